@@ -1,0 +1,33 @@
+/** A model as its files hold it: named tensors and metadata, nothing read into memory yet but the header. */
+import type { BlockFormat } from '../tensor/blockFormat.ts';
+import type { TokenizerSpec } from '../tokenizer/spec.ts';
+
+export interface CheckpointTensor {
+  /** The name in the file. */
+  readonly name: string;
+  readonly format: BlockFormat;
+  /** Slowest dimension first, as in PyTorch: a matrix is [rows (outputs), columns (inputs)]. GGUF's order is reversed on reading. */
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  /** Reads `into.length` bytes from `offset` within the tensor. @throws {FormatError|SourceError} */
+  read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+}
+
+/** A GGUF value or a JSON value of a config.json. 64-bit integers that fit are numbers, others bigints. */
+export type MetadataValue = unknown;
+
+export interface Checkpoint {
+  /** Path, URL or file name of the first file, as errors name it. */
+  readonly name: string;
+  /** 'gguf': metadata holds GGUF keys. 'huggingface': metadata holds config.json's fields, tensors have their PyTorch names. */
+  readonly kind: 'gguf' | 'huggingface';
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** Absent where the files hold no tokenizer. */
+  readonly tokenizer?: TokenizerSpec;
+  /** Jinja source, where the files hold one. */
+  readonly chatTemplate?: string;
+  /** Bytes of all files. */
+  readonly byteLength: number;
+  close(): Promise<void>;
+}

@@ -1,0 +1,57 @@
+/** All block formats. A new one is a file in quant/ and a line here. */
+import { UnsupportedError } from '../core/errors.ts';
+import type { BlockFormat } from './blockFormat.ts';
+import { BF16 } from './quant/bf16.ts';
+import { F16 } from './quant/f16.ts';
+import { F32 } from './quant/f32.ts';
+import { Q4_0 } from './quant/q4_0.ts';
+import { Q8_0 } from './quant/q8_0.ts';
+
+export const blockFormats: readonly BlockFormat[] = [F32, F16, BF16, Q8_0, Q4_0];
+
+const names = blockFormats.map((format) => format.name);
+
+/** @param name ggml's, such as 'Q4_0' @throws {UnsupportedError} listing the names there are */
+export function formatByName(name: string): BlockFormat {
+  const format = blockFormats.find((format) => format.name === name);
+  if (!format) throw new UnsupportedError('block format', name, names);
+  return format;
+}
+
+/**
+ * @param type ggml's number of the type, as GGUF files store it
+ * @param where what has the type, for the error: 'model.gguf: tensor blk.0.attn_q.weight'
+ * @throws {UnsupportedError} naming `where`, the type and the formats there are
+ */
+export function formatByGgmlType(type: number, where: string): BlockFormat {
+  const format = blockFormats.find((format) => format.ggmlType === type);
+  if (!format)
+    throw new UnsupportedError(`${where}: type`, otherGgmlTypes[type] ?? String(type), names, { where, type });
+  return format;
+}
+
+/** ggml's names of the types that have no file here, by number, so that errors can name them. */
+const otherGgmlTypes: Readonly<Record<number, string>> = {
+  4: 'Q4_2',
+  5: 'Q4_3',
+  9: 'Q8_1',
+  15: 'Q8_K',
+  16: 'IQ2_XXS',
+  17: 'IQ2_XS',
+  18: 'IQ3_XXS',
+  19: 'IQ1_S',
+  21: 'IQ3_S',
+  22: 'IQ2_S',
+  24: 'I8',
+  25: 'I16',
+  26: 'I32',
+  27: 'I64',
+  28: 'F64',
+  29: 'IQ1_M',
+  31: 'Q4_0_4_4',
+  32: 'Q4_0_4_8',
+  33: 'Q4_0_8_8',
+  36: 'IQ4_NL_4_4',
+  37: 'IQ4_NL_4_8',
+  38: 'IQ4_NL_8_8',
+};

@@ -12,11 +12,11 @@ export function layout<Field extends string>(
   bytes: number,
   sizes: Readonly<Record<Field, number>>,
 ): Readonly<Record<Field, number>> {
+  const offsets = { ...sizes };
   let end = 0;
-  const offsets: Record<string, number> = {};
-  for (const [field, size] of Object.entries<number>(sizes)) {
+  for (const field in sizes) {
     offsets[field] = end;
-    end += size;
+    end += sizes[field];
   }
   if (end !== bytes) throw new Error(`${name}: its fields take ${end} bytes, expected ${bytes}`);
   return offsets;

@@ -12,7 +12,7 @@ export function layout<Field extends string>(
   bytes: number,
   sizes: Readonly<Record<Field, number>>,
 ): Readonly<Record<Field, number>> {
-  const offsets = { ...sizes };
+  const offsets: Record<Field, number> = { ...sizes };
   let end = 0;
   for (const field in sizes) {
     offsets[field] = end;

@@ -1,4 +1,6 @@
 /** Random access to the bytes of one file, wherever it is: disk, HTTP, memory, a browser's File or OPFS. */
+import { FormatError, grouped } from '../core/errors.ts';
+
 export interface ByteSource {
   /** Path, URL or file name, as errors name it. */
   readonly name: string;
@@ -11,4 +13,17 @@ export interface ByteSource {
   read(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Gives file handles back; reading afterwards is an error. */
   close(): Promise<void>;
+}
+
+/** What every source checks before it reads. @throws {FormatError} when the file ends before the range does */
+export function checkRange(source: ByteSource, offset: number, length: number, into: Uint8Array): void {
+  if (length > into.length) throw new RangeError(`${length} bytes do not fit a view of ${into.length}`);
+  if (offset < 0 || offset + length > source.size) {
+    const asked = `bytes ${grouped(offset)} to ${grouped(offset + length)} were asked for`;
+    throw new FormatError(source.name, `${asked} but the file has ${grouped(source.size)}: it is truncated`, {
+      offset,
+      expected: offset + length,
+      found: source.size,
+    });
+  }
 }

@@ -1,0 +1,17 @@
+/** A file that is in memory already. */
+import { type ByteSource, checkRange } from '../byteSource.ts';
+
+/** @param bytes read in place, never copied as a whole */
+export function memorySource(bytes: Uint8Array, name = 'bytes'): ByteSource {
+  const source: ByteSource = {
+    name,
+    size: bytes.length,
+    async read(offset, length, into, signal) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, length, into);
+      into.set(bytes.subarray(offset, offset + length));
+    },
+    async close() {},
+  };
+  return source;
+}

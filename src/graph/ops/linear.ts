@@ -1,0 +1,22 @@
+/** Matrix product with a weight stored [outputs, inputs]: y = x·Wᵀ (+ bias). x [T, I], W [O, I], bias [1, O] → [T, O]. */
+import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
+import { weightBytes } from './weight.ts';
+
+export const linearOp: Op<null> = {
+  name: 'linear',
+  shape(inputs) {
+    const [x, matrix, bias] = inputs;
+    if (!isWeight(matrix!)) throw new GraphError('linear', 'the matrix is not a weight', inputs);
+    if (x!.shape[1] !== matrix.shape[1]) throw new GraphError('linear', 'inputs and columns differ', inputs);
+    const outputs = Number(matrix.shape[0]);
+    if (bias && bias.shape[1] !== outputs) throw new GraphError('linear', 'bias and rows differ', inputs);
+    return [x!.shape[0], outputs];
+  },
+  cost([x, matrix], _, shape, registers) {
+    return { flops: 2 * rowsOf(shape, registers) * shape[1] * x!.shape[1], bytes: weightBytes(matrix!) };
+  },
+};
+
+export function linear(x: Value, matrix: Value, bias?: Value, label = 'linear'): Value {
+  return x.graph.add(linearOp, bias ? [x, matrix, bias] : [x, matrix], null, label);
+}

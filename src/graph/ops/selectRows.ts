@@ -1,0 +1,16 @@
+/** The rows whose results are wanted: y[r] = x[rows[r]], so that the head runs only for tokens that are sampled. [T, D] → [R, D]. */
+import { GraphError, type Op, type Value } from '../graph.ts';
+
+export const selectRowsOp: Op<null> = {
+  name: 'selectRows',
+  shape(inputs) {
+    const [x] = inputs;
+    if (x!.shape[0] !== 'T') throw new GraphError('selectRows', 'rows are not the tokens of a step', inputs);
+    return ['R', x!.shape[1]];
+  },
+  cost: () => ({ flops: 0, bytes: 0 }),
+};
+
+export function selectRows(x: Value, label = 'selectRows'): Value {
+  return x.graph.add(selectRowsOp, [x], null, label);
+}

@@ -1,0 +1,16 @@
+/** y = cap · tanh(x / cap): keeps logits within ±cap (Gemma 2). */
+import { elementwiseCost, type Op, type Value } from '../graph.ts';
+
+export interface SoftcapAttributes {
+  readonly cap: number;
+}
+
+export const softcapOp: Op<SoftcapAttributes> = {
+  name: 'softcap',
+  shape: ([x]) => x!.shape,
+  cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
+};
+
+export function softcap(x: Value, cap: number, label = 'softcap'): Value {
+  return x.graph.add(softcapOp, [x], { cap }, label);
+}

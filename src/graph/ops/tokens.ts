@@ -1,0 +1,12 @@
+/** The ids of this step's tokens, [T, 1] integers. */
+import type { Graph, Op, Value } from '../graph.ts';
+
+export const tokensOp: Op<null> = {
+  name: 'tokens',
+  shape: () => ['T', 1],
+  cost: () => ({ flops: 0, bytes: 0 }),
+};
+
+export function tokens(graph: Graph): Value {
+  return graph.add(tokensOp, [], null);
+}

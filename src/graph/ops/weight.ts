@@ -1,0 +1,25 @@
+/** A tensor of the checkpoint, [rows, columns]; a vector is one row. Its bytes are read when a backend compiles the graph. */
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { Graph, Op, Shape, Value, WeightAttributes } from '../graph.ts';
+
+interface Attributes extends WeightAttributes {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export const weightOp: Op<Attributes> = {
+  name: 'weight',
+  shape: (_, { rows, columns }): Shape => [rows, columns],
+  // counted where the weight is used: an embedding reads few of its rows
+  cost: () => ({ flops: 0, bytes: 0 }),
+};
+
+export function weight(graph: Graph, tensor: string, format: BlockFormat, rows: number, columns: number): Value {
+  return graph.add(weightOp, [], { tensor, format, rows, columns }, tensor);
+}
+
+/** Stored bytes of a weight. */
+export function weightBytes(value: Value): number {
+  const { format, rows, columns } = value.attributes as Attributes;
+  return bytesOf(format, rows * columns);
+}

@@ -1,0 +1,101 @@
+/** A checkpoint's graph: finds its architecture, reads its files in GGUF's terms, builds. */
+import { FormatError, UnsupportedError } from '../core/errors.ts';
+import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { Graph } from '../graph/graph.ts';
+import { type Architecture, ModelBuilder, type TensorShape } from './architecture.ts';
+import { architectures } from './index.ts';
+import { Metadata } from './metadata.ts';
+
+/** Where a weight of the graph lies. */
+export interface StoredWeight {
+  readonly tensor: CheckpointTensor;
+  /** A matrix stored [inputs, outputs], to be turned when it is read. */
+  readonly transposed: boolean;
+}
+
+export interface BuiltModel {
+  readonly architecture: Architecture;
+  readonly metadata: Metadata;
+  readonly graph: Graph;
+  /** Positions the model was trained for. */
+  readonly trainedContext: number;
+  /** By the graph's tensor names. @throws {FormatError} for a name that the graph does not have */
+  stored(name: string): StoredWeight;
+}
+
+/**
+ * @param context positions that sessions will hold at most; undefined: as many as the model was trained for
+ * @throws {UnsupportedError} unknown architecture; {FormatError} missing or wrong metadata or tensors
+ */
+export function buildModel(checkpoint: Checkpoint, context?: number): BuiltModel {
+  const { name, kind, tensors } = checkpoint;
+  const fromHuggingFace = kind === 'huggingface';
+  const architecture = fromHuggingFace ? byModelType(checkpoint) : byName(checkpoint);
+  const values = fromHuggingFace
+    ? architecture.huggingFace!.metadata(Object.fromEntries(checkpoint.metadata))
+    : checkpoint.metadata;
+  const metadata = new Metadata(name, architecture.name, values);
+  if (tensors.size === 0) throw new FormatError(name, 'it holds a vocabulary and no tensors, so it cannot be run', {});
+  const trainedContext = metadata.count('context_length', 2048);
+
+  const find = (wanted: string): StoredWeight | undefined => {
+    if (!fromHuggingFace) {
+      const tensor = tensors.get(wanted);
+      return tensor && { tensor, transposed: false };
+    }
+    const { names, transposed = false } = architecture.huggingFace!.tensor(wanted);
+    for (const candidate of names) {
+      const tensor = tensors.get(candidate);
+      if (tensor) return { tensor, transposed };
+    }
+    return undefined;
+  };
+  const shapeOf = (wanted: string): TensorShape | undefined => {
+    const stored = find(wanted);
+    if (!stored) return undefined;
+    const { format, shape } = stored.tensor;
+    if (shape.length > 2) {
+      const found = `[${shape.join(', ')}]`;
+      throw new FormatError(name, `tensor ${stored.tensor.name} has shape ${found}, expected a matrix or a vector`, {
+        tensor: stored.tensor.name,
+        found,
+      });
+    }
+    const [rows, columns] = shape.length === 2 ? shape : [1, shape[0] ?? 1];
+    return stored.transposed ? { format, rows: columns!, columns: rows! } : { format, rows: rows!, columns: columns! };
+  };
+
+  const graph = new Graph();
+  architecture.build(new ModelBuilder(graph, metadata, shapeOf, fromHuggingFace, context ?? trainedContext));
+  return {
+    architecture,
+    metadata,
+    graph,
+    trainedContext,
+    stored(wanted) {
+      const stored = find(wanted);
+      if (!stored) throw new FormatError(name, `tensor ${wanted} is missing`, { tensor: wanted });
+      return stored;
+    },
+  };
+}
+
+function byName({ name, metadata }: Checkpoint): Architecture {
+  const wanted = metadata.get('general.architecture');
+  const found = architectures.find((architecture) => architecture.name === wanted);
+  if (!found) {
+    const names = architectures.map((architecture) => architecture.name);
+    throw new UnsupportedError(`${name}: architecture`, String(wanted), names);
+  }
+  return found;
+}
+
+function byModelType({ name, metadata }: Checkpoint): Architecture {
+  const wanted = metadata.get('model_type');
+  const found = architectures.find(({ huggingFace }) => huggingFace?.modelTypes.some((type) => type === wanted));
+  if (!found) {
+    const types = architectures.flatMap(({ huggingFace }) => huggingFace?.modelTypes ?? []);
+    throw new UnsupportedError(`${name}: model_type`, String(wanted), types);
+  }
+  return found;
+}

@@ -1,0 +1,34 @@
+/** GPT-2. Radford et al. 2019. */
+import type { Architecture } from './architecture.ts';
+import { gptLike } from './parts/gptLike.ts';
+import { gptMetadata, namesInFolder } from './parts/huggingFace.ts';
+
+/** GPT-2's matrices are stored [inputs, outputs] by its Conv1D. */
+const inFolder = namesInFolder({
+  attn_norm: 'ln_1',
+  attn_qkv: 'attn.c_attn',
+  attn_output: 'attn.c_proj',
+  ffn_norm: 'ln_2',
+  ffn_up: 'mlp.c_fc',
+  ffn_down: 'mlp.c_proj',
+});
+
+export const gpt2: Architecture = {
+  name: 'gpt2',
+  huggingFace: {
+    modelTypes: ['gpt2'],
+    metadata: (config) =>
+      gptMetadata('gpt2', config, {
+        layers: 'n_layer',
+        width: 'n_embd',
+        heads: 'n_head',
+        ffn: 'n_inner',
+        context: 'n_positions',
+      }),
+    tensor: (name) => ({
+      names: inFolder(name),
+      transposed: /^blk\.\d+\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name),
+    }),
+  },
+  build: (model) => gptLike(model, { scale: (headSize) => 1 / Math.sqrt(headSize), window: () => 0 }),
+};

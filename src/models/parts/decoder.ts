@@ -1,0 +1,136 @@
+/** The parts that decoder models share: embedding, attention, feed-forward and the head over the rows that are wanted. */
+import type { Value } from '../../graph/graph.ts';
+import { type ActivationKind, activation } from '../../graph/ops/activation.ts';
+import { add } from '../../graph/ops/add.ts';
+import { attention } from '../../graph/ops/attention.ts';
+import { columns } from '../../graph/ops/columns.ts';
+import { embed } from '../../graph/ops/embed.ts';
+import { layerNorm } from '../../graph/ops/layerNorm.ts';
+import { linear } from '../../graph/ops/linear.ts';
+import { multiply } from '../../graph/ops/multiply.ts';
+import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
+import { selectRows } from '../../graph/ops/selectRows.ts';
+import { softcap } from '../../graph/ops/softcap.ts';
+import { tokens } from '../../graph/ops/tokens.ts';
+import type { ModelBuilder } from '../architecture.ts';
+import type { Dimensions } from './dimensions.ts';
+import type { Rotary } from './rotary.ts';
+
+export function embedding(model: ModelBuilder): Value {
+  return embed(model.weight('token_embd.weight'), tokens(model.graph), 'token_embd');
+}
+
+/** rmsNorm with the gain `<name>.weight`. */
+export function gainNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
+  const epsilon = model.metadata.number('attention.layer_norm_rms_epsilon', 1e-5);
+  return rmsNorm(x, model.weight(`${name}.weight`, 1, width), epsilon, name);
+}
+
+/** layerNorm with `<name>.weight` and `<name>.bias`. */
+export function centredNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
+  const epsilon = model.metadata.number('attention.layer_norm_epsilon', 1e-5);
+  return layerNorm(x, model.weight(`${name}.weight`, 1, width), model.weight(`${name}.bias`, 1, width), epsilon, name);
+}
+
+/** linear with `<name>.weight` and, where there is one, `<name>.bias`. */
+export function project(model: ModelBuilder, x: Value, name: string, outputs: number): Value {
+  const matrix = model.weight(`${name}.weight`, outputs, x.shape[1]);
+  return linear(x, matrix, model.optional(`${name}.bias`, 1, outputs), name);
+}
+
+export interface SelfAttention {
+  readonly layer: number;
+  readonly dimensions: Dimensions;
+  readonly rotary?: Rotary;
+  readonly scale: number;
+  readonly window?: number;
+  readonly softcap?: number;
+}
+
+/** Projections of a block's queries, keys and values (fused or not), their norms where the model has them, attention, output projection. */
+export function selfAttention(model: ModelBuilder, x: Value, block: string, options: SelfAttention): Value {
+  const { heads, kvHeads, headSize, width } = options.dimensions;
+  const queries = heads * headSize;
+  const keys = kvHeads * headSize;
+  let q: Value;
+  let k: Value;
+  let v: Value;
+  if (model.has(`${block}.attn_qkv.weight`)) {
+    const fused = project(model, x, `${block}.attn_qkv`, queries + 2 * keys);
+    q = columns(fused, 0, queries, `${block}.attn_q`);
+    k = columns(fused, queries, keys, `${block}.attn_k`);
+    v = columns(fused, queries + keys, keys, `${block}.attn_v`);
+  } else {
+    q = project(model, x, `${block}.attn_q`, queries);
+    k = project(model, x, `${block}.attn_k`, keys);
+    v = project(model, x, `${block}.attn_v`, keys);
+  }
+  if (model.has(`${block}.attn_q_norm.weight`)) {
+    q = gainNorm(model, q, `${block}.attn_q_norm`, headSize);
+    k = gainNorm(model, k, `${block}.attn_k_norm`, headSize);
+  }
+  if (options.rotary) {
+    q = options.rotary.apply(q, `${block}.rope_q`);
+    k = options.rotary.apply(k, `${block}.rope_k`);
+  }
+  const { layer, scale, window = 0, softcap: cap = 0 } = options;
+  const mixed = attention(
+    q,
+    k,
+    v,
+    { layer, heads, kvHeads, headSize, scale, window, softcap: cap },
+    `${block}.attention`,
+  );
+  return project(model, mixed, `${block}.attn_output`, width);
+}
+
+/** Feed-forward with a gate: down(f(gate(x)) · up(x)); gate and up may be stored fused in ffn_up, gate first (Phi-3). */
+export function gatedFeedForward(
+  model: ModelBuilder,
+  x: Value,
+  block: string,
+  ffn: number,
+  kind: ActivationKind,
+): Value {
+  let gate: Value;
+  let up: Value;
+  if (model.has(`${block}.ffn_gate.weight`)) {
+    gate = project(model, x, `${block}.ffn_gate`, ffn);
+    up = project(model, x, `${block}.ffn_up`, ffn);
+  } else {
+    const fused = project(model, x, `${block}.ffn_up`, 2 * ffn);
+    gate = columns(fused, 0, ffn, `${block}.ffn_gate`);
+    up = columns(fused, ffn, ffn, `${block}.ffn_up`);
+  }
+  const gated = multiply(activation(gate, kind, `${block}.${kind}`), up, `${block}.gated`);
+  return project(model, gated, `${block}.ffn_down`, x.shape[1]);
+}
+
+/** Feed-forward without a gate: down(gelu(up(x))). */
+export function feedForward(model: ModelBuilder, x: Value, block: string, ffn: number): Value {
+  const up = activation(project(model, x, `${block}.ffn_up`, ffn), 'gelu', `${block}.gelu`);
+  return project(model, up, `${block}.ffn_down`, x.shape[1]);
+}
+
+export function residual(x: Value, branch: Value, label: string): Value {
+  return add(x, branch, label);
+}
+
+/**
+ * Picks the wanted rows, norms them, and multiplies by the head (the embedding where the model ties them).
+ * Sets the outputs 'hidden' and 'logits'.
+ */
+export function head(model: ModelBuilder, x: Value, norm: (rows: Value) => Value, vocabulary: number): void {
+  const hidden = norm(selectRows(x));
+  const tied = model.has('output.weight') ? 'output.weight' : 'token_embd.weight';
+  let logits = linear(
+    hidden,
+    model.weight(tied, vocabulary, x.shape[1]),
+    model.optional('output.bias', 1, vocabulary),
+    'output',
+  );
+  const cap = model.metadata.number('final_logit_softcapping', 0);
+  if (cap > 0) logits = softcap(logits, cap, 'output_softcap');
+  model.graph.outputs.set('hidden', hidden);
+  model.graph.outputs.set('logits', logits);
+}

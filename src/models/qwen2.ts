@@ -1,0 +1,14 @@
+/** Qwen 2 and 2.5: Llama's shape with biases on queries, keys and values. Yang et al. 2024 (arXiv 2407.10671). */
+import type { Architecture } from './architecture.ts';
+import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
+import { llamaLike } from './parts/llamaLike.ts';
+
+export const qwen2: Architecture = {
+  name: 'qwen2',
+  huggingFace: {
+    modelTypes: ['qwen2'],
+    metadata: (config) => decoderMetadata('qwen2', config),
+    tensor: decoderTensor,
+  },
+  build: (model) => llamaLike(model, { layout: 'half' }),
+};

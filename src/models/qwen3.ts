@@ -1,0 +1,14 @@
+/** Qwen 3: Llama's shape with norms on the heads of queries and keys. Qwen team 2025 (arXiv 2505.09388). */
+import type { Architecture } from './architecture.ts';
+import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
+import { llamaLike } from './parts/llamaLike.ts';
+
+export const qwen3: Architecture = {
+  name: 'qwen3',
+  huggingFace: {
+    modelTypes: ['qwen3'],
+    metadata: (config) => decoderMetadata('qwen3', config),
+    tensor: decoderTensor,
+  },
+  build: (model) => llamaLike(model, { layout: 'half' }),
+};

@@ -17,7 +17,7 @@ export const gptNeo: Architecture = {
       });
       const kinds = attentionKinds(config);
       metadata.set('gpt_neo.attention.sliding_window', config.window_size ?? 256);
-      kinds.forEach((kind, layer) => metadata.set(`gpt_neo.attention.kind.${layer}`, kind));
+      for (const [layer, kind] of kinds.entries()) metadata.set(`gpt_neo.attention.kind.${layer}`, kind);
       return metadata;
     },
     tensor: (name) => ({

@@ -4,10 +4,42 @@ import type { BlockFormat } from './blockFormat.ts';
 import { BF16 } from './quant/bf16.ts';
 import { F16 } from './quant/f16.ts';
 import { F32 } from './quant/f32.ts';
+import { IQ4_NL } from './quant/iq4_nl.ts';
+import { IQ4_XS } from './quant/iq4_xs.ts';
+import { MXFP4 } from './quant/mxfp4.ts';
+import { Q2_K } from './quant/q2_k.ts';
+import { Q3_K } from './quant/q3_k.ts';
 import { Q4_0 } from './quant/q4_0.ts';
+import { Q4_1 } from './quant/q4_1.ts';
+import { Q4_K } from './quant/q4_k.ts';
+import { Q5_0 } from './quant/q5_0.ts';
+import { Q5_1 } from './quant/q5_1.ts';
+import { Q5_K } from './quant/q5_k.ts';
+import { Q6_K } from './quant/q6_k.ts';
 import { Q8_0 } from './quant/q8_0.ts';
+import { TQ1_0 } from './quant/tq1_0.ts';
+import { TQ2_0 } from './quant/tq2_0.ts';
 
-export const blockFormats: readonly BlockFormat[] = [F32, F16, BF16, Q8_0, Q4_0];
+export const blockFormats: readonly BlockFormat[] = [
+  F32,
+  F16,
+  BF16,
+  Q8_0,
+  Q4_0,
+  Q4_1,
+  Q5_0,
+  Q5_1,
+  Q2_K,
+  Q3_K,
+  Q4_K,
+  Q5_K,
+  Q6_K,
+  IQ4_NL,
+  IQ4_XS,
+  TQ1_0,
+  TQ2_0,
+  MXFP4,
+];
 
 const names = blockFormats.map((format) => format.name);
 
@@ -54,4 +86,7 @@ const otherGgmlTypes: Readonly<Record<number, string>> = {
   36: 'IQ4_NL_4_4',
   37: 'IQ4_NL_4_8',
   38: 'IQ4_NL_8_8',
+  40: 'NVFP4',
+  41: 'Q1_0',
+  42: 'Q2_0',
 };

@@ -1,0 +1,42 @@
+/**
+ * IQ4_NL: 32 elements in 18 bytes (4.5 bits each). x = d * levels[q], q in 0..15 (the uneven levels: nonLinear.ts).
+ *
+ *     byte  0    2                                 18
+ *          [ d ][ q16 q0 ][ q17 q1 ] … [ q31 q15 ]
+ *           f16   u4  u4                            high nibble, low nibble
+ */
+import { layout, readHalf, writeHalf } from './fields.ts';
+import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
+import { perBlock } from './perBlock.ts';
+
+const blockSize = 32;
+const blockBytes = 18;
+const at = layout('IQ4_NL', blockBytes, { d: 2, qs: 16 });
+const squares = new Float32Array(blockSize);
+
+export const IQ4_NL = perBlock({
+  name: 'IQ4_NL',
+  ggmlType: 20,
+  blockSize,
+  blockBytes,
+
+  decodeBlock(from, block, to, x) {
+    const d = readHalf(from, block + at.d);
+    for (let i = 0; i < 16; i++) {
+      const pair = from[block + at.qs + i];
+      to[x + i] = d * levels[pair & 15];
+      to[x + 16 + i] = d * levels[pair >> 4];
+    }
+  },
+
+  /** Without importance, squared errors weigh as x². */
+  encodeBlock(from, x, to, block, importance) {
+    if (!importance) for (let i = 0; i < blockSize; i++) squares[i] = from[x + i] ** 2;
+    const d = importance ? fitLevels(from, x, blockSize, importance, x) : fitLevels(from, x, blockSize, squares, 0);
+    const inverse = d === 0 ? 0 : 1 / d;
+    writeHalf(to, block + at.d, d);
+    for (let i = 0; i < 16; i++) {
+      to[block + at.qs + i] = nearestLevel(from[x + i] * inverse) | (nearestLevel(from[x + 16 + i] * inverse) << 4);
+    }
+  },
+});

@@ -1,0 +1,55 @@
+/**
+ * The uneven levels of IQ4_NL and IQ4_XS, dense near zero as weights are, and the search for a scale over them: tries
+ * like those of search.ts, the levels taking the place of the integers.
+ */
+import { extremeOf } from './search.ts';
+
+/** ggml's 16 levels (kvalues_iq4nl). */
+export const levels = new Int8Array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
+
+/** Halfway between each level and the next. */
+const middles = new Float64Array(15).map((_, i) => (levels[i] + levels[i + 1]) / 2);
+
+/** Index of the level nearest to `value`; of two as near, the higher. */
+export function nearestLevel(value: number): number {
+  let index = value >= middles[7] ? 8 : 0;
+  if (value >= middles[index + 3]) index += 4;
+  if (value >= middles[index + 1]) index += 2;
+  if (value >= middles[index]) index += 1;
+  return index;
+}
+
+/**
+ * The scale for x ≈ scale * level; 0 when all elements are nothing.
+ * @param weights of the squared errors, from `weightsFrom`
+ */
+export function fitLevels(
+  x: Float32Array,
+  from: number,
+  count: number,
+  weights: Float32Array,
+  weightsFrom: number,
+): number {
+  const extreme = extremeOf(x, from, count);
+  if (Math.abs(extreme) < 1e-15) return 0;
+  let scale = extreme / levels[0];
+  let best = 0;
+  for (let step = -8; step <= 7; step++) {
+    // the extreme element comes to lie near the lowest level; once, first, as far on the other side
+    const inverse = (step === -8 ? -levels[0] : levels[0] + step) / extreme;
+    let xl = 0;
+    let ll = 0;
+    for (let i = 0; i < count; i++) {
+      const value = x[from + i];
+      const level = levels[nearestLevel(value * inverse)];
+      const wl = weights[weightsFrom + i] * level;
+      xl += wl * value;
+      ll += wl * level;
+    }
+    if (xl * xl > best * ll) {
+      scale = xl / ll;
+      best = scale * xl;
+    }
+  }
+  return scale;
+}

@@ -1,0 +1,68 @@
+/**
+ * Encoding of the plain 4- and 5-bit blocks of 32 elements. Without importance the integers are those of ggml's reference
+ * encoders, byte for byte, which needs their very roundings to f32; with importance the scale is searched for.
+ */
+import { roundWithin } from './round.ts';
+import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.ts';
+
+const size = 32;
+
+/**
+ * x ≈ d * (q - half), q in 0..2*half-1; the element of greatest magnitude becomes q = 0, whatever its sign.
+ * @param quants receives q
+ * @returns d
+ */
+export function quantizeAgainstExtreme(
+  x: Float32Array,
+  from: number,
+  importance: Float32Array | undefined,
+  half: number,
+  quants: Uint8Array,
+): number {
+  if (importance) {
+    const d = fitScale(x, from, size, importance, from, -half, half - 1);
+    for (let i = 0; i < size; i++) quants[i] = d === 0 ? half : roundWithin(x[from + i] / d, -half, half - 1) + half;
+    return d;
+  }
+  const d = Math.fround(extremeOf(x, from, size) / -half);
+  const inverse = d === 0 ? 0 : Math.fround(1 / d);
+  for (let i = 0; i < size; i++) {
+    quants[i] = Math.min(2 * half - 1, Math.fround(Math.fround(x[from + i] * inverse) + half + 0.5));
+  }
+  return d;
+}
+
+/** What quantizeRange found. */
+export const range: ScaleAndMin = { scale: 0, min: 0 };
+
+/**
+ * x ≈ range.scale * q - range.min, q in 0..highest; without importance the range is that of the elements.
+ * @param quants receives q
+ */
+export function quantizeRange(
+  x: Float32Array,
+  from: number,
+  importance: Float32Array | undefined,
+  highest: number,
+  quants: Uint8Array,
+): void {
+  if (importance) {
+    fitScaleAndMin(x, from, size, importance, from, highest, range);
+    const { scale, min } = range;
+    for (let i = 0; i < size; i++) quants[i] = scale === 0 ? 0 : roundWithin((x[from + i] + min) / scale, 0, highest);
+    return;
+  }
+  let least = Number.POSITIVE_INFINITY;
+  let greatest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < size; i++) {
+    least = Math.min(least, x[from + i]);
+    greatest = Math.max(greatest, x[from + i]);
+  }
+  range.min = -least;
+  range.scale = Math.fround(Math.fround(greatest - least) / highest);
+  const inverse = range.scale === 0 ? 0 : Math.fround(1 / range.scale);
+  for (let i = 0; i < size; i++) {
+    const steps = Math.fround(Math.fround(x[from + i] - least) * inverse);
+    quants[i] = Math.min(highest, Math.fround(steps + 0.5));
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Q2_K: 256 elements in 84 bytes (2.625 bits each), 16 sub-blocks of 16. x = d * s * q - dmin * m, q in 0..3,
+ * s and m of the sub-block in 0..15.
+ *
+ *     byte  0                        16                    80   82     84
+ *          [ m0 s0 ] … [ m15 s15 ][ qs: 2 bits of each ][ d ][ dmin ]
+ *            u4 u4                                       f16  f16
+ *
+ *     qs, bytes 0..31, byte i:  [ q(96+i) q(64+i) q(32+i) q(i) ]   high bits left; bytes 32..63 the same for q(128+…)
+ */
+import { layout, readHalf, writeHalf } from './fields.ts';
+import { perBlock } from './perBlock.ts';
+import { quantizeScalesAndMins, superBlock, superBlockSize } from './superBlock.ts';
+import { writeTwoBits } from './twoBits.ts';
+
+const blockBytes = 84;
+const at = layout('Q2_K', blockBytes, { scales: 16, qs: 64, d: 2, dmin: 2 });
+
+export const Q2_K = perBlock({
+  name: 'Q2_K',
+  ggmlType: 10,
+  blockSize: superBlockSize,
+  blockBytes,
+
+  decodeBlock(from, block, to, x) {
+    const d = readHalf(from, block + at.d);
+    const dmin = readHalf(from, block + at.dmin);
+    for (let j = 0; j < 16; j++) {
+      const packed = from[block + at.scales + j];
+      const step = d * (packed & 15);
+      const min = dmin * (packed >> 4);
+      const shift = 2 * ((j >> 1) & 3);
+      const qs = block + at.qs + (j >> 3) * 32 + (j & 1) * 16;
+      for (let i = 0; i < 16; i++) to[x + j * 16 + i] = step * ((from[qs + i] >> shift) & 3) - min;
+    }
+  },
+
+  encodeBlock(from, x, to, block, importance) {
+    quantizeScalesAndMins(from, x, importance, 16, 3, 15);
+    for (let j = 0; j < 16; j++) to[block + at.scales + j] = superBlock.scales[j] | (superBlock.mins[j] << 4);
+    writeTwoBits(to, block + at.qs, superBlock.quants);
+    writeHalf(to, block + at.d, superBlock.d);
+    writeHalf(to, block + at.dmin, superBlock.dmin);
+  },
+});

@@ -1,0 +1,37 @@
+/**
+ * Q5_1: 32 elements in 24 bytes (6 bits each). x = d * q + m, q in 0..31; h holds the fifth bit of each q.
+ *
+ *     byte  0    2    4              8                                 24
+ *          [ d ][ m ][ h0 … h31     ][ q16 q0 ][ q17 q1 ] … [ q31 q15 ]
+ *           f16  f16   u32, h0 lowest  u4  u4                            high nibble, low nibble
+ */
+import { layout, readHalf, writeHalf } from './fields.ts';
+import { readFifthBits, writeFifthBits } from './fifthBits.ts';
+import { perBlock } from './perBlock.ts';
+import { quantizeRange, range } from './plainBlock.ts';
+
+const blockSize = 32;
+const blockBytes = 24;
+const at = layout('Q5_1', blockBytes, { d: 2, m: 2, qh: 4, qs: 16 });
+const quants = new Uint8Array(blockSize);
+
+export const Q5_1 = perBlock({
+  name: 'Q5_1',
+  ggmlType: 7,
+  blockSize,
+  blockBytes,
+
+  decodeBlock(from, block, to, x) {
+    const d = readHalf(from, block + at.d);
+    const m = readHalf(from, block + at.m);
+    readFifthBits(from, block + at.qh, block + at.qs, quants);
+    for (let i = 0; i < 32; i++) to[x + i] = d * quants[i] + m;
+  },
+
+  encodeBlock(from, x, to, block, importance) {
+    quantizeRange(from, x, importance, 31, quants);
+    writeHalf(to, block + at.d, range.scale);
+    writeHalf(to, block + at.m, -range.min);
+    writeFifthBits(to, block + at.qh, block + at.qs, quants);
+  },
+});

@@ -1,0 +1,160 @@
+/**
+ * The tokenizer that a GGUF file's metadata describes.
+ * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*), defaults as in llama.cpp's
+ * src/llama-vocab.cpp.
+ */
+import { FormatError, UnsupportedError } from '../core/errors.ts';
+import { namedPreTokenizer } from '../tokenizer/preTokenizer.ts';
+import type { AddedToken, TokenizerSpec } from '../tokenizer/spec.ts';
+
+/** tokenizer.ggml.token_type */
+const TokenType = { unknown: 2, control: 3, userDefined: 4 } as const;
+/** What files write for "there is no such token": -1 as an unsigned number. */
+const noToken = 0xffffffff;
+
+/**
+ * @param file as errors name it
+ * @throws {FormatError} naming key, expected and found; {UnsupportedError} for another kind of tokenizer
+ */
+export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: string): TokenizerSpec {
+  const read = reader(metadata, file);
+  const model = read.string('tokenizer.ggml.model');
+  if (model === undefined) throw read.missing('tokenizer.ggml.model', 'a string');
+  if (model !== 'gpt2' && model !== 'llama')
+    throw new UnsupportedError('tokenizer.ggml.model', model, ['gpt2', 'llama'], { file, key: 'tokenizer.ggml.model' });
+
+  const tokens = read.strings('tokenizer.ggml.tokens');
+  if (tokens === undefined) throw read.missing('tokenizer.ggml.tokens', 'an array of strings');
+  const types = read.numbers('tokenizer.ggml.token_type', tokens.length);
+  const token = (name: string, otherwise?: number): number | undefined =>
+    read.token(`tokenizer.ggml.${name}_token_id`, tokens.length) ??
+    (otherwise !== undefined && otherwise < tokens.length ? otherwise : undefined);
+  const common = {
+    tokens,
+    added: addedTokens(tokens, types, read.string('general.name') ?? ''),
+    eot: token('eot'),
+    eom: token('eom'),
+    padding: token('padding'),
+    addEos: read.boolean('tokenizer.ggml.add_eos_token') ?? false,
+  };
+  const addBos = read.boolean('tokenizer.ggml.add_bos_token');
+
+  if (model === 'llama') {
+    const scores = read.numbers('tokenizer.ggml.scores', tokens.length);
+    if (scores === undefined) throw read.missing('tokenizer.ggml.scores', 'an array of numbers');
+    const spacePrefix = read.boolean('tokenizer.ggml.add_space_prefix') ?? true;
+    return {
+      ...common,
+      kind: 'spm',
+      scores,
+      byteFallback: true,
+      spacePrefix: spacePrefix ? 'every-section' : undefined,
+      bos: token('bos', 1),
+      eos: token('eos', 2),
+      unknown: token('unknown', 0),
+      addBos: addBos ?? true,
+    };
+  }
+
+  const merges = read.strings('tokenizer.ggml.merges');
+  if (merges === undefined) throw read.missing('tokenizer.ggml.merges', 'an array of strings');
+  const unsplit = merges.findIndex((merge) => merge.indexOf(' ', 1) < 0);
+  if (unsplit >= 0) {
+    const found = JSON.stringify(merges[unsplit].slice(0, 80));
+    throw new FormatError(
+      file,
+      `tokenizer.ggml.merges[${unsplit}] is ${found}, expected two texts with a space between`,
+      {
+        key: 'tokenizer.ggml.merges',
+        index: unsplit,
+      },
+    );
+  }
+  const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
+  // bytes that such a vocabulary lacks are left out, as llama.cpp does, so its unknown token is not passed on
+  return {
+    ...common,
+    kind: 'bpe',
+    merges,
+    preTokenizer,
+    bos: token('bos'),
+    eos: token('eos'),
+    addBos: addBos ?? namedPreTokenizer(preTokenizer).addBos ?? false,
+  };
+}
+
+/** Files do not say which tokens take the space around them; of Phi-3's it is known. */
+function addedTokens(tokens: readonly string[], types: ArrayLike<number> | undefined, modelName: string): AddedToken[] {
+  const isPhi3 = /phi-?3/i.test(modelName);
+  const keepSpace = new Set(['<unk>', '<s>', '<|endoftext|>']);
+  const added: AddedToken[] = [];
+  for (let id = 0; types !== undefined && id < tokens.length; id++) {
+    const special = types[id] === TokenType.control || types[id] === TokenType.unknown;
+    if (special || types[id] === TokenType.userDefined)
+      added.push({ id, special, ...(isPhi3 && !keepSpace.has(tokens[id]) && { rstrip: true }) });
+  }
+  return added;
+}
+
+/** Reads values by key, each of the type it must have; absent keys are undefined. */
+function reader(metadata: ReadonlyMap<string, unknown>, file: string) {
+  const wrong = (key: string, found: unknown, expected: string): FormatError =>
+    new FormatError(file, `${key} is ${describe(found)}, expected ${expected}`, {
+      key,
+      found: describe(found),
+      expected,
+    });
+  const array = (key: string): ArrayLike<unknown> | undefined => {
+    const value = metadata.get(key);
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)))
+      return value as ArrayLike<unknown>;
+    throw wrong(key, value, 'an array');
+  };
+  return {
+    missing: (key: string, expected: string) =>
+      new FormatError(file, `${key} is missing, expected ${expected}`, { key, expected }),
+    string(key: string): string | undefined {
+      const value = metadata.get(key);
+      if (value !== undefined && typeof value !== 'string') throw wrong(key, value, 'a string');
+      return value;
+    },
+    boolean(key: string): boolean | undefined {
+      const value = metadata.get(key);
+      if (value !== undefined && typeof value !== 'boolean') throw wrong(key, value, 'a boolean');
+      return value;
+    },
+    token(key: string, count: number): number | undefined {
+      const value = metadata.get(key);
+      if (value === undefined || value === noToken || value === -1) return undefined;
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < count) return value;
+      throw wrong(key, value, `a token id below ${count}`);
+    },
+    strings(key: string): readonly string[] | undefined {
+      const values = array(key);
+      if (values === undefined) return undefined;
+      const texts: string[] = [];
+      for (let index = 0; index < values.length; index++) {
+        const value = values[index];
+        if (typeof value !== 'string') throw wrong(`${key}[${index}]`, value, 'a string');
+        texts.push(value);
+      }
+      return texts;
+    },
+    numbers(key: string, count: number): ArrayLike<number> | undefined {
+      const values = array(key);
+      if (values === undefined) return undefined;
+      if (values.length < count) throw wrong(key, values, `one value for each of ${count} tokens`);
+      for (let index = 0; index < count; index++)
+        if (typeof values[index] !== 'number') throw wrong(`${key}[${index}]`, values[index], 'a number');
+      return values as ArrayLike<number>;
+    },
+  };
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (Array.isArray(value) || ArrayBuffer.isView(value))
+    return `an array of ${(value as ArrayLike<unknown>).length} values`;
+  return typeof value === 'object' ? 'an object' : String(value);
+}

@@ -1,0 +1,37 @@
+/**
+ * GPT-2's byte alphabet: every byte as one visible letter, so that byte strings can be written in JSON. Printable bytes
+ * stand for themselves, the other 68 follow in order from U+0100 (the space 0x20 is Ġ, U+0120).
+ * Source: `bytes_to_unicode` of openai/gpt-2 (encoder.py).
+ */
+
+/** The letter of each byte. */
+export const letterOfByte: readonly string[] = letters();
+
+const byteOfLetter = new Map(letterOfByte.map((letter, byte) => [letter, byte]));
+const encoder = new TextEncoder();
+
+/** Text → its UTF-8 bytes as letters. */
+export function toByteLetters(text: string): string {
+  let result = '';
+  for (const byte of encoder.encode(text)) result += letterOfByte[byte];
+  return result;
+}
+
+/** Letters → bytes; a character outside the alphabet gives its own UTF-8. */
+export function fromByteLetters(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const letter of text) {
+    const byte = byteOfLetter.get(letter);
+    if (byte === undefined) bytes.push(...encoder.encode(letter));
+    else bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
+}
+
+function letters(): string[] {
+  let others = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
+    return String.fromCodePoint(printable ? byte : others++);
+  });
+}

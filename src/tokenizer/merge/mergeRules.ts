@@ -1,0 +1,67 @@
+/**
+ * Which neighbours may merge, into what, and how urgently. Symbols are token ids; texts that take part in merges but
+ * are no tokens have numbers beyond the vocabulary, and `unnamed` stands for any other single character.
+ */
+import type { TokenizerSpec } from '../spec.ts';
+import { PairTable } from './pairTable.ts';
+
+export interface MergeRules {
+  /** The merge of two neighbours, whose text is text[start..end), or -1. */
+  find(left: number, right: number, text: string, start: number, end: number): number;
+  /** Lower goes first; of equals, the leftmost. */
+  priority(merge: number): number;
+  /** What a merge makes. */
+  symbol(merge: number): number;
+  /** The symbol of one character (or byte letter). */
+  symbolOf(character: string): number;
+}
+
+export const unnamed = -1;
+
+/**
+ * @param ids tokens that merges may make, by text
+ * @param vocabularySize ids are below it
+ */
+export function createMergeRules(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
+  return spec.merges === undefined ? rulesByText(spec, ids) : rulesByList(spec.merges, spec.tokens.length, ids);
+}
+
+/** Merges as listed: BPE (Sennrich et al. 2016). */
+function rulesByList(merges: readonly string[], vocabularySize: number, ids: ReadonlyMap<string, number>): MergeRules {
+  const others = new Map<string, number>();
+  const symbolOf = (text: string): number => {
+    const symbol = ids.get(text) ?? others.get(text);
+    if (symbol !== undefined) return symbol;
+    const made = vocabularySize + others.size;
+    others.set(text, made);
+    return made;
+  };
+  const pairs = new PairTable(merges.length);
+  const results = new Int32Array(merges.length);
+  merges.forEach((merge, rank) => {
+    const gap = merge.indexOf(' ', 1);
+    const left = merge.slice(0, gap);
+    const right = merge.slice(gap + 1);
+    results[rank] = symbolOf(left + right);
+    pairs.add(symbolOf(left), symbolOf(right), rank);
+  });
+  return {
+    find: (left, right) => (left === unnamed || right === unnamed ? -1 : pairs.get(left, right)),
+    priority: (rank) => rank,
+    symbol: (rank) => results[rank],
+    symbolOf: (character) => ids.get(character) ?? others.get(character) ?? unnamed,
+  };
+}
+
+/** Whatever is a token together merges: SentencePiece's BPE by scores (as in llama.cpp), or tiktoken's by ids. */
+function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
+  const { scores } = spec;
+  let longest = 0;
+  for (const text of ids.keys()) longest = Math.max(longest, text.length);
+  return {
+    find: (_left, _right, text, start, end) => (end - start > longest ? -1 : (ids.get(text.slice(start, end)) ?? -1)),
+    priority: scores === undefined ? (id) => id : (id) => -scores[id],
+    symbol: (id) => id,
+    symbolOf: (character) => ids.get(character) ?? unnamed,
+  };
+}

@@ -1,0 +1,42 @@
+/** Real tokenizers and texts of the shared data, as the tests beside this file need them. */
+import { readFileSync } from 'node:fs';
+import { readGguf } from '../../src/formats/gguf/read.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import { tokenizerFromGguf } from '../../src/formats/tokenizerFromGguf.ts';
+import { tokenizerFromHuggingFace } from '../../src/formats/tokenizerFromHuggingFace.ts';
+import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
+import { sharedData } from '../sharedData.ts';
+
+/** Texts and ids of llama.cpp's test-tokenizer-0, made without BOS and without parsing special tokens. */
+export interface Pair {
+  readonly text: string;
+  readonly ids: readonly number[];
+}
+
+const folder = 'tokenizers/llama.cpp-vocabs';
+
+/** The vocabularies there, each a .gguf with texts in .gguf.inp and ids in .gguf.out. */
+export const ggufNames = ['deepseek-coder', 'falcon', 'gpt-2', 'llama-spm', 'phi-3', 'starcoder'] as const;
+
+export async function ggufSpec(path: string): Promise<TokenizerSpec> {
+  const { metadata } = await readGguf(memorySource(readFileSync(path), path));
+  return tokenizerFromGguf(metadata, path);
+}
+
+export function ggufPath(name: string): string | undefined {
+  return sharedData(`${folder}/ggml-vocab-${name}.gguf`);
+}
+
+export function pairs(name: string): Pair[] {
+  const path = ggufPath(name);
+  if (path === undefined) return [];
+  const texts = readFileSync(`${path}.inp`, 'utf8').split('\n__ggml_vocab_test__\n').slice(0, -1);
+  const lines = readFileSync(`${path}.out`, 'utf8').replace(/\n$/, '').split('\n');
+  if (texts.length !== lines.length) throw new Error(`${texts.length} texts, ${lines.length} lines of ids`);
+  return texts.map((text, index) => ({ text, ids: lines[index].split(' ').filter(Boolean).map(Number) }));
+}
+
+/** Of a folder with a tokenizer.json. */
+export function huggingFaceSpec(path: string): TokenizerSpec {
+  return tokenizerFromHuggingFace(JSON.parse(readFileSync(path, 'utf8')), undefined, path);
+}

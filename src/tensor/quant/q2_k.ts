@@ -10,11 +10,12 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
-import { quantizeScalesAndMins, superBlock, superBlockSize } from './superBlock.ts';
+import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
 const blockBytes = 84;
 const at = layout('Q2_K', blockBytes, { scales: 16, qs: 64, d: 2, dmin: 2 });
+const ranges = { size: 16, lowest: 0, highest: 3, lowestScale: 0, highestScale: 15, highestMin: 15 };
 
 export const Q2_K = perBlock({
   name: 'Q2_K',
@@ -36,7 +37,7 @@ export const Q2_K = perBlock({
   },
 
   encodeBlock(from, x, to, block, importance) {
-    quantizeScalesAndMins(from, x, importance, 16, 3, 15);
+    quantizeSuperBlock(ranges, from, x, importance);
     for (let j = 0; j < 16; j++) to[block + at.scales + j] = superBlock.scales[j] | (superBlock.mins[j] << 4);
     writeTwoBits(to, block + at.qs, superBlock.quants);
     writeHalf(to, block + at.d, superBlock.d);

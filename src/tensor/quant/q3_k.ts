@@ -12,11 +12,12 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
-import { quantizeScales, superBlock, superBlockSize } from './superBlock.ts';
+import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
 const blockBytes = 110;
 const at = layout('Q3_K', blockBytes, { hmask: 32, qs: 64, scales: 12, d: 2 });
+const ranges = { size: 16, lowest: -4, highest: 3, lowestScale: -32, highestScale: 31, highestMin: 0 };
 
 export const Q3_K = perBlock({
   name: 'Q3_K',
@@ -42,7 +43,7 @@ export const Q3_K = perBlock({
   },
 
   encodeBlock(from, x, to, block, importance) {
-    quantizeScales(from, x, importance, 16, -4, 3, -32, 31);
+    quantizeSuperBlock(ranges, from, x, importance);
     const { quants, scales } = superBlock;
     for (let i = 0; i < 32; i++) {
       let bits = 0;

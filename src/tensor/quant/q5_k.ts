@@ -12,10 +12,11 @@
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { readMin, readScale, writeScalesAndMins } from './sixBitScales.ts';
-import { quantizeScalesAndMins, superBlock, superBlockSize } from './superBlock.ts';
+import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
 const blockBytes = 176;
 const at = layout('Q5_K', blockBytes, { d: 2, dmin: 2, scales: 12, qh: 32, qs: 128 });
+const ranges = { size: 32, lowest: 0, highest: 31, lowestScale: 0, highestScale: 63, highestMin: 63 };
 
 export const Q5_K = perBlock({
   name: 'Q5_K',
@@ -40,7 +41,7 @@ export const Q5_K = perBlock({
   },
 
   encodeBlock(from, x, to, block, importance) {
-    quantizeScalesAndMins(from, x, importance, 32, 31, 63);
+    quantizeSuperBlock(ranges, from, x, importance);
     const { quants } = superBlock;
     writeHalf(to, block + at.d, superBlock.d);
     writeHalf(to, block + at.dmin, superBlock.dmin);

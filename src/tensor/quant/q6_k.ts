@@ -11,10 +11,11 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
-import { quantizeScales, superBlock, superBlockSize } from './superBlock.ts';
+import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
 const blockBytes = 210;
 const at = layout('Q6_K', blockBytes, { ql: 128, qh: 64, scales: 16, d: 2 });
+const ranges = { size: 16, lowest: -32, highest: 31, lowestScale: -128, highestScale: 127, highestMin: 0 };
 
 export const Q6_K = perBlock({
   name: 'Q6_K',
@@ -40,7 +41,7 @@ export const Q6_K = perBlock({
   },
 
   encodeBlock(from, x, to, block, importance) {
-    quantizeScales(from, x, importance, 16, -32, 31, -128, 127);
+    quantizeSuperBlock(ranges, from, x, importance);
     const { quants } = superBlock;
     for (let h = 0; h < 2; h++) {
       for (let i = 0; i < 32; i++) {

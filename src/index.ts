@@ -1,0 +1,25 @@
+/** Espalier's public entry: everything an application, the CLI and the server use. */
+export {
+  ContextError,
+  EspalierError,
+  FormatError,
+  MemoryError,
+  OptionError,
+  SourceError,
+  UnsupportedError,
+} from './core/errors.ts';
+export type { OnProgress, Progress } from './core/progress.ts';
+export type { CheckpointSource } from './formats/open.ts';
+export type { MemoryEstimate } from './runtime/estimate.ts';
+export type { GenerateOptions } from './runtime/generateOptions.ts';
+export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
+export { estimate, load } from './runtime/load.ts';
+export type { LoadOptions } from './runtime/loadOptions.ts';
+export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
+export type { Prompt } from './runtime/prompt.ts';
+export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts';
+export type { SamplingOptions } from './runtime/sampling/sampler.ts';
+export type { Session } from './runtime/session.ts';
+export type { ModelSummary } from './runtime/summary.ts';
+export type { ChatMessage } from './tokenizer/chatTemplate.ts';
+export type { Tokenizer } from './tokenizer/tokenizer.ts';

@@ -1,0 +1,47 @@
+/** Options are checked before anything is done: an unknown name or a value out of range is an error, never ignored. */
+import { OptionError } from '../core/errors.ts';
+
+export interface Rule {
+  /** For the error: 'a whole number of at least 1'. */
+  readonly expected: string;
+  readonly accepts: (value: unknown) => boolean;
+}
+
+/** One rule for each option of `Options`, so that none is forgotten. */
+export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule };
+
+/** @throws {OptionError} for a name without a rule, or a value that its rule does not accept; undefined is always accepted */
+export function checkOptions<Options extends object>(options: Options, rules: Rules<Options>): void {
+  for (const [name, value] of Object.entries(options)) {
+    const rule: Rule | undefined = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined;
+    if (!rule)
+      throw new OptionError(`option ${name}`, shown(value), `one of the options ${Object.keys(rules).join(', ')}`);
+    if (value !== undefined && !rule.accepts(value)) throw new OptionError(name, shown(value), rule.expected);
+  }
+}
+
+export function wholeNumber(least: number, most = 2 ** 32 - 1): Rule {
+  const expected = `a whole number from ${least} to ${most}`;
+  return { expected, accepts: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most };
+}
+
+export function numberFrom(least: number, most = Number.MAX_VALUE): Rule {
+  const expected = most === Number.MAX_VALUE ? `a number of at least ${least}` : `a number from ${least} to ${most}`;
+  return { expected, accepts: (value) => typeof value === 'number' && value >= least && value <= most };
+}
+
+export function oneOf(names: readonly string[]): Rule {
+  return { expected: names.map((name) => `'${name}'`).join(' or '), accepts: (value) => names.includes(String(value)) };
+}
+
+export const callback: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' };
+
+export const abortSignal: Rule = {
+  expected: 'an AbortSignal',
+  accepts: (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'throwIfAborted' in value,
+};
+
+function shown(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+}

@@ -1,0 +1,40 @@
+/** What can be set of a generation. */
+import type { OnProgress } from '../core/progress.ts';
+import { abortSignal, callback, checkOptions, numberFrom, type Rule, type Rules, wholeNumber } from './checkOptions.ts';
+import type { SamplingOptions } from './sampling/sampler.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Default: as many as the context has room for. */
+  readonly maxTokens?: number;
+  /** Text that ends the generation and is not part of it. */
+  readonly stop?: string | readonly string[];
+  readonly signal?: AbortSignal;
+  /** Told of the prompt's progress, stage 'prefill'. */
+  readonly onProgress?: OnProgress;
+  /** Pieces tell the log-probability of their tokens and of this many of the likeliest; default: none. */
+  readonly logProbabilities?: number;
+}
+
+const stopText: Rule = {
+  expected: 'a string or an array of strings, none of them empty',
+  accepts: (value) => [value].flat().every((stop) => typeof stop === 'string' && stop !== ''),
+};
+
+const rules: Rules<GenerateOptions> = {
+  maxTokens: wholeNumber(0),
+  temperature: numberFrom(0),
+  topK: wholeNumber(0),
+  topP: numberFrom(Number.MIN_VALUE, 1),
+  minP: numberFrom(0, 1),
+  repetitionPenalty: numberFrom(Number.MIN_VALUE),
+  seed: wholeNumber(0),
+  stop: stopText,
+  signal: abortSignal,
+  onProgress: callback,
+  logProbabilities: wholeNumber(0, 100),
+};
+
+/** @throws {OptionError} */
+export function checkGenerateOptions(options: GenerateOptions): void {
+  checkOptions(options, rules);
+}

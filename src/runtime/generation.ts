@@ -1,0 +1,151 @@
+/** A generation under way: pieces as they come, and the record of all of it at the end. */
+import type { TokenLogProbability } from './sampling/logProbabilities.ts';
+
+/** Text that is ready, never half a character, and the tokens it took; either may be empty. */
+export interface Piece {
+  readonly text: string;
+  readonly ids: readonly number[];
+  /** One entry for each id, where asked for. */
+  readonly logProbabilities?: readonly PieceLogProbability[];
+}
+
+export interface PieceLogProbability extends TokenLogProbability {
+  /** The likeliest tokens at this place, likeliest first. */
+  readonly likeliest: readonly TokenLogProbability[];
+}
+
+/**
+ * 'stop': the model ended its text, or a stop string came. 'length': maxTokens. 'context': the context is full.
+ * 'aborted': the signal fired or the iteration was left.
+ */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
+
+export interface GenerationResult {
+  /** All pieces' text. */
+  readonly text: string;
+  /** All pieces' ids; the token that ended the generation is not one of them. */
+  readonly ids: readonly number[];
+  readonly promptTokens: number;
+  /** Of these, how many the session had computed before. */
+  readonly reusedTokens: number;
+  /** How many tokens were generated: `ids.length`. */
+  readonly tokens: number;
+  readonly finishReason: FinishReason;
+  /** Prompt tokens computed per second, 0 where none were. */
+  readonly prefillTokensPerSecond: number;
+  /** Tokens computed one after another per second, the time that the consumer took left out; 0 where none were. */
+  readonly decodeTokensPerSecond: number;
+  /** What the draws began from: with it and the same options the generation can be repeated. */
+  readonly seed: number;
+}
+
+/** What is known of a generation while it goes on; without a finish reason it is not over. */
+export interface GenerationRecord {
+  text: string;
+  readonly ids: number[];
+  readonly promptTokens: number;
+  reusedTokens: number;
+  finishReason?: FinishReason;
+  /** Time spent on the prompt, and on the tokens after the first. */
+  prefillSeconds: number;
+  decodeSeconds: number;
+  decodeSteps: number;
+  readonly seed: number;
+}
+
+export function startRecord(promptTokens: number, seed: number): GenerationRecord {
+  return {
+    text: '',
+    ids: [],
+    promptTokens,
+    reusedTokens: 0,
+    prefillSeconds: 0,
+    decodeSeconds: 0,
+    decodeSteps: 0,
+    seed,
+  };
+}
+
+function resultOf(record: GenerationRecord): GenerationResult {
+  const { text, ids, promptTokens, reusedTokens, finishReason = 'aborted', seed } = record;
+  const rate = (count: number, seconds: number) => (seconds > 0 ? count / seconds : 0);
+  return {
+    text,
+    ids: [...ids],
+    promptTokens,
+    reusedTokens,
+    tokens: ids.length,
+    finishReason,
+    prefillTokensPerSecond: rate(promptTokens - reusedTokens, record.prefillSeconds),
+    decodeTokensPerSecond: rate(record.decodeSteps, record.decodeSeconds),
+    seed,
+  };
+}
+
+/**
+ * Nothing is computed before it is iterated or its `result` is asked for; then as fast as its pieces are taken.
+ * Iterate it once. Where the signal fires, iterating throws the signal's reason, and `result` tells how far it came.
+ */
+export class Generation implements AsyncIterableIterator<Piece> {
+  readonly #producer: AsyncGenerator<Piece, void>;
+  readonly #record: GenerationRecord;
+  readonly #ready: Piece[] = [];
+  #advancing: Promise<void> | undefined;
+  #done = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(producer: AsyncGenerator<Piece, void>, record: GenerationRecord) {
+    this.#producer = producer;
+    this.#record = record;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Piece, undefined>> {
+    while (this.#ready.length === 0 && !this.#done) await this.#advance();
+    const value = this.#ready.shift();
+    return value ? { value, done: false } : { value: undefined, done: true };
+  }
+
+  /** Stops it; the session is free for the next one. */
+  async return(): Promise<IteratorResult<Piece, undefined>> {
+    await this.#producer.return();
+    this.#done = true;
+    this.#ready.length = 0;
+    return { value: undefined, done: true };
+  }
+
+  /** The record, once all is generated; pieces that nobody took yet can still be iterated. */
+  get result(): Promise<GenerationResult> {
+    return this.#complete();
+  }
+
+  async #complete(): Promise<GenerationResult> {
+    // a failure is kept for after the loop: those who iterate may have met it first
+    while (!this.#done) await this.#advance().catch(() => {});
+    if (this.#failure && this.#record.finishReason !== 'aborted') throw this.#failure.error;
+    return resultOf(this.#record);
+  }
+
+  /** One piece more; those who wait at the same time wait for the same one. */
+  #advance(): Promise<void> {
+    this.#advancing ??= this.#pull().finally(() => {
+      this.#advancing = undefined;
+    });
+    return this.#advancing;
+  }
+
+  async #pull(): Promise<void> {
+    try {
+      const { value, done } = await this.#producer.next();
+      if (done) this.#done = true;
+      else this.#ready.push(value);
+    } catch (error) {
+      this.#done = true;
+      this.#failure = { error };
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** From a source to a model that is ready to run. */
+import { backendByName } from '../backends/index.ts';
+import { MemoryError } from '../core/errors.ts';
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { weightStore } from '../models/weightStore.ts';
+import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
+import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { Engine } from './engine.ts';
+import type { MemoryEstimate } from './estimate.ts';
+import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+import { Model } from './model.ts';
+import { planModel } from './plan.ts';
+import { summarize } from './summary.ts';
+
+/**
+ * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, a browser's File: a GGUF file (one or several parts)
+ *   or a Hugging Face folder
+ * @throws {MemoryError} with the numbers, before anything is read, where it does not fit; {FormatError} for a broken
+ *   file; {SourceError} for one that cannot be had; {UnsupportedError}; {OptionError}; the signal's reason
+ */
+export async function load(source: CheckpointSource, options: LoadOptions = {}): Promise<Model> {
+  checkLoadOptions(options);
+  const { signal, onProgress, threads, cache } = options;
+  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  try {
+    const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options);
+    if (!estimate.fits)
+      throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
+    const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
+    const template = createChatTemplate(checkpoint.chatTemplate, specialTexts(tokenizer));
+    const weights = weightStore(model);
+    const compile = { weights, maxTokens, maxRows, context, threads, signal, onProgress };
+    const program = await backendByName(options.backend ?? 'auto').compile(model.graph, compile);
+    const engine = new Engine(checkpoint.name, program, context, kv, template, tokenizer);
+    return new Model(engine, summarize(checkpoint, model), estimate);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** What loading a model would take, from its header alone. @throws what `load` throws but {MemoryError} */
+export async function estimate(source: CheckpointSource, options: LoadOptions = {}): Promise<MemoryEstimate> {
+  checkLoadOptions(options);
+  const { signal, onProgress, cache } = options;
+  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  try {
+    return planModel(checkpoint, options).estimate;
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function specialTexts(tokenizer: Tokenizer | undefined): { bos?: string; eos?: string } {
+  const piece = (id: number | undefined) => (id === undefined ? undefined : tokenizer?.piece(id));
+  return { bos: piece(tokenizer?.bos), eos: piece(tokenizer?.eos) };
+}

@@ -1,0 +1,39 @@
+/** What can be set of a loaded model. */
+import { backendNames } from '../backends/index.ts';
+import type { OnProgress } from '../core/progress.ts';
+import type { CacheOptions } from '../formats/download/hub.ts';
+import { abortSignal, callback, checkOptions, oneOf, type Rules, wholeNumber } from './checkOptions.ts';
+
+export interface LoadOptions {
+  readonly signal?: AbortSignal;
+  /** Told of downloading and loading. */
+  readonly onProgress?: OnProgress;
+  /** Default: what the backend finds best. */
+  readonly threads?: number;
+  /** Tokens that a session can hold; its memory grows with it. Default: what the model was trained for, at most 4096. */
+  readonly context?: number;
+  /** Format of keys and values: half the bytes of 'f32', or a quarter. Default 'f16'. */
+  readonly kv?: 'f32' | 'f16' | 'q8_0';
+  /** Default 'auto': the fastest that works here. */
+  readonly backend?: (typeof backendNames)[number];
+  /** Tokens that one step computes at most: more are faster per token, and longer until an abort is heard. Default 256. */
+  readonly stepTokens?: number;
+  /** Where `hf:` models come from and are kept. */
+  readonly cache?: CacheOptions;
+}
+
+const rules: Rules<LoadOptions> = {
+  signal: abortSignal,
+  onProgress: callback,
+  threads: wholeNumber(1, 256),
+  context: wholeNumber(1, 2 ** 24),
+  kv: oneOf(['f32', 'f16', 'q8_0']),
+  backend: oneOf(backendNames),
+  stepTokens: wholeNumber(1, 4096),
+  cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
+};
+
+/** @throws {OptionError} */
+export function checkLoadOptions(options: LoadOptions): void {
+  checkOptions(options, rules);
+}

@@ -1,0 +1,136 @@
+/** A loaded model: makes sessions, and evaluates given tokens. */
+import { OptionError } from '../core/errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
+import type { Engine } from './engine.ts';
+import type { MemoryEstimate } from './estimate.ts';
+import { logNormalizer, type TokenLogProbability } from './sampling/logProbabilities.ts';
+import { Session } from './session.ts';
+import type { ModelSummary } from './summary.ts';
+
+export interface EvaluateOptions {
+  /** 'logits' [V] of the next token, or 'hidden' [D], what the output head sees. Default 'logits'. */
+  readonly output?: 'logits' | 'hidden';
+  readonly signal?: AbortSignal;
+}
+
+export interface EmbedOptions {
+  /** 'mean' over all tokens, or the 'last' token's. Default 'mean'. */
+  readonly pooling?: 'mean' | 'last';
+  readonly signal?: AbortSignal;
+}
+
+export class Model {
+  readonly summary: ModelSummary;
+  /** What was reckoned before loading. */
+  readonly estimate: MemoryEstimate;
+  readonly #engine: Engine;
+
+  /** Applications get models from `load`. */
+  constructor(engine: Engine, summary: ModelSummary, estimate: MemoryEstimate) {
+    this.#engine = engine;
+    this.summary = summary;
+    this.estimate = estimate;
+  }
+
+  /** @throws {EspalierError} NO_TOKENIZER where the model's files hold none */
+  get tokenizer(): Tokenizer {
+    return this.#engine.tokenizer;
+  }
+
+  /** Tokens that a session can hold. */
+  get context(): number {
+    return this.#engine.context;
+  }
+
+  /** What runs it. */
+  get backend(): { readonly backend: string; readonly variant: string; readonly threads: number } {
+    return this.#engine.program.description;
+  }
+
+  /** Bytes held now by weights, caches and activations. */
+  get memoryBytes(): number {
+    return this.#engine.program.memoryBytes;
+  }
+
+  /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */
+  session(): Session {
+    return new Session(this.#engine, this.#engine.timeline());
+  }
+
+  /**
+   * Runs tokens from an empty past and shows the outputs of some of them.
+   * @param rows indices into `tokens`, ascending, or 'all'
+   * @param visit called in order; `values` is a view that is overwritten after the call
+   * @throws {ContextError}; {OptionError}; the signal's reason
+   */
+  async evaluate(
+    tokens: readonly number[],
+    rows: 'all' | readonly number[],
+    visit: (row: number, values: Float32Array) => void,
+    options: EvaluateOptions = {},
+  ): Promise<void> {
+    checkOptions(options, { output: oneOf(['logits', 'hidden']), signal: abortSignal });
+    this.#engine.checkTokens(tokens, 'the sequence');
+    const wanted = rows === 'all' ? Array.from(tokens, (_, i) => i) : rows;
+    checkRows(wanted, tokens.length);
+    const timeline = this.#engine.timeline();
+    try {
+      const { output = 'logits', signal } = options;
+      await timeline.advance(tokens, { rows: wanted, output, onRow: visit, signal });
+    } finally {
+      this.#engine.release(timeline);
+    }
+  }
+
+  /** The last layer's state after the final norm, pooled over the tokens, [D]; its length is not normalized. */
+  async embed(input: string | readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
+    checkOptions(options, { pooling: oneOf(['mean', 'last']), signal: abortSignal });
+    const ids = this.#ids(input);
+    const rows = options.pooling === 'last' ? [ids.length - 1] : ids.map((_, i) => i);
+    let sum: Float64Array | undefined;
+    const visit = (_: number, values: Float32Array) => {
+      sum ??= new Float64Array(values.length);
+      for (let i = 0; i < values.length; i++) sum[i] += values[i];
+    };
+    await this.evaluate(ids, rows, visit, { output: 'hidden', signal: options.signal });
+    return Float32Array.from(sum!, (value) => value / rows.length);
+  }
+
+  /** How likely each token but the first is after those before it, natural logarithms. */
+  async logProbabilities(
+    input: string | readonly number[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<TokenLogProbability[]> {
+    checkOptions(options, { signal: abortSignal });
+    const ids = this.#ids(input);
+    const found: TokenLogProbability[] = [];
+    const visit = (row: number, logits: Float32Array) => {
+      const id = ids[row + 1];
+      found.push({ id, logProbability: logits[id] - logNormalizer(logits) });
+    };
+    await this.evaluate(ids, [...ids.keys()].slice(0, -1), visit, options);
+    return found;
+  }
+
+  /** Gives memory and threads back; its sessions cannot be used afterwards. */
+  dispose(): void {
+    this.#engine.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #ids(input: string | readonly number[]): readonly number[] {
+    return typeof input === 'string' ? this.tokenizer.encode(input, { addEos: false }) : input;
+  }
+}
+
+function checkRows(rows: readonly number[], tokens: number): void {
+  for (const [i, row] of rows.entries()) {
+    const least = i > 0 ? rows[i - 1] + 1 : 0;
+    if (!Number.isInteger(row) || row < least || row >= tokens)
+      throw new OptionError(`row ${i}`, row, `whole numbers ascending, below the ${tokens} tokens`);
+  }
+}

@@ -1,0 +1,48 @@
+/** Decides from a checkpoint's header and the options how a model will be run: its graph, its sizes, its memory. */
+import { OptionError } from '../core/errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { AttentionAttributes } from '../graph/ops/attention.ts';
+import { type BuiltModel, buildModel } from '../models/buildModel.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
+import { formatByName } from '../tensor/formats.ts';
+import { estimateMemory, type MemoryEstimate } from './estimate.ts';
+import type { LoadOptions } from './loadOptions.ts';
+
+export interface ModelPlan {
+  readonly model: BuiltModel;
+  readonly context: number;
+  readonly kv: BlockFormat;
+  /** Tokens and wanted rows of a step, at most. */
+  readonly maxTokens: number;
+  readonly maxRows: number;
+  readonly estimate: MemoryEstimate;
+}
+
+/** Contexts beyond it are for those who ask: their cache takes more memory than the weights of a small model. */
+const DEFAULT_CONTEXT = 4096;
+const DEFAULT_STEP_TOKENS = 256;
+/** What the logits of one step may take; a vocabulary of 128,000 has 32 rows in it. */
+const LOGIT_BYTES = 2 ** 24;
+
+/** @throws {OptionError} where options do not fit the model; what `buildModel` throws */
+export function planModel(checkpoint: Checkpoint, options: LoadOptions): ModelPlan {
+  const context = options.context ?? Math.min(buildModel(checkpoint).trainedContext, DEFAULT_CONTEXT);
+  const model = buildModel(checkpoint, context);
+  const kv = formatByName((options.kv ?? 'f16').toUpperCase());
+  checkHeads(model, kv);
+  const maxTokens = Math.min(options.stepTokens ?? DEFAULT_STEP_TOKENS, context);
+  const vocabulary = model.graph.outputs.get('logits')!.shape[1];
+  const maxRows = Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * vocabulary)), maxTokens));
+  const estimate = estimateMemory(model.graph, context, kv, { T: maxTokens, P: 0, R: maxRows });
+  return { model, context, kv, maxTokens, maxRows, estimate };
+}
+
+function checkHeads({ graph }: BuiltModel, kv: BlockFormat): void {
+  for (const node of graph.nodes) {
+    if (node.op.name !== 'attention') continue;
+    const { headSize } = node.attributes as AttentionAttributes;
+    if (headSize % kv.blockSize === 0) continue;
+    const expected = `a format whose blocks fill heads of ${headSize}, which those of ${kv.blockSize} do not`;
+    throw new OptionError('kv', kv.name.toLowerCase(), expected);
+  }
+}

@@ -1,0 +1,100 @@
+/** One timeline of a model: what was said so far, and the keys and values computed of it. */
+import { EspalierError } from '../core/errors.ts';
+import type { Engine } from './engine.ts';
+import { generate } from './generate.ts';
+import { checkGenerateOptions, type GenerateOptions } from './generateOptions.ts';
+import { Generation, type Piece, startRecord } from './generation.ts';
+import { PieceWriter } from './pieceWriter.ts';
+import { encodePrompt, type Prompt } from './prompt.ts';
+import { createSampler } from './sampling/sampler.ts';
+import type { Timeline } from './timeline.ts';
+
+export class Session {
+  readonly #engine: Engine;
+  readonly #timeline: Timeline;
+  #busy = false;
+
+  /** Applications get sessions from `model.session()`. */
+  constructor(engine: Engine, timeline: Timeline) {
+    this.#engine = engine;
+    this.#timeline = timeline;
+  }
+
+  /** Ids that were computed and need not be again where the next prompt begins with them. */
+  get tokens(): readonly number[] {
+    return [...this.#timeline.tokens];
+  }
+
+  /** Tokens that fit. */
+  get context(): number {
+    return this.#timeline.context;
+  }
+
+  /** Bytes of keys and values. */
+  get cacheBytes(): number {
+    return this.#timeline.cacheBytes;
+  }
+
+  /**
+   * Continues a prompt, which is always the whole of it: what the session has computed of it already is reused.
+   *
+   *     for await (const { text } of session.generate('Once upon a time', { maxTokens: 100 })) process.stdout.write(text);
+   *
+   *     const { text, finishReason } = await session.generate([{ role: 'user', content: 'Hello!' }]).result;
+   *
+   * @throws at once: {OptionError}; {ContextError} where the prompt is longer than the context. When iterated:
+   *   {EspalierError} SESSION_BUSY while another generation of this session is under way; the signal's reason
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
+    checkGenerateOptions(options);
+    const ids = encodePrompt(this.#engine, prompt);
+    const sampler = createSampler(options);
+    const record = startRecord(ids.length, sampler.seed);
+    const pieces = generate({
+      timeline: this.#timeline,
+      prompt: ids,
+      endOfGeneration: this.#engine.endOfGeneration,
+      options,
+      sampler,
+      writer: new PieceWriter(this.#engine.decoder(), [options.stop ?? []].flat(), record),
+      record,
+    });
+    return new Generation(this.#alone(pieces), record);
+  }
+
+  /** A session of its own with the same past; the two do not disturb each other. @throws {MemoryError} */
+  clone(): Session {
+    return new Session(this.#engine, this.#engine.timeline(this.#timeline));
+  }
+
+  /** Forgets everything. @throws {EspalierError} SESSION_BUSY */
+  reset(): void {
+    this.#checkIdle();
+    this.#timeline.rewind(0);
+  }
+
+  /** Gives the memory of the keys and values back; a generation under way ends with an error. */
+  dispose(): void {
+    this.#engine.release(this.#timeline);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async *#alone(pieces: AsyncGenerator<Piece, void>): AsyncGenerator<Piece, void> {
+    this.#checkIdle();
+    this.#busy = true;
+    try {
+      yield* pieces;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #checkIdle(): void {
+    if (!this.#busy) return;
+    const message = 'this session is generating already: take its pieces to the end, stop it, or generate in a clone';
+    throw new EspalierError('SESSION_BUSY', message);
+  }
+}

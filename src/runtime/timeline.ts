@@ -1,0 +1,105 @@
+/** The tokens of one session's past and the cache that holds them. Knows no text and no sampling. */
+
+import { nextTask } from '#leaf/runtime/nextTask';
+import { EspalierError } from '../core/errors.ts';
+import type { OnProgress } from '../core/progress.ts';
+import type { Cache, Program } from '../graph/program.ts';
+
+export interface AdvanceOptions {
+  /** Which of the tokens' outputs are wanted: indices, ascending. */
+  readonly rows: readonly number[];
+  readonly output: 'logits' | 'hidden';
+  /** Called for each wanted row in order; `values` is a view that the next call overwrites. */
+  readonly onRow: (row: number, values: Float32Array) => void;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+export class Timeline {
+  readonly context: number;
+  readonly #program: Program;
+  #cache: Cache | undefined;
+  #tokens: number[] = [];
+
+  constructor(program: Program, cache: Cache) {
+    this.#program = program;
+    this.#cache = cache;
+    this.context = cache.context;
+  }
+
+  /** What the cache holds. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  get cacheBytes(): number {
+    return this.#cache?.bytes ?? 0;
+  }
+
+  /** Forgets all but the first `length` tokens. */
+  rewind(length: number): void {
+    this.#tokens.length = Math.min(this.#tokens.length, length);
+  }
+
+  /** Runs the tokens as the continuation of the past, in as many steps as the program needs, others' work between two. */
+  async advance(tokens: readonly number[], options: AdvanceOptions): Promise<void> {
+    const { rows, signal, onProgress } = options;
+    for (let done = 0, asked = 0; done < tokens.length; ) {
+      await nextTask();
+      signal?.throwIfAborted();
+      let end = Math.min(tokens.length, done + this.#program.maxTokens);
+      let wanted = asked;
+      while (wanted < rows.length && rows[wanted] < end) wanted++;
+      if (wanted - asked > this.#program.maxRows) {
+        wanted = asked + this.#program.maxRows;
+        end = rows[wanted - 1] + 1;
+      }
+      this.#step(
+        tokens.slice(done, end),
+        rows.slice(asked, wanted).map((row) => row - done),
+        options.output,
+      );
+      for (let i = asked; i < wanted; i++) options.onRow(rows[i], this.#row(options.output, i - asked));
+      asked = wanted;
+      done = end;
+      onProgress?.({ stage: 'prefill', done, total: tokens.length, unit: 'tokens' });
+    }
+  }
+
+  /** Runs one token and gives what follows it: logits [V], a view that the next step of any session overwrites. */
+  next(token: number): Float32Array {
+    this.#step([token], [0], 'logits');
+    return this.#row('logits', 0);
+  }
+
+  /** A timeline of its own with the same past. */
+  fork(cache: Cache): Timeline {
+    const fork = new Timeline(this.#program, cache);
+    cache.copyFrom(this.#open(), this.#tokens.length);
+    fork.#tokens = [...this.#tokens];
+    return fork;
+  }
+
+  /** Gives the cache back; any further step is an error. */
+  free(): void {
+    this.#cache?.free();
+    this.#cache = undefined;
+    this.#tokens = [];
+  }
+
+  #step(tokens: readonly number[], rows: readonly number[], output: 'logits' | 'hidden'): void {
+    const outputs = rows.length > 0 ? [output] : [];
+    this.#program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs });
+    for (const token of tokens) this.#tokens.push(token);
+  }
+
+  #row(output: string, row: number): Float32Array {
+    const width = this.#program.graph.outputs.get(output)!.shape[1];
+    return this.#program.output(output).subarray(row * width, (row + 1) * width);
+  }
+
+  #open(): Cache {
+    if (!this.#cache) throw new EspalierError('DISPOSED', 'this session was disposed, or its model was');
+    return this.#cache;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * llama.cpp's word on a model, through node-llama-cpp, on the CPU: the logits after every token of a given sequence,
+ * and the greedy continuation of a prompt.
+ *
+ *   node oracle.mjs model.gguf --text 'Once upon a time' --greedy 20 [--threads 1]
+ *   node oracle.mjs model.gguf --tokens 1,403,407 --logits
+ *   node oracle.mjs --jobs < jobs.jsonl
+ *
+ * Prints one JSON line a model: {model, tokens, bos, greedy, logits}. A job is {model, text | tokens, greedy, logits, …}
+ * with the settings of `ask`. Logits are base64 of f32, a row of the vocabulary for each token.
+ *
+ * Settings are llama.cpp's own unless told otherwise: flash attention 'auto' (on, for the CPU), KV cache F16.
+ * Greedy is the largest raw logit: at temperature 0 node-llama-cpp's sampler chain is llama.cpp's greedy sampler alone,
+ * with no penalty, and end-of-text tokens are followed like any other here.
+ */
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
+
+/** node-llama-cpp without a GPU, without building anything; `verbose` shows what llama.cpp read of the model. */
+export function startLlama(verbose = false) {
+  const logLevel = verbose ? LlamaLogLevel.info : LlamaLogLevel.error;
+  return getLlama({ gpu: false, build: 'never', maxThreads: 0, logLevel, progressLogs: false });
+}
+
+/**
+ * @param {import('node-llama-cpp').Llama} llama
+ * @param {{ model: string, text?: string, tokens?: number[], greedy?: number, logits?: boolean, threads?: number,
+ *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number }} job a text is tokenized as llama.cpp
+ *   does it, with BOS where the vocabulary adds one
+ */
+export async function ask(llama, job) {
+  const { greedy = 0, threads = 1, flashAttention = 'auto', kv = 'F16', context: contextSize = 512 } = job;
+  const model = await llama.loadModel({ modelPath: job.model, gpuLayers: 0 });
+  try {
+    const tokens = job.tokens ?? tokenize(model, job.text ?? '');
+    const bos = model.tokens.shouldPrependBosToken ? model.tokens.bos : null;
+    if (!job.logits && greedy === 0) return { tokens, bos, greedy: [] };
+    const kvTypes = { experimentalKvCacheKeyType: kv, experimentalKvCacheValueType: kv };
+    const context = await model.createContext({ contextSize, threads, flashAttention, ...kvTypes });
+    const sequence = context.getSequence();
+    const wanted = { generateNext: { logits: job.logits === true, token: true, options: { temperature: 0 } } };
+    const last = tokens.length - 1;
+    const input = tokens.map((token, at) => (job.logits || at === last ? [token, wanted] : token));
+    const answers = await sequence.controlledEvaluate(input);
+    const followed = [];
+    for (let next = answers[last].next.token; followed.length < greedy; ) {
+      followed.push(next);
+      const [answer] = await sequence.controlledEvaluate([[next, wanted]]);
+      next = answer.next.token;
+    }
+    const logits = job.logits ? answers.map(({ next }) => inOrder(next.logits)) : undefined;
+    return { tokens, bos, greedy: followed, logits };
+  } finally {
+    await model.dispose();
+  }
+}
+
+function tokenize(model, text) {
+  const bos = model.tokens.shouldPrependBosToken ? [model.tokens.bos] : [];
+  return [...bos, ...model.tokenize(text)];
+}
+
+/** Logits by id; node-llama-cpp hands them over sorted by size. */
+function inOrder(logits) {
+  const row = new Float32Array(logits.size);
+  for (const [token, logit] of logits) row[token] = logit;
+  return row;
+}
+
+function inBase64(rows) {
+  return Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64');
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      jobs: { type: 'boolean' },
+      text: { type: 'string' },
+      tokens: { type: 'string' },
+      greedy: { type: 'string' },
+      threads: { type: 'string' },
+      logits: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    },
+  });
+  const number = (text) => (text === undefined ? undefined : Number(text));
+  const fromArguments = {
+    model: positionals[0],
+    text: values.text,
+    tokens: values.tokens?.split(',').map(Number),
+    greedy: number(values.greedy),
+    threads: number(values.threads),
+    logits: values.logits,
+  };
+  const llama = await startLlama(values.verbose);
+  const jobs = values.jobs ? createInterface({ input: process.stdin }) : [JSON.stringify(fromArguments)];
+  for await (const line of jobs) {
+    const job = JSON.parse(line);
+    const { logits, ...answer } = await ask(llama, job);
+    const row = { model: job.model, ...answer, ...(logits ? { logits: inBase64(logits) } : {}) };
+    process.stdout.write(`${JSON.stringify(row)}\n`);
+  }
+  await llama.dispose();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

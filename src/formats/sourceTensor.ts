@@ -7,7 +7,7 @@ import type { CheckpointTensor } from './checkpoint.ts';
 export class SourceTensor implements CheckpointTensor {
   readonly byteLength: number;
   constructor(
-    private readonly source: ByteSource,
+    protected readonly source: ByteSource,
     readonly name: string,
     readonly format: BlockFormat,
     readonly shape: readonly number[],
@@ -29,10 +29,16 @@ export class SourceTensor implements CheckpointTensor {
 /** Elements of a shape. @throws {FormatError} when a dimension or the product is beyond exact numbers */
 export function elementCount(file: string, tensor: string, shape: readonly number[]): number {
   let count = 1;
-  for (const size of shape) count *= size;
-  if (!(Math.max(count, ...shape) <= Number.MAX_SAFE_INTEGER)) {
-    const problem = `tensor ${tensor} has the shape [${shape.join(', ')}], more elements than any file holds`;
-    throw new FormatError(file, problem, { tensor, found: shape });
+  let largest = 0;
+  for (const size of shape) {
+    count *= size;
+    largest = Math.max(largest, size);
+  }
+  // the largest alone as well: a dimension of 0 would hide it
+  if (!(Math.max(count, largest) <= Number.MAX_SAFE_INTEGER)) {
+    const listed = shape.slice(0, 8).join(', ');
+    const problem = `tensor ${tensor} has the shape [${listed}], more elements than any file holds`;
+    throw new FormatError(file, problem, { tensor, found: listed });
   }
   return count;
 }

@@ -1,0 +1,89 @@
+/** SHA-256 (FIPS 180-4) of bytes that come in parts, which WebCrypto cannot do. */
+
+export interface Sha256 {
+  update(bytes: Uint8Array): void;
+  /** The digest in lower-case hexadecimal; nothing may be added afterwards. */
+  hex(): string;
+}
+
+const BLOCK_BYTES = 64;
+
+export function sha256(): Sha256 {
+  const state = Int32Array.from(fractions(8, 1 / 2));
+  const block = new Uint8Array(BLOCK_BYTES);
+  let total = 0;
+
+  function update(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const filled = total % BLOCK_BYTES;
+      const part = bytes.subarray(at, at + BLOCK_BYTES - filled);
+      block.set(part, filled);
+      at += part.length;
+      total += part.length;
+      if (total % BLOCK_BYTES === 0) compress(state, block);
+    }
+  }
+
+  return {
+    update,
+    hex() {
+      const bits = BigInt(total) * 8n;
+      const zeros = (BLOCK_BYTES + 55 - (total % BLOCK_BYTES)) % BLOCK_BYTES;
+      const end = new Uint8Array(1 + zeros + 8);
+      end[0] = 0x80;
+      new DataView(end.buffer).setBigUint64(1 + zeros, bits);
+      update(end);
+      return Array.from(state, (word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+    },
+  };
+}
+
+const constants = Int32Array.from(fractions(64, 1 / 3));
+const schedule = new Int32Array(64);
+
+/** Works one block into the state. */
+function compress(state: Int32Array, block: Uint8Array): void {
+  const view = new DataView(block.buffer);
+  for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(4 * i);
+  for (let i = 16; i < 64; i++) {
+    const early = schedule[i - 15];
+    const late = schedule[i - 2];
+    const s0 = rotate(early, 7) ^ rotate(early, 18) ^ (early >>> 3);
+    const s1 = rotate(late, 17) ^ rotate(late, 19) ^ (late >>> 10);
+    schedule[i] = schedule[i - 16] + s0 + schedule[i - 7] + s1;
+  }
+  let [a, b, c, d, e, f, g, h] = state;
+  for (let i = 0; i < 64; i++) {
+    const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + constants[i] + schedule[i]) | 0;
+    const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + t2) | 0;
+  }
+  state[0] += a;
+  state[1] += b;
+  state[2] += c;
+  state[3] += d;
+  state[4] += e;
+  state[5] += f;
+  state[6] += g;
+  state[7] += h;
+}
+
+function rotate(x: number, bits: number): number {
+  return (x >>> bits) | (x << (32 - bits));
+}
+
+/** The first 32 bits of the fractions of the first primes' square or cube roots: the standard's constants. */
+function fractions(count: number, power: number): number[] {
+  const primes: number[] = [];
+  for (let n = 2; primes.length < count; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
+  return primes.map((prime) => Math.floor((prime ** power % 1) * 2 ** 32));
+}

@@ -1,0 +1,159 @@
+/** A Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
+import { FormatError, SourceError } from '../../core/errors.ts';
+import type { TokenizerSpec } from '../../tokenizer/spec.ts';
+import type { ByteSource } from '../byteSource.ts';
+import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
+import type { Folder } from '../folder.ts';
+import { type JsonObject, parseJsonObject, readText } from '../json.ts';
+import { readSafetensors } from '../safetensors/read.ts';
+import { tokenizerFromHuggingFace } from '../tokenizerFromHuggingFace.ts';
+
+const WEIGHTS = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+interface Weights {
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly sources: readonly ByteSource[];
+}
+
+interface TextFiles {
+  readonly tokenizer?: JsonObject;
+  readonly tokenizerConfig?: JsonObject;
+  readonly chatTemplate?: string;
+}
+
+class HuggingFaceCheckpoint implements Checkpoint {
+  readonly kind = 'huggingface';
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly byteLength: number;
+  private spec?: TokenizerSpec;
+
+  constructor(
+    readonly name: string,
+    readonly metadata: ReadonlyMap<string, MetadataValue>,
+    private readonly weights: Weights,
+    private readonly texts: TextFiles = {},
+  ) {
+    this.tensors = weights.tensors;
+    this.byteLength = weights.sources.reduce((sum, source) => sum + source.size, 0);
+  }
+
+  /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
+  get tokenizer(): TokenizerSpec | undefined {
+    const { tokenizer, tokenizerConfig } = this.texts;
+    if (!tokenizer) return undefined;
+    return (this.spec ??= tokenizerFromHuggingFace(tokenizer, tokenizerConfig, `${this.name}/tokenizer.json`));
+  }
+
+  get chatTemplate(): string | undefined {
+    return this.texts.chatTemplate ?? configuredTemplate(this.texts.tokenizerConfig?.chat_template);
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.weights.sources);
+  }
+}
+
+/**
+ * Opens a folder. Only config.json and the weights must be there.
+ * @throws {FormatError} for a broken or missing file; {SourceError}
+ */
+export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
+  const config = await readJson(folder, 'config.json', signal);
+  if (!config)
+    throw new SourceError(folder.name, 'has no config.json: it is not a model folder', { expected: 'config.json' });
+  const generation = await readJson(folder, 'generation_config.json', signal);
+  const texts: TextFiles = {
+    tokenizer: await readJson(folder, 'tokenizer.json', signal),
+    tokenizerConfig: await readJson(folder, 'tokenizer_config.json', signal),
+    chatTemplate: await readFile(folder, 'chat_template.jinja', (text) => text, signal),
+  };
+  const metadata = new Map(Object.entries(config));
+  if (generation) metadata.set('generation_config', generation);
+  return new HuggingFaceCheckpoint(folder.name, metadata, await openWeights(folder, signal), texts);
+}
+
+/** A .safetensors file on its own: its tensors, and the strings of its `__metadata__`. Closed here when it is broken. */
+export async function openSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Checkpoint> {
+  const sources = [source];
+  const file = await closingOnError(sources, () => readSafetensors(source, { signal }));
+  return new HuggingFaceCheckpoint(source.name, file.metadata, { tensors: file.tensors, sources });
+}
+
+async function openWeights(folder: Folder, signal?: AbortSignal): Promise<Weights> {
+  const index = await readJson(folder, INDEX, signal);
+  const listed = index ? weightMap(index, `${folder.name}/${INDEX}`) : undefined;
+  const tensors = new Map<string, CheckpointTensor>();
+  const sources: ByteSource[] = [];
+  return closingOnError(sources, async () => {
+    for (const file of listed ? new Set(listed.values()) : [WEIGHTS]) {
+      const source = await folder.open(file, signal);
+      if (!source) throw new SourceError(folder.name, `has no ${file}, which holds its weights`, { expected: file });
+      sources.push(source);
+      const shard = await readSafetensors(source, { signal });
+      for (const [name, tensor] of shard.tensors) {
+        if (!listed || listed.get(name) === file) tensors.set(name, tensor);
+      }
+    }
+    for (const [name, file] of listed ?? []) {
+      if (tensors.has(name)) continue;
+      throw new FormatError(`${folder.name}/${file}`, `has no tensor ${name}, which ${INDEX} places there`, {
+        tensor: name,
+      });
+    }
+    return { tensors, sources };
+  });
+}
+
+/** Tensor name → file name, of the index of a sharded model. */
+function weightMap(index: JsonObject, file: string): Map<string, string> {
+  const { weight_map: map } = index;
+  if (typeof map !== 'object' || map === null)
+    throw new FormatError(file, 'has no weight_map', { expected: 'weight_map' });
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (typeof shard === 'string' && /^[^/\\]+\.safetensors$/.test(shard)) continue;
+    const problem = `places tensor ${tensor} in ${JSON.stringify(shard)}, expected the name of a .safetensors file beside it`;
+    throw new FormatError(file, problem, { tensor, expected: '*.safetensors', found: shard });
+  }
+  return new Map(Object.entries(map));
+}
+
+/** tokenizer_config.json has one template, or a list of named ones of which 'default' is meant. */
+function configuredTemplate(found: unknown): string | undefined {
+  if (typeof found === 'string') return found;
+  if (!Array.isArray(found)) return undefined;
+  const named = found.find((entry) => entry?.name === 'default') ?? found[0];
+  return typeof named?.template === 'string' ? named.template : undefined;
+}
+
+function readJson(folder: Folder, file: string, signal?: AbortSignal): Promise<JsonObject | undefined> {
+  return readFile(folder, file, parseJsonObject, signal);
+}
+
+async function readFile<T>(
+  folder: Folder,
+  file: string,
+  parse: (text: string, file: string) => T,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const source = await folder.open(file, signal);
+  if (!source) return undefined;
+  try {
+    return parse(await readText(source, signal), source.name);
+  } finally {
+    await source.close();
+  }
+}
+
+async function closingOnError<T>(sources: readonly ByteSource[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await closeAll(sources);
+    throw error;
+  }
+}
+
+async function closeAll(sources: readonly ByteSource[]): Promise<void> {
+  await Promise.all(sources.map((source) => source.close()));
+}

@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type HubServer, startHub } from '../../../test/hubServer.ts';
+import { FormatError, SourceError } from '../../core/errors.ts';
+import { seededRandom } from '../../core/random.ts';
+import { httpSource, locateUrl } from './http.ts';
+
+const retry = { tries: 3, delay: 1 };
+const bytes = randomBytes(1_000_000);
+let hub: HubServer;
+
+function randomBytes(length: number): Uint8Array {
+  const random = seededRandom(7);
+  return Uint8Array.from({ length }, () => random.integer(256));
+}
+
+beforeEach(async () => {
+  hub = await startHub();
+  hub.files.set('/model.bin', bytes);
+});
+afterEach(() => hub.close());
+
+async function readAll(options: Parameters<typeof httpSource>[1] = {}, part = 100_000): Promise<Uint8Array> {
+  const source = await httpSource(`${hub.url}/model.bin`, { retry, ...options });
+  const all = new Uint8Array(source.size);
+  try {
+    for (let at = 0; at < all.length; at += part) {
+      await source.read(at, Math.min(part, all.length - at), all.subarray(at));
+    }
+    return all;
+  } finally {
+    await source.close();
+  }
+}
+
+/** As toEqual, but fast for large arrays. */
+function expectSame(found: Uint8Array, expected: Uint8Array): void {
+  expect(Buffer.compare(found, expected)).toBe(0);
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return work.then(
+    () => expect.fail('it should have failed'),
+    (error) => error,
+  );
+}
+
+it('reads that go forward share one request', async () => {
+  expectSame(await readAll(), bytes);
+  expect(hub.requests).toHaveLength(1);
+});
+
+it('reads anywhere, into shared memory too, and many at once', async () => {
+  const source = await httpSource(`${hub.url}/model.bin`, { retry });
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  const offsets = [500_000, 0, 900_000, 300_000];
+  await Promise.all(offsets.map((at) => source.read(at, 1000, shared.subarray(at))));
+  for (const at of offsets) expect(shared.slice(at, at + 1000)).toEqual(bytes.slice(at, at + 1000));
+  await expect(source.read(bytes.length - 1, 2, new Uint8Array(2))).rejects.toThrow(FormatError);
+  await source.close();
+  await expect(source.read(0, 1, new Uint8Array(1))).rejects.toThrow('was closed');
+});
+
+it('goes on at the byte reached when the connection breaks', async () => {
+  hub.fault = () => ({ cutAfter: 150_000 });
+  expectSame(await readAll(), bytes);
+  const starts = hub.requests.map(({ range }) => Number(/\d+/.exec(range!)![0]));
+  expect(starts.length).toBeGreaterThanOrEqual(7);
+  expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+});
+
+it('waits out a server that is slow or overloaded', async () => {
+  hub.fault = (_, index) => (index < 2 ? { status: 503 } : { delay: 50 });
+  expectSame(await readAll(), bytes);
+});
+
+it('reads from a server without ranges', async () => {
+  hub.fault = (_, index) => ({ ignoresRange: true, cutAfter: index === 0 ? 400_000 : undefined });
+  expectSame(await readAll(), bytes);
+  const source = await httpSource(`${hub.url}/model.bin`, { retry });
+  const into = new Uint8Array(10);
+  await source.read(999_000, 10, into);
+  await source.read(5, 10, into);
+  expect(into).toEqual(bytes.slice(5, 15));
+  await source.close();
+});
+
+it('takes an empty file', async () => {
+  hub.files.set('/model.bin', new Uint8Array(0));
+  expect(await readAll()).toHaveLength(0);
+});
+
+it.each([
+  ['a status', { status: 404 }, 'the server answered 404: there is no such file', 1],
+  ['a refusal', { status: 403 }, 'the server answered 403: access is refused; a token may be missing', 1],
+  ['a range it does not have', { status: 416 }, 'the server answered 416: there are no bytes from 0 on', 1],
+  ['an overload that stays', { status: 500 }, 'the server answered 500', 3],
+  ['a page', { html: true }, 'the server sent an HTML page instead of a file', 1],
+  ['no length', { ignoresRange: true, hidesLength: true }, 'the server does not tell its size', 1],
+  ['compressed bytes', { encoding: 'gzip' }, 'the server sent it compressed (gzip), which has no byte ranges', 1],
+])('says so when the server gives %s', async (_, fault, message, requests) => {
+  hub.fault = () => fault;
+  const error = await failure(readAll());
+  expect(error).toBeInstanceOf(SourceError);
+  expect(error.message).toBe(`${hub.url}/model.bin: ${message}`);
+  expect(hub.requests).toHaveLength(requests);
+});
+
+it('says so when bodies stay too short', async () => {
+  hub.fault = (_, index) => ({ cutAfter: index === 0 ? 1000 : 0 });
+  expect((await failure(readAll())).message).toMatch(/the connection broke at byte 1,000 of 1,000,000/);
+});
+
+it('says so when the file ends before its stated length', async () => {
+  hub.fault = () => ({ ignoresRange: true, contentLength: bytes.length + 1 });
+  expect((await failure(readAll())).message).toMatch(/the connection broke at byte 1,000,000 of 1,000,001/);
+});
+
+it('says so when the file changes meanwhile', async () => {
+  hub.fault = (_, index) => (index === 0 ? { cutAfter: 1000 } : { etag: '"other"' });
+  expect((await failure(readAll())).message).toMatch('changed on the server while it was read');
+});
+
+it('says so when nobody answers', async () => {
+  await hub.close();
+  expect((await failure(readAll())).message).toMatch(/cannot be reached: connect ECONNREFUSED/);
+});
+
+it('stops at once when it is aborted, and can go on later', async () => {
+  hub.fault = (_, index) => (index === 1 ? { delay: 60_000 } : undefined);
+  const source = await httpSource(`${hub.url}/model.bin`, { retry });
+  const controller = new AbortController();
+  await source.read(500_000, 10, new Uint8Array(10));
+  const pending = failure(source.read(0, 10, new Uint8Array(10), controller.signal));
+  setTimeout(() => controller.abort(new Error('stopped')), 20);
+  expect((await pending).message).toBe('stopped');
+  const into = new Uint8Array(10);
+  await source.read(0, 10, into);
+  expect(into).toEqual(bytes.slice(0, 10));
+  await source.close();
+  await expect(httpSource(`${hub.url}/model.bin`, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow(
+    'no',
+  );
+});
+
+it('follows redirects and keeps the token from other hosts', async () => {
+  const path = '/owner/repo/resolve/main/x.gguf';
+  hub.files.set(path, bytes);
+  const source = await httpSource(hub.url + path, { headers: { Authorization: 'Bearer t' } });
+  await source.read(999_990, 10, new Uint8Array(10));
+  await source.close();
+  expect(hub.requests.map(({ authorization }) => authorization)).toEqual(['Bearer t', undefined]);
+});
+
+it('takes a URL apart into folder and file', async () => {
+  hub.files.set('/models/my model.gguf', bytes);
+  const { folder, file } = locateUrl(`${hub.url}/models/my%20model.gguf?key=1`);
+  expect([folder.name, file]).toEqual([`${hub.url}/models/`, 'my model.gguf']);
+  const source = await folder.open('my model.gguf');
+  expect(source?.size).toBe(bytes.length);
+  await source?.close();
+  expect(await folder.open('other.gguf')).toBeUndefined();
+  expect(locateUrl(`${hub.url}/models/llama`).folder.name).toBe(`${hub.url}/models/llama/`);
+});

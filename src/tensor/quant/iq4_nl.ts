@@ -8,11 +8,12 @@
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
 import { perBlock } from './perBlock.ts';
+import { weighByMagnitude } from './search.ts';
 
 const blockSize = 32;
 const blockBytes = 18;
 const at = layout('IQ4_NL', blockBytes, { d: 2, qs: 16 });
-const squares = new Float32Array(blockSize);
+const ownWeights = new Float32Array(blockSize);
 
 export const IQ4_NL = perBlock({
   name: 'IQ4_NL',
@@ -29,10 +30,9 @@ export const IQ4_NL = perBlock({
     }
   },
 
-  /** Without importance, squared errors weigh as x². */
   encodeBlock(from, x, to, block, importance) {
-    if (!importance) for (let i = 0; i < blockSize; i++) squares[i] = from[x + i] ** 2;
-    const d = importance ? fitLevels(from, x, blockSize, importance, x) : fitLevels(from, x, blockSize, squares, 0);
+    if (!importance) weighByMagnitude(from, x, blockSize, ownWeights);
+    const d = importance ? fitLevels(from, x, blockSize, importance, x) : fitLevels(from, x, blockSize, ownWeights, 0);
     const inverse = d === 0 ? 0 : 1 / d;
     writeHalf(to, block + at.d, d);
     for (let i = 0; i < 16; i++) {

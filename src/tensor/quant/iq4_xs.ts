@@ -10,22 +10,26 @@
  *     qs, bytes 0..15, byte i: [ q(16+i) q(i) ]               each next 16 bytes the same for the next 32 elements
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
+import { levels } from './nonLinear.ts';
 import { perBlock } from './perBlock.ts';
-import { roundWithin } from './round.ts';
-import { fitScale, sumOf } from './search.ts';
+import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
-const blockSize = 256;
 const blockBytes = 136;
 const at = layout('IQ4_XS', blockBytes, { d: 2, scalesHigh: 2, scalesLow: 4, qs: 128 });
-const squares = new Float32Array(blockSize);
-const scales = new Float32Array(8);
-const weightSums = new Float32Array(8);
+const ranges = {
+  size: 32,
+  lowest: 0,
+  highest: 15,
+  uneven: true,
+  lowestScale: -32,
+  highestScale: 31,
+  highestMin: 0,
+} as const;
 
 export const IQ4_XS = perBlock({
   name: 'IQ4_XS',
   ggmlType: 23,
-  blockSize,
+  blockSize: superBlockSize,
   blockBytes,
 
   decodeBlock(from, block, to, x) {
@@ -43,31 +47,20 @@ export const IQ4_XS = perBlock({
     }
   },
 
-  /** Without importance, squared errors weigh as x². */
   encodeBlock(from, x, to, block, importance) {
-    const weights = importance ?? squares;
-    const weightsFrom = importance ? x : 0;
-    if (!importance) for (let i = 0; i < blockSize; i++) squares[i] = from[x + i] ** 2;
-    for (let j = 0; j < 8; j++) {
-      scales[j] = fitLevels(from, x + j * 32, 32, weights, weightsFrom + j * 32);
-      weightSums[j] = sumOf(weights, weightsFrom + j * 32, 32);
-    }
-    const d = writeHalf(to, block + at.d, fitScale(scales, 0, 8, weightSums, 0, -32, 31));
+    quantizeSuperBlock(ranges, from, x, importance);
+    const { quants, scales } = superBlock;
+    writeHalf(to, block + at.d, superBlock.d);
     let scalesHigh = 0;
-    for (let j = 0; j < 8; j++) {
-      const scale = d === 0 ? 0 : roundWithin(scales[j] / d, -32, 31);
-      const s = scale + 32;
-      const low = block + at.scalesLow + (j >> 1);
-      to[low] = j & 1 ? to[low] | ((s & 15) << 4) : s & 15;
-      scalesHigh |= (s >> 4) << (2 * j);
-      const inverse = scale === 0 ? 0 : 1 / (d * scale);
-      for (let i = 0; i < 16; i++) {
-        const first = x + j * 32 + i;
-        to[block + at.qs + j * 16 + i] =
-          nearestLevel(from[first] * inverse) | (nearestLevel(from[first + 16] * inverse) << 4);
-      }
-    }
+    for (let j = 0; j < 8; j++) scalesHigh |= ((scales[j] + 32) >> 4) << (2 * j);
     to[block + at.scalesHigh] = scalesHigh;
     to[block + at.scalesHigh + 1] = scalesHigh >> 8;
+    for (let j = 0; j < 4; j++) {
+      to[block + at.scalesLow + j] = ((scales[2 * j] + 32) & 15) | (((scales[2 * j + 1] + 32) & 15) << 4);
+    }
+    for (let i = 0; i < 128; i++) {
+      const q = (i >> 4) * 32 + (i & 15);
+      to[block + at.qs + i] = quants[q] | (quants[q + 16] << 4);
+    }
   },
 });

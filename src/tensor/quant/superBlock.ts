@@ -1,9 +1,9 @@
 /**
- * Encoding of a K-quant's super-block of 256 elements into integers: sub-blocks whose scales (and mins) are themselves
- * integers times one half float of the super-block. The formats differ in the ranges of the integers and in how they pack
- * them.
+ * Encoding of a super-block of 256 elements (the K-quants, IQ4_XS) into integers: sub-blocks whose scales (and mins) are
+ * themselves integers times one half float of the super-block. The formats differ in the ranges of the integers and in how
+ * they pack them.
  *
- *     x ≈ d * scale[j] * quant[i] - dmin * min[j]       j sub-block, i element
+ *     x ≈ d * scale[j] * q[i] - dmin * min[j]       j sub-block, i element; q[i] an integer or an uneven level
  *
  * 1. Each sub-block's real scale and min are searched for (search.ts), then d and dmin for the scales and mins so found.
  * 2. Each sub-block takes the integers, within one of the rounded ones, whose elements have the least error: the error
@@ -12,6 +12,7 @@
  * ggml stops after 1; 2 and 3 take off a further 0.5 to 6 % of the error.
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
+import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
 import { roundWithin } from './round.ts';
 import { fitScale, fitScaleAndMin, type ScaleAndMin, sumOf, weighByMagnitude } from './search.ts';
 
@@ -21,8 +22,11 @@ export const superBlockSize = 256;
 export interface SuperBlockRanges {
   /** Elements of a sub-block. */
   readonly size: number;
+  /** The elements' integers. */
   readonly lowest: number;
   readonly highest: number;
+  /** The elements' integers are indices of levels (nonLinear.ts). */
+  readonly uneven?: true;
   readonly lowestScale: number;
   readonly highestScale: number;
   /** 0 where the format has no mins. */
@@ -57,7 +61,7 @@ export function quantizeSuperBlock(
   const weightsFrom = importance ? from : 0;
   if (!importance) weighByMagnitude(x, from, superBlockSize, ownWeights);
 
-  const { size, lowest, highest, lowestScale, highestScale, highestMin } = ranges;
+  const { size, lowest, highest, uneven, lowestScale, highestScale, highestMin } = ranges;
   const count = superBlockSize / size;
   for (let j = 0; j < count; j++) {
     const first = j * size;
@@ -66,7 +70,9 @@ export function quantizeSuperBlock(
       realScales[j] = found.scale;
       realMins[j] = found.min;
     } else {
-      realScales[j] = fitScale(x, from + first, size, weights, weightsFrom + first, lowest, highest);
+      realScales[j] = uneven
+        ? fitLevels(x, from + first, size, weights, weightsFrom + first)
+        : fitScale(x, from + first, size, weights, weightsFrom + first, lowest, highest);
       realMins[j] = 0;
     }
     weightSums[j] = sumOf(weights, weightsFrom + first, size);
@@ -120,16 +126,16 @@ function roundElements(
   weights: Float32Array,
   weightsFrom: number,
 ): number {
-  const { size, lowest, highest } = ranges;
+  const { size, lowest, highest, uneven } = ranges;
   const step = superBlock.d * scale;
   const offset = superBlock.dmin * min;
   const inverse = step === 0 ? 0 : 1 / step;
   let error = 0;
   for (let i = j * size; i < (j + 1) * size; i++) {
     const value = x[from + i] + offset;
-    const q = roundWithin(value * inverse, lowest, highest);
+    const q = uneven ? nearestLevel(value * inverse) : roundWithin(value * inverse, lowest, highest);
     superBlock.quants[i] = q - lowest;
-    const rest = value - step * q;
+    const rest = value - step * (uneven ? levels[q] : q);
     error += weights[weightsFrom + i] * rest * rest;
   }
   return error;
@@ -143,9 +149,9 @@ function solveForHalves(
   weights: Float32Array,
   weightsFrom: number,
 ): void {
-  const { size, lowest } = ranges;
+  const { size, lowest, uneven } = ranges;
   const { scales, mins, quants } = superBlock;
-  // x ≈ d * a - dmin * m with a = scale * quant: sums of weighted products of a, m and x
+  // x ≈ d * a - dmin * m with a = scale * q: sums of weighted products of a, m and x
   let aa = 0;
   let am = 0;
   let mm = 0;
@@ -156,7 +162,7 @@ function solveForHalves(
     for (let i = j * size; i < (j + 1) * size; i++) {
       const value = x[from + i];
       const w = weights[weightsFrom + i];
-      const a = scales[j] * (quants[i] + lowest);
+      const a = scales[j] * (uneven ? levels[quants[i]] : quants[i] + lowest);
       aa += w * a * a;
       am += w * a * m;
       mm += w * m * m;

@@ -27,3 +27,17 @@ export function checkRange(source: ByteSource, offset: number, length: number, i
     });
   }
 }
+
+/** Work on open sources, which are closed when it fails. */
+export async function closingOnError<T>(sources: readonly ByteSource[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await closeAll(sources);
+    throw error;
+  }
+}
+
+export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
+  await Promise.all(sources.map((source) => source.close()));
+}

@@ -2,7 +2,7 @@
 import { locatePath } from '#leaf/formats/sources/path';
 import { FormatError, SourceError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { ByteSource } from './byteSource.ts';
+import { type ByteSource, closingOnError } from './byteSource.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type CacheOptions, locateOnHub } from './download/hub.ts';
 import type { Folder } from './folder.ts';
@@ -66,12 +66,16 @@ async function openFile(
   source: ByteSource,
   options: { folder?: Folder; file?: string; signal?: AbortSignal },
 ): Promise<Checkpoint> {
+  const kind = await closingOnError([source], () => detect(source, options.signal));
+  return kind === 'gguf' ? openGguf(source, options) : openSafetensors(source, options.signal);
+}
+
+async function detect(source: ByteSource, signal?: AbortSignal): Promise<'gguf' | 'safetensors'> {
   const start = new Uint8Array(Math.min(9, source.size));
-  await source.read(0, start.length, start, options.signal);
+  await source.read(0, start.length, start, signal);
   const text = String.fromCharCode(...start);
-  if (text.startsWith('GGUF')) return openGguf(source, options);
-  if (text[8] === '{') return openSafetensors(source, options.signal);
-  await source.close();
+  if (text.startsWith('GGUF')) return 'gguf';
+  if (text[8] === '{') return 'safetensors';
   const problem = `begins with ${JSON.stringify(text)}: it is neither GGUF nor safetensors`;
   throw new FormatError(source.name, problem, { offset: 0, expected: "'GGUF', or '{' at byte 8", found: text });
 }

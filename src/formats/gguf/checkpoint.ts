@@ -1,7 +1,7 @@
 /** A GGUF file, or all parts of a split one, as a checkpoint. */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
-import type { ByteSource } from '../byteSource.ts';
+import { type ByteSource, closeAll, closingOnError } from '../byteSource.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { tokenizerFromGguf } from '../tokenizerFromGguf.ts';
@@ -39,7 +39,7 @@ class GgufCheckpoint implements Checkpoint {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.sources.map((source) => source.close()));
+    await closeAll(this.sources);
   }
 }
 
@@ -53,16 +53,13 @@ export async function openGguf(
   options: { folder?: Folder; file?: string; signal?: AbortSignal } = {},
 ): Promise<Checkpoint> {
   const sources = [source];
-  try {
+  return closingOnError(sources, async () => {
     const file = await readGguf(source, options);
     const count = numberOf(file, 'split.count') ?? 1;
     if (count <= 1) return new GgufCheckpoint(file, file.tensors, sources);
     const parts = await openParts(file, count, sources, options);
     return new GgufCheckpoint(parts[0], joined(parts), sources);
-  } catch (error) {
-    await Promise.all(sources.map((source) => source.close()));
-    throw error;
-  }
+  });
 }
 
 /** The headers of all parts in order; their sources are appended to `sources`. */

@@ -1,7 +1,7 @@
 /** A Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
 import { FormatError, SourceError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
-import type { ByteSource } from '../byteSource.ts';
+import { type ByteSource, closeAll, closingOnError } from '../byteSource.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { type JsonObject, parseJsonObject, readText } from '../json.ts';
@@ -143,17 +143,4 @@ async function readFile<T>(
   } finally {
     await source.close();
   }
-}
-
-async function closingOnError<T>(sources: readonly ByteSource[], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    await closeAll(sources);
-    throw error;
-  }
-}
-
-async function closeAll(sources: readonly ByteSource[]): Promise<void> {
-  await Promise.all(sources.map((source) => source.close()));
 }

@@ -352,7 +352,7 @@ export const architectures: readonly Architecture[] = [
   {
     name: 'gpt2',
     family: 'gpt2',
-    dimensions: { ...tiny, kvHeads: 8, context: 256 },
+    dimensions: { ...tiny, kvHeads: 8, context: 512 },
     metadata: () => ({ 'attention.layer_norm_epsilon': 0.001 }),
     tensors: gpt2Decoder,
     tokenizer: byteLevel('gpt-2', ['<|endoftext|>'], false),

@@ -14,8 +14,8 @@ const blockSize = 32;
 const blockBytes = 17;
 const at = layout('MXFP4', blockBytes, { e: 1, qs: 16 });
 
-/** The value of each 4-bit float. */
-const values = new Float32Array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6]);
+/** The value of each 4-bit float; minus zero is plain zero, as in ggml. */
+const values = new Float32Array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6]);
 
 export const MXFP4 = perBlock({
   name: 'MXFP4',

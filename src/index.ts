@@ -11,10 +11,14 @@ export {
 export type { OnProgress, Progress } from './core/progress.ts';
 export type { CheckpointSource } from './formats/open.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
+export { type EvaluateTextOptions, evaluateText, type TextEvaluation } from './runtime/evaluateText.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
+export { type Inspection, inspect } from './runtime/inspect.ts';
 export { estimate, load } from './runtime/load.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
+export { loadTokenizer } from './runtime/loadTokenizer.ts';
+export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
 export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
 export type { Prompt } from './runtime/prompt.ts';
 export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts';

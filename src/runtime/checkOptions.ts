@@ -26,8 +26,13 @@ export function wholeNumber(least: number, most = 2 ** 32 - 1): Rule {
 }
 
 export function numberFrom(least: number, most = Number.MAX_VALUE): Rule {
-  const expected = most === Number.MAX_VALUE ? `a number of at least ${least}` : `a number from ${least} to ${most}`;
+  const expected = `a number of at least ${least}${atMost(most)}`;
   return { expected, accepts: (value) => typeof value === 'number' && value >= least && value <= most };
+}
+
+export function numberAbove(bound: number, most = Number.MAX_VALUE): Rule {
+  const expected = `a number above ${bound}${atMost(most)}`;
+  return { expected, accepts: (value) => typeof value === 'number' && value > bound && value <= most };
 }
 
 export function oneOf(names: readonly string[]): Rule {
@@ -44,4 +49,8 @@ export const abortSignal: Rule = {
 function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+}
+
+function atMost(most: number): string {
+  return most === Number.MAX_VALUE ? '' : ` and at most ${most}`;
 }

@@ -1,4 +1,4 @@
-/** What a loaded model and its sessions share: the program, the text side, and which caches are out. */
+/** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -7,7 +7,6 @@ import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Timeline } from './timeline.ts';
 
 export class Engine {
-  readonly #timelines = new Set<Timeline>();
   #disposed = false;
 
   constructor(
@@ -47,21 +46,16 @@ export class Engine {
   timeline(from?: Timeline): Timeline {
     if (this.#disposed) throw new EspalierError('DISPOSED', `${this.name}: the model was disposed`);
     const cache = this.program.createCache(this.context, this.kv);
-    const timeline = from ? from.fork(cache) : new Timeline(this.program, cache);
-    this.#timelines.add(timeline);
-    return timeline;
+    return from ? from.fork(cache) : new Timeline(this, cache);
   }
 
-  release(timeline: Timeline): void {
-    this.#timelines.delete(timeline);
-    timeline.free();
+  get disposed(): boolean {
+    return this.#disposed;
   }
 
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const timeline of this.#timelines) timeline.free();
-    this.#timelines.clear();
     this.program.dispose();
   }
 

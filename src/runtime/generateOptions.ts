@@ -1,6 +1,15 @@
 /** What can be set of a generation. */
 import type { OnProgress } from '../core/progress.ts';
-import { abortSignal, callback, checkOptions, numberFrom, type Rule, type Rules, wholeNumber } from './checkOptions.ts';
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  numberAbove,
+  numberFrom,
+  type Rule,
+  type Rules,
+  wholeNumber,
+} from './checkOptions.ts';
 import type { SamplingOptions } from './sampling/sampler.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -24,9 +33,9 @@ const rules: Rules<GenerateOptions> = {
   maxTokens: wholeNumber(0),
   temperature: numberFrom(0),
   topK: wholeNumber(0),
-  topP: numberFrom(Number.MIN_VALUE, 1),
+  topP: numberAbove(0, 1),
   minP: numberFrom(0, 1),
-  repetitionPenalty: numberFrom(Number.MIN_VALUE),
+  repetitionPenalty: numberAbove(0),
   seed: wholeNumber(0),
   stop: stopText,
   signal: abortSignal,

@@ -1,5 +1,5 @@
 /** What can be set of a loaded model. */
-import { backendNames } from '../backends/index.ts';
+import { type BackendName, backends } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { CacheOptions } from '../formats/download/hub.ts';
 import { abortSignal, callback, checkOptions, oneOf, type Rules, wholeNumber } from './checkOptions.ts';
@@ -15,7 +15,7 @@ export interface LoadOptions {
   /** Format of keys and values: half the bytes of 'f32', or a quarter. Default 'f16'. */
   readonly kv?: 'f32' | 'f16' | 'q8_0';
   /** Default 'auto': the fastest that works here. */
-  readonly backend?: (typeof backendNames)[number];
+  readonly backend?: BackendName;
   /** Tokens that one step computes at most: more are faster per token, and longer until an abort is heard. Default 256. */
   readonly stepTokens?: number;
   /** Where `hf:` models come from and are kept. */
@@ -28,7 +28,7 @@ const rules: Rules<LoadOptions> = {
   threads: wholeNumber(1, 256),
   context: wholeNumber(1, 2 ** 24),
   kv: oneOf(['f32', 'f16', 'q8_0']),
-  backend: oneOf(backendNames),
+  backend: oneOf(['auto', ...backends.map(({ name }) => name)]),
   stepTokens: wholeNumber(1, 4096),
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
 };

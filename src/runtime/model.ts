@@ -7,6 +7,7 @@ import type { MemoryEstimate } from './estimate.ts';
 import { logNormalizer, type TokenLogProbability } from './sampling/logProbabilities.ts';
 import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
+import type { Timeline } from './timeline.ts';
 
 export interface EvaluateOptions {
   /** 'logits' [V] of the next token, or 'hidden' [D], what the output head sees. Default 'logits'. */
@@ -53,9 +54,19 @@ export class Model {
     return this.#engine.program.memoryBytes;
   }
 
+  /** What computing one token reads of the weights: all but the rows of the embedding that are not needed. */
+  get weightBytesPerToken(): number {
+    return this.#engine.program.graph.cost({ T: 1, P: 0, R: 1 }).bytes;
+  }
+
   /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */
   session(): Session {
     return new Session(this.#engine, this.#engine.timeline());
+  }
+
+  /** What a session is made of, without text: for tools that score or measure. Free it after use. @throws {MemoryError} */
+  timeline(): Timeline {
+    return this.#engine.timeline();
   }
 
   /**
@@ -74,12 +85,12 @@ export class Model {
     this.#engine.checkTokens(tokens, 'the sequence');
     const wanted = rows === 'all' ? Array.from(tokens, (_, i) => i) : rows;
     checkRows(wanted, tokens.length);
-    const timeline = this.#engine.timeline();
+    const timeline = this.timeline();
     try {
       const { output = 'logits', signal } = options;
       await timeline.advance(tokens, { rows: wanted, output, onRow: visit, signal });
     } finally {
-      this.#engine.release(timeline);
+      timeline.free();
     }
   }
 

@@ -75,7 +75,7 @@ export class Session {
 
   /** Gives the memory of the keys and values back; a generation under way ends with an error. */
   dispose(): void {
-    this.#engine.release(this.#timeline);
+    this.#timeline.free();
   }
 
   [Symbol.dispose](): void {

@@ -15,14 +15,20 @@ export interface AdvanceOptions {
   readonly onProgress?: OnProgress;
 }
 
+/** What timelines hang on: the model's program, until it is disposed. */
+export interface TimelineHost {
+  readonly program: Program;
+  readonly disposed: boolean;
+}
+
 export class Timeline {
   readonly context: number;
-  readonly #program: Program;
+  readonly #host: TimelineHost;
   #cache: Cache | undefined;
   #tokens: number[] = [];
 
-  constructor(program: Program, cache: Cache) {
-    this.#program = program;
+  constructor(host: TimelineHost, cache: Cache) {
+    this.#host = host;
     this.#cache = cache;
     this.context = cache.context;
   }
@@ -36,6 +42,11 @@ export class Timeline {
     return this.#cache?.bytes ?? 0;
   }
 
+  /** Rows that one step returns at most. */
+  get maxRows(): number {
+    return this.#host.program.maxRows;
+  }
+
   /** Forgets all but the first `length` tokens. */
   rewind(length: number): void {
     this.#tokens.length = Math.min(this.#tokens.length, length);
@@ -47,11 +58,11 @@ export class Timeline {
     for (let done = 0, asked = 0; done < tokens.length; ) {
       await nextTask();
       signal?.throwIfAborted();
-      let end = Math.min(tokens.length, done + this.#program.maxTokens);
+      let end = Math.min(tokens.length, done + this.#host.program.maxTokens);
       let wanted = asked;
       while (wanted < rows.length && rows[wanted] < end) wanted++;
-      if (wanted - asked > this.#program.maxRows) {
-        wanted = asked + this.#program.maxRows;
+      if (wanted - asked > this.#host.program.maxRows) {
+        wanted = asked + this.#host.program.maxRows;
         end = rows[wanted - 1] + 1;
       }
       this.#step(
@@ -74,7 +85,7 @@ export class Timeline {
 
   /** A timeline of its own with the same past. */
   fork(cache: Cache): Timeline {
-    const fork = new Timeline(this.#program, cache);
+    const fork = new Timeline(this.#host, cache);
     cache.copyFrom(this.#open(), this.#tokens.length);
     fork.#tokens = [...this.#tokens];
     return fork;
@@ -82,24 +93,25 @@ export class Timeline {
 
   /** Gives the cache back; any further step is an error. */
   free(): void {
-    this.#cache?.free();
+    if (!this.#host.disposed) this.#cache?.free();
     this.#cache = undefined;
     this.#tokens = [];
   }
 
   #step(tokens: readonly number[], rows: readonly number[], output: 'logits' | 'hidden'): void {
     const outputs = rows.length > 0 ? [output] : [];
-    this.#program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs });
+    this.#host.program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs });
     for (const token of tokens) this.#tokens.push(token);
   }
 
   #row(output: string, row: number): Float32Array {
-    const width = this.#program.graph.outputs.get(output)!.shape[1];
-    return this.#program.output(output).subarray(row * width, (row + 1) * width);
+    const width = this.#host.program.graph.outputs.get(output)!.shape[1];
+    return this.#host.program.output(output).subarray(row * width, (row + 1) * width);
   }
 
   #open(): Cache {
-    if (!this.#cache) throw new EspalierError('DISPOSED', 'this session was disposed, or its model was');
+    if (!this.#cache || this.#host.disposed)
+      throw new EspalierError('DISPOSED', 'this session was disposed, or its model was');
     return this.#cache;
   }
 }

@@ -1,0 +1,67 @@
+/** `espalier eval`: how well a model predicts a text. */
+import { Command } from 'commander';
+import { evaluateText, type Model, type TextEvaluation } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { addEngineOptions, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
+import { printFields, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+import { readTextFile } from '../textInput.ts';
+
+interface Values extends ModelValues {
+  readonly text: string;
+  readonly context: number;
+  readonly maxTokens?: number;
+  readonly reference?: string;
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+export function evalCommand(): Command {
+  const command = addEngineOptions(new Command('eval'))
+    .description('Perplexity of a text, as llama-perplexity tells it, and the divergence from a reference model.')
+    .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
+    .requiredOption('--text <path>', 'a text file')
+    .option('--context <tokens>', 'tokens of a chunk', number, 512)
+    .option('--max-tokens <count>', 'only so many tokens of the text', number)
+    .option('--reference <model>', 'a model of the same vocabulary: tells KL divergence and how often both agree')
+    .option('--all', 'scores every token but the first of a chunk, not the second half of whole chunks only')
+    .option('--json', 'one JSON object on the last line')
+    .action(evaluate);
+  return examples(command, [
+    'espalier eval model.gguf --text wiki.test.raw',
+    'espalier eval model-q4.gguf --reference model-f16.gguf --text wiki.test.raw --max-tokens 20000 --json',
+  ]);
+}
+
+async function evaluate(source: string, values: Values): Promise<void> {
+  const signal = interruptSignal();
+  const text = await readTextFile(values.text);
+  const models: Model[] = [];
+  const progress = progressBar();
+  try {
+    for (const each of [source, ...(values.reference ? [values.reference] : [])])
+      models.push((await loadWithProgress(each, values, signal)).model);
+    const [model, reference] = models;
+    const { context, all, maxTokens } = values;
+    const options = { context, all, maxTokens, reference, signal, onProgress: progress.onProgress };
+    const found = await evaluateText(model, text, options);
+    progress.stop();
+    if (values.json) printJson(found);
+    else printFields(table(found));
+  } finally {
+    progress.stop();
+    for (const model of models) model.dispose();
+  }
+}
+
+function table({ tokens, nll, perplexity, bitsPerByte, kld, top1 }: TextEvaluation): Record<string, unknown> {
+  return {
+    tokens,
+    'nats a token': nll.toFixed(4),
+    perplexity: perplexity.toFixed(4),
+    'bits a byte': bitsPerByte.toFixed(4),
+    'KL divergence':
+      kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}, p99 ${kld.p99.toExponential(2)}`,
+    'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)} %`,
+  };
+}

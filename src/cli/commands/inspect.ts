@@ -1,0 +1,80 @@
+/** `espalier inspect`: what a model's files hold. */
+import { Command } from 'commander';
+import { type Inspection, inspect } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { examples, number } from '../options.ts';
+import { bytesForPeople, print, printFields, printJson } from '../output.ts';
+
+interface Values {
+  readonly tensors?: boolean;
+  readonly graph?: boolean;
+  readonly context?: number;
+  readonly json?: boolean;
+}
+
+export function inspectCommand(): Command {
+  const command = new Command('inspect')
+    .description("Tells a model's metadata, tensors, graph and needs without loading it.")
+    .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
+    .option('--tensors', 'list all tensors')
+    .option('--graph', 'list the nodes of the graph with their costs per token')
+    .option('--context <tokens>', 'tokens of the session whose memory is told', number)
+    .option('--json', 'one JSON object on the last line')
+    .action(show);
+  return examples(command, ['espalier inspect model.gguf', 'espalier inspect model.gguf --tensors --graph']);
+}
+
+async function show(source: string, values: Values): Promise<void> {
+  const found = await inspect(source, { context: values.context, signal: interruptSignal() });
+  const tensors = values.tensors ? found.tensors : undefined;
+  const graph = values.graph ? found.graph : undefined;
+  if (values.json) {
+    printJson({ ...found, tensors, graph });
+    return;
+  }
+  printSummary(found);
+  print('');
+  printFields(Object.fromEntries(Object.entries(found.metadata).map(([key, value]) => [key, excerpt(value)])));
+  if (tensors) print('');
+  for (const { name, format, shape, byteLength } of tensors ?? [])
+    print(`${name}  ${format}  [${shape.join(', ')}]  ${bytesForPeople(byteLength)}`);
+  if (!graph) return;
+  print(`\n${graph.nodes}`);
+  const read = bytesForPeople(graph.bytesPerToken);
+  print(`a token costs ${(graph.flopsPerToken / 1e6).toFixed(1)} Mflop and reads ${read}`);
+}
+
+function printSummary({ source, byteLength, tensors, model, memory }: Inspection): void {
+  if (!model || !memory) printFields({ source, holds: 'a vocabulary, no tensors', file: bytesForPeople(byteLength) });
+  else printModel(source, tensors.length, model, memory);
+}
+
+function printModel(
+  source: string,
+  tensors: number,
+  model: NonNullable<Inspection['model']>,
+  memory: NonNullable<Inspection['memory']>,
+): void {
+  const formats = Object.entries(model.formats).map(([name, count]) => `${name} ×${count}`);
+  const { weightBytes, cacheBytes, activationBytes, totalBytes, availableBytes, fits, context } = memory;
+  const parts = [weightBytes, cacheBytes, activationBytes].map(bytesForPeople);
+  printFields({
+    source,
+    name: model.name,
+    architecture: model.architecture,
+    parameters: model.parameters.toLocaleString('en-US'),
+    file: bytesForPeople(model.byteLength),
+    tensors: `${tensors}: ${formats.join(', ')}`,
+    'trained context': model.trainedContext,
+    vocabulary: model.vocabulary,
+    'chat template': model.chatTemplate ? 'its own' : 'none, so a plain one is used',
+    memory: `${bytesForPeople(totalBytes)} for ${context} tokens: weights ${parts[0]}, cache ${parts[1]}, activations ${parts[2]}`,
+    available: `${bytesForPeople(availableBytes)}: it ${fits ? 'fits' : 'does not fit'}`,
+  });
+}
+
+function excerpt(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const line = text.replaceAll('\n', '\\n');
+  return line.length > 100 ? `${line.slice(0, 97)}…` : line;
+}

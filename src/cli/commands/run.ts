@@ -1,0 +1,73 @@
+/** `espalier run`: continues a prompt. */
+import { Command } from 'commander';
+import type { GenerationResult, SamplingOptions } from '../../index.ts';
+import { Interrupted, interruptSignal } from '../interrupt.ts';
+import {
+  addModelOptions,
+  addSamplingOptions,
+  collect,
+  examples,
+  loadWithProgress,
+  type ModelValues,
+  number,
+  samplingOf,
+} from '../options.ts';
+import { note, print, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+import { readPipedText } from '../textInput.ts';
+
+interface Values extends ModelValues, SamplingOptions {
+  readonly tokens: number;
+  readonly stop?: readonly string[];
+  readonly json?: boolean;
+}
+
+export function runCommand(): Command {
+  const command = new Command('run')
+    .description('Continues a prompt, the text streamed to stdout.')
+    .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
+    .argument('[prompt]', 'default: what is piped in')
+    .option('-n, --tokens <count>', 'tokens at most', number, 256)
+    .option('--stop <text>', 'ends before this text; may be given several times', collect);
+  addSamplingOptions(addModelOptions(command), 0)
+    .option('--json', 'one JSON object on the last line instead of the text')
+    .action(run);
+  return examples(command, [
+    'espalier run model.gguf "Once upon a time"',
+    'espalier run model.gguf "Q: Why is the sky blue?\\nA:" --stop "Q:" --temperature 0.7 --seed 1',
+    'espalier run model.gguf -n 64 --json < prompt.txt',
+  ]);
+}
+
+async function run(source: string, given: string | undefined, values: Values): Promise<void> {
+  const signal = interruptSignal();
+  const prompt = given ?? (await readPipedText()) ?? '';
+  const { model, loadSeconds } = await loadWithProgress(source, values, signal);
+  const progress = progressBar();
+  try {
+    const { tokens: maxTokens, stop, json } = values;
+    const options = { ...samplingOf(values), maxTokens, stop, signal, onProgress: progress.onProgress };
+    const generation = model.session().generate(prompt, options);
+    try {
+      for await (const { text } of generation) {
+        progress.stop();
+        if (!json) process.stdout.write(text);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      process.exitCode = Interrupted.EXIT_CODE;
+    }
+    const result = await generation.result;
+    if (json) printJson(report(result, loadSeconds));
+    else print('');
+    note(`${result.tokens} tokens, ${result.decodeTokensPerSecond.toFixed(1)} a second (${result.finishReason})`);
+  } finally {
+    progress.stop();
+    model.dispose();
+  }
+}
+
+function report(result: GenerationResult, loadSeconds: number): object {
+  const { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond, finishReason } = result;
+  return { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds, finishReason };
+}

@@ -1,0 +1,39 @@
+/** `espalier tokenize`: text to token ids. */
+import { Command } from 'commander';
+import { loadTokenizer, OptionError } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { examples } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { readPipedText, readTextFile } from '../textInput.ts';
+
+interface Values {
+  readonly file?: string;
+  readonly bos: boolean;
+  readonly json?: boolean;
+}
+
+export function tokenizeCommand(): Command {
+  const command = new Command('tokenize')
+    .description('Tells the token ids of a text and what each stands for.')
+    .argument('<model>', 'a model, a GGUF that holds a vocabulary only, or a tokenizer.json')
+    .argument('[text]', 'default: what is piped in')
+    .option('--file <path>', 'takes the text from a file')
+    .option('--no-bos', 'leaves out the token that begins a text')
+    .option('--json', 'one JSON object on the last line')
+    .action(tokenize);
+  return examples(command, [
+    'espalier tokenize model.gguf "Hello, world"',
+    'espalier tokenize tokenizer.json --file book.txt --json',
+  ]);
+}
+
+async function tokenize(source: string, given: string | undefined, { file, bos, json }: Values): Promise<void> {
+  if (given !== undefined && file !== undefined) throw new OptionError('--file', file, 'no text beside it');
+  const text = file === undefined ? (given ?? (await readPipedText())) : await readTextFile(file);
+  if (text === undefined) throw new OptionError('text', 'missing', 'an argument, --file, or text piped in');
+  const tokenizer = await loadTokenizer(source, { signal: interruptSignal() });
+  const ids = tokenizer.encode(text, bos ? {} : { addBos: false });
+  const pieces = ids.map((id) => tokenizer.piece(id));
+  if (json) return printJson({ ids, pieces });
+  for (const [i, id] of ids.entries()) print(`${String(id).padStart(7)}  ${JSON.stringify(pieces[i])}`);
+}

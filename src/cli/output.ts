@@ -1,0 +1,29 @@
+/** What goes to stdout, and notes for people on stderr. */
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** For `--json`: one object on one line. */
+export function printJson(value: object): void {
+  print(JSON.stringify(value));
+}
+
+/** A remark that scripts need not see: only where a person watches. */
+export function note(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
+}
+
+/** 1234567 bytes → "1.2 MB" */
+export function bytesForPeople(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
+  const value = bytes / 1000 ** power;
+  return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
+}
+
+/** A table of two columns. */
+export function printFields(fields: Readonly<Record<string, unknown>>): void {
+  const width = Math.max(...Object.keys(fields).map((name) => name.length));
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) print(`${name.padEnd(width)}  ${value}`);
+}

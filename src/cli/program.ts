@@ -1,0 +1,28 @@
+/** All commands; adding one is adding its file and a line here. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { benchCommand } from './commands/bench.ts';
+import { chatCommand } from './commands/chat.ts';
+import { evalCommand } from './commands/eval.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { runCommand } from './commands/run.ts';
+import { startCommand } from './commands/start.ts';
+import { tokenizeCommand } from './commands/tokenize.ts';
+import { oneLine } from './errorLine.ts';
+import { examples } from './options.ts';
+
+const commands = [runCommand, chatCommand, inspectCommand, tokenizeCommand, evalCommand, benchCommand, startCommand];
+
+export function createProgram(): Command {
+  const program = new Command('espalier')
+    .description('Runs large language models on the device: GGUF files and Hugging Face folders.')
+    .version(version(), '-V, --version')
+    .configureOutput({ outputError: (text, write) => write(`espalier: ${oneLine(text.replace(/^error: /, ''))}\n`) });
+  for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
+  return examples(program, ['espalier run model.gguf "Once upon a time" -n 100', 'espalier help eval']);
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { readonly version: string }).version;
+}

@@ -1,0 +1,77 @@
+/** What a model's files hold, without loading it. All of it JSON-safe. */
+import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { dumpGraph } from '../graph/dump.ts';
+import type { MemoryEstimate } from './estimate.ts';
+import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+import { type ModelPlan, planModel } from './plan.ts';
+import { type ModelSummary, summarize } from './summary.ts';
+
+export interface Inspection {
+  readonly source: string;
+  readonly kind: Checkpoint['kind'];
+  readonly byteLength: number;
+  /** Absent where the files hold a vocabulary only. */
+  readonly model?: ModelSummary;
+  /** Of a session of `context` tokens. */
+  readonly memory?: MemoryEstimate & { readonly context: number };
+  /** Long arrays are told by their length: "[string × 32000]". */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorInspection[];
+  /** One line a node, with its cost where one token is computed, and the cost of all of them. */
+  readonly graph?: { readonly nodes: string; readonly flopsPerToken: number; readonly bytesPerToken: number };
+}
+
+export interface TensorInspection {
+  readonly name: string;
+  readonly format: string;
+  /** Slowest dimension first. */
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
+/** Arrays up to this length are shown whole. */
+const SHOWN_ELEMENTS = 16;
+
+/** @throws what `load` throws, {MemoryError} excepted */
+export async function inspect(source: CheckpointSource, options: LoadOptions = {}): Promise<Inspection> {
+  checkLoadOptions(options);
+  const { signal, onProgress, cache } = options;
+  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  try {
+    const { name, kind, byteLength, metadata, tensors } = checkpoint;
+    const plan = tensors.size > 0 ? planModel(checkpoint, options) : undefined;
+    return {
+      source: name,
+      kind,
+      byteLength,
+      ...(plan && aboutModel(checkpoint, plan)),
+      metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
+      tensors: Array.from(tensors.values(), aboutTensor),
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function aboutModel(checkpoint: Checkpoint, { model, estimate, context }: ModelPlan) {
+  const registers = { T: 1, P: 0, R: 1 };
+  const { flops, bytes } = model.graph.cost(registers);
+  return {
+    model: summarize(checkpoint, model),
+    memory: { ...estimate, context },
+    graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
+  };
+}
+
+function aboutTensor({ name, format, shape, byteLength }: CheckpointTensor): TensorInspection {
+  return { name, format: format.name, shape, byteLength };
+}
+
+function shown(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (ArrayBuffer.isView(value)) return shown(Array.from(value as Uint8Array));
+  if (!Array.isArray(value)) return value;
+  if (value.length > SHOWN_ELEMENTS) return `[${typeof value[0]} × ${value.length}]`;
+  return value.map(shown);
+}

@@ -1,0 +1,51 @@
+/** A tokenizer alone: of a model, of a GGUF that holds a vocabulary only, of a tokenizer.json. */
+import { fileSource } from '#leaf/formats/sources/path';
+import { EspalierError, SourceError } from '../core/errors.ts';
+import type { ByteSource } from '../formats/byteSource.ts';
+import { type JsonObject, parseJsonObject, readText } from '../formats/json.ts';
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { httpSource } from '../formats/sources/http.ts';
+import { tokenizerFromHuggingFace } from '../formats/tokenizerFromHuggingFace.ts';
+import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+
+const FILE = 'tokenizer.json';
+
+/**
+ * @param source as `load` takes it, or the path or URL of a tokenizer.json
+ * @throws {EspalierError} NO_TOKENIZER; what `load` throws
+ */
+export async function loadTokenizer(source: CheckpointSource, options: LoadOptions = {}): Promise<Tokenizer> {
+  checkLoadOptions(options);
+  const name = source instanceof URL ? source.href : source;
+  if (typeof name === 'string' && name.endsWith(FILE))
+    return createTokenizer(await readJsonFiles(name, options.signal));
+  const { signal, onProgress, cache } = options;
+  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  try {
+    if (checkpoint.tokenizer) return createTokenizer(checkpoint.tokenizer);
+    throw new EspalierError('NO_TOKENIZER', `${checkpoint.name}: it holds no tokenizer`);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** The file and, where there is one, the tokenizer_config.json beside it. */
+async function readJsonFiles(name: string, signal?: AbortSignal): Promise<TokenizerSpec> {
+  const tokenizer = await readJson(name, signal);
+  const config = await readJson(`${name.slice(0, -FILE.length)}tokenizer_config.json`, signal).catch((error) => {
+    if (error instanceof SourceError) return undefined;
+    throw error;
+  });
+  return tokenizerFromHuggingFace(tokenizer, config, name);
+}
+
+async function readJson(name: string, signal?: AbortSignal): Promise<JsonObject> {
+  const source: ByteSource = await (/^https?:/i.test(name) ? httpSource(name, { signal }) : fileSource(name));
+  try {
+    return parseJsonObject(await readText(source, signal), name);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,98 @@
+/** How fast a loaded model is on this machine. */
+import { peakMemoryBytes } from '#leaf/runtime/memory';
+import { nextTask } from '#leaf/runtime/nextTask';
+import { ContextError } from '../core/errors.ts';
+import { type Random, seededRandom } from '../core/random.ts';
+import { abortSignal, checkOptions, wholeNumber } from './checkOptions.ts';
+import type { Model } from './model.ts';
+import { quantile } from './statistics.ts';
+
+export interface MeasureSpeedOptions {
+  /** Tokens of the prompt. Default 256. */
+  readonly prefill?: number;
+  /** Tokens computed one after another behind it. Default 48. */
+  readonly decode?: number;
+  /** Medians are taken over so many, each in a session of its own. Default 3. */
+  readonly runs?: number;
+  /** Of the random tokens. Default 1. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Speed {
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+  /** Bytes of weights that decoding reads per second: what memory bandwidth bounds. */
+  readonly weightBytesPerSecond: number;
+  /** The most the process has had in memory; null where the platform does not tell. */
+  readonly peakMemoryBytes: number | null;
+  readonly backend: string;
+  readonly variant: string;
+  readonly threads: number;
+}
+
+interface Run {
+  readonly prefill: number;
+  readonly decode: number;
+}
+
+/** @throws {OptionError}; {ContextError} where both together do not fit the context; the signal's reason */
+export async function measureSpeed(model: Model, options: MeasureSpeedOptions = {}): Promise<Speed> {
+  const positive = wholeNumber(1);
+  checkOptions(options, {
+    prefill: positive,
+    decode: positive,
+    runs: positive,
+    seed: wholeNumber(0),
+    signal: abortSignal,
+  });
+  const { prefill = 256, decode = 48, runs = 3, seed = 1, signal } = options;
+  if (prefill + decode > model.context) {
+    const message = `${prefill} + ${decode} tokens are more than the context of ${model.context}`;
+    throw new ContextError(message, prefill + decode, model.context);
+  }
+  const random = seededRandom(seed);
+  const measured: Run[] = [];
+  for (let run = 0; run < runs; run++) measured.push(await measure(model, prefill, decode, random, signal));
+  const decodeTokensPerSecond = quantile(
+    measured.map((run) => run.decode),
+    0.5,
+  );
+  return {
+    prefillTokensPerSecond: quantile(
+      measured.map((run) => run.prefill),
+      0.5,
+    ),
+    decodeTokensPerSecond,
+    weightBytesPerSecond: decodeTokensPerSecond * model.weightBytesPerToken,
+    peakMemoryBytes: peakMemoryBytes() ?? null,
+    ...model.backend,
+  };
+}
+
+/** Tokens per second of one run. */
+async function measure(
+  model: Model,
+  prefill: number,
+  decode: number,
+  random: Random,
+  signal?: AbortSignal,
+): Promise<Run> {
+  const token = () => random.integer(model.summary.vocabulary);
+  const timeline = model.timeline();
+  try {
+    const prompt = Array.from({ length: prefill }, token);
+    const started = performance.now();
+    await timeline.advance(prompt, { rows: [prefill - 1], output: 'logits', onRow: () => {}, signal });
+    const prefilled = performance.now();
+    for (let i = 0; i < decode; i++) {
+      await nextTask();
+      signal?.throwIfAborted();
+      timeline.next(token());
+    }
+    const decoded = performance.now();
+    return { prefill: (1000 * prefill) / (prefilled - started), decode: (1000 * decode) / (decoded - prefilled) };
+  } finally {
+    timeline.free();
+  }
+}

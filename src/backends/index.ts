@@ -1,9 +1,15 @@
-/** Backends by name. */
+/** All backends by name; 'auto' is the fastest that runs everywhere. */
+import { OptionError } from '../core/errors.ts';
 import type { Backend } from '../graph/program.ts';
 import { reference } from './reference/index.ts';
+import { wasm } from './wasm/index.ts';
 
-export const backendNames = ['auto', 'wasm', 'reference'] as const;
+export const backends: readonly Backend[] = [wasm, reference];
+export type BackendName = 'auto' | 'wasm' | 'reference';
 
-export function backendByName(_name: (typeof backendNames)[number]): Backend {
-  return reference;
+/** @throws {OptionError} for a name that no backend has */
+export function backendByName(name: string = 'auto'): Backend {
+  const found = name === 'auto' ? backends[0] : backends.find((backend) => backend.name === name);
+  if (!found) throw new OptionError('backend', name, ['auto', ...backends.map((backend) => backend.name)].join(', '));
+  return found;
 }

@@ -22,8 +22,20 @@ export interface CompileOptions {
   readonly context: number;
   /** Threads to compute with; backends without threads ignore it. */
   readonly threads?: number;
+  /** Which build of the backend's kernels, where it has several; default: the fastest that runs here. */
+  readonly variant?: string;
+  /** Measure how long every command takes, for `timings()`. */
+  readonly trace?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+}
+
+/** What a command of a program has taken in all steps so far. */
+export interface Timing {
+  /** Where in the model: 'blk.3.attn_q'. */
+  readonly label: string;
+  readonly kernel: string;
+  readonly seconds: number;
 }
 
 /** Keys and values of one session's past. */
@@ -61,6 +73,8 @@ export interface Program {
   run(step: Step): void;
   /** An output of the last step, [rows, width]; a view that the next step overwrites. */
   output(name: string): Float32Array;
+  /** Time by command, when compiled with `trace`. */
+  timings?(): Timing[];
   /** Gives memory and threads back; the program cannot be used afterwards. */
   dispose(): void;
 }

@@ -1,0 +1,78 @@
+/** Hands out pieces of the WebAssembly memory: grows it when it is full, and takes pieces back. */
+import { MemoryError } from '../../core/errors.ts';
+
+const PAGE = 65536;
+const ALIGNMENT = 64;
+/** wasm32 has no more. */
+export const MEMORY_LIMIT = 65536 * PAGE;
+
+interface Piece {
+  address: number;
+  bytes: number;
+}
+
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  /** Free pieces by address, never adjacent. */
+  readonly #free: Piece[] = [];
+  readonly #used = new Map<number, number>();
+  #end: number;
+
+  /** @param begin the first address that may be handed out */
+  constructor(memory: WebAssembly.Memory, begin: number) {
+    this.memory = memory;
+    this.#end = begin;
+  }
+
+  /** Bytes handed out. */
+  get usedBytes(): number {
+    let sum = 0;
+    for (const bytes of this.#used.values()) sum += bytes;
+    return sum;
+  }
+
+  /** @returns an address, a multiple of 64 @throws {MemoryError} when the memory cannot grow so far */
+  allocate(bytes: number, what: string): number {
+    const size = Math.ceil(Math.max(bytes, 1) / ALIGNMENT) * ALIGNMENT;
+    const fit = this.#free.findIndex((piece) => piece.bytes >= size);
+    let address: number;
+    if (fit >= 0) {
+      const piece = this.#free[fit]!;
+      address = piece.address;
+      piece.address += size;
+      piece.bytes -= size;
+      if (piece.bytes === 0) this.#free.splice(fit, 1);
+    } else {
+      address = this.#end;
+      this.#growTo(address + size, size, what);
+      this.#end += size;
+    }
+    this.#used.set(address, size);
+    return address;
+  }
+
+  release(address: number): void {
+    const bytes = this.#used.get(address);
+    if (bytes === undefined) return;
+    this.#used.delete(address);
+    this.#free.push({ address, bytes });
+    this.#free.sort((a, b) => a.address - b.address);
+    for (let i = this.#free.length - 1; i > 0; i--) {
+      const [before, after] = [this.#free[i - 1]!, this.#free[i]!];
+      if (before.address + before.bytes !== after.address) continue;
+      before.bytes += after.bytes;
+      this.#free.splice(i, 1);
+    }
+  }
+
+  #growTo(end: number, wanted: number, what: string): void {
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
+    if (missing <= 0) return;
+    try {
+      if (end > MEMORY_LIMIT) throw new RangeError();
+      this.memory.grow(missing);
+    } catch {
+      throw new MemoryError(what, wanted, Math.max(0, MEMORY_LIMIT - this.#end));
+    }
+  }
+}

@@ -1,0 +1,258 @@
+/** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
+
+import { callerMayWait, mostThreads } from '#leaf/backends/wasm/threads';
+import { UnsupportedError } from '../../core/errors.ts';
+import { type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
+import type { AttentionAttributes } from '../../graph/ops/attention.ts';
+import type { CompileOptions, Program } from '../../graph/program.ts';
+import { bytesOf } from '../../tensor/blockFormat.ts';
+import { Arena } from './arena.ts';
+import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
+import { Emitter, type Region } from './emitter.ts';
+import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
+import type { Lowering, LoweringContext, PlacedWeights } from './lowering.ts';
+import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
+import { attention } from './ops/attention.ts';
+import { activation, add, multiply, scale, softcap } from './ops/elementwise.ts';
+import { embed } from './ops/embed.ts';
+import { linear } from './ops/linear.ts';
+import { layerNorm, rmsNorm } from './ops/norm.ts';
+import { rope } from './ops/rope.ts';
+import { columns, positions, selectRows, tokens } from './ops/rows.ts';
+import { WasmProgram } from './program.ts';
+import { Team } from './team.ts';
+import { type PackedFormat, packedBytes, packedFormat, weightLoader } from './weights.ts';
+
+// attributes are those of the node's op by construction, so each lowering may read its own kind
+const lowerings = {
+  activation,
+  add,
+  attention,
+  columns,
+  embed,
+  layerNorm,
+  linear,
+  multiply,
+  positions,
+  rmsNorm,
+  rope,
+  scale,
+  selectRows,
+  softcap,
+  tokens,
+} as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
+
+export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  const kernels = await kernelModule(options.variant);
+  const memory = newMemory();
+  const exports = instantiate(kernels, memory);
+  const threads = Math.max(1, Math.min(options.threads ?? mostThreads(), mostThreads()));
+  const nodes = graph.live();
+  const { emitter, weights, inputs, layers } = lower(graph, nodes, kernels, exports, options);
+
+  const arena = new Arena(memory, FIRST_FREE);
+  const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
+  const temporaries = placeTemporaries(emitter.commands, kept);
+  const stride = aligned(emitter.scratchBytes);
+  const base = arena.allocate(temporaries, 'activations');
+  const scratch = arena.allocate(stride * threads, 'scratch');
+  const placed = new Set<Region>();
+  for (const { reads, writes } of emitter.commands)
+    for (const region of [...reads, ...writes])
+      if (region.kind === 'temporary' && !placed.has(region)) {
+        region.address += base;
+        placed.add(region);
+      }
+  for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
+  for (const region of [inputs.tokens, inputs.selected]) region.address = arena.allocate(region.bytes, region.label);
+
+  await weights.load(arena, options);
+  const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
+  const ends = new Map<string, number>();
+  for (const [name, value] of graph.outputs) ends.set(name, lastWriter(emitter, emitter.region(value)));
+  const forced = new Set([...ends.values(), emitter.commands.length - 1]);
+  const barriers = placeBarriers(emitter.commands, forced);
+  writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
+
+  const team = await Team.start(kernels, exports, memory, threads, callerMayWait());
+  return new WasmProgram({ graph, emitter, arena, team, program, ends, inputs, layers, kernels, options });
+}
+
+/** Elements per position of each layer's keys. */
+export type LayerWidths = readonly number[];
+
+function lower(
+  graph: Graph,
+  nodes: readonly Value[],
+  kernels: KernelModule,
+  exports: KernelExports,
+  options: CompileOptions,
+) {
+  const emitter = new Emitter(kernels, nodes, new Set(graph.outputs.values()), options);
+  const weights = new Weights(kernels, exports, emitter);
+  const layers: number[] = [];
+  for (const node of nodes) {
+    if (node.op.name !== 'attention') continue;
+    const { layer, kvHeads, headSize } = node.attributes as AttentionAttributes;
+    layers[layer] = kvHeads * headSize;
+  }
+  const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
+  // no two layers share cache memory; these addresses only tell them apart
+  for (const [layer, region] of caches.entries()) region.address = -(layer + 1) * 1024;
+  const inputs = {
+    tokens: emitter.fixed(options.maxTokens * 4, 'tokens'),
+    selected: emitter.fixed(options.maxRows * 4, 'wanted rows'),
+  };
+  const forms = new Map<string, { codes: Region; scales: Region }>();
+  const context: LoweringContext = {
+    emitter,
+    weights,
+    inputs,
+    cacheRegion: (layer) => caches[layer]!,
+    cacheElementsBefore: (layer) => layers.slice(0, layer).reduce((sum, width) => sum + width, 0),
+    quantized(value, form) {
+      const key = `${form} ${value.id}`;
+      let made = forms.get(key);
+      if (made) return made;
+      const width = value.shape[1];
+      const rows = Math.ceil((value.shape[0] === 'R' ? options.maxRows : options.maxTokens) / 4) * 4;
+      const bytes = form === 'int8' ? { codes: 1, scales: 16 / 32 } : { codes: 2, scales: 4 / 32 };
+      made = {
+        codes: emitter.temporary(rows * width * bytes.codes, `${value.label} ${form}`),
+        scales: emitter.temporary(rows * width * bytes.scales, `${value.label} ${form} scales`),
+      };
+      forms.set(key, made);
+      const from = emitter.region(value);
+      emitter.emit({
+        kernel: form === 'int8' ? 'quantize8' : 'quantize16',
+        label: `${value.label}.${form}`,
+        values: [emitter.rowsKind(value), from, made.codes, made.scales, width],
+        reads: [from],
+        writes: [made.codes, made.scales],
+      });
+      return made;
+    },
+  };
+  for (const node of nodes) {
+    if (isWeight(node)) continue;
+    const lowering = lowerings[node.op.name];
+    if (!lowering) throw new UnsupportedError('op', node.op.name, Object.keys(lowerings));
+    lowering(node, context);
+  }
+  return { emitter, weights, inputs, layers };
+}
+
+/** Places weights as the walk meets them, and loads them in the graph's order afterwards. */
+class Weights implements PlacedWeights {
+  readonly #kernels: KernelModule;
+  readonly #exports: KernelExports;
+  readonly #emitter: Emitter;
+  readonly #matrices = new Map<Value, { region: Region; format: PackedFormat }>();
+  readonly #vectors = new Map<Value, { region: Region; change?: (values: Float32Array) => Float32Array }>();
+  readonly #constants = new Map<Float32Array, Region>();
+
+  constructor(kernels: KernelModule, exports: KernelExports, emitter: Emitter) {
+    this.#kernels = kernels;
+    this.#exports = exports;
+    this.#emitter = emitter;
+  }
+
+  get regions(): Region[] {
+    const entries = [...this.#matrices.values(), ...this.#vectors.values()];
+    return [...entries.map(({ region }) => region), ...this.#constants.values()];
+  }
+
+  matrix(weight: Value<WeightAttributes>) {
+    let placed = this.#matrices.get(weight);
+    if (!placed) {
+      const format = packedFormat(weight.attributes.format, this.#kernels, this.#exports);
+      const region = this.#emitter.fixed(packedBytes(weight, format), weight.attributes.tensor);
+      this.#matrices.set(weight, (placed = { region, format }));
+    }
+    return placed;
+  }
+
+  vector(weight: Value<WeightAttributes>, change?: (values: Float32Array) => Float32Array): Region {
+    let placed = this.#vectors.get(weight);
+    if (!placed) {
+      const region = this.#emitter.fixed(Number(weight.shape[0]) * weight.shape[1] * 4, weight.attributes.tensor);
+      this.#vectors.set(weight, (placed = { region, change }));
+    }
+    return placed.region;
+  }
+
+  constant(values: Float32Array, label: string): Region {
+    let region = this.#constants.get(values);
+    if (!region) this.#constants.set(values, (region = this.#emitter.fixed(values.byteLength, label)));
+    return region;
+  }
+
+  async load(arena: Arena, { weights: store, onProgress, signal }: CompileOptions): Promise<void> {
+    const all = [...this.#matrices.keys(), ...this.#vectors.keys()] as Value<WeightAttributes>[];
+    const total = all.reduce((sum, { attributes, shape }) => {
+      return sum + bytesOf(attributes.format, Number(shape[0]) * shape[1]);
+    }, 0);
+    let done = 0;
+    const report = (bytes: number, item: string): void => {
+      done += bytes;
+      onProgress?.({ stage: 'load', done, total, unit: 'bytes', item });
+    };
+    const loader = weightLoader(store, arena, this.#exports, report, signal);
+    for (const weight of all.sort((a, b) => a.id - b.id)) {
+      signal?.throwIfAborted();
+      const matrix = this.#matrices.get(weight);
+      if (matrix) await loader.matrix(weight, matrix.format, matrix.region);
+      const vector = this.#vectors.get(weight);
+      if (vector) {
+        const values = await loader.vector(weight);
+        write(arena, vector.region, vector.change ? vector.change(values) : values);
+      }
+    }
+    for (const [values, region] of this.#constants) write(arena, region, values);
+    loader.finish();
+  }
+}
+
+function write(arena: Arena, region: Region, values: Float32Array): void {
+  new Float32Array(arena.memory.buffer, region.address, values.length).set(values);
+}
+
+function lastWriter(emitter: Emitter, region: Region): number {
+  return emitter.commands.findLastIndex(({ writes }) => writes.includes(region));
+}
+
+function newMemory(): WebAssembly.Memory {
+  // what a device lets a page reserve differs; the memory grows to what it needs only
+  for (const maximum of [65536, 32768, 16384, 8192]) {
+    try {
+      return new WebAssembly.Memory({ initial: 2, maximum, shared: true });
+    } catch {
+      // the next smaller one
+    }
+  }
+  return new WebAssembly.Memory({ initial: 2, maximum: 4096, shared: true });
+}
+
+function writeCommands(
+  memory: WebAssembly.Memory,
+  address: number,
+  { commands }: Emitter,
+  kernels: KernelModule,
+  barriers: readonly boolean[],
+  scratch: { readonly address: number; readonly stride: number },
+): void {
+  const view = new DataView(memory.buffer);
+  commands.forEach((command, i) => {
+    const at = address + i * COMMAND_BYTES;
+    view.setUint32(at, kernels.indices.get(command.kernel)!, true);
+    view.setUint32(at + 4, barriers[i] ? 1 : 0, true);
+    command.values.forEach((value, word) => {
+      const to = at + 8 + word * 4;
+      if (value === 'scratch') view.setUint32(to, scratch.address, true);
+      else if (value === 'scratchStride') view.setUint32(to, scratch.stride, true);
+      else if (typeof value === 'number') view.setInt32(to, value, true);
+      else if ('float' in value) view.setFloat32(to, value.float, true);
+      else view.setUint32(to, value.address, true);
+    });
+  });
+}

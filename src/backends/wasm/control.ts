@@ -1,0 +1,21 @@
+/** Addresses of the control block, as kernels/parts/control.ts lays it out. */
+export const CONTROL = 65536;
+/** What programs may use begins here. */
+export const FIRST_FREE = CONTROL + 4096;
+export const COMMAND_BYTES = 128;
+
+/** Words of the control block. */
+export const word = {
+  step: 0,
+  program: 4,
+  commands: 5,
+  T: 6,
+  P: 7,
+  R: 8,
+  stop: 9,
+  patient: 10,
+  trace: 11,
+  cache: 12,
+  context: 13,
+  kv: 14,
+} as const;

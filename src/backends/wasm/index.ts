@@ -1,0 +1,5 @@
+/** The WebAssembly backend: AssemblyScript SIMD kernels over one shared memory, 1 … N threads. */
+import type { Backend } from '../../graph/program.ts';
+import { compile } from './compile.ts';
+
+export const wasm: Backend = { name: 'wasm', compile };

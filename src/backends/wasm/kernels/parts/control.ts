@@ -1,0 +1,42 @@
+/**
+ * Where the threads and JavaScript meet: the control block at a fixed address, and the commands of a program.
+ *
+ *   word  0 step      +1 starts a step; workers wait on it
+ *         1 arrived   threads at the barrier
+ *         2 phase     +1 when all have arrived
+ *         3 sleepers  threads in a futex wait
+ *         4 program   address of the first command
+ *         5 commands  how many
+ *         6 T   7 P   8 R   tokens, past positions, wanted rows of this step
+ *         9 stop      workers leave their loop
+ *        10 patient   caller may sleep at a barrier (a browser's main thread may not)
+ *        11 trace     address of f64 seconds per command, 0: no trace
+ *        12 cache     address of the session's keys and values
+ *        13 context   positions that it has room for, a multiple of 4
+ *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
+ *
+ * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
+ * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments.
+ */
+export const CONTROL: usize = 65536;
+export const COMMAND_BYTES: usize = 128;
+
+@inline export function tokens(): i32 { return load<i32>(CONTROL, 24); }
+@inline export function past(): i32 { return load<i32>(CONTROL, 28); }
+@inline export function wanted(): i32 { return load<i32>(CONTROL, 32); }
+
+@inline export function cacheBase(): usize { return load<u32>(CONTROL, 48); }
+@inline export function cacheContext(): usize { return load<u32>(CONTROL, 52); }
+@inline export function cacheKind(): i32 { return load<i32>(CONTROL, 56); }
+
+/** Rows of a value: 0 stands for T, 1 for R, as the planner wrote it. */
+@inline export function rowsOf(kind: i32): i32 { return kind == 0 ? tokens() : wanted(); }
+
+/** Argument i of a command. */
+@inline export function argument(command: usize, i: usize): i32 { return load<i32>(command + 8 + (i << 2)); }
+@inline export function address(command: usize, i: usize): usize { return load<u32>(command + 8 + (i << 2)); }
+@inline export function number(command: usize, i: usize): f32 { return load<f32>(command + 8 + (i << 2)); }
+
+/** Share of `count` items for a thread: from … to−1, contiguous so that each core stays on its own rows. */
+@inline export function shareFrom(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * thread / threads); }
+@inline export function shareTo(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * (thread + 1) / threads); }

@@ -1,0 +1,29 @@
+/**
+ * The product of signed activations and unsigned weights (at most 7 bits), 16 bytes each: 4 rows × 4 consecutive k.
+ * Sums of pairs are kept in i16 (x86: pmaddubsw) or sums of four in i32 (ARM: sdot), as the build chose with DOT_I32;
+ * `widen` turns either into i32 sums by row.
+ */
+// @ts-ignore: set by the build
+const I32: bool = isDefined(DOT_I32);
+
+@inline export function dot(x: v128, w: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
+    return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+  }
+  const low = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(x), i16x8.extend_low_i8x16_s(w));
+  const high = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(x), i16x8.extend_high_i8x16_s(w));
+  return i16x8.add(sum, i16x8.narrow_i32x4_s(low, high));
+}
+
+/** Sums by row, i32. */
+@inline export function widen(sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && I32) return sum;
+  return i32x4.extadd_pairwise_i16x8_s(sum);
+}
+
+/** Two sums that together stay within the range of one. */
+@inline export function widen2(a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && I32) return i32x4.add(a, b);
+  return i32x4.extadd_pairwise_i16x8_s(i16x8.add(a, b));
+}

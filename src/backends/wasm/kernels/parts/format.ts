@@ -1,0 +1,16 @@
+/**
+ * What a format's file exports, X being its name; the engine finds them by these names:
+ *
+ *   activations_X()                       the form its products take activations in, one of those below
+ *   groupBytes_X(columns)                 bytes of 8 packed rows
+ *   scratchBytes_X(columns)               bytes of scratch that a thread needs
+ *   pack_X(from, to, groups, columns)     whole rows in ggml's layout, 8 · groups of them → packed
+ *   matmul_X, embed_X                     kernels, arguments as in the family's file
+ */
+
+/** f32 as it is. */
+export const FLOATS: i32 = 0;
+/** int8 and sums per 32, see quantize8. */
+export const INT8: i32 = 1;
+/** int16 and scales per 32, see quantize16. */
+export const INT16: i32 = 2;

@@ -1,0 +1,219 @@
+/**
+ * Matrix products with weights whose codes need all of a signed byte: value = scale · code, per 32 columns. A format F
+ * describes its packed super-block of 8 rows; the loops here are shared by all of them.
+ *
+ * Activations (quantize.ts): int16 with one scale d per 32 columns; consecutive columns are multiplied in pairs.
+ *   one token     codes [K], scales [K/32]
+ *   more tokens   tiles of 4: codes [K/2][4 tokens][2], scales [K/32][4 tokens]
+ *
+ * F's methods, all inlined: on the super-block d(half): f32 scales of 4 rows; on a tile of 32 columns scale(half, d),
+ * raw(i, half), and pair(n, i, half, which): 4 rows × 2 columns as i16, for which = 0 … 3 the columns from 4i, 4i+2,
+ * 16+4i, 18+4i. Constants: bytes, head, tile, tiles.
+ */
+import { address, argument, rowsOf, shareFrom, shareTo } from "./control";
+import { madd } from "./simd";
+import { storeRows } from "./store";
+
+@inline function dot(x: v128, w: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(w, x)); }
+
+/**
+ * Kernel arguments: 0 rows kind (T or R), 1 weights, 2 activation codes, 3 activation scales, 4 output [rows, N],
+ * 5 N, 6 K, 7 bias or 0, 8 residual [rows, N] or 0, 9 scratch, 10 scratch bytes per thread.
+ */
+@inline export function matmulSigned<F>(command: usize, thread: i32, threads: i32): void {
+  const groups = (argument(command, 5) + 7) >> 3;
+  const from = shareFrom(groups, thread, threads);
+  const to = shareTo(groups, thread, threads);
+  const rows = rowsOf(argument(command, 0));
+  if (rows == 1) vector<F>(command, from, to);
+  else if (rows > 1) tiles<F>(command, from, to, address(command, 9) + <usize>thread * address(command, 10));
+}
+
+function vector<F>(command: usize, from: i32, to: i32): void {
+  const f = changetype<F>(0);
+  const blocks = argument(command, 6) / (32 * f.tiles());
+  let w = address(command, 1) + <usize>from * blocks * f.bytes();
+  for (let group = from; group < to; group++) {
+    let px = address(command, 2);
+    let ps = address(command, 3);
+    let acc0 = f32x4.splat(0);
+    let acc1 = f32x4.splat(0);
+    for (let block = 0; block < blocks; block++) {
+      const d0 = changetype<F>(w).d(0);
+      const d1 = changetype<F>(w).d(1);
+      const end = w + f.bytes();
+      w += f.head();
+      do {
+        const t = changetype<F>(w);
+        let a0 = i32x4.splat(0), a1 = a0;
+        let x0 = v128.load32_splat(px), x1 = v128.load32_splat(px, 4), x2 = v128.load32_splat(px, 32), x3 = v128.load32_splat(px, 36);
+        let n = t.raw(0, 0);
+        a0 = dot(x0, t.pair(n, 0, 0, 0), a0); a0 = dot(x1, t.pair(n, 0, 0, 1), a0);
+        a0 = dot(x2, t.pair(n, 0, 0, 2), a0); a0 = dot(x3, t.pair(n, 0, 0, 3), a0);
+        n = t.raw(0, 1);
+        a1 = dot(x0, t.pair(n, 0, 1, 0), a1); a1 = dot(x1, t.pair(n, 0, 1, 1), a1);
+        a1 = dot(x2, t.pair(n, 0, 1, 2), a1); a1 = dot(x3, t.pair(n, 0, 1, 3), a1);
+        x0 = v128.load32_splat(px, 8); x1 = v128.load32_splat(px, 12); x2 = v128.load32_splat(px, 40); x3 = v128.load32_splat(px, 44);
+        n = t.raw(1, 0);
+        a0 = dot(x0, t.pair(n, 1, 0, 0), a0); a0 = dot(x1, t.pair(n, 1, 0, 1), a0);
+        a0 = dot(x2, t.pair(n, 1, 0, 2), a0); a0 = dot(x3, t.pair(n, 1, 0, 3), a0);
+        n = t.raw(1, 1);
+        a1 = dot(x0, t.pair(n, 1, 1, 0), a1); a1 = dot(x1, t.pair(n, 1, 1, 1), a1);
+        a1 = dot(x2, t.pair(n, 1, 1, 2), a1); a1 = dot(x3, t.pair(n, 1, 1, 3), a1);
+        x0 = v128.load32_splat(px, 16); x1 = v128.load32_splat(px, 20); x2 = v128.load32_splat(px, 48); x3 = v128.load32_splat(px, 52);
+        n = t.raw(2, 0);
+        a0 = dot(x0, t.pair(n, 2, 0, 0), a0); a0 = dot(x1, t.pair(n, 2, 0, 1), a0);
+        a0 = dot(x2, t.pair(n, 2, 0, 2), a0); a0 = dot(x3, t.pair(n, 2, 0, 3), a0);
+        n = t.raw(2, 1);
+        a1 = dot(x0, t.pair(n, 2, 1, 0), a1); a1 = dot(x1, t.pair(n, 2, 1, 1), a1);
+        a1 = dot(x2, t.pair(n, 2, 1, 2), a1); a1 = dot(x3, t.pair(n, 2, 1, 3), a1);
+        x0 = v128.load32_splat(px, 24); x1 = v128.load32_splat(px, 28); x2 = v128.load32_splat(px, 56); x3 = v128.load32_splat(px, 60);
+        n = t.raw(3, 0);
+        a0 = dot(x0, t.pair(n, 3, 0, 0), a0); a0 = dot(x1, t.pair(n, 3, 0, 1), a0);
+        a0 = dot(x2, t.pair(n, 3, 0, 2), a0); a0 = dot(x3, t.pair(n, 3, 0, 3), a0);
+        n = t.raw(3, 1);
+        a1 = dot(x0, t.pair(n, 3, 1, 0), a1); a1 = dot(x1, t.pair(n, 3, 1, 1), a1);
+        a1 = dot(x2, t.pair(n, 3, 1, 2), a1); a1 = dot(x3, t.pair(n, 3, 1, 3), a1);
+        const dx = v128.load32_splat(ps);
+        acc0 = madd(f32x4.mul(f32x4.convert_i32x4_s(a0), dx), t.scale(0, d0), acc0);
+        acc1 = madd(f32x4.mul(f32x4.convert_i32x4_s(a1), dx), t.scale(1, d1), acc1);
+        w += f.tile();
+        px += 64;
+        ps += 4;
+      } while (w < end);
+    }
+    storeRows(command, 0, group << 3, acc0, acc1);
+  }
+}
+
+/** Unpacks 8 rows into scratch: per 32 columns and half 16 vectors of pairs (i16), then 4 scales (f32). [half][K/32][272 bytes] */
+function unpack<F>(w: usize, blocks: i32, to: usize): void {
+  const f = changetype<F>(0);
+  const far = <usize>blocks * f.tiles() * 272;
+  for (let block = 0; block < blocks; block++) {
+    const d0 = changetype<F>(w).d(0);
+    const d1 = changetype<F>(w).d(1);
+    const end = w + f.bytes();
+    w += f.head();
+    do {
+      unpackHalf<F>(w, to, 0, d0);
+      unpackHalf<F>(w, to + far, 1, d1);
+      w += f.tile();
+      to += 272;
+    } while (w < end);
+  }
+}
+
+@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128): void {
+  unpackQuads<F>(w, to, 0, half);
+  unpackQuads<F>(w, to + 32, 1, half);
+  unpackQuads<F>(w, to + 64, 2, half);
+  unpackQuads<F>(w, to + 96, 3, half);
+  v128.store(to, changetype<F>(w).scale(half, d), 256);
+}
+
+@inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32): void {
+  const t = changetype<F>(w);
+  const n = t.raw(i, half);
+  v128.store(to, t.pair(n, i, half, 0));
+  v128.store(to, t.pair(n, i, half, 1), 16);
+  v128.store(to, t.pair(n, i, half, 2), 128);
+  v128.store(to, t.pair(n, i, half, 3), 144);
+}
+
+function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
+  const f = changetype<F>(0);
+  const columns = argument(command, 6);
+  const blocks = columns / (32 * f.tiles());
+  const rows = rowsOf(argument(command, 0));
+  const far = <usize>(columns >> 5) * 272;
+  for (let group = from; group < to; group++) {
+    unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch);
+    let px = address(command, 2);
+    let ps = address(command, 3);
+    for (let row = 0; row < rows; row += 4) {
+      tile(scratch, px, ps, columns >> 5);
+      const x0 = R0, x1 = R1, x2 = R2, x3 = R3;
+      tile(scratch + far, px, ps, columns >> 5);
+      storeRows(command, row, group << 3, x0, R0);
+      if (row + 1 < rows) storeRows(command, row + 1, group << 3, x1, R1);
+      if (row + 2 < rows) storeRows(command, row + 2, group << 3, x2, R2);
+      if (row + 3 < rows) storeRows(command, row + 3, group << 3, x3, R3);
+      px += columns << 3;
+      ps += columns >> 1;
+    }
+  }
+}
+
+/** Results of `tile`, 4 rows of weights by token: globals, as a function returns one value. */
+let R0: v128 = f32x4.splat(0);
+let R1: v128 = f32x4.splat(0);
+let R2: v128 = f32x4.splat(0);
+let R3: v128 = f32x4.splat(0);
+
+/** 4 unpacked rows × 4 tokens. */
+function tile(w: usize, px: usize, ps: usize, blocks: i32): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  for (let block = 0; block < blocks; block++) {
+    let i0 = i32x4.splat(0), i1 = i0, i2 = i0, i3 = i0;
+    for (const end = w + 256; w < end; w += 64) {
+      let v = v128.load(w);
+      i0 = dot(v128.load32_splat(px), v, i0); i1 = dot(v128.load32_splat(px, 4), v, i1);
+      i2 = dot(v128.load32_splat(px, 8), v, i2); i3 = dot(v128.load32_splat(px, 12), v, i3);
+      v = v128.load(w, 16);
+      i0 = dot(v128.load32_splat(px, 16), v, i0); i1 = dot(v128.load32_splat(px, 20), v, i1);
+      i2 = dot(v128.load32_splat(px, 24), v, i2); i3 = dot(v128.load32_splat(px, 28), v, i3);
+      v = v128.load(w, 32);
+      i0 = dot(v128.load32_splat(px, 32), v, i0); i1 = dot(v128.load32_splat(px, 36), v, i1);
+      i2 = dot(v128.load32_splat(px, 40), v, i2); i3 = dot(v128.load32_splat(px, 44), v, i3);
+      v = v128.load(w, 48);
+      i0 = dot(v128.load32_splat(px, 48), v, i0); i1 = dot(v128.load32_splat(px, 52), v, i1);
+      i2 = dot(v128.load32_splat(px, 56), v, i2); i3 = dot(v128.load32_splat(px, 60), v, i3);
+      px += 64;
+    }
+    const scale = v128.load(w);
+    c0 = madd(f32x4.mul(f32x4.convert_i32x4_s(i0), v128.load32_splat(ps)), scale, c0);
+    c1 = madd(f32x4.mul(f32x4.convert_i32x4_s(i1), v128.load32_splat(ps, 4)), scale, c1);
+    c2 = madd(f32x4.mul(f32x4.convert_i32x4_s(i2), v128.load32_splat(ps, 8)), scale, c2);
+    c3 = madd(f32x4.mul(f32x4.convert_i32x4_s(i3), v128.load32_splat(ps, 12)), scale, c3);
+    w += 16;
+    ps += 16;
+  }
+  R0 = c0; R1 = c1; R2 = c2; R3 = c3;
+}
+
+/**
+ * Rows of an embedding by id, each by unpacking the 8 rows it is packed with.
+ * Kernel arguments: 0 rows kind, 1 weights, 2 ids (i32), 3 output [rows, K], 4 K, 5 scratch, 6 scratch bytes per thread.
+ */
+@inline export function embedSigned<F>(command: usize, thread: i32, threads: i32): void {
+  const f = changetype<F>(0);
+  const rows = rowsOf(argument(command, 0));
+  const columns = argument(command, 4);
+  const blocks = columns / (32 * f.tiles());
+  const scratch = address(command, 5) + <usize>thread * address(command, 6);
+  for (let t = shareFrom(rows, thread, threads); t < shareTo(rows, thread, threads); t++) {
+    const id = load<i32>(address(command, 2) + (<usize>t << 2));
+    unpack<F>(address(command, 1) + <usize>(id >> 3) * blocks * f.bytes(), blocks, scratch);
+    const lane: usize = id & 3;
+    let from = scratch + <usize>((id >> 2) & 1) * <usize>(columns >> 5) * 272;
+    const out = address(command, 3) + <usize>t * columns * 4;
+    for (let k = 0; k < columns; k++) {
+      const inside: usize = k & 31;
+      const code = load<i16>(from + 16 * (inside >> 1) + 4 * lane + 2 * (inside & 1));
+      store<f32>(out + 4 * k, load<f32>(from + 4 * lane, 256) * <f32>code);
+      if (inside == 31) from += 272;
+    }
+  }
+}
+
+/** Bytes of 8 packed rows of `columns`. */
+@inline export function groupBytesSigned<F>(columns: i32): i32 {
+  const f = changetype<F>(0);
+  return columns / (32 * f.tiles()) * <i32>f.bytes();
+}
+
+/** Bytes of the scratch that 8 unpacked rows need. */
+export function scratchBytesSigned(columns: i32): i32 {
+  return (columns >> 5) * 2 * 272;
+}

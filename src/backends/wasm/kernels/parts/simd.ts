@@ -1,0 +1,78 @@
+/** Small SIMD pieces that several kernels are made of. Vectors hold 4 × f32 unless a name says otherwise. */
+
+/** a · b + c, in one rounding where the machine has it. */
+@inline export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/**
+ * 4 half floats at p → f32. Shifting the sign-extended half left by 13 puts sign, exponent and mantissa in their f32
+ * places (the sign's copies are masked off); multiplying by 2^112 corrects the exponent's bias, subnormals included.
+ */
+@inline export function half4(p: usize): v128 {
+  const wide = i32x4.shl(v128.load16x4_s(p), 13);
+  return f32x4.mul(v128.and(wide, i32x4.splat(0x8fffffff)), f32x4.splat(reinterpret<f32>(0x77800000)));
+}
+
+/** 4 bfloat16 at p → f32. */
+@inline export function bfloat4(p: usize): v128 {
+  return i32x4.shl(v128.load16x4_u(p), 16);
+}
+
+/** One half float → f32. */
+@inline export function half(p: usize): f32 {
+  const wide = (<i32>load<i16>(p) << 13) & 0x8fffffff;
+  return reinterpret<f32>(wide) * reinterpret<f32>(0x77800000);
+}
+
+/** f32 → half float, round to nearest even; beyond the range becomes infinity. */
+@inline export function toHalf(value: f32): u16 {
+  const x = reinterpret<u32>(value);
+  const sign = (x >> 16) & 0x8000;
+  const magnitude = x & 0x7fffffff;
+  if (magnitude > 0x7f800000) return <u16>(sign | 0x7e00);
+  if (magnitude >= 0x477ff000) return <u16>(sign | 0x7c00);
+  if (magnitude < 0x38800000) {
+    // adding 0.5 lets the f32 adder round to multiples of 2^-24, which are the subnormal halves
+    return <u16>(sign | (reinterpret<u32>(reinterpret<f32>(magnitude) + 0.5) - 0x3f000000));
+  }
+  return <u16>(sign | ((magnitude + 0xfff + ((magnitude >> 13) & 1) - 0x38000000) >> 13));
+}
+
+/** Sum of the four lanes. */
+@inline export function sum4(v: v128): f32 {
+  const pairs = f32x4.add(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+/** Greatest of the four lanes. */
+@inline export function max4(v: v128): f32 {
+  const pairs = f32x4.pmax(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+  return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
+}
+
+/**
+ * e^x: x = n·ln2 + r with |r| ≤ ln2/2, a polynomial for e^r (Cephes' coefficients), n added to the exponent.
+ * Relative error below 2e-7; below −87 it is 0.
+ */
+@inline export function exp4(x: v128): v128 {
+  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.3)), f32x4.splat(88.3));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let p = madd(f32x4.splat(1.9875691500e-4), r, f32x4.splat(1.3981999507e-3));
+  p = madd(p, r, f32x4.splat(8.3334519073e-3));
+  p = madd(p, r, f32x4.splat(4.1665795894e-2));
+  p = madd(p, r, f32x4.splat(1.6666665459e-1));
+  p = madd(p, r, f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return v128.and(f32x4.mul(p, power), f32x4.gt(x, f32x4.splat(-87.3)));
+}
+
+/** tanh(x) = 1 − 2 / (e^2x + 1). */
+@inline export function tanh4(x: v128): v128 {
+  const e = exp4(f32x4.add(x, x));
+  return f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
+}

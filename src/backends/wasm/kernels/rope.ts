@@ -1,0 +1,53 @@
+/**
+ * Rotary position embedding. Angles are the same for all heads, so each row's cosines and sines are computed once.
+ * Arguments: 0 –, 1 x [T, heads·headSize], 2 output, 3 heads, 4 headSize, 5 pairs, 6 layout (0 interleaved, 1 half),
+ * 7 frequencies [pairs] (f32, already divided by their factors), 8 magnitude, 9 scratch, 10 scratch bytes per thread.
+ */
+import { address, argument, number, past, shareFrom, shareTo, tokens } from "./parts/control";
+
+export function rope(command: usize, thread: i32, threads: i32): void {
+  const heads = argument(command, 3), pairs: usize = argument(command, 5);
+  const headBytes = address(command, 4) << 2;
+  const scratch = address(command, 9) + <usize>thread * address(command, 10);
+  const frequencies = address(command, 7);
+  const magnitude = number(command, 8);
+  const half = argument(command, 6) == 1;
+  const count = tokens() * heads;
+  let angled = -1;
+  for (let item = shareFrom(count, thread, threads); item < shareTo(count, thread, threads); item++) {
+    const token = item / heads;
+    if (token != angled) {
+      angled = token;
+      const position = <f64>(past() + token);
+      for (let i: usize = 0; i < pairs; i++) {
+        turn(position * <f64>load<f32>(frequencies + (i << 2)), magnitude, scratch + (i << 3));
+      }
+    }
+    const x = address(command, 1) + <usize>item * headBytes;
+    const y = address(command, 2) + <usize>item * headBytes;
+    const gap: usize = half ? pairs << 2 : 4;
+    const step: usize = half ? 4 : 8;
+    for (let i: usize = 0; i < pairs; i++) {
+      const cos = load<f32>(scratch + (i << 3)), sin = load<f32>(scratch + (i << 3), 4);
+      const a = load<f32>(x + i * step), b = load<f32>(x + i * step + gap);
+      store<f32>(y + i * step, a * cos - b * sin);
+      store<f32>(y + i * step + gap, a * sin + b * cos);
+    }
+    const turned = pairs << 3;
+    if (x != y && turned < headBytes) memory.copy(y + turned, x + turned, headBytes - turned);
+  }
+}
+
+/** cos and sin of an angle, by reduction to ±π/4 and Taylor polynomials in f64 (error below 1e-9). */
+@inline function turn(angle: f64, magnitude: f32, to: usize): void {
+  const n = nearest(angle * 0.6366197723675814);
+  const r = angle - n * 1.5707963267948966;
+  const r2 = r * r;
+  const s = r * (1 + r2 * (-1.0 / 6 + r2 * (1.0 / 120 + r2 * (-1.0 / 5040 + r2 * (1.0 / 362880)))));
+  const c = 1 + r2 * (-0.5 + r2 * (1.0 / 24 + r2 * (-1.0 / 720 + r2 * (1.0 / 40320 - r2 * (1.0 / 3628800)))));
+  const quadrant = <i64>n & 3;
+  const cos = quadrant == 0 ? c : quadrant == 1 ? -s : quadrant == 2 ? -c : s;
+  const sin = quadrant == 0 ? s : quadrant == 1 ? c : quadrant == 2 ? -s : -c;
+  store<f32>(to, <f32>cos * magnitude);
+  store<f32>(to, <f32>sin * magnitude, 4);
+}

@@ -1,0 +1,69 @@
+/** Addresses and barriers of a program, once all its commands are known. */
+import type { Command, Region } from './emitter.ts';
+
+const ALIGNMENT = 64;
+
+/**
+ * Places temporary regions so that those alive at the same time do not overlap, first fit in order of first use.
+ * @param kept regions that must outlive the step @returns bytes needed; addresses are relative to 0
+ */
+export function placeTemporaries(commands: readonly Command[], kept: ReadonlySet<Region>): number {
+  const last = new Map<Region, number>();
+  commands.forEach((command, i) => {
+    for (const region of [...command.reads, ...command.writes]) last.set(region, i);
+  });
+  for (const region of kept) last.set(region, Number.POSITIVE_INFINITY);
+  const placed: { region: Region; until: number }[] = [];
+  const seen = new Set<Region>();
+  let total = 0;
+  commands.forEach((command, i) => {
+    for (const region of [...command.reads, ...command.writes]) {
+      if (region.kind !== 'temporary' || seen.has(region)) continue;
+      seen.add(region);
+      const alive = placed.filter(({ until }) => until >= i).sort((a, b) => a.region.address - b.region.address);
+      const bytes = aligned(region.bytes);
+      let address = 0;
+      for (const { region: other } of alive) {
+        if (address + bytes <= other.address) break;
+        address = Math.max(address, other.address + aligned(other.bytes));
+      }
+      region.address = address;
+      placed.push({ region, until: last.get(region)! });
+      total = Math.max(total, address + bytes);
+    }
+  });
+  return total;
+}
+
+/**
+ * Which commands must be followed by a barrier: those before one that touches what another thread may still be
+ * writing or reading. Works on addresses, so memory that is used again counts too.
+ */
+export function placeBarriers(commands: readonly Command[], forced: ReadonlySet<number>): boolean[] {
+  const barriers = commands.map((_, i) => forced.has(i));
+  let since: Command[] = [];
+  commands.forEach((command, i) => {
+    if (since.some((earlier) => conflict(earlier, command))) {
+      barriers[i - 1] = true;
+      since = [];
+    }
+    since.push(command);
+    if (barriers[i]) since = [];
+  });
+  return barriers;
+}
+
+function conflict(earlier: Command, later: Command): boolean {
+  if (earlier.split !== undefined && earlier.split === later.split) return false;
+  const touches = (a: readonly Region[], b: readonly Region[]): boolean =>
+    a.some((x) => b.some((y) => x.address < y.address + y.bytes && y.address < x.address + x.bytes));
+  return (
+    touches(earlier.writes, later.reads) ||
+    touches(earlier.writes, later.writes) ||
+    touches(earlier.reads, later.writes)
+  );
+}
+
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}

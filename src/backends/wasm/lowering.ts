@@ -1,0 +1,36 @@
+/** How one op becomes commands; each op's file in ops/ gives one of these. */
+import type { Value, WeightAttributes } from '../../graph/graph.ts';
+import type { Emitter, Region } from './emitter.ts';
+import type { PackedFormat } from './weights.ts';
+
+/** The weights of the program, placed when their formats and sizes are known and filled afterwards. */
+export interface PlacedWeights {
+  /** A matrix, packed for its kernels. */
+  matrix(weight: Value<WeightAttributes>): { readonly region: Region; readonly format: PackedFormat };
+  /** A vector as f32, its elements changed by `change` after reading. */
+  vector(weight: Value<WeightAttributes>, change?: (values: Float32Array) => Float32Array): Region;
+  /** Numbers that the program carries itself. */
+  constant(values: Float32Array, label: string): Region;
+}
+
+/** Where the step's own numbers lie. */
+export interface StepInputs {
+  /** i32 ids, [T]. */
+  readonly tokens: Region;
+  /** i32 indices of the wanted rows, [R]. */
+  readonly selected: Region;
+}
+
+export interface LoweringContext {
+  readonly emitter: Emitter;
+  readonly weights: PlacedWeights;
+  readonly inputs: StepInputs;
+  /** A value's integer form for products, made once for all that take it. */
+  quantized(value: Value, form: 'int8' | 'int16'): { readonly codes: Region; readonly scales: Region };
+  /** Stands for a layer's part of the cache, whose address only the step knows. */
+  cacheRegion(layer: number): Region;
+  /** Elements per position, keys alone, of the cache's layers before this one. */
+  cacheElementsBefore(layer: number): number;
+}
+
+export type Lowering<A = never> = (node: Value<A>, context: LoweringContext) => void;

@@ -1,0 +1,77 @@
+/** The compiled kernels: chooses the variant that this engine can run, and makes instances whose kernels stand in a table. */
+
+import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
+import { OptionError } from '../../core/errors.ts';
+
+export type Variant = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
+export const variants: readonly Variant[] = ['relaxed-i16', 'relaxed-i32', 'baseline'];
+
+/** Numbers and functions that a kernel module exports. */
+export interface KernelExports {
+  step(threads: number): void;
+  work(thread: number, threads: number, seen: number): void;
+  readonly [name: string]: (...values: number[]) => number | undefined;
+}
+
+export interface KernelModule {
+  readonly variant: Variant;
+  readonly module: WebAssembly.Module;
+  /** Kernels by name: their places in the table. */
+  readonly indices: ReadonlyMap<string, number>;
+}
+
+/** (func (drop (i8x16.relaxed_swizzle (v128.const 0) (v128.const 0)))): valid only where relaxed SIMD is. */
+const RELAXED_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 16, 1, 14, 0, 65, 0, 253, 15, 65, 0, 253, 15, 253,
+  128, 2, 26, 11,
+]);
+
+const modules = new Map<Variant, Promise<KernelModule>>();
+
+export function relaxedSimd(): boolean {
+  enableRelaxedSimd();
+  return WebAssembly.validate(RELAXED_PROBE);
+}
+
+/** @param wanted undefined: the fastest that this engine can run */
+export function kernelModule(wanted?: string): Promise<KernelModule> {
+  const variant = (wanted ?? (relaxedSimd() ? 'relaxed-i16' : 'baseline')) as Variant;
+  if (!variants.includes(variant)) throw new OptionError('variant', wanted, variants.join(', '));
+  if (variant !== 'baseline' && !relaxedSimd())
+    throw new OptionError('variant', wanted, 'baseline, as this engine has no relaxed SIMD');
+  let compiled = modules.get(variant);
+  if (!compiled) modules.set(variant, (compiled = compile(variant)));
+  return compiled;
+}
+
+async function compile(variant: Variant): Promise<KernelModule> {
+  const module = await WebAssembly.compile(decodeBase64(await moduleText(variant)));
+  const names = WebAssembly.Module.exports(module)
+    .filter(({ kind }) => kind === 'function')
+    .map(({ name }) => name);
+  return { variant, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
+}
+
+/** Only the chosen variant is loaded where modules are loaded one by one. */
+async function moduleText(variant: Variant): Promise<string> {
+  if (variant === 'relaxed-i16') return (await import('./built/relaxedI16.ts')).module;
+  if (variant === 'relaxed-i32') return (await import('./built/relaxedI32.ts')).module;
+  return (await import('./built/baseline.ts')).module;
+}
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/** An instance of thread 0; workers make theirs in the same way (workerSource.ts). */
+export function instantiate({ module, indices }: KernelModule, memory: WebAssembly.Memory): KernelExports {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
+  const now = () => performance.now() / 1000;
+  const instance = new WebAssembly.Instance(module, { env: { memory, table, now } });
+  const exports = instance.exports as unknown as KernelExports;
+  for (const [name, index] of indices) table.set(index, exports[name]!);
+  return exports;
+}

@@ -1,0 +1,51 @@
+/** The ops whose every element depends on the same elements of the inputs. */
+import type { Value } from '../../../graph/graph.ts';
+import type { ActivationAttributes } from '../../../graph/ops/activation.ts';
+import type { ScaleAttributes } from '../../../graph/ops/scale.ts';
+import type { SoftcapAttributes } from '../../../graph/ops/softcap.ts';
+import type { Lowering, LoweringContext } from '../lowering.ts';
+
+function elementwise(
+  kernel: string,
+  node: Value<never> | Value<unknown>,
+  inputs: readonly Value[],
+  { emitter }: LoweringContext,
+  constant = 0,
+): void {
+  const regions = inputs.map((input) => emitter.region(input));
+  const output = emitter.region(node as Value);
+  emitter.emit({
+    kernel,
+    label: node.label,
+    values: [emitter.rowsKind(node as Value), regions[0]!, regions[1] ?? 0, output, node.shape[1], { float: constant }],
+    reads: regions,
+    writes: [output],
+    split: `elements ${node.shape.join(' ')}`,
+  });
+}
+
+/** Done by the product before it where that could be (linear.ts). */
+export const add: Lowering<null> = (node, context) => {
+  if (!context.emitter.has(node)) elementwise('add', node, node.inputs, context);
+};
+
+const isActivation = (value: Value): value is Value<ActivationAttributes> => value.op.name === 'activation';
+
+/** An activation that only a multiplication takes waits for it, to be done in one pass. */
+export const activation: Lowering<ActivationAttributes> = (node, context) => {
+  if (context.emitter.soleConsumer(node)?.op.name === 'multiply') return;
+  elementwise(node.attributes.kind, node, node.inputs, context);
+};
+
+export const multiply: Lowering<null> = (node, context) => {
+  const waiting = node.inputs.find((input) => isActivation(input) && !context.emitter.has(input));
+  if (!waiting || !isActivation(waiting)) return elementwise('multiply', node, node.inputs, context);
+  const other = node.inputs.find((input) => input !== waiting)!;
+  elementwise(`${waiting.attributes.kind}Multiply`, node, [waiting.inputs[0]!, other], context);
+};
+
+export const scale: Lowering<ScaleAttributes> = (node, context) =>
+  elementwise('scale', node, node.inputs, context, node.attributes.factor);
+
+export const softcap: Lowering<SoftcapAttributes> = (node, context) =>
+  elementwise('softcap', node, node.inputs, context, node.attributes.cap);

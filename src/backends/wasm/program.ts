@@ -1,0 +1,158 @@
+/** A compiled program: writes a step's numbers into the control block and lets the team run it. */
+import { EspalierError, OptionError } from '../../core/errors.ts';
+import type { Graph } from '../../graph/graph.ts';
+import type { Cache, CompileOptions, Program, Step, Timing } from '../../graph/program.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { Arena } from './arena.ts';
+import { CONTROL, word } from './control.ts';
+import type { Emitter } from './emitter.ts';
+import type { StepInputs } from './lowering.ts';
+import type { KernelModule } from './module.ts';
+import type { Team } from './team.ts';
+
+/** Formats of keys and values, as kernels/parts/control.ts numbers them. */
+const cacheKinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
+
+interface Parts {
+  readonly graph: Graph;
+  readonly emitter: Emitter;
+  readonly arena: Arena;
+  readonly team: Team;
+  /** Address of the first command. */
+  readonly program: number;
+  /** By output, the index of the command that finishes it. */
+  readonly ends: ReadonlyMap<string, number>;
+  readonly inputs: StepInputs;
+  /** Elements per position of each layer's keys. */
+  readonly layers: readonly number[];
+  readonly kernels: KernelModule;
+  readonly options: CompileOptions;
+}
+
+export class WasmProgram implements Program {
+  readonly graph: Graph;
+  readonly maxTokens: number;
+  readonly maxRows: number;
+  readonly description: Program['description'];
+  readonly #parts: Parts;
+  readonly #trace: number;
+  #rows = 0;
+  #disposed = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.graph = parts.graph;
+    this.maxTokens = parts.options.maxTokens;
+    this.maxRows = parts.options.maxRows;
+    const { variant } = parts.kernels;
+    this.description = { backend: 'wasm', variant, threads: parts.team.threads };
+    const { commands } = parts.emitter;
+    this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
+    if (this.#trace > 0) new Float64Array(parts.arena.memory.buffer, this.#trace, commands.length).fill(0);
+  }
+
+  get memoryBytes(): number {
+    return this.#parts.arena.usedBytes;
+  }
+
+  createCache(context: number, kv: BlockFormat): Cache {
+    const kind = cacheKinds.indexOf(kv.name);
+    if (kind < 0) throw new OptionError('kv', kv.name, cacheKinds.join(', '));
+    if (context > this.#parts.options.context)
+      throw new OptionError('context', context, `at most ${this.#parts.options.context}, as the model was loaded`);
+    const { layers, arena } = this.#parts;
+    const narrow = layers.find((width) => width % kv.blockSize !== 0) ?? this.#headNarrowerThan(kv.blockSize);
+    if (narrow !== undefined)
+      throw new OptionError('kv', kv.name, `F32 or F16, as heads of ${narrow} are no multiple of ${kv.blockSize}`);
+    return new WasmCache(arena, layers, context, kv, kind);
+  }
+
+  run({ cache, tokens, position, rows, outputs }: Step): void {
+    if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
+    if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
+    const { arena, inputs, program, ends, team, emitter } = this.#parts;
+    if (tokens.length < 1 || tokens.length > this.maxTokens)
+      throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
+    if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
+    if (position + tokens.length > cache.context)
+      throw new OptionError('position', position, `room for ${tokens.length} tokens in ${cache.context} positions`);
+    const { buffer } = arena.memory;
+    new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
+    new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
+    const last = outputs ? Math.max(...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
+    const control = new Int32Array(buffer, CONTROL, 16);
+    control[word.program] = program;
+    control[word.commands] = last + 1;
+    control[word.T] = tokens.length;
+    control[word.P] = position;
+    control[word.R] = rows.length;
+    control[word.trace] = this.#trace;
+    control[word.cache] = cache.address;
+    control[word.context] = cache.padded;
+    control[word.kv] = cache.kind;
+    this.#rows = rows.length;
+    team.step();
+  }
+
+  output(name: string): Float32Array {
+    const value = this.graph.outputs.get(name)!;
+    const region = this.#parts.emitter.region(value);
+    return new Float32Array(this.#parts.arena.memory.buffer, region.address, this.#rows * value.shape[1]);
+  }
+
+  timings(): Timing[] {
+    const { commands } = this.#parts.emitter;
+    if (this.#trace === 0) return [];
+    const seconds = new Float64Array(this.#parts.arena.memory.buffer, this.#trace, commands.length);
+    return commands.map(({ label, kernel }, i) => ({ label, kernel, seconds: seconds[i]! }));
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#parts.team.stop();
+  }
+
+  #headNarrowerThan(block: number): number | undefined {
+    for (const node of this.graph.nodes) {
+      if (node.op.name !== 'attention') continue;
+      const { headSize } = node.attributes as { headSize: number };
+      if (headSize % block !== 0) return headSize;
+    }
+    return undefined;
+  }
+}
+
+/** Keys and values of a session in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
+class WasmCache implements Cache {
+  readonly context: number;
+  readonly bytes: number;
+  readonly address: number;
+  readonly kind: number;
+  /** Positions, filled up to whole tiles of 4. */
+  readonly padded: number;
+  readonly #arena: Arena;
+
+  constructor(arena: Arena, layers: readonly number[], context: number, kv: BlockFormat, kind: number) {
+    this.context = context;
+    this.kind = kind;
+    this.padded = Math.ceil(context / 4) * 4;
+    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded;
+    this.bytes = bytesOf(kv, elements);
+    this.#arena = arena;
+    this.address = arena.allocate(this.bytes, 'keys and values');
+    // kernels multiply what was never written by a weight of 0, which must not be NaN
+    new Uint8Array(arena.memory.buffer, this.address, this.bytes).fill(0);
+  }
+
+  copyFrom(other: Cache, _positions: number): void {
+    if (!(other instanceof WasmCache) || other.bytes !== this.bytes || other.kind !== this.kind)
+      throw new TypeError('caches of different programs or sizes');
+    // tiles interleave positions and heads, so all of it is copied
+    new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);
+  }
+
+  free(): void {
+    this.#arena.release(this.address);
+  }
+}

@@ -1,0 +1,40 @@
+/** Threads in Node: worker_threads. */
+import { availableParallelism } from 'node:os';
+import v8 from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import { type WorkerSetup, workerSource } from './workerSource.ts';
+
+/** Node's own thread may sleep at a barrier. */
+export function callerMayWait(): boolean {
+  return true;
+}
+
+export function mostThreads(): number {
+  return availableParallelism();
+}
+
+/** Node 20 has relaxed SIMD behind a flag; later versions have it on and do not know the flag. */
+export function enableRelaxedSimd(): void {
+  try {
+    v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+  } catch {
+    // a version that refuses the flag has it on
+  }
+}
+
+/** Starts a worker and waits until it is in its loop. It does not keep the process alive. @returns what ends it */
+export function startWorker(setup: WorkerSetup): Promise<() => Promise<void>> {
+  const source = `${workerSource}
+const { parentPort, workerData } = require('node:worker_threads');
+enter(workerData, () => parentPort.postMessage('ready'));`;
+  const worker = new Worker(source, { eval: true, workerData: setup });
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', () => {
+      worker.unref();
+      resolve(async () => {
+        await worker.terminate();
+      });
+    });
+  });
+}

@@ -18,7 +18,8 @@ export interface BlockFormat {
    */
   decode(from: Uint8Array, fromOffset: number, to: Float32Array, toOffset: number, blocks: number): void;
   /**
-   * f32 → blocks.
+   * f32 → blocks. Elements are finite, callers see to it: a block with NaN or an infinity decodes to anything, one with
+   * elements beyond the half floats of its scales to NaN or infinities. Other blocks are not touched by it.
    * @param importance weight of each element's squared error (as from an importance matrix), `blocks * blockSize`
    *   from `fromOffset`; formats without a search ignore it
    */

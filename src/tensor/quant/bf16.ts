@@ -1,12 +1,12 @@
-import { bfloat16ToFloat, floatToBfloat16 } from '../../core/half.ts';
-import type { BlockFormat } from '../blockFormat.ts';
-
 /**
  * BF16: the upper half of a binary32, little-endian; a block is one element. Encoding rounds to nearest even.
  *
  *      byte 0     byte 1
  *     [emmmmmmm] [seeeeeee]     s sign, e exponent, m mantissa; high bits left
  */
+import { bfloat16ToFloat, floatToBfloat16 } from '../../core/half.ts';
+import type { BlockFormat } from '../blockFormat.ts';
+
 export const BF16: BlockFormat = {
   name: 'BF16',
   ggmlType: 30,

@@ -1,6 +1,3 @@
-import type { BlockFormat } from '../blockFormat.ts';
-import { readHalf, writeHalf } from './fields.ts';
-
 /**
  * F16: IEEE 754 binary16, little-endian; a block is one element. Encoding rounds to nearest even; beyond 65504
  * becomes infinity.
@@ -8,6 +5,9 @@ import { readHalf, writeHalf } from './fields.ts';
  *      byte 0     byte 1
  *     [mmmmmmmm] [seeeeemm]     s sign, e exponent, m mantissa; high bits left
  */
+import type { BlockFormat } from '../blockFormat.ts';
+import { readHalf, writeHalf } from './fields.ts';
+
 export const F16: BlockFormat = {
   name: 'F16',
   ggmlType: 1,

@@ -1,11 +1,11 @@
-import type { BlockFormat } from '../blockFormat.ts';
-
 /**
  * F32: IEEE 754 binary32, little-endian; a block is one element.
  *
  *      byte 0     byte 1     byte 2     byte 3
  *     [mmmmmmmm] [mmmmmmmm] [emmmmmmm] [seeeeeee]     s sign, e exponent, m mantissa; high bits left
  */
+import type { BlockFormat } from '../blockFormat.ts';
+
 export const F32: BlockFormat = {
   name: 'F32',
   ggmlType: 0,

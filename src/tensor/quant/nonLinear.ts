@@ -7,16 +7,18 @@ import { extremeOf, nothing, refinements } from './search.ts';
 /** ggml's 16 levels (kvalues_iq4nl). */
 export const levels = new Int8Array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
 
-/** Halfway between each level and the next. */
-const middles = new Float64Array(15).map((_, i) => (levels[i] + levels[i + 1]) / 2);
+/** The index of the level nearest to each half integer from -128; halfway between two levels is always one of them. */
+const nearest = Uint8Array.from({ length: 512 }, (_, i) => {
+  const half = i - 256;
+  let index = 0;
+  while (index < 15 && half >= levels[index] + levels[index + 1]) index++;
+  return index;
+});
 
 /** Index of the level nearest to `value`; of two as near, the higher. */
 export function nearestLevel(value: number): number {
-  let index = value >= middles[7] ? 8 : 0;
-  if (value >= middles[index + 3]) index += 4;
-  if (value >= middles[index + 1]) index += 2;
-  if (value >= middles[index]) index += 1;
-  return index;
+  // NaN becomes the lowest
+  return nearest[Math.max(0, Math.min(511, Math.floor(value * 2) + 256)) | 0];
 }
 
 /**

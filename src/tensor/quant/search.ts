@@ -9,6 +9,7 @@ import { roundWithin } from './round.ts';
 /** Elements smaller than this are as good as zero. */
 export const nothing = 1e-15;
 
+/** Times that the best try is rounded with and solved again, while that helps. */
 export const refinements = 3;
 
 /** The element of greatest magnitude, with its sign; the first of equals. */
@@ -115,7 +116,7 @@ export function fitScaleAndMin(
       xq += wq * value;
     }
     const determinant = sumW * qq - q1 * q1;
-    if (!(determinant > 0)) break;
+    if (!(determinant > 0)) continue;
     let scale = (sumW * xq - sumX * q1) / determinant;
     let offset = (qq * sumX - q1 * xq) / determinant;
     if (offset > 0) {

@@ -1,30 +1,84 @@
-/** The reference backend against llama.cpp, distribution by distribution, on every golden whose model is made. */
+/** The reference backend against llama.cpp, distribution by distribution, on every golden. */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   agreement,
-  type Golden,
   type GoldenPlan,
   goldenModel,
   goldenPlans,
   readGolden,
+  softmax,
+  writeHuggingFaceModel,
 } from '../../scripts/models/index.ts';
-import { reference } from '../../src/backends/reference/index.ts';
 import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/open.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
-import { buildModel } from '../../src/models/buildModel.ts';
-import { weightStore } from '../../src/models/weightStore.ts';
-import { formatByName } from '../../src/tensor/formats.ts';
-
-/** As large as the context that llama.cpp was given: Phi-3's factors go by it. */
-const CONTEXT = 512;
+import { sharedData } from '../sharedData.ts';
+import { referenceModel } from './referenceModel.ts';
 
 describe('the reference backend says what llama.cpp says', () => {
   const made = goldenPlans.filter(({ model }) => 'made' in model);
   it.each(made)('of $name', async (plan) => {
     const golden = await readGolden(plan.name);
-    const { meanKl, top1 } = agreement(golden, await logitsOf(golden));
+    const model = await referenceModel(await openGguf(memorySource(await goldenModel(golden), golden.name)));
+    const { meanKl, top1 } = agreement(golden, model.forced(golden.tokens));
     expect(meanKl).toBeLessThan(tolerance(plan));
     expect(top1).toBeGreaterThanOrEqual(0.98);
+  });
+
+  it.each(['llama', 'llama31', 'llama-linear', 'mistral', 'smollm2', 'qwen2', 'qwen3', 'gpt2'])(
+    'of the Hugging Face twin of %s',
+    async (architecture) => {
+      const folder = await mkdtemp(join(tmpdir(), 'espalier-twin-'));
+      try {
+        await writeHuggingFaceModel(folder, { architecture, format: 'F32' });
+        const golden = await readGolden(`${architecture}-F32`);
+        const checkpoint = await openCheckpoint(folder);
+        const { meanKl, top1 } = agreement(golden, (await referenceModel(checkpoint)).forced(golden.tokens));
+        await checkpoint.close();
+        expect(meanKl).toBeLessThan(1e-5);
+        expect(top1).toBe(1);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+  );
+});
+
+const stories = sharedData('weights/stories260K.gguf');
+
+describe.skipIf(!stories)('the reference backend tells the stories that llama.cpp tells', () => {
+  const open = async () => referenceModel(await openGguf(memorySource(readFileSync(stories!), 'stories260K')));
+
+  it('with the same distributions and greedy tokens', async () => {
+    const golden = await readGolden('stories260K');
+    const model = await open();
+    const { meanKl, top1 } = agreement(golden, model.forced(golden.tokens));
+    expect(meanKl).toBeLessThan(1e-5);
+    expect(top1).toBe(1);
+    for (const { tokens, continuation } of golden.greedy!) {
+      expect(model.greedy(tokens, continuation.length)).toEqual(continuation);
+    }
+  });
+
+  it('with the same perplexity', async () => {
+    const { perplexity } = await readGolden('stories260K');
+    const model = await open();
+    for (const { tokens, context, nll } of perplexity!) {
+      const first = context / 2;
+      const found = nll.map((_, index) => {
+        const chunk = tokens.slice(index * context, (index + 1) * context);
+        const logits = model.forced([tokens[0]!, ...chunk.slice(1)]);
+        const losses = chunk.slice(first + 1).map((token, i) => -Math.log(softmax(logits[first + i]!)[token]!));
+        return losses.reduce((sum, loss) => sum + loss, 0);
+      });
+      found.forEach((value, i) => {
+        expect(Math.abs(value / nll[i]! - 1)).toBeLessThan(1e-3);
+      });
+    }
   });
 });
 
@@ -32,21 +86,4 @@ describe('the reference backend says what llama.cpp says', () => {
 function tolerance({ model }: GoldenPlan): number {
   const format = 'made' in model ? model.made.format : 'F32';
   return { F32: 1e-5, F16: 1e-5, BF16: 1e-4 }[format] ?? 2e-3;
-}
-
-async function logitsOf(golden: Golden): Promise<Float32Array[]> {
-  const checkpoint = await openGguf(memorySource(await goldenModel(golden), golden.name));
-  const model = buildModel(checkpoint, CONTEXT);
-  const count = golden.tokens.length;
-  const program = await reference.compile(model.graph, {
-    weights: weightStore(model),
-    maxTokens: count,
-    maxRows: count,
-    context: CONTEXT,
-  });
-  const cache = program.createCache(CONTEXT, formatByName('F32'));
-  program.run({ cache, tokens: golden.tokens, position: 0, rows: golden.tokens.map((_, at) => at) });
-  const logits = program.output('logits');
-  const width = logits.length / count;
-  return golden.tokens.map((_, at) => logits.slice(at * width, (at + 1) * width));
 }

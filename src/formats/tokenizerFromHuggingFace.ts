@@ -92,18 +92,25 @@ export function tokenizerFromHuggingFace(
 
 /** Tokens by id. Ids may leave gaps, though not so many that the list outgrows the file. */
 function readTokens(vocab: Json, added: readonly Json[]): string[] {
-  const entries: [text: string, id: Json][] = vocab.entries();
-  for (const token of added) entries.push([token.get('content').string(), token.get('id')]);
-  const most = 4 * entries.length + 1024;
+  const texts = vocab.object();
+  const most = 4 * (Object.keys(texts).length + added.length) + 1024;
   const tokens: string[] = [];
-  for (const [text, field] of entries) {
-    const id = field.integer(most);
+  const put = (text: string, id: number, field: () => Json): void => {
     while (tokens.length <= id) tokens.push('');
     if (tokens[id] !== '' && tokens[id] !== text)
-      throw field.wrong(`an id that ${JSON.stringify(tokens[id].slice(0, 40))} does not have`);
+      throw field().wrong(`an id that ${JSON.stringify(tokens[id].slice(0, 40))} does not have`);
     tokens[id] = text;
+  };
+  for (const [text, id] of Object.entries(texts)) {
+    const field = () => vocab.get(text);
+    put(text, isId(id, most) ? id : field().integer(most), field);
   }
+  for (const token of added) put(token.get('content').string(), token.get('id').integer(most), () => token.get('id'));
   return tokens;
+}
+
+function isId(value: unknown, bound: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < bound;
 }
 
 function readAddedToken(token: Json): AddedToken {
@@ -118,10 +125,10 @@ function readAddedToken(token: Json): AddedToken {
 
 /** "left right", or [left, right] in newer files. */
 function readMerges(merges: Json): string[] {
-  return merges.list().map((merge) => {
-    const pair = Array.isArray(merge.value) ? merge.list().map((side) => side.string()) : merge.string().split(' ');
-    if (pair.length !== 2 || pair.some((side) => side === '' || side.includes(' ')))
-      throw merge.wrong('two texts without a space');
+  return merges.array().map((merge, index) => {
+    const pair: readonly unknown[] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? merge : [];
+    if (pair.length !== 2 || !pair.every((side) => typeof side === 'string' && side !== '' && !side.includes(' ')))
+      throw merges.get(index).wrong('two texts without a space');
     return pair.join(' ');
   });
 }
@@ -278,7 +285,8 @@ class Json {
 
   /** A field of an object or an element of an array. @throws {FormatError} for a field of anything else */
   get(key: string | number): Json {
-    const path = typeof key === 'number' ? `${this.path}[${key}]` : this.path === '' ? key : `${this.path}.${key}`;
+    const name = String(key).slice(0, 40);
+    const path = typeof key === 'number' ? `${this.path}[${name}]` : this.path === '' ? name : `${this.path}.${name}`;
     if (typeof this.value !== 'object' || this.value === null)
       throw this.wrong(typeof key === 'number' ? 'an array' : 'an object');
     const found = Object.hasOwn(this.value, key) ? (this.value as Record<string | number, unknown>)[key] : undefined;
@@ -307,8 +315,7 @@ class Json {
 
   /** At least 0, below `bound`. */
   integer(bound: number): number {
-    if (typeof this.value !== 'number' || !Number.isInteger(this.value) || this.value < 0 || this.value >= bound)
-      throw this.wrong(`an integer from 0 to ${bound - 1}`);
+    if (!isId(this.value, bound)) throw this.wrong(`an integer from 0 to ${bound - 1}`);
     return this.value;
   }
 
@@ -324,18 +331,19 @@ class Json {
   }
 
   /** Elements; none where absent. */
-  list(): Json[] {
+  array(): readonly unknown[] {
     if (this.isAbsent()) return [];
     if (!Array.isArray(this.value)) throw this.wrong('an array');
-    return this.value.map((value, index) => new Json(value, `${this.path}[${index}]`, this.file));
+    return this.value;
   }
 
-  entries(): [key: string, value: Json][] {
+  list(): Json[] {
+    return this.array().map((_, index) => this.get(index));
+  }
+
+  object(): Readonly<Record<string, unknown>> {
     if (!this.isObject()) throw this.wrong('an object');
-    return Object.entries(this.value as object).map(([key, value]) => [
-      key,
-      new Json(value, `${this.path}.${key.slice(0, 40)}`, this.file),
-    ]);
+    return this.value as Record<string, unknown>;
   }
 
   wrong(expected: string): FormatError {

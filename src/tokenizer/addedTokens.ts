@@ -75,8 +75,9 @@ export function createAddedTokens(added: readonly AddedToken[], tokens: readonly
   };
 }
 
+/** ASCII's, as in llama.cpp; Hugging Face takes Unicode's too. */
 function isSpace(character: string): boolean {
-  return /\p{White_Space}/u.test(character);
+  return /[\t-\r ]/.test(character);
 }
 
 function touchesWord(text: string, start: number, end: number): boolean {

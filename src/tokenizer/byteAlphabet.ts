@@ -7,7 +7,11 @@
 /** The letter of each byte. */
 export const letterOfByte: readonly string[] = letters();
 
-const byteOfLetter = new Map(letterOfByte.map((letter, byte) => [letter, byte]));
+/** By the letter's code; -1 where it is no letter. */
+const byteOfLetter = new Int16Array(0x144).fill(-1);
+letterOfByte.forEach((letter, byte) => {
+  byteOfLetter[letter.charCodeAt(0)] = byte;
+});
 const encoder = new TextEncoder();
 
 /** Text → its UTF-8 bytes as letters. */
@@ -19,10 +23,20 @@ export function toByteLetters(text: string): string {
 
 /** Letters → bytes; a character outside the alphabet gives its own UTF-8. */
 export function fromByteLetters(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const byte = byteOfLetter[text.charCodeAt(at)] ?? -1;
+    if (byte < 0) return fromMixedText(text);
+    bytes[at] = byte;
+  }
+  return bytes;
+}
+
+function fromMixedText(text: string): Uint8Array {
   const bytes: number[] = [];
-  for (const letter of text) {
-    const byte = byteOfLetter.get(letter);
-    if (byte === undefined) bytes.push(...encoder.encode(letter));
+  for (const character of text) {
+    const byte = byteOfLetter[character.codePointAt(0)!] ?? -1;
+    if (byte < 0) for (const one of encoder.encode(character)) bytes.push(one);
     else bytes.push(byte);
   }
   return Uint8Array.from(bytes);

@@ -2,7 +2,7 @@
 
 import { UnsupportedError } from '../core/errors.ts';
 import { toByteLetters } from './byteAlphabet.ts';
-import { compilePattern, type Pattern } from './pattern/pattern.ts';
+import { compilePattern } from './pattern/pattern.ts';
 import { preTokenizers } from './preTokenizers.ts';
 import type { SplitStage } from './spec.ts';
 
@@ -37,36 +37,38 @@ function toLetters(pieces: readonly string[]): readonly string[] {
 
 function splitter(stage: Exclude<SplitStage, 'bytes'>): (pieces: readonly string[]) => readonly string[] {
   const pattern = compilePattern(stage.pattern);
+  const { behavior = 'isolated', invert = false } = stage;
   return (pieces) => {
     const words: string[] = [];
-    for (const piece of pieces) splitPiece(piece, pattern, stage, words);
+    let held = '';
+    let heldDelimiter = false;
+    const flush = (): void => {
+      if (held.length > 0) words.push(held);
+      held = '';
+    };
+    const add = (text: string, delimiter: boolean): void => {
+      const joins =
+        (behavior === 'contiguous' && delimiter === heldDelimiter) ||
+        (behavior === 'merged-with-previous' && delimiter && !heldDelimiter) ||
+        (behavior === 'merged-with-next' && heldDelimiter && !delimiter);
+      if (!joins) flush();
+      if (!(behavior === 'removed' && delimiter)) held += text;
+      heldDelimiter = delimiter;
+    };
+    let piece = '';
+    let last = 0;
+    const onMatch = (start: number, end: number): void => {
+      if (start > last) add(piece.slice(last, start), invert);
+      add(piece.slice(start, end), !invert);
+      last = end;
+    };
+    for (piece of pieces) {
+      last = 0;
+      heldDelimiter = false;
+      pattern.forEachMatch(piece, onMatch);
+      if (last < piece.length) add(piece.slice(last), invert);
+      flush();
+    }
     return words;
   };
-}
-
-function splitPiece(piece: string, pattern: Pattern, stage: Exclude<SplitStage, 'bytes'>, words: string[]): void {
-  const { behavior = 'isolated', invert = false } = stage;
-  let held = '';
-  let heldDelimiter = false;
-  const flush = (): void => {
-    if (held.length > 0) words.push(held);
-    held = '';
-  };
-  const add = (text: string, delimiter: boolean): void => {
-    const joins =
-      (behavior === 'contiguous' && delimiter === heldDelimiter) ||
-      (behavior === 'merged-with-previous' && delimiter && !heldDelimiter) ||
-      (behavior === 'merged-with-next' && heldDelimiter && !delimiter);
-    if (!joins) flush();
-    if (!(behavior === 'removed' && delimiter)) held += text;
-    heldDelimiter = delimiter;
-  };
-  let last = 0;
-  pattern.forEachMatch(piece, (start, end) => {
-    if (start > last) add(piece.slice(last, start), invert);
-    add(piece.slice(start, end), !invert);
-    last = end;
-  });
-  if (last < piece.length) add(piece.slice(last), invert);
-  flush();
 }

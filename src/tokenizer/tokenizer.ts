@@ -168,19 +168,15 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
     return byte !== undefined ? Uint8Array.of(byte) : encoder.encode(text.replaceAll('▁', ' '));
   };
 
-  const decoder = ({ special = false, continues = false }: DecodeOptions = {}): Decoder => {
-    const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** The bytes that each id in turn adds to the decoded text. */
+  const shownBytes = ({ special = false, continues = false }: DecodeOptions = {}): ((id: number) => Uint8Array) => {
     let dropSpace = kind === 'spm' && spec.spacePrefix !== undefined && !continues;
-    return {
-      push(id) {
-        const isSpecial = specialIds.has(id);
-        const whole = bytes(id);
-        if (isSpecial && !special) return '';
-        const drop = dropSpace && !verbatim.has(id) && whole[0] === 0x20;
-        if (whole.length > 0 && !isSpecial) dropSpace = false;
-        return utf8.decode(drop ? whole.subarray(1) : whole, { stream: true });
-      },
-      flush: () => utf8.decode(),
+    return (id) => {
+      const whole = bytes(id);
+      if (specialIds.has(id)) return special ? whole : whole.subarray(0, 0);
+      const drop = dropSpace && !verbatim.has(id) && whole[0] === 0x20;
+      if (whole.length > 0) dropSpace = false;
+      return drop ? whole.subarray(1) : whole;
     };
   };
 
@@ -204,17 +200,29 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
       return result;
     },
     decode(given, options) {
-      const stream = decoder(options);
-      const parts: string[] = [];
-      for (const id of given) parts.push(stream.push(id));
-      parts.push(stream.flush());
-      return parts.join('');
+      const chunks = Array.from(given, shownBytes(options));
+      const all = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+      let at = 0;
+      for (const chunk of chunks) {
+        all.set(chunk, at);
+        at += chunk.length;
+      }
+      return utf8Decoder().decode(all);
     },
-    decoder,
-    piece: (id) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes(id)),
+    decoder(options) {
+      const shown = shownBytes(options);
+      const utf8 = utf8Decoder();
+      return { push: (id) => utf8.decode(shown(id), { stream: true }), flush: () => utf8.decode() };
+    },
+    piece: (id) => utf8Decoder().decode(bytes(id)),
     bytes,
     find,
   };
+}
+
+/** Keeps U+FEFF, which is a character like others here. */
+function utf8Decoder(): TextDecoder {
+  return new TextDecoder('utf-8', { ignoreBOM: true });
 }
 
 /** 10 → "<0x0A>" */

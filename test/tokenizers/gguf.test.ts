@@ -1,7 +1,8 @@
 /** Vocabularies of GGUF files against llama.cpp's own ids for them. */
 import { describe, expect, it } from 'vitest';
+import { preTokenizers } from '../../src/tokenizer/preTokenizers.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
-import { ggufNames, ggufPath, ggufSpec, pairs } from './vocabularies.ts';
+import { ggufNames, ggufPath, ggufSpec, golden, pairs } from './vocabularies.ts';
 
 describe.each(ggufNames)('the %s vocabulary', (name) => {
   const path = ggufPath(name);
@@ -14,5 +15,17 @@ describe.each(ggufNames)('the %s vocabulary', (name) => {
       expect(tokenizer.encode(text, { addBos: false, addEos: false, special: false }), text).toEqual(ids);
       expect(tokenizer.encode(text, { addBos: false, addEos: false }), text).toEqual(ids);
     }
+  });
+});
+
+describe('a pre-tokenizer', () => {
+  const path = ggufPath('gpt-2');
+
+  it.skipIf(path === undefined).each([...preTokenizers.keys()])('%s splits as llama.cpp does', async (name) => {
+    const { texts, splits } = golden();
+    const tokenizer = createTokenizer({ ...(await ggufSpec(path!)), preTokenizer: name });
+    texts.forEach((text, index) => {
+      expect(tokenizer.encode(text, { addBos: false }), text).toEqual(splits[name][index]);
+    });
   });
 });

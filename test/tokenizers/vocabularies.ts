@@ -1,5 +1,7 @@
 /** Real tokenizers and texts of the shared data, as the tests beside this file need them. */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { readGguf } from '../../src/formats/gguf/read.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
 import { tokenizerFromGguf } from '../../src/formats/tokenizerFromGguf.ts';
@@ -36,7 +38,27 @@ export function pairs(name: string): Pair[] {
   return texts.map((text, index) => ({ text, ids: lines[index].split(' ').filter(Boolean).map(Number) }));
 }
 
-/** Of a folder with a tokenizer.json. */
+export function huggingFacePath(folder: string): string | undefined {
+  return sharedData(`tokenizers/${folder}/tokenizer.json`);
+}
+
 export function huggingFaceSpec(path: string): TokenizerSpec {
   return tokenizerFromHuggingFace(JSON.parse(readFileSync(path, 'utf8')), undefined, path);
+}
+
+/** What makeGolden.ts made. */
+export interface Golden {
+  readonly oracle: string;
+  readonly texts: readonly string[];
+  /** Ids of the texts in SmolLM's vocabulary, and of those that come with the GGUF vocabularies. */
+  readonly smollm: readonly (readonly number[])[];
+  readonly smollmPairs: readonly (readonly number[])[];
+  /** By pre-tokenizer: ids of the texts in GPT-2's vocabulary, split so. */
+  readonly splits: Readonly<Record<string, readonly (readonly number[])[]>>;
+}
+
+export const goldenPath = fileURLToPath(new URL('llamaCpp.golden.gz', import.meta.url));
+
+export function golden(): Golden {
+  return JSON.parse(gunzipSync(readFileSync(goldenPath)).toString()) as Golden;
 }

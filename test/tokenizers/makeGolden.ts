@@ -1,0 +1,92 @@
+/**
+ * Makes llamaCpp.golden.gz, ids by llama.cpp for the tests beside it. Needs the shared data and `npm ci` in bench/peers.
+ * Run `npx tsx test/tokenizers/makeGolden.ts`.
+ *
+ * llama.cpp reads GGUF only, so vocabularies are written as such: SmolLM's from its tokenizer.json, and GPT-2's once for
+ * each way of splitting text that we know, to compare just that.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { ggufBytes } from '../../src/formats/gguf/write.ts';
+import { preTokenizers } from '../../src/tokenizer/preTokenizers.ts';
+import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
+import { hardTexts } from './hardTexts.ts';
+import {
+  type Golden,
+  ggufPath,
+  ggufSpec,
+  goldenPath,
+  huggingFacePath,
+  huggingFaceSpec,
+  pairs,
+} from './vocabularies.ts';
+
+interface Llama {
+  loadModel(options: { modelPath: string; vocabOnly: boolean }): Promise<{
+    tokenize(text: string, special: boolean): Iterable<number>;
+    dispose(): Promise<void>;
+  }>;
+  dispose(): Promise<void>;
+}
+
+const peers = new URL('../../bench/peers/', import.meta.url);
+const { startLlama } = (await import(new URL('oracle.mjs', peers).href)) as { startLlama(): Promise<Llama> };
+const { dependencies } = JSON.parse(readFileSync(new URL('package.json', peers), 'utf8')) as {
+  dependencies: Record<string, string>;
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'tokenizers-'));
+const llama = await startLlama();
+try {
+  const texts = hardTexts(150, 20);
+  const smollm = await writeVocabulary(huggingFaceSpec(huggingFacePath('smollm')!), 'smollm', 'smollm-json');
+  const gpt2 = await ggufSpec(ggufPath('gpt-2')!);
+  const splits: Record<string, number[][]> = {};
+  for (const name of preTokenizers.keys()) splits[name] = await encodeAll(await writeVocabulary(gpt2, name), texts);
+  const golden: Golden = {
+    oracle: `node-llama-cpp ${dependencies['node-llama-cpp']}`,
+    texts,
+    smollm: await encodeAll(smollm, texts),
+    smollmPairs: await encodeAll(
+      smollm,
+      pairs('gpt-2').map(({ text }) => text),
+    ),
+    splits,
+  };
+  writeFileSync(goldenPath, gzipSync(JSON.stringify(golden), { level: 9 }));
+} finally {
+  await llama.dispose();
+  rmSync(folder, { recursive: true });
+}
+
+/** A GGUF file with nothing but the vocabulary. */
+async function writeVocabulary(spec: TokenizerSpec, pre: string, file = pre): Promise<string> {
+  const types = spec.tokens.map(() => 1);
+  for (const { id, special } of spec.added) types[id] = special ? 3 : 4;
+  const path = join(folder, `${file}.gguf`);
+  const bytes = await ggufBytes({
+    metadata: Object.entries({
+      'general.architecture': 'gpt2',
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.pre': pre,
+      'tokenizer.ggml.tokens': spec.tokens,
+      'tokenizer.ggml.token_type': types,
+      'tokenizer.ggml.merges': spec.merges!,
+      'tokenizer.ggml.bos_token_id': 0,
+      'tokenizer.ggml.eos_token_id': 0,
+    }),
+    tensors: [],
+  });
+  writeFileSync(path, bytes);
+  return path;
+}
+
+/** Without BOS, special tokens parsed. */
+async function encodeAll(path: string, texts: readonly string[]): Promise<number[][]> {
+  const model = await llama.loadModel({ modelPath: path, vocabOnly: true });
+  const ids = texts.map((text) => [...model.tokenize(text, true)]);
+  await model.dispose();
+  return ids;
+}

@@ -8,8 +8,7 @@ export const variants: readonly Variant[] = ['relaxed-i16', 'relaxed-i32', 'base
 
 /** Numbers and functions that a kernel module exports. */
 export interface KernelExports {
-  step(threads: number): void;
-  work(thread: number, threads: number, seen: number): void;
+  /** Kernels and what formats say of themselves; those that return nothing give undefined. */
   readonly [name: string]: (...values: number[]) => number | undefined;
 }
 
@@ -28,19 +27,24 @@ const RELAXED_PROBE = new Uint8Array([
 
 const modules = new Map<Variant, Promise<KernelModule>>();
 
+/** Whether this engine has relaxed SIMD, once it was asked to switch it on. */
 export function relaxedSimd(): boolean {
+  if (WebAssembly.validate(RELAXED_PROBE)) return true;
   enableRelaxedSimd();
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
-/** @param wanted undefined: the fastest that this engine can run */
+/** @param wanted undefined: the fastest that this engine can run @throws {OptionError} for one that it cannot run */
 export function kernelModule(wanted?: string): Promise<KernelModule> {
   const variant = (wanted ?? (relaxedSimd() ? 'relaxed-i16' : 'baseline')) as Variant;
   if (!variants.includes(variant)) throw new OptionError('variant', wanted, variants.join(', '));
   if (variant !== 'baseline' && !relaxedSimd())
     throw new OptionError('variant', wanted, 'baseline, as this engine has no relaxed SIMD');
   let compiled = modules.get(variant);
-  if (!compiled) modules.set(variant, (compiled = compile(variant)));
+  if (!compiled) {
+    compiled = compile(variant);
+    modules.set(variant, compiled);
+  }
   return compiled;
 }
 
@@ -49,7 +53,11 @@ async function compile(variant: Variant): Promise<KernelModule> {
   const names = WebAssembly.Module.exports(module)
     .filter(({ kind }) => kind === 'function')
     .map(({ name }) => name);
-  return { variant, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
+  const kernels = { variant, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
+  const { sound } = instantiate(kernels, new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }));
+  if (sound!(-20, 90) !== -20 * 90 * 48)
+    throw new OptionError('variant', variant, 'another one, as this engine computes its products wrongly');
+  return kernels;
 }
 
 /** Only the chosen variant is loaded where modules are loaded one by one. */

@@ -41,7 +41,7 @@ export class Team {
 
   /** Runs the program that the control block describes, once. */
   step(): void {
-    this.#exports.step(this.threads);
+    this.#exports.step!(this.threads);
   }
 
   /** Ends the workers; nothing may run afterwards. */

@@ -2,6 +2,7 @@
 
 import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
 import { OptionError } from '../../core/errors.ts';
+import { CONTROL } from './control.ts';
 
 export type Variant = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
 export const variants: readonly Variant[] = ['relaxed-i16', 'relaxed-i32', 'baseline'];
@@ -54,10 +55,24 @@ async function compile(variant: Variant): Promise<KernelModule> {
     .filter(({ kind }) => kind === 'function')
     .map(({ name }) => name);
   const kernels = { variant, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
-  const { sound } = instantiate(kernels, new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }));
-  if (sound!(-20, 90) !== -20 * 90 * 48)
+  if (!sound(kernels))
     throw new OptionError('variant', variant, 'another one, as this engine computes its products wrongly');
   return kernels;
+}
+
+/** One product of each sign, on top of sums, as the kernels take them. */
+function sound(kernels: KernelModule): boolean {
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+  const { sound: add } = instantiate(kernels, memory);
+  const at = CONTROL;
+  new Int8Array(memory.buffer, at, 16).fill(-100);
+  new Int8Array(memory.buffer, at + 16, 16).fill(90);
+  const wide = kernels.variant === 'relaxed-i32';
+  if (wide) new Int32Array(memory.buffer, at + 32, 4).fill(5);
+  else new Int16Array(memory.buffer, at + 32, 8).fill(5);
+  add!(at);
+  const expected = -100 * 90 * 4 + (wide ? 5 : 10);
+  return new Int32Array(memory.buffer, at + 48, 4).every((sum) => sum === expected);
 }
 
 /** Only the chosen variant is loaded where modules are loaded one by one. */

@@ -1,0 +1,219 @@
+/**
+ * Fails on an import from a wrong floor, so that src/ stays readable from the bottom up.
+ *
+ * A folder of src/ imports only from lower floors and from itself. src/index.ts, the public entry, stands on all of
+ * them; the faces (cli/, server/) and the app (web/) see the public entry only. Platform code lies in leaves
+ * (*.node.ts, *.browser.ts), imported as `#leaf/<path below src without suffix>`, which exist for both platforms and
+ * export the same names; node:* is for Node's leaves and the faces. Packages are those that are installed with ours.
+ * Type-only imports count: they show what a folder knows of. Tests also import test tools, test/ and scripts/.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Folders of src/ by floor; a folder that is not here may not be. */
+const floors: readonly (readonly string[])[] = [
+  ['core'],
+  ['tensor', 'tokenizer'],
+  ['formats', 'graph'],
+  ['models', 'backends'],
+  ['runtime'],
+  ['train', 'adapt'],
+  ['compress', 'package', 'federated'],
+  ['search'],
+];
+const faces: readonly string[] = ['cli', 'server'];
+const ENTRY = 'src/index.ts';
+const APP = 'web';
+
+export interface Violation {
+  /** Relative to the root, with slashes. */
+  readonly file: string;
+  readonly line: number;
+  /** What is imported. */
+  readonly specifier: string;
+  readonly why: string;
+  readonly allowed: string;
+}
+
+export interface LayerReport {
+  readonly files: number;
+  readonly imports: number;
+  readonly violations: readonly Violation[];
+}
+
+/** What is wrong with an import. */
+interface Fault {
+  readonly why: string;
+  readonly allowed: string;
+}
+
+const NO_LEAF: Fault = { why: 'there is no such leaf', allowed: 'a pair of *.node.ts and *.browser.ts' };
+
+interface Import {
+  readonly specifier: string;
+  readonly line: number;
+}
+
+/** Checks the src/ and web/ below a folder that holds a package.json. */
+export function checkLayers(root: string): LayerReport {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly name?: string;
+    readonly dependencies?: Readonly<Record<string, string>>;
+  };
+  const house: House = { root, name: manifest.name ?? '', packages: Object.keys(manifest.dependencies ?? {}) };
+  const files = ['src', APP].flatMap((folder) => sourceFiles(root, folder));
+  const violations: Violation[] = [];
+  let imports = 0;
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8');
+    const found = importsOf(text);
+    imports += found.length;
+    for (const { specifier, line } of found) {
+      const fault = faultOf(house, file, specifier);
+      if (fault) violations.push({ file, line, specifier, ...fault });
+    }
+    const fault = faultOfPlace(file) ?? faultOfLeaf(root, file, text);
+    if (fault) violations.push({ file, line: 1, specifier: '', ...fault });
+  }
+  return { files: files.length, imports, violations };
+}
+
+interface House {
+  readonly root: string;
+  /** The package's own name: the public entry as others see it. */
+  readonly name: string;
+  /** What may be imported of others. */
+  readonly packages: readonly string[];
+}
+
+function faultOf(house: House, file: string, specifier: string): Fault | undefined {
+  if (specifier.startsWith('#leaf/')) {
+    const leaf = `src/${specifier.slice('#leaf/'.length)}`;
+    const there = ['node', 'browser'].some((platform) => existsSync(join(house.root, `${leaf}.${platform}.ts`)));
+    return faultOfTarget(file, `${leaf}.ts`) ?? (there ? undefined : NO_LEAF);
+  }
+  if (specifier.startsWith('.')) {
+    const target = posix.join(posix.dirname(file), specifier);
+    return faultOfTarget(file, /\.\w+$/.test(target) ? target : `${target}.ts`);
+  }
+  if (isTest(file)) return undefined;
+  const { folder } = placeOf(file);
+  if (specifier.startsWith('node:')) {
+    if (isLeaf(file, 'node') || faces.includes(folder)) return undefined;
+    return { why: 'platform code outside a leaf', allowed: `a *.node.ts leaf, or ${list(faces)}` };
+  }
+  if (folder === APP && (specifier === house.name || specifier.startsWith(`${house.name}/`))) return undefined;
+  const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+  if (house.packages.includes(name)) return undefined;
+  return { why: `${name} is not among the package's dependencies`, allowed: list(house.packages) };
+}
+
+/** @param target a file of the tree, or of a leaf that is named without its platform */
+function faultOfTarget(file: string, target: string): Fault | undefined {
+  const from = placeOf(file);
+  const to = placeOf(target);
+  for (const platform of ['node', 'browser'] as const) {
+    if (isLeaf(target, platform) && !isLeaf(file, platform) && !isTest(file))
+      return { why: `a leaf for ${platform} only`, allowed: `#leaf/${target.slice(4, -`.${platform}.ts`.length)}` };
+  }
+  if (to.folder === from.folder && to.floor === from.floor) return undefined;
+  if (isTest(file) && to.floor === undefined) return undefined;
+  if (from.floor === undefined || from.seesEntryOnly) {
+    if (target === ENTRY) return undefined;
+    return { why: `${from.folder}/ sees the public entry only`, allowed: ENTRY };
+  }
+  if (to.floor !== undefined && to.floor < from.floor) return undefined;
+  const lower = floors.slice(0, from.floor).flat();
+  const here = from.folder === '' ? 'the public entry' : `floor ${from.floor}`;
+  const there = to.floor === undefined ? 'outside src/' : to.folder === '' ? 'the public entry' : `floor ${to.floor}`;
+  const own = from.folder === '' ? [] : [from.folder];
+  return { why: `${there} is imported from ${here}`, allowed: list([...lower, ...own]) };
+}
+
+interface Place {
+  /** Of src/, or at the root; '' for the public entry. */
+  readonly folder: string;
+  /** Undefined outside src/ and in folders without one. */
+  readonly floor?: number;
+  readonly seesEntryOnly?: boolean;
+}
+
+function placeOf(file: string): Place {
+  const [top, folder, ...rest] = file.split('/');
+  if (top !== 'src') return { folder: top };
+  if (rest.length === 0) return { folder: '', floor: floors.length };
+  if (faces.includes(folder)) return { folder, floor: floors.length + 1, seesEntryOnly: true };
+  const floor = floors.findIndex((folders) => folders.includes(folder));
+  return floor < 0 ? { folder } : { folder, floor };
+}
+
+function faultOfPlace(file: string): Fault | undefined {
+  const { folder, floor } = placeOf(file);
+  if (folder === APP || (floor !== undefined && folder !== '') || file === ENTRY) return undefined;
+  if (folder === '') return { why: 'a file beside the public entry', allowed: ENTRY };
+  return { why: `src/${folder}/ has no floor`, allowed: list([...floors.flat(), ...faces]) };
+}
+
+/** Both leaves of a pair must be there and export the same. */
+function faultOfLeaf(root: string, file: string, text: string): Fault | undefined {
+  const [, path, platform] = /^(.+)\.(node|browser)\.ts$/.exec(file) ?? [];
+  if (!path || isTest(file)) return undefined;
+  const twin = `${path}.${platform === 'node' ? 'browser' : 'node'}.ts`;
+  if (!existsSync(join(root, twin))) return { why: 'a leaf for one platform only', allowed: `${twin} beside it` };
+  const own = exportsOf(text);
+  const others = exportsOf(readFileSync(join(root, twin), 'utf8'));
+  const missing = others.filter((name) => !own.includes(name));
+  if (missing.length === 0) return undefined;
+  return { why: `lacks ${missing.join(', ')}, which ${twin} exports`, allowed: 'leaves that export the same names' };
+}
+
+const isTest = (file: string) => file.endsWith('.test.ts');
+const isLeaf = (file: string, platform: 'node' | 'browser') => file.endsWith(`.${platform}.ts`);
+const list = (names: readonly string[]) => (names.length === 0 ? 'none' : names.join(', '));
+
+/**
+ * Statements begin their line, as the formatter makes sure; `import()` may be anywhere but in a comment. Text is not
+ * parsed, so that the check needs no compiler.
+ */
+const STATEMENT = /^(?:import|export)\b(?:[\w\s{},*$]*?\bfrom)?\s*(['"])(.+?)\1/gm;
+const EXPRESSION = /^(?!\s*(?:\*|\/\/)).*?\bimport\(\s*(['"])(.+?)\1/gm;
+
+function importsOf(text: string): Import[] {
+  return [STATEMENT, EXPRESSION]
+    .flatMap((pattern) => [...text.matchAll(pattern)])
+    .map(({ 0: all, 2: specifier, index }) => ({
+      specifier,
+      line: text.slice(0, index + all.length).split('\n').length,
+    }))
+    .sort((a, b) => a.line - b.line);
+}
+
+function exportsOf(text: string): string[] {
+  const declared = [
+    ...text.matchAll(
+      /^export (?:abstract |async |declare )*(?:function\*?|const|let|class|interface|type|enum) (\w+)/gm,
+    ),
+  ];
+  const listed = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, names]) => names.split(','));
+  const names = listed.map((name) => name.trim().split(/\s/).at(-1)!).filter((name) => name !== '');
+  return [...new Set([...declared.map(([, name]) => name), ...names])].sort();
+}
+
+/** Paths of TypeScript files below a folder, relative to the root, with slashes. */
+function sourceFiles(root: string, folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .filter((file) => !file.includes('/node_modules/'))
+    .sort();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { files, imports, violations } = checkLayers(dirname(dirname(fileURLToPath(import.meta.url))));
+  for (const { file, line, specifier, why, allowed } of violations)
+    console.log(`${file}:${line}: ${specifier ? `imports '${specifier}': ` : ''}${why}; allowed: ${allowed}`);
+  if (violations.length > 0) process.exitCode = 1;
+  console.log(`layers: ${files} files, ${imports} imports, ${violations.length} on a wrong floor`);
+}

@@ -68,9 +68,9 @@ export class HeaderWindow {
 
   /**
    * A 64-bit count of things that take at least `leastBytes` each.
-   * @throws {FormatError} when the file is too short to hold them
+   * @throws {FormatError} when the file is too short to hold them, or they are more than `most`
    */
-  count(what: string, leastBytes: number): number {
+  count(what: string, leastBytes: number, most = Number.MAX_SAFE_INTEGER): number {
     const offset = this.offset;
     const count = this.number(8, (view, at) => view.getBigUint64(at, true));
     const needed = count * BigInt(leastBytes);
@@ -81,6 +81,10 @@ export class HeaderWindow {
         expected: Number(needed),
         found: this.remaining,
       });
+    }
+    if (count > most) {
+      const problem = `${what} at byte ${grouped(offset)} is ${grouped(count)}, expected at most ${grouped(most)}`;
+      throw new FormatError(this.source.name, problem, { offset, expected: most, found: Number(count) });
     }
     return Number(count);
   }

@@ -16,8 +16,8 @@ export interface GgufFile {
   readonly name: string;
   readonly version: number;
   /**
-   * Arrays of numbers are typed arrays (those of 64-bit integers plain arrays), arrays of booleans, strings and
-   * arrays plain ones.
+   * Arrays of numbers are typed arrays (those of 64-bit integers plain arrays), arrays of booleans are of 0 and 1 in a
+   * Uint8Array, arrays of strings and of arrays plain ones.
    */
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** The type each metadata value has in the file: 'u32', 'string[]' … */
@@ -32,6 +32,8 @@ export interface GgufFile {
 const MAGIC = 0x46554747;
 const MAX_DIMENSIONS = 4;
 const MAX_ARRAY_DEPTH = 4;
+/** Of pairs, tensors and nested arrays: far more than real files have, few enough to hold though each is tiny. */
+const MAX_COUNT = 65_536;
 /** Bytes that the smallest possible entry takes: key length, type and a byte of value; name length, dimensions, type, offset. */
 const LEAST_PAIR_BYTES = 13;
 const LEAST_TENSOR_BYTES = 24;
@@ -111,15 +113,15 @@ function readPreamble(window: HeaderWindow, file: string) {
     throw new UnsupportedError(`${file}: byte order`, 'big endian', ['little endian']);
   }
   if (version !== 2 && version !== 3) throw new UnsupportedError(`${file}: GGUF version`, String(version), ['2', '3']);
-  const tensorCount = window.count('number of tensors', LEAST_TENSOR_BYTES);
-  const pairCount = window.count('number of metadata pairs', LEAST_PAIR_BYTES);
+  const tensorCount = window.count('number of tensors', LEAST_TENSOR_BYTES, MAX_COUNT);
+  const pairCount = window.count('number of metadata pairs', LEAST_PAIR_BYTES, MAX_COUNT);
   return { version, tensorCount, pairCount };
 }
 
 /** @param what the value's name for errors, @param id its type's number, @param depth arrays around it */
 function readValue(window: HeaderWindow, file: string, what: string, id: number, depth: number): TypedValue {
   if (id === STRING_ID) return { type: 'string', value: window.string(what) };
-  if (id === BOOL_ID) return { type: 'bool', value: readBool(window, file, what) };
+  if (id === BOOL_ID) return { type: 'bool', value: readBools(window, file, what, 1)[0] === 1 };
   if (id === ARRAY_ID) return readArray(window, file, what, depth);
   const type = numberTypeById(id, file, what);
   return { type: type.name, value: window.number(type.bytes, type.get) };
@@ -137,11 +139,7 @@ function readArray(window: HeaderWindow, file: string, what: string, depth: numb
     for (let i = 0; i < value.length; i++) value[i] = window.string(what);
     return { type: 'string[]', value };
   }
-  if (id === BOOL_ID) {
-    const value = new Array<boolean>(window.count(length, 1));
-    for (let i = 0; i < value.length; i++) value[i] = readBool(window, file, what);
-    return { type: 'bool[]', value };
-  }
+  if (id === BOOL_ID) return { type: 'bool[]', value: readBools(window, file, what, window.count(length, 1)) };
   if (id === ARRAY_ID) return readNestedArray(window, file, what, depth);
   const type = numberTypeById(id, file, what);
   const packed = new type.packed(window.copy(window.count(length, type.bytes) * type.bytes).buffer);
@@ -150,7 +148,7 @@ function readArray(window: HeaderWindow, file: string, what: string, depth: numb
 }
 
 function readNestedArray(window: HeaderWindow, file: string, what: string, depth: number): TypedValue {
-  const value = new Array<MetadataValue>(window.count(`length of array ${what}`, 12));
+  const value = new Array<MetadataValue>(window.count(`length of array ${what}`, 12, MAX_COUNT));
   let inner: GgufType | undefined;
   for (let i = 0; i < value.length; i++) {
     const element = readArray(window, file, what, depth + 1);
@@ -163,14 +161,16 @@ function readNestedArray(window: HeaderWindow, file: string, what: string, depth
   return { type: `${inner ?? 'u8[]'}[]`, value };
 }
 
-function readBool(window: HeaderWindow, file: string, what: string): boolean {
-  const offset = window.offset;
-  const found = window.number(1, (view, at) => view.getUint8(at));
-  if (found > 1) {
-    const problem = `${what} holds ${found} at byte ${grouped(offset)}, expected a boolean, 0 or 1`;
-    throw new FormatError(file, problem, { offset, expected: '0 or 1', found });
+/** Booleans, each 0 or 1. */
+function readBools(window: HeaderWindow, file: string, what: string, count: number): Uint8Array {
+  const first = window.offset;
+  const values = window.copy(count);
+  const wrong = values.findIndex((value) => value > 1);
+  if (wrong >= 0) {
+    const problem = `${what} holds ${values[wrong]} at byte ${grouped(first + wrong)}, expected a boolean, 0 or 1`;
+    throw new FormatError(file, problem, { offset: first + wrong, expected: '0 or 1', found: values[wrong] });
   }
-  return found === 1;
+  return values;
 }
 
 function numberTypeById(id: number, file: string, what: string) {

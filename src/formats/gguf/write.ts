@@ -185,7 +185,8 @@ class HeaderWriter {
   value(key: string, type: GgufType, value: unknown): void {
     if (type.endsWith('[]') && isArrayLike(value)) this.array(key, type.slice(0, -2), value);
     else if (type === 'string' && typeof value === 'string') this.string(value);
-    else if (type === 'bool' && typeof value === 'boolean') this.number('u8', value ? 1 : 0);
+    else if (type === 'bool' && (typeof value === 'boolean' || value === 0 || value === 1))
+      this.number('u8', Number(value));
     else if (holds(type, value)) this.number(type, value);
     else throw new OptionError(key, value, `a value of type ${type}`);
   }

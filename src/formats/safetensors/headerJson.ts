@@ -7,6 +7,10 @@ import { FormatError, grouped } from '../../core/errors.ts';
 /** `{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}` or the strings of `__metadata__`. */
 export type HeaderEntry = Map<string, string | number[]>;
 
+/** Far more entries and dimensions than real files have, few enough to hold though each is tiny. */
+const MAX_ENTRIES = 65_536;
+const MAX_NUMBERS = 64;
+
 /** @param start where the text begins in the file, in bytes, for errors @throws {FormatError} */
 export function parseHeaderJson(text: string, file: string, start: number): Map<string, HeaderEntry> {
   let at = 0;
@@ -58,6 +62,7 @@ export function parseHeaderJson(text: string, file: string, start: number): Map<
     if (takes(']')) return list;
     do {
       skipSpace();
+      if (list.length === MAX_NUMBERS) fail(`at most ${MAX_NUMBERS} numbers`);
       list.push(Number(match(/0|[1-9]\d*/y, 'a whole number')));
     } while (takes(','));
     if (!takes(']')) fail("',' or ']'");
@@ -76,6 +81,7 @@ export function parseHeaderJson(text: string, file: string, start: number): Map<
         const problem = `the header has the key ${JSON.stringify(key)} twice, again near byte ${grouped(offset)}`;
         throw new FormatError(file, problem, { key, offset });
       }
+      if (map.size === MAX_ENTRIES) fail(`at most ${grouped(MAX_ENTRIES)} entries`);
       if (!takes(':')) fail("':'");
       map.set(key, value());
     } while (takes(','));

@@ -95,6 +95,12 @@ describe('a safetensors file that is broken', () => {
     ['no dtype', a('{}'), /tensor a has the dtype undefined, expected one of F32/],
     ['an unknown dtype', a('{"dtype":"Q9"}'), /tensor a has the dtype "Q9"/],
     ['no shape', a('{"dtype":"F32","shape":"2"}'), /tensor a has the shape "2"/],
+    ['too many dimensions', a(`{"shape":[${'1,'.repeat(64)}1]}`), /expected at most 64 numbers/],
+    [
+      'too many tensors',
+      file(`{${Array.from({ length: 65_537 }, (_, i) => `"${i}":{}`)}}`, 0),
+      /at most 65,536 entries/,
+    ],
     ['no offsets', a('{"dtype":"F32","shape":[2],"data_offsets":[0]}'), /tensor a has the data_offsets \[0\]/],
     [
       'other offsets',

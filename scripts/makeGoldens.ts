@@ -1,7 +1,7 @@
 /**
  * Asks llama.cpp about every model of `goldenPlans` and writes its answers under test/goldens.
  *
- *   (cd bench/peers && npm ci --ignore-scripts)
+ *   (cd bench/peers && npm ci)
  *   npx tsx scripts/makeGoldens.ts [names that contain this]
  *
  * The forced tokens are llama.cpp's own where it continues a prompt, else random ones of the vocabulary, with BOS before

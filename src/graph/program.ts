@@ -55,7 +55,7 @@ export interface Step {
   readonly position: number;
   /** Indices into `tokens` whose outputs are wanted, ascending; at most maxRows. */
   readonly rows: ArrayLike<number>;
-  /** Names of the graph's outputs that are wanted; default: all. */
+  /** Names of the graph's outputs that are wanted; default: all. With none the step only fills the cache. */
   readonly outputs?: readonly string[];
 }
 

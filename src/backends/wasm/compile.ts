@@ -70,12 +70,13 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
   const ends = new Map<string, number>();
   for (const [name, value] of graph.outputs) ends.set(name, lastWriter(emitter, emitter.region(value)));
-  const forced = new Set([...ends.values(), emitter.commands.length - 1]);
+  const stored = emitter.commands.findLastIndex(({ kernel }) => kernel === 'cacheStore');
+  const forced = new Set([...ends.values(), stored, emitter.commands.length - 1]);
   const barriers = placeBarriers(emitter.commands, forced);
   writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
 
   const team = await Team.start(kernels, exports, memory, threads, callerMayWait());
-  return new WasmProgram({ graph, emitter, arena, team, program, ends, inputs, layers, kernels, options });
+  return new WasmProgram({ graph, emitter, arena, team, program, ends, stored, inputs, layers, kernels, options });
 }
 
 /** Elements per position of each layer's keys. */

@@ -22,6 +22,8 @@ interface Parts {
   readonly program: number;
   /** By output, the index of the command that finishes it. */
   readonly ends: ReadonlyMap<string, number>;
+  /** The command that stores the last layer's keys and values: steps without outputs end there. */
+  readonly stored: number;
   readonly inputs: StepInputs;
   /** Elements per position of each layer's keys. */
   readonly layers: readonly number[];
@@ -70,7 +72,7 @@ export class WasmProgram implements Program {
   run({ cache, tokens, position, rows, outputs }: Step): void {
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
     if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, program, ends, team, emitter } = this.#parts;
+    const { arena, inputs, program, ends, stored, team, emitter } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
@@ -79,7 +81,7 @@ export class WasmProgram implements Program {
     const { buffer } = arena.memory;
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
-    const last = outputs ? Math.max(...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
+    const last = outputs ? Math.max(stored, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
     const control = new Int32Array(buffer, CONTROL, 16);
     control[word.program] = program;
     control[word.commands] = last + 1;

@@ -148,7 +148,10 @@ describe('a GGUF file that was written', () => {
   });
 
   it('has a header that is read through windows of any luck', async () => {
-    const tokens = Array.from({ length: 100_000 }, (_, i) => `token ${i}`);
+    const tokens = Array.from(
+      { length: 100_000 },
+      (_, i) => ['', 'é', '\uFEFF', '😀', 'token'][i % 5] + 'x'.repeat(i % 20),
+    );
     const bytes = await small([
       ['before', 1],
       ['tokenizer.ggml.tokens', tokens],
@@ -214,7 +217,7 @@ describe('a GGUF file that is broken', () => {
 
   it('is named when a count or a length lies', async () => {
     const bytes = await small([['list', ['a']]]);
-    await broken(patched(bytes, 8, 8, 2n ** 63n), /number of tensors at byte 8 is 9,223,372,036,854,775,808/);
+    await broken(patched(bytes, 8, 8, 2n ** 63n), /number of tensors at byte 8 is 9,223,372,036,854,776,000/);
     await broken(patched(bytes, 16, 8, 1e6), /number of metadata pairs at byte 16 is 1,000,000/);
     await broken(patched(bytes, 24, 8, 1e6), /length of metadata key 0 at byte 24 is 1,000,000/);
     const many = Buffer.concat([bytes, new Uint8Array(2_000_000)]);
@@ -267,6 +270,13 @@ describe('a GGUF file that is broken', () => {
       ['flag', true],
     ]);
     await broken(patched(bytes, find(bytes, 'é') + 1, 1, 0x20), /metadata text at byte 48 is not valid UTF-8/);
+    const list = await small([['list', ['é', 'ab', 'c']]]);
+    await broken(patched(list, find(list, 'ab') - 9, 1, 0x20), /metadata list at byte 60 is not valid UTF-8/);
+    // a character begun in one string and ended in the next
+    await broken(
+      patched(patched(list, find(list, 'ab') + 1, 1, 0xc3), find(list, 'ab') + 10, 1, 0xa9),
+      /not valid UTF-8/,
+    );
     await broken(patched(bytes, find(bytes, 'flag') + 8, 1, 2), /metadata flag holds 2 at byte .* expected a boolean/);
     await broken(patched(bytes, find(bytes, 'flag') + 4, 4, 13), /metadata flag has type number 13/);
     await broken(patched(await small([['general.alignment', 32]]), 24 + 8 + 17 + 4, 4, 12), /general.alignment is 12/);

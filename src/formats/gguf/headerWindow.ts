@@ -7,6 +7,9 @@ import { FormatError, grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
 
 const FIRST_BYTES = 256 * 1024;
+/** Of the length before a string. */
+const LENGTH_BYTES = 8;
+const STRINGS_AT_ONCE = 1024;
 
 /** Thrown by `take` and caught by `parse`: the window must reach this many bytes from its start. */
 class WindowTooShort {
@@ -60,6 +63,11 @@ export class HeaderWindow {
     return this.number(4, (view, at) => view.getUint32(at, true));
   }
 
+  /** Exact as far as numbers are, near enough beyond to be refused. */
+  u64(): number {
+    return this.number(8, (view, at) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32);
+  }
+
   /** A copy of the next bytes, at the start of a buffer of its own. */
   copy(length: number): Uint8Array<ArrayBuffer> {
     const at = this.take(length);
@@ -72,21 +80,20 @@ export class HeaderWindow {
    */
   count(what: string, leastBytes: number, most = Number.MAX_SAFE_INTEGER): number {
     const offset = this.offset;
-    const count = this.number(8, (view, at) => view.getBigUint64(at, true));
-    const needed = count * BigInt(leastBytes);
-    if (needed > this.remaining) {
-      const claim = `${what} at byte ${grouped(offset)} is ${grouped(count)}, which needs ${grouped(needed)} bytes`;
-      throw new FormatError(this.source.name, `${claim} but only ${grouped(this.remaining)} are left`, {
+    const count = this.u64();
+    if (count * leastBytes > this.remaining) {
+      const needed = `${what} at byte ${grouped(offset)} is ${grouped(count)}, which needs ${grouped(count * leastBytes)} bytes`;
+      throw new FormatError(this.source.name, `${needed} but only ${grouped(this.remaining)} are left`, {
         offset,
-        expected: Number(needed),
+        expected: count * leastBytes,
         found: this.remaining,
       });
     }
     if (count > most) {
       const problem = `${what} at byte ${grouped(offset)} is ${grouped(count)}, expected at most ${grouped(most)}`;
-      throw new FormatError(this.source.name, problem, { offset, expected: most, found: Number(count) });
+      throw new FormatError(this.source.name, problem, { offset, expected: most, found: count });
     }
-    return Number(count);
+    return count;
   }
 
   /** A string: 64-bit length, then UTF-8. @throws {FormatError} when it is not UTF-8 or leaves the file */
@@ -99,6 +106,52 @@ export class HeaderWindow {
       const offset = this.start + at;
       const problem = `${what} at byte ${grouped(offset)} is not valid UTF-8`;
       throw new FormatError(this.source.name, problem, { offset, expected: 'UTF-8' }, { cause });
+    }
+  }
+
+  /** Strings one after another, decoded many at once: vocabularies have hundreds of thousands. */
+  strings(what: string, count: number): string[] {
+    const start = this.next;
+    const ends = new Float64Array(count);
+    const lengthOf = `length of ${what}`;
+    for (let i = 0; i < count; i++) {
+      this.take(this.count(lengthOf, 1));
+      ends[i] = this.next;
+    }
+    this.next = start;
+    const strings = new Array<string>(count);
+    for (let i = 0; i < count; i += STRINGS_AT_ONCE) this.decodeInto(strings, what, ends, i);
+    return strings;
+  }
+
+  /** Takes `STRINGS_AT_ONCE` strings from the `first` on, or as many as there are, which end at `ends`. */
+  private decodeInto(strings: string[], what: string, ends: Float64Array, first: number): void {
+    const last = Math.min(strings.length, first + STRINGS_AT_ONCE);
+    const start = this.next;
+    const packed = new Uint8Array(ends[last - 1] - start);
+    /** Where each ends in the decoded text, in UTF-16 units. */
+    const units = new Float64Array(last - first);
+    let length = 0;
+    let unit = 0;
+    let whole = true;
+    for (let i = first, at = start; i < last; i++) {
+      at += LENGTH_BYTES;
+      if (at < ends[i] && isContinuation(this.bytes[at])) whole = false;
+      for (; at < ends[i]; at++) {
+        const byte = (packed[length++] = this.bytes[at]);
+        if (!isContinuation(byte)) unit += byte >= 0xf0 ? 2 : 1;
+      }
+      units[i - first] = unit;
+    }
+    try {
+      if (!whole) throw new TypeError('a string begins within a character');
+      const text = this.text.decode(packed.subarray(0, length));
+      for (let i = first; i < last; i++)
+        strings[i] = text.slice(i === first ? 0 : units[i - first - 1], units[i - first]);
+      this.next = ends[last - 1];
+    } catch {
+      // one by one, to name the one that is wrong
+      for (let i = first; i < last; i++) strings[i] = this.string(what);
     }
   }
 
@@ -126,4 +179,9 @@ export class HeaderWindow {
     this.start = offset;
     this.next = 0;
   }
+}
+
+/** Whether a byte of UTF-8 goes on with a character begun before. */
+function isContinuation(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
 }

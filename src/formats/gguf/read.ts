@@ -135,8 +135,7 @@ function readArray(window: HeaderWindow, file: string, what: string, depth: numb
   const id = window.u32();
   const length = `length of array ${what}`;
   if (id === STRING_ID) {
-    const value = new Array<string>(window.count(length, 8));
-    for (let i = 0; i < value.length; i++) value[i] = window.string(what);
+    const value = window.strings(what, window.count(length, 8));
     return { type: 'string[]', value };
   }
   if (id === BOOL_ID) return { type: 'bool[]', value: readBools(window, file, what, window.count(length, 1)) };
@@ -198,8 +197,7 @@ function readTensorEntry(window: HeaderWindow, file: string, index: number): Ten
     const problem = `tensor ${name} has ${dimensions} dimensions at byte ${grouped(offset)}, expected at most ${MAX_DIMENSIONS}`;
     throw new FormatError(file, problem, { tensor: name, offset, expected: MAX_DIMENSIONS, found: dimensions });
   }
-  const u64 = () => window.number(8, (view, at) => Number(view.getBigUint64(at, true)));
-  const shape = Array.from({ length: dimensions }, u64).reverse();
+  const shape = Array.from({ length: dimensions }, () => window.u64()).reverse();
   elementCount(file, name, shape);
   const format = formatByGgmlType(window.u32(), `${file}: tensor ${name}`);
   const row = shape.at(-1) ?? 1;
@@ -207,7 +205,7 @@ function readTensorEntry(window: HeaderWindow, file: string, index: number): Ten
     const problem = `tensor ${name} has rows of ${grouped(row)}, expected a multiple of ${format.blockSize}, the block of ${format.name}`;
     throw new FormatError(file, problem, { tensor: name, offset, expected: format.blockSize, found: row });
   }
-  const byteOffset = u64();
+  const byteOffset = window.u64();
   if (byteOffset + bytesOf(format, elementCount(file, name, shape)) > Number.MAX_SAFE_INTEGER) {
     const problem = `tensor ${name} begins at byte ${grouped(byteOffset)} of the data, beyond any file`;
     throw new FormatError(file, problem, { tensor: name, offset, found: byteOffset });

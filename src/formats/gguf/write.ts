@@ -153,6 +153,7 @@ function holds(type: GgufType, value: unknown): value is number | bigint {
 /** Collects the header in a buffer that doubles as it fills. */
 class HeaderWriter {
   private buffer = new Uint8Array(4096);
+  private view = new DataView(this.buffer.buffer);
   private length = 0;
   private readonly text = new TextEncoder();
 
@@ -172,12 +173,13 @@ class HeaderWriter {
   number(type: GgufType, value: number | bigint): void {
     const { bytes, set } = numberType(type);
     const at = this.room(bytes);
-    set(new DataView(this.buffer.buffer), at, value);
+    set(this.view, at, value);
   }
 
   string(value: string): void {
     const bytes = this.text.encode(value);
-    this.number('u64', bytes.length);
+    const at = this.room(8);
+    this.view.setUint32(at, bytes.length, true);
     this.raw(bytes);
   }
 
@@ -205,6 +207,7 @@ class HeaderWriter {
       const grown = new Uint8Array(Math.max(this.length, 2 * this.buffer.length));
       grown.set(this.buffer.subarray(0, at));
       this.buffer = grown;
+      this.view = new DataView(grown.buffer);
     }
     return at;
   }

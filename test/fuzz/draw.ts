@@ -1,0 +1,26 @@
+/** How spoiled files are drawn from valid ones. */
+import type { Random } from '../../src/core/random.ts';
+import { mutate } from './mutate.ts';
+import { mutateValue } from './mutateValue.ts';
+
+/** Spoiled bytes of one of the files. */
+export function drawBytes(seeds: readonly Uint8Array[]): (random: Random) => Uint8Array {
+  return (random) => mutate(seeds[random.integer(seeds.length)], seeds, random);
+}
+
+/** Spoiled bytes of JSON every other time, JSON of spoiled values in between. */
+export function drawJson(values: readonly object[]): (random: Random, index: number) => Uint8Array {
+  const seeds = values.map((value) => new TextEncoder().encode(JSON.stringify(value)));
+  const spoiledBytes = drawBytes(seeds);
+  return (random, index) => {
+    if (index % 2 === 0) return spoiledBytes(random);
+    const spoiled = mutateValue(values[random.integer(values.length)], random);
+    return new TextEncoder().encode(JSON.stringify(spoiled));
+  };
+}
+
+/** Metadata with spoiled values. */
+export function drawMetadata(all: readonly ReadonlyMap<string, unknown>[]): (random: Random) => Map<string, unknown> {
+  const values = all.map((metadata) => Object.fromEntries(metadata));
+  return (random) => new Map(Object.entries(mutateValue(values[random.integer(values.length)], random)));
+}

@@ -3,7 +3,7 @@
  * At temperature 0 the likeliest token is taken and the rest of the chain left out.
  */
 import { seededRandom } from '../../core/random.ts';
-import { greedy } from './greedy.ts';
+import { greedy, noFiniteLogit } from './greedy.ts';
 import { minP } from './minP.ts';
 import { PENALTY_WINDOW, penalizeRepetition } from './repetitionPenalty.ts';
 import { drawAt } from './temperature.ts';
@@ -40,9 +40,9 @@ export function createSampler(options: SamplingOptions): Sampler {
     seed,
     pick(logits, past) {
       if (repetitionPenalty !== 1) penalizeRepetition(logits, past.slice(-PENALTY_WINDOW), repetitionPenalty);
-      const likeliest = greedy(logits);
-      if (temperature === 0) return likeliest;
+      if (temperature === 0) return greedy(logits);
       const nucleus = k > 0 ? topP(topK(logits, k), p) : topPOfAll(logits, p);
+      if (nucleus.length === 0) throw noFiniteLogit();
       return drawAt(minP(nucleus, least), temperature, random.uniform());
     },
   };

@@ -5,16 +5,19 @@ import { type Candidate, isWorse } from './candidate.ts';
 export function topK(logits: Float32Array, k: number): Candidate[] {
   // a heap whose root is the worst of the k best so far: most logits are turned away by one comparison
   const heap: Candidate[] = [];
-  for (let id = 0; id < logits.length; id++) {
+  const { length } = logits;
+  let worst = Number.NEGATIVE_INFINITY;
+  for (let id = 0; id < length; id++) {
     const logit = logits[id];
-    if (!(logit > Number.NEGATIVE_INFINITY)) continue;
+    if (!(logit > worst)) continue;
     if (heap.length < k) {
       heap.push({ id, logit });
       siftUp(heap);
-    } else if (logit > heap[0].logit) {
+    } else {
       heap[0] = { id, logit };
       siftDown(heap);
     }
+    if (heap.length === k) worst = heap[0].logit;
   }
   return heap.sort((a, b) => b.logit - a.logit || a.id - b.id);
 }

@@ -2,13 +2,11 @@
 import type { Candidate } from './candidate.ts';
 import { topK } from './topK.ts';
 
-/** @param p above 0; 1 keeps all @returns at least one candidate */
+/** @param p above 0; 1 keeps all @returns at least one, where there are any */
 export function topP(candidates: readonly Candidate[], p: number): readonly Candidate[] {
   if (p >= 1) return candidates;
-  return candidates.slice(
-    0,
-    nucleus(candidates, p * weightOf(candidates.map(({ logit }) => logit))) ?? candidates.length,
-  );
+  const weight = weightOf(candidates.map(({ logit }) => logit));
+  return candidates.slice(0, nucleus(candidates, p * weight));
 }
 
 /** The same over a whole vocabulary, of which only as much is sorted as the nucleus needs. @param logits [V] */

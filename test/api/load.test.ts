@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test } from 'vitest';
+import { estimate, type LoadOptions, load, MemoryError } from '../../src/index.ts';
+import { tinyModel } from './tinyModel.ts';
+
+describe('loading', () => {
+  test('tells what the model is', async () => {
+    const model = await load(await tinyModel('llama', 'Q4_0'));
+    expect(model.summary).toMatchObject({
+      architecture: 'llama',
+      trainedContext: 2048,
+      vocabulary: 512,
+      chatTemplate: false,
+      formats: { Q4_0: expect.any(Number), F32: expect.any(Number) },
+    });
+    expect(model.context).toBe(2048);
+    model.dispose();
+  });
+
+  test('reports its progress in bytes, to the end', async () => {
+    const seen: number[] = [];
+    const model = await load(await tinyModel(), {
+      context: 64,
+      onProgress: ({ stage, done, total, unit }) => {
+        expect([stage, unit]).toEqual(['load', 'bytes']);
+        seen.push(done / total);
+      },
+    });
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    model.dispose();
+  });
+
+  test('can be aborted', async () => {
+    await expect(load(await tinyModel(), { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+
+  test.each([
+    [{ contxt: 5 } as LoadOptions, /option contxt is 5, expected one of the options signal/],
+    [{ context: 0 }, /context is 0, expected a whole number from 1/],
+    [{ kv: 'q4_0' } as unknown as LoadOptions, /kv is "q4_0", expected 'f32' or 'f16' or 'q8_0'/],
+    [{ backend: 'cuda' } as unknown as LoadOptions, /backend is "cuda", expected 'auto' or/],
+  ])('the options %o are refused', async (options, message) => {
+    await expect(load(await tinyModel(), options)).rejects.toThrow(message);
+  });
+
+  test('positions that were learned cannot be exceeded', async () => {
+    await expect(load(await tinyModel('gpt2'), { context: 4096 })).rejects.toThrow(
+      /context is 4096, expected at most 512/,
+    );
+  });
+});
+
+describe('memory', () => {
+  test('is reckoned before loading', async () => {
+    const bytes = await tinyModel();
+    const reckoned = await estimate(bytes, { context: 1000, kv: 'f16' });
+    // two layers, keys and values of 4 heads of 32, two bytes each
+    expect(reckoned.cacheBytes).toBe(2 * 2 * 1000 * 4 * 32 * 2);
+    expect(reckoned.weightBytes).toBeLessThan(bytes.length);
+    expect(reckoned.weightBytes).toBeGreaterThan(0.9 * bytes.length);
+    expect(reckoned.totalBytes).toBe(reckoned.weightBytes + reckoned.cacheBytes + reckoned.activationBytes);
+    expect(reckoned.fits).toBe(true);
+    const eighth = await estimate(bytes, { context: 1000, kv: 'q8_0' });
+    expect(eighth.cacheBytes / reckoned.cacheBytes).toBeCloseTo(34 / 64, 6);
+  });
+
+  test('that there is not is refused with the numbers', async () => {
+    const bytes = await tinyModel();
+    const options = { context: 2 ** 24 };
+    const reckoned = await estimate(bytes, options);
+    expect(reckoned.fits).toBe(false);
+    const refusal = await load(bytes, options).catch((error) => error);
+    expect(refusal).toBeInstanceOf(MemoryError);
+    expect(refusal.message).toContain(`needs ${reckoned.totalBytes.toLocaleString('en-US')} bytes but`);
+    expect(refusal.data).toMatchObject({ cacheBytes: reckoned.cacheBytes, weightBytes: reckoned.weightBytes });
+  });
+});
+
+describe('disposing', () => {
+  test('ends sessions, and twice is once', async () => {
+    const model = await load(await tinyModel(), { context: 64 });
+    const session = model.session();
+    const generation = session.generate('It was raining a bit');
+    await generation.next();
+    model.dispose();
+    model.dispose();
+    await expect(generation.result).rejects.toMatchObject({ code: 'DISPOSED' });
+    expect(() => model.session()).toThrow(/disposed/);
+    expect(() => session.dispose()).not.toThrow();
+  });
+
+  test('gives memory and threads back, over 50 loads', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const bytes = await tinyModel('llama', 'Q8_0');
+    const once = async () => {
+      const model = await load(bytes, { context: 2048, kv: 'f32', threads: 2 });
+      await model.session().generate('One day', { maxTokens: 2 }).result;
+      model.dispose();
+    };
+    const settled = async () => {
+      await sleep(200);
+      collect();
+      await sleep(200);
+      return process.memoryUsage().rss;
+    };
+    const handles = process.getActiveResourcesInfo().length;
+    for (let i = 0; i < 5; i++) await once();
+    const before = await settled();
+    for (let i = 0; i < 45; i++) await once();
+    const grown = (await settled()) - before;
+    expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(handles + 1);
+    // each load takes some 6 MB, which 45 times over would be 270
+    expect(grown).toBeLessThan(40e6);
+  });
+});

@@ -117,7 +117,7 @@ function lower(
       if (made) return made;
       const width = value.shape[1];
       const rows = Math.ceil((value.shape[0] === 'R' ? options.maxRows : options.maxTokens) / 4) * 4;
-      const bytes = form === 'int8' ? { codes: 1, scales: 16 / 32 } : { codes: 2, scales: 4 / 32 };
+      const bytes = form === 'int16' ? { codes: 2, scales: 4 / 32 } : { codes: 1, scales: 16 / 32 };
       made = {
         codes: emitter.temporary(rows * width * bytes.codes, `${value.label} ${form}`),
         scales: emitter.temporary(rows * width * bytes.scales, `${value.label} ${form} scales`),
@@ -125,9 +125,9 @@ function lower(
       forms.set(key, made);
       const from = emitter.region(value);
       emitter.emit({
-        kernel: form === 'int8' ? 'quantize8' : 'quantize16',
+        kernel: form === 'int16' ? 'quantize16' : 'quantize8',
         label: `${value.label}.${form}`,
-        values: [emitter.rowsKind(value), from, made.codes, made.scales, width],
+        values: [emitter.rowsKind(value), from, made.codes, made.scales, width, form === 'int8Parts' ? 2 : 1],
         reads: [from],
         writes: [made.codes, made.scales],
       });

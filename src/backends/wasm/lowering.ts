@@ -1,7 +1,7 @@
 /** How one op becomes commands; each op's file in ops/ gives one of these. */
 import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { Emitter, Region } from './emitter.ts';
-import type { PackedFormat } from './weights.ts';
+import type { ActivationForm, PackedFormat } from './weights.ts';
 
 /** The weights of the program, placed when their formats and sizes are known and filled afterwards. */
 export interface PlacedWeights {
@@ -26,7 +26,7 @@ export interface LoweringContext {
   readonly weights: PlacedWeights;
   readonly inputs: StepInputs;
   /** A value's integer form for products, made once for all that take it. */
-  quantized(value: Value, form: 'int8' | 'int16'): { readonly codes: Region; readonly scales: Region };
+  quantized(value: Value, form: Exclude<ActivationForm, 'floats'>): { readonly codes: Region; readonly scales: Region };
   /** Stands for a layer's part of the cache, whose address only the step knows. */
   cacheRegion(layer: number): Region;
   /** Elements per position, keys alone, of the cache's layers before this one. */

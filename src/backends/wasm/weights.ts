@@ -13,7 +13,7 @@ const STAGING_BYTES = 4 << 20;
 export const GROUP = 8;
 
 /** The form that a format's products take activations in, as kernels/parts/format.ts numbers them. */
-export const activationForms = ['floats', 'int8', 'int16'] as const;
+export const activationForms = ['floats', 'int8', 'int8Parts', 'int16'] as const;
 export type ActivationForm = (typeof activationForms)[number];
 
 /** What the kernels of a format say about it. */

@@ -23,13 +23,8 @@ import { max4 } from "./parts/simd";
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)));
 }
 
-@inline function laneSum(v: v128): i32 {
-  const pairs = i32x4.add(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
-  return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
-}
-
-/** 32 columns → 8 quads of int8, `step` bytes apart, and their sums. */
-@inline function block8(x: usize, codes: usize, step: usize, sums: usize): void {
+/** 32 columns → 8 quads of int8, `step` bytes apart, and their sums, for weights with one scale or two per 32 columns. */
+@inline function block8(x: usize, codes: usize, step: usize, sums: usize, parts: i32): void {
   const most = peak(x);
   const d = most / 127;
   const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
@@ -43,22 +38,31 @@ import { max4 } from "./parts/simd";
     v128.store32_lane(codes + step * i, narrow, 0);
     v128.store32_lane(codes + step * (i + 4), narrow, 1);
   }
-  const a = laneSum(low), b = laneSum(high);
   store<f32>(sums, d);
-  store<f32>(sums, d * <f32>(a + b), 4);
-  store<f32>(sums, d * <f32>a, 8);
-  store<f32>(sums, d * <f32>b, 12);
+  if (parts == 2) {
+    // [low columns: 0+1, 2+3; high columns: 0+1, 2+3]
+    const lanes = i32x4.add(v128.shuffle<i32>(low, high, 0, 2, 4, 6), v128.shuffle<i32>(low, high, 1, 3, 5, 7));
+    v128.store64_lane(sums, i16x8.narrow_i32x4_s(lanes, lanes), 0, 4);
+  } else {
+    low = i32x4.add(low, high);
+    const a = i32x4.extract_lane(low, 0) + i32x4.extract_lane(low, 1);
+    const b = i32x4.extract_lane(low, 2) + i32x4.extract_lane(low, 3);
+    store<f32>(sums, d * <f32>(a + b), 4);
+    store<i16>(sums, <i16>a, 8);
+    store<i16>(sums, <i16>b, 10);
+  }
 }
 
-/** int8 with sums, for unsigned weights. */
+/** int8 with sums, for unsigned weights. Argument 5: parts, scales per 32 columns of the weights. */
 export function quantize8(command: usize, thread: i32, threads: i32): void {
+  const parts = argument(command, 5);
   const rows = rowsOf(argument(command, 0));
   const columns = argument(command, 4);
   const blocks = columns >> 5;
   if (rows == 1) {
     const to = shareTo(blocks, thread, threads);
     for (let block: usize = shareFrom(blocks, thread, threads); block < <usize>to; block++)
-      block8(address(command, 1) + 128 * block, address(command, 2) + 32 * block, 4, address(command, 3) + 16 * block);
+      block8(address(command, 1) + 128 * block, address(command, 2) + 32 * block, 4, address(command, 3) + 16 * block, parts);
     return;
   }
   const tiles = (rows + 3) >> 2, count: usize = rows;
@@ -69,7 +73,7 @@ export function quantize8(command: usize, thread: i32, threads: i32): void {
       const sums = address(command, 3) + tile * blocks * 64 + 16 * lane;
       if (row < count) {
         const x = address(command, 1) + row * columns * 4;
-        for (let block: usize = 0; block < <usize>blocks; block++) block8(x + 128 * block, codes + 128 * block, 16, sums + 64 * block);
+        for (let block: usize = 0; block < <usize>blocks; block++) block8(x + 128 * block, codes + 128 * block, 16, sums + 64 * block, parts);
       } else {
         for (let quad: usize = 0; quad < <usize>blocks * 8; quad++) store<u32>(codes + 16 * quad, 0);
         for (let block: usize = 0; block < <usize>blocks; block++) v128.store(sums + 64 * block, f32x4.splat(0));

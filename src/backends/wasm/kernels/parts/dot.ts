@@ -22,8 +22,14 @@ const I32: bool = isDefined(DOT_I32);
   return i32x4.extadd_pairwise_i16x8_s(sum);
 }
 
-/** Two sums that together stay within the range of one. */
-@inline export function widen2(a: v128, b: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && I32) return i32x4.add(a, b);
-  return i32x4.extadd_pairwise_i16x8_s(i16x8.add(a, b));
+/** What sums start from so that codes count from `bias`: −bias · lanes, the two i16 at p for every row (see unsigned.ts). */
+@inline export function start(p: usize, bias: i32): v128 {
+  if (bias == 0) return i16x8.splat(0);
+  const lanes = i16x8.mul(v128.load32_splat(p), i16x8.splat(<i16>-bias));
+  return ASC_FEATURE_RELAXED_SIMD && I32 ? i32x4.extadd_pairwise_i16x8_s(lanes) : lanes;
+}
+
+/** Two sums as one. */
+@inline export function join(a: v128, b: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD && I32 ? i32x4.add(a, b) : i16x8.add(a, b);
 }

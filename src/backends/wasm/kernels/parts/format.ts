@@ -10,7 +10,9 @@
 
 /** f32 as it is. */
 export const FLOATS: i32 = 0;
-/** int8 and sums per 32, see quantize8. */
+/** int8 and sums per 32 for weights with one scale per 32 columns, see quantize8. */
 export const INT8: i32 = 1;
+/** The same for weights with two. */
+export const INT8_PARTS: i32 = 2;
 /** int16 and scales per 32, see quantize16. */
-export const INT16: i32 = 2;
+export const INT16: i32 = 3;

@@ -1,24 +1,33 @@
 /**
- * Matrix products with weights whose codes are small unsigned integers: value = scale · code + minimum, per 32 or 16
- * columns. A format F describes its packed super-block of 8 rows; the loops here are shared by all of them.
+ * Matrix products with weights whose codes are small unsigned integers: value = scale · (code − bias) + minimum, with a
+ * scale per 32 columns or per 16 (parts 1 or 2). A format F describes its packed super-block of 8 rows; the loops here
+ * are shared by all of them.
  *
- * Activations (quantize.ts): int8 with one scale d per 32 columns.
- *   one token     codes [K], then per 32 columns 4 × f32: d, d·Σ, d·Σ of columns 0–15, d·Σ of columns 16–31
- *   more tokens   tiles of 4: codes [K/4][4 tokens][4], sums [K/32][4 tokens][4 × f32]
+ * Activations (quantize8): int8 with one scale d per 32 columns.
+ *   one token     codes [K], then per 32 columns 4 words, the sums
+ *   more tokens   tiles of 4: codes [K/4][4 tokens][4], sums [K/32][4 tokens][4 words]
+ *   sums          d (f32), then parts 1: d·Σ (f32), lanes; parts 2: lanes of columns 0–15, lanes of columns 16–31;
+ *                 lanes being two i16: the sums of the codes at columns 4i, 4i+1 and at 4i+2, 4i+3
+ *
+ * Codes are summed in i16, a lane taking two columns of every quad. Starting from −bias · lanes instead of 0 leaves
+ * Σ x·(code − bias), which fits although the sums on the way may wrap: |code − bias| ≤ 16 over 32 columns, ≤ 32 over 16.
  *
  * F's methods, all inlined: on the super-block d(half), m(half): f32 scales of 4 rows; on a tile of 32 columns
  * raw(i, half), low(n, i, half) and high(n, i, half): codes of quads i and i+4; scale(half, part, d) and
- * minimum(half, part, m). Constants: bytes, head, tile, tiles, limit (dots whose i16 sum cannot overflow: 8, 4, 2),
- * parts (scales per 32 columns), bias (code that stands for 0), minima (whether minimum() adds something).
+ * minimum(half, part, d, m). Constants: bytes, head, tile, tiles, parts, bias, minima (whether there is a minimum).
  */
 import { address, argument, rowsOf, shareFrom, shareTo } from "./control";
-import { dot, widen, widen2 } from "./dot";
+import { dot, join, start, widen } from "./dot";
 import { madd } from "./simd";
 import { storeRows } from "./store";
 
-@inline function widened<F>(f: F, a: v128, b: v128): v128 {
-  if (f.limit() == 8) return widen2(a, b);
-  return i32x4.add(widen(a), widen(b));
+/** Where the lanes of a part's columns lie among the sums. */
+@inline function lanes<F>(f: F, part: usize): usize { return f.parts() == 2 ? 4 + 4 * part : 8; }
+
+/** d·Σ of a part's columns, where a minimum needs it. */
+@inline function total<F>(f: F, ps: usize, part: usize, dx: v128): v128 {
+  if (f.parts() == 1) return v128.load32_splat(ps + 4);
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.extadd_pairwise_i16x8_s(v128.load32_splat(ps + 4 + 4 * part))), dx);
 }
 
 /**
@@ -52,8 +61,10 @@ function vector<F>(command: usize, from: i32, to: i32): void {
       w += f.head();
       do {
         const t = changetype<F>(w);
-        let a0 = i16x8.splat(0), a1 = a0, b0 = a0, b1 = a0;
-        let A0 = a0, A1 = a0, B0 = a0, B1 = a0;
+        const dx = v128.load32_splat(ps);
+        let a0 = start(ps + lanes<F>(f, 0), f.bias()), a1 = a0;
+        // columns 16–31 go to sums of their own only where they have a scale of their own
+        let b0 = f.parts() == 2 ? start(ps + lanes<F>(f, 1), f.bias()) : i16x8.splat(0), b1 = b0;
         let xa = v128.load32_splat(px), xb = v128.load32_splat(px, 16);
         let n = t.raw(0, 0);
         a0 = dot(xa, t.low(n, 0, 0), a0); b0 = dot(xb, t.high(n, 0, 0), b0);
@@ -64,10 +75,6 @@ function vector<F>(command: usize, from: i32, to: i32): void {
         a0 = dot(xa, t.low(n, 1, 0), a0); b0 = dot(xb, t.high(n, 1, 0), b0);
         n = t.raw(1, 1);
         a1 = dot(xa, t.low(n, 1, 1), a1); b1 = dot(xb, t.high(n, 1, 1), b1);
-        if (f.limit() == 2) {
-          A0 = widen(a0); A1 = widen(a1); B0 = widen(b0); B1 = widen(b1);
-          a0 = i16x8.splat(0); a1 = a0; b0 = a0; b1 = a0;
-        }
         xa = v128.load32_splat(px, 8); xb = v128.load32_splat(px, 24);
         n = t.raw(2, 0);
         a0 = dot(xa, t.low(n, 2, 0), a0); b0 = dot(xb, t.high(n, 2, 0), b0);
@@ -78,45 +85,24 @@ function vector<F>(command: usize, from: i32, to: i32): void {
         a0 = dot(xa, t.low(n, 3, 0), a0); b0 = dot(xb, t.high(n, 3, 0), b0);
         n = t.raw(3, 1);
         a1 = dot(xa, t.low(n, 3, 1), a1); b1 = dot(xb, t.high(n, 3, 1), b1);
-        const dx = v128.load32_splat(ps);
         if (f.parts() == 2) {
-          A0 = f.limit() == 2 ? i32x4.add(A0, widen(a0)) : widen(a0);
-          A1 = f.limit() == 2 ? i32x4.add(A1, widen(a1)) : widen(a1);
-          B0 = f.limit() == 2 ? i32x4.add(B0, widen(b0)) : widen(b0);
-          B1 = f.limit() == 2 ? i32x4.add(B1, widen(b1)) : widen(b1);
-          const sa = v128.load32_splat(ps, 8), sb = v128.load32_splat(ps, 12);
-          let ta0 = f32x4.mul(f32x4.convert_i32x4_s(A0), dx), ta1 = f32x4.mul(f32x4.convert_i32x4_s(A1), dx);
-          let tb0 = f32x4.mul(f32x4.convert_i32x4_s(B0), dx), tb1 = f32x4.mul(f32x4.convert_i32x4_s(B1), dx);
-          if (f.bias() != 0) {
-            const bias = f32x4.splat(<f32>-f.bias());
-            const ba = f32x4.mul(sa, bias), bb = f32x4.mul(sb, bias);
-            ta0 = f32x4.add(ta0, ba); ta1 = f32x4.add(ta1, ba);
-            tb0 = f32x4.add(tb0, bb); tb1 = f32x4.add(tb1, bb);
-          }
-          acc0 = madd(ta0, t.scale(0, 0, d0), madd(tb0, t.scale(0, 1, d0), acc0));
-          acc1 = madd(ta1, t.scale(1, 0, d1), madd(tb1, t.scale(1, 1, d1), acc1));
+          acc0 = madd(f32x4.mul(f32x4.convert_i32x4_s(widen(b0)), dx), t.scale(0, 1, d0), acc0);
+          acc1 = madd(f32x4.mul(f32x4.convert_i32x4_s(widen(b1)), dx), t.scale(1, 1, d1), acc1);
           if (f.minima()) {
-            acc0 = madd(sa, t.minimum(0, 0, m0), madd(sb, t.minimum(0, 1, m0), acc0));
-            acc1 = madd(sa, t.minimum(1, 0, m1), madd(sb, t.minimum(1, 1, m1), acc1));
+            const s = total<F>(f, ps, 1, dx);
+            acc0 = madd(s, t.minimum(0, 1, d0, m0), acc0);
+            acc1 = madd(s, t.minimum(1, 1, d1, m1), acc1);
           }
         } else {
-          const s = v128.load32_splat(ps, 4);
-          let t0 = f32x4.convert_i32x4_s(widened<F>(f, a0, b0));
-          let t1 = f32x4.convert_i32x4_s(widened<F>(f, a1, b1));
-          if (f.bias() != 0) {
-            const bias = f32x4.mul(s, f32x4.splat(<f32>-f.bias()));
-            t0 = madd(t0, dx, bias);
-            t1 = madd(t1, dx, bias);
-          } else {
-            t0 = f32x4.mul(t0, dx);
-            t1 = f32x4.mul(t1, dx);
-          }
-          acc0 = madd(t0, t.scale(0, 0, d0), acc0);
-          acc1 = madd(t1, t.scale(1, 0, d1), acc1);
-          if (f.minima()) {
-            acc0 = madd(s, t.minimum(0, 0, m0), acc0);
-            acc1 = madd(s, t.minimum(1, 0, m1), acc1);
-          }
+          a0 = join(a0, b0);
+          a1 = join(a1, b1);
+        }
+        acc0 = madd(f32x4.mul(f32x4.convert_i32x4_s(widen(a0)), dx), t.scale(0, 0, d0), acc0);
+        acc1 = madd(f32x4.mul(f32x4.convert_i32x4_s(widen(a1)), dx), t.scale(1, 0, d1), acc1);
+        if (f.minima()) {
+          const s = total<F>(f, ps, 0, dx);
+          acc0 = madd(s, t.minimum(0, 0, d0, m0), acc0);
+          acc1 = madd(s, t.minimum(1, 0, d1, m1), acc1);
         }
         w += f.tile();
         px += 32;
@@ -168,9 +154,7 @@ function unpack<F>(w: usize, blocks: i32, to: usize): void {
   for (let part = 0; part < t.parts(); part++) {
     const scale = t.scale(half, part, d);
     v128.store(to + 32 * part, scale, 128);
-    if (t.bias() != 0) v128.store(to + 32 * part, f32x4.mul(scale, f32x4.splat(<f32>-t.bias())), 144);
-    else if (t.minima()) v128.store(to + 32 * part, t.minimum(half, part, m), 144);
-    else v128.store(to + 32 * part, f32x4.splat(0), 144);
+    if (t.minima()) v128.store(to + 32 * part, t.minimum(half, part, d, m), 144);
   }
 }
 
@@ -209,96 +193,54 @@ function tile<F>(w: usize, px: usize, ps: usize, blocks: i32): void {
   const f = changetype<F>(0);
   let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
   for (let block = 0; block < blocks; block++) {
-    if (f.parts() == 1) {
-      let i0 = i16x8.splat(0), i1 = i0, i2 = i0, i3 = i0;
-      let v = v128.load(w);
-      i0 = dot(v128.load32_splat(px), v, i0); i1 = dot(v128.load32_splat(px, 4), v, i1);
-      i2 = dot(v128.load32_splat(px, 8), v, i2); i3 = dot(v128.load32_splat(px, 12), v, i3);
-      v = v128.load(w, 16);
-      i0 = dot(v128.load32_splat(px, 16), v, i0); i1 = dot(v128.load32_splat(px, 20), v, i1);
-      i2 = dot(v128.load32_splat(px, 24), v, i2); i3 = dot(v128.load32_splat(px, 28), v, i3);
-      v = v128.load(w, 32);
-      i0 = dot(v128.load32_splat(px, 32), v, i0); i1 = dot(v128.load32_splat(px, 36), v, i1);
-      i2 = dot(v128.load32_splat(px, 40), v, i2); i3 = dot(v128.load32_splat(px, 44), v, i3);
-      v = v128.load(w, 48);
-      i0 = dot(v128.load32_splat(px, 48), v, i0); i1 = dot(v128.load32_splat(px, 52), v, i1);
-      i2 = dot(v128.load32_splat(px, 56), v, i2); i3 = dot(v128.load32_splat(px, 60), v, i3);
-      let j0 = i16x8.splat(0), j1 = j0, j2 = j0, j3 = j0;
-      if (f.limit() < 8) {
-        j0 = widen(i0); j1 = widen(i1); j2 = widen(i2); j3 = widen(i3);
-        i0 = i16x8.splat(0); i1 = i0; i2 = i0; i3 = i0;
-      }
-      v = v128.load(w, 64);
-      i0 = dot(v128.load32_splat(px, 64), v, i0); i1 = dot(v128.load32_splat(px, 68), v, i1);
-      i2 = dot(v128.load32_splat(px, 72), v, i2); i3 = dot(v128.load32_splat(px, 76), v, i3);
-      v = v128.load(w, 80);
-      i0 = dot(v128.load32_splat(px, 80), v, i0); i1 = dot(v128.load32_splat(px, 84), v, i1);
-      i2 = dot(v128.load32_splat(px, 88), v, i2); i3 = dot(v128.load32_splat(px, 92), v, i3);
-      v = v128.load(w, 96);
-      i0 = dot(v128.load32_splat(px, 96), v, i0); i1 = dot(v128.load32_splat(px, 100), v, i1);
-      i2 = dot(v128.load32_splat(px, 104), v, i2); i3 = dot(v128.load32_splat(px, 108), v, i3);
-      v = v128.load(w, 112);
-      i0 = dot(v128.load32_splat(px, 112), v, i0); i1 = dot(v128.load32_splat(px, 116), v, i1);
-      i2 = dot(v128.load32_splat(px, 120), v, i2); i3 = dot(v128.load32_splat(px, 124), v, i3);
-      i0 = widen(i0); i1 = widen(i1); i2 = widen(i2); i3 = widen(i3);
-      if (f.limit() < 8) {
-        i0 = i32x4.add(i0, j0); i1 = i32x4.add(i1, j1); i2 = i32x4.add(i2, j2); i3 = i32x4.add(i3, j3);
-      }
-      const scale = v128.load(w, 128);
-      c0 = madd(f32x4.mul(f32x4.convert_i32x4_s(i0), v128.load32_splat(ps)), scale, c0);
-      c1 = madd(f32x4.mul(f32x4.convert_i32x4_s(i1), v128.load32_splat(ps, 16)), scale, c1);
-      c2 = madd(f32x4.mul(f32x4.convert_i32x4_s(i2), v128.load32_splat(ps, 32)), scale, c2);
-      c3 = madd(f32x4.mul(f32x4.convert_i32x4_s(i3), v128.load32_splat(ps, 48)), scale, c3);
-      if (f.bias() != 0 || f.minima()) {
-        const minimum = v128.load(w, 144);
-        c0 = madd(minimum, v128.load32_splat(ps, 4), c0);
-        c1 = madd(minimum, v128.load32_splat(ps, 20), c1);
-        c2 = madd(minimum, v128.load32_splat(ps, 36), c2);
-        c3 = madd(minimum, v128.load32_splat(ps, 52), c3);
-      }
-      w += 160;
-    } else {
-      for (let part = 0; part < 2; part++) {
-        const wp = w + 64 * part, pp = px + 64 * part, sp = ps + 4 * part, cp = w + 32 * part;
-        let i0 = i16x8.splat(0), i1 = i0, i2 = i0, i3 = i0;
-        let v = v128.load(wp);
-        i0 = dot(v128.load32_splat(pp), v, i0); i1 = dot(v128.load32_splat(pp, 4), v, i1);
-        i2 = dot(v128.load32_splat(pp, 8), v, i2); i3 = dot(v128.load32_splat(pp, 12), v, i3);
-        v = v128.load(wp, 16);
-        i0 = dot(v128.load32_splat(pp, 16), v, i0); i1 = dot(v128.load32_splat(pp, 20), v, i1);
-        i2 = dot(v128.load32_splat(pp, 24), v, i2); i3 = dot(v128.load32_splat(pp, 28), v, i3);
-        let j0 = i16x8.splat(0), j1 = j0, j2 = j0, j3 = j0;
-        if (f.limit() == 2) {
-          j0 = widen(i0); j1 = widen(i1); j2 = widen(i2); j3 = widen(i3);
-          i0 = i16x8.splat(0); i1 = i0; i2 = i0; i3 = i0;
-        }
-        v = v128.load(wp, 32);
-        i0 = dot(v128.load32_splat(pp, 32), v, i0); i1 = dot(v128.load32_splat(pp, 36), v, i1);
-        i2 = dot(v128.load32_splat(pp, 40), v, i2); i3 = dot(v128.load32_splat(pp, 44), v, i3);
-        v = v128.load(wp, 48);
-        i0 = dot(v128.load32_splat(pp, 48), v, i0); i1 = dot(v128.load32_splat(pp, 52), v, i1);
-        i2 = dot(v128.load32_splat(pp, 56), v, i2); i3 = dot(v128.load32_splat(pp, 60), v, i3);
-        i0 = widen(i0); i1 = widen(i1); i2 = widen(i2); i3 = widen(i3);
-        if (f.limit() == 2) {
-          i0 = i32x4.add(i0, j0); i1 = i32x4.add(i1, j1); i2 = i32x4.add(i2, j2); i3 = i32x4.add(i3, j3);
-        }
-        const scale = v128.load(cp, 128);
-        c0 = madd(f32x4.mul(f32x4.convert_i32x4_s(i0), v128.load32_splat(ps)), scale, c0);
-        c1 = madd(f32x4.mul(f32x4.convert_i32x4_s(i1), v128.load32_splat(ps, 16)), scale, c1);
-        c2 = madd(f32x4.mul(f32x4.convert_i32x4_s(i2), v128.load32_splat(ps, 32)), scale, c2);
-        c3 = madd(f32x4.mul(f32x4.convert_i32x4_s(i3), v128.load32_splat(ps, 48)), scale, c3);
-        const minimum = v128.load(cp, 144);
-        c0 = madd(minimum, v128.load32_splat(sp, 8), c0);
-        c1 = madd(minimum, v128.load32_splat(sp, 24), c1);
-        c2 = madd(minimum, v128.load32_splat(sp, 40), c2);
-        c3 = madd(minimum, v128.load32_splat(sp, 56), c3);
-      }
-      w += 192;
+    const s = ps + lanes<F>(f, 0);
+    let i0 = start(s, f.bias()), i1 = start(s + 16, f.bias()), i2 = start(s + 32, f.bias()), i3 = start(s + 48, f.bias());
+    let v = v128.load(w);
+    i0 = dot(v128.load32_splat(px), v, i0); i1 = dot(v128.load32_splat(px, 4), v, i1);
+    i2 = dot(v128.load32_splat(px, 8), v, i2); i3 = dot(v128.load32_splat(px, 12), v, i3);
+    v = v128.load(w, 16);
+    i0 = dot(v128.load32_splat(px, 16), v, i0); i1 = dot(v128.load32_splat(px, 20), v, i1);
+    i2 = dot(v128.load32_splat(px, 24), v, i2); i3 = dot(v128.load32_splat(px, 28), v, i3);
+    v = v128.load(w, 32);
+    i0 = dot(v128.load32_splat(px, 32), v, i0); i1 = dot(v128.load32_splat(px, 36), v, i1);
+    i2 = dot(v128.load32_splat(px, 40), v, i2); i3 = dot(v128.load32_splat(px, 44), v, i3);
+    v = v128.load(w, 48);
+    i0 = dot(v128.load32_splat(px, 48), v, i0); i1 = dot(v128.load32_splat(px, 52), v, i1);
+    i2 = dot(v128.load32_splat(px, 56), v, i2); i3 = dot(v128.load32_splat(px, 60), v, i3);
+    if (f.parts() == 2) {
+      c0 = finish<F>(i0, w, ps, 0, c0); c1 = finish<F>(i1, w, ps + 16, 0, c1);
+      c2 = finish<F>(i2, w, ps + 32, 0, c2); c3 = finish<F>(i3, w, ps + 48, 0, c3);
+      const r = ps + lanes<F>(f, 1);
+      i0 = start(r, f.bias()); i1 = start(r + 16, f.bias()); i2 = start(r + 32, f.bias()); i3 = start(r + 48, f.bias());
     }
+    v = v128.load(w, 64);
+    i0 = dot(v128.load32_splat(px, 64), v, i0); i1 = dot(v128.load32_splat(px, 68), v, i1);
+    i2 = dot(v128.load32_splat(px, 72), v, i2); i3 = dot(v128.load32_splat(px, 76), v, i3);
+    v = v128.load(w, 80);
+    i0 = dot(v128.load32_splat(px, 80), v, i0); i1 = dot(v128.load32_splat(px, 84), v, i1);
+    i2 = dot(v128.load32_splat(px, 88), v, i2); i3 = dot(v128.load32_splat(px, 92), v, i3);
+    v = v128.load(w, 96);
+    i0 = dot(v128.load32_splat(px, 96), v, i0); i1 = dot(v128.load32_splat(px, 100), v, i1);
+    i2 = dot(v128.load32_splat(px, 104), v, i2); i3 = dot(v128.load32_splat(px, 108), v, i3);
+    v = v128.load(w, 112);
+    i0 = dot(v128.load32_splat(px, 112), v, i0); i1 = dot(v128.load32_splat(px, 116), v, i1);
+    i2 = dot(v128.load32_splat(px, 120), v, i2); i3 = dot(v128.load32_splat(px, 124), v, i3);
+    const part: usize = f.parts() - 1;
+    c0 = finish<F>(i0, w, ps, part, c0); c1 = finish<F>(i1, w, ps + 16, part, c1);
+    c2 = finish<F>(i2, w, ps + 32, part, c2); c3 = finish<F>(i3, w, ps + 48, part, c3);
+    w += 128 + 32 * f.parts();
     px += 128;
     ps += 64;
   }
   R0 = c0; R1 = c1; R2 = c2; R3 = c3;
+}
+
+/** Brings a token's sums of one part to scale and adds them up. */
+@inline function finish<F>(sum: v128, w: usize, ps: usize, part: usize, acc: v128): v128 {
+  const f = changetype<F>(0);
+  const dx = v128.load32_splat(ps);
+  acc = madd(f32x4.mul(f32x4.convert_i32x4_s(widen(sum)), dx), v128.load(w + 128 + 32 * part), acc);
+  return f.minima() ? madd(v128.load(w + 144 + 32 * part), total<F>(f, ps, part, dx), acc) : acc;
 }
 
 /**
@@ -322,8 +264,8 @@ function tile<F>(w: usize, px: usize, ps: usize, blocks: i32): void {
       const inside: usize = k & 31;
       const part: usize = f.parts() == 2 ? (inside >> 4) << 5 : 0;
       const scale = load<f32>(from + part + 4 * lane, 128);
-      const minimum = load<f32>(from + part + 4 * lane, 144);
-      store<f32>(out + 4 * k, scale * <f32>load<u8>(from + 16 * (inside >> 2) + 4 * lane + (inside & 3)) + minimum);
+      const code = <i32>load<u8>(from + 16 * (inside >> 2) + 4 * lane + (inside & 3)) - f.bias();
+      store<f32>(out + 4 * k, scale * <f32>code + (f.minima() ? load<f32>(from + part + 4 * lane, 144) : 0));
       if (inside == 31) from += stride;
     }
   }

@@ -16,11 +16,18 @@ export function sha256(): Sha256 {
   function update(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       const filled = total % BLOCK_BYTES;
+      // whole blocks are read where they are
+      if (filled === 0 && bytes.length - at >= BLOCK_BYTES) {
+        compress(state, bytes, at);
+        at += BLOCK_BYTES;
+        total += BLOCK_BYTES;
+        continue;
+      }
       const part = bytes.subarray(at, at + BLOCK_BYTES - filled);
       block.set(part, filled);
       at += part.length;
       total += part.length;
-      if (total % BLOCK_BYTES === 0) compress(state, block);
+      if (total % BLOCK_BYTES === 0) compress(state, block, 0);
     }
   }
 
@@ -41,23 +48,32 @@ export function sha256(): Sha256 {
 const constants = Int32Array.from(fractions(64, 1 / 3));
 const schedule = new Int32Array(64);
 
-/** Works one block into the state. */
-function compress(state: Int32Array, block: Uint8Array): void {
-  const view = new DataView(block.buffer);
-  for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(4 * i);
+/** Works one block of `bytes` into the state; sums are cut to 32 bits at once, which keeps them integers. */
+function compress(state: Int32Array, bytes: Uint8Array, start: number): void {
+  for (let i = 0, at = start; i < 16; i++, at += 4) {
+    schedule[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+  }
   for (let i = 16; i < 64; i++) {
     const early = schedule[i - 15];
     const late = schedule[i - 2];
     const s0 = rotate(early, 7) ^ rotate(early, 18) ^ (early >>> 3);
     const s1 = rotate(late, 17) ^ rotate(late, 19) ^ (late >>> 10);
-    schedule[i] = schedule[i - 16] + s0 + schedule[i - 7] + s1;
+    schedule[i] = (((schedule[i - 16] + s0) | 0) + ((schedule[i - 7] + s1) | 0)) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = state;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  let e = state[4];
+  let f = state[5];
+  let g = state[6];
+  let h = state[7];
   for (let i = 0; i < 64; i++) {
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + constants[i] + schedule[i]) | 0;
+    const choice = (e & f) ^ (~e & g);
+    const t1 = (((((h + s1) | 0) + choice) | 0) + ((constants[i] + schedule[i]) | 0)) | 0;
     const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    const majority = (a & b) ^ (a & c) ^ (b & c);
     h = g;
     g = f;
     f = e;
@@ -65,7 +81,7 @@ function compress(state: Int32Array, block: Uint8Array): void {
     d = c;
     c = b;
     b = a;
-    a = (t1 + t2) | 0;
+    a = (((t1 + s0) | 0) + majority) | 0;
   }
   state[0] += a;
   state[1] += b;

@@ -2,26 +2,33 @@
  * Q4_0: value = d · (code − 8).
  *   packed, 8 rows × 32 columns: 8 half scales | nibbles (128)                                       = 144 bytes
  */
-import { half4 } from "../parts/simd";
-import { highNibble, lowNibble, nibbles, placeNibbles } from "../parts/planes";
 import { INT8 } from "../parts/format";
+import { packRows } from "../parts/pack";
+import { highNibble, lowNibble, nibbles, placeNibbles } from "../parts/planes";
+import { half4 } from "../parts/simd";
 import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
 
 @unmanaged class Q4_0 {
+  @inline stored(): usize { return 18; }
   @inline bytes(): usize { return 144; }
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 144; }
   @inline tiles(): i32 { return 1; }
+  @inline limit(): i32 { return 8; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 8; }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
-  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return lowNibble(n); }
   @inline high(n: v128, i: i32, half: i32): v128 { return highNibble(n); }
+  @inline place(to: usize, row: usize, from: usize): void {
+    store<u16>(to + 2 * row, load<u16>(from));
+    placeNibbles(to + 16, row, v128.load(from, 2));
+  }
 }
 
 export function activations_Q4_0(): i32 { return INT8; }
@@ -29,20 +36,4 @@ export function groupBytes_Q4_0(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q4_0(columns: i32): i32 { return scratchBytesUnsigned<Q4_0>(columns); }
 export function matmul_Q4_0(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q4_0>(command, thread, threads); }
 export function embed_Q4_0(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q4_0>(command, thread, threads); }
-
-/** @param from whole rows in ggml's layout @param groups of 8 rows @param columns K */
-export function pack_Q4_0(from: usize, to: usize, groups: i32, columns: i32): void {
-  const blocks = columns >> 5;
-  const rowBytes = <usize>blocks * 18;
-  for (let group = 0; group < groups; group++) {
-    for (let block = 0; block < blocks; block++) {
-      for (let row = 0; row < 8; row++) {
-        const block0 = from + <usize>row * rowBytes + <usize>block * 18;
-        store<u16>(to + 2 * row, load<u16>(block0));
-        placeNibbles(to + 16, row, block0 + 2);
-      }
-      to += 144;
-    }
-    from += 8 * rowBytes;
-  }
-}
+export function pack_Q4_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q4_0>(from, to, groups, columns); }

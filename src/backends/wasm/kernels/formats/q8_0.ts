@@ -1,12 +1,14 @@
 /**
- * Q8_0: value = d · code, codes −127 … 127.
+ * Q8_0: value = d · code, codes −128 … 127.
  *   packed, 8 rows × 32 columns: 8 half scales | pairs of columns [16][8 rows][2] int8 (256)          = 272 bytes
  */
-import { half4 } from "../parts/simd";
 import { INT16 } from "../parts/format";
+import { packRows } from "../parts/pack";
+import { half4 } from "../parts/simd";
 import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from "../parts/signed";
 
 @unmanaged class Q8_0 {
+  @inline stored(): usize { return 34; }
   @inline bytes(): usize { return 272; }
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 272; }
@@ -17,6 +19,10 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline pair(n: v128, i: i32, half: i32, which: i32): v128 {
     return v128.load8x8_s(changetype<usize>(this) + 16 + 16 * (2 * i + (which & 1) + 8 * (which >> 1)) + 8 * half);
   }
+  @inline place(to: usize, row: usize, from: usize): void {
+    store<u16>(to + 2 * row, load<u16>(from));
+    for (let pair: usize = 0; pair < 16; pair++) store<u16>(to + 2 * row + 16 * pair, load<u16>(from + 2 * pair, 2), 16);
+  }
 }
 
 export function activations_Q8_0(): i32 { return INT16; }
@@ -24,20 +30,4 @@ export function groupBytes_Q8_0(columns: i32): i32 { return groupBytesSigned<Q8_
 export function scratchBytes_Q8_0(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_Q8_0(command: usize, thread: i32, threads: i32): void { matmulSigned<Q8_0>(command, thread, threads); }
 export function embed_Q8_0(command: usize, thread: i32, threads: i32): void { embedSigned<Q8_0>(command, thread, threads); }
-
-/** @param from whole rows in ggml's layout @param groups of 8 rows @param columns K */
-export function pack_Q8_0(from: usize, to: usize, groups: i32, columns: i32): void {
-  const blocks = columns >> 5;
-  const rowBytes = <usize>blocks * 34;
-  for (let group = 0; group < groups; group++) {
-    for (let block = 0; block < blocks; block++) {
-      for (let row = 0; row < 8; row++) {
-        const at = from + <usize>row * rowBytes + <usize>block * 34;
-        store<u16>(to + 2 * row, load<u16>(at));
-        for (let pair = 0; pair < 16; pair++) store<u16>(to + 16 + 16 * pair + 2 * row, load<u16>(at + 2 + 2 * pair));
-      }
-      to += 272;
-    }
-    from += 8 * rowBytes;
-  }
-}
+export function pack_Q8_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q8_0>(from, to, groups, columns); }

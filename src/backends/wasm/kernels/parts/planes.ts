@@ -5,6 +5,10 @@
  *   nibbles, 128 bytes   vector 2i+half     bits 0–3 quad i       bits 4–7 quad i+4
  *   two-bits, 64 bytes   vector 2p+half     bits 0–1 quad 2p      2–3 quad 2p+1     4–5 quad 2p+4     6–7 quad 2p+5
  *   bits, 32 bytes       vector half        bit q    quad q
+ *
+ * Signed formats multiply columns in pairs (signed.ts):
+ *
+ *   paired, 128 bytes    nibbles, but a vector holds columns 0 and 1 of its quad of each row, then columns 2 and 3
  */
 
 @inline export function nibbles(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * i + 16 * half); }
@@ -13,52 +17,97 @@
 
 @inline export function twoBits(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * (i >> 1) + 16 * half); }
 
+/** Bits of v from position q to position `to`; what crosses a byte's edge is for the caller to mask off. */
+@inline function moved(v: v128, q: i32, to: i32): v128 {
+  return q > to ? i16x8.shr_u(v, q - to) : q < to ? i16x8.shl(v, to - q) : v;
+}
+
 /** Bit q of each byte of v, moved to bit `to`. */
 @inline export function bitOf(v: v128, q: i32, to: i32): v128 {
-  const moved = q > to ? i16x8.shr_u(v, q - to) : i16x8.shl(v, to - q);
-  return v128.and(moved, i8x16.splat(<i8>(<i32>1 << to)));
+  return v128.and(moved(v, q, to), i8x16.splat(<i8>(<i32>1 << to)));
 }
 
 /** Bits q and q+1 of each byte of v, moved to bits `to` and `to`+1. */
 @inline export function bitsOf(v: v128, q: i32, to: i32): v128 {
-  const moved = q > to ? i16x8.shr_u(v, q - to) : i16x8.shl(v, to - q);
-  return v128.and(moved, i8x16.splat(<i8>(<i32>3 << to)));
+  return v128.and(moved(v, q, to), i8x16.splat(<i8>(<i32>3 << to)));
 }
 
-/** Places one row's 16 bytes of nibbles (low: columns 0–15, high: 16–31). */
-@inline export function placeNibbles(to: usize, row: i32, from: usize): void {
-  const base = to + 16 * (row >> 2) + 4 * (row & 3);
-  store<u32>(base, load<u32>(from));
-  store<u32>(base, load<u32>(from, 4), 32);
-  store<u32>(base, load<u32>(from, 8), 64);
-  store<u32>(base, load<u32>(from, 12), 96);
+/** Quad i and quad i+4 of a vector of two-bits, moved to bit `to`. */
+@inline export function lowTwoBits(n: v128, i: i32, to: i32): v128 { return bitsOf(n, 2 * (i & 1), to); }
+@inline export function highTwoBits(n: v128, i: i32, to: i32): v128 { return bitsOf(n, 4 + 2 * (i & 1), to); }
+
+/** Quad i of half `half` of the bits at p, moved to bit `to`. */
+@inline export function bit(p: usize, i: i32, half: i32, to: i32): v128 { return bitOf(v128.load(p + 16 * half), i, to); }
+
+/** Where the first quad of a row lies in a plane. */
+@inline function lane(plane: usize, row: usize): usize { return plane + 16 * (row >> 2) + 4 * (row & 3); }
+
+/** Places a row's 32 nibbles. @param n the row's columns 0–15 in the low nibbles, 16–31 in the high ones */
+@inline export function placeNibbles(plane: usize, row: usize, n: v128): void {
+  const to = lane(plane, row);
+  v128.store32_lane(to, n, 0);
+  v128.store32_lane(to, n, 1, 32);
+  v128.store32_lane(to, n, 2, 64);
+  v128.store32_lane(to, n, 3, 96);
 }
 
-/** Places bits 0–3 of one row's 32 codes. */
-export function placeCodeNibbles(to: usize, row: i32, codes: usize): void {
-  const base = to + 16 * (row >> 2) + 4 * (row & 3);
+/** Places a row's 32 nibbles in pairs of columns. @param from 16 bytes, column i in the low nibble, 16+i in the high one */
+@inline export function placePaired(plane: usize, row: usize, from: usize): void {
+  const to = plane + 16 * (row >> 2) + 2 * (row & 3);
   for (let i = 0; i < 4; i++) {
-    const word = (load<u32>(codes + 4 * i) & 0x0f0f0f0f) | ((load<u32>(codes + 16 + 4 * i) & 0x0f0f0f0f) << 4);
-    store<u32>(base + 32 * i, word);
+    store<u16>(to + 32 * i, load<u16>(from + 4 * i));
+    store<u16>(to + 32 * i, load<u16>(from + 4 * i, 2), 8);
   }
 }
 
-/** Places bits `from` and `from`+1 of one row's 32 codes into the two-bit plane. */
-export function placeTwoBits(to: usize, row: i32, codes: usize, from: i32): void {
-  const base = to + 16 * (row >> 2) + 4 * (row & 3);
-  for (let p = 0; p < 2; p++) {
-    const a = (load<u32>(codes + 8 * p) >> from) & 0x03030303;
-    const b = (load<u32>(codes + 8 * p + 4) >> from) & 0x03030303;
-    const c = (load<u32>(codes + 8 * p + 16) >> from) & 0x03030303;
-    const d = (load<u32>(codes + 8 * p + 20) >> from) & 0x03030303;
-    store<u32>(base + 32 * p, a | (b << 2) | (c << 4) | (d << 6));
-  }
+/** The nibbles of columns 0–15 and 16–31 as placeNibbles takes them: bits 0–3 of the codes a and b. */
+@inline export function joined(a: v128, b: v128): v128 {
+  return v128.or(lowNibble(a), i16x8.shl(lowNibble(b), 4));
 }
 
-/** Places bit `from` of one row's 32 codes into the bit plane. */
-export function placeBits(to: usize, row: i32, codes: usize, from: i32): void {
-  const base = to + 16 * (row >> 2) + 4 * (row & 3);
-  let word: u32 = 0;
-  for (let q = 0; q < 8; q++) word |= ((load<u32>(codes + 4 * q) >> from) & 0x01010101) << q;
-  store<u32>(base, word);
+/** Places two bits of a row's 32 columns. @param a columns 0–15 @param b columns 16–31; 0 … 3 in each byte */
+@inline export function placeTwoBits(plane: usize, row: usize, a: v128, b: v128): void {
+  const to = lane(plane, row);
+  const ab = v128.or(a, i16x8.shl(b, 4));
+  // quads 2p+1 and 2p+5 are in the odd words
+  const words = v128.or(ab, i64x2.shl(i64x2.shr_u(ab, 32), 2));
+  v128.store32_lane(to, words, 0);
+  v128.store32_lane(to, words, 2, 32);
 }
+
+/** Places one bit of a row's 32 columns. @param a columns 0–15 @param b columns 16–31; 0 or 1 in each byte */
+@inline export function placeBits(plane: usize, row: usize, a: v128, b: v128): void {
+  const ab = v128.or(a, i16x8.shl(b, 4));
+  const words = v128.or(ab, i64x2.shl(i64x2.shr_u(ab, 32), 1));
+  store<u32>(lane(plane, row), i32x4.extract_lane(words, 0) | (i32x4.extract_lane(words, 2) << 2));
+}
+
+/** Entries of a table, by indices 0 … 15. */
+@inline export function lookUp(table: v128, indices: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, indices);
+  return i8x16.swizzle(table, indices);
+}
+
+/** 16 bits → 16 bytes of 0 or 1. */
+@inline export function spread(bits: u32): v128 {
+  const bytes = i8x16.swizzle(i32x4.splat(bits), i8x16(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+  const masks = i64x2.splat(<i64>0x8040201008040201);
+  return v128.and(i8x16.eq(v128.and(bytes, masks), masks), i8x16.splat(1));
+}
+
+@inline function wide4(p: usize): v128 {
+  return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(p)));
+}
+
+/** Four bytes at p as f32, one of each of 4 rows. */
+@inline export function unsigned4(p: usize): v128 { return f32x4.convert_i32x4_s(wide4(p)); }
+@inline export function signed4(p: usize): v128 {
+  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(p))));
+}
+
+/** The low and the high nibbles of four bytes at p as f32. */
+@inline export function lowNibble4(p: usize): v128 { return f32x4.convert_i32x4_s(v128.and(wide4(p), i32x4.splat(15))); }
+@inline export function highNibble4(p: usize): v128 { return f32x4.convert_i32x4_s(i32x4.shr_u(wide4(p), 4)); }
+
+/** Four exponents of 8 bits at p as powers of two, 2^(e − 127): f32 keeps them the same way (0 becomes 0, 255 infinity). */
+@inline export function power4(p: usize): v128 { return i32x4.shl(wide4(p), 23); }

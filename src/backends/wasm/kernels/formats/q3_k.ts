@@ -1,0 +1,59 @@
+/**
+ * Q3_K: value = d · scale · (code − 4), scale of 16 columns in −32 … 31.
+ *   packed, 8 rows × 256 columns: head   8 half d
+ *                                 8 tiles of 8 i8 scales of columns 0–15 | 8 of 16–31 | two-bits (64) | third bits (32)
+ *                                                                                       16 + 8 · 112 = 912 bytes
+ */
+import { INT8 } from "../parts/format";
+import { packRows } from "../parts/pack";
+import { bit, highTwoBits, lowTwoBits, placeBits, placeTwoBits, signed4, twoBits } from "../parts/planes";
+import { half4 } from "../parts/simd";
+import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
+
+@unmanaged class Q3_K {
+  @inline stored(): usize { return 110; }
+  @inline bytes(): usize { return 912; }
+  @inline head(): usize { return 16; }
+  @inline tile(): usize { return 112; }
+  @inline tiles(): i32 { return 8; }
+  @inline limit(): i32 { return 4; }
+  @inline parts(): i32 { return 2; }
+  @inline bias(): i32 { return 4; }
+  @inline minima(): bool { return false; }
+  @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
+  @inline m(half: i32): v128 { return f32x4.splat(0); }
+  @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
+  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
+  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i, half, 2)); }
+  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i + 4, half, 2)); }
+  @inline place(to: usize, row: usize, from: usize): void {
+    store<u16>(to + 2 * row, load<u16>(from, 108));
+    to += 16;
+    const one = i8x16.splat(1), three = i8x16.splat(3);
+    for (let tile = 0; tile < 8; tile++) {
+      for (let part = 0; part < 2; part++) {
+        // 4 low bits of scale j and j+8 in a byte, 2 high bits of j, j+4, j+8 and j+12
+        const j = 2 * tile + part;
+        const low = <i32>load<u8>(from + (j & 7), 96) >> (4 * (j >> 3)) & 15;
+        const high = <i32>load<u8>(from + (j & 3), 104) >> (2 * (j >> 2)) & 3;
+        store<i8>(to + row + 8 * part, <i8>((low | high << 4) - 32));
+      }
+      const two = from + 32 * (tile >> 2), shift = 2 * (tile & 3);
+      const a = v128.and(i16x8.shr_u(v128.load(two, 32), shift), three);
+      const b = v128.and(i16x8.shr_u(v128.load(two, 48), shift), three);
+      placeTwoBits(to + 16, row, a, b);
+      const thirdA = v128.and(i16x8.shr_u(v128.load(from), tile), one);
+      const thirdB = v128.and(i16x8.shr_u(v128.load(from, 16), tile), one);
+      placeBits(to + 80, row, thirdA, thirdB);
+      to += 112;
+    }
+  }
+}
+
+export function activations_Q3_K(): i32 { return INT8; }
+export function groupBytes_Q3_K(columns: i32): i32 { return groupBytesUnsigned<Q3_K>(columns); }
+export function scratchBytes_Q3_K(columns: i32): i32 { return scratchBytesUnsigned<Q3_K>(columns); }
+export function matmul_Q3_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q3_K>(command, thread, threads); }
+export function embed_Q3_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q3_K>(command, thread, threads); }
+export function pack_Q3_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q3_K>(from, to, groups, columns); }

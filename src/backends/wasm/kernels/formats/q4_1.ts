@@ -1,0 +1,40 @@
+/**
+ * Q4_1: value = d · code + m.
+ *   packed, 8 rows × 32 columns: 8 half scales | 8 half minima | nibbles (128)                       = 160 bytes
+ */
+import { INT8 } from "../parts/format";
+import { packRows } from "../parts/pack";
+import { highNibble, lowNibble, nibbles, placeNibbles } from "../parts/planes";
+import { half4 } from "../parts/simd";
+import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
+
+@unmanaged class Q4_1 {
+  @inline stored(): usize { return 20; }
+  @inline bytes(): usize { return 160; }
+  @inline head(): usize { return 0; }
+  @inline tile(): usize { return 160; }
+  @inline tiles(): i32 { return 1; }
+  @inline limit(): i32 { return 8; }
+  @inline parts(): i32 { return 1; }
+  @inline bias(): i32 { return 0; }
+  @inline minima(): bool { return true; }
+  @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
+  @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
+  @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
+  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }
+  @inline low(n: v128, i: i32, half: i32): v128 { return lowNibble(n); }
+  @inline high(n: v128, i: i32, half: i32): v128 { return highNibble(n); }
+  @inline place(to: usize, row: usize, from: usize): void {
+    store<u16>(to + 2 * row, load<u16>(from));
+    store<u16>(to + 2 * row, load<u16>(from, 2), 16);
+    placeNibbles(to + 32, row, v128.load(from, 4));
+  }
+}
+
+export function activations_Q4_1(): i32 { return INT8; }
+export function groupBytes_Q4_1(columns: i32): i32 { return groupBytesUnsigned<Q4_1>(columns); }
+export function scratchBytes_Q4_1(columns: i32): i32 { return scratchBytesUnsigned<Q4_1>(columns); }
+export function matmul_Q4_1(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q4_1>(command, thread, threads); }
+export function embed_Q4_1(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q4_1>(command, thread, threads); }
+export function pack_Q4_1(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q4_1>(from, to, groups, columns); }

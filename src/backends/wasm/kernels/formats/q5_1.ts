@@ -1,0 +1,41 @@
+/**
+ * Q5_1: value = d · code + m.
+ *   packed, 8 rows × 32 columns: 8 half scales | 8 half minima | nibbles (128) | fifth bits (32)     = 192 bytes
+ */
+import { INT8 } from "../parts/format";
+import { packRows } from "../parts/pack";
+import { bit, highNibble, lowNibble, nibbles, placeBits, placeNibbles, spread } from "../parts/planes";
+import { half4 } from "../parts/simd";
+import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
+
+@unmanaged class Q5_1 {
+  @inline stored(): usize { return 24; }
+  @inline bytes(): usize { return 192; }
+  @inline head(): usize { return 0; }
+  @inline tile(): usize { return 192; }
+  @inline tiles(): i32 { return 1; }
+  @inline limit(): i32 { return 4; }
+  @inline parts(): i32 { return 1; }
+  @inline bias(): i32 { return 0; }
+  @inline minima(): bool { return true; }
+  @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
+  @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
+  @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
+  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }
+  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), bit(changetype<usize>(this) + 160, i, half, 4)); }
+  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), bit(changetype<usize>(this) + 160, i + 4, half, 4)); }
+  @inline place(to: usize, row: usize, from: usize): void {
+    store<u16>(to + 2 * row, load<u16>(from));
+    store<u16>(to + 2 * row, load<u16>(from, 2), 16);
+    placeNibbles(to + 32, row, v128.load(from, 8));
+    placeBits(to + 160, row, spread(load<u16>(from, 4)), spread(load<u16>(from, 6)));
+  }
+}
+
+export function activations_Q5_1(): i32 { return INT8; }
+export function groupBytes_Q5_1(columns: i32): i32 { return groupBytesUnsigned<Q5_1>(columns); }
+export function scratchBytes_Q5_1(columns: i32): i32 { return scratchBytesUnsigned<Q5_1>(columns); }
+export function matmul_Q5_1(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q5_1>(command, thread, threads); }
+export function embed_Q5_1(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q5_1>(command, thread, threads); }
+export function pack_Q5_1(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q5_1>(from, to, groups, columns); }

@@ -1,15 +1,19 @@
 /**
  * Builds everything that is not committed: the AssemblyScript kernels as base64 modules, then dist/ with tsc, then the
- * browser bundle. Run by npm's `prepare`. `--kernels` stops after the kernels.
+ * browser bundle. Run by npm's `prepare`.
+ *
+ *   --kernels   stops after the kernels
+ *   --if-stale  builds only what is older than the files it is made of
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = `${root}src/backends/wasm/kernels`;
 const built = `${root}src/backends/wasm/built`;
+const bundlePath = `${root}dist/espalier.browser.js`;
 
 /** What a variant is compiled with; the engine picks among them on the device. */
 const variants: Readonly<Record<string, readonly string[]>> = {
@@ -45,24 +49,53 @@ function compileKernels(): void {
   }
 }
 
-async function bundle(): Promise<void> {
-  await build({
-    entryPoints: [`${root}dist/index.js`],
-    outfile: `${root}dist/espalier.browser.js`,
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    minify: true,
-    logLevel: 'warning',
-  });
-}
-
-compileKernels();
-if (!process.argv.includes('--kernels')) {
+async function compileTypeScript(): Promise<void> {
   rmSync(`${root}dist`, { recursive: true, force: true });
   execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.build.json`], {
     cwd: root,
     stdio: 'inherit',
   });
+  chmodSync(`${root}dist/cli/main.js`, 0o755);
   await bundle();
 }
+
+/**
+ * One file for pages without a bundler: one import, one request, one hash. It holds all kernel variants, of which a
+ * page needs one: some 25 kB gzipped more than chunks would make it load. Bundlers that begin at dist/index.js split them.
+ */
+async function bundle(): Promise<void> {
+  await build({
+    entryPoints: [`${root}dist/index.js`],
+    outfile: bundlePath,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    logLevel: 'warning',
+  });
+}
+
+/** When the newest of some files was changed; folders stand for all below them that is compiled. */
+function changed(...paths: readonly string[]): number {
+  const times = paths.flatMap((path) => {
+    const full = `${root}${path}`;
+    if (!statSync(full).isDirectory()) return [statSync(full).mtimeMs];
+    return readdirSync(full, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+      .map((name) => statSync(`${full}/${name}`).mtimeMs);
+  });
+  return Math.max(...times);
+}
+
+const made = (path: string) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+const [staleOnly, kernelsOnly] = ['--if-stale', '--kernels'].map((flag) => process.argv.includes(flag));
+const tools = ['scripts/build.ts', 'package-lock.json'];
+
+const oldestKernel = Math.min(...Object.keys(variants).map((name) => made(`${built}/${name}.ts`)));
+if (!staleOnly || oldestKernel < changed('src/backends/wasm/kernels', ...tools)) compileKernels();
+if (
+  !kernelsOnly &&
+  (!staleOnly || made(bundlePath) < changed('src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', ...tools))
+)
+  await compileTypeScript();

@@ -8,11 +8,12 @@ export type ErrorData = Readonly<Record<string, unknown>>;
 
 /** Base of all of them: `code` is stable across versions, `message` is for people. */
 export class EspalierError extends Error {
+  // said in full, as minifiers rename classes
+  override readonly name: string = 'EspalierError';
   readonly code: string;
   readonly data: ErrorData;
   constructor(code: string, message: string, data: ErrorData = {}, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
     this.code = code;
     this.data = data;
   }
@@ -20,6 +21,7 @@ export class EspalierError extends Error {
 
 /** A file breaks its format: truncated, lying about its sizes, or not what its name says. */
 export class FormatError extends EspalierError {
+  override readonly name = 'FormatError';
   /** @param file what was read, @param problem the rest of the sentence, @param data tensor, offset, expected, found … */
   constructor(file: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
     super('BAD_FORMAT', `${file}: ${problem}`, { file, ...data }, options);
@@ -28,6 +30,7 @@ export class FormatError extends EspalierError {
 
 /** A valid file or request asks for something that Espalier does not have; `data.supported` lists what it has. */
 export class UnsupportedError extends EspalierError {
+  override readonly name = 'UnsupportedError';
   constructor(what: string, found: string, supported: readonly string[] = [], data: ErrorData = {}) {
     const list = supported.length > 0 ? `; supported: ${supported.join(', ')}` : '';
     super('UNSUPPORTED', `${what} ${found} is not supported${list}`, { what, found, supported, ...data });
@@ -36,6 +39,7 @@ export class UnsupportedError extends EspalierError {
 
 /** An option has a value outside what it takes. */
 export class OptionError extends EspalierError {
+  override readonly name = 'OptionError';
   constructor(option: string, found: unknown, expected: string) {
     super('BAD_OPTION', `${option} is ${String(found)}, expected ${expected}`, { option, found, expected });
   }
@@ -43,6 +47,7 @@ export class OptionError extends EspalierError {
 
 /** Something would need more memory than there is. Bytes. */
 export class MemoryError extends EspalierError {
+  override readonly name = 'MemoryError';
   constructor(what: string, needed: number, available: number, data: ErrorData = {}) {
     super('OUT_OF_MEMORY', `${what} needs ${grouped(needed)} bytes but ${grouped(available)} are available`, {
       what,
@@ -55,6 +60,7 @@ export class MemoryError extends EspalierError {
 
 /** A prompt, or a prompt and its reply, is longer than the session's context. Tokens. */
 export class ContextError extends EspalierError {
+  override readonly name = 'ContextError';
   constructor(message: string, tokens: number, context: number) {
     super('CONTEXT_FULL', message, { tokens, context });
   }
@@ -62,6 +68,7 @@ export class ContextError extends EspalierError {
 
 /** Bytes could not be had: a missing file, an HTTP status, a connection that broke. */
 export class SourceError extends EspalierError {
+  override readonly name = 'SourceError';
   constructor(source: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
     super('SOURCE_FAILED', `${source}: ${problem}`, { source, ...data }, options);
   }

@@ -1,0 +1,112 @@
+/** Serves the bundle, models and a page to a browser: with and without cross-origin isolation. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+export const bundlePath = fileURLToPath(new URL('../../dist/espalier.browser.js', import.meta.url));
+
+const page = `<!doctype html>
+<title>Espalier</title>
+<link rel="icon" href="data:,">
+<input type="file">
+<script type="module">
+  import * as espalier from '/espalier.browser.js';
+  globalThis.espalier = espalier;
+</script>`;
+
+/** Loads and generates as a page does, in a worker: there the caller's thread may sleep. */
+const worker = `import { load } from '/espalier.browser.js';
+const answer = async ({ source, prompt, loading, generating }) => {
+  const model = await load(source, loading);
+  const { ids } = await model.session().generate(prompt, generating).result;
+  const { threads } = model.backend;
+  model.dispose();
+  return { ids, threads };
+};
+onmessage = ({ data }) => answer(data).then(postMessage, (error) => postMessage(String(error)));`;
+
+/** With these a page may share memory between threads. */
+const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
+export interface PageServer {
+  /** A page that may have threads. */
+  readonly isolated: string;
+  /** A page that may not. */
+  readonly plain: string;
+  /** Path such as '/model.gguf' → bytes. */
+  readonly files: Map<string, Uint8Array>;
+  /** GET requests of files, with the first byte they asked for. */
+  readonly requests: { readonly path: string; readonly from: number }[];
+  /** Breaks the connection after so many bytes of the file, the next time. */
+  cutAfter?: number;
+  /** Tells browsers to keep no copy of files, so that every byte is asked for here. */
+  uncached?: boolean;
+  /** Waits for this before every chunk of a file. */
+  throttle?: () => Promise<void>;
+  close(): Promise<void>;
+}
+
+const CHUNK_BYTES = 65536;
+
+export async function servePages(): Promise<PageServer> {
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const pages: PageServer = {
+    isolated: `http://127.0.0.1:${port}/isolated.html`,
+    plain: `http://127.0.0.1:${port}/plain.html`,
+    files: new Map(),
+    requests: [],
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url!, 'http://localhost');
+    const bytes = pages.files.get(pathname);
+    if (bytes) return sendFile(request, response, pathname, bytes);
+    if (pathname === '/espalier.browser.js') return send(response, 'text/javascript', readFileSync(bundlePath));
+    if (pathname === '/worker.js') return send(response, 'text/javascript', Buffer.from(worker), isolation);
+    const headers = pathname === '/isolated.html' ? isolation : {};
+    send(response, 'text/html; charset=utf-8', Buffer.from(page), headers);
+  }
+
+  async function sendFile(request: IncomingMessage, response: ServerResponse, path: string, bytes: Uint8Array) {
+    const hash = createHash('sha256').update(bytes).digest('hex');
+    // Chromium's cache asks for the bytes that it lacks, up to a last one
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+    const from = Number(first ?? 0);
+    const to = last ? Number(last) : bytes.length - 1;
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': to + 1 - from,
+      etag: `"${hash}"`,
+      'accept-ranges': 'bytes',
+      ...(first && { 'content-range': `bytes ${from}-${to}/${bytes.length}` }),
+      ...(pages.uncached && { 'cache-control': 'no-store' }),
+    };
+    response.writeHead(first ? 206 : 200, headers);
+    if (request.method === 'HEAD') return void response.end();
+    pages.requests.push({ path, from });
+    const end = pages.cutAfter ?? to + 1;
+    pages.cutAfter = undefined;
+    for (let at = from; at < end && !response.destroyed; at += CHUNK_BYTES) {
+      await pages.throttle?.();
+      const chunk = bytes.subarray(at, Math.min(end, at + CHUNK_BYTES));
+      await new Promise((resolve) => response.write(chunk, resolve));
+    }
+    if (end <= to) response.destroy();
+    else response.end();
+  }
+
+  return pages;
+}
+
+function send(response: ServerResponse, type: string, body: Uint8Array, headers: Record<string, string> = {}): void {
+  response.writeHead(200, { 'content-type': type, ...headers }).end(body);
+}

@@ -126,12 +126,15 @@ it('says so when nobody answers', async () => {
 });
 
 it('stops at once when it is aborted, and can go on later', async () => {
-  hub.fault = (_, index) => (index === 1 ? { delay: 60_000 } : undefined);
-  const source = await httpSource(`${hub.url}/model.bin`, { retry });
   const controller = new AbortController();
+  hub.fault = (_, index) => {
+    if (index !== 1) return undefined;
+    controller.abort(new Error('stopped'));
+    return { delay: 60_000 };
+  };
+  const source = await httpSource(`${hub.url}/model.bin`, { retry });
   await source.read(500_000, 10, new Uint8Array(10));
   const pending = failure(source.read(0, 10, new Uint8Array(10), controller.signal));
-  setTimeout(() => controller.abort(new Error('stopped')), 20);
   expect((await pending).message).toBe('stopped');
   const into = new Uint8Array(10);
   await source.read(0, 10, into);

@@ -17,14 +17,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 136; }
   @inline tiles(): i32 { return 1; }
-  @inline limit(): i32 { return 4; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 12; }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return f32x4.mul(power4(changetype<usize>(this) + 4 * half), f32x4.splat(0.5)); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 8, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return code(lowNibble(n)); }
   @inline high(n: v128, i: i32, half: i32): v128 { return code(highNibble(n)); }

@@ -4,7 +4,7 @@
  *                                 8 tiles of 8 bytes for columns 0–15 | 8 for 16–31 | two-bits (64)
  *                                 a byte: scale in the low, minimum in the high nibble   32 + 8 · 80 = 672 bytes
  */
-import { INT8 } from "../parts/format";
+import { INT8_PARTS } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { highNibble4, highTwoBits, lowNibble4, lowTwoBits, placeTwoBits, twoBits } from "../parts/planes";
 import { half4 } from "../parts/simd";
@@ -16,14 +16,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 32; }
   @inline tile(): usize { return 80; }
   @inline tiles(): i32 { return 8; }
-  @inline limit(): i32 { return 4; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 0; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, lowNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return f32x4.mul(m, highNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.mul(m, highNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return lowTwoBits(n, i, 0); }
   @inline high(n: v128, i: i32, half: i32): v128 { return highTwoBits(n, i, 0); }
@@ -44,7 +43,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   }
 }
 
-export function activations_Q2_K(): i32 { return INT8; }
+export function activations_Q2_K(): i32 { return INT8_PARTS; }
 export function groupBytes_Q2_K(columns: i32): i32 { return groupBytesUnsigned<Q2_K>(columns); }
 export function scratchBytes_Q2_K(columns: i32): i32 { return scratchBytesUnsigned<Q2_K>(columns); }
 export function matmul_Q2_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q2_K>(command, thread, threads); }

@@ -4,7 +4,7 @@
  *                                 8 tiles of 8 i8 scales of columns 0–15 | 8 of 16–31 | two-bits (64) | third bits (32)
  *                                                                                       16 + 8 · 112 = 912 bytes
  */
-import { INT8 } from "../parts/format";
+import { INT8_PARTS } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { bit, highTwoBits, lowTwoBits, placeBits, placeTwoBits, signed4, twoBits } from "../parts/planes";
 import { half4 } from "../parts/simd";
@@ -16,14 +16,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 16; }
   @inline tile(): usize { return 112; }
   @inline tiles(): i32 { return 8; }
-  @inline limit(): i32 { return 4; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 4; }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i, half, 2)); }
   @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i + 4, half, 2)); }
@@ -51,7 +50,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   }
 }
 
-export function activations_Q3_K(): i32 { return INT8; }
+export function activations_Q3_K(): i32 { return INT8_PARTS; }
 export function groupBytes_Q3_K(columns: i32): i32 { return groupBytesUnsigned<Q3_K>(columns); }
 export function scratchBytes_Q3_K(columns: i32): i32 { return scratchBytesUnsigned<Q3_K>(columns); }
 export function matmul_Q3_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q3_K>(command, thread, threads); }

@@ -14,14 +14,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 160; }
   @inline tiles(): i32 { return 1; }
-  @inline limit(): i32 { return 8; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 0; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return lowNibble(n); }
   @inline high(n: v128, i: i32, half: i32): v128 { return highNibble(n); }

@@ -17,14 +17,13 @@ import { placeSixBits } from "../parts/sixBits";
   @inline head(): usize { return 32; }
   @inline tile(): usize { return 144; }
   @inline tiles(): i32 { return 8; }
-  @inline limit(): i32 { return 8; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 0; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, unsigned4(changetype<usize>(this) + 4 * half)); }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half)); }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half)); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return lowNibble(n); }
   @inline high(n: v128, i: i32, half: i32): v128 { return highNibble(n); }

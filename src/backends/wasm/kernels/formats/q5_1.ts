@@ -1,5 +1,5 @@
 /**
- * Q5_1: value = d · code + m.
+ * Q5_1: value = d · (code − 16) + (m + 16 d).
  *   packed, 8 rows × 32 columns: 8 half scales | 8 half minima | nibbles (128) | fifth bits (32)     = 192 bytes
  */
 import { INT8 } from "../parts/format";
@@ -14,14 +14,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 192; }
   @inline tiles(): i32 { return 1; }
-  @inline limit(): i32 { return 4; }
   @inline parts(): i32 { return 1; }
-  @inline bias(): i32 { return 0; }
+  @inline bias(): i32 { return 16; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.add(m, f32x4.mul(d, f32x4.splat(16))); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), bit(changetype<usize>(this) + 160, i, half, 4)); }
   @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), bit(changetype<usize>(this) + 160, i + 4, half, 4)); }

@@ -7,7 +7,7 @@
 import { INT8 } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { bit, highNibble, joined, lowNibble, nibbles, placeBits, placeNibbles, unsigned4 } from "../parts/planes";
-import { half4 } from "../parts/simd";
+import { half4, madd } from "../parts/simd";
 import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
 import { placeSixBits } from "../parts/sixBits";
 
@@ -17,14 +17,17 @@ import { placeSixBits } from "../parts/sixBits";
   @inline head(): usize { return 32; }
   @inline tile(): usize { return 176; }
   @inline tiles(): i32 { return 8; }
-  @inline limit(): i32 { return 4; }
   @inline parts(): i32 { return 1; }
-  @inline bias(): i32 { return 0; }
+  @inline bias(): i32 { return 16; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, unsigned4(changetype<usize>(this) + 4 * half)); }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half)); }
+  /** Codes count from 16, so that their sums fit. */
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 {
+    const minimum = f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half));
+    return madd(this.scale(half, part, d), f32x4.splat(16), minimum);
+  }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), bit(changetype<usize>(this) + 144, i, half, 4)); }
   @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), bit(changetype<usize>(this) + 144, i + 4, half, 4)); }

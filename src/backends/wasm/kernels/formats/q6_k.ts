@@ -4,7 +4,7 @@
  *                                 8 tiles of 8 i8 scales of columns 0–15 | 8 of 16–31 | nibbles (128) | two-bits (64)
  *                                                                                       16 + 8 · 208 = 1680 bytes
  */
-import { INT8 } from "../parts/format";
+import { INT8_PARTS } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { highNibble, highTwoBits, joined, lowNibble, lowTwoBits, nibbles, placeNibbles, placeTwoBits, signed4, twoBits } from "../parts/planes";
 import { half4 } from "../parts/simd";
@@ -16,14 +16,13 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline head(): usize { return 16; }
   @inline tile(): usize { return 208; }
   @inline tiles(): i32 { return 8; }
-  @inline limit(): i32 { return 2; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 32; }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
-  @inline minimum(half: i32, part: i32, m: v128): v128 { return m; }
+  @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), lowTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4)); }
   @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), highTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4)); }
@@ -47,7 +46,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   }
 }
 
-export function activations_Q6_K(): i32 { return INT8; }
+export function activations_Q6_K(): i32 { return INT8_PARTS; }
 export function groupBytes_Q6_K(columns: i32): i32 { return groupBytesUnsigned<Q6_K>(columns); }
 export function scratchBytes_Q6_K(columns: i32): i32 { return scratchBytesUnsigned<Q6_K>(columns); }
 export function matmul_Q6_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q6_K>(command, thread, threads); }

@@ -57,6 +57,8 @@ declare class JinjaInterpreter {
   constructor(environment: JinjaEnvironment);
   run(program: unknown): { readonly value: unknown };
   evaluate(statement: unknown, environment: JinjaEnvironment): unknown;
+  /** The body of an if, a macro, or a loop's round. */
+  evaluateBlock(statements: unknown, environment: JinjaEnvironment): unknown;
 }
 const { Environment, Interpreter, Template } = jinja as unknown as {
   readonly Environment: new () => JinjaEnvironment;
@@ -64,8 +66,11 @@ const { Environment, Interpreter, Template } = jinja as unknown as {
   readonly Template: new (source: string) => { readonly parsed: unknown };
 };
 
-/** Expressions a template may evaluate; a conversation of a thousand messages takes some hundred thousand. */
-const maxSteps = 10_000_000;
+/** Expressions that a template may evaluate, and further ones for each message; those in use take tens to hundreds. */
+const baseSteps = 500_000;
+const stepsOfMessage = 2_000;
+/** Steps that a round costs, about as many expressions take its time. */
+const stepsOfRound = 6;
 const maxRange = 100_000;
 const maxCharacters = 1 << 26;
 
@@ -101,7 +106,9 @@ export function createChatTemplate(
           ...extra,
         };
         for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-        const rendered: unknown = new BoundedInterpreter(environment).run(parsed).value;
+        const rendered: unknown = new BoundedInterpreter(environment, baseSteps + stepsOfMessage * messages.length).run(
+          parsed,
+        ).value;
         if (typeof rendered !== 'string' || rendered.length > maxCharacters)
           throw new ChatTemplateError(`makes more than ${maxCharacters} characters`, false);
         return rendered;
@@ -114,11 +121,26 @@ const constants = { true: true, True: true, false: false, False: false, none: nu
 
 /** Stops templates that would not end. */
 class BoundedInterpreter extends Interpreter {
-  private steps = 0;
+  private stepsLeft: number;
+
+  constructor(environment: JinjaEnvironment, steps: number) {
+    super(environment);
+    this.stepsLeft = steps;
+  }
 
   override evaluate(statement: unknown, environment: JinjaEnvironment): unknown {
-    if (++this.steps > maxSteps) throw new ChatTemplateError(`takes more than ${maxSteps} steps`, false);
+    this.spend(1);
     return super.evaluate(statement, environment);
+  }
+
+  override evaluateBlock(statements: unknown, environment: JinjaEnvironment): unknown {
+    this.spend(stepsOfRound);
+    return super.evaluateBlock(statements, environment);
+  }
+
+  private spend(steps: number): void {
+    this.stepsLeft -= steps;
+    if (this.stepsLeft < 0) throw new ChatTemplateError('takes more steps than any conversation needs', false);
   }
 }
 

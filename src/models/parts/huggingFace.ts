@@ -104,8 +104,8 @@ export function attentionKinds(config: HuggingFaceConfig): unknown[] {
   const kinds: unknown[] = [];
   if (Array.isArray(config.attention_types)) {
     for (const [pattern, times] of config.attention_types.filter(Array.isArray)) {
-      if (!Array.isArray(pattern) || typeof times !== 'number') continue;
-      for (let i = 0; i < times && kinds.length < 1024; i++) kinds.push(...pattern);
+      if (!Array.isArray(pattern) || pattern.length === 0 || typeof times !== 'number') continue;
+      for (let i = 0; i < times && kinds.length < 1024; i++) kinds.push(...pattern.slice(0, 1024));
     }
   }
   return kinds;

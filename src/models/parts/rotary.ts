@@ -2,7 +2,7 @@
  * Frequencies of rotary position embeddings and the ways to stretch them over longer contexts:
  * linear interpolation, Llama 3's, YaRN (Peng et al. 2023), LongRoPE's factor tables (Ding et al. 2024).
  */
-import { UnsupportedError } from '../../core/errors.ts';
+import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { type RopeAttributes, rope } from '../../graph/ops/rope.ts';
 import type { ModelBuilder } from '../architecture.ts';
@@ -25,13 +25,17 @@ export function rotary(
 ): Rotary {
   const { metadata } = model;
   const dimensions = metadata.count('rope.dimension_count', headSize);
+  if (dimensions > headSize) {
+    const problem = `rope.dimension_count is ${dimensions}, expected at most the head size ${headSize}`;
+    throw new FormatError(metadata.file, problem, { expected: headSize, found: dimensions });
+  }
   const pairs = dimensions >> 1;
   const base = local?.base ?? metadata.number('rope.freq_base', 10000);
   const plain = Float64Array.from({ length: pairs }, (_, i) => base ** ((-2 * i) / dimensions));
   if (local) return turning({ headSize, layout, frequencies: Float32Array.from(plain), magnitude: 1 });
 
   const type = metadata.text('rope.scaling.type', 'none');
-  const scaling = scalings[type];
+  const scaling = Object.hasOwn(scalings, type) ? scalings[type] : undefined;
   if (!scaling) throw new UnsupportedError(`${metadata.file}: rope scaling`, type, Object.keys(scalings));
   const { frequencies, magnitude } = scaling(plain, model, base, dimensions);
   const attributes = { headSize, layout, frequencies: Float32Array.from(frequencies), magnitude };

@@ -19,6 +19,7 @@ export interface Pattern {
 
 /** Automaton states kept; patterns in use need tens. */
 const maxStates = 20_000;
+const maxClasses = 0xfffe;
 const endOfText = -1;
 
 /** @throws {UnsupportedError} for syntax outside the dialect of `parse.ts` */
@@ -121,13 +122,15 @@ function startsPair(text: string, at: number): boolean {
 function characterClasses({ sets }: Program) {
   const members: boolean[][] = [];
   const ids = new Map<string, number>();
-  const classOfUnit = new Int32Array(0x10000).fill(-1);
-  const classOfOther = new Map<number, number>();
+  /** Class + 1 of each code point, in pages of 256 made as they are needed; 0 where not known yet. */
+  const pages: Uint16Array[] = [];
   const find = (codePoint: number): number => {
     const member = sets.map((set) => set.has(codePoint));
     const key = member.map(Number).join('');
     const known = ids.get(key);
     if (known !== undefined) return known;
+    if (members.length >= maxClasses)
+      throw new UnsupportedError('a pre-tokenizer pattern of', `over ${maxClasses} classes of characters`);
     ids.set(key, members.length);
     return members.push(member) - 1;
   };
@@ -135,12 +138,11 @@ function characterClasses({ sets }: Program) {
     members: (id: number): boolean[] => members[id],
     of(text: string, at: number): number {
       const codePoint = text.codePointAt(at)!;
-      if (codePoint < 0x10000) {
-        const known = classOfUnit[codePoint];
-        return known >= 0 ? known : (classOfUnit[codePoint] = find(codePoint));
-      }
-      let id = classOfOther.get(codePoint);
-      if (id === undefined) classOfOther.set(codePoint, (id = find(codePoint)));
+      const page = (pages[codePoint >>> 8] ??= new Uint16Array(256));
+      const known = page[codePoint & 255];
+      if (known > 0) return known - 1;
+      const id = find(codePoint);
+      page[codePoint & 255] = id + 1;
       return id;
     },
   };

@@ -6,6 +6,7 @@ import { type Graph, isWeight, type Value, type WeightAttributes } from '../../g
 import type { AttentionAttributes } from '../../graph/ops/attention.ts';
 import type { CompileOptions, Program } from '../../graph/program.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
+import { formatByName } from '../../tensor/formats.ts';
 import { Arena } from './arena.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
@@ -76,7 +77,21 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
 
   const team = await Team.start(kernels, exports, memory, threads, callerMayWait());
-  return new WasmProgram({ graph, emitter, arena, team, program, ends, stored, inputs, layers, kernels, options });
+  const compiled = new WasmProgram({
+    graph,
+    emitter,
+    arena,
+    team,
+    program,
+    ends,
+    stored,
+    inputs,
+    layers,
+    kernels,
+    options,
+  });
+  if (options.threads === undefined && threads > 1) compiled.chooseThreads(formatByName('F32'));
+  return compiled;
 }
 
 /** Elements per position of each layer's keys. */

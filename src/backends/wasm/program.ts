@@ -13,6 +13,11 @@ import type { Team } from './team.ts';
 /** Formats of keys and values, as kernels/parts/control.ts numbers them. */
 const cacheKinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
 
+/** Milliseconds of a step beyond which the number of threads is not tried out. */
+const LONG_STEP = 25;
+/** Milliseconds that trying may take. */
+const CHOOSING = 100;
+
 interface Parts {
   readonly graph: Graph;
   readonly emitter: Emitter;
@@ -40,6 +45,8 @@ export class WasmProgram implements Program {
   readonly #trace: number;
   #rows = 0;
   #disposed = false;
+  /** Threads for a step of one token; steps of more take all. */
+  #decodeThreads: number;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -48,6 +55,7 @@ export class WasmProgram implements Program {
     this.maxRows = parts.options.maxRows;
     const { variant } = parts.kernels;
     this.description = { backend: 'wasm', variant, threads: parts.team.threads };
+    this.#decodeThreads = parts.team.threads;
     const { commands } = parts.emitter;
     this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
     if (this.#trace > 0) new Float64Array(parts.arena.memory.buffer, this.#trace, commands.length).fill(0);
@@ -93,13 +101,42 @@ export class WasmProgram implements Program {
     control[word.context] = cache.padded;
     control[word.kv] = cache.kind;
     this.#rows = rows.length;
-    team.step();
+    team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
 
   output(name: string): Float32Array {
     const value = this.graph.outputs.get(name)!;
     const region = this.#parts.emitter.region(value);
     return new Float32Array(this.#parts.arena.memory.buffer, region.address, this.#rows * value.shape[1]);
+  }
+
+  /**
+   * Finds by trying how many threads are best for one token: a small model is done before others have woken up, and on
+   * busy or shared cores fewer are faster. Takes some 100 ms at most; steps so long that waking does not matter keep all.
+   */
+  chooseThreads(kv: BlockFormat): void {
+    const { team, options } = this.#parts;
+    const cache = this.createCache(Math.min(options.context, 16), kv);
+    const time = (threads: number, steps: number): number => {
+      this.#decodeThreads = threads;
+      const started = performance.now();
+      for (let i = 0; i < steps; i++) this.run({ cache, tokens: [0], position: 0, rows: [0] });
+      return (performance.now() - started) / steps;
+    };
+    const candidates = [team.threads, 1, 2, 4].filter((n, i, all) => n <= team.threads && all.indexOf(n) === i);
+    const best = new Map(candidates.map((threads) => [threads, Number.POSITIVE_INFINITY]));
+    let chosen = team.threads;
+    if (time(team.threads, 1) < LONG_STEP) {
+      const end = performance.now() + CHOOSING;
+      while (performance.now() < end) {
+        for (const threads of candidates) best.set(threads, Math.min(best.get(threads)!, time(threads, 4)));
+      }
+      chosen = candidates.reduce((a, b) => (best.get(b)! < best.get(a)! ? b : a));
+    }
+    this.#decodeThreads = chosen;
+    if (this.#trace > 0)
+      new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
+    cache.free();
   }
 
   timings(): Timing[] {

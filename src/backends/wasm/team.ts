@@ -33,22 +33,20 @@ export class Team {
     control[word.patient] = patient ? 1 : 0;
     const seen = Atomics.load(control, word.step);
     const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-    const ends = await Promise.all(
-      others.map((thread) => startWorker({ module, memory, indices, thread, threads, seen })),
-    );
+    const ends = await Promise.all(others.map((thread) => startWorker({ module, memory, indices, thread, seen })));
     return new Team(threads, exports, memory, ends);
   }
 
-  /** Runs the program that the control block describes, once. */
-  step(): void {
-    this.#exports.step!(this.threads);
+  /** Runs the program that the control block describes, once, on the first `threads` threads. */
+  step(threads: number): void {
+    this.#exports.step!(threads);
   }
 
   /** Ends the workers; nothing may run afterwards. */
   stop(): void {
     const control = new Int32Array(this.#memory.buffer, CONTROL, 16);
     Atomics.store(control, word.stop, 1);
-    Atomics.add(control, word.step, 1);
+    Atomics.add(control, word.step, 256);
     Atomics.notify(control, word.step);
     for (const end of this.#ends) void end();
   }

@@ -3,13 +3,13 @@
  * bundler did to the rest. It gets one message and then stays in WebAssembly until it is told to stop.
  */
 export const workerSource = `
-function enter({ module, memory, indices, thread, threads, seen }, ready) {
+function enter({ module, memory, indices, thread, seen }, ready) {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;
   const { exports } = new WebAssembly.Instance(module, { env: { memory, table, now } });
   for (const [name, index] of indices) table.set(index, exports[name]);
   ready();
-  exports.work(thread, threads, seen);
+  exports.work(thread, seen);
 }
 `;
 
@@ -19,7 +19,6 @@ export interface WorkerSetup {
   readonly memory: WebAssembly.Memory;
   readonly indices: ReadonlyMap<string, number>;
   readonly thread: number;
-  readonly threads: number;
-  /** The step counter when it starts. */
+  /** The step word when it starts. */
   readonly seen: number;
 }

@@ -41,24 +41,26 @@ export function run(thread: i32, threads: i32): void {
   }
 }
 
-/** Starts the waiting workers on a step and takes part in it as thread 0. */
+/** Starts the waiting workers on a step and takes part in it as thread 0. @param threads how many take part */
 export function step(threads: i32): void {
-  if (threads > 1) {
-    atomic.add<i32>(CONTROL, 1);
-    atomic.notify(CONTROL);
-  }
+  const word = atomic.load<i32>(CONTROL);
+  // one word says both that a step begins and who takes part, so that a worker cannot take one for the other
+  atomic.store<i32>(CONTROL, ((word & ~255) + 256) | threads);
+  if (threads > 1) atomic.notify(CONTROL);
   run(0, threads);
 }
 
-/** A worker's life: waits for steps until told to stop. @param seen the step counter when the worker was made */
-export function work(thread: i32, threads: i32, seen: i32): void {
+/** A worker's life: waits for steps until told to stop. @param seen the step word when the worker was made */
+export function work(thread: i32, seen: i32): void {
   while (true) {
     let spins = 0;
-    while (atomic.load<i32>(CONTROL) == seen) {
+    let word = atomic.load<i32>(CONTROL);
+    while (word == seen) {
       if (++spins > IDLE_SPINS) atomic.wait<i32>(CONTROL, seen, -1);
+      word = atomic.load<i32>(CONTROL);
     }
     if (atomic.load<i32>(CONTROL, 36)) return;
-    seen++;
-    run(thread, threads);
+    seen = word;
+    if (thread < (word & 255)) run(thread, word & 255);
   }
 }

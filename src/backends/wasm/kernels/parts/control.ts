@@ -1,7 +1,7 @@
 /**
  * Where the threads and JavaScript meet: the control block at a fixed address, and the commands of a program.
  *
- *   word  0 step      +1 starts a step; workers wait on it
+ *   word  0 step      +256 starts a step; its low byte says how many threads take part; workers wait on it
  *         1 arrived   threads at the barrier
  *         2 phase     +1 when all have arrived
  *         3 sleepers  threads in a futex wait

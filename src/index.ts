@@ -25,5 +25,6 @@ export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts
 export type { SamplingOptions } from './runtime/sampling/sampler.ts';
 export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
+export type { Timeline } from './runtime/timeline.ts';
 export type { ChatMessage } from './tokenizer/chatTemplate.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';

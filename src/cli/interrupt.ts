@@ -1,4 +1,4 @@
-/** Ctrl-C: asks the work at hand to stop; a second time, it ends the process where it stands. */
+/** Ctrl-C: asks the work at hand to stop. */
 
 /** Why the work stopped. */
 export class Interrupted extends Error {
@@ -11,14 +11,21 @@ export class Interrupted extends Error {
   }
 }
 
+/** Calls `stop` for every Ctrl-C and request to end. @returns what undoes it */
+export function onInterrupt(stop: (signal: NodeJS.Signals) => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  return () => {
+    for (const signal of signals) process.off(signal, stop);
+  };
+}
+
 /** A signal that Ctrl-C aborts, for work that ends with the process. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(Interrupted.EXIT_CODE);
-      controller.abort(new Interrupted());
-    });
-  }
+  onInterrupt(() => {
+    if (controller.signal.aborted) process.exit(Interrupted.EXIT_CODE);
+    controller.abort(new Interrupted());
+  });
   return controller.signal;
 }

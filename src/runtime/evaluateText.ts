@@ -131,7 +131,8 @@ async function scoreChunk(
     const logits: Float32Array[][] = [];
     for (const timeline of timelines) {
       const rows: Float32Array[] = [];
-      const onRow = (_: number, values: Float32Array) => rows.push(values);
+      // copied, since whatever else uses the model may run between two steps
+      const onRow = (_: number, values: Float32Array) => rows.push(values.slice());
       await timeline.advance(part, { rows: [...part.keys()], output: 'logits', onRow, signal });
       logits.push(rows);
     }

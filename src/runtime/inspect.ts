@@ -1,18 +1,21 @@
 /** What a model's files hold, without loading it. All of it JSON-safe. */
+import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { dumpGraph } from '../graph/dump.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
-import { type ModelPlan, planModel } from './plan.ts';
+import { planModel } from './plan.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 
 export interface Inspection {
   readonly source: string;
   readonly kind: Checkpoint['kind'];
   readonly byteLength: number;
-  /** Absent where the files hold a vocabulary only. */
+  /** Absent where the files hold a vocabulary only, or a model that cannot be run. */
   readonly model?: ModelSummary;
+  /** Why it cannot be run. */
+  readonly problem?: string;
   /** Of a session of `context` tokens. */
   readonly memory?: MemoryEstimate & { readonly context: number };
   /** Long arrays are told by their length: "[string × 32000]". */
@@ -33,19 +36,18 @@ export interface TensorInspection {
 /** Arrays up to this length are shown whole. */
 const SHOWN_ELEMENTS = 16;
 
-/** @throws what `load` throws, {MemoryError} excepted */
+/** @throws what opening the files throws; {OptionError} */
 export async function inspect(source: CheckpointSource, options: LoadOptions = {}): Promise<Inspection> {
   checkLoadOptions(options);
   const { signal, onProgress, cache } = options;
   const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
   try {
     const { name, kind, byteLength, metadata, tensors } = checkpoint;
-    const plan = tensors.size > 0 ? planModel(checkpoint, options) : undefined;
     return {
       source: name,
       kind,
       byteLength,
-      ...(plan && aboutModel(checkpoint, plan)),
+      ...(tensors.size > 0 && aboutModel(checkpoint, options)),
       metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
       tensors: Array.from(tensors.values(), aboutTensor),
     };
@@ -54,14 +56,23 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
   }
 }
 
-function aboutModel(checkpoint: Checkpoint, { model, estimate, context }: ModelPlan) {
-  const registers = { T: 1, P: 0, R: 1 };
-  const { flops, bytes } = model.graph.cost(registers);
-  return {
-    model: summarize(checkpoint, model),
-    memory: { ...estimate, context },
-    graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
-  };
+type AboutModel = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
+
+function aboutModel(checkpoint: Checkpoint, options: LoadOptions): AboutModel {
+  try {
+    const { model, estimate, context } = planModel(checkpoint, options);
+    const registers = { T: 1, P: 0, R: 1 };
+    const { flops, bytes } = model.graph.cost(registers);
+    return {
+      model: summarize(checkpoint, model),
+      memory: { ...estimate, context },
+      graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
+    };
+  } catch (error) {
+    // what the files hold can be told all the same
+    if (error instanceof UnsupportedError || error instanceof FormatError) return { problem: error.message };
+    throw error;
+  }
 }
 
 function aboutTensor({ name, format, shape, byteLength }: CheckpointTensor): TensorInspection {

@@ -9,7 +9,7 @@ import {
   type Session,
 } from '../../index.ts';
 import { describeError } from '../errorLine.ts';
-import { Interrupted, interruptSignal } from '../interrupt.ts';
+import { Interrupted, onInterrupt } from '../interrupt.ts';
 import {
   addModelOptions,
   addSamplingOptions,
@@ -40,7 +40,10 @@ export function chatCommand(): Command {
 }
 
 async function chat(source: string, values: Values): Promise<void> {
-  const { model } = await loadWithProgress(source, values, interruptSignal());
+  const loading = new AbortController();
+  const loaded = onInterrupt(() => loading.abort(new Interrupted()));
+  const { model } = await loadWithProgress(source, values, loading.signal);
+  loaded();
   try {
     await converse(model.session(), values);
   } finally {
@@ -58,10 +61,13 @@ async function converse(session: Session, values: Values): Promise<void> {
     prompt: '> ',
     terminal: process.stdin.isTTY,
   });
-  const interrupt = () => (reply ? reply.abort(new Interrupted()) : lines.close());
+  const interrupt = (signal: NodeJS.Signals = 'SIGINT') => {
+    if (signal === 'SIGTERM' || !reply) lines.close();
+    reply?.abort(new Interrupted());
+  };
   // a terminal in line-editing mode tells the interface, otherwise the process is told
   lines.on('SIGINT', interrupt);
-  process.removeAllListeners('SIGINT').on('SIGINT', interrupt);
+  const undo = onInterrupt(interrupt);
   const ask = () => process.stdin.isTTY && lines.prompt();
   ask();
   for await (const line of lines) {
@@ -83,6 +89,7 @@ async function converse(session: Session, values: Values): Promise<void> {
     ask();
   }
   lines.close();
+  undo();
 }
 
 /** Streams a reply. @returns the conversation with it */

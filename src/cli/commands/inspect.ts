@@ -44,9 +44,11 @@ async function show(source: string, values: Values): Promise<void> {
   print(`a token costs ${(graph.flopsPerToken / 1e6).toFixed(1)} Mflop and reads ${read}`);
 }
 
-function printSummary({ source, byteLength, tensors, model, memory }: Inspection): void {
-  if (!model || !memory) printFields({ source, holds: 'a vocabulary, no tensors', file: bytesForPeople(byteLength) });
-  else printModel(source, tensors.length, model, memory);
+function printSummary({ source, byteLength, tensors, model, memory, problem }: Inspection): void {
+  const file = bytesForPeople(byteLength);
+  if (model && memory) printModel(source, tensors.length, model, memory);
+  else if (problem) printFields({ source, file, tensors: tensors.length, 'cannot be run': problem });
+  else printFields({ source, file, holds: 'a vocabulary, no tensors' });
 }
 
 function printModel(

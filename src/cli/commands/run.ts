@@ -34,7 +34,7 @@ export function runCommand(): Command {
     .action(run);
   return examples(command, [
     'espalier run model.gguf "Once upon a time"',
-    'espalier run model.gguf "Q: Why is the sky blue?\\nA:" --stop "Q:" --temperature 0.7 --seed 1',
+    'espalier run model.gguf "The sky is blue because" --stop . --temperature 0.7 --seed 1',
     'espalier run model.gguf -n 64 --json < prompt.txt',
   ]);
 }

@@ -1,0 +1,268 @@
+import { writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { gardenText, makeModel } from '../../scripts/models/index.ts';
+import { sharedData } from '../sharedData.ts';
+import { espalier, json, scratchFolder, writeTinyModel } from './espalier.ts';
+
+let folder: Awaited<ReturnType<typeof scratchFolder>>;
+let model: string;
+let text: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  model = await writeTinyModel(folder.path('tiny.gguf'));
+  text = folder.path('garden.txt');
+  await writeFile(text, gardenText);
+});
+afterAll(() => folder.remove());
+
+describe('run', () => {
+  test('streams text to stdout and, where nobody watches, nothing to stderr', async () => {
+    const { code, stdout, stderr } = await espalier(['run', model, 'In spring', '-n', '8']);
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    const { text, ...rest } = await json(['run', model, 'In spring', '-n', '8']);
+    expect(stdout).toBe(`${text}\n`);
+    expect(rest).toEqual({
+      ids: expect.arrayContaining([expect.any(Number)]),
+      promptTokens: expect.any(Number),
+      tokens: 8,
+      prefillTokensPerSecond: expect.any(Number),
+      decodeTokensPerSecond: expect.any(Number),
+      loadSeconds: expect.any(Number),
+      finishReason: 'length',
+    });
+  });
+
+  test('takes a prompt that is piped in', async () => {
+    const piped = await json(['run', model, '-n', '8'], { input: 'In spring' });
+    expect(piped.ids).toEqual((await json(['run', model, 'In spring', '-n', '8'])).ids);
+  });
+
+  test('takes sampling options, and the same seed says the same', async () => {
+    const options = ['--temperature', '2', '--top-k', '0', '--top-p', '0.99', '--min-p', '0', '--seed', '3', '-n', '8'];
+    const first = await json(['run', model, 'In spring', ...options, '--threads', '1', '--kv', 'f32']);
+    const again = await json(['run', model, 'In spring', ...options, '--threads', '1', '--kv', 'f32']);
+    expect(again.ids).toEqual(first.ids);
+    expect(first.ids).not.toEqual((await json(['run', model, 'In spring', '-n', '8'])).ids);
+  });
+
+  test('ends before stop strings', async () => {
+    const { text } = await json(['run', model, 'In spring', '-n', '8']);
+    const stop = String(text).slice(3, 6);
+    const stopped = await json(['run', model, 'In spring', '-n', '8', '--stop', 'unheard of', '--stop', stop]);
+    expect(stopped).toMatchObject({ text: String(text).slice(0, String(text).indexOf(stop)), finishReason: 'stop' });
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s stops it with what it has', async (signal) => {
+    let sent = false;
+    const { code, stdout, stderr } = await espalier(['run', model, 'In spring', '-n', '2000'], {
+      onStdout(_, kill) {
+        if (!sent) kill(signal);
+        sent = true;
+      },
+    });
+    expect(code).toBe(130);
+    expect(stdout.length).toBeGreaterThan(1);
+    expect(stdout.endsWith('\n')).toBe(true);
+    expect(stderr).toBe('');
+  });
+});
+
+describe('chat', () => {
+  test('answers a line a turn, begins anew, ends', async () => {
+    const chatModel = await writeTinyModel(folder.path('chat.gguf'), { architecture: 'smollm2' });
+    const args = ['chat', chatModel, '-n', '6', '--temperature', '0'];
+    const { code, stdout, stderr } = await espalier(args, {
+      input: 'Hello\n/reset\nHello\n\nAnd now?\n/exit\nnever\n',
+    });
+    expect([code, stderr]).toEqual([0, '']);
+    // replies may hold line breaks of their own
+    const reply = (await espalier(args, { input: 'Hello\n' })).stdout;
+    expect(stdout.startsWith(reply + reply)).toBe(true);
+    expect(stdout.length).toBeGreaterThan(2 * reply.length);
+  });
+
+  test('Ctrl-C stops a reply, and the conversation goes on', async () => {
+    let replies = 0;
+    const { code, stdout } = await espalier(['chat', model, '-n', '1500', '--temperature', '0'], {
+      input: 'Hello\nAgain\n',
+      onStdout(_, kill) {
+        if (replies++ < 1) kill('SIGINT');
+      },
+    });
+    expect(code).toBe(0);
+    expect(stdout.endsWith('\n')).toBe(true);
+  });
+
+  test('a conversation that outgrows the context is told and goes on', async () => {
+    const { code, stderr } = await espalier(['chat', model, '--context', '48', '-n', '2'], {
+      input: `${'long '.repeat(60)}\nHi\n`,
+    });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^espalier: the prompt has \d+ tokens but the context holds 48: \/reset begins anew\n$/);
+  });
+});
+
+describe('inspect', () => {
+  test('tells metadata, and tensors and graph where asked', async () => {
+    const short = await json(['inspect', model]);
+    expect(short).toMatchObject({
+      source: model,
+      kind: 'gguf',
+      model: { architecture: 'llama' },
+      memory: { fits: true },
+    });
+    expect(short).not.toHaveProperty('tensors');
+    const long = await json(['inspect', model, '--tensors', '--graph', '--context', '100']);
+    expect(long).toMatchObject({ memory: { context: 100 }, graph: { flopsPerToken: expect.any(Number) } });
+    expect(long.tensors).toHaveLength(21);
+    const { stdout } = await espalier(['inspect', model, '--tensors', '--graph']);
+    expect(stdout).toMatch(/architecture +llama/);
+    expect(stdout).toMatch(/blk\.1\.ffn_down\.weight {2}F32 {2}\[256, 512\]/);
+    expect(stdout).toMatch(/%\d+ \[T, 256\] rmsNorm/);
+  });
+});
+
+test('a model that cannot be run is inspected all the same', async () => {
+  const path = folder.path('unknown.gguf');
+  const bytes = await makeModel({ architecture: 'llama', format: 'F32' });
+  // the value of general.architecture, wherever it is in the header
+  bytes.set(new TextEncoder().encode('lama2'), Buffer.from(bytes.buffer, bytes.byteOffset).indexOf('llama', 0));
+  await writeFile(path, bytes);
+  const found = await json(['inspect', path]);
+  expect(found.problem).toMatch(/architecture lama2 is not supported; supported: llama, /);
+  expect((await espalier(['inspect', path])).stdout).toMatch(/cannot be run +.+lama2/);
+});
+
+describe('tokenize', () => {
+  test('tells ids and pieces', async () => {
+    const { ids, pieces } = await json(['tokenize', model, 'the tree']);
+    expect(ids).toHaveLength((pieces as string[]).length);
+    expect((pieces as string[]).join('')).toBe('<s> the tree');
+    expect((await json(['tokenize', model, 'the tree', '--no-bos'])).ids).toEqual((ids as number[]).slice(1));
+  });
+
+  test('takes a file, or what is piped in', async () => {
+    const { ids } = await json(['tokenize', model, '--file', text]);
+    expect((ids as number[]).length).toBeGreaterThan(500);
+    expect((await json(['tokenize', model], { input: gardenText })).ids).toEqual(ids);
+  });
+
+  const vocabulary = sharedData('tokenizers/llama.cpp-vocabs/ggml-vocab-gpt-2.gguf');
+  test.skipIf(!vocabulary)('takes a file with a vocabulary only', async () => {
+    expect((await json(['tokenize', vocabulary!, 'Hello world'])).ids).toEqual([15496, 995]);
+    const { code, stderr } = await espalier(['run', vocabulary!, 'Hello']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/holds a vocabulary and no tensors/);
+    expect((await espalier(['inspect', vocabulary!])).stdout).toMatch(/a vocabulary, no tensors/);
+  });
+
+  const huggingFace = sharedData('tokenizers/smollm/tokenizer.json');
+  test.skipIf(!huggingFace)('takes a tokenizer.json', async () => {
+    expect(await json(['tokenize', huggingFace!, 'Hello'])).toEqual({ ids: [19556], pieces: ['Hello'] });
+  });
+});
+
+describe('eval', () => {
+  test('tells perplexity, and divergence from a reference', async () => {
+    const quantized = await writeTinyModel(folder.path('q4.gguf'), { format: 'Q4_0' });
+    const alone = await json(['eval', quantized, '--text', text, '--context', '64', '--max-tokens', '200']);
+    expect(alone).toEqual({
+      tokens: 3 * 31,
+      nll: expect.any(Number),
+      perplexity: Math.exp(Number(alone.nll)),
+      bitsPerByte: expect.any(Number),
+    });
+    const compared = await json([
+      'eval',
+      quantized,
+      '--reference',
+      model,
+      '--text',
+      text,
+      '--context',
+      '64',
+      '--all',
+      '--max-tokens',
+      '200',
+    ]);
+    expect(compared).toMatchObject({
+      tokens: 3 * 63 + 7,
+      kld: { mean: expect.any(Number), sigma: expect.any(Number), p99: expect.any(Number) },
+      top1: expect.any(Number),
+    });
+  });
+});
+
+test('bench tells medians', async () => {
+  const found = await json(['bench', model, '--prefill', '16', '--decode', '4', '--runs', '2', '--threads', '1']);
+  expect(found).toEqual({
+    prefillTokensPerSecond: expect.any(Number),
+    decodeTokensPerSecond: expect.any(Number),
+    loadSeconds: expect.any(Number),
+    peakMemoryBytes: expect.any(Number),
+    weightBytesPerSecond: expect.any(Number),
+    backend: 'wasm',
+    variant: expect.any(String),
+    threads: 1,
+  });
+});
+
+describe('start', () => {
+  test('explains what this is', async () => {
+    const { code, stdout } = await espalier(['start']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('npm start -- --model');
+  });
+
+  test('with a model, lets it write', async () => {
+    const { code, stdout } = await espalier(['start', '--model', model]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Once upon a time.+tokens, [\d.]+ a second/s);
+  });
+});
+
+describe('what goes wrong', () => {
+  const commands = ['run', 'chat', 'inspect', 'tokenize', 'eval', 'bench', 'start'];
+
+  test.each(commands)('%s explains itself, with examples', async (command) => {
+    const { code, stdout } = await espalier([command, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Usage: espalier .+Options:.+Examples:\n {2}\$ espalier /s);
+  });
+
+  test.each([
+    [['run', 'missing.gguf', 'x'], /missing\.gguf: no such file/],
+    [['run'], /missing required argument 'model'/],
+    [['walk'], /unknown command 'walk'/],
+    [['run', 'm', 'x', '--hop'], /unknown option '--hop'/],
+    [['run', 'm', 'x', '--seed', 'x'], /argument 'x' is invalid\. Expected a number/],
+    [['run', 'm', 'x', '--kv', 'q1'], /Allowed choices are f32, f16, q8_0/],
+    [['eval', 'm'], /required option '--text <path>'/],
+    [['eval', 'm', '--text', 'missing.txt'], /missing\.txt: no such file/],
+    [['tokenize', 'm', 'x', '--file', 'y'], /--file is y/],
+  ])('%j: one line and exit code 1', async (args, message) => {
+    const { code, stdout, stderr } = await espalier(args);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^espalier: .+\n$/);
+  });
+
+  test('a file that is no model: one line and exit code 1', async () => {
+    const { code, stderr } = await espalier(['run', text, 'x']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^espalier: .+garden\.txt: begins with .+ neither GGUF nor safetensors\n$/);
+  });
+
+  test('a prompt that does not fit: one line and exit code 1, --json or not', async () => {
+    const { code, stdout, stderr } = await espalier(['run', model, '--context', '16', '--json'], { input: gardenText });
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^espalier: the prompt has \d+ tokens but the context holds 16\n$/);
+  });
+
+  test('options out of range are told by the API', async () => {
+    const { code, stderr } = await espalier(['run', model, 'x', '--top-p', '2']);
+    expect([code, stderr]).toEqual([1, 'espalier: topP is 2, expected a number above 0 and at most 1\n']);
+  });
+});

@@ -1,0 +1,59 @@
+/** Runs the built command line as people do. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ModelOptions, makeModel } from '../../scripts/models/index.ts';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  /** Called with all of stdout whenever more of it came. */
+  readonly onStdout?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
+}
+
+export function espalier(args: readonly string[], { input = '', onStdout }: RunOptions = {}): Promise<Finished> {
+  if (!existsSync(main)) throw new Error(`${main} is not there: npm run build makes it`);
+  const child = spawn(process.execPath, [main, ...args]);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    onStdout?.(stdout, (signal) => child.kill(signal));
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdin.end(input);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** The object on the last line of stdout. @throws where there is more than that line */
+export async function json(args: readonly string[], options?: RunOptions): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await espalier([...args, '--json'], options);
+  if (code !== 0) throw new Error(`exit code ${code}: ${stderr}`);
+  if (!/^\{.*\}\n$/.test(stdout)) throw new Error(`not one line of JSON: ${stdout}`);
+  return JSON.parse(stdout);
+}
+
+/** A folder that is gone after the tests. */
+export async function scratchFolder(): Promise<{ path: (name: string) => string; remove(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'espalier-cli-'));
+  return { path: (name) => join(folder, name), remove: () => rm(folder, { recursive: true }) };
+}
+
+export async function writeTinyModel(path: string, options: Partial<ModelOptions> = {}): Promise<string> {
+  await writeFile(path, await makeModel({ architecture: 'llama', format: 'F32', ...options }));
+  return path;
+}

@@ -18,14 +18,23 @@ describe.each(ggufNames)('the %s vocabulary', (name) => {
   });
 });
 
-describe('a pre-tokenizer', () => {
+describe('every pre-tokenizer', () => {
   const path = ggufPath('gpt-2');
 
-  it.skipIf(path === undefined).each([...preTokenizers.keys()])('%s splits as llama.cpp does', async (name) => {
+  it.skipIf(path === undefined)('splits as llama.cpp does', async () => {
     const { texts, splits } = golden();
-    const tokenizer = createTokenizer({ ...(await ggufSpec(path!)), preTokenizer: name });
-    texts.forEach((text, index) => {
-      expect(tokenizer.encode(text, { addBos: false }), text).toEqual(splits[name][index]);
-    });
+    const spec = await ggufSpec(path!);
+    expect(Object.keys(splits).sort()).toEqual([...preTokenizers.keys()].sort());
+    const encoded = new Map<unknown, number[][]>();
+    for (const [name, entry] of preTokenizers) {
+      if (!encoded.has(entry)) {
+        const tokenizer = createTokenizer({ ...spec, preTokenizer: name });
+        encoded.set(
+          entry,
+          texts.map((text) => tokenizer.encode(text, { addBos: false })),
+        );
+      }
+      expect(encoded.get(entry), name).toEqual(splits[name]);
+    }
   });
 });

@@ -91,9 +91,9 @@ describe('merging a word', () => {
     );
   });
 
-  it('of 300,000 equal letters takes n log n steps', () => {
+  it('of 100,000 equal letters takes n log n steps', () => {
     const spec: TokenizerSpec = { ...empty, kind: 'bpe', tokens: ['a', 'aa', 'aaaa'], merges: ['a a', 'aa aa'] };
-    expect(pieces(spec, 'a'.repeat(300_001)).length).toBe(75_001);
+    expect(pieces(spec, 'a'.repeat(100_001)).length).toBe(25_001);
   });
 });
 

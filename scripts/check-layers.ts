@@ -23,6 +23,13 @@ const floors: readonly (readonly string[])[] = [
   ['search'],
 ];
 const faces: readonly string[] = ['cli', 'server'];
+
+/** The floor of a folder of src/; undefined where it has none. */
+export function floorOf(folder: string): number | undefined {
+  const floor = [...floors, faces].findIndex((folders) => folders.includes(folder));
+  return floor < 0 ? undefined : floor;
+}
+
 const ENTRY = 'src/index.ts';
 const APP = 'web';
 
@@ -143,9 +150,7 @@ function placeOf(file: string): Place {
   const [top, folder, ...rest] = file.split('/');
   if (top !== 'src') return { folder: top };
   if (rest.length === 0) return { folder: '', floor: floors.length };
-  if (faces.includes(folder)) return { folder, floor: floors.length + 1, seesEntryOnly: true };
-  const floor = floors.findIndex((folders) => folders.includes(folder));
-  return floor < 0 ? { folder } : { folder, floor };
+  return { folder, floor: floorOf(folder), seesEntryOnly: faces.includes(folder) };
 }
 
 function faultOfPlace(file: string): Fault | undefined {

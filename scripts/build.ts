@@ -48,7 +48,7 @@ async function compileVariant(name: string, entries: readonly string[], flags: r
   rmSync(wasm);
   const text = deflateRawSync(bytes, { level: 9 }).toString('base64');
   const comment = `/** Built from ../kernels by scripts/build.ts: deflated, in base64; ${bytes.length} bytes. */`;
-  writeFileSync(`${built}/${name}.ts`, `${comment}\nexport const module = '${text}';\n`);
+  writeFileSync(`${built}/${name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
   console.error(`kernels ${name}: ${bytes.length} bytes`);
 }
 

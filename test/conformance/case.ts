@@ -1,0 +1,140 @@
+/** What a conformance case is, and how it is run on a backend. */
+import type { Backend, CompileOptions, Program } from '../../src/graph/program.ts';
+import { formatByName } from '../../src/tensor/formats.ts';
+import { TestGraph, VOCABULARY } from './testGraph.ts';
+
+export interface StepPlan {
+  /** Tokens of the step. */
+  readonly T: number;
+  /** Position of its first token; default: where the step before it ended, in its cache. */
+  readonly P?: number;
+  /** The wanted rows; default: all. */
+  readonly rows?: readonly number[];
+  /** Which of the case's caches it continues; default: 0. */
+  readonly cache?: number;
+  /** A cache whose past is copied into its own before the step. */
+  readonly copyOf?: number;
+  /** The wanted outputs; default: all. */
+  readonly outputs?: readonly string[];
+}
+
+export interface Case {
+  readonly name: string;
+  /** Normalized mean squared error that a backend may have in any output: sum of squared differences by sum of squares. */
+  readonly tolerance: number;
+  readonly steps: readonly StepPlan[];
+  /** Positions that a cache holds; default: 128. */
+  readonly context?: number;
+  /** Format of keys and values; default: F32. */
+  readonly kv?: string;
+  build(test: TestGraph): void;
+}
+
+/** Steps of one, few and many tokens that do not depend on each other, and of which all, some or no rows are wanted. */
+export const everyLength: readonly StepPlan[] = [
+  ...[1, 2, 4, 5, 64].map((T) => ({ T, P: 0 })),
+  { T: 3, P: 0, rows: [0, 2] },
+  { T: 17, P: 0, rows: [3, 16] },
+  { T: 1, P: 0, rows: [] },
+];
+
+/** A case with its graph and the tokens of its steps. */
+export interface PreparedCase {
+  readonly plan: Case;
+  readonly test: TestGraph;
+  readonly tokens: readonly (readonly number[])[];
+}
+
+export function prepare(plan: Case): PreparedCase {
+  const test = new TestGraph(seedOf(plan.name));
+  plan.build(test);
+  const tokens = plan.steps.map(({ T }) => Array.from({ length: T }, () => test.random.integer(VOCABULARY)));
+  return { plan, test, tokens };
+}
+
+/** A case's outputs on one backend, by step. */
+export type Results = readonly ReadonlyMap<string, Float32Array>[];
+
+export type TargetOptions = Pick<CompileOptions, 'variant' | 'threads'>;
+
+export async function runCase(prepared: PreparedCase, backend: Backend, options: TargetOptions = {}): Promise<Results> {
+  const { test, plan } = prepared;
+  const longest = Math.max(...plan.steps.map(({ T }) => T));
+  const context = plan.context ?? 128;
+  const limits = { maxTokens: longest, maxRows: longest, context };
+  const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
+  try {
+    return runSteps(prepared, program, context);
+  } finally {
+    program.dispose();
+  }
+}
+
+function runSteps({ plan, test, tokens }: PreparedCase, program: Program, context: number): Results {
+  const caches = new Map<number, { cache: ReturnType<Program['createCache']>; end: number }>();
+  const cacheOf = (index: number) => {
+    let found = caches.get(index);
+    if (!found) {
+      found = { cache: program.createCache(context, formatByName(plan.kv ?? 'F32')), end: 0 };
+      caches.set(index, found);
+    }
+    return found;
+  };
+  return plan.steps.map(({ T, P, rows, cache: index = 0, copyOf, outputs }, step) => {
+    const session = cacheOf(index);
+    if (copyOf !== undefined) {
+      const other = cacheOf(copyOf);
+      session.cache.copyFrom(other.cache, other.end);
+      session.end = other.end;
+    }
+    const position = P ?? session.end;
+    session.end = position + T;
+    const wanted = rows ?? tokens[step]!.map((_, at) => at);
+    program.run({ cache: session.cache, tokens: tokens[step]!, position, rows: wanted, outputs });
+    const names = outputs ?? [...test.graph.outputs.keys()];
+    return new Map(names.map((name) => [name, program.output(name).slice()]));
+  });
+}
+
+/** FNV-1a of the name: a case's numbers do not depend on the cases beside it. */
+function seedOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+export interface Difference {
+  readonly output: string;
+  /** Normalized squared error over all steps. */
+  readonly error: number;
+  /** The element that differs most. */
+  readonly where: string;
+}
+
+/** What differs most between two runs of a case. */
+export function compare({ plan }: PreparedCase, actual: Results, expected: Results): Difference {
+  const names = new Set(expected.flatMap((outputs) => [...outputs.keys()]));
+  const differences = [...names].map((output): Difference => {
+    let squares = 0;
+    let power = 0;
+    let most = -1;
+    let where = '';
+    expected.forEach((outputs, step) => {
+      const right = outputs.get(output) ?? new Float32Array();
+      const found = actual[step]!.get(output) ?? new Float32Array();
+      if (found.length !== right.length) throw new Error(`${output}: ${found.length} elements, not ${right.length}`);
+      for (let i = 0; i < right.length; i++) {
+        const distance = Math.abs(found[i]! - right[i]!);
+        squares += distance ** 2;
+        power += right[i]! ** 2;
+        if (distance <= most) continue;
+        most = distance;
+        where = `step ${step} of ${plan.steps[step]!.T} tokens, element ${i} of ${right.length}: ${found[i]}, not ${right[i]}`;
+      }
+    });
+    if (!(power > 0)) throw new Error(`${output}: the reference says nothing: sum of squares ${power}`);
+    return { output, error: squares / power, where };
+  });
+  // an error that is no number is the greatest
+  return differences.reduce((worst, next) => (next.error <= worst.error ? worst : next));
+}

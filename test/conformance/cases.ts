@@ -1,0 +1,19 @@
+/** The list of conformance cases: every op in all shapes that matter. A backend that passes them is right. */
+import type { Case } from './case.ts';
+import { attentionCases } from './cases/attention.ts';
+import { elementwiseCases } from './cases/elementwise.ts';
+import { embedCases } from './cases/embed.ts';
+import { linearCases } from './cases/linear.ts';
+import { normCases } from './cases/norms.ts';
+import { ropeCases } from './cases/rope.ts';
+import { rowCases } from './cases/rows.ts';
+
+export const cases: readonly Case[] = [
+  ...rowCases,
+  ...embedCases,
+  ...elementwiseCases,
+  ...normCases,
+  ...ropeCases,
+  ...attentionCases,
+  ...linearCases,
+];

@@ -1,0 +1,135 @@
+/** Attention over the cache: head sizes and groups, windows, softcaps, formats of the cache, pasts of several steps. */
+import { type AttentionAttributes, attention } from '../../../src/graph/ops/attention.ts';
+import { linear } from '../../../src/graph/ops/linear.ts';
+import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
+import type { Case, StepPlan } from '../case.ts';
+import type { TestGraph } from '../testGraph.ts';
+
+/** A prompt, single tokens, a few at once, many at once; the second session leaves the first in the middle. */
+const steps: readonly StepPlan[] = [
+  { T: 17 },
+  { T: 1 },
+  { T: 1 },
+  { T: 3 },
+  { T: 2, cache: 1, copyOf: 0 },
+  { T: 64, rows: [0, 1, 2, 31, 62, 63] },
+  { T: 1 },
+  { T: 1, cache: 1 },
+  { T: 5 },
+  { T: 4 },
+  // what came after is forgotten
+  { T: 2, P: 20 },
+  { T: 1 },
+];
+
+type Shape = Pick<AttentionAttributes, 'heads' | 'kvHeads' | 'headSize'> & Partial<AttentionAttributes>;
+
+/** Attention of random queries, keys and values; scores have a deviation of 2, so that some positions stand out. */
+function attend(test: TestGraph, shape: Shape) {
+  const { heads, kvHeads, headSize } = shape;
+  const attributes = { layer: 0, scale: 2 / Math.sqrt(headSize), window: 0, softcap: 0, ...shape };
+  return attention(
+    test.rows(heads * headSize),
+    test.rows(kvHeads * headSize),
+    test.rows(kvHeads * headSize),
+    attributes,
+  );
+}
+
+function attentionCase(name: string, shape: Shape, rest: Partial<Case> = {}): Case {
+  const build = (test: TestGraph) => test.output('y', attend(test, shape));
+  return { name: `attention, ${name}`, tolerance: 1e-11, steps, build, ...rest };
+}
+
+const headSizes = [1, 5, 6, 8, 12, 32, 64, 80, 96, 128, 256].map((headSize) =>
+  attentionCase(`heads of ${headSize}`, { heads: 4, kvHeads: 2, headSize }),
+);
+
+const groups = [
+  [1, 1],
+  [4, 4],
+  [6, 2],
+  [4, 1],
+  [7, 1],
+  [14, 2],
+].map(([heads, kvHeads]) =>
+  attentionCase(`${heads} heads over ${kvHeads}`, { heads: heads!, kvHeads: kvHeads!, headSize: 16 }),
+);
+
+const windows = [1, 2, 5, 16, 64, 1000].map((window) =>
+  attentionCase(`window ${window}`, { heads: 6, kvHeads: 2, headSize: 16, window }),
+);
+
+const narrow = [5, 12].map((headSize) =>
+  attentionCase(`window 7, softcap 4, heads of ${headSize}`, { heads: 3, kvHeads: 1, headSize, window: 7, softcap: 4 }),
+);
+
+const softcaps = [50, 1].map((softcap) =>
+  attentionCase(`softcap ${softcap}`, { heads: 4, kvHeads: 2, headSize: 32, softcap }),
+);
+
+const formats = [
+  ...[5, 8, 64, 80, 128].map((headSize) => ({ kv: 'F16', headSize })),
+  ...[32, 64, 96, 256].map((headSize) => ({ kv: 'Q8_0', headSize })),
+].flatMap(({ kv, headSize }) => [
+  attentionCase(`${kv} cache, heads of ${headSize}`, { heads: 4, kvHeads: 2, headSize }, { kv }),
+  attentionCase(`${kv} cache, window, heads of ${headSize}`, { heads: 3, kvHeads: 1, headSize, window: 9 }, { kv }),
+]);
+
+const turning: RopeAttributes = {
+  headSize: 32,
+  layout: 'half',
+  frequencies: Float32Array.from({ length: 16 }, (_, i) => 10_000 ** (-i / 16)),
+  magnitude: 1,
+};
+
+export const attentionCases: readonly Case[] = [
+  ...headSizes,
+  ...groups,
+  ...windows,
+  ...narrow,
+  ...softcaps,
+  ...formats,
+  attentionCase(
+    'a long past',
+    { heads: 4, kvHeads: 2, headSize: 32 },
+    {
+      context: 1021,
+      steps: [{ T: 64 }, ...Array.from({ length: 14 }, () => ({ T: 64, rows: [0, 63] })), { T: 1 }, { T: 3 }],
+    },
+  ),
+  ...['F32', 'F16', 'Q8_0'].map(
+    (kv): Case => ({
+      name: `attention, layers of different widths, ${kv} cache`,
+      tolerance: 1e-11,
+      steps,
+      kv,
+      build(test) {
+        const shapes = [
+          { heads: 4, kvHeads: 2, headSize: 32 },
+          { heads: 3, kvHeads: 3, headSize: 64, window: 8 },
+          { heads: 2, kvHeads: 1, headSize: 96, softcap: 20 },
+        ];
+        for (const [layer, shape] of shapes.entries()) test.output(`layer ${layer}`, attend(test, { layer, ...shape }));
+      },
+    }),
+  ),
+  {
+    name: 'attention, as in a model',
+    tolerance: 1e-10,
+    steps,
+    build(test) {
+      const project = (columns: number) => linear(x, test.floats(columns, 48));
+      let x = test.rows(48);
+      for (let layer = 0; layer < 3; layer++) {
+        const [q, k, v] = [rope(project(128), turning), rope(project(64), turning), project(64)];
+        const shape = { layer, heads: 4, kvHeads: 2, headSize: 32, scale: 0.03, window: 0, softcap: 0 };
+        x = linear(
+          attention(q, k, v, shape),
+          test.floats(48, 128, () => test.random.normal() / 11),
+        );
+      }
+      test.output('y', x);
+    },
+  },
+];

@@ -1,0 +1,104 @@
+/** Matrix products in every format. */
+import type { Value } from '../../../src/graph/graph.ts';
+import { add } from '../../../src/graph/ops/add.ts';
+import { linear } from '../../../src/graph/ops/linear.ts';
+import { selectRows } from '../../../src/graph/ops/selectRows.ts';
+import { type BlockFormat, bytesOf } from '../../../src/tensor/blockFormat.ts';
+import { blockFormats } from '../../../src/tensor/formats.ts';
+import { type Case, everyLength } from '../case.ts';
+import { writeRandomBlock } from '../randomBlocks.ts';
+import type { TestGraph } from '../testGraph.ts';
+
+/** Integers that a backend may round activations to before they are multiplied with a format: ±127 or ±32767. */
+function mostOf({ name, blockSize }: BlockFormat): number | undefined {
+  if (blockSize === 1) return undefined;
+  return ['Q8_0', 'IQ4_NL', 'IQ4_XS'].includes(name) ? 32767 : 127;
+}
+
+/** Floats are multiplied in another order than the reference does, nothing else. */
+const FLOAT_TOLERANCE = 1e-12;
+/** Rounding of normally distributed activations, per 32 of them, adds 3e-5 and 4e-10; minima can make that more. */
+const ROUNDING_TOLERANCE = { 127: 1e-4, 32767: 2e-9 } as const;
+
+const widths: Readonly<Record<number, readonly number[]>> = { 1: [1, 5, 80], 32: [32, 352], 256: [256, 768] };
+
+/** Products of all shapes: with and without bias and residual, before and after rows are selected. */
+function products(test: TestGraph, format: BlockFormat, input: (width: number) => Value): void {
+  for (const width of widths[format.blockSize]!) {
+    const x = input(width);
+    for (const rows of [1, 13, 40]) {
+      const name = `${rows} × ${width}`;
+      const product = (from: Value, bias?: Value) => linear(from, test.blocks(format, rows, width), bias);
+      test.output(name, product(x));
+      test.output(`${name} with bias and residual`, add(product(x, test.floats(1, rows)), test.rows(rows)));
+      test.output(`${name} of wanted rows with bias`, product(selectRows(x), test.floats(1, rows)));
+    }
+  }
+}
+
+const random = blockFormats.map(
+  (format): Case => ({
+    name: `linear ${format.name}`,
+    tolerance: mostOf(format) === undefined ? FLOAT_TOLERANCE : ROUNDING_TOLERANCE[mostOf(format) as 127],
+    steps: everyLength,
+    build: (test) => products(test, format, (width) => test.rows(width)),
+  }),
+);
+
+const blocked = blockFormats.filter((format) => mostOf(format) !== undefined);
+
+const whole = blocked.map(
+  (format): Case => ({
+    name: `linear ${format.name}, activations that rounding leaves as they are`,
+    tolerance: FLOAT_TOLERANCE,
+    steps: everyLength,
+    build: (test) => products(test, format, (width) => test.wholeRows(width, mostOf(format)!)),
+  }),
+);
+
+/** Sums as great as can be: codes all of one byte, activations all of one magnitude. */
+const extreme = blocked.map(
+  (format): Case => ({
+    name: `linear ${format.name}, extremes`,
+    tolerance: FLOAT_TOLERANCE,
+    steps: everyLength,
+    build(test) {
+      const width = 2 * Math.max(256, format.blockSize);
+      const fills = [0xff, 0x00, 0x80, 0x7f, 0x88, 0x77, 0x3f, 0xf0];
+      const bytes = new Uint8Array(bytesOf(format, fills.length * width));
+      for (let at = 0; at < bytes.length; at += format.blockBytes) {
+        const fill = fills[Math.floor((at / bytes.length) * fills.length)]!;
+        writeRandomBlock(format, bytes, at, test.random, () => fill);
+      }
+      const matrix = test.stored(format, fills.length, width, bytes);
+      const most = mostOf(format)!;
+      const signs = [() => 1, () => -1, (column: number) => (column % 2) * 2 - 1, (column: number) => 1 - (column & 2)];
+      const table = test.floats(64, width, (row, column) => (row < 60 ? signs[row & 3]!(column) * most : 0) / 128);
+      test.output('y', linear(test.embedded(table), matrix));
+    },
+  }),
+);
+
+export const linearCases: readonly Case[] = [
+  ...random,
+  ...whole,
+  ...extreme,
+  {
+    name: 'linear, a matrix that is read in pieces',
+    tolerance: FLOAT_TOLERANCE,
+    steps: [{ T: 1 }, { T: 2 }],
+    build(test) {
+      const matrix = test.floats(1301, 1024, (row, column) => ((row * 7919 + column * 104729) % 127) / 64 - 1);
+      test.output('y', linear(test.rows(1024), matrix));
+    },
+  },
+  {
+    name: 'linear, one input for formats that take it differently',
+    tolerance: ROUNDING_TOLERANCE[127],
+    steps: everyLength,
+    build(test) {
+      const x = test.rows(256);
+      for (const format of blockFormats) test.output(format.name, linear(x, test.blocks(format, 9, 256)));
+    },
+  },
+];

@@ -1,0 +1,59 @@
+/** Rotary position embedding: both layouts, partial pairs, factors, magnitudes, positions near and far. */
+import { add } from '../../../src/graph/ops/add.ts';
+import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
+import type { Case, StepPlan } from '../case.ts';
+
+/** Radians per position of pairs, as models have them. */
+function frequencies(pairs: number, base: number): Float32Array {
+  return Float32Array.from({ length: pairs }, (_, i) => base ** (-i / pairs));
+}
+
+const steps: readonly StepPlan[] = [
+  { T: 17, P: 0 },
+  { T: 1, P: 17 },
+  { T: 4, P: 1000 },
+  { T: 3, P: 131_000, rows: [1] },
+];
+
+const shapes = [
+  { heads: 1, headSize: 2, pairs: 1 },
+  { heads: 3, headSize: 6, pairs: 3 },
+  { heads: 2, headSize: 64, pairs: 32 },
+  { heads: 2, headSize: 80, pairs: 16 },
+  { heads: 5, headSize: 10, pairs: 2 },
+];
+
+export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).flatMap((layout): Case[] => [
+  {
+    name: `rope, ${layout}`,
+    // angles are f64 or what comes near: at position 131,000 those of f32 would be wrong in the third digit
+    tolerance: 1e-12,
+    steps,
+    context: 131_072,
+    build(test) {
+      for (const { heads, headSize, pairs } of shapes) {
+        const name = `${heads} × ${headSize}, ${pairs} pairs`;
+        const attributes: RopeAttributes = { headSize, layout, frequencies: frequencies(pairs, 10_000), magnitude: 1 };
+        test.output(name, rope(test.rows(heads * headSize), attributes));
+        test.output(`${name}, magnitude`, rope(test.rows(heads * headSize), { ...attributes, magnitude: 1.19 }));
+        // the unturned heads are wanted afterwards
+        const kept = test.rows(heads * headSize);
+        test.output(`${name}, kept`, add(rope(kept, attributes), kept));
+      }
+    },
+  },
+  {
+    name: `rope with factors, ${layout}`,
+    // frequencies divided by their factors may be rounded to f32, which position 131,000 turns into 0.01 radians
+    tolerance: 1e-6,
+    steps,
+    context: 131_072,
+    build(test) {
+      for (const { heads, headSize, pairs } of shapes) {
+        const factors = test.floats(1, pairs, () => 1 + 7 * test.random.uniform());
+        const attributes: RopeAttributes = { headSize, layout, frequencies: frequencies(pairs, 5e5), magnitude: 1 };
+        test.output(`${heads} × ${headSize}, ${pairs} pairs`, rope(test.rows(heads * headSize), attributes, factors));
+      }
+    },
+  },
+]);

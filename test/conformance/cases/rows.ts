@@ -1,0 +1,82 @@
+/** The ops that only move values, and steps of which not all outputs are wanted. */
+import { add } from '../../../src/graph/ops/add.ts';
+import { columns } from '../../../src/graph/ops/columns.ts';
+import { embed } from '../../../src/graph/ops/embed.ts';
+import { linear } from '../../../src/graph/ops/linear.ts';
+import { positions } from '../../../src/graph/ops/positions.ts';
+import { scale } from '../../../src/graph/ops/scale.ts';
+import { selectRows } from '../../../src/graph/ops/selectRows.ts';
+import { type Case, everyLength } from '../case.ts';
+
+export const rowCases: readonly Case[] = [
+  {
+    name: 'columns',
+    tolerance: 0,
+    steps: everyLength,
+    build(test) {
+      const x = test.rows(37);
+      for (const [from, width] of [
+        [0, 37],
+        [0, 1],
+        [36, 1],
+        [5, 16],
+        [21, 16],
+      ] as const) {
+        test.output(`${width} from ${from}`, columns(x, from, width));
+        test.output(`${width} from ${from} of wanted rows`, columns(selectRows(x), from, width));
+      }
+    },
+  },
+  {
+    name: 'selectRows',
+    tolerance: 0,
+    steps: [
+      { T: 5, P: 0, rows: [] },
+      { T: 5, P: 0, rows: [4] },
+      { T: 5, P: 0, rows: [0, 2, 3] },
+      { T: 5, P: 0 },
+      { T: 1, P: 0, rows: [] },
+      { T: 1, P: 0 },
+      { T: 64, P: 0, rows: [0, 31, 32, 63] },
+    ],
+    build(test) {
+      for (const width of [1, 3, 64]) test.output(`${width}`, selectRows(test.rows(width)));
+      const x = test.rows(8);
+      test.output('of an output', x);
+      test.output('twice', add(selectRows(x), selectRows(x)));
+    },
+  },
+  {
+    name: 'positions',
+    tolerance: 0,
+    steps: [
+      { T: 1, P: 0 },
+      { T: 17, P: 0 },
+      { T: 4, P: 17 },
+      { T: 1, P: 127 },
+    ],
+    build(test) {
+      const table = test.floats(128, 24);
+      test.output('alone', embed(table, positions(test.graph)));
+      test.output('added', add(test.rows(24), embed(table, positions(test.graph))));
+    },
+  },
+  {
+    name: 'outputs, some of them',
+    tolerance: 1e-12,
+    steps: [
+      { T: 3, P: 0, outputs: ['early'] },
+      { T: 3, P: 0, outputs: ['middle', 'early'] },
+      { T: 2, P: 0, outputs: ['late'] },
+      { T: 5, P: 0 },
+      { T: 1, P: 0, outputs: ['middle'] },
+    ],
+    build(test) {
+      const early = linear(test.rows(24), test.floats(24, 24));
+      const middle = add(early, linear(early, test.floats(24, 24)));
+      test.output('early', early);
+      test.output('middle', middle);
+      test.output('late', scale(linear(selectRows(middle), test.floats(50, 24)), 0.5));
+    },
+  },
+];

@@ -1,0 +1,114 @@
+/** Every backend and variant against llama.cpp: whole models, in every architecture and format. */
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  type Agreement,
+  agreement,
+  type GoldenPlan,
+  goldenModel,
+  goldenPlans,
+  largest,
+  readGolden,
+} from '../../scripts/models/index.ts';
+import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import type { Program } from '../../src/graph/program.ts';
+import { type BuiltModel, buildModel } from '../../src/models/buildModel.ts';
+import { weightStore } from '../../src/models/weightStore.ts';
+import { formatByName } from '../../src/tensor/formats.ts';
+import { sharedData } from '../sharedData.ts';
+import { availableTargets, type Target } from './targets.ts';
+
+/** As large as the context that llama.cpp was given: Phi-3's factors go by it. */
+const CONTEXT = 512;
+
+// threads change no bit (threads.test.ts), so each variant runs with the most it was found to have
+const targets = new Map((await availableTargets()).map((target) => [target.variant, target]));
+const worst = new Map<string, Agreement & { target: string }>();
+
+async function openModel(bytes: Uint8Array, name: string): Promise<BuiltModel> {
+  return buildModel(await openGguf(memorySource(bytes, name)), CONTEXT);
+}
+
+async function withProgram<R>(
+  model: BuiltModel,
+  { backend, variant, threads }: Target,
+  use: (program: Program) => R,
+): Promise<R> {
+  const limits = { maxTokens: CONTEXT, maxRows: CONTEXT, context: CONTEXT };
+  const program = await backend.compile(model.graph, { weights: weightStore(model), ...limits, variant, threads });
+  try {
+    return use(program);
+  } finally {
+    program.dispose();
+  }
+}
+
+/** Logits after each of the tokens: half of them in one step, the others one by one. */
+function forced(program: Program, tokens: readonly number[]): Float32Array[] {
+  const cache = program.createCache(CONTEXT, formatByName('F32'));
+  const half = tokens.length >> 1;
+  const steps = [tokens.slice(0, half), ...tokens.slice(half).map((token) => [token])];
+  const logits: Float32Array[] = [];
+  for (const step of steps) {
+    program.run({ cache, tokens: step, position: logits.length, rows: step.map((_, at) => at) });
+    const all = program.output('logits');
+    const width = all.length / step.length;
+    for (let at = 0; at < step.length; at++) logits.push(all.slice(at * width, (at + 1) * width));
+  }
+  return logits;
+}
+
+function greedy(program: Program, prompt: readonly number[], count: number): number[] {
+  const cache = program.createCache(CONTEXT, formatByName('F32'));
+  const past = [...prompt];
+  for (let step = past, position = 0; past.length < prompt.length + count; step = past.slice(-1)) {
+    program.run({ cache, tokens: step, position, rows: [step.length - 1] });
+    position += step.length;
+    past.push(largest(program.output('logits')));
+  }
+  return past.slice(prompt.length);
+}
+
+/** Nats. llama.cpp rounds activations too, not always as we do: to BF16 for BF16, to 8 bits for quantized formats. */
+function limitOf({ model }: GoldenPlan): number {
+  const format = 'made' in model ? model.made.format : 'F32';
+  return { F32: 1e-5, F16: 1e-5, BF16: 1e-4 }[format] ?? 2e-3;
+}
+
+describe('distributions are those of llama.cpp', () => {
+  it.each(goldenPlans.filter(({ model }) => 'made' in model))('$name', async (plan) => {
+    const golden = await readGolden(plan.name);
+    const model = await openModel(await goldenModel(golden), plan.name);
+    for (const target of targets.values()) {
+      const found = agreement(golden, await withProgram(model, target, (program) => forced(program, golden.tokens)));
+      if (!(found.meanKl < (worst.get(plan.name)?.meanKl ?? 0)))
+        worst.set(plan.name, { ...found, target: target.name });
+      expect(found.meanKl, target.name).toBeLessThanOrEqual(limitOf(plan));
+      expect(found.top1, target.name).toBeGreaterThanOrEqual(0.98);
+    }
+  });
+
+  afterAll(() => {
+    const lines = [...worst].map(([name, { meanKl, maxKl, top1, target }]) => {
+      return `${name}: mean ${meanKl.toExponential(1)}, greatest ${maxKl.toExponential(1)} nats, top-1 ${top1} (${target})`;
+    });
+    console.log(['divergence from llama.cpp', ...lines].join('\n'));
+  });
+});
+
+const stories = sharedData('weights/stories260K.gguf');
+
+describe.skipIf(!stories)('stories are those of llama.cpp', () => {
+  it.each([...targets.values()])('$name', async (target) => {
+    const golden = await readGolden('stories260K');
+    const model = await openModel(readFileSync(stories!), 'stories260K.gguf');
+    await withProgram(model, target, (program) => {
+      const { meanKl, top1 } = agreement(golden, forced(program, golden.tokens));
+      expect(meanKl).toBeLessThanOrEqual(1e-5);
+      expect(top1).toBe(1);
+      for (const { tokens, continuation } of golden.greedy!)
+        expect(greedy(program, tokens, continuation.length)).toEqual(continuation);
+    });
+  });
+});

@@ -1,0 +1,44 @@
+/** Blocks of random bytes whose scales are finite and of one order. */
+import { floatToHalf } from '../../src/core/half.ts';
+import type { Random } from '../../src/core/random.ts';
+import type { BlockFormat } from '../../src/tensor/blockFormat.ts';
+
+/** Where half floats stand in a block; formats without an entry have none, or are floats themselves. */
+const halves: Readonly<Record<string, readonly number[]>> = {
+  Q8_0: [0],
+  Q4_0: [0],
+  Q4_1: [0, 2],
+  Q5_0: [0],
+  Q5_1: [0, 2],
+  Q2_K: [80, 82],
+  Q3_K: [108],
+  Q4_K: [0, 2],
+  Q5_K: [0, 2],
+  Q6_K: [208],
+  IQ4_NL: [0],
+  IQ4_XS: [0],
+  TQ1_0: [52],
+  TQ2_0: [64],
+};
+
+/** @param fill the byte that codes and small scales are made of; default: random ones */
+export function writeRandomBlock(
+  format: BlockFormat,
+  to: Uint8Array,
+  at: number,
+  random: Random,
+  fill = () => random.integer(256),
+): void {
+  if (format.blockSize === 1) {
+    format.encode(Float32Array.of(random.normal()), 0, to, at, 1);
+    return;
+  }
+  for (let i = 0; i < format.blockBytes; i++) to[at + i] = fill();
+  // powers of two around 1/8
+  if (format.name === 'MXFP4') to[at] = 122 + random.integer(5);
+  for (const offset of halves[format.name] ?? []) {
+    const half = floatToHalf((0.5 + random.uniform()) * (random.uniform() < 0.5 ? -0.01 : 0.01));
+    to[at + offset] = half & 255;
+    to[at + offset + 1] = half >> 8;
+  }
+}

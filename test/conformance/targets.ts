@@ -1,0 +1,45 @@
+/** The backends and variants that every case runs on, against the reference. A backend more is a line in `all`. */
+import { wasm } from '../../src/backends/wasm/index.ts';
+import { EspalierError } from '../../src/core/errors.ts';
+import type { Backend } from '../../src/graph/program.ts';
+import type { TargetOptions } from './case.ts';
+import { TestGraph } from './testGraph.ts';
+
+export interface Target extends TargetOptions {
+  readonly name: string;
+  readonly backend: Backend;
+}
+
+export const wasmVariants = ['baseline', 'relaxed-i16', 'relaxed-i32'];
+
+const all: readonly Target[] = [
+  ...wasmVariants.flatMap((variant) =>
+    [1, 2].map((threads) => ({ name: `wasm ${variant}, threads: ${threads}`, backend: wasm, variant, threads })),
+  ),
+];
+
+/** Those that this machine can run; why it cannot run the others is printed. */
+export async function availableTargets(): Promise<Target[]> {
+  const available: Target[] = [];
+  for (const target of all) {
+    const reason = await whyNot(target);
+    if (reason === undefined) available.push(target);
+    else console.log(`skipped: ${target.name}: ${reason}`);
+  }
+  return available;
+}
+
+async function whyNot({ backend, variant, threads = 1 }: Target): Promise<string | undefined> {
+  const test = new TestGraph(0);
+  test.output('y', test.rows(4));
+  try {
+    const limits = { maxTokens: 1, maxRows: 1, context: 1 };
+    const program = await backend.compile(test.graph, { weights: test.store, ...limits, variant, threads });
+    program.dispose();
+    const { description } = program;
+    return description.threads < threads ? `this machine has ${description.threads} processor` : undefined;
+  } catch (error) {
+    if (error instanceof EspalierError) return error.message;
+    throw error;
+  }
+}

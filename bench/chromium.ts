@@ -1,0 +1,105 @@
+/**
+ * What is measured in headless Chromium: a browser of its own for every run, and a page that fetches the model whole,
+ * hands it to the engine as a Blob, does the work once to warm up and then as often as wanted.
+ */
+import { createReadStream, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { haveChromium, startChromium } from '../test/browser/chromium.ts';
+import { type Contest, type Engine, type Readings, Skipped } from './contest.ts';
+import { threadsOf } from './engines.ts';
+
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** What pages ask for, beside the model. */
+const files: Readonly<Record<string, string>> = {
+  '/': path('./pages/index.html'),
+  '/espalier.js': path('./pages/espalier.js'),
+  '/espalierWorker.js': path('./pages/espalierWorker.js'),
+  '/espalier.browser.js': path('../dist/espalier.browser.js'),
+  '/wllama.js': path('./pages/wllama.js'),
+  '/wllama/index.js': path('./peers/node_modules/@wllama/wllama/esm/index.js'),
+  '/wllama/wllama.wasm': path('./peers/node_modules/@wllama/wllama/esm/wasm/wllama.wasm'),
+};
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.gguf': 'application/octet-stream',
+};
+/** With these a page may share memory between threads. */
+const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
+/** What a page's script exports as `measure`. */
+interface PageWork {
+  readonly model: string;
+  readonly prefill: number;
+  readonly decode: number;
+  readonly runs: number;
+  readonly threads: number;
+}
+interface PageReadings extends Readings {
+  readonly threads: number;
+}
+
+/** Ours in a worker of the page, where the caller's thread computes too. One thread needs no isolation and has none. */
+export function espalierInChromium(threads: number): Engine {
+  const where = threads === 1 ? 'Chromium, not isolated' : 'Chromium';
+  return {
+    name: `espalier in ${where}, ${threadsOf(threads)}`,
+    run: (contest) => runPage('/espalier.js', contest, threads, threads > 1),
+  };
+}
+
+/** llama.cpp in WebAssembly, its speeds by its own clock: what passes between worker and page is not counted. */
+export function wllama(threads: number): Engine {
+  return {
+    name: `wllama in Chromium, ${threadsOf(threads)}`,
+    run: (contest) => runPage('/wllama.js', contest, threads, true),
+  };
+}
+
+async function runPage(script: string, contest: Contest, threads: number, isolated: boolean): Promise<Readings> {
+  if (!haveChromium()) throw new Skipped('there is no Chromium here');
+  const { prefill, decode, runs } = contest;
+  const server = await serve({ ...files, '/model.gguf': contest.model.file() }, isolated);
+  const browser = await startChromium();
+  try {
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    const work = { model: '/model.gguf', prefill, decode, runs, threads };
+    const readings = await page.evaluate(
+      async ({ script, work }): Promise<PageReadings> => {
+        const { measure } = (await import(script)) as { measure: (work: PageWork) => Promise<PageReadings> };
+        return measure(work);
+      },
+      { script, work },
+    );
+    if (readings.threads !== threads) throw new Skipped(`the page has ${threadsOf(readings.threads)}`);
+    return readings;
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
+
+async function serve(files: Readonly<Record<string, string>>, isolated: boolean) {
+  const server = createServer(({ url }, response) => {
+    const file = files[url ?? ''];
+    if (!file) return response.writeHead(404).end();
+    const headers = { 'content-type': types[extname(file)], 'content-length': statSync(file).size };
+    response.writeHead(200, { ...headers, ...(isolated ? isolation : {}) });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

@@ -21,10 +21,11 @@ export async function measure(figures: readonly Figure[], settings: Settings): P
     const engines = new Set(ofContest.flatMap(({ ours, against }) => [...ours, ...against]));
     const entrants = Array.from(engines, (engine): Outcome => ({ engine, rounds: [] }));
     outcomes.set(contest, entrants);
+    const work = settings.quick ? smaller(contest) : contest;
     for (let round = 1; round <= settings.rounds; round++) {
       for (const entrant of entrants.filter(({ ended }) => !ended)) {
-        const told = await runOnce(entrant, contest, settings);
-        console.error(`${titleOf(contest)}, round ${round} of ${settings.rounds}, ${entrant.engine.name}: ${told}`);
+        const told = await runOnce(entrant, work, settings);
+        console.error(`${titleOf(work)}, round ${round} of ${settings.rounds}, ${entrant.engine.name}: ${told}`);
       }
     }
   }
@@ -39,7 +40,7 @@ function titleOf({ model, prefill, decode }: Contest): string {
 async function runOnce(entrant: Outcome, contest: Contest, settings: Settings): Promise<string> {
   try {
     await warmPageCache(contest.model.file());
-    const readings = await entrant.engine.run(settings.quick ? smaller(contest) : contest, settings);
+    const readings = await entrant.engine.run(contest, settings);
     entrant.rounds.push(readings);
     const numbers = Object.entries(readings).filter(([, value]) => typeof value === 'number');
     return numbers.map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`).join(', ');

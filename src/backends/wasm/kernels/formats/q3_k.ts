@@ -30,14 +30,16 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
     store<u16>(to + 2 * row, load<u16>(from, 108));
     to += 16;
     const one = i8x16.splat(1), three = i8x16.splat(3);
+    // byte i of 8: 4 low bits of scales i and i+8; byte i of 4: 2 high bits of scales i, i+4, i+8 and i+12
+    const low = load<u64>(from, 96);
+    let high: u64 = load<u32>(from, 104);
+    high |= high >> 2 << 32;
+    let scales = low & 0x0f0f0f0f0f0f0f0f | (high & 0x0303030303030303) << 4;
     for (let tile = 0; tile < 8; tile++) {
-      for (let part = 0; part < 2; part++) {
-        // 4 low bits of scale j and j+8 in a byte, 2 high bits of j, j+4, j+8 and j+12
-        const j = 2 * tile + part;
-        const low = <i32>load<u8>(from + (j & 7), 96) >> (4 * (j >> 3)) & 15;
-        const high = <i32>load<u8>(from + (j & 3), 104) >> (2 * (j >> 2)) & 3;
-        store<i8>(to + row + 8 * part, <i8>((low | high << 4) - 32));
-      }
+      if (tile == 4) scales = low >> 4 & 0x0f0f0f0f0f0f0f0f | high & 0x3030303030303030;
+      store<i8>(to + row, <i8>((<i32>scales & 63) - 32));
+      store<i8>(to + row, <i8>((<i32>(scales >> 8) & 63) - 32), 8);
+      scales >>= 16;
       const two = from + 32 * (tile >> 2), shift = 2 * (tile & 3);
       const a = v128.and(i16x8.shr_u(v128.load(two, 32), shift), three);
       const b = v128.and(i16x8.shr_u(v128.load(two, 48), shift), three);

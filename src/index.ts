@@ -10,6 +10,7 @@ export {
 } from './core/errors.ts';
 export type { OnProgress, Progress } from './core/progress.ts';
 export type { CheckpointSource } from './formats/open.ts';
+export type { ProgramDescription, Timing } from './graph/program.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
 export { type EvaluateTextOptions, evaluateText, type TextEvaluation } from './runtime/evaluateText.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';

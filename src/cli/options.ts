@@ -2,9 +2,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LoadOptions, load, type Model, type SamplingOptions } from '../index.ts';
 import { progressBar } from './progressBar.ts';
+import { printTrace } from './trace.ts';
 
 /** Values of `addModelOptions`, under their names in the API. */
-export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend'>;
+export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant'>;
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
@@ -40,13 +41,16 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads with progress shown. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend }: ModelValues,
+  { threads, context, kv, backend, variant }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
   const started = performance.now();
   try {
-    const model = await load(source, { threads, context, kv, backend, signal, onProgress: progress.onProgress });
+    const { onProgress } = progress;
+    const trace = Boolean(process.env.ESPALIER_TRACE);
+    const model = await load(source, { threads, context, kv, backend, variant, trace, signal, onProgress });
+    if (trace) process.once('exit', () => printTrace(model));
     return { model, loadSeconds: (performance.now() - started) / 1000 };
   } finally {
     progress.stop();

@@ -59,12 +59,21 @@ export interface Step {
   readonly outputs?: readonly string[];
 }
 
+export interface ProgramDescription {
+  readonly backend: string;
+  /** Build of the backend's kernels: 'relaxed-i16'. */
+  readonly variant: string;
+  readonly threads: number;
+  /** Of these, the ones that take part in a step of one token. */
+  readonly decodeThreads: number;
+}
+
 export interface Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  /** What runs it, for people and benchmarks: backend 'wasm', variant 'relaxed-i16', threads. */
-  readonly description: { readonly backend: string; readonly variant: string; readonly threads: number };
+  /** What runs it, for people and benchmarks. */
+  readonly description: ProgramDescription;
   /** Bytes held now: weights, caches, activations. */
   readonly memoryBytes: number;
   /** @param kv format of keys and values: F32, F16 or Q8_0 */

@@ -20,7 +20,7 @@ import { summarize } from './summary.ts';
  */
 export async function load(source: CheckpointSource, options: LoadOptions = {}): Promise<Model> {
   checkLoadOptions(options);
-  const { signal, onProgress, threads, cache } = options;
+  const { signal, onProgress, threads, variant, trace, cache } = options;
   const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
   try {
     const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options);
@@ -29,7 +29,7 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
     const template = createChatTemplate(checkpoint.chatTemplate, specialTexts(tokenizer));
     const weights = weightStore(model);
-    const compile = { weights, maxTokens, maxRows, context, threads, signal, onProgress };
+    const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, signal, onProgress };
     const program = await backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const engine = new Engine(checkpoint.name, program, context, kv, template, tokenizer);
     return new Model(engine, summarize(checkpoint, model), estimate);

@@ -16,6 +16,10 @@ export interface LoadOptions {
   readonly kv?: 'f32' | 'f16' | 'q8_0';
   /** Default 'auto': the fastest that works here. */
   readonly backend?: BackendName;
+  /** Which build of the backend's kernels, for comparisons: 'relaxed-i16', 'relaxed-i32', 'baseline'. Default: the fastest that works here. */
+  readonly variant?: string;
+  /** Measure the time of every command, for `model.timings()`. */
+  readonly trace?: boolean;
   /** Tokens that one step computes at most: more are faster per token, and longer until an abort is heard. Default 256. */
   readonly stepTokens?: number;
   /** Where `hf:` models come from and are kept. */
@@ -29,6 +33,8 @@ const rules: Rules<LoadOptions> = {
   context: wholeNumber(1, 2 ** 24),
   kv: oneOf(['f32', 'f16', 'q8_0']),
   backend: oneOf(['auto', ...backends.map(({ name }) => name)]),
+  variant: { expected: 'a name', accepts: (value) => typeof value === 'string' },
+  trace: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   stepTokens: wholeNumber(1, 4096),
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
 };

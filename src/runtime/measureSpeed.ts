@@ -5,12 +5,13 @@ import { ContextError } from '../core/errors.ts';
 import { type Random, seededRandom } from '../core/random.ts';
 import { abortSignal, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
+import { greedy } from './sampling/greedy.ts';
 import { quantile } from './statistics.ts';
 
 export interface MeasureSpeedOptions {
   /** Tokens of the prompt. Default 256. */
   readonly prefill?: number;
-  /** Tokens computed one after another behind it. Default 48. */
+  /** Tokens computed behind it, each the likeliest after the one before. Default 48. */
   readonly decode?: number;
   /** Medians are taken over so many, each in a session of its own. Default 3. */
   readonly runs?: number;
@@ -29,6 +30,8 @@ export interface Speed {
   readonly backend: string;
   readonly variant: string;
   readonly threads: number;
+  /** Of these, the ones that take part in decoding. */
+  readonly decodeThreads: number;
 }
 
 interface Run {
@@ -52,6 +55,8 @@ export async function measureSpeed(model: Model, options: MeasureSpeedOptions = 
     throw new ContextError(message, prefill + decode, model.context);
   }
   const random = seededRandom(seed);
+  // engines compile what is run often once more, better: the first run does not count
+  await measure(model, prefill, decode, random, signal);
   const measured: Run[] = [];
   for (let run = 0; run < runs; run++) measured.push(await measure(model, prefill, decode, random, signal));
   const decodeTokensPerSecond = quantile(
@@ -83,12 +88,20 @@ async function measure(
   try {
     const prompt = Array.from({ length: prefill }, token);
     const started = performance.now();
-    await timeline.advance(prompt, { rows: [prefill - 1], output: 'logits', onRow: () => {}, signal });
+    let next = 0;
+    await timeline.advance(prompt, {
+      rows: [prefill - 1],
+      output: 'logits',
+      onRow: (_, logits) => {
+        next = greedy(logits);
+      },
+      signal,
+    });
     const prefilled = performance.now();
     for (let i = 0; i < decode; i++) {
       await nextTask();
       signal?.throwIfAborted();
-      timeline.next(token());
+      next = greedy(timeline.next(next));
     }
     const decoded = performance.now();
     return { prefill: (1000 * prefill) / (prefilled - started), decode: (1000 * decode) / (decoded - prefilled) };

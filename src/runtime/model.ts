@@ -1,5 +1,6 @@
 /** A loaded model: makes sessions, and evaluates given tokens. */
 import { OptionError } from '../core/errors.ts';
+import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
 import type { Engine } from './engine.ts';
@@ -45,8 +46,13 @@ export class Model {
   }
 
   /** What runs it. */
-  get backend(): { readonly backend: string; readonly variant: string; readonly threads: number } {
+  get backend(): ProgramDescription {
     return this.#engine.program.description;
+  }
+
+  /** Time by command of all steps so far, where the model was loaded with `trace`. */
+  timings(): Timing[] {
+    return this.#engine.program.timings?.() ?? [];
   }
 
   /** Bytes held now by weights, caches and activations. */

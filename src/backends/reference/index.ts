@@ -65,7 +65,7 @@ class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  readonly description = { backend: 'reference', variant: 'f32', threads: 1 };
+  readonly description = { backend: 'reference', variant: 'f32', threads: 1, decodeThreads: 1 };
   readonly #nodes: readonly Value[];
   readonly #weights: Map<Value, Matrix>;
   #values = new Map<Value, Matrix>();

@@ -1,7 +1,7 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Cache, CompileOptions, Program, Step, Timing } from '../../graph/program.ts';
+import type { Cache, CompileOptions, Program, ProgramDescription, Step, Timing } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { CONTROL, word } from './control.ts';
@@ -40,7 +40,6 @@ export class WasmProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  readonly description: Program['description'];
   readonly #parts: Parts;
   readonly #trace: number;
   #rows = 0;
@@ -53,12 +52,15 @@ export class WasmProgram implements Program {
     this.graph = parts.graph;
     this.maxTokens = parts.options.maxTokens;
     this.maxRows = parts.options.maxRows;
-    const { variant } = parts.kernels;
-    this.description = { backend: 'wasm', variant, threads: parts.team.threads };
     this.#decodeThreads = parts.team.threads;
     const { commands } = parts.emitter;
     this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
     if (this.#trace > 0) new Float64Array(parts.arena.memory.buffer, this.#trace, commands.length).fill(0);
+  }
+
+  get description(): ProgramDescription {
+    const { kernels, team } = this.#parts;
+    return { backend: 'wasm', variant: kernels.variant, threads: team.threads, decodeThreads: this.#decodeThreads };
   }
 
   get memoryBytes(): number {

@@ -19,6 +19,7 @@ export function benchCommand(): Command {
     .option('--prefill <tokens>', 'tokens of the prompt', number, 256)
     .option('--decode <tokens>', 'tokens computed one after another', number, 48)
     .option('--runs <count>', 'runs, each in a session of its own', number, 3)
+    .option('--variant <name>', 'build of the kernels: relaxed-i16, relaxed-i32 or baseline (default: the fastest)')
     .option('--json', 'one JSON object on the last line')
     .action(bench);
   return examples(command, ['espalier bench model.gguf', 'espalier bench model.gguf --threads 4 --runs 5 --json']);
@@ -36,7 +37,7 @@ async function bench(source: string, values: Values): Promise<void> {
       runs,
       signal,
     });
-    const { peakMemoryBytes, weightBytesPerSecond, backend, variant, threads } = rest;
+    const { peakMemoryBytes, weightBytesPerSecond, backend, variant, threads, decodeThreads } = rest;
     if (values.json) {
       printJson({
         prefillTokensPerSecond,
@@ -47,6 +48,7 @@ async function bench(source: string, values: Values): Promise<void> {
         backend,
         variant,
         threads,
+        decodeThreads,
       });
       return;
     }
@@ -55,7 +57,7 @@ async function bench(source: string, values: Values): Promise<void> {
       decode: `${decodeTokensPerSecond.toFixed(1)} tokens a second, reading ${bytesForPeople(weightBytesPerSecond)} of weights`,
       load: `${loadSeconds.toFixed(2)} s`,
       'peak memory': peakMemoryBytes === null ? 'unknown' : bytesForPeople(peakMemoryBytes),
-      backend: `${backend} ${variant}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+      backend: `${backend} ${variant}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${decodeThreads} in decoding`,
     });
   } finally {
     model.dispose();

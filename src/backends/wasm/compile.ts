@@ -8,6 +8,7 @@ import type { CompileOptions, Program } from '../../graph/program.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena } from './arena.ts';
+import { filledHead } from './cache.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
 import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
@@ -110,7 +111,9 @@ function lower(
   for (const node of nodes) {
     if (node.op.name !== 'attention') continue;
     const { layer, kvHeads, headSize } = node.attributes as AttentionAttributes;
-    layers[layer] = kvHeads * headSize;
+    // layers that no output needs leave no gaps
+    while (layers.length < layer) layers.push(0);
+    layers[layer] = kvHeads * filledHead(headSize);
   }
   const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
   // no two layers share cache memory; these addresses only tell them apart

@@ -54,14 +54,19 @@ export function placeBarriers(commands: readonly Command[], forced: ReadonlySet<
 }
 
 function conflict(earlier: Command, later: Command): boolean {
-  if (earlier.split !== undefined && earlier.split === later.split) return false;
+  // each thread stays on its own elements, as long as they lie in the same places
+  const together = earlier.split !== undefined && earlier.split === later.split;
   const touches = (a: readonly Region[], b: readonly Region[]): boolean =>
-    a.some((x) => b.some((y) => x.address < y.address + y.bytes && y.address < x.address + x.bytes));
+    a.some((x) => b.some((y) => overlap(x, y) && !(together && x.address === y.address)));
   return (
     touches(earlier.writes, later.reads) ||
     touches(earlier.writes, later.writes) ||
     touches(earlier.reads, later.writes)
   );
+}
+
+function overlap(a: Region, b: Region): boolean {
+  return a.address < b.address + b.bytes && b.address < a.address + a.bytes;
 }
 
 export function aligned(bytes: number): number {

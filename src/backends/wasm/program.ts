@@ -2,8 +2,9 @@
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { Cache, CompileOptions, Program, ProgramDescription, Step, Timing } from '../../graph/program.ts';
-import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
+import { WasmCache } from './cache.ts';
 import { CONTROL, word } from './control.ts';
 import type { Emitter } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
@@ -30,7 +31,7 @@ interface Parts {
   /** The command that stores the last layer's keys and values: steps without outputs end there. */
   readonly stored: number;
   readonly inputs: StepInputs;
-  /** Elements per position of each layer's keys. */
+  /** Elements per position of each layer's keys, heads filled up. */
   readonly layers: readonly number[];
   readonly kernels: KernelModule;
   readonly options: CompileOptions;
@@ -73,7 +74,7 @@ export class WasmProgram implements Program {
     if (context > this.#parts.options.context)
       throw new OptionError('context', context, `at most ${this.#parts.options.context}, as the model was loaded`);
     const { layers, arena } = this.#parts;
-    const narrow = layers.find((width) => width % kv.blockSize !== 0) ?? this.#headNarrowerThan(kv.blockSize);
+    const narrow = this.#headNarrowerThan(kv.blockSize);
     if (narrow !== undefined)
       throw new OptionError('kv', kv.name, `F32 or F16, as heads of ${narrow} are no multiple of ${kv.blockSize}`);
     return new WasmCache(arena, layers, context, kv, kind);
@@ -161,39 +162,5 @@ export class WasmProgram implements Program {
       if (headSize % block !== 0) return headSize;
     }
     return undefined;
-  }
-}
-
-/** Keys and values of a session in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
-class WasmCache implements Cache {
-  readonly context: number;
-  readonly bytes: number;
-  readonly address: number;
-  readonly kind: number;
-  /** Positions, filled up to whole tiles of 4. */
-  readonly padded: number;
-  readonly #arena: Arena;
-
-  constructor(arena: Arena, layers: readonly number[], context: number, kv: BlockFormat, kind: number) {
-    this.context = context;
-    this.kind = kind;
-    this.padded = Math.ceil(context / 4) * 4;
-    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded;
-    this.bytes = bytesOf(kv, elements);
-    this.#arena = arena;
-    this.address = arena.allocate(this.bytes, 'keys and values');
-    // kernels multiply what was never written by a weight of 0, which must not be NaN
-    new Uint8Array(arena.memory.buffer, this.address, this.bytes).fill(0);
-  }
-
-  copyFrom(other: Cache, _positions: number): void {
-    if (!(other instanceof WasmCache) || other.bytes !== this.bytes || other.kind !== this.kind)
-      throw new TypeError('caches of different programs or sizes');
-    // tiles interleave positions and heads, so all of it is copied
-    new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);
-  }
-
-  free(): void {
-    this.#arena.release(this.address);
   }
 }

@@ -1,215 +1,377 @@
 /**
  * Causal attention over the cache, fused: scores, softmax and the mix of values, 4 query rows at a time that share a
  * key head, so that keys and values are read once for them: neighbouring heads of a group, then of neighbouring tokens.
- * Work is shared out by key head and tile of 4 query rows.
+ * Work is shared out by key head and tile of 4 rows; for a single token, whose tiles are few, also by chunk of positions,
+ * and the thread that finishes a tile's last chunk joins them. Chunks do not depend on the threads, so neither do results.
  *
- * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 elements before (see cache.ts),
- * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread: (4·context + 16)·4.
+ * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
+ * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros).
+ *
+ * Scratch: queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16, and a scale per row), mix [4 rows][S], then scores.
+ * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
-import { bytesQ8, CacheF16, CacheF32, cacheBytes, codes4, layerKeys, layerValues } from "./parts/cache";
+import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
 import { address, argument, cacheContext, cacheKind, number, past, shareFrom, shareTo, tokens } from "./parts/control";
-import { exp4, half, half4, madd, max4, sum4, tanh4 } from "./parts/simd";
+import { exp4, half, half4, madd, max4, tanh4 } from "./parts/simd";
 
+/** Positions of a chunk. */
+const CHUNK: i32 = 256;
 /** Positions whose values stay in the first-level cache while all columns of them are mixed. */
 const SPAN: usize = 64;
 
 export function attention(command: usize, thread: i32, threads: i32): void {
   const group = argument(command, 2) / argument(command, 3);
   const tiles = (tokens() * group + 3) >> 2;
-  const items = tiles * argument(command, 3);
-  const last = shareTo(items, thread, threads);
+  const end = past() + tokens();
+  const window = argument(command, 7);
+  const begin = window > 0 && tokens() == 1 ? max(0, end - window) : 0;
+  const chunks = tokens() == 1 ? (end - begin + CHUNK - 1) / CHUNK : 1;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  for (let item = shareFrom(items, thread, threads); item < last; item++)
-    attend(command, item / tiles, (item % tiles) << 2, group, scratch);
+  const partialBytes: usize = (8 + 4 * filled(argument(command, 4))) << 2;
+  const items = argument(command, 3) * tiles * chunks;
+  const last = shareTo(items, thread, threads);
+  for (let item = shareFrom(items, thread, threads); item < last; item++) {
+    const tile = item / chunks, head = tile / tiles, row = (tile % tiles) << 2;
+    if (chunks == 1) {
+      attend(command, head, row, group, begin, end, scratch);
+      finish(command, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
+      continue;
+    }
+    const chunk = item % chunks;
+    const from = begin + chunk * CHUNK;
+    attend(command, head, row, group, from, min(end, from + CHUNK), scratch);
+    const partials = address(command, 11) + <usize>(tile * chunks) * partialBytes;
+    const partial = partials + <usize>chunk * partialBytes;
+    memory.copy(partial, scratch, 32);
+    memory.copy(partial + 32, scratch + 32 + filledQueries(command), partialBytes - 32);
+    const counter = address(command, 12) + (<usize>tile << 2);
+    if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
+    atomic.store<i32>(counter, 0);
+    join(partials, partialBytes, chunks);
+    finish(command, head, row, group, partials + 16, partials + 32);
+  }
 }
+
+/** Bytes of the queries in scratch. */
+@inline function filledQueries(command: usize): usize { return filled(argument(command, 4)) << 4; }
 
 /** Query row `row` of a key head (token-major, heads of the group within): byte offset in queries and output. */
 @inline function offsetOf(command: usize, head: i32, row: i32, group: i32): usize {
   return <usize>(((row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
 }
 
-function attend(command: usize, head: i32, row: i32, group: i32, scratch: usize): void {
-  const size: usize = argument(command, 4);
+/**
+ * Scores, softmax and mix of 4 rows over positions begin … end−1. Leaves in scratch: 4 maxima, then 4 sums where the
+ * queries began, and the mix behind the queries.
+ */
+function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end: i32, scratch: usize): void {
+  const size = filled(argument(command, 4));
+  const kind = cacheKind();
+  const rowBytes = cacheBytes(kind, size);
   const window = argument(command, 7);
   // rows beyond the last repeat it
   const most = tokens() * group - 1;
-  const r0 = row, r1 = min(row + 1, most), r2 = min(row + 2, most), r3 = min(row + 3, most);
-  const e0 = past() + r0 / group + 1, e1 = past() + r1 / group + 1, e2 = past() + r2 / group + 1, e3 = past() + r3 / group + 1;
-  const from: usize = (window > 0 ? max(0, e0 - window) : 0) & ~3;
-  const to: usize = (e3 + 3) & ~3;
-  const stride = (to - from) << 2;
+  const r1 = min(row + 1, most), r2 = min(row + 2, most), r3 = min(row + 3, most);
+  const ends = i32x4(past() + row / group + 1, past() + r1 / group + 1, past() + r2 / group + 1, past() + r3 / group + 1);
+  const lastEnd = min(end, i32x4.extract_lane(ends, 3));
+  const firstEnd = i32x4.extract_lane(ends, 0);
+  const starts = window > 0 ? i32x4.max_s(i32x4.sub(ends, i32x4.splat(window)), i32x4.splat(begin)) : i32x4.splat(begin);
+  const from = max(begin, i32x4.extract_lane(starts, 0)) & ~7;
+  const to = (lastEnd + 7) & ~7;
 
-  const q0 = address(command, 0) + offsetOf(command, head, r0, group);
-  const q1 = address(command, 0) + offsetOf(command, head, r1, group);
-  const q2 = address(command, 0) + offsetOf(command, head, r2, group);
-  const q3 = address(command, 0) + offsetOf(command, head, r3, group);
-  const kind = cacheKind();
-  const rowBytes = cacheBytes(kind, size);
+  const queries = scratch + 32;
+  const mix = queries + (size << 4);
+  const scores = mix + (size << 4);
+  takeQuery(command, offsetOf(command, head, row, group), 0, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, head, r1, group), 1, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, head, r2, group), 2, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, head, r3, group), 3, kind, queries, scratch);
+  const scales = v128.load(scratch);
+
   let k = layerKeys(address(command, 5)) + (<usize>head * cacheContext() + from) * rowBytes;
-  let s = scratch;
-  for (let position = from; position < to; position += 4) {
-    if (kind == 0) scores<CacheF32>(q0, q1, q2, q3, k, size, s, stride);
-    else if (kind == 1) scores<CacheF16>(q0, q1, q2, q3, k, size, s, stride);
-    else scoresQ8(q0, q1, q2, q3, k, size, s, stride);
-    k += rowBytes << 2;
-    s += 16;
+  let s = scores;
+  for (let position = from; position < to; position += 8) {
+    if (kind == F32) scoresF32(queries, k, size, s);
+    else if (kind == F16) scoresF16(queries, k, size, s);
+    else scoresQ8(queries, k, size, s, scales);
+    k += rowBytes << 3;
+    s += 128;
   }
-  const sum0 = soften(command, scratch, from, to, e0, window);
-  const sum1 = soften(command, scratch + stride, from, to, e1, window);
-  const sum2 = soften(command, scratch + 2 * stride, from, to, e2, window);
-  const sum3 = soften(command, scratch + 3 * stride, from, to, e3, window);
 
-  const out0 = address(command, 1) + offsetOf(command, head, r0, group);
-  const out1 = address(command, 1) + offsetOf(command, head, r1, group);
-  const out2 = address(command, 1) + offsetOf(command, head, r2, group);
-  const out3 = address(command, 1) + offsetOf(command, head, r3, group);
-  const values = layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>head * cacheContext() * rowBytes;
-  // rows that repeat the last one write the same values to the same place, one after the other
-  for (let begin = from; begin < to; begin += SPAN) {
-    const end = min<usize>(begin + SPAN, <usize>e3);
-    const weights = scratch + ((begin - from) << 2);
-    const first = begin == from;
-    const final = begin + SPAN >= to;
-    let column: usize = 0;
-    for (; column + 8 <= size; column += 8) {
-      let a0 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-      if (!first) {
-        a0 = v128.load(out0 + (column << 2)); a1 = v128.load(out0 + (column << 2), 16);
-        b0 = v128.load(out1 + (column << 2)); b1 = v128.load(out1 + (column << 2), 16);
-        c0 = v128.load(out2 + (column << 2)); c1 = v128.load(out2 + (column << 2), 16);
-        d0 = v128.load(out3 + (column << 2)); d1 = v128.load(out3 + (column << 2), 16);
-      }
-      let w0 = weights, w1 = weights + stride, w2 = w1 + stride, w3 = w2 + stride;
-      let v = values + begin * rowBytes;
-      for (let position = begin; position < end; position++) {
-        let v0: v128, v1: v128;
-        if (kind == 0) {
-          v0 = v128.load(v + (column << 2));
-          v1 = v128.load(v + (column << 2), 16);
-        } else if (kind == 1) {
-          v0 = half4(v + (column << 1));
-          v1 = half4(v + (column << 1) + 8);
-        } else {
-          const at = v + bytesQ8(column);
-          const scale = f32x4.splat(half(at));
-          v0 = f32x4.mul(codes4(at + 2 + (column & 31)), scale);
-          v1 = f32x4.mul(codes4(at + 6 + (column & 31)), scale);
-        }
-        let p = v128.load32_splat(w0);
-        a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-        p = v128.load32_splat(w1);
-        b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-        p = v128.load32_splat(w2);
-        c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-        p = v128.load32_splat(w3);
-        d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
-        v += rowBytes;
-        w0 += 4; w1 += 4; w2 += 4; w3 += 4;
-      }
-      if (final) {
-        a0 = f32x4.mul(a0, f32x4.splat(1 / sum0)); a1 = f32x4.mul(a1, f32x4.splat(1 / sum0));
-        b0 = f32x4.mul(b0, f32x4.splat(1 / sum1)); b1 = f32x4.mul(b1, f32x4.splat(1 / sum1));
-        c0 = f32x4.mul(c0, f32x4.splat(1 / sum2)); c1 = f32x4.mul(c1, f32x4.splat(1 / sum2));
-        d0 = f32x4.mul(d0, f32x4.splat(1 / sum3)); d1 = f32x4.mul(d1, f32x4.splat(1 / sum3));
-      }
-      v128.store(out0 + (column << 2), a0); v128.store(out0 + (column << 2), a1, 16);
-      v128.store(out1 + (column << 2), b0); v128.store(out1 + (column << 2), b1, 16);
-      v128.store(out2 + (column << 2), c0); v128.store(out2 + (column << 2), c1, 16);
-      v128.store(out3 + (column << 2), d0); v128.store(out3 + (column << 2), d1, 16);
+  const cap = number(command, 8);
+  const safe = i32x4.extract_lane(starts, 3);
+  let m0 = f32x4.splat(-Infinity), m1 = m0, m2 = m0, m3 = m0;
+  s = scores;
+  for (let position = from; position < to; position += 4) {
+    let a = v128.load(s), b = v128.load(s, 16), c = v128.load(s, 32), d = v128.load(s, 48);
+    if (cap > 0) {
+      a = capped(a, cap); b = capped(b, cap); c = capped(c, cap); d = capped(d, cap);
     }
-    for (; column < size; column++) {
-      mixColumn(weights, values, begin, end, column, rowBytes, out0, first, final, sum0);
-      mixColumn(weights + stride, values, begin, end, column, rowBytes, out1, first, final, sum1);
-      mixColumn(weights + 2 * stride, values, begin, end, column, rowBytes, out2, first, final, sum2);
-      mixColumn(weights + 3 * stride, values, begin, end, column, rowBytes, out3, first, final, sum3);
+    if (position < safe || position + 4 > firstEnd || position + 4 > end) {
+      const p = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
+      const inside = i32x4.lt_s(p, i32x4.splat(end));
+      a = seen(a, p, starts, ends, 0, inside);
+      b = seen(b, p, v128.shuffle<i32>(starts, starts, 1, 1, 1, 1), v128.shuffle<i32>(ends, ends, 1, 1, 1, 1), 1, inside);
+      c = seen(c, p, v128.shuffle<i32>(starts, starts, 2, 2, 2, 2), v128.shuffle<i32>(ends, ends, 2, 2, 2, 2), 2, inside);
+      d = seen(d, p, v128.shuffle<i32>(starts, starts, 3, 3, 3, 3), v128.shuffle<i32>(ends, ends, 3, 3, 3, 3), 3, inside);
+    }
+    m0 = f32x4.pmax(m0, a); m1 = f32x4.pmax(m1, b); m2 = f32x4.pmax(m2, c); m3 = f32x4.pmax(m3, d);
+    v128.store(s, a); v128.store(s, b, 16); v128.store(s, c, 32); v128.store(s, d, 48);
+    s += 64;
+  }
+  // a row may see nothing of its chunk's first positions, but never nothing at all: each sees itself or lies in a later chunk
+  m0 = f32x4.splat(max4(m0)); m1 = f32x4.splat(max4(m1)); m2 = f32x4.splat(max4(m2)); m3 = f32x4.splat(max4(m3));
+
+  // exponentials, turned so that a position's 4 rows are side by side
+  const bias = f32x4.splat(kind == F16 ? HALF_BIAS : 1);
+  let sums = f32x4.splat(0);
+  s = scores;
+  for (let position = from; position < to; position += 4) {
+    const a = exp4(f32x4.sub(v128.load(s), m0)), b = exp4(f32x4.sub(v128.load(s, 16), m1));
+    const c = exp4(f32x4.sub(v128.load(s, 32), m2)), d = exp4(f32x4.sub(v128.load(s, 48), m3));
+    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5), cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+    const AB = v128.shuffle<i32>(a, b, 2, 6, 3, 7), CD = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+    const p0 = v128.shuffle<i64>(ab, cd, 0, 2), p1 = v128.shuffle<i64>(ab, cd, 1, 3);
+    const p2 = v128.shuffle<i64>(AB, CD, 0, 2), p3 = v128.shuffle<i64>(AB, CD, 1, 3);
+    sums = f32x4.add(sums, f32x4.add(f32x4.add(p0, p1), f32x4.add(p2, p3)));
+    v128.store(s, f32x4.mul(p0, bias)); v128.store(s, f32x4.mul(p1, bias), 16);
+    v128.store(s, f32x4.mul(p2, bias), 32); v128.store(s, f32x4.mul(p3, bias), 48);
+    s += 64;
+  }
+
+  const values = layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>head * cacheContext() * rowBytes;
+  memory.fill(mix, 0, size << 4);
+  for (let first: usize = from; first < <usize>lastEnd; first += SPAN) {
+    const count = min<usize>(SPAN, <usize>lastEnd - first);
+    const weights = scores + ((first - from) << 4);
+    const v = values + first * rowBytes;
+    for (let column: usize = 0; column < size; column += 8) {
+      if (kind == F32) mixF32(weights, v + (column << 2), rowBytes, count, mix + (column << 2), size << 2);
+      else if (kind == F16) mixF16(weights, v + (column << 1), rowBytes, count, mix + (column << 2), size << 2);
+      else mixQ8(weights, v + (column >> 5) * 34, column & 31, rowBytes, count, mix + (column << 2), size << 2);
     }
   }
+  const low = v128.shuffle<i32>(m0, m1, 0, 4, 0, 4), high = v128.shuffle<i32>(m2, m3, 0, 4, 0, 4);
+  v128.store(scratch, v128.shuffle<i64>(low, high, 0, 2));
+  v128.store(scratch, sums, 16);
+  v128.store(queries, sums);
 }
 
-/** One column of one row, for head sizes that are no multiple of 8 (never q8_0, which needs 32). */
-function mixColumn(
-  weights: usize, values: usize, begin: usize, end: usize, column: usize, rowBytes: usize,
-  out: usize, first: bool, final: bool, sum: f32,
-): void {
-  let total: f32 = first ? 0 : load<f32>(out + (column << 2));
-  let v = values + begin * rowBytes;
-  for (let position = begin; position < end; position++) {
-    const value = cacheKind() == 0 ? load<f32>(v + (column << 2)) : half(v + (column << 1));
-    total += load<f32>(weights) * value;
-    weights += 4;
+@inline function capped(s: v128, cap: f32): v128 {
+  return f32x4.mul(tanh4(f32x4.div(s, f32x4.splat(cap))), f32x4.splat(cap));
+}
+
+/** −∞ where a row may not look. Lane `row` of starts and ends, brought to all lanes where it is not the first, says where. */
+@inline function seen(s: v128, p: v128, starts: v128, ends: v128, row: i32, inside: v128): v128 {
+  const start = row == 0 ? v128.shuffle<i32>(starts, starts, 0, 0, 0, 0) : starts;
+  const end = row == 0 ? v128.shuffle<i32>(ends, ends, 0, 0, 0, 0) : ends;
+  const open = v128.and(inside, v128.and(i32x4.ge_s(p, start), i32x4.lt_s(p, end)));
+  return v128.bitselect(s, f32x4.splat(-Infinity), open);
+}
+
+/** One query row into the interleaved form of its kind, multiplied by the scale; its own scale goes to scratch (q8_0). */
+@inline function takeQuery(command: usize, offset: usize, lane: usize, kind: i32, queries: usize, scratch: usize): void {
+  const x = address(command, 0) + offset;
+  const size: usize = argument(command, 4);
+  if (kind == F32 || kind == F16) {
+    const factor = kind == F16 ? number(command, 6) * HALF_BIAS : number(command, 6);
+    const to = queries + (lane << 2);
+    for (let i: usize = 0; i < size; i++) store<f32>(to + (i << 4), load<f32>(x + (i << 2)) * factor);
+    for (let i = size; i < filled(size); i++) store<f32>(to + (i << 4), 0);
+    return;
+  }
+  let most: f32 = 0;
+  for (let i: usize = 0; i < size; i++) most = max<f32>(most, abs<f32>(load<f32>(x + (i << 2))));
+  const inverse: f32 = most > 0 ? 32767 / most : 0;
+  store<f32>(scratch + (lane << 2), most / 32767 * number(command, 6));
+  for (let i: usize = 0; i < size; i++)
+    store<i16>(queries + ((i >> 1) << 4) + (lane << 2) + ((i & 1) << 1), <i16>nearest<f32>(load<f32>(x + (i << 2)) * inverse));
+}
+
+/** Dots of 4 query rows with 8 keys → [2 × 4 positions][4 rows][4 positions]. */
+@inline function storeScores(s: usize, a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128): void {
+  v128.store(s, a0); v128.store(s, b0, 16); v128.store(s, c0, 32); v128.store(s, d0, 48);
+  v128.store(s, a1, 64); v128.store(s, b1, 80); v128.store(s, c1, 96); v128.store(s, d1, 112);
+}
+
+function scoresF32(q: usize, k: usize, size: usize, s: usize): void {
+  let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
+  for (const end = q + (size << 4); q < end; q += 16) {
+    const k0 = v128.load(k), k1 = v128.load(k, 16);
+    let x = v128.load32_splat(q);
+    a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
+    x = v128.load32_splat(q, 4);
+    b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
+    x = v128.load32_splat(q, 8);
+    c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
+    x = v128.load32_splat(q, 12);
+    d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
+    k += 32;
+  }
+  storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
+}
+
+function scoresF16(q: usize, k: usize, size: usize, s: usize): void {
+  let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
+  for (const end = q + (size << 4); q < end; q += 16) {
+    const key = v128.load(k);
+    const k0 = halvesLow(key), k1 = halvesHigh(key);
+    let x = v128.load32_splat(q);
+    a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
+    x = v128.load32_splat(q, 4);
+    b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
+    x = v128.load32_splat(q, 8);
+    c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
+    x = v128.load32_splat(q, 12);
+    d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
+    k += 16;
+  }
+  storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
+}
+
+@inline function pairs(k: v128, x: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(k, x)); }
+
+/** Codes are multiplied as integers; keys have a scale per 32 columns, queries one for all. */
+function scoresQ8(q: usize, k: usize, size: usize, s: usize, scales: v128): void {
+  let A0 = f32x4.splat(0), B0 = A0, C0 = A0, D0 = A0, A1 = A0, B1 = A0, C1 = A0, D1 = A0;
+  for (const end = q + (size << 3); q < end; ) {
+    const s0 = half4(k), s1 = half4(k + 8);
+    let a0 = i32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
+    k += 16;
+    for (const last = q + 256; q < last; q += 16) {
+      const k0 = v128.load8x8_s(k), k1 = v128.load8x8_s(k, 8);
+      let x = v128.load32_splat(q);
+      a0 = pairs(k0, x, a0); a1 = pairs(k1, x, a1);
+      x = v128.load32_splat(q, 4);
+      b0 = pairs(k0, x, b0); b1 = pairs(k1, x, b1);
+      x = v128.load32_splat(q, 8);
+      c0 = pairs(k0, x, c0); c1 = pairs(k1, x, c1);
+      x = v128.load32_splat(q, 12);
+      d0 = pairs(k0, x, d0); d1 = pairs(k1, x, d1);
+      k += 16;
+    }
+    A0 = madd(f32x4.convert_i32x4_s(a0), s0, A0); A1 = madd(f32x4.convert_i32x4_s(a1), s1, A1);
+    B0 = madd(f32x4.convert_i32x4_s(b0), s0, B0); B1 = madd(f32x4.convert_i32x4_s(b1), s1, B1);
+    C0 = madd(f32x4.convert_i32x4_s(c0), s0, C0); C1 = madd(f32x4.convert_i32x4_s(c1), s1, C1);
+    D0 = madd(f32x4.convert_i32x4_s(d0), s0, D0); D1 = madd(f32x4.convert_i32x4_s(d1), s1, D1);
+  }
+  const a = v128.shuffle<i32>(scales, scales, 0, 0, 0, 0), b = v128.shuffle<i32>(scales, scales, 1, 1, 1, 1);
+  const c = v128.shuffle<i32>(scales, scales, 2, 2, 2, 2), d = v128.shuffle<i32>(scales, scales, 3, 3, 3, 3);
+  storeScores(
+    s, f32x4.mul(A0, a), f32x4.mul(B0, b), f32x4.mul(C0, c), f32x4.mul(D0, d),
+    f32x4.mul(A1, a), f32x4.mul(B1, b), f32x4.mul(C1, c), f32x4.mul(D1, d),
+  );
+}
+
+/** Adds 8 columns of `count` values, weighted for 4 rows, to the mix. @param w [count][4 rows] @param stride of mix's rows */
+function mixF32(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
+  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
+  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
+  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
+  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
+  for (const end = w + (count << 4); w < end; w += 16) {
+    const v0 = v128.load(v), v1 = v128.load(v, 16);
+    let p = v128.load32_splat(w);
+    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
+    p = v128.load32_splat(w, 4);
+    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
+    p = v128.load32_splat(w, 8);
+    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
+    p = v128.load32_splat(w, 12);
+    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
     v += rowBytes;
   }
-  store<f32>(out + (column << 2), final ? total / sum : total);
+  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 
-/** Dots of 4 query rows with 4 keys. */
-@inline function scores<C>(q0: usize, q1: usize, q2: usize, q3: usize, k: usize, size: usize, s: usize, stride: usize): void {
-  const cache = changetype<C>(0);
-  let a = f32x4.splat(0), b = a, c = a, d = a;
-  const end = q0 + (size << 2);
-  while (q0 < end) {
-    const key = cache.at(k, 0);
-    a = madd(key, v128.load32_splat(q0), a);
-    b = madd(key, v128.load32_splat(q1), b);
-    c = madd(key, v128.load32_splat(q2), c);
-    d = madd(key, v128.load32_splat(q3), d);
-    k += cache.bytes(4);
-    q0 += 4; q1 += 4; q2 += 4; q3 += 4;
+function mixF16(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
+  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
+  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
+  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
+  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
+  for (const end = w + (count << 4); w < end; w += 16) {
+    const value = v128.load(v);
+    const v0 = halvesLow(value), v1 = halvesHigh(value);
+    let p = v128.load32_splat(w);
+    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
+    p = v128.load32_splat(w, 4);
+    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
+    p = v128.load32_splat(w, 8);
+    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
+    p = v128.load32_splat(w, 12);
+    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
+    v += rowBytes;
   }
-  v128.store(s, a);
-  v128.store(s + stride, b);
-  v128.store(s + 2 * stride, c);
-  v128.store(s + 3 * stride, d);
+  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 
-@inline function scoresQ8(q0: usize, q1: usize, q2: usize, q3: usize, k: usize, size: usize, s: usize, stride: usize): void {
-  let A = f32x4.splat(0), B = A, C = A, D = A;
-  for (let column: usize = 0; column < size; column += 32) {
-    let a = f32x4.splat(0), b = a, c = a, d = a;
-    const scale = half4(k);
-    k += 8;
-    for (const end = k + 128; k < end; k += 4) {
-      const key = codes4(k);
-      a = madd(key, v128.load32_splat(q0), a);
-      b = madd(key, v128.load32_splat(q1), b);
-      c = madd(key, v128.load32_splat(q2), c);
-      d = madd(key, v128.load32_splat(q3), d);
-      q0 += 4; q1 += 4; q2 += 4; q3 += 4;
+/** @param v the block of 32 columns, @param inside the first of the 8 columns in it */
+function mixQ8(w: usize, v: usize, inside: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
+  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
+  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
+  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
+  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
+  for (const end = w + (count << 4); w < end; w += 16) {
+    const scale = f32x4.splat(half(v));
+    const codes = v128.load8x8_s(v + inside, 2);
+    const v0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes)), scale);
+    const v1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes)), scale);
+    let p = v128.load32_splat(w);
+    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
+    p = v128.load32_splat(w, 4);
+    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
+    p = v128.load32_splat(w, 8);
+    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
+    p = v128.load32_splat(w, 12);
+    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
+    v += rowBytes;
+  }
+  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
+}
+
+@inline function storeMix(
+  mix: usize, stride: usize, a0: v128, a1: v128, b0: v128, b1: v128, c0: v128, c1: v128, d0: v128, d1: v128,
+): void {
+  v128.store(mix, a0); v128.store(mix, a1, 16);
+  v128.store(mix + stride, b0); v128.store(mix + stride, b1, 16);
+  v128.store(mix + 2 * stride, c0); v128.store(mix + 2 * stride, c1, 16);
+  v128.store(mix + 3 * stride, d0); v128.store(mix + 3 * stride, d1, 16);
+}
+
+/** Joins the partial results of a tile's chunks in the first of them, in order. */
+function join(partials: usize, bytes: usize, chunks: i32): void {
+  let most = v128.load(partials);
+  for (let i = 1; i < chunks; i++) most = f32x4.pmax(most, v128.load(partials + <usize>i * bytes));
+  let sums = f32x4.splat(0);
+  const columns: usize = (bytes - 32) >> 2;
+  for (let i = 0; i < chunks; i++) {
+    const partial = partials + <usize>i * bytes;
+    const factor = exp4(f32x4.sub(v128.load(partial), most));
+    sums = madd(v128.load(partial, 16), factor, sums);
+    for (let row: usize = 0; row < 4; row++) {
+      const weight = f32x4.splat(lane(factor, row));
+      const to = partials + 32 + row * columns, from = partial + 32 + row * columns;
+      for (let c: usize = 0; c < columns; c += 16) {
+        const value = f32x4.mul(v128.load(from + c), weight);
+        v128.store(to + c, i == 0 ? value : f32x4.add(v128.load(to + c), value));
+      }
     }
-    A = madd(a, scale, A); B = madd(b, scale, B); C = madd(c, scale, C); D = madd(d, scale, D);
   }
-  v128.store(s, A);
-  v128.store(s + stride, B);
-  v128.store(s + 2 * stride, C);
-  v128.store(s + 3 * stride, D);
+  v128.store(partials, sums, 16);
 }
 
-/**
- * Scores of one row → exponentials, 0 where the row may not look: outside from … end−1, or before its window.
- * Returns their sum.
- */
-function soften(command: usize, row: usize, from: usize, to: usize, end: i32, window: i32): f32 {
-  const scale = f32x4.splat(number(command, 6));
-  const cap = number(command, 8);
-  const begin = window > 0 ? max(0, end - window) : 0;
-  const count = (to - from) << 2;
-  let most = f32x4.splat(-Infinity);
-  let positions = i32x4.add(i32x4.splat(<i32>from), i32x4(0, 1, 2, 3));
-  for (let i: usize = 0; i < count; i += 16) {
-    let s = f32x4.mul(v128.load(row + i), scale);
-    if (cap > 0) s = f32x4.mul(tanh4(f32x4.div(s, f32x4.splat(cap))), f32x4.splat(cap));
-    const seen = v128.and(i32x4.ge_s(positions, i32x4.splat(begin)), i32x4.lt_s(positions, i32x4.splat(end)));
-    s = v128.bitselect(s, f32x4.splat(-Infinity), seen);
-    most = f32x4.pmax(most, s);
-    v128.store(row + i, s);
-    positions = i32x4.add(positions, i32x4.splat(4));
+@inline function lane(v: v128, i: usize): f32 {
+  return i == 0 ? f32x4.extract_lane(v, 0) : i == 1 ? f32x4.extract_lane(v, 1) : i == 2 ? f32x4.extract_lane(v, 2) : f32x4.extract_lane(v, 3);
+}
+
+/** Divides the mix of 4 rows by their sums and writes those that there are. */
+function finish(command: usize, head: i32, row: i32, group: i32, sums: usize, mix: usize): void {
+  const size: usize = argument(command, 4);
+  const rows = min(4, tokens() * group - row);
+  for (let r = 0; r < rows; r++) {
+    const factor: f32 = 1 / load<f32>(sums + (<usize>r << 2));
+    const from = mix + <usize>r * (filled(size) << 2);
+    const to = address(command, 1) + offsetOf(command, head, row + r, group);
+    for (let i: usize = 0; i < size; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)) * factor);
   }
-  const peak = f32x4.splat(max4(most));
-  let sum = f32x4.splat(0);
-  for (let i: usize = 0; i < count; i += 16) {
-    const e = exp4(f32x4.sub(v128.load(row + i), peak));
-    sum = f32x4.add(sum, e);
-    v128.store(row + i, e);
-  }
-  return sum4(sum);
 }

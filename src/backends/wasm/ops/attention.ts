@@ -1,7 +1,11 @@
 import type { AttentionAttributes } from '../../../graph/ops/attention.ts';
+import { filledHead } from '../cache.ts';
 import type { Lowering } from '../lowering.ts';
 
-export const attention: Lowering<AttentionAttributes> = (node, { emitter, cacheElementsBefore, cacheRegion }) => {
+export const attention: Lowering<AttentionAttributes> = (
+  node,
+  { emitter, weights, cacheElementsBefore, cacheRegion },
+) => {
   const [q, k, v] = node.inputs.map((input) => emitter.region(input));
   const { layer, heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
   const before = cacheElementsBefore(layer);
@@ -14,7 +18,13 @@ export const attention: Lowering<AttentionAttributes> = (node, { emitter, cacheE
     writes: [cache],
   });
   const output = emitter.region(node);
-  emitter.needScratch((4 * emitter.context + 64) * 4);
+  // a single token's work is cut into chunks of 256 positions, whose results are joined
+  const size = filledHead(headSize);
+  const tiles = kvHeads * Math.ceil(heads / kvHeads / 4);
+  const chunks = Math.ceil(emitter.context / 256) + 1;
+  const partials = emitter.temporary(tiles * chunks * (8 + 4 * size) * 4, `${node.label}.partials`);
+  const counters = weights.constant(new Float32Array(tiles), `${node.label}.counters`);
+  emitter.needScratch((4 * (emitter.context + 16) + 8 * size + 16) * 4);
   emitter.emit({
     kernel: 'attention',
     label: node.label,
@@ -30,8 +40,10 @@ export const attention: Lowering<AttentionAttributes> = (node, { emitter, cacheE
       { float: softcap },
       'scratch',
       'scratchStride',
+      partials,
+      counters,
     ],
     reads: [q!, cache],
-    writes: [output],
+    writes: [output, partials, counters],
   });
 };

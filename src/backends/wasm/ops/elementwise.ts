@@ -31,9 +31,10 @@ export const add: Lowering<null> = (node, context) => {
 
 const isActivation = (value: Value): value is Value<ActivationAttributes> => value.op.name === 'activation';
 
-/** An activation that only a multiplication takes waits for it, to be done in one pass. */
+/** An activation that only a multiplication takes waits for it, to be done in one pass; of two the first. */
 export const activation: Lowering<ActivationAttributes> = (node, context) => {
-  if (context.emitter.soleConsumer(node)?.op.name === 'multiply') return;
+  const taker = context.emitter.soleConsumer(node);
+  if (taker?.op.name === 'multiply' && taker.inputs.find(isActivation) === node) return;
   elementwise(node.attributes.kind, node, node.inputs, context);
 };
 

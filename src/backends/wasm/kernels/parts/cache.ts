@@ -1,45 +1,53 @@
 /**
- * How keys and values lie in a session's cache. Per layer: the keys of all positions, then the values.
+ * How keys and values lie in a session's cache. Per layer: the keys of all positions, then the values. Head sizes are
+ * filled up to S, a multiple of 8, with zeros.
  *
- *   keys     [G key heads][context/4] tiles of 4 positions in SIMD lanes     f32, f16: [headSize][4 positions]
- *                                                    q8_0: per 32 columns 4 half scales, then [32][4 positions] int8
- *   values   [G key heads][context] rows                                     f32, f16: [headSize]
+ *   keys     [G key heads][context/8] tiles of 8 positions in SIMD lanes     f32: [S][8 positions]
+ *                                                    f16: [S][8 positions, in the order 0 4 1 5 2 6 3 7]
+ *                                                    q8_0: per 32 columns 8 half scales, then [16][8 positions][2] int8
+ *   values   [G key heads][context] rows             f32: [S]
+ *                                                    f16: [S], 8 columns in the order 0 4 1 5 2 6 3 7
  *                                                    q8_0: per 32 columns a half scale, then 32 int8
  *
- * A float kind answers bytes(elements) and at(p, i): 4 elements from i on as f32.
+ * In that order a 32-bit lane holds two halves, the first of which belongs to the first vector of four, the second to
+ * the second: shifts and masks widen them without moving lanes.
  */
 import { cacheBase, cacheContext, cacheKind } from "./control";
-import { half4 } from "./simd";
 
-@unmanaged export class CacheF32 {
-  @inline bytes(elements: usize): usize { return elements << 2; }
-  @inline at(p: usize, i: usize): v128 { return v128.load(p + (i << 2)); }
+export const F32: i32 = 0;
+export const F16: i32 = 1;
+export const Q8_0: i32 = 2;
+
+/** What values widened by `halvesLow` and `halvesHigh` must be multiplied by: the bias of their exponents. */
+export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
+
+/** The first four of 8 halves as f32, times 2^-112. */
+@inline export function halvesLow(v: v128): v128 {
+  return v128.and(i32x4.shr_s(i32x4.shl(v, 16), 3), i32x4.splat(0x8fffe000));
 }
 
-@unmanaged export class CacheF16 {
-  @inline bytes(elements: usize): usize { return elements << 1; }
-  @inline at(p: usize, i: usize): v128 { return half4(p + (i << 1)); }
+/** The second four. */
+@inline export function halvesHigh(v: v128): v128 {
+  return v128.and(i32x4.shr_s(v, 3), i32x4.splat(0x8fffe000));
 }
 
-/** Bytes of elements in q8_0; elements are a multiple of 32. */
-@inline export function bytesQ8(elements: usize): usize { return (elements >> 5) * 34; }
+/** Where the i-th of 8 stands among them in f16. */
+@inline export function halfPlace(i: usize): usize { return ((i & 3) << 1) | (i >> 2); }
 
-/** Four int8 at p as f32. */
-@inline export function codes4(p: usize): v128 {
-  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(p))));
-}
+/** Head size filled up to whole groups of 8. */
+@inline export function filled(size: usize): usize { return (size + 7) & ~7; }
 
-/** Bytes of `elements` in a cache of a kind. */
+/** Bytes of `elements` in a cache of a kind; for q8_0 a multiple of 32. */
 @inline export function cacheBytes(kind: i32, elements: usize): usize {
-  return kind == 2 ? bytesQ8(elements) : kind == 1 ? elements << 1 : elements << 2;
+  return kind == Q8_0 ? (elements >> 5) * 34 : kind == F16 ? elements << 1 : elements << 2;
 }
 
-/** Where a layer's keys begin. @param before elements per position (keys alone) of the layers before it */
+/** Where a layer's keys begin. @param before elements per position (keys alone, filled) of the layers before it */
 @inline export function layerKeys(before: usize): usize {
   return cacheBase() + cacheContext() * cacheBytes(cacheKind(), before) * 2;
 }
 
-/** Where its values begin. @param width elements per position: key heads · head size */
+/** Where its values begin. @param width elements per position: key heads · filled head size */
 @inline export function layerValues(before: usize, width: usize): usize {
   return layerKeys(before) + cacheContext() * cacheBytes(cacheKind(), width);
 }

@@ -1,0 +1,43 @@
+/** A session's keys and values in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
+import type { Cache } from '../../graph/program.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { Arena } from './arena.ts';
+
+/** Head size as the cache holds it: filled up to whole groups of 8. */
+export function filledHead(headSize: number): number {
+  return Math.ceil(headSize / 8) * 8;
+}
+
+export class WasmCache implements Cache {
+  readonly context: number;
+  readonly bytes: number;
+  readonly address: number;
+  readonly kind: number;
+  /** Positions, filled up to whole tiles of 8. */
+  readonly padded: number;
+  readonly #arena: Arena;
+
+  /** @param layers filled elements per position of each layer's keys */
+  constructor(arena: Arena, layers: readonly number[], context: number, kv: BlockFormat, kind: number) {
+    this.context = context;
+    this.kind = kind;
+    this.padded = Math.ceil(context / 8) * 8;
+    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded;
+    this.bytes = bytesOf(kv, elements);
+    this.#arena = arena;
+    this.address = arena.allocate(this.bytes, 'keys and values');
+    // kernels multiply what was never written by a weight of 0, which must not be NaN
+    new Uint8Array(arena.memory.buffer, this.address, this.bytes).fill(0);
+  }
+
+  copyFrom(other: Cache, _positions: number): void {
+    if (!(other instanceof WasmCache) || other.bytes !== this.bytes || other.kind !== this.kind)
+      throw new TypeError('caches of different programs or sizes');
+    // tiles interleave positions and heads, so all of it is copied
+    new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);
+  }
+
+  free(): void {
+    this.#arena.release(this.address);
+  }
+}

@@ -23,8 +23,10 @@ if (existsSync(results)) {
   const skipped = files.flatMap(({ name, tests }) =>
     tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map((test) => `${name}: ${test.fullName}`),
   );
-  const reasons = new Set(printed.match(/^skipped: .*$/gm));
-  for (const line of skipped.length > 0 ? [...skipped, 'Reasons:', ...reasons] : ['nothing']) console.log(`  ${line}`);
+  const reasons = new Set(printed.match(/(?<=^skipped: ).*$/gm));
+  for (const line of skipped) console.log(`  ${line}`);
+  console.log(reasons.size > 0 ? '\nReasons:' : '  nothing');
+  for (const line of reasons) console.log(`  ${line}`);
 
   console.log(`\n${printed.match(/^bundle: .*$/m)?.[0] ?? 'bundle: not measured'}`);
   // a file that cannot be loaded fails without a test

@@ -48,7 +48,6 @@ async function bench(source: string, values: Values): Promise<void> {
         backend,
         variant,
         threads,
-        decodeThreads,
       });
       return;
     }

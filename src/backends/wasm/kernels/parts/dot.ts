@@ -1,9 +1,10 @@
 /**
- * The product of signed activations and unsigned weights (at most 7 bits), 16 bytes each: 4 rows × 4 consecutive k.
+ * The product of signed activations and unsigned weights (at most 7 bits), 16 bytes each: 4 rows × 4 consecutive k, the
+ * activations being the same for every row.
  * Sums of pairs are kept in i16 (x86: pmaddubsw) or sums of four in i32 (ARM: sdot), as the build chose with DOT_I32;
  * `widen` turns either into i32 sums by row.
  */
-// @ts-ignore: set by the build
+/** Set by the build. */
 const I32: bool = isDefined(DOT_I32);
 
 @inline export function dot(x: v128, w: v128, sum: v128): v128 {
@@ -11,8 +12,10 @@ const I32: bool = isDefined(DOT_I32);
     if (I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
     return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
   }
-  const low = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(x), i16x8.extend_low_i8x16_s(w));
-  const high = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(x), i16x8.extend_high_i8x16_s(w));
+  // x is the same 4 columns in every lane, so that one half of it serves both
+  const wide = i16x8.extend_low_i8x16_s(x);
+  const low = i32x4.dot_i16x8_s(wide, i16x8.extend_low_i8x16_s(w));
+  const high = i32x4.dot_i16x8_s(wide, i16x8.extend_high_i8x16_s(w));
   return i16x8.add(sum, i16x8.narrow_i32x4_s(low, high));
 }
 

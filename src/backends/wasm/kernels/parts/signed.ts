@@ -126,60 +126,62 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
   const columns = argument(command, 6);
   const blocks = columns / (32 * f.tiles());
   const rows = rowsOf(argument(command, 0));
-  const far = <usize>(columns >> 5) * 272;
   for (let group = from; group < to; group++) {
     unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch);
     let px = address(command, 2);
     let ps = address(command, 3);
     for (let row = 0; row < rows; row += 4) {
-      tile(scratch, px, ps, columns >> 5);
-      const x0 = R0, x1 = R1, x2 = R2, x3 = R3;
-      tile(scratch + far, px, ps, columns >> 5);
-      storeRows(command, row, group << 3, x0, R0);
-      if (row + 1 < rows) storeRows(command, row + 1, group << 3, x1, R1);
-      if (row + 2 < rows) storeRows(command, row + 2, group << 3, x2, R2);
-      if (row + 3 < rows) storeRows(command, row + 3, group << 3, x3, R3);
+      tile(command, scratch, px, ps, row, rows, group << 3);
       px += columns << 3;
       ps += columns >> 1;
     }
   }
 }
 
-/** Results of `tile`, 4 rows of weights by token: globals, as a function returns one value. */
-let R0: v128 = f32x4.splat(0);
-let R1: v128 = f32x4.splat(0);
-let R2: v128 = f32x4.splat(0);
-let R3: v128 = f32x4.splat(0);
-
-/** 4 unpacked rows × 4 tokens. */
-function tile(w: usize, px: usize, ps: usize, blocks: i32): void {
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+/** 8 unpacked rows × 4 tokens: sums a … d by token, of rows 0–3 and 4–7. */
+function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i32, column: i32): void {
+  const blocks = argument(command, 6) >> 5;
+  const far = <usize>blocks * 272;
+  let A0 = f32x4.splat(0), A1 = A0, B0 = A0, B1 = A0, C0 = A0, C1 = A0, D0 = A0, D1 = A0;
   for (let block = 0; block < blocks; block++) {
-    let i0 = i32x4.splat(0), i1 = i0, i2 = i0, i3 = i0;
-    for (const end = w + 256; w < end; w += 64) {
-      let v = v128.load(w);
-      i0 = dot(v128.load32_splat(px), v, i0); i1 = dot(v128.load32_splat(px, 4), v, i1);
-      i2 = dot(v128.load32_splat(px, 8), v, i2); i3 = dot(v128.load32_splat(px, 12), v, i3);
-      v = v128.load(w, 16);
-      i0 = dot(v128.load32_splat(px, 16), v, i0); i1 = dot(v128.load32_splat(px, 20), v, i1);
-      i2 = dot(v128.load32_splat(px, 24), v, i2); i3 = dot(v128.load32_splat(px, 28), v, i3);
-      v = v128.load(w, 32);
-      i0 = dot(v128.load32_splat(px, 32), v, i0); i1 = dot(v128.load32_splat(px, 36), v, i1);
-      i2 = dot(v128.load32_splat(px, 40), v, i2); i3 = dot(v128.load32_splat(px, 44), v, i3);
-      v = v128.load(w, 48);
-      i0 = dot(v128.load32_splat(px, 48), v, i0); i1 = dot(v128.load32_splat(px, 52), v, i1);
-      i2 = dot(v128.load32_splat(px, 56), v, i2); i3 = dot(v128.load32_splat(px, 60), v, i3);
-      px += 64;
+    let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    for (const end = w + 256; w < end; w += 32) {
+      let v0 = v128.load(w), v1 = v128.load(w + far);
+      let x = v128.load32_splat(px);
+      a0 = dot(x, v0, a0); a1 = dot(x, v1, a1);
+      x = v128.load32_splat(px, 4);
+      b0 = dot(x, v0, b0); b1 = dot(x, v1, b1);
+      x = v128.load32_splat(px, 8);
+      c0 = dot(x, v0, c0); c1 = dot(x, v1, c1);
+      x = v128.load32_splat(px, 12);
+      d0 = dot(x, v0, d0); d1 = dot(x, v1, d1);
+      v0 = v128.load(w, 16); v1 = v128.load(w + far, 16);
+      x = v128.load32_splat(px, 16);
+      a0 = dot(x, v0, a0); a1 = dot(x, v1, a1);
+      x = v128.load32_splat(px, 20);
+      b0 = dot(x, v0, b0); b1 = dot(x, v1, b1);
+      x = v128.load32_splat(px, 24);
+      c0 = dot(x, v0, c0); c1 = dot(x, v1, c1);
+      x = v128.load32_splat(px, 28);
+      d0 = dot(x, v0, d0); d1 = dot(x, v1, d1);
+      px += 32;
     }
-    const scale = v128.load(w);
-    c0 = madd(f32x4.mul(f32x4.convert_i32x4_s(i0), v128.load32_splat(ps)), scale, c0);
-    c1 = madd(f32x4.mul(f32x4.convert_i32x4_s(i1), v128.load32_splat(ps, 4)), scale, c1);
-    c2 = madd(f32x4.mul(f32x4.convert_i32x4_s(i2), v128.load32_splat(ps, 8)), scale, c2);
-    c3 = madd(f32x4.mul(f32x4.convert_i32x4_s(i3), v128.load32_splat(ps, 12)), scale, c3);
+    const s0 = v128.load(w), s1 = v128.load(w + far);
+    let dx = v128.load32_splat(ps);
+    A0 = madd(f32x4.mul(f32x4.convert_i32x4_s(a0), dx), s0, A0); A1 = madd(f32x4.mul(f32x4.convert_i32x4_s(a1), dx), s1, A1);
+    dx = v128.load32_splat(ps, 4);
+    B0 = madd(f32x4.mul(f32x4.convert_i32x4_s(b0), dx), s0, B0); B1 = madd(f32x4.mul(f32x4.convert_i32x4_s(b1), dx), s1, B1);
+    dx = v128.load32_splat(ps, 8);
+    C0 = madd(f32x4.mul(f32x4.convert_i32x4_s(c0), dx), s0, C0); C1 = madd(f32x4.mul(f32x4.convert_i32x4_s(c1), dx), s1, C1);
+    dx = v128.load32_splat(ps, 12);
+    D0 = madd(f32x4.mul(f32x4.convert_i32x4_s(d0), dx), s0, D0); D1 = madd(f32x4.mul(f32x4.convert_i32x4_s(d1), dx), s1, D1);
     w += 16;
     ps += 16;
   }
-  R0 = c0; R1 = c1; R2 = c2; R3 = c3;
+  storeRows(command, row, column, A0, A1);
+  if (row + 1 < rows) storeRows(command, row + 1, column, B0, B1);
+  if (row + 2 < rows) storeRows(command, row + 2, column, C0, C1);
+  if (row + 3 < rows) storeRows(command, row + 3, column, D0, D1);
 }
 
 /**

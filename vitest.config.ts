@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // 'source' resolves the #leaf/* platform leaves to src instead of dist
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source', 'node'] } },
+  // 'espalier-source' resolves the #leaf/* platform leaves to src instead of dist
+  resolve: { conditions: ['espalier-source'] },
+  ssr: { resolve: { conditions: ['espalier-source', 'node'] } },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/*.test.ts'],
     pool: 'forks',

@@ -205,7 +205,6 @@ test('bench tells medians', async () => {
     backend: 'wasm',
     variant: expect.any(String),
     threads: 1,
-    decodeThreads: 1,
   });
 });
 

@@ -208,7 +208,7 @@ it('names have a revision and folders, and nothing that leaves the cache', async
 it('many at once, in two processes, end with one sound file', async () => {
   hub.fault = (_, index) => ({ delay: 20, cutAfter: index < 4 ? 300_000 : undefined });
   const script = fileURLToPath(new URL('../../../test/downloadOnce.ts', import.meta.url));
-  const other = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, folder, hub.url]);
+  const other = spawn(process.execPath, ['--conditions=espalier-source', '--import', 'tsx', script, folder, hub.url]);
   let output = '';
   other.stderr.on('data', (text) => (output += text));
   const ended = new Promise((resolve) => other.on('close', resolve));

@@ -261,6 +261,8 @@ function writeCommands(
   scratch: { readonly address: number; readonly stride: number },
 ): void {
   const view = new DataView(memory.buffer);
+  // memory that staged weights is used again, and words that say nothing must be 0
+  new Uint8Array(memory.buffer, address, commands.length * COMMAND_BYTES).fill(0);
   commands.forEach((command, i) => {
     const at = address + i * COMMAND_BYTES;
     view.setUint32(at, kernels.indices.get(command.kernel)!, true);

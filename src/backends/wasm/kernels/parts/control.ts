@@ -16,7 +16,8 @@
  *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
  *
  * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
- * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments.
+ * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
+ * word counts the pieces of its work that threads have claimed, and is 0 between steps.
  */
 export const CONTROL: usize = 65536;
 export const COMMAND_BYTES: usize = 128;
@@ -40,3 +41,17 @@ export const COMMAND_BYTES: usize = 128;
 /** Share of `count` items for a thread: from … to−1, contiguous so that each core stays on its own rows. */
 @inline export function shareFrom(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * thread / threads); }
 @inline export function shareTo(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * (thread + 1) / threads); }
+
+/** Pieces that `count` items are cut into, so that a thread that is held up holds the others up little. */
+@inline export function piecesOf(count: i32, threads: i32): i32 { return threads == 1 ? 1 : min(count, threads << 3); }
+
+/**
+ * The next piece of a command's work for the thread that asks, or −1 when all are taken. Every thread must ask until
+ * then: the last one to be refused sets the count back.
+ */
+@inline export function claim(command: usize, pieces: i32, threads: i32): i32 {
+  const piece = atomic.add<i32>(command, 1, 124);
+  if (piece < pieces) return piece;
+  if (piece == pieces + threads - 1) atomic.store<i32>(command, 0, 124);
+  return -1;
+}

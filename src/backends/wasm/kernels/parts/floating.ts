@@ -2,7 +2,7 @@
  * Matrix products with weights that are floats. Packed: 8 rows interleaved, [K][8 rows] elements of F, so that a
  * column's 8 weights are side by side in SIMD lanes. F has element bytes `size` and `at(p)`: 4 elements at p as f32.
  */
-import { address, argument, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
 import { madd } from "./simd";
 import { storeRows } from "./store";
 
@@ -11,14 +11,18 @@ import { storeRows } from "./store";
  * 7 bias or 0, 8 residual [rows, N] or 0, 9 scratch, 10 scratch bytes per thread.
  */
 @inline export function matmulFloating<F>(command: usize, thread: i32, threads: i32): void {
-  const groups = (argument(command, 5) + 7) >> 3;
-  const from = shareFrom(groups, thread, threads);
-  const to = shareTo(groups, thread, threads);
-  const f = changetype<F>(0);
   const rows = rowsOf(argument(command, 0));
   if (rows == 0) return;
-  const columns = argument(command, 6);
+  const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
+  const pieces = piecesOf(groups, threads);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads))
+    multiply<F>(command, shareFrom(groups, piece, pieces), shareTo(groups, piece, pieces), rows, scratch);
+}
+
+function multiply<F>(command: usize, from: i32, to: i32, rows: i32, scratch: usize): void {
+  const f = changetype<F>(0);
+  const columns = argument(command, 6);
   for (let group = from; group < to; group++) {
     const w = address(command, 1) + <usize>group * columns * 8 * f.size();
     if (rows == 1) {

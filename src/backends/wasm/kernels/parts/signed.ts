@@ -10,7 +10,7 @@
  * raw(i, half), and pair(n, i, half, which): 4 rows × 2 columns as i16, for which = 0 … 3 the columns from 4i, 4i+2,
  * 16+4i, 18+4i. Constants: bytes, head, tile, tiles.
  */
-import { address, argument, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
 import { madd } from "./simd";
 import { storeRows } from "./store";
 
@@ -21,12 +21,16 @@ import { storeRows } from "./store";
  * 5 N, 6 K, 7 bias or 0, 8 residual [rows, N] or 0, 9 scratch, 10 scratch bytes per thread.
  */
 @inline export function matmulSigned<F>(command: usize, thread: i32, threads: i32): void {
-  const groups = (argument(command, 5) + 7) >> 3;
-  const from = shareFrom(groups, thread, threads);
-  const to = shareTo(groups, thread, threads);
   const rows = rowsOf(argument(command, 0));
-  if (rows == 1) vector<F>(command, from, to);
-  else if (rows > 1) tiles<F>(command, from, to, address(command, 9) + <usize>thread * address(command, 10));
+  if (rows == 0) return;
+  const groups = (argument(command, 5) + 7) >> 3;
+  const scratch = address(command, 9) + <usize>thread * address(command, 10);
+  const pieces = piecesOf(groups, threads);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
+    if (rows == 1) vector<F>(command, from, to);
+    else tiles<F>(command, from, to, scratch);
+  }
 }
 
 function vector<F>(command: usize, from: i32, to: i32): void {

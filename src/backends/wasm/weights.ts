@@ -50,8 +50,8 @@ export function packedBytes(weight: Value<WeightAttributes>, format: PackedForma
 }
 
 export interface WeightLoader {
-  /** Packs a matrix to its region. @returns bytes read */
-  matrix(weight: Value<WeightAttributes>, format: PackedFormat, to: Region): Promise<number>;
+  /** Packs a matrix to its region. */
+  matrix(weight: Value<WeightAttributes>, format: PackedFormat, to: Region): Promise<void>;
   /** A vector's elements. */
   vector(weight: Value<WeightAttributes>): Promise<Float32Array>;
   /** Gives the staging memory back. */
@@ -93,7 +93,6 @@ export function weightLoader(
         target += groups * format.groupBytes(columns);
         onBytes(taken * rowBytes, weight.attributes.tensor);
       }
-      return rows * rowBytes;
     },
     async vector(weight) {
       const { format } = weight.attributes;

@@ -110,10 +110,10 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
     if (position < safe || position + 4 > firstEnd || position + 4 > end) {
       const p = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
       const inside = i32x4.lt_s(p, i32x4.splat(end));
-      a = seen(a, p, starts, ends, 0, inside);
-      b = seen(b, p, v128.shuffle<i32>(starts, starts, 1, 1, 1, 1), v128.shuffle<i32>(ends, ends, 1, 1, 1, 1), 1, inside);
-      c = seen(c, p, v128.shuffle<i32>(starts, starts, 2, 2, 2, 2), v128.shuffle<i32>(ends, ends, 2, 2, 2, 2), 2, inside);
-      d = seen(d, p, v128.shuffle<i32>(starts, starts, 3, 3, 3, 3), v128.shuffle<i32>(ends, ends, 3, 3, 3, 3), 3, inside);
+      a = seen(a, p, v128.shuffle<i32>(starts, starts, 0, 0, 0, 0), v128.shuffle<i32>(ends, ends, 0, 0, 0, 0), inside);
+      b = seen(b, p, v128.shuffle<i32>(starts, starts, 1, 1, 1, 1), v128.shuffle<i32>(ends, ends, 1, 1, 1, 1), inside);
+      c = seen(c, p, v128.shuffle<i32>(starts, starts, 2, 2, 2, 2), v128.shuffle<i32>(ends, ends, 2, 2, 2, 2), inside);
+      d = seen(d, p, v128.shuffle<i32>(starts, starts, 3, 3, 3, 3), v128.shuffle<i32>(ends, ends, 3, 3, 3, 3), inside);
     }
     m0 = f32x4.pmax(m0, a); m1 = f32x4.pmax(m1, b); m2 = f32x4.pmax(m2, c); m3 = f32x4.pmax(m3, d);
     v128.store(s, a); v128.store(s, b, 16); v128.store(s, c, 32); v128.store(s, d, 48);
@@ -161,10 +161,8 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
   return f32x4.mul(tanh4(f32x4.div(s, f32x4.splat(cap))), f32x4.splat(cap));
 }
 
-/** −∞ where a row may not look. Lane `row` of starts and ends, brought to all lanes where it is not the first, says where. */
-@inline function seen(s: v128, p: v128, starts: v128, ends: v128, row: i32, inside: v128): v128 {
-  const start = row == 0 ? v128.shuffle<i32>(starts, starts, 0, 0, 0, 0) : starts;
-  const end = row == 0 ? v128.shuffle<i32>(ends, ends, 0, 0, 0, 0) : ends;
+/** −∞ where a row may not look: outside the chunk, or outside its own start … end−1. */
+@inline function seen(s: v128, p: v128, start: v128, end: v128, inside: v128): v128 {
   const open = v128.and(inside, v128.and(i32x4.ge_s(p, start), i32x4.lt_s(p, end)));
   return v128.bitselect(s, f32x4.splat(-Infinity), open);
 }

@@ -1,7 +1,6 @@
 import { isWeight, type Value } from '../../../graph/graph.ts';
 import type { Lowering } from '../lowering.ts';
 
-/** Rows of a product that are written together. */
 export const linear: Lowering<null> = (node, { emitter, weights, quantized }) => {
   const [x, matrix, bias] = node.inputs;
   if (!isWeight(matrix!)) throw new TypeError('linear: the matrix is not a weight');

@@ -95,6 +95,13 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   return compiled;
 }
 
+/** What an element of activations takes: its code, and its share of the scales or records of 32 columns. */
+const bytesPerElement = {
+  int8: { codes: 1, scales: 12 / 32 },
+  int8Parts: { codes: 1, scales: 24 / 32 },
+  int16: { codes: 2, scales: 4 / 32 },
+};
+
 /** Elements per position of each layer's keys. */
 export type LayerWidths = readonly number[];
 
@@ -135,7 +142,7 @@ function lower(
       if (made) return made;
       const width = value.shape[1];
       const rows = Math.ceil((value.shape[0] === 'R' ? options.maxRows : options.maxTokens) / 4) * 4;
-      const bytes = form === 'int16' ? { codes: 2, scales: 4 / 32 } : { codes: 1, scales: 16 / 32 };
+      const bytes = bytesPerElement[form];
       made = {
         codes: emitter.temporary(rows * width * bytes.codes, `${value.label} ${form}`),
         scales: emitter.temporary(rows * width * bytes.scales, `${value.label} ${form} scales`),

@@ -19,6 +19,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 1; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 12; }
+  @inline most(): i32 { return 24; }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return f32x4.mul(power4(changetype<usize>(this) + 4 * half), f32x4.splat(0.5)); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }

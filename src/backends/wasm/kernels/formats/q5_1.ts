@@ -16,6 +16,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 1; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 16; }
+  @inline most(): i32 { return 31; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }

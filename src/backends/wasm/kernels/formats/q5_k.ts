@@ -19,6 +19,7 @@ import { placeSixBits } from "../parts/sixBits";
   @inline tiles(): i32 { return 8; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 16; }
+  @inline most(): i32 { return 31; }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }

@@ -15,6 +15,12 @@
   return f32x4.mul(v128.and(wide, i32x4.splat(0x8fffffff)), f32x4.splat(reinterpret<f32>(0x77800000)));
 }
 
+/** A lane of 32 bits, in all four. */
+@inline export function spread0(v: v128): v128 { return v128.shuffle<i32>(v, v, 0, 0, 0, 0); }
+@inline export function spread1(v: v128): v128 { return v128.shuffle<i32>(v, v, 1, 1, 1, 1); }
+@inline export function spread2(v: v128): v128 { return v128.shuffle<i32>(v, v, 2, 2, 2, 2); }
+@inline export function spread3(v: v128): v128 { return v128.shuffle<i32>(v, v, 3, 3, 3, 3); }
+
 /** 4 bfloat16 at p → f32. */
 @inline export function bfloat4(p: usize): v128 {
   return i32x4.shl(v128.load16x4_u(p), 16);

@@ -14,4 +14,4 @@ export function groupBytes_BF16(columns: i32): i32 { return groupBytesFloating<B
 export function scratchBytes_BF16(columns: i32): i32 { return scratchBytesFloating<BF16>(columns); }
 export function matmul_BF16(command: usize, thread: i32, threads: i32): void { matmulFloating<BF16>(command, thread, threads); }
 export function embed_BF16(command: usize, thread: i32, threads: i32): void { embedFloating<BF16>(command, thread, threads); }
-export function pack_BF16(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<u16>(from, to, groups, columns); }
+export function pack_BF16(command: usize, thread: i32, threads: i32): void { packFloating<u16>(command, thread, threads); }

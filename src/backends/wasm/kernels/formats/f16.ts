@@ -14,4 +14,4 @@ export function groupBytes_F16(columns: i32): i32 { return groupBytesFloating<F1
 export function scratchBytes_F16(columns: i32): i32 { return scratchBytesFloating<F16>(columns); }
 export function matmul_F16(command: usize, thread: i32, threads: i32): void { matmulFloating<F16>(command, thread, threads); }
 export function embed_F16(command: usize, thread: i32, threads: i32): void { embedFloating<F16>(command, thread, threads); }
-export function pack_F16(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<u16>(from, to, groups, columns); }
+export function pack_F16(command: usize, thread: i32, threads: i32): void { packFloating<u16>(command, thread, threads); }

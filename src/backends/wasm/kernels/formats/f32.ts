@@ -13,4 +13,4 @@ export function groupBytes_F32(columns: i32): i32 { return groupBytesFloating<F3
 export function scratchBytes_F32(columns: i32): i32 { return scratchBytesFloating<F32>(columns); }
 export function matmul_F32(command: usize, thread: i32, threads: i32): void { matmulFloating<F32>(command, thread, threads); }
 export function embed_F32(command: usize, thread: i32, threads: i32): void { embedFloating<F32>(command, thread, threads); }
-export function pack_F32(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<f32>(from, to, groups, columns); }
+export function pack_F32(command: usize, thread: i32, threads: i32): void { packFloating<f32>(command, thread, threads); }

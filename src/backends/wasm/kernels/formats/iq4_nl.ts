@@ -30,4 +30,4 @@ export function groupBytes_IQ4_NL(columns: i32): i32 { return groupBytesSigned<I
 export function scratchBytes_IQ4_NL(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_IQ4_NL(command: usize, thread: i32, threads: i32): void { matmulSigned<IQ4_NL>(command, thread, threads); }
 export function embed_IQ4_NL(command: usize, thread: i32, threads: i32): void { embedSigned<IQ4_NL>(command, thread, threads); }
-export function pack_IQ4_NL(from: usize, to: usize, groups: i32, columns: i32): void { packRows<IQ4_NL>(from, to, groups, columns); }
+export function pack_IQ4_NL(command: usize, thread: i32, threads: i32): void { packRows<IQ4_NL>(command, thread, threads); }

@@ -40,4 +40,4 @@ export function groupBytes_IQ4_XS(columns: i32): i32 { return groupBytesSigned<I
 export function scratchBytes_IQ4_XS(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_IQ4_XS(command: usize, thread: i32, threads: i32): void { matmulSigned<IQ4_XS>(command, thread, threads); }
 export function embed_IQ4_XS(command: usize, thread: i32, threads: i32): void { embedSigned<IQ4_XS>(command, thread, threads); }
-export function pack_IQ4_XS(from: usize, to: usize, groups: i32, columns: i32): void { packRows<IQ4_XS>(from, to, groups, columns); }
+export function pack_IQ4_XS(command: usize, thread: i32, threads: i32): void { packRows<IQ4_XS>(command, thread, threads); }

@@ -39,4 +39,4 @@ export function groupBytes_MXFP4(columns: i32): i32 { return groupBytesUnsigned<
 export function scratchBytes_MXFP4(columns: i32): i32 { return scratchBytesUnsigned<MXFP4>(columns); }
 export function matmul_MXFP4(command: usize, thread: i32, threads: i32): void { matmulUnsigned<MXFP4>(command, thread, threads); }
 export function embed_MXFP4(command: usize, thread: i32, threads: i32): void { embedUnsigned<MXFP4>(command, thread, threads); }
-export function pack_MXFP4(from: usize, to: usize, groups: i32, columns: i32): void { packRows<MXFP4>(from, to, groups, columns); }
+export function pack_MXFP4(command: usize, thread: i32, threads: i32): void { packRows<MXFP4>(command, thread, threads); }

@@ -49,4 +49,4 @@ export function groupBytes_Q2_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q2_K(columns: i32): i32 { return scratchBytesUnsigned<Q2_K>(columns); }
 export function matmul_Q2_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q2_K>(command, thread, threads); }
 export function embed_Q2_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q2_K>(command, thread, threads); }
-export function pack_Q2_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q2_K>(from, to, groups, columns); }
+export function pack_Q2_K(command: usize, thread: i32, threads: i32): void { packRows<Q2_K>(command, thread, threads); }

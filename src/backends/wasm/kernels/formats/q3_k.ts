@@ -58,4 +58,4 @@ export function groupBytes_Q3_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q3_K(columns: i32): i32 { return scratchBytesUnsigned<Q3_K>(columns); }
 export function matmul_Q3_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q3_K>(command, thread, threads); }
 export function embed_Q3_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q3_K>(command, thread, threads); }
-export function pack_Q3_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q3_K>(from, to, groups, columns); }
+export function pack_Q3_K(command: usize, thread: i32, threads: i32): void { packRows<Q3_K>(command, thread, threads); }

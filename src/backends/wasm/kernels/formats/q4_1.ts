@@ -37,4 +37,4 @@ export function groupBytes_Q4_1(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q4_1(columns: i32): i32 { return scratchBytesUnsigned<Q4_1>(columns); }
 export function matmul_Q4_1(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q4_1>(command, thread, threads); }
 export function embed_Q4_1(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q4_1>(command, thread, threads); }
-export function pack_Q4_1(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q4_1>(from, to, groups, columns); }
+export function pack_Q4_1(command: usize, thread: i32, threads: i32): void { packRows<Q4_1>(command, thread, threads); }

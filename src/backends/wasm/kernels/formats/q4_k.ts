@@ -48,4 +48,4 @@ export function groupBytes_Q4_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q4_K(columns: i32): i32 { return scratchBytesUnsigned<Q4_K>(columns); }
 export function matmul_Q4_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q4_K>(command, thread, threads); }
 export function embed_Q4_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q4_K>(command, thread, threads); }
-export function pack_Q4_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q4_K>(from, to, groups, columns); }
+export function pack_Q4_K(command: usize, thread: i32, threads: i32): void { packRows<Q4_K>(command, thread, threads); }

@@ -37,4 +37,4 @@ export function groupBytes_Q5_0(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q5_0(columns: i32): i32 { return scratchBytesUnsigned<Q5_0>(columns); }
 export function matmul_Q5_0(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q5_0>(command, thread, threads); }
 export function embed_Q5_0(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q5_0>(command, thread, threads); }
-export function pack_Q5_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q5_0>(from, to, groups, columns); }
+export function pack_Q5_0(command: usize, thread: i32, threads: i32): void { packRows<Q5_0>(command, thread, threads); }

@@ -38,4 +38,4 @@ export function groupBytes_Q5_1(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q5_1(columns: i32): i32 { return scratchBytesUnsigned<Q5_1>(columns); }
 export function matmul_Q5_1(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q5_1>(command, thread, threads); }
 export function embed_Q5_1(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q5_1>(command, thread, threads); }
-export function pack_Q5_1(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q5_1>(from, to, groups, columns); }
+export function pack_Q5_1(command: usize, thread: i32, threads: i32): void { packRows<Q5_1>(command, thread, threads); }

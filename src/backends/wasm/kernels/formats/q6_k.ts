@@ -52,4 +52,4 @@ export function groupBytes_Q6_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q6_K(columns: i32): i32 { return scratchBytesUnsigned<Q6_K>(columns); }
 export function matmul_Q6_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q6_K>(command, thread, threads); }
 export function embed_Q6_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q6_K>(command, thread, threads); }
-export function pack_Q6_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q6_K>(from, to, groups, columns); }
+export function pack_Q6_K(command: usize, thread: i32, threads: i32): void { packRows<Q6_K>(command, thread, threads); }

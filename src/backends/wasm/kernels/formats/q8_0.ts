@@ -30,4 +30,4 @@ export function groupBytes_Q8_0(columns: i32): i32 { return groupBytesSigned<Q8_
 export function scratchBytes_Q8_0(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_Q8_0(command: usize, thread: i32, threads: i32): void { matmulSigned<Q8_0>(command, thread, threads); }
 export function embed_Q8_0(command: usize, thread: i32, threads: i32): void { embedSigned<Q8_0>(command, thread, threads); }
-export function pack_Q8_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q8_0>(from, to, groups, columns); }
+export function pack_Q8_0(command: usize, thread: i32, threads: i32): void { packRows<Q8_0>(command, thread, threads); }

@@ -121,18 +121,23 @@ function tile(command: usize, w: usize, row: i32, column: i32): void {
   }
 }
 
-/** @param from [8·groups, K] elements @param to [groups][K][8] elements */
-@inline export function packFloating<E>(from: usize, to: usize, groups: i32, columns: i32): void {
-  for (let group = 0; group < groups; group++) {
-    for (let row = 0; row < 8; row++) {
-      let at = to + row * sizeof<E>();
-      for (let k = 0; k < columns; k++) {
-        store<E>(at, load<E>(from));
-        from += sizeof<E>();
-        at += 8 * sizeof<E>();
+/** [8·groups, K] elements → [groups][K][8]. Kernel arguments: 0 from, 1 to, 2 groups, 3 K. */
+@inline export function packFloating<E>(command: usize, thread: i32, threads: i32): void {
+  const groups = argument(command, 2), columns = argument(command, 3);
+  const bytes = <usize>columns * 8 * sizeof<E>();
+  const pieces = piecesOf(groups, threads);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    for (let group = shareFrom(groups, piece, pieces); group < shareTo(groups, piece, pieces); group++) {
+      let from = address(command, 0) + group * bytes;
+      for (let row = 0; row < 8; row++) {
+        let to = address(command, 1) + group * bytes + row * sizeof<E>();
+        for (let k = 0; k < columns; k++) {
+          store<E>(to, load<E>(from));
+          from += sizeof<E>();
+          to += 8 * sizeof<E>();
+        }
       }
     }
-    to += <usize>columns * 8 * sizeof<E>();
   }
 }
 

@@ -17,14 +17,16 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 16; }
   @inline most(): i32 { return 31; }
+  @inline first(): v128 { return i8x16.splat(15); }
+  @inline second(): v128 { return i8x16.splat(16); }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.add(m, f32x4.mul(d, f32x4.splat(16))); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), bit(changetype<usize>(this) + 160, i, half, 4)); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), bit(changetype<usize>(this) + 160, i + 4, half, 4)); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowNibble(n, first), bit(changetype<usize>(this) + 160, i, half, 4, second)); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highNibble(n, first), bit(changetype<usize>(this) + 160, i + 4, half, 4, second)); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
     store<u16>(to + 2 * row, load<u16>(from, 2), 16);

@@ -13,16 +13,16 @@
  * (|code − bias| ≤ 16 over 32 columns, ≤ 32 over 16).
  *
  * F's methods, all inlined: on the super-block d(half), m(half): f32 scales of 4 rows; on a tile of 32 columns
- * raw(i, half), low(n, i, half) and high(n, i, half): codes of quads i and i+4; scale(half, part, d) and
+ * raw(i, half), low(n, i, half, first, second) and high(…): codes of quads i and i+4; scale(half, part, d) and
  * minimum(half, part, d, m). Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (whether there
- * is a minimum).
+ * is a minimum), and first and second: vectors that low and high are handed.
  *
  * How the loops are written follows from what V8 makes of them (see LOG.md): their condition stands at the end, so that
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
 import { dot, product, startsIn16, widen } from "./dot";
-import { madd, spread0, spread1, spread2, spread3 } from "./simd";
+import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 
 /** Bytes of a tile's sums, at the beginning of a thread's scratch: [4 tokens][8 rows] f32. */
@@ -34,11 +34,16 @@ const SUMS: usize = 128;
 /** Whether d·Σ brings in the bias. */
 @inline function shifts<F>(f: F): bool { return f.bias() != 0 && !wraps<F>(f); }
 
+/** −bias, as `shifted` or `started` take it. */
+@inline function negated<F>(f: F): v128 {
+  return held(wraps<F>(f) ? i16x8.splat(<i16>-f.bias()) : f32x4.splat(<f32>-f.bias()));
+}
+
 /** Words d·Σ → what they add for the bias. */
-@inline function shifted<F>(f: F, totals: v128): v128 { return f32x4.mul(totals, f32x4.splat(<f32>-f.bias())); }
+@inline function shifted<F>(f: F, totals: v128, bias: v128): v128 { return shifts<F>(f) ? f32x4.mul(totals, bias) : totals; }
 
 /** Lanes → what sums start from. */
-@inline function started<F>(f: F, lanes: v128): v128 { return i16x8.mul(lanes, i16x8.splat(<i16>-f.bias())); }
+@inline function started(lanes: v128, bias: v128): v128 { return i16x8.mul(lanes, bias); }
 
 /** A group's sums of codes, to scale. @param shift of `shifted` @param total d·Σ */
 @inline function scaled<F>(f: F, sum: v128, d: v128, shift: v128, scale: v128, total: v128, minimum: v128, acc: v128): v128 {
@@ -59,19 +64,22 @@ const SUMS: usize = 128;
   const pieces = piecesOf(groups, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
-    if (rows == 1) vector<F>(command, from, to);
+    if (rows == 1) vector<F>(command, from, to, scratch);
     else tiles<F>(command, from, to, scratch);
   }
 }
 
-function vector<F>(command: usize, from: i32, to: i32): void {
+/** Its sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it. */
+function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
+  const first = held(f.first()), second = held(f.second()), bias = negated<F>(f);
   let w = address(command, 1) + <usize>from * bytes;
   for (let group = from; group < to; group++) {
     let px = address(command, 2);
     let pr = address(command, 3);
-    let acc0 = f32x4.splat(0), acc1 = acc0;
+    v128.store(sums, f32x4.splat(0));
+    v128.store(sums, f32x4.splat(0), 16);
     const last = w + bytes;
     do {
       const s = changetype<F>(w);
@@ -80,58 +88,63 @@ function vector<F>(command: usize, from: i32, to: i32): void {
       w += f.head();
       if (f.tiles() == 1) {
         const x0 = v128.load(px), x1 = v128.load(px, 16);
-        acc0 = half<F>(w, 0, x0, x1, pr, d0, m0, acc0);
-        acc1 = half<F>(w, 1, x0, x1, pr, d1, m1, acc1);
+        half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
+        half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
         w = end;
         px += 32;
         pr += 12 * f.parts();
       } else {
         do {
           const x0 = v128.load(px), x1 = v128.load(px, 16);
-          acc0 = half<F>(w, 0, x0, x1, pr, d0, m0, acc0);
-          acc1 = half<F>(w, 1, x0, x1, pr, d1, m1, acc1);
+          half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
+          half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
           w += f.tile();
           px += 32;
           pr += 12 * f.parts();
         } while (w < end);
       }
     } while (w < last);
-    storeRows(command, 0, group << 3, acc0, acc1);
+    storeRows(command, 0, group << 3, v128.load(sums), v128.load(sums, 16));
   }
 }
 
 /** 4 rows × 32 columns. @param x0 columns 0–15 @param x1 columns 16–31 */
-@inline function half<F>(w: usize, h: i32, x0: v128, x1: v128, pr: usize, d: v128, m: v128, acc: v128): v128 {
+@inline function half<F>(
+  w: usize, h: i32, x0: v128, x1: v128, pr: usize, d: v128, m: v128, first: v128, second: v128, bias: v128, sums: usize,
+): void {
   const t = changetype<F>(w);
   let n = t.raw(0, h);
-  let a = product(spread0(x0), t.low(n, 0, h));
+  let a = product(spread0(x0), t.low(n, 0, h, first, second));
   if (t.parts() == 1) {
-    a = dot(spread0(x1), t.high(n, 0, h), a);
+    a = dot(spread0(x1), t.high(n, 0, h, first, second), a);
     n = t.raw(1, h);
-    a = dot(spread1(x0), t.low(n, 1, h), a); a = dot(spread1(x1), t.high(n, 1, h), a);
+    a = dot(spread1(x0), t.low(n, 1, h, first, second), a); a = dot(spread1(x1), t.high(n, 1, h, first, second), a);
     n = t.raw(2, h);
-    a = dot(spread2(x0), t.low(n, 2, h), a); a = dot(spread2(x1), t.high(n, 2, h), a);
+    a = dot(spread2(x0), t.low(n, 2, h, first, second), a); a = dot(spread2(x1), t.high(n, 2, h, first, second), a);
     n = t.raw(3, h);
-    a = dot(spread3(x0), t.low(n, 3, h), a); a = dot(spread3(x1), t.high(n, 3, h), a);
-    return recorded<F>(w, h, 0, a, pr, d, m, acc);
+    a = dot(spread3(x0), t.low(n, 3, h, first, second), a); a = dot(spread3(x1), t.high(n, 3, h, first, second), a);
+    v128.store(sums, recorded<F>(w, h, 0, a, pr, d, m, bias, v128.load(sums)));
+    return;
   }
   // columns 16–31 go to sums of their own only where they have a scale of their own
-  let b = product(spread0(x1), t.high(n, 0, h));
+  let b = product(spread0(x1), t.high(n, 0, h, first, second));
   n = t.raw(1, h);
-  a = dot(spread1(x0), t.low(n, 1, h), a); b = dot(spread1(x1), t.high(n, 1, h), b);
+  a = dot(spread1(x0), t.low(n, 1, h, first, second), a); b = dot(spread1(x1), t.high(n, 1, h, first, second), b);
   n = t.raw(2, h);
-  a = dot(spread2(x0), t.low(n, 2, h), a); b = dot(spread2(x1), t.high(n, 2, h), b);
+  a = dot(spread2(x0), t.low(n, 2, h, first, second), a); b = dot(spread2(x1), t.high(n, 2, h, first, second), b);
   n = t.raw(3, h);
-  a = dot(spread3(x0), t.low(n, 3, h), a); b = dot(spread3(x1), t.high(n, 3, h), b);
-  return recorded<F>(w, h, 1, b, pr + 12, d, m, recorded<F>(w, h, 0, a, pr, d, m, acc));
+  a = dot(spread3(x0), t.low(n, 3, h, first, second), a); b = dot(spread3(x1), t.high(n, 3, h, first, second), b);
+  v128.store(sums, recorded<F>(w, h, 1, b, pr + 12, d, m, bias, recorded<F>(w, h, 0, a, pr, d, m, bias, v128.load(sums))));
 }
 
-@inline function recorded<F>(w: usize, h: i32, part: i32, sum: v128, pr: usize, d: v128, m: v128, acc: v128): v128 {
+@inline function recorded<F>(
+  w: usize, h: i32, part: i32, sum: v128, pr: usize, d: v128, m: v128, bias: v128, acc: v128,
+): v128 {
   const t = changetype<F>(w);
   const record = v128.load(pr);
-  if (wraps<F>(t)) sum = i16x8.add(sum, started<F>(t, spread2(record)));
+  if (wraps<F>(t)) sum = i16x8.add(sum, started(spread2(record), bias));
   const total = spread1(record);
-  return scaled<F>(t, sum, spread0(record), shifted<F>(t, total), t.scale(h, part, d), total, t.minimum(h, part, d, m), acc);
+  return scaled<F>(t, sum, spread0(record), shifted<F>(t, total, bias), t.scale(h, part, d), total, t.minimum(h, part, d, m), acc);
 }
 
 /**
@@ -140,6 +153,7 @@ function vector<F>(command: usize, from: i32, to: i32): void {
  */
 function unpack<F>(w: usize, blocks: i32, to: usize): void {
   const f = changetype<F>(0);
+  const first = held(f.first()), second = held(f.second());
   for (let block = 0; block < blocks; block++) {
     const d0 = changetype<F>(w).d(0);
     const d1 = changetype<F>(w).d(1);
@@ -148,29 +162,29 @@ function unpack<F>(w: usize, blocks: i32, to: usize): void {
     const end = w + f.bytes();
     w += f.head();
     do {
-      unpackHalf<F>(w, to, 0, d0, m0);
-      unpackHalf<F>(w, to + 16, 1, d1, m1);
+      unpackHalf<F>(w, to, 0, d0, m0, first, second);
+      unpackHalf<F>(w, to + 16, 1, d1, m1, first, second);
       w += f.tile();
       to += 256 + 64 * f.parts();
     } while (w < end);
   }
 }
 
-@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128, m: v128): void {
+@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128, m: v128, first: v128, second: v128): void {
   const t = changetype<F>(w);
   const far: usize = t.parts() == 2 ? 192 : 128;
   let n = t.raw(0, half);
-  v128.store(to, t.low(n, 0, half));
-  v128.store(to + far, t.high(n, 0, half));
+  v128.store(to, t.low(n, 0, half, first, second));
+  v128.store(to + far, t.high(n, 0, half, first, second));
   n = t.raw(1, half);
-  v128.store(to + 32, t.low(n, 1, half));
-  v128.store(to + far + 32, t.high(n, 1, half));
+  v128.store(to + 32, t.low(n, 1, half, first, second));
+  v128.store(to + far + 32, t.high(n, 1, half, first, second));
   n = t.raw(2, half);
-  v128.store(to + 64, t.low(n, 2, half));
-  v128.store(to + far + 64, t.high(n, 2, half));
+  v128.store(to + 64, t.low(n, 2, half, first, second));
+  v128.store(to + far + 64, t.high(n, 2, half, first, second));
   n = t.raw(3, half);
-  v128.store(to + 96, t.low(n, 3, half));
-  v128.store(to + far + 96, t.high(n, 3, half));
+  v128.store(to + 96, t.low(n, 3, half, first, second));
+  v128.store(to + far + 96, t.high(n, 3, half, first, second));
   to += 256 / t.parts();
   for (let part = 0; part < t.parts(); part++) {
     v128.store(to, t.scale(half, part, d));
@@ -207,6 +221,7 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
 function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
   const f = changetype<F>(0);
   for (let i: usize = 0; i < SUMS; i += 16) v128.store(scratch + i, f32x4.splat(0));
+  const bias = negated<F>(f);
   let w = scratch + SUMS;
   do {
     const end = w + 256 / f.parts();
@@ -236,7 +251,7 @@ function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
       px += 16;
     } while (w < end);
     if (wraps<F>(f)) {
-      const lanes = started<F>(f, v128.load(pr, 32));
+      const lanes = started(v128.load(pr, 32), bias);
       y = spread0(lanes);
       a0 = i16x8.add(a0, y); a1 = i16x8.add(a1, y);
       y = spread1(lanes);
@@ -247,7 +262,7 @@ function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
       d0 = i16x8.add(d0, y); d1 = i16x8.add(d1, y);
     }
     const d = v128.load(pr), total = v128.load(pr, 16);
-    const shift = shifted<F>(f, total);
+    const shift = shifted<F>(f, total, bias);
     addUp<F>(scratch, a0, a1, spread0(d), spread0(shift), spread0(total), w);
     addUp<F>(scratch + 32, b0, b1, spread1(d), spread1(shift), spread1(total), w);
     addUp<F>(scratch + 64, c0, c1, spread2(d), spread2(shift), spread2(total), w);

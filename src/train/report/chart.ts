@@ -11,16 +11,16 @@ export interface ChartOptions {
   readonly title: string;
   /** What the vertical axis counts. */
   readonly unit: string;
-  /** Values of y are drawn up to this quantile of them, so that a first high loss leaves room for the rest. */
+  /** Each curve is drawn up to this quantile of its values, so that a first high loss leaves room for the rest. */
   readonly upTo?: number;
 }
 
 const WIDTH = 720;
-const HEIGHT = 260;
+const HEIGHT = 266;
 const LEFT = 64;
-const RIGHT = 12;
+const RIGHT = 24;
 const TOP = 34;
-const BOTTOM = 34;
+const BOTTOM = 40;
 const MOST_POINTS = 600;
 /** Told apart by people who see colours differently too (Okabe and Ito 2008). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
@@ -39,8 +39,10 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
     all.map((point) => point.x),
     [LEFT, WIDTH - RIGHT],
   );
-  const ys = all.map((point) => point.y).sort((a, b) => a - b);
-  const y = axis(ys.slice(0, Math.max(1, Math.ceil(ys.length * upTo))), [HEIGHT - BOTTOM, TOP]);
+  const y = axis(
+    drawn.flatMap(({ points }) => lowest(points, upTo)),
+    [HEIGHT - BOTTOM, TOP],
+  );
   const grid = [
     ...y.ticks.map((tick) => {
       const at = fixed(y.at(tick));
@@ -52,7 +54,7 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
   ];
   const lines = drawn.map(({ name, points }, i) => {
     const colour = COLOURS[i % COLOURS.length];
-    const place = (point: Point) => `${fixed(x.at(point.x))},${fixed(Math.max(TOP, y.at(point.y)))}`;
+    const place = (point: Point) => `${fixed(x.at(point.x))},${fixed(y.at(point.y))}`;
     const line = `<polyline fill="none" stroke="${colour}" stroke-width="1.5" points="${points.map(place).join(' ')}"/>`;
     const dots = points.length > 60 ? [] : points.map((point) => dot(place(point), colour, name, point, unit));
     return line + dots.join('');
@@ -61,16 +63,25 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
   const legend = drawn.map(({ name }, i) => {
     const at = legendAt;
     legendAt += 26 + 7 * name.length;
-    return `<circle cx="${at + 4}" cy="${HEIGHT - 5}" r="4" fill="${COLOURS[i % COLOURS.length]}"/><text x="${at + 12}" y="${HEIGHT - 1}">${escaped(name)}</text>`;
+    return `<circle cx="${at + 4}" cy="${HEIGHT - 9}" r="4" fill="${COLOURS[i % COLOURS.length]}"/><text x="${at + 12}" y="${HEIGHT - 5}">${escaped(name)}</text>`;
   });
   const units = `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end">${escaped(unit)} by step</text>`;
-  return `${head}${units}${grid.join('')}${lines.join('')}${legend.join('')}</svg>`;
+  const box = `x="0" y="${TOP - 3}" width="${WIDTH}" height="${HEIGHT - BOTTOM - TOP + 6}"`;
+  // an inner <svg> shows nothing outside its box
+  const inner = `<svg ${box} viewBox="0 ${TOP - 3} ${WIDTH} ${HEIGHT - BOTTOM - TOP + 6}">${lines.join('')}</svg>`;
+  return `${head}${units}${grid.join('')}${inner}${legend.join('')}</svg>`;
 }
 
 function dot(place: string, colour: string, name: string, { x, y }: Point, unit: string): string {
   const [cx, cy] = place.split(',');
   const tip = `${name}, step ${label(Math.round(x))}: ${label(y)} ${unit}`;
   return `<circle cx="${cx}" cy="${cy}" r="2.5" fill="${colour}"><title>${escaped(tip)}</title></circle>`;
+}
+
+/** The least of the values, so many that a share of them is there. */
+function lowest(points: readonly Point[], share: number): number[] {
+  const values = points.map(({ y }) => y).sort((a, b) => a - b);
+  return values.slice(0, Math.ceil(values.length * share));
 }
 
 /** Where values lie between two ends in pixels, and round values to mark. */

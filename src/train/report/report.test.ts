@@ -37,7 +37,7 @@ describe('the report of a run', () => {
     expectBalanced(html.replace('<!doctype html>', ''));
     expect(html).not.toMatch(/<script|https?:|src=|@import|url\(|NaN|undefined|Infinity/);
     expect(html).toContain('Shakespeare &#60;1&#62;');
-    expect(html.match(/<svg/g)).toHaveLength(4);
+    expect(html.match(/<svg/g)).toHaveLength(8);
     expect(html).toContain('<th>best held-out loss</th><td>0.4828 at step 200</td>');
     expect(html).toContain('<th>data.sources[0].path</th><td>a&#60;b.txt</td>');
     expect(html).toContain('<th>optimizer.betas</th><td>0.9, 0.99</td>');

@@ -28,6 +28,7 @@ const state = (step: number, losses: readonly (readonly [step: number, loss: num
   batches: 4 * step,
   random: [1, -2, 3, step],
   evaluations: losses.map(([step, loss]) => ({ step, loss })),
+  data: 'abc',
   recipe: { seed: 1 },
 });
 const tensors = (value: number) => [
@@ -185,7 +186,7 @@ describe('the checkpoints of a run', () => {
        import { saveCheckpoint } from ${module('checkpoints.ts')};
        const values = () => new Float32Array(300_000).fill(1);
        for (let step = 1; ; step++) {
-         const state = { step, batches: step, random: [1, 2, 3, 4], evaluations: [], recipe: {} };
+         const state = { step, batches: step, random: [1, 2, 3, 4], evaluations: [], data: '', recipe: {} };
          await saveCheckpoint(checkpointFolder(${JSON.stringify(join(path, 'run'))}), state, [{ name: 'w', shape: [300_000], values }], 2);
          process.stdout.write(step + '\\n');
        }`,

@@ -29,6 +29,7 @@ const stateSchema = z.object({
         .transform((loss) => loss ?? Number.NaN),
     }),
   ),
+  data: z.string(),
   recipe: z.unknown(),
 });
 
@@ -41,6 +42,8 @@ export interface TrainingState {
   readonly random: readonly [number, number, number, number];
   /** Steps and losses of all evaluations so far. */
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
+  /** `Dataset.fingerprint`. */
+  readonly data: string;
   /** What the run was started with, as JSON. */
   readonly recipe: unknown;
 }

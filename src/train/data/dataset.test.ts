@@ -72,6 +72,7 @@ describe('batches', () => {
       const inOrder = await Promise.all(Array.from({ length: 40 }, (_, i) => first.batch(i)));
       const again = await open(1);
       for (const index of [39, 7, 20, 0, 38]) expect(await again.batch(index)).toEqual(inOrder[index]);
+      expect(again.fingerprint).toBe(first.fingerprint);
       const other = await open(2);
       expect(await Promise.all(inOrder.map((_, i) => other.batch(i)))).not.toEqual(inOrder);
     }

@@ -12,7 +12,7 @@ import {
 } from './batches.ts';
 import { documents, type TokenRange, windows } from './sequences.ts';
 import type { TokenFile } from './tokenFile.ts';
-import { type TextSource, tokenize } from './tokenize.ts';
+import { sha256Of, type TextSource, type TokenizedText, tokenize } from './tokenize.ts';
 
 export interface WeightedText extends TextSource {
   /** How often it is drawn from beside the others. */
@@ -50,6 +50,8 @@ export interface Dataset {
   readonly tokens: number;
   /** Bytes of text per token, to tell losses per byte. */
   readonly bytesPerToken: number;
+  /** Of texts, tokenizer and rules: a run may only go on with the data that it began with. */
+  readonly fingerprint: string;
   close(): Promise<void>;
 }
 
@@ -59,7 +61,7 @@ export interface Dataset {
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const { texts, heldOut, seed, signal } = options;
-  const files: TokenFile[] = [];
+  const files: TokenizedText[] = [];
   const opened = async (text: TextSource): Promise<TokenFile> => {
     signal?.throwIfAborted();
     const file = await tokenize(text, options);
@@ -99,6 +101,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
       })),
       tokens,
       bytesPerToken: bytes / tokens,
+      fingerprint: sha256Of(files.map(({ key }) => key).join()),
       close,
     };
   } catch (error) {

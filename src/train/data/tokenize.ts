@@ -29,6 +29,11 @@ export interface TokenizeOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface TokenizedText extends TokenFile {
+  /** The hash of all that its tokens follow from. */
+  readonly key: string;
+}
+
 /** To be raised with any change of what the tokens of a text are. */
 const VERSION = 1;
 const READ_BYTES = 1 << 20;
@@ -38,15 +43,16 @@ const READ_BYTES = 1 << 20;
  * learned), its tokens, and EOS where there is one and the text does not end with it.
  * @throws {FormatError|SourceError} for a text that is empty, not UTF-8, or cannot be had; {UnsupportedError}
  */
-export async function tokenize(text: TextSource, options: TokenizeOptions): Promise<TokenFile> {
+export async function tokenize(text: TextSource, options: TokenizeOptions): Promise<TokenizedText> {
   const { store, signal } = options;
   const source = await text.open();
   try {
     const content = await contentHash(source, options);
     const rules = { version: VERSION, content, separator: text.separator, learn: text.learn, spec: options.tokenizer };
-    const path = ['tokens', `${hashOf(JSON.stringify(rules))}.tokens`];
+    const key = sha256Of(JSON.stringify(rules));
+    const path = ['tokens', `${key}.tokens`];
     const found = (await store.open(path)) ?? (await fill(path));
-    return await closingOnError([found], () => readTokenFile(found, source.name));
+    return { ...(await closingOnError([found], () => readTokenFile(found, source.name))), key };
 
     async function fill(path: readonly string[]): Promise<ByteSource> {
       await store.fill(path, 'tokens', async (partial) => {
@@ -107,7 +113,8 @@ async function contentHash(source: ByteSource, { signal, onProgress }: TokenizeO
   return hash.hex();
 }
 
-function hashOf(text: string): string {
+/** In hexadecimal. */
+export function sha256Of(text: string): string {
   const hash = sha256();
   hash.update(new TextEncoder().encode(text));
   return hash.hex();

@@ -6,7 +6,7 @@ export interface RecipeField {
   /** The object that it is in: '' or 'data.sources[]'. */
   readonly parent: string;
   readonly key: string;
-  /** 'number', 'whole number', 'list of text', 'windows or documents' … */
+  /** 'number', 'whole number', 'list of texts', 'windows or documents' … */
   readonly type: string;
   readonly required: boolean;
   /** As JSON. */
@@ -50,7 +50,7 @@ function* fieldsOf(schema: Schema, parent: string): Generator<RecipeField> {
 function typeOf({ type, enum: values, items, prefixItems, properties }: Schema): string {
   if (values) return `one of ${values.join(', ')}`;
   if (prefixItems) return `list of ${prefixItems.length}: ${prefixItems.map(typeOf).join(', ')}`;
-  if (items) return `list of ${typeOf(items)}`;
+  if (items) return `list of ${typeOf(items)}s`;
   if (properties) return 'object';
   const names: Readonly<Record<string, string>> = { integer: 'whole number', string: 'text', boolean: 'true or false' };
   return names[type ?? ''] ?? type ?? 'anything';

@@ -74,7 +74,7 @@ describe('a recipe', () => {
       [expect.stringMatching(/^output.format is "Q4_O", expected one of F32, F16,/)],
     ],
     [{ ...base, data: { ...base.data, sources: [] } }, ['data.sources is an empty list, expected at least 1 entry']],
-    [{ ...base, data: { ...base.data, sources: 'a.txt' } }, ['data.sources is "a.txt", expected a list of object']],
+    [{ ...base, data: { ...base.data, sources: 'a.txt' } }, ['data.sources is "a.txt", expected a list of objects']],
     [
       { ...base, data: { ...base.data, sources: [{ path: '' }] } },
       ['data.sources[0].path is "", expected at least 1 character'],

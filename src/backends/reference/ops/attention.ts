@@ -3,15 +3,17 @@ import type { ReferenceKernel } from '../kernel.ts';
 
 export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v], output, { registers, cache }) => {
   const { layer, heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
-  const { T, P } = registers;
+  const { T, P, S } = registers;
   const width = kvHeads * headSize;
-  const keys = cache.keys(layer);
-  const values = cache.values(layer);
-  cache.store(keys, k!, P, width);
-  cache.store(values, v!, P, width);
+  const keys = cache ? cache.keys(layer) : k!;
+  const values = cache ? cache.values(layer) : v!;
+  cache?.store(cache.keys(layer), k!, P, width);
+  cache?.store(cache.values(layer), v!, P, width);
   for (let t = 0; t < T; t++) {
+    // rows of keys: positions of the cache, or tokens of the step
     const end = P + t + 1;
-    const start = window > 0 ? Math.max(0, end - window) : 0;
+    const first = cache ? 0 : t - (t % S);
+    const start = window > 0 ? Math.max(first, end - window) : first;
     for (let head = 0; head < heads; head++) {
       const query = (t * heads + head) * headSize;
       const shared = Math.floor(head / (heads / kvHeads)) * headSize;

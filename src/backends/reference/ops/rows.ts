@@ -7,7 +7,7 @@ export const tokens: ReferenceKernel = (_, __, output, step) => {
 };
 
 export const positions: ReferenceKernel = (_, __, output, { registers }) => {
-  for (let t = 0; t < output.length; t++) output[t] = registers.P + t;
+  for (let t = 0; t < output.length; t++) output[t] = registers.P + (t % registers.S);
 };
 
 export const columns: ReferenceKernel<ColumnsAttributes> = (node, [x], output) => {

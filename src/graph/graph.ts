@@ -85,11 +85,11 @@ export class Graph {
     }
   }
 
-  /** Cost of a whole step. */
+  /** Cost of a whole step, of all outputs. */
   cost(registers: Registers): Cost {
     let flops = 0;
     let bytes = 0;
-    for (const node of this.nodes) {
+    for (const node of this.live()) {
       const cost = node.op.cost(node.inputs, node.attributes, node.shape, registers);
       flops += cost.flops;
       bytes += cost.bytes;

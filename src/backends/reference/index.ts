@@ -16,32 +16,31 @@ import {
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { ReferenceCache } from './cache.ts';
 import type { Matrix, ReferenceKernel } from './kernel.ts';
-import { attention } from './ops/attention.ts';
-import { activation, add, multiply, scale, softcap } from './ops/elementwise.ts';
-import { embed } from './ops/embed.ts';
-import { layerNorm } from './ops/layerNorm.ts';
-import { linear } from './ops/linear.ts';
-import { rmsNorm } from './ops/rmsNorm.ts';
-import { rope } from './ops/rope.ts';
-import { columns, positions, selectRows, tokens } from './ops/rows.ts';
+import * as attention from './ops/attention.ts';
+import * as dropout from './ops/dropout.ts';
+import * as elementwise from './ops/elementwise.ts';
+import * as embed from './ops/embed.ts';
+import * as layerNorm from './ops/layerNorm.ts';
+import * as linear from './ops/linear.ts';
+import * as loss from './ops/loss.ts';
+import * as rmsNorm from './ops/rmsNorm.ts';
+import * as rope from './ops/rope.ts';
+import * as rows from './ops/rows.ts';
+import * as update from './ops/update.ts';
 
-// attributes are those of the node's op by construction, so each kernel may read its own kind
+// a kernel has its op's name; attributes are those of the node's op by construction, so it may read its own kind
 const kernels = {
-  activation,
-  add,
-  attention,
-  columns,
-  embed,
-  layerNorm,
-  linear,
-  multiply,
-  positions,
-  rmsNorm,
-  rope,
-  scale,
-  selectRows,
-  softcap,
-  tokens,
+  ...attention,
+  ...dropout,
+  ...elementwise,
+  ...embed,
+  ...layerNorm,
+  ...linear,
+  ...loss,
+  ...rmsNorm,
+  ...rope,
+  ...rows,
+  ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, ReferenceKernel>>;
 
 export const reference: Backend = {

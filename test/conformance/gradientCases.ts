@@ -51,6 +51,16 @@ function attentionCase(name: string, shape: Partial<AttentionAttributes>): Gradi
   };
 }
 
+/** A matrix that is not trained passes gradients to its input. */
+function throughMatrixIn(format: string): GradientCase {
+  return ofRows(`linear with a matrix in ${format}`, 256, (x, test) =>
+    linear(x, test.blocks(formatByName(format), 9, 256)),
+  );
+}
+
+/** For the reference alone: other backends round what they multiply with such a matrix, and rounded values rise in steps. */
+export const roundedCases: readonly GradientCase[] = ['Q4_0', 'Q6_K', 'TQ2_0'].map(throughMatrixIn);
+
 const turning = { headSize: 8, frequencies: Float32Array.of(1, 0.3, 0.1), magnitude: 1.1 } as const;
 
 export const gradientCases: readonly GradientCase[] = [
@@ -61,11 +71,7 @@ export const gradientCases: readonly GradientCase[] = [
       return { y: linear(test.embedded(table), matrix, bias), of: [matrix, bias, table] };
     },
   },
-  ...['Q4_0', 'Q6_K', 'F16'].map((format) =>
-    ofRows(`linear with a matrix in ${format}, which is not trained`, 256, (x, test) =>
-      linear(x, test.blocks(formatByName(format), 9, 256)),
-    ),
-  ),
+  throughMatrixIn('F16'),
   {
     name: 'embed by position',
     build(test) {

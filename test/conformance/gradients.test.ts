@@ -15,7 +15,7 @@ import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 import { seedOf } from './case.ts';
 import { type Checked, checkGradients, type Differentiated, takeGradients } from './finiteDifferences.ts';
-import { type GradientCase, gradientCases } from './gradientCases.ts';
+import { type GradientCase, gradientCases, roundedCases } from './gradientCases.ts';
 import { availableTargets } from './targets.ts';
 import { TestGraph, VOCABULARY } from './testGraph.ts';
 
@@ -67,6 +67,11 @@ async function model(architecture: string): Promise<Differentiated> {
 
 const models = ['llama', 'gpt2', 'gemma2', 'qwen3', 'phi3'];
 
+it.each(roundedCases)('gradients of the reference are what differences say: $name', async (plan) => {
+  const checked = await checkGradients(differentiated(plan), { backend: reference });
+  expectSmall(plan.name, 'reference', checked, TOLERANCE.ops);
+});
+
 describe.each(targets)('gradients of $name are what differences say', ({ name: target, ...rest }) => {
   it.each(gradientCases)('$name', async (plan) => {
     expectSmall(plan.name, target, await checkGradients(differentiated(plan), rest), TOLERANCE.ops);
@@ -79,7 +84,9 @@ describe.each(targets)('gradients of $name are what differences say', ({ name: t
   it.each(['llama', 'gpt2'])('of a whole %s of which little is kept, in states', async (architecture) => {
     const all = await takeGradients(await model(architecture), rest);
     const plan = await model(architecture);
-    const states = plan.of.map(({ graph, label, shape }) => state(graph, `gradient/${label}`, Number(shape[0]), shape[1]));
+    const states = plan.of.map(({ graph, label, shape }) =>
+      state(graph, `gradient/${label}`, Number(shape[0]), shape[1]),
+    );
     const into = new Map(plan.of.map((weight, i) => [weight, states[i]!]));
     const checkpoint = ({ label }: Value) => !label.startsWith('blk.') || label.endsWith('_residual');
     const found = await takeGradients(plan, rest, { into, checkpoint });

@@ -1,6 +1,6 @@
 /** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
-import type { Program } from '../graph/program.ts';
+import type { Program, Step } from '../graph/program.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -19,6 +19,7 @@ export class Engine {
     readonly kv: BlockFormat,
     readonly template: ChatTemplate,
     private readonly optionalTokenizer: Tokenizer | undefined,
+    readonly inputs?: Step['inputs'],
   ) {}
 
   /** V, ids are below it. */

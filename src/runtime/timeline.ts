@@ -3,7 +3,7 @@
 import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { Cache, Program } from '../graph/program.ts';
+import type { Cache, Program, Step } from '../graph/program.ts';
 
 export interface AdvanceOptions {
   /** Which of the tokens' outputs are wanted: indices, ascending. */
@@ -19,6 +19,8 @@ export interface AdvanceOptions {
 export interface TimelineHost {
   readonly program: Program;
   readonly disposed: boolean;
+  /** What every step gives the graph's input nodes, where it has any. */
+  readonly inputs?: Step['inputs'];
 }
 
 export class Timeline {
@@ -100,7 +102,8 @@ export class Timeline {
 
   #step(tokens: readonly number[], rows: readonly number[], output: 'logits' | 'hidden'): void {
     const outputs = rows.length > 0 ? [output] : [];
-    this.#host.program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs });
+    const { program, inputs } = this.#host;
+    program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs, inputs });
     for (const token of tokens) this.#tokens.push(token);
   }
 

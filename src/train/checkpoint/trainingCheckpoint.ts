@@ -17,8 +17,6 @@ import { formatByName } from '../../tensor/formats.ts';
 
 const stateSchema = z.object({
   step: z.int().nonnegative(),
-  batches: z.int().nonnegative(),
-  random: z.tuple([z.int(), z.int(), z.int(), z.int()]),
   // JSON has no infinity and writes null
   evaluations: z.array(
     z.object({
@@ -36,10 +34,6 @@ const stateSchema = z.object({
 export interface TrainingState {
   /** Updates of the weights that are done. */
   readonly step: number;
-  /** Batches that were drawn: the position in the data. */
-  readonly batches: number;
-  /** Of the run's generator (`Random.state`). */
-  readonly random: readonly [number, number, number, number];
   /** Steps and losses of all evaluations so far. */
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   /** `Dataset.fingerprint`. */

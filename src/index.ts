@@ -1,4 +1,6 @@
 /** Espalier's public entry: everything an application, the CLI and the server use. */
+
+export type { BackendName } from './backends/index.ts';
 export {
   ContextError,
   EspalierError,
@@ -29,3 +31,11 @@ export type { ModelSummary } from './runtime/summary.ts';
 export type { Timeline } from './runtime/timeline.ts';
 export type { ChatMessage } from './tokenizer/chatTemplate.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';
+export type { LogLine } from './train/log/logLine.ts';
+export { describeRecipe } from './train/recipe/describeRecipe.ts';
+export { type ReadRecipe, readRecipe } from './train/recipe/readRecipe.ts';
+export type { Recipe } from './train/recipe/schema.ts';
+export { sparkline } from './train/sparkline.ts';
+export { train } from './train/trainer.ts';
+export { DivergedError, ResumeError } from './train/trainingError.ts';
+export type { TrainingOptions, TrainingResult } from './train/trainingRun.ts';

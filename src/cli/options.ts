@@ -17,9 +17,15 @@ export function addModelOptions(command: Command): Command {
 
 /** The same without --context, for commands that mean something of their own by it. */
 export function addEngineOptions(command: Command): Command {
+  return addComputeOptions(command).addOption(
+    new Option('--kv <format>', 'format of keys and values').choices(['f32', 'f16', 'q8_0']).default('f16'),
+  );
+}
+
+/** What computes, and with how much. */
+export function addComputeOptions(command: Command): Command {
   return command
     .option('--threads <count>', 'threads to compute with (default: what the backend finds best)', number)
-    .addOption(new Option('--kv <format>', 'format of keys and values').choices(['f32', 'f16', 'q8_0']).default('f16'))
     .addOption(new Option('--backend <name>', 'what computes').choices(['auto', 'wasm', 'reference']).default('auto'));
 }
 

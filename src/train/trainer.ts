@@ -97,7 +97,7 @@ async function resumedFrom(
   if (!resume) {
     const step = (await checkpointSteps(folder)).at(-1);
     if (step === undefined) return undefined;
-    const problem = `holds a run of ${step} steps: resume it, or remove the folder, or name another one`;
+    const problem = `holds a run of ${step} steps: go on with it (--resume), remove the folder, or name another one`;
     throw new ResumeError(folder.name, problem, { step });
   }
   const found = await lastCheckpoint(folder);

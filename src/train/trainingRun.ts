@@ -165,13 +165,21 @@ export class TrainingRun {
         loss += learner.textLoss(batch);
         learned += batch.learned;
       }
-      texts.push({ name, loss: loss / learned });
+      texts.push({ name: this.#asWritten(name), loss: loss / learned });
       sum += weight * (loss / learned);
       weights += weight;
     }
     const loss = sum / weights;
     this.#evaluations.push({ step: this.#step, loss });
     await this.#write({ kind: 'evaluation', step: this.#step, loss, texts, seconds: secondsSince(started) });
+  }
+
+  /** The path of a text as the recipe has it, which says nothing of this machine. */
+  #asWritten(path: string): string {
+    const { recipe, written } = this.#parts;
+    const sources = ({ data }: Recipe) =>
+      [...data.sources, ...(data.heldOut.sources ?? [])].map((source) => source.path);
+    return sources(written)[sources(recipe).indexOf(path)] ?? path;
   }
 
   async #sample(): Promise<void> {

@@ -88,7 +88,8 @@ describe('a run', () => {
     const data = await dataOf();
     const losses = async (name: string, changes: object) => {
       await start(await run.recipe(apart(name, changes), `${name}.json`));
-      return (await run.log(name)).flatMap((line) => ('gradientNorm' in line ? [Number(line.loss)] : []));
+      const steps = (await run.log(name)).filter(({ kind }) => kind === 'step');
+      return steps.map((line) => (line as { loss?: number }).loss!);
     };
     const whole = await losses('whole', {});
     const added = await losses('added', { data: { ...data, batch: 1, accumulation: 4 } });

@@ -13,12 +13,13 @@ export {
 export type { OnProgress, Progress } from './core/progress.ts';
 export type { CheckpointSource } from './formats/open.ts';
 export type { ProgramDescription, Timing } from './graph/program.ts';
+export type { Adapter } from './models/adapter.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
 export { type EvaluateTextOptions, evaluateText, type TextEvaluation } from './runtime/evaluateText.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
 export { type Inspection, inspect } from './runtime/inspect.ts';
-export { estimate, load } from './runtime/load.ts';
+export { estimate, load, loadAdapter } from './runtime/load.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
 export { loadTokenizer } from './runtime/loadTokenizer.ts';
 export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';

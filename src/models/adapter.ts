@@ -82,8 +82,16 @@ export function adapterContents({ architecture, alpha, factors }: Omit<Adapter, 
   };
 }
 
-/** The places that a graph needs for an adapter; the scale is in the values, see {@link writeFactors}. */
-export function placesFor({ factors }: Adapter): Map<string, Factors> {
+/**
+ * The places that a graph needs for an adapter; the scale is in the values, see {@link writeFactors}.
+ * @param base in GGUF's terms @throws {FormatError} where the adapter is for models of another architecture
+ */
+export function placesFor({ name, architecture, factors }: Adapter, base: Checkpoint): Map<string, Factors> {
+  const own = base.metadata.get('general.architecture');
+  if (own !== architecture) {
+    const problem = `it adapts models of architecture ${architecture}, and ${base.name} is ${String(own)}`;
+    throw new FormatError(name, problem, { expected: own, found: architecture });
+  }
   return new Map([...factors].map(([matrix, { rank }]) => [matrix, { rank, scale: 1 }]));
 }
 

@@ -19,8 +19,8 @@ export interface AdvanceOptions {
 export interface TimelineHost {
   readonly program: Program;
   readonly disposed: boolean;
-  /** What every step gives the graph's input nodes, where it has any. */
-  readonly inputs?: Step['inputs'];
+  readonly inputs: Step['inputs'];
+  readonly weightsVersion: number;
 }
 
 export class Timeline {
@@ -28,11 +28,14 @@ export class Timeline {
   readonly #host: TimelineHost;
   #cache: Cache | undefined;
   #tokens: number[] = [];
+  /** Of the weights that the cache was computed with. */
+  #version: number;
 
   constructor(host: TimelineHost, cache: Cache) {
     this.#host = host;
     this.#cache = cache;
     this.context = cache.context;
+    this.#version = host.weightsVersion;
   }
 
   /** What the cache holds. */
@@ -47,6 +50,12 @@ export class Timeline {
   /** Rows that one step returns at most. */
   get maxRows(): number {
     return this.#host.program.maxRows;
+  }
+
+  /** Forgets all where the weights are not those any more that it was computed with. */
+  refresh(): void {
+    if (this.#version !== this.#host.weightsVersion) this.rewind(0);
+    this.#version = this.#host.weightsVersion;
   }
 
   /** Forgets all but the first `length` tokens. */
@@ -90,6 +99,7 @@ export class Timeline {
     const fork = new Timeline(this.#host, cache);
     cache.copyFrom(this.#open(), this.#tokens.length);
     fork.#tokens = [...this.#tokens];
+    fork.#version = this.#version;
     return fork;
   }
 

@@ -26,7 +26,8 @@ export function sampleWriter(
 ): WriteSample {
   const tokenizer = createTokenizer(spec);
   const template = createChatTemplate(checkpoint.chatTemplate);
-  const engine = new Engine(name, program, context, formatByName('F32'), template, tokenizer, writingInputs);
+  const kv = formatByName('F32');
+  const engine = new Engine(name, program, { context, kv, template, tokenizer, inputs: writingInputs });
   for (const [i, prompt] of (samples?.prompts ?? []).entries()) {
     const ids = tokenizer.encode(prompt, { addEos: false });
     if (ids.length === 0) throw new OptionError(`samples.prompts[${i}]`, JSON.stringify(prompt), 'at least one token');

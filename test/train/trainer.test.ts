@@ -161,7 +161,9 @@ describe('a run that cannot go on', () => {
     const path = await run.recipe({ optimizer });
     const ended = start(path);
     await expect(ended).rejects.toThrow(DivergedError);
-    await expect(ended).rejects.toThrow(/in step \d+ the loss is .* norm (NaN|Infinity): the last checkpoint is as it was/);
+    await expect(ended).rejects.toThrow(
+      /in step \d+ the loss is .* norm (NaN|Infinity): the last checkpoint is as it was/,
+    );
     expect((await run.log()).at(-1)).toMatchObject({ kind: 'end', reason: expect.stringContaining('the loss is') });
     expect(await readdir(run.path('run'))).toContain('step-00000000.safetensors');
     await expect(start(path, { resume: true })).rejects.toThrow(DivergedError);

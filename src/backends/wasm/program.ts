@@ -1,7 +1,15 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
-import { EspalierError, OptionError } from '../../core/errors.ts';
-import type { Graph } from '../../graph/graph.ts';
-import type { Cache, CompileOptions, Program, ProgramDescription, Step, Timing } from '../../graph/program.ts';
+import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
+import { type Graph, type Registers, rowsOf } from '../../graph/graph.ts';
+import {
+  type Cache,
+  type CompileOptions,
+  type Program,
+  type ProgramDescription,
+  type Step,
+  stepRegisters,
+  type Timing,
+} from '../../graph/program.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { WasmCache } from './cache.ts';
@@ -43,7 +51,7 @@ export class WasmProgram implements Program {
   readonly maxRows: number;
   readonly #parts: Parts;
   readonly #trace: number;
-  #rows = 0;
+  #registers: Registers = { T: 0, P: 0, R: 0, S: 0 };
   #disposed = false;
   /** Threads for a step of one token; steps of more take all. */
   #decodeThreads: number;
@@ -80,8 +88,10 @@ export class WasmProgram implements Program {
     return new WasmCache(arena, layers, context, kv, kind);
   }
 
-  run({ cache, tokens, position, rows, outputs }: Step): void {
+  run(step: Step): void {
+    const { cache, tokens, position = 0, rows, outputs } = step;
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
+    if (!cache) throw new UnsupportedError('a step', 'without a cache');
     if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
     const { arena, inputs, program, ends, stored, team, emitter } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
@@ -89,6 +99,7 @@ export class WasmProgram implements Program {
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
     if (position + tokens.length > cache.context)
       throw new OptionError('position', position, `room for ${tokens.length} tokens in ${cache.context} positions`);
+    const registers = stepRegisters(step);
     const { buffer } = arena.memory;
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
@@ -103,14 +114,26 @@ export class WasmProgram implements Program {
     control[word.cache] = cache.address;
     control[word.context] = cache.padded;
     control[word.kv] = cache.kind;
-    this.#rows = rows.length;
+    this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
 
   output(name: string): Float32Array {
     const value = this.graph.outputs.get(name)!;
     const region = this.#parts.emitter.region(value);
-    return new Float32Array(this.#parts.arena.memory.buffer, region.address, this.#rows * value.shape[1]);
+    return new Float32Array(
+      this.#parts.arena.memory.buffer,
+      region.address,
+      rowsOf(value.shape, this.#registers) * value.shape[1],
+    );
+  }
+
+  readTensor(name: string): Float32Array {
+    throw new UnsupportedError('reading', name);
+  }
+
+  writeTensor(name: string): void {
+    throw new UnsupportedError('writing', name);
   }
 
   /**

@@ -1,8 +1,10 @@
+import { UnsupportedError } from '../../../core/errors.ts';
 import { isWeight } from '../../../graph/graph.ts';
 import type { RopeAttributes } from '../../../graph/ops/rope.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
+  if (node.attributes.inverse) throw new UnsupportedError('rope', 'inverse');
   const [x, factors] = node.inputs;
   const { headSize, layout, frequencies, magnitude } = node.attributes;
   const turned =

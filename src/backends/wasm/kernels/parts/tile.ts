@@ -30,10 +30,10 @@ export function tile(w: usize, x: usize, count: i32, to: usize): void {
   let e0 = f32x4.mul(p, w0), e1 = f32x4.mul(p, w1);
   p = v128.load32_splat(x, 20);
   let f0 = f32x4.mul(p, w0), f1 = f32x4.mul(p, w1);
-  const end = x + <usize>count * 24;
+  const end = w + (<usize>count << 5);
   x += 24;
   w += 32;
-  for (; x < end; x += 24) {
+  for (; w < end; w += 32) {
     w0 = v128.load(w); w1 = v128.load(w, 16);
     p = v128.load32_splat(x);
     a0 = madd(p, w0, a0); a1 = madd(p, w1, a1);
@@ -47,7 +47,7 @@ export function tile(w: usize, x: usize, count: i32, to: usize): void {
     e0 = madd(p, w0, e0); e1 = madd(p, w1, e1);
     p = v128.load32_splat(x, 20);
     f0 = madd(p, w0, f0); f1 = madd(p, w1, f1);
-    w += 32;
+    x += 24;
   }
   v128.store(to, a0); v128.store(to, a1, 16); v128.store(to, b0, 32); v128.store(to, b1, 48);
   v128.store(to, c0, 64); v128.store(to, c1, 80); v128.store(to, d0, 96); v128.store(to, d1, 112);

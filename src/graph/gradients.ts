@@ -21,7 +21,7 @@ import { scale } from './gradients/scale.ts';
 import { selectRows } from './gradients/selectRows.ts';
 import { softcap } from './gradients/softcap.ts';
 import { weightedSum } from './gradients/weightedSum.ts';
-import { type Graph, GraphError, isWeight, type Value } from './graph.ts';
+import { type Graph, GraphError, isWeight, type Value, type WeightAttributes } from './graph.ts';
 import { accumulate } from './ops/accumulate.ts';
 import { add as sum } from './ops/add.ts';
 import { constant } from './ops/constant.ts';
@@ -73,7 +73,7 @@ export function gradients(loss: Value, of: readonly Value[], options: GradientOp
   if (loss.shape[0] !== 1 || loss.shape[1] !== 1)
     throw new GraphError('gradients', 'the loss is not a single number', [loss]);
   for (const value of of) {
-    if (isWeight(value) && value.attributes.format.name !== 'F32')
+    if (isWeight(value) && !isTrainable(value))
       throw new GraphError('gradients', `a weight in ${value.attributes.format.name} has no gradient`, [value]);
   }
   const wanted = new Set(of);
@@ -103,6 +103,23 @@ export function gradients(loss: Value, of: readonly Value[], options: GradientOp
   }
   return new Map(of.map((value) => [value, found.get(value)!]));
 }
+
+/** The F32 weights that a loss has gradients with respect to, in the graph's order: not those that only scale frequencies. */
+export function trainableWeights(loss: Value): Value<WeightAttributes>[] {
+  const forward = loss.graph.live([loss]);
+  const reached = new Set([loss]);
+  for (const node of forward.toReversed()) {
+    if (!reached.has(node)) continue;
+    rules[node.op.name]?.(node, node).forEach((part, i) => {
+      if (part) reached.add(node.inputs[i]!);
+    });
+  }
+  return forward.filter(
+    (node) => isWeight(node) && isTrainable(node) && reached.has(node),
+  ) as Value<WeightAttributes>[];
+}
+
+const isTrainable = ({ attributes }: Value<WeightAttributes>): boolean => attributes.format.name === 'F32';
 
 /** What gives a forward value to the backward nodes: itself where it is kept, else a copy of its node, made on first use. */
 function recomputation(graph: Graph, checkpoint: (value: Value) => boolean = () => true): (value: Value) => Value {

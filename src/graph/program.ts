@@ -3,8 +3,9 @@
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
-import type { Graph, Registers, Value, WeightAttributes } from './graph.ts';
+import { type Graph, isWeight, type Registers, type Value, type WeightAttributes } from './graph.ts';
 import type { InputValues } from './ops/input.ts';
+import { isState } from './ops/state.ts';
 
 /** Where a backend gets the bytes of the graph's weights from. */
 export interface WeightStore {
@@ -79,6 +80,24 @@ export function stepRegisters({ cache, tokens, position = 0, sequence, rows }: S
   const S = sequence ?? T;
   if (!(S >= 1 && T % S === 0)) throw new OptionError('sequence', S, `a divisor of the step's ${T} tokens`);
   return { T, P: position, R: rows.length, S };
+}
+
+/**
+ * The F32 weight or state that a program's tensor is named after.
+ * @param nodes of the program @param values to be written, where they are
+ * @throws {OptionError} where there is none, the weight is of another format, or has not as many numbers as `values`
+ */
+export function tensorNode(nodes: readonly Value[], name: string, values?: Float32Array): Value {
+  const found = nodes.find((node) =>
+    isWeight(node) ? node.attributes.tensor === name : isState(node) && node.attributes.name === name,
+  );
+  if (!found) throw new OptionError('tensor', name, 'the name of a weight or state of the graph');
+  if (isWeight(found) && found.attributes.format.name !== 'F32')
+    throw new OptionError('tensor', `${name} in ${found.attributes.format.name}`, 'a weight in F32 or a state');
+  const elements = Number(found.shape[0]) * found.shape[1];
+  if (values && values.length !== elements)
+    throw new OptionError(`values of ${name}`, `${values.length} numbers`, `${elements} of them`);
+  return found;
 }
 
 export interface ProgramDescription {

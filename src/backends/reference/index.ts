@@ -1,5 +1,5 @@
 /** The reference backend: slow, obvious, and what every other backend is held to. */
-import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, rowsOf, type Value } from '../../graph/graph.ts';
 import type { AttentionAttributes } from '../../graph/ops/attention.ts';
 import { inputValues, isInput } from '../../graph/ops/input.ts';
@@ -11,6 +11,7 @@ import {
   type Program,
   type Step,
   stepRegisters,
+  tensorNode,
   type WeightStore,
 } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
@@ -138,29 +139,16 @@ class ReferenceProgram implements Program {
   }
 
   readTensor(name: string): Float32Array {
-    return this.#tensor(name).slice();
+    return this.#kept.get(tensorNode(this.#nodes, name))!.slice();
   }
 
   writeTensor(name: string, values: Float32Array): void {
-    const tensor = this.#tensor(name);
-    if (values.length !== tensor.length)
-      throw new OptionError(`values of ${name}`, `${values.length} numbers`, `${tensor.length} of them`);
-    tensor.set(values);
+    this.#kept.get(tensorNode(this.#nodes, name, values))!.set(values);
   }
 
   /** Every node's value of the last step, for tests that look inside. */
   value(node: Value): Matrix {
     return this.#values.get(node)!;
-  }
-
-  #tensor(name: string): Float32Array {
-    for (const [node, numbers] of this.#kept) {
-      if (isState(node) ? node.attributes.name !== name : !isWeight(node) || node.attributes.tensor !== name) continue;
-      if (isWeight(node) && node.attributes.format.name !== 'F32')
-        throw new OptionError('tensor', `${name} in ${node.attributes.format.name}`, 'a weight in F32 or a state');
-      return numbers;
-    }
-    throw new OptionError('tensor', name, 'the name of a weight or state of the graph');
   }
 
   dispose(): void {

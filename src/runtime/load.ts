@@ -1,7 +1,9 @@
 /** From a source to a model that is ready to run. */
 import { backendByName } from '../backends/index.ts';
 import { MemoryError } from '../core/errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import type { Program } from '../graph/program.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -26,12 +28,11 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
     const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options);
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
-    const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
-    const template = createChatTemplate(checkpoint.chatTemplate, specialTexts(tokenizer));
     const weights = weightStore(model);
     const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, signal, onProgress };
-    const program = await backendByName(options.backend ?? 'auto').compile(model.graph, compile);
-    const engine = new Engine(checkpoint.name, program, context, kv, template, tokenizer);
+    const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
+    const { template, tokenizer } = textSide(checkpoint, compiling);
+    const engine = new Engine(checkpoint.name, await compiling, context, kv, template, tokenizer);
     return new Model(engine, summarize(checkpoint, model), estimate);
   } finally {
     await checkpoint.close();
@@ -47,6 +48,20 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
     return planModel(checkpoint, options).estimate;
   } finally {
     await checkpoint.close();
+  }
+}
+
+/** Made while the engine compiles the kernels. @param compiling is given up where this throws */
+function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
+  try {
+    const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
+    return { tokenizer, template: createChatTemplate(checkpoint.chatTemplate, specialTexts(tokenizer)) };
+  } catch (error) {
+    compiling.then(
+      (program) => program.dispose(),
+      () => undefined,
+    );
+    throw error;
   }
 }
 

@@ -23,7 +23,7 @@ import { rope } from './ops/rope.ts';
 import { columns, positions, selectRows, tokens } from './ops/rows.ts';
 import { WasmProgram } from './program.ts';
 import { Team } from './team.ts';
-import { type PackedFormat, packedBytes, packedFormat, weightLoader } from './weights.ts';
+import { loadMatrices, loadVector, type PackedFormat, packedBytes, packedFormat } from './weights.ts';
 
 // attributes are those of the node's op by construction, so each lowering may read its own kind
 const lowerings = {
@@ -68,7 +68,14 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
   for (const region of [inputs.tokens, inputs.selected]) region.address = arena.allocate(region.bytes, region.label);
 
-  await weights.load(arena, options);
+  const team = new Team(kernels, exports, memory, threads, callerMayWait());
+  try {
+    await weights.load(arena, team, options);
+    await team.complete();
+  } catch (error) {
+    team.stop();
+    throw error;
+  }
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
   const ends = new Map<string, number>();
   for (const [name, value] of graph.outputs) ends.set(name, lastWriter(emitter, emitter.region(value)));
@@ -77,7 +84,6 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   const barriers = placeBarriers(emitter.commands, forced);
   writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
 
-  const team = await Team.start(kernels, exports, memory, threads, callerMayWait());
   const compiled = new WasmProgram({
     graph,
     emitter,
@@ -94,6 +100,13 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   if (options.threads === undefined && threads > 1) compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
+
+/** What an element of activations takes: its code, and its share of the scales or records of 32 columns. */
+const bytesPerElement = {
+  int8: { codes: 1, scales: 12 / 32 },
+  int8Parts: { codes: 1, scales: 24 / 32 },
+  int16: { codes: 2, scales: 4 / 32 },
+};
 
 /** Elements per position of each layer's keys. */
 export type LayerWidths = readonly number[];
@@ -135,7 +148,7 @@ function lower(
       if (made) return made;
       const width = value.shape[1];
       const rows = Math.ceil((value.shape[0] === 'R' ? options.maxRows : options.maxTokens) / 4) * 4;
-      const bytes = form === 'int16' ? { codes: 2, scales: 4 / 32 } : { codes: 1, scales: 16 / 32 };
+      const bytes = bytesPerElement[form];
       made = {
         codes: emitter.temporary(rows * width * bytes.codes, `${value.label} ${form}`),
         scales: emitter.temporary(rows * width * bytes.scales, `${value.label} ${form} scales`),
@@ -206,29 +219,30 @@ class Weights implements PlacedWeights {
     return region;
   }
 
-  async load(arena: Arena, { weights: store, onProgress, signal }: CompileOptions): Promise<void> {
+  async load(arena: Arena, team: Team, { weights: store, onProgress, signal }: CompileOptions): Promise<void> {
+    const bytes = ({ attributes, shape }: Value<WeightAttributes>) =>
+      bytesOf(attributes.format, Number(shape[0]) * shape[1]);
     const all = [...this.#matrices.keys(), ...this.#vectors.keys()] as Value<WeightAttributes>[];
-    const total = all.reduce((sum, { attributes, shape }) => {
-      return sum + bytesOf(attributes.format, Number(shape[0]) * shape[1]);
-    }, 0);
+    const total = all.reduce((sum, weight) => sum + bytes(weight), 0);
     let done = 0;
-    const report = (bytes: number, item: string): void => {
-      done += bytes;
+    const report = (count: number, item: string): void => {
+      done += count;
       onProgress?.({ stage: 'load', done, total, unit: 'bytes', item });
     };
-    const loader = weightLoader(store, arena, this.#exports, report, signal);
-    for (const weight of all.sort((a, b) => a.id - b.id)) {
+    const placements = Array.from(this.#matrices, ([weight, placed]) => {
+      return { weight: weight as Value<WeightAttributes>, ...placed };
+    });
+    // in the graph's order, which is that of most files
+    placements.sort((a, b) => a.weight.id - b.weight.id);
+    await loadMatrices(placements, store, { arena, team, kernels: this.#kernels }, report, signal);
+    for (const [value, { region, change }] of this.#vectors) {
       signal?.throwIfAborted();
-      const matrix = this.#matrices.get(weight);
-      if (matrix) await loader.matrix(weight, matrix.format, matrix.region);
-      const vector = this.#vectors.get(weight);
-      if (vector) {
-        const values = await loader.vector(weight);
-        write(arena, vector.region, vector.change ? vector.change(values) : values);
-      }
+      const weight = value as Value<WeightAttributes>;
+      const values = await loadVector(weight, store, signal);
+      write(arena, region, change ? change(values) : values);
+      report(bytes(weight), weight.attributes.tensor);
     }
     for (const [values, region] of this.#constants) write(arena, region, values);
-    loader.finish();
   }
 }
 

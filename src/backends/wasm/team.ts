@@ -4,42 +4,60 @@ import { CONTROL, word } from './control.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 
 export class Team {
-  readonly threads: number;
   readonly #exports: KernelExports;
   readonly #memory: WebAssembly.Memory;
-  readonly #ends: readonly (() => Promise<void>)[];
+  readonly #ends: Promise<(() => Promise<void>)[]>;
+  #threads = 1;
 
-  private constructor(
-    threads: number,
-    exports: KernelExports,
-    memory: WebAssembly.Memory,
-    ends: readonly (() => Promise<void>)[],
-  ) {
-    this.threads = threads;
-    this.#exports = exports;
-    this.#memory = memory;
-    this.#ends = ends;
-  }
-
-  /** @param patient whether the caller's thread may sleep */
-  static async start(
+  /**
+   * Starts the workers; until all of them are in their loop, the caller's thread is the team.
+   * @param patient whether the caller's thread may sleep
+   */
+  constructor(
     { module, indices }: KernelModule,
     exports: KernelExports,
     memory: WebAssembly.Memory,
     threads: number,
     patient: boolean,
-  ): Promise<Team> {
+  ) {
+    this.#exports = exports;
+    this.#memory = memory;
     const control = new Int32Array(memory.buffer, CONTROL, 16);
     control[word.patient] = patient ? 1 : 0;
     const seen = Atomics.load(control, word.step);
     const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-    const ends = await Promise.all(others.map((thread) => startWorker({ module, memory, indices, thread, seen })));
-    return new Team(threads, exports, memory, ends);
+    this.#ends = Promise.all(others.map((thread) => startWorker({ module, memory, indices, thread, seen })));
+    this.#ends.then(
+      () => {
+        this.#threads = threads;
+      },
+      // whoever waits for the team hears of it
+      () => undefined,
+    );
+  }
+
+  /** How many take part now. */
+  get threads(): number {
+    return this.#threads;
+  }
+
+  /** Waits until all take part. */
+  async complete(): Promise<void> {
+    await this.#ends;
   }
 
   /** Runs the program that the control block describes, once, on the first `threads` threads. */
   step(threads: number): void {
     this.#exports.step!(threads);
+  }
+
+  /** Runs one command that stands at `address` and ends with a barrier, on all threads. */
+  run(address: number): void {
+    const control = new Int32Array(this.#memory.buffer, CONTROL, 16);
+    control[word.program] = address;
+    control[word.commands] = 1;
+    control[word.trace] = 0;
+    this.step(this.threads);
   }
 
   /** Ends the workers; nothing may run afterwards. */
@@ -48,6 +66,8 @@ export class Team {
     Atomics.store(control, word.stop, 1);
     Atomics.add(control, word.step, 256);
     Atomics.notify(control, word.step);
-    for (const end of this.#ends) void end();
+    void this.#ends.then((ends) => {
+      for (const end of ends) void end();
+    });
   }
 }

@@ -1,11 +1,13 @@
-/** Brings weights into the memory: matrices packed for their kernels, vectors as f32. Each is read once, in pieces. */
+/** Brings weights into the memory: matrices packed for their kernels, vectors as f32. Each is read once. */
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { WeightStore } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
+import { COMMAND_BYTES } from './control.ts';
 import type { Region } from './emitter.ts';
 import type { KernelExports, KernelModule } from './module.ts';
+import type { Team } from './team.ts';
 
 /** Read at a time; a multiple of what disks and connections like. */
 const STAGING_BYTES = 4 << 20;
@@ -49,64 +51,81 @@ export function packedBytes(weight: Value<WeightAttributes>, format: PackedForma
   return Math.ceil(Number(weight.shape[0]) / GROUP) * format.groupBytes(weight.shape[1]);
 }
 
-export interface WeightLoader {
-  /** Packs a matrix to its region. */
-  matrix(weight: Value<WeightAttributes>, format: PackedFormat, to: Region): Promise<void>;
-  /** A vector's elements. */
-  vector(weight: Value<WeightAttributes>): Promise<Float32Array>;
-  /** Gives the staging memory back. */
-  finish(): void;
+/** A matrix and where its packed form goes. */
+export interface Placement {
+  readonly weight: Value<WeightAttributes>;
+  readonly format: PackedFormat;
+  readonly region: Region;
 }
 
-export function weightLoader(
+/** Rows that are read at once, whole groups of them. */
+interface Piece extends Placement {
+  readonly row: number;
+  readonly rows: number;
+}
+
+function* piecesOf(placements: readonly Placement[]): Generator<Piece> {
+  for (const placement of placements) {
+    const [rows, columns] = placement.weight.shape as readonly [number, number];
+    const groupBytes = bytesOf(placement.weight.attributes.format, columns) * GROUP;
+    const step = Math.max(1, Math.floor(STAGING_BYTES / groupBytes)) * GROUP;
+    for (let row = 0; row < rows; row += step) yield { ...placement, row, rows: Math.min(step, rows - row) };
+  }
+}
+
+/** Reads matrices piece by piece, and packs a piece with all threads while the next one is read. */
+export async function loadMatrices(
+  placements: readonly Placement[],
   store: WeightStore,
-  arena: Arena,
-  exports: KernelExports,
+  { arena, team, kernels }: { arena: Arena; team: Team; kernels: KernelModule },
   onBytes: (bytes: number, tensor: string) => void,
   signal?: AbortSignal,
-): WeightLoader {
-  let staging = { address: 0, bytes: 0 };
-  const stage = (bytes: number): number => {
-    if (bytes > staging.bytes) {
-      if (staging.bytes > 0) arena.release(staging.address);
-      staging = { address: arena.allocate(bytes, 'reading weights'), bytes };
-    }
-    return staging.address;
+): Promise<void> {
+  const pieces = [...piecesOf(placements)];
+  const rowBytes = ({ weight }: Piece) => bytesOf(weight.attributes.format, weight.shape[1]);
+  const groups = ({ rows }: Piece) => Math.ceil(rows / GROUP);
+  const most = pieces.reduce((bytes, piece) => Math.max(bytes, groups(piece) * GROUP * rowBytes(piece)), 0);
+  const staging = [0, 1].map(() => arena.allocate(most, 'reading weights'));
+  const command = arena.allocate(COMMAND_BYTES, 'packing weights');
+  const read = (index: number): Promise<void> | undefined => {
+    const piece = pieces[index];
+    if (!piece) return undefined;
+    const bytes = piece.rows * rowBytes(piece);
+    const { buffer } = arena.memory;
+    // rows that fill up the last group are zeros
+    new Uint8Array(buffer, staging[index % 2]! + bytes, groups(piece) * GROUP * rowBytes(piece) - bytes).fill(0);
+    const reading = store.readRows(piece.weight, piece.row, new Uint8Array(buffer, staging[index % 2], bytes), signal);
+    // it is waited for later, maybe after another error
+    reading.catch(() => undefined);
+    return reading;
   };
-  return {
-    async matrix(weight, format, to) {
-      const [rows, columns] = weight.shape as readonly [number, number];
-      const rowBytes = bytesOf(weight.attributes.format, columns);
-      const groupsAtOnce = Math.max(1, Math.floor(STAGING_BYTES / (rowBytes * GROUP)));
-      const address = stage(Math.min(groupsAtOnce, Math.ceil(rows / GROUP)) * GROUP * rowBytes);
-      const pack = exports[`pack_${format.name}`]!;
-      let target = to.address;
-      for (let row = 0; row < rows; row += groupsAtOnce * GROUP) {
-        const taken = Math.min(groupsAtOnce * GROUP, rows - row);
-        const groups = Math.ceil(taken / GROUP);
-        await store.readRows(weight, row, new Uint8Array(arena.memory.buffer, address, taken * rowBytes), signal);
-        if (taken < groups * GROUP) {
-          // rows that fill up the last group are zeros
-          new Uint8Array(arena.memory.buffer, address + taken * rowBytes, (groups * GROUP - taken) * rowBytes).fill(0);
-        }
-        pack(address, target, groups, columns);
-        target += groups * format.groupBytes(columns);
-        onBytes(taken * rowBytes, weight.attributes.tensor);
-      }
-    },
-    async vector(weight) {
-      const { format } = weight.attributes;
-      const elements = Number(weight.shape[0]) * weight.shape[1];
-      const bytes = new Uint8Array(bytesOf(format, elements));
-      await store.readRows(weight, 0, bytes, signal);
-      const values = new Float32Array(elements);
-      format.decode(bytes, 0, values, 0, elements / format.blockSize);
-      onBytes(bytes.length, weight.attributes.tensor);
-      return values;
-    },
-    finish() {
-      if (staging.bytes > 0) arena.release(staging.address);
-      staging = { address: 0, bytes: 0 };
-    },
-  };
+  let reading = read(0);
+  for (const [index, piece] of pieces.entries()) {
+    signal?.throwIfAborted();
+    await reading;
+    reading = read(index + 1);
+    const { weight, format, region, row } = piece;
+    const columns = weight.shape[1];
+    const to = region.address + (row / GROUP) * format.groupBytes(columns);
+    const words = new Uint32Array(arena.memory.buffer, command, COMMAND_BYTES / 4).fill(0);
+    words.set([kernels.indices.get(`pack_${format.name}`)!, 1, staging[index % 2]!, to, groups(piece), columns]);
+    team.run(command);
+    onBytes(piece.rows * rowBytes(piece), weight.attributes.tensor);
+  }
+  for (const address of [...staging, command]) arena.release(address);
+}
+
+/** A vector's elements. */
+export async function loadVector(
+  weight: Value<WeightAttributes>,
+  store: WeightStore,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  const { format } = weight.attributes;
+  const elements = Number(weight.shape[0]) * weight.shape[1];
+  const bytes = new Uint8Array(bytesOf(format, elements));
+  await store.readRows(weight, 0, bytes, signal);
+  const values = new Float32Array(elements);
+  format.decode(bytes, 0, values, 0, elements / format.blockSize);
+  return values;
 }

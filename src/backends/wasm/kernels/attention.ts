@@ -10,9 +10,9 @@
  * Scratch: queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16, and a scale per row), mix [4 rows][S], then scores.
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
-import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
+import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, halvesMask, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
 import { address, argument, cacheContext, cacheKind, number, past, shareFrom, shareTo, tokens } from "./parts/control";
-import { exp4, half, half4, madd, max4, tanh4 } from "./parts/simd";
+import { exp4, half, half4, madd, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
 
 /** Positions of a chunk. */
 const CHUNK: i32 = 256;
@@ -110,10 +110,10 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
     if (position < safe || position + 4 > firstEnd || position + 4 > end) {
       const p = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
       const inside = i32x4.lt_s(p, i32x4.splat(end));
-      a = seen(a, p, v128.shuffle<i32>(starts, starts, 0, 0, 0, 0), v128.shuffle<i32>(ends, ends, 0, 0, 0, 0), inside);
-      b = seen(b, p, v128.shuffle<i32>(starts, starts, 1, 1, 1, 1), v128.shuffle<i32>(ends, ends, 1, 1, 1, 1), inside);
-      c = seen(c, p, v128.shuffle<i32>(starts, starts, 2, 2, 2, 2), v128.shuffle<i32>(ends, ends, 2, 2, 2, 2), inside);
-      d = seen(d, p, v128.shuffle<i32>(starts, starts, 3, 3, 3, 3), v128.shuffle<i32>(ends, ends, 3, 3, 3, 3), inside);
+      a = seen(a, p, spread0(starts), spread0(ends), inside);
+      b = seen(b, p, spread1(starts), spread1(ends), inside);
+      c = seen(c, p, spread2(starts), spread2(ends), inside);
+      d = seen(d, p, spread3(starts), spread3(ends), inside);
     }
     m0 = f32x4.pmax(m0, a); m1 = f32x4.pmax(m1, b); m2 = f32x4.pmax(m2, c); m3 = f32x4.pmax(m3, d);
     v128.store(s, a); v128.store(s, b, 16); v128.store(s, c, 32); v128.store(s, d, 48);
@@ -194,36 +194,42 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
 
 function scoresF32(q: usize, k: usize, size: usize, s: usize): void {
   let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
-  for (const end = q + (size << 4); q < end; q += 16) {
+  const end = q + (size << 4);
+  do {
     const k0 = v128.load(k), k1 = v128.load(k, 16);
-    let x = v128.load32_splat(q);
+    const four = v128.load(q);
+    let x = spread0(four);
     a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
-    x = v128.load32_splat(q, 4);
+    x = spread1(four);
     b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
-    x = v128.load32_splat(q, 8);
+    x = spread2(four);
     c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
-    x = v128.load32_splat(q, 12);
+    x = spread3(four);
     d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
     k += 32;
-  }
+    q += 16;
+  } while (q < end);
   storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
 }
 
 function scoresF16(q: usize, k: usize, size: usize, s: usize): void {
   let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
-  for (const end = q + (size << 4); q < end; q += 16) {
+  const mask = halvesMask(), end = q + (size << 4);
+  do {
     const key = v128.load(k);
-    const k0 = halvesLow(key), k1 = halvesHigh(key);
-    let x = v128.load32_splat(q);
+    const k0 = halvesLow(key, mask), k1 = halvesHigh(key, mask);
+    const four = v128.load(q);
+    let x = spread0(four);
     a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
-    x = v128.load32_splat(q, 4);
+    x = spread1(four);
     b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
-    x = v128.load32_splat(q, 8);
+    x = spread2(four);
     c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
-    x = v128.load32_splat(q, 12);
+    x = spread3(four);
     d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
     k += 16;
-  }
+    q += 16;
+  } while (q < end);
   storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
 }
 
@@ -232,29 +238,33 @@ function scoresF16(q: usize, k: usize, size: usize, s: usize): void {
 /** Codes are multiplied as integers; keys have a scale per 32 columns, queries one for all. */
 function scoresQ8(q: usize, k: usize, size: usize, s: usize, scales: v128): void {
   let A0 = f32x4.splat(0), B0 = A0, C0 = A0, D0 = A0, A1 = A0, B1 = A0, C1 = A0, D1 = A0;
-  for (const end = q + (size << 3); q < end; ) {
+  const end = q + (size << 3);
+  do {
     const s0 = half4(k), s1 = half4(k + 8);
     let a0 = i32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
     k += 16;
-    for (const last = q + 256; q < last; q += 16) {
+    const last = q + 256;
+    do {
       const k0 = v128.load8x8_s(k), k1 = v128.load8x8_s(k, 8);
-      let x = v128.load32_splat(q);
+      const four = v128.load(q);
+      let x = spread0(four);
       a0 = pairs(k0, x, a0); a1 = pairs(k1, x, a1);
-      x = v128.load32_splat(q, 4);
+      x = spread1(four);
       b0 = pairs(k0, x, b0); b1 = pairs(k1, x, b1);
-      x = v128.load32_splat(q, 8);
+      x = spread2(four);
       c0 = pairs(k0, x, c0); c1 = pairs(k1, x, c1);
-      x = v128.load32_splat(q, 12);
+      x = spread3(four);
       d0 = pairs(k0, x, d0); d1 = pairs(k1, x, d1);
       k += 16;
-    }
+      q += 16;
+    } while (q < last);
     A0 = madd(f32x4.convert_i32x4_s(a0), s0, A0); A1 = madd(f32x4.convert_i32x4_s(a1), s1, A1);
     B0 = madd(f32x4.convert_i32x4_s(b0), s0, B0); B1 = madd(f32x4.convert_i32x4_s(b1), s1, B1);
     C0 = madd(f32x4.convert_i32x4_s(c0), s0, C0); C1 = madd(f32x4.convert_i32x4_s(c1), s1, C1);
     D0 = madd(f32x4.convert_i32x4_s(d0), s0, D0); D1 = madd(f32x4.convert_i32x4_s(d1), s1, D1);
-  }
-  const a = v128.shuffle<i32>(scales, scales, 0, 0, 0, 0), b = v128.shuffle<i32>(scales, scales, 1, 1, 1, 1);
-  const c = v128.shuffle<i32>(scales, scales, 2, 2, 2, 2), d = v128.shuffle<i32>(scales, scales, 3, 3, 3, 3);
+  } while (q < end);
+  const a = spread0(scales), b = spread1(scales);
+  const c = spread2(scales), d = spread3(scales);
   storeScores(
     s, f32x4.mul(A0, a), f32x4.mul(B0, b), f32x4.mul(C0, c), f32x4.mul(D0, d),
     f32x4.mul(A1, a), f32x4.mul(B1, b), f32x4.mul(C1, c), f32x4.mul(D1, d),
@@ -267,18 +277,21 @@ function mixF32(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, s
   let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
   let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
   let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  for (const end = w + (count << 4); w < end; w += 16) {
+  const end = w + (count << 4);
+  do {
     const v0 = v128.load(v), v1 = v128.load(v, 16);
-    let p = v128.load32_splat(w);
+    const four = v128.load(w);
+    let p = spread0(four);
     a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = v128.load32_splat(w, 4);
+    p = spread1(four);
     b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = v128.load32_splat(w, 8);
+    p = spread2(four);
     c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = v128.load32_splat(w, 12);
+    p = spread3(four);
     d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
     v += rowBytes;
-  }
+    w += 16;
+  } while (w < end);
   storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 
@@ -287,19 +300,22 @@ function mixF16(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, s
   let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
   let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
   let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  for (const end = w + (count << 4); w < end; w += 16) {
+  const mask = halvesMask(), end = w + (count << 4);
+  do {
     const value = v128.load(v);
-    const v0 = halvesLow(value), v1 = halvesHigh(value);
-    let p = v128.load32_splat(w);
+    const v0 = halvesLow(value, mask), v1 = halvesHigh(value, mask);
+    const four = v128.load(w);
+    let p = spread0(four);
     a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = v128.load32_splat(w, 4);
+    p = spread1(four);
     b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = v128.load32_splat(w, 8);
+    p = spread2(four);
     c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = v128.load32_splat(w, 12);
+    p = spread3(four);
     d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
     v += rowBytes;
-  }
+    w += 16;
+  } while (w < end);
   storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 
@@ -309,21 +325,24 @@ function mixQ8(w: usize, v: usize, inside: usize, rowBytes: usize, count: usize,
   let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
   let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
   let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  for (const end = w + (count << 4); w < end; w += 16) {
+  const end = w + (count << 4);
+  do {
     const scale = f32x4.splat(half(v));
     const codes = v128.load8x8_s(v + inside, 2);
     const v0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes)), scale);
     const v1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes)), scale);
-    let p = v128.load32_splat(w);
+    const four = v128.load(w);
+    let p = spread0(four);
     a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = v128.load32_splat(w, 4);
+    p = spread1(four);
     b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = v128.load32_splat(w, 8);
+    p = spread2(four);
     c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = v128.load32_splat(w, 12);
+    p = spread3(four);
     d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
     v += rowBytes;
-  }
+    w += 16;
+  } while (w < end);
   storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 

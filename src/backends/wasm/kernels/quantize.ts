@@ -23,8 +23,11 @@ import { max4 } from "./parts/simd";
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)));
 }
 
-/** 32 columns → 8 quads of int8, `step` bytes apart, and their sums, for weights with one scale or two per 32 columns. */
-@inline function block8(x: usize, codes: usize, step: usize, sums: usize, parts: i32): void {
+/**
+ * 32 columns → 8 quads of int8, `step` bytes apart, and a record or two (see unsigned.ts), whose words are `step` bytes
+ * apart, for weights with one scale or two per 32 columns.
+ */
+@inline function block8(x: usize, codes: usize, step: usize, records: usize, parts: i32): void {
   const most = peak(x);
   const d = most / 127;
   const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
@@ -38,22 +41,22 @@ import { max4 } from "./parts/simd";
     v128.store32_lane(codes + step * i, narrow, 0);
     v128.store32_lane(codes + step * (i + 4), narrow, 1);
   }
-  store<f32>(sums, d);
   if (parts == 2) {
-    // [low columns: 0+1, 2+3; high columns: 0+1, 2+3]
-    const lanes = i32x4.add(v128.shuffle<i32>(low, high, 0, 2, 4, 6), v128.shuffle<i32>(low, high, 1, 3, 5, 7));
-    v128.store64_lane(sums, i16x8.narrow_i32x4_s(lanes, lanes), 0, 4);
-  } else {
-    low = i32x4.add(low, high);
-    const a = i32x4.extract_lane(low, 0) + i32x4.extract_lane(low, 1);
-    const b = i32x4.extract_lane(low, 2) + i32x4.extract_lane(low, 3);
-    store<f32>(sums, d * <f32>(a + b), 4);
-    store<i16>(sums, <i16>a, 8);
-    store<i16>(sums, <i16>b, 10);
-  }
+    record(records, step, d, low);
+    record(records + 3 * step, step, d, high);
+  } else record(records, step, d, i32x4.add(low, high));
 }
 
-/** int8 with sums, for unsigned weights. Argument 5: parts, scales per 32 columns of the weights. */
+/** @param sums of the codes at columns 4i, 4i+1, 4i+2, 4i+3 */
+@inline function record(to: usize, step: usize, d: f32, sums: v128): void {
+  const a = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1);
+  const b = i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  store<f32>(to, d);
+  store<f32>(to + step, d * <f32>(a + b));
+  store<u32>(to + 2 * step, (a & 0xffff) | b << 16);
+}
+
+/** int8 with records, for unsigned weights. Argument 5: parts, scales per 32 columns of the weights. */
 export function quantize8(command: usize, thread: i32, threads: i32): void {
   const parts = argument(command, 5);
   const rows = rowsOf(argument(command, 0));
@@ -62,21 +65,21 @@ export function quantize8(command: usize, thread: i32, threads: i32): void {
   if (rows == 1) {
     const to = shareTo(blocks, thread, threads);
     for (let block: usize = shareFrom(blocks, thread, threads); block < <usize>to; block++)
-      block8(address(command, 1) + 128 * block, address(command, 2) + 32 * block, 4, address(command, 3) + 16 * block, parts);
+      block8(address(command, 1) + 128 * block, address(command, 2) + 32 * block, 4, address(command, 3) + 12 * parts * block, parts);
     return;
   }
-  const tiles = (rows + 3) >> 2, count: usize = rows;
+  const tiles = (rows + 3) >> 2, count: usize = rows, stride: usize = 48 * parts;
   for (let tile: usize = shareFrom(tiles, thread, threads); tile < <usize>shareTo(tiles, thread, threads); tile++) {
     for (let lane: usize = 0; lane < 4; lane++) {
       const row: usize = 4 * tile + lane;
       const codes = address(command, 2) + tile * columns * 4 + 4 * lane;
-      const sums = address(command, 3) + tile * blocks * 64 + 16 * lane;
+      const records = address(command, 3) + tile * blocks * stride + 4 * lane;
       if (row < count) {
         const x = address(command, 1) + row * columns * 4;
-        for (let block: usize = 0; block < <usize>blocks; block++) block8(x + 128 * block, codes + 128 * block, 16, sums + 64 * block, parts);
+        for (let block: usize = 0; block < <usize>blocks; block++) block8(x + 128 * block, codes + 128 * block, 16, records + stride * block, parts);
       } else {
         for (let quad: usize = 0; quad < <usize>blocks * 8; quad++) store<u32>(codes + 16 * quad, 0);
-        for (let block: usize = 0; block < <usize>blocks; block++) v128.store(sums + 64 * block, f32x4.splat(0));
+        for (let word: usize = 0; word < <usize>blocks * 3 * parts; word++) store<u32>(records + 16 * word, 0);
       }
     }
   }

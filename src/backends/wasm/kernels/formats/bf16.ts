@@ -1,6 +1,6 @@
 /** BF16, packed [K][8 rows]; widened to f32 as it is multiplied. */
 import { FLOATS } from "../parts/format";
-import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating, transposeFloating } from "../parts/floating";
+import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating } from "../parts/floating";
 import { bfloat4 } from "../parts/simd";
 
 @unmanaged class BF16 {
@@ -14,5 +14,4 @@ export function groupBytes_BF16(columns: i32): i32 { return groupBytesFloating<B
 export function scratchBytes_BF16(columns: i32): i32 { return scratchBytesFloating<BF16>(columns); }
 export function matmul_BF16(command: usize, thread: i32, threads: i32): void { matmulFloating<BF16>(command, thread, threads); }
 export function embed_BF16(command: usize, thread: i32, threads: i32): void { embedFloating<BF16>(command, thread, threads); }
-export function transpose_BF16(command: usize, thread: i32, threads: i32): void { transposeFloating<BF16>(command, thread, threads); }
-export function pack_BF16(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<u16>(from, to, groups, columns); }
+export function pack_BF16(command: usize, thread: i32, threads: i32): void { packFloating<u16>(command, thread, threads); }

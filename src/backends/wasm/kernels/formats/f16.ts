@@ -1,6 +1,6 @@
 /** F16, packed [K][8 rows]; widened to f32 as it is multiplied. */
 import { FLOATS } from "../parts/format";
-import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating, transposeFloating } from "../parts/floating";
+import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating } from "../parts/floating";
 import { half, half4 } from "../parts/simd";
 
 @unmanaged class F16 {
@@ -14,5 +14,4 @@ export function groupBytes_F16(columns: i32): i32 { return groupBytesFloating<F1
 export function scratchBytes_F16(columns: i32): i32 { return scratchBytesFloating<F16>(columns); }
 export function matmul_F16(command: usize, thread: i32, threads: i32): void { matmulFloating<F16>(command, thread, threads); }
 export function embed_F16(command: usize, thread: i32, threads: i32): void { embedFloating<F16>(command, thread, threads); }
-export function transpose_F16(command: usize, thread: i32, threads: i32): void { transposeFloating<F16>(command, thread, threads); }
-export function pack_F16(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<u16>(from, to, groups, columns); }
+export function pack_F16(command: usize, thread: i32, threads: i32): void { packFloating<u16>(command, thread, threads); }

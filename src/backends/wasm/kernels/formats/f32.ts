@@ -1,6 +1,6 @@
 /** F32, packed [K][8 rows]. */
 import { FLOATS } from "../parts/format";
-import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating, transposeFloating } from "../parts/floating";
+import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating } from "../parts/floating";
 
 @unmanaged class F32 {
   @inline size(): usize { return 4; }
@@ -13,5 +13,4 @@ export function groupBytes_F32(columns: i32): i32 { return groupBytesFloating<F3
 export function scratchBytes_F32(columns: i32): i32 { return scratchBytesFloating<F32>(columns); }
 export function matmul_F32(command: usize, thread: i32, threads: i32): void { matmulFloating<F32>(command, thread, threads); }
 export function embed_F32(command: usize, thread: i32, threads: i32): void { embedFloating<F32>(command, thread, threads); }
-export function transpose_F32(command: usize, thread: i32, threads: i32): void { transposeFloating<F32>(command, thread, threads); }
-export function pack_F32(from: usize, to: usize, groups: i32, columns: i32): void { packFloating<f32>(from, to, groups, columns); }
+export function pack_F32(command: usize, thread: i32, threads: i32): void { packFloating<f32>(command, thread, threads); }

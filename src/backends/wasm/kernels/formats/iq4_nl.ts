@@ -4,7 +4,7 @@
  */
 import { INT16 } from "../parts/format";
 import { packRows } from "../parts/pack";
-import { levels } from "../parts/levels";
+import { levels, table } from "../parts/levels";
 import { nibbles, placePaired } from "../parts/planes";
 import { half4 } from "../parts/simd";
 import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from "../parts/signed";
@@ -18,7 +18,9 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline scale(half: i32, d: v128): v128 { return d; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
-  @inline pair(n: v128, i: i32, half: i32, which: i32): v128 { return levels(n, which); }
+  @inline pair(n: v128, i: i32, half: i32, which: i32, first: v128, second: v128): v128 { return levels(n, which, first, second); }
+  @inline first(): v128 { return i8x16.splat(15); }
+  @inline second(): v128 { return table(); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
     placePaired(to + 16, row, from + 2);
@@ -30,4 +32,4 @@ export function groupBytes_IQ4_NL(columns: i32): i32 { return groupBytesSigned<I
 export function scratchBytes_IQ4_NL(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_IQ4_NL(command: usize, thread: i32, threads: i32): void { matmulSigned<IQ4_NL>(command, thread, threads); }
 export function embed_IQ4_NL(command: usize, thread: i32, threads: i32): void { embedSigned<IQ4_NL>(command, thread, threads); }
-export function pack_IQ4_NL(from: usize, to: usize, groups: i32, columns: i32): void { packRows<IQ4_NL>(from, to, groups, columns); }
+export function pack_IQ4_NL(command: usize, thread: i32, threads: i32): void { packRows<IQ4_NL>(command, thread, threads); }

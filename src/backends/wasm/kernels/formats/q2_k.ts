@@ -18,14 +18,17 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 8; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 0; }
+  @inline most(): i32 { return 3; }
+  @inline first(): v128 { return i8x16.splat(3); }
+  @inline second(): v128 { return i8x16.splat(0); }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, lowNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.mul(m, highNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return lowTwoBits(n, i, 0); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return highTwoBits(n, i, 0); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return lowTwoBits(n, i, 0, first); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return highTwoBits(n, i, 0, first); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from, 80));
     store<u16>(to + 2 * row, load<u16>(from, 82), 16);
@@ -48,4 +51,4 @@ export function groupBytes_Q2_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q2_K(columns: i32): i32 { return scratchBytesUnsigned<Q2_K>(columns); }
 export function matmul_Q2_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q2_K>(command, thread, threads); }
 export function embed_Q2_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q2_K>(command, thread, threads); }
-export function pack_Q2_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q2_K>(from, to, groups, columns); }
+export function pack_Q2_K(command: usize, thread: i32, threads: i32): void { packRows<Q2_K>(command, thread, threads); }

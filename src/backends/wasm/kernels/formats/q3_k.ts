@@ -18,14 +18,17 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 8; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 4; }
+  @inline most(): i32 { return 7; }
+  @inline first(): v128 { return i8x16.splat(3); }
+  @inline second(): v128 { return i8x16.splat(4); }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i, half, 2)); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highTwoBits(n, i, 0), bit(changetype<usize>(this) + 80, i + 4, half, 2)); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowTwoBits(n, i, 0, first), bit(changetype<usize>(this) + 80, i, half, 2, second)); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highTwoBits(n, i, 0, first), bit(changetype<usize>(this) + 80, i + 4, half, 2, second)); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from, 108));
     to += 16;
@@ -57,4 +60,4 @@ export function groupBytes_Q3_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q3_K(columns: i32): i32 { return scratchBytesUnsigned<Q3_K>(columns); }
 export function matmul_Q3_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q3_K>(command, thread, threads); }
 export function embed_Q3_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q3_K>(command, thread, threads); }
-export function pack_Q3_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q3_K>(from, to, groups, columns); }
+export function pack_Q3_K(command: usize, thread: i32, threads: i32): void { packRows<Q3_K>(command, thread, threads); }

@@ -16,14 +16,17 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 1; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 8; }
+  @inline most(): i32 { return 15; }
+  @inline first(): v128 { return i8x16.splat(15); }
+  @inline second(): v128 { return i8x16.splat(0); }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return lowNibble(n); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return highNibble(n); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return lowNibble(n, first); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return highNibble(n, first); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
     placeNibbles(to + 16, row, v128.load(from, 2));
@@ -35,4 +38,4 @@ export function groupBytes_Q4_0(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q4_0(columns: i32): i32 { return scratchBytesUnsigned<Q4_0>(columns); }
 export function matmul_Q4_0(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q4_0>(command, thread, threads); }
 export function embed_Q4_0(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q4_0>(command, thread, threads); }
-export function pack_Q4_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q4_0>(from, to, groups, columns); }
+export function pack_Q4_0(command: usize, thread: i32, threads: i32): void { packRows<Q4_0>(command, thread, threads); }

@@ -19,6 +19,9 @@ import { placeSixBits } from "../parts/sixBits";
   @inline tiles(): i32 { return 8; }
   @inline parts(): i32 { return 1; }
   @inline bias(): i32 { return 16; }
+  @inline most(): i32 { return 31; }
+  @inline first(): v128 { return i8x16.splat(15); }
+  @inline second(): v128 { return i8x16.splat(16); }
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
@@ -29,8 +32,8 @@ import { placeSixBits } from "../parts/sixBits";
     return madd(this.scale(half, part, d), f32x4.splat(16), minimum);
   }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), bit(changetype<usize>(this) + 144, i, half, 4)); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), bit(changetype<usize>(this) + 144, i + 4, half, 4)); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowNibble(n, first), bit(changetype<usize>(this) + 144, i, half, 4, second)); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highNibble(n, first), bit(changetype<usize>(this) + 144, i + 4, half, 4, second)); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
     store<u16>(to + 2 * row, load<u16>(from, 2), 16);
@@ -55,4 +58,4 @@ export function groupBytes_Q5_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q5_K(columns: i32): i32 { return scratchBytesUnsigned<Q5_K>(columns); }
 export function matmul_Q5_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q5_K>(command, thread, threads); }
 export function embed_Q5_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q5_K>(command, thread, threads); }
-export function pack_Q5_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q5_K>(from, to, groups, columns); }
+export function pack_Q5_K(command: usize, thread: i32, threads: i32): void { packRows<Q5_K>(command, thread, threads); }

@@ -18,14 +18,17 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline tiles(): i32 { return 8; }
   @inline parts(): i32 { return 2; }
   @inline bias(): i32 { return 32; }
+  @inline most(): i32 { return 63; }
+  @inline first(): v128 { return i8x16.splat(15); }
+  @inline second(): v128 { return i8x16.splat(0x30); }
   @inline minima(): bool { return false; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
-  @inline low(n: v128, i: i32, half: i32): v128 { return v128.or(lowNibble(n), lowTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4)); }
-  @inline high(n: v128, i: i32, half: i32): v128 { return v128.or(highNibble(n), highTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4)); }
+  @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowNibble(n, first), lowTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4, second)); }
+  @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highNibble(n, first), highTwoBits(twoBits(changetype<usize>(this) + 144, i, half), i, 4, second)); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from, 208));
     to += 16;
@@ -51,4 +54,4 @@ export function groupBytes_Q6_K(columns: i32): i32 { return groupBytesUnsigned<Q
 export function scratchBytes_Q6_K(columns: i32): i32 { return scratchBytesUnsigned<Q6_K>(columns); }
 export function matmul_Q6_K(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Q6_K>(command, thread, threads); }
 export function embed_Q6_K(command: usize, thread: i32, threads: i32): void { embedUnsigned<Q6_K>(command, thread, threads); }
-export function pack_Q6_K(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q6_K>(from, to, groups, columns); }
+export function pack_Q6_K(command: usize, thread: i32, threads: i32): void { packRows<Q6_K>(command, thread, threads); }

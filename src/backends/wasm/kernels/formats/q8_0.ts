@@ -14,9 +14,11 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline tile(): usize { return 272; }
   @inline tiles(): i32 { return 1; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
+  @inline first(): v128 { return i8x16.splat(0); }
+  @inline second(): v128 { return i8x16.splat(0); }
   @inline scale(half: i32, d: v128): v128 { return d; }
   @inline raw(i: i32, half: i32): v128 { return f32x4.splat(0); }
-  @inline pair(n: v128, i: i32, half: i32, which: i32): v128 {
+  @inline pair(n: v128, i: i32, half: i32, which: i32, first: v128, second: v128): v128 {
     return v128.load8x8_s(changetype<usize>(this) + 16 + 16 * (2 * i + (which & 1) + 8 * (which >> 1)) + 8 * half);
   }
   @inline place(to: usize, row: usize, from: usize): void {
@@ -30,4 +32,4 @@ export function groupBytes_Q8_0(columns: i32): i32 { return groupBytesSigned<Q8_
 export function scratchBytes_Q8_0(columns: i32): i32 { return scratchBytesSigned(columns); }
 export function matmul_Q8_0(command: usize, thread: i32, threads: i32): void { matmulSigned<Q8_0>(command, thread, threads); }
 export function embed_Q8_0(command: usize, thread: i32, threads: i32): void { embedSigned<Q8_0>(command, thread, threads); }
-export function pack_Q8_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<Q8_0>(from, to, groups, columns); }
+export function pack_Q8_0(command: usize, thread: i32, threads: i32): void { packRows<Q8_0>(command, thread, threads); }

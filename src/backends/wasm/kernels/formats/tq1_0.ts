@@ -47,4 +47,4 @@ export function groupBytes_TQ1_0(columns: i32): i32 { return groupBytesUnsigned<
 export function scratchBytes_TQ1_0(columns: i32): i32 { return scratchBytesUnsigned<Ternary>(columns); }
 export function matmul_TQ1_0(command: usize, thread: i32, threads: i32): void { matmulUnsigned<Ternary>(command, thread, threads); }
 export function embed_TQ1_0(command: usize, thread: i32, threads: i32): void { embedUnsigned<Ternary>(command, thread, threads); }
-export function pack_TQ1_0(from: usize, to: usize, groups: i32, columns: i32): void { packRows<TQ1_0>(from, to, groups, columns); }
+export function pack_TQ1_0(command: usize, thread: i32, threads: i32): void { packRows<TQ1_0>(command, thread, threads); }

@@ -13,6 +13,7 @@
  * the second: shifts and masks widen them without moving lanes.
  */
 import { cacheBase, cacheContext, cacheKind } from "./control";
+import { held } from "./simd";
 
 export const F32: i32 = 0;
 export const F16: i32 = 1;
@@ -21,15 +22,14 @@ export const Q8_0: i32 = 2;
 /** What values widened by `halvesLow` and `halvesHigh` must be multiplied by: the bias of their exponents. */
 export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
 
+/** What halvesLow and halvesHigh are handed. */
+@inline export function halvesMask(): v128 { return held(i32x4.splat(0x8fffe000)); }
+
 /** The first four of 8 halves as f32, times 2^-112. */
-@inline export function halvesLow(v: v128): v128 {
-  return v128.and(i32x4.shr_s(i32x4.shl(v, 16), 3), i32x4.splat(0x8fffe000));
-}
+@inline export function halvesLow(v: v128, mask: v128): v128 { return v128.and(i32x4.shr_s(i32x4.shl(v, 16), 3), mask); }
 
 /** The second four. */
-@inline export function halvesHigh(v: v128): v128 {
-  return v128.and(i32x4.shr_s(v, 3), i32x4.splat(0x8fffe000));
-}
+@inline export function halvesHigh(v: v128, mask: v128): v128 { return v128.and(i32x4.shr_s(v, 3), mask); }
 
 /** Where the i-th of 8 stands among them in f16. */
 @inline export function halfPlace(i: usize): usize { return ((i & 3) << 1) | (i >> 2); }

@@ -7,32 +7,29 @@
 /** Set by the build. */
 const I32: bool = isDefined(DOT_I32);
 
-@inline export function dot(x: v128, w: v128, sum: v128): v128 {
+/** Whether sums are of 16 bits. */
+@inline export function startsIn16(): bool { return !ASC_FEATURE_RELAXED_SIMD || !I32; }
+
+@inline export function product(x: v128, w: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
-    return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+    if (I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, i32x4.splat(0));
+    return i16x8.relaxed_dot_i8x16_i7x16_s(x, w);
   }
   // x is the same 4 columns in every lane, so that one half of it serves both
   const wide = i16x8.extend_low_i8x16_s(x);
   const low = i32x4.dot_i16x8_s(wide, i16x8.extend_low_i8x16_s(w));
   const high = i32x4.dot_i16x8_s(wide, i16x8.extend_high_i8x16_s(w));
-  return i16x8.add(sum, i16x8.narrow_i32x4_s(low, high));
+  return i16x8.narrow_i32x4_s(low, high);
+}
+
+/** product(x, w) + sum */
+@inline export function dot(x: v128, w: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
+  return i16x8.add(sum, product(x, w));
 }
 
 /** Sums by row, i32. */
 @inline export function widen(sum: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && I32) return sum;
   return i32x4.extadd_pairwise_i16x8_s(sum);
-}
-
-/** What sums start from so that codes count from `bias`: −bias · lanes, the two i16 at p for every row (see unsigned.ts). */
-@inline export function start(p: usize, bias: i32): v128 {
-  if (bias == 0) return i16x8.splat(0);
-  const lanes = i16x8.mul(v128.load32_splat(p), i16x8.splat(<i16>-bias));
-  return ASC_FEATURE_RELAXED_SIMD && I32 ? i32x4.extadd_pairwise_i16x8_s(lanes) : lanes;
-}
-
-/** Two sums as one. */
-@inline export function join(a: v128, b: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD && I32 ? i32x4.add(a, b) : i16x8.add(a, b);
 }

@@ -111,60 +111,23 @@ function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, 
   }
 }
 
-/**
- * Weights turned over, for products that sum over outputs: → [K / 8][outputs][8 columns], f32.
- * Arguments: 0 weights, 1 output, 2 first output (a multiple of 8), 3 how many, 4 K, 5 scratch, 6 scratch bytes per thread.
- */
-@inline export function transposeFloating<F>(command: usize, thread: i32, threads: i32): void {
-  const f = changetype<F>(0);
-  const count = argument(command, 3), columns = argument(command, 4);
-  const groups = (count + 7) >> 3;
+/** [8·groups, K] elements → [groups][K][8]. Kernel arguments: 0 from, 1 to, 2 groups, 3 K. */
+@inline export function packFloating<E>(command: usize, thread: i32, threads: i32): void {
+  const groups = argument(command, 2), columns = argument(command, 3);
+  const bytes = <usize>columns * 8 * sizeof<E>();
   const pieces = piecesOf(groups, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     for (let group = shareFrom(groups, piece, pieces); group < shareTo(groups, piece, pieces); group++) {
-      const rows = min(8, count - (group << 3));
-      let w = address(command, 0) + <usize>((argument(command, 2) >> 3) + group) * (columns << 3) * f.size();
-      let to = address(command, 1) + (<usize>group << 8);
-      for (let column = 0; column < columns; column += 4) {
-        turn<F>(w, to, rows, columns - column);
-        w += 32 * f.size();
-        to += column & 4 ? (<usize>count << 5) - 16 : 16;
+      let from = address(command, 0) + group * bytes;
+      for (let row = 0; row < 8; row++) {
+        let to = address(command, 1) + group * bytes + row * sizeof<E>();
+        for (let k = 0; k < columns; k++) {
+          store<E>(to, load<E>(from));
+          from += sizeof<E>();
+          to += 8 * sizeof<E>();
+        }
       }
     }
-  }
-}
-
-/** 4 columns of 8 packed rows → 4 columns of up to 8 rows, 32 bytes apart. */
-@inline function turn<F>(w: usize, to: usize, rows: i32, columns: i32): void {
-  const f = changetype<F>(0);
-  // columns beyond the last may lie beyond the weights
-  const second = columns > 1 ? 8 * f.size() : 0, third = columns > 2 ? 16 * f.size() : 0, fourth = columns > 3 ? 24 * f.size() : 0;
-  for (let half = 0; half < 2; half++) {
-    const a = f.at(w), b = f.at(w + second), c = f.at(w + third), d = f.at(w + fourth);
-    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5), cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-    const AB = v128.shuffle<i32>(a, b, 2, 6, 3, 7), CD = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-    if (rows > 0) v128.store(to, v128.shuffle<i64>(ab, cd, 0, 2));
-    if (rows > 1) v128.store(to, v128.shuffle<i64>(ab, cd, 1, 3), 32);
-    if (rows > 2) v128.store(to, v128.shuffle<i64>(AB, CD, 0, 2), 64);
-    if (rows > 3) v128.store(to, v128.shuffle<i64>(AB, CD, 1, 3), 96);
-    rows -= 4;
-    w += 4 * f.size();
-    to += 128;
-  }
-}
-
-/** @param from [8·groups, K] elements @param to [groups][K][8] elements */
-@inline export function packFloating<E>(from: usize, to: usize, groups: i32, columns: i32): void {
-  for (let group = 0; group < groups; group++) {
-    for (let row = 0; row < 8; row++) {
-      let at = to + row * sizeof<E>();
-      for (let k = 0; k < columns; k++) {
-        store<E>(at, load<E>(from));
-        from += sizeof<E>();
-        at += 8 * sizeof<E>();
-      }
-    }
-    to += <usize>columns * 8 * sizeof<E>();
   }
 }
 

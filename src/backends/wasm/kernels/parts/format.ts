@@ -4,7 +4,7 @@
  *   activations_X()                       the form its products take activations in, one of those below
  *   groupBytes_X(columns)                 bytes of 8 packed rows
  *   scratchBytes_X(columns)               bytes of scratch that a thread needs
- *   pack_X(from, to, groups, columns)     whole rows in ggml's layout, 8 · groups of them → packed
+ *   pack_X                                kernel: whole rows in ggml's layout → packed, see pack.ts
  *   matmul_X, embed_X                     kernels, arguments as in the family's file
  */
 

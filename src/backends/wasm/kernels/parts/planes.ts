@@ -12,8 +12,9 @@
  */
 
 @inline export function nibbles(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * i + 16 * half); }
-@inline export function lowNibble(n: v128): v128 { return v128.and(n, i8x16.splat(15)); }
-@inline export function highNibble(n: v128): v128 { return v128.and(i16x8.shr_u(n, 4), i8x16.splat(15)); }
+/** @param mask 15 in every byte; masks are handed on from before the loops, see simd.ts' `held` */
+@inline export function lowNibble(n: v128, mask: v128): v128 { return v128.and(n, mask); }
+@inline export function highNibble(n: v128, mask: v128): v128 { return v128.and(i16x8.shr_u(n, 4), mask); }
 
 @inline export function twoBits(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * (i >> 1) + 16 * half); }
 
@@ -22,22 +23,14 @@
   return q > to ? i16x8.shr_u(v, q - to) : q < to ? i16x8.shl(v, to - q) : v;
 }
 
-/** Bit q of each byte of v, moved to bit `to`. */
-@inline export function bitOf(v: v128, q: i32, to: i32): v128 {
-  return v128.and(moved(v, q, to), i8x16.splat(<i8>(<i32>1 << to)));
+/** Quad i and quad i+4 of a vector of two-bits, moved to bit `to`. @param mask bits `to` and `to`+1 of every byte */
+@inline export function lowTwoBits(n: v128, i: i32, to: i32, mask: v128): v128 { return v128.and(moved(n, 2 * (i & 1), to), mask); }
+@inline export function highTwoBits(n: v128, i: i32, to: i32, mask: v128): v128 { return v128.and(moved(n, 4 + 2 * (i & 1), to), mask); }
+
+/** Quad i of half `half` of the bits at p, moved to bit `to`. @param mask bit `to` of every byte */
+@inline export function bit(p: usize, i: i32, half: i32, to: i32, mask: v128): v128 {
+  return v128.and(moved(v128.load(p + 16 * half), i, to), mask);
 }
-
-/** Bits q and q+1 of each byte of v, moved to bits `to` and `to`+1. */
-@inline export function bitsOf(v: v128, q: i32, to: i32): v128 {
-  return v128.and(moved(v, q, to), i8x16.splat(<i8>(<i32>3 << to)));
-}
-
-/** Quad i and quad i+4 of a vector of two-bits, moved to bit `to`. */
-@inline export function lowTwoBits(n: v128, i: i32, to: i32): v128 { return bitsOf(n, 2 * (i & 1), to); }
-@inline export function highTwoBits(n: v128, i: i32, to: i32): v128 { return bitsOf(n, 4 + 2 * (i & 1), to); }
-
-/** Quad i of half `half` of the bits at p, moved to bit `to`. */
-@inline export function bit(p: usize, i: i32, half: i32, to: i32): v128 { return bitOf(v128.load(p + 16 * half), i, to); }
 
 /** Where the first quad of a row lies in a plane. */
 @inline function lane(plane: usize, row: usize): usize { return plane + 16 * (row >> 2) + 4 * (row & 3); }
@@ -62,7 +55,8 @@
 
 /** The nibbles of columns 0–15 and 16–31 as placeNibbles takes them: bits 0–3 of the codes a and b. */
 @inline export function joined(a: v128, b: v128): v128 {
-  return v128.or(lowNibble(a), i16x8.shl(lowNibble(b), 4));
+  const mask = i8x16.splat(15);
+  return v128.or(lowNibble(a, mask), i16x8.shl(lowNibble(b, mask), 4));
 }
 
 /** Places two bits of a row's 32 columns. @param a columns 0–15 @param b columns 16–31; 0 … 3 in each byte */

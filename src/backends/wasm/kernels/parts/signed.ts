@@ -7,11 +7,11 @@
  *   more tokens   tiles of 4: codes [K/2][4 tokens][2], scales [K/32][4 tokens]
  *
  * F's methods, all inlined: on the super-block d(half): f32 scales of 4 rows; on a tile of 32 columns scale(half, d),
- * raw(i, half), and pair(n, i, half, which): 4 rows × 2 columns as i16, for which = 0 … 3 the columns from 4i, 4i+2,
- * 16+4i, 18+4i. Constants: bytes, head, tile, tiles.
+ * raw(i, half), and pair(n, i, half, which, first, second): 4 rows × 2 columns as i16, for which = 0 … 3 the columns from
+ * 4i, 4i+2, 16+4i, 18+4i. Constants: bytes, head, tile, tiles, and first and second: vectors that pair is handed.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
-import { madd } from "./simd";
+import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 
 @inline function dot(x: v128, w: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(w, x)); }
@@ -28,101 +28,111 @@ import { storeRows } from "./store";
   const pieces = piecesOf(groups, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
-    if (rows == 1) vector<F>(command, from, to);
+    if (rows == 1) vector<F>(command, from, to, scratch);
     else tiles<F>(command, from, to, scratch);
   }
 }
 
-function vector<F>(command: usize, from: i32, to: i32): void {
+/** Its sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it. */
+function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
-  const blocks = argument(command, 6) / (32 * f.tiles());
-  let w = address(command, 1) + <usize>from * blocks * f.bytes();
+  const first = held(f.first()), second = held(f.second());
+  const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
+  let w = address(command, 1) + <usize>from * bytes;
   for (let group = from; group < to; group++) {
     let px = address(command, 2);
     let ps = address(command, 3);
-    let acc0 = f32x4.splat(0);
-    let acc1 = f32x4.splat(0);
-    for (let block = 0; block < blocks; block++) {
-      const d0 = changetype<F>(w).d(0);
-      const d1 = changetype<F>(w).d(1);
+    v128.store(sums, f32x4.splat(0));
+    v128.store(sums, f32x4.splat(0), 16);
+    const last = w + bytes;
+    do {
+      const d0 = changetype<F>(w).d(0), d1 = changetype<F>(w).d(1);
       const end = w + f.bytes();
       w += f.head();
-      do {
-        const t = changetype<F>(w);
-        let a0 = i32x4.splat(0), a1 = a0;
-        let x0 = v128.load32_splat(px), x1 = v128.load32_splat(px, 4), x2 = v128.load32_splat(px, 32), x3 = v128.load32_splat(px, 36);
-        let n = t.raw(0, 0);
-        a0 = dot(x0, t.pair(n, 0, 0, 0), a0); a0 = dot(x1, t.pair(n, 0, 0, 1), a0);
-        a0 = dot(x2, t.pair(n, 0, 0, 2), a0); a0 = dot(x3, t.pair(n, 0, 0, 3), a0);
-        n = t.raw(0, 1);
-        a1 = dot(x0, t.pair(n, 0, 1, 0), a1); a1 = dot(x1, t.pair(n, 0, 1, 1), a1);
-        a1 = dot(x2, t.pair(n, 0, 1, 2), a1); a1 = dot(x3, t.pair(n, 0, 1, 3), a1);
-        x0 = v128.load32_splat(px, 8); x1 = v128.load32_splat(px, 12); x2 = v128.load32_splat(px, 40); x3 = v128.load32_splat(px, 44);
-        n = t.raw(1, 0);
-        a0 = dot(x0, t.pair(n, 1, 0, 0), a0); a0 = dot(x1, t.pair(n, 1, 0, 1), a0);
-        a0 = dot(x2, t.pair(n, 1, 0, 2), a0); a0 = dot(x3, t.pair(n, 1, 0, 3), a0);
-        n = t.raw(1, 1);
-        a1 = dot(x0, t.pair(n, 1, 1, 0), a1); a1 = dot(x1, t.pair(n, 1, 1, 1), a1);
-        a1 = dot(x2, t.pair(n, 1, 1, 2), a1); a1 = dot(x3, t.pair(n, 1, 1, 3), a1);
-        x0 = v128.load32_splat(px, 16); x1 = v128.load32_splat(px, 20); x2 = v128.load32_splat(px, 48); x3 = v128.load32_splat(px, 52);
-        n = t.raw(2, 0);
-        a0 = dot(x0, t.pair(n, 2, 0, 0), a0); a0 = dot(x1, t.pair(n, 2, 0, 1), a0);
-        a0 = dot(x2, t.pair(n, 2, 0, 2), a0); a0 = dot(x3, t.pair(n, 2, 0, 3), a0);
-        n = t.raw(2, 1);
-        a1 = dot(x0, t.pair(n, 2, 1, 0), a1); a1 = dot(x1, t.pair(n, 2, 1, 1), a1);
-        a1 = dot(x2, t.pair(n, 2, 1, 2), a1); a1 = dot(x3, t.pair(n, 2, 1, 3), a1);
-        x0 = v128.load32_splat(px, 24); x1 = v128.load32_splat(px, 28); x2 = v128.load32_splat(px, 56); x3 = v128.load32_splat(px, 60);
-        n = t.raw(3, 0);
-        a0 = dot(x0, t.pair(n, 3, 0, 0), a0); a0 = dot(x1, t.pair(n, 3, 0, 1), a0);
-        a0 = dot(x2, t.pair(n, 3, 0, 2), a0); a0 = dot(x3, t.pair(n, 3, 0, 3), a0);
-        n = t.raw(3, 1);
-        a1 = dot(x0, t.pair(n, 3, 1, 0), a1); a1 = dot(x1, t.pair(n, 3, 1, 1), a1);
-        a1 = dot(x2, t.pair(n, 3, 1, 2), a1); a1 = dot(x3, t.pair(n, 3, 1, 3), a1);
-        const dx = v128.load32_splat(ps);
-        acc0 = madd(f32x4.mul(f32x4.convert_i32x4_s(a0), dx), t.scale(0, d0), acc0);
-        acc1 = madd(f32x4.mul(f32x4.convert_i32x4_s(a1), dx), t.scale(1, d1), acc1);
-        w += f.tile();
+      if (f.tiles() == 1) {
+        half<F>(w, 0, px, ps, d0, first, second, sums);
+        half<F>(w, 1, px, ps, d1, first, second, sums + 16);
+        w = end;
         px += 64;
         ps += 4;
-      } while (w < end);
-    }
-    storeRows(command, 0, group << 3, acc0, acc1);
+      } else {
+        do {
+          half<F>(w, 0, px, ps, d0, first, second, sums);
+          half<F>(w, 1, px, ps, d1, first, second, sums + 16);
+          w += f.tile();
+          px += 64;
+          ps += 4;
+        } while (w < end);
+      }
+    } while (w < last);
+    storeRows(command, 0, group << 3, v128.load(sums), v128.load(sums, 16));
   }
+}
+
+/** 4 rows × 32 columns. */
+@inline function half<F>(w: usize, h: i32, px: usize, ps: usize, d: v128, first: v128, second: v128, sums: usize): void {
+  const t = changetype<F>(w);
+  let x = v128.load(px), y = v128.load(px, 32);
+  let n = t.raw(0, h);
+  let a = i32x4.dot_i16x8_s(t.pair(n, 0, h, 0, first, second), spread0(x));
+  a = dot(spread1(x), t.pair(n, 0, h, 1, first, second), a);
+  a = dot(spread0(y), t.pair(n, 0, h, 2, first, second), a);
+  a = dot(spread1(y), t.pair(n, 0, h, 3, first, second), a);
+  n = t.raw(1, h);
+  a = dot(spread2(x), t.pair(n, 1, h, 0, first, second), a);
+  a = dot(spread3(x), t.pair(n, 1, h, 1, first, second), a);
+  a = dot(spread2(y), t.pair(n, 1, h, 2, first, second), a);
+  a = dot(spread3(y), t.pair(n, 1, h, 3, first, second), a);
+  x = v128.load(px, 16);
+  y = v128.load(px, 48);
+  n = t.raw(2, h);
+  a = dot(spread0(x), t.pair(n, 2, h, 0, first, second), a);
+  a = dot(spread1(x), t.pair(n, 2, h, 1, first, second), a);
+  a = dot(spread0(y), t.pair(n, 2, h, 2, first, second), a);
+  a = dot(spread1(y), t.pair(n, 2, h, 3, first, second), a);
+  n = t.raw(3, h);
+  a = dot(spread2(x), t.pair(n, 3, h, 0, first, second), a);
+  a = dot(spread3(x), t.pair(n, 3, h, 1, first, second), a);
+  a = dot(spread2(y), t.pair(n, 3, h, 2, first, second), a);
+  a = dot(spread3(y), t.pair(n, 3, h, 3, first, second), a);
+  const sum = f32x4.mul(f32x4.convert_i32x4_s(a), v128.load32_splat(ps));
+  v128.store(sums, madd(sum, t.scale(h, d), v128.load(sums)));
 }
 
 /** Unpacks 8 rows into scratch: per 32 columns and half 16 vectors of pairs (i16), then 4 scales (f32). [half][K/32][272 bytes] */
 function unpack<F>(w: usize, blocks: i32, to: usize): void {
   const f = changetype<F>(0);
   const far = <usize>blocks * f.tiles() * 272;
+  const first = held(f.first()), second = held(f.second());
   for (let block = 0; block < blocks; block++) {
     const d0 = changetype<F>(w).d(0);
     const d1 = changetype<F>(w).d(1);
     const end = w + f.bytes();
     w += f.head();
     do {
-      unpackHalf<F>(w, to, 0, d0);
-      unpackHalf<F>(w, to + far, 1, d1);
+      unpackHalf<F>(w, to, 0, d0, first, second);
+      unpackHalf<F>(w, to + far, 1, d1, first, second);
       w += f.tile();
       to += 272;
     } while (w < end);
   }
 }
 
-@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128): void {
-  unpackQuads<F>(w, to, 0, half);
-  unpackQuads<F>(w, to + 32, 1, half);
-  unpackQuads<F>(w, to + 64, 2, half);
-  unpackQuads<F>(w, to + 96, 3, half);
+@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128, first: v128, second: v128): void {
+  unpackQuads<F>(w, to, 0, half, first, second);
+  unpackQuads<F>(w, to + 32, 1, half, first, second);
+  unpackQuads<F>(w, to + 64, 2, half, first, second);
+  unpackQuads<F>(w, to + 96, 3, half, first, second);
   v128.store(to, changetype<F>(w).scale(half, d), 256);
 }
 
-@inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32): void {
+@inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32, first: v128, second: v128): void {
   const t = changetype<F>(w);
   const n = t.raw(i, half);
-  v128.store(to, t.pair(n, i, half, 0));
-  v128.store(to, t.pair(n, i, half, 1), 16);
-  v128.store(to, t.pair(n, i, half, 2), 128);
-  v128.store(to, t.pair(n, i, half, 3), 144);
+  v128.store(to, t.pair(n, i, half, 0, first, second));
+  v128.store(to, t.pair(n, i, half, 1, first, second), 16);
+  v128.store(to, t.pair(n, i, half, 2, first, second), 128);
+  v128.store(to, t.pair(n, i, half, 3, first, second), 144);
 }
 
 function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
@@ -149,27 +159,20 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
   let A0 = f32x4.splat(0), A1 = A0, B0 = A0, B1 = A0, C0 = A0, C1 = A0, D0 = A0, D1 = A0;
   for (let block = 0; block < blocks; block++) {
     let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-    for (const end = w + 256; w < end; w += 32) {
-      let v0 = v128.load(w), v1 = v128.load(w + far);
-      let x = v128.load32_splat(px);
-      a0 = dot(x, v0, a0); a1 = dot(x, v1, a1);
-      x = v128.load32_splat(px, 4);
-      b0 = dot(x, v0, b0); b1 = dot(x, v1, b1);
-      x = v128.load32_splat(px, 8);
-      c0 = dot(x, v0, c0); c1 = dot(x, v1, c1);
-      x = v128.load32_splat(px, 12);
-      d0 = dot(x, v0, d0); d1 = dot(x, v1, d1);
-      v0 = v128.load(w, 16); v1 = v128.load(w + far, 16);
-      x = v128.load32_splat(px, 16);
-      a0 = dot(x, v0, a0); a1 = dot(x, v1, a1);
-      x = v128.load32_splat(px, 20);
-      b0 = dot(x, v0, b0); b1 = dot(x, v1, b1);
-      x = v128.load32_splat(px, 24);
-      c0 = dot(x, v0, c0); c1 = dot(x, v1, c1);
-      x = v128.load32_splat(px, 28);
-      d0 = dot(x, v0, d0); d1 = dot(x, v1, d1);
-      px += 32;
-    }
+    const end = w + 256;
+    do {
+      const v0 = v128.load(w), v1 = v128.load(w + far), x = v128.load(px);
+      let y = spread0(x);
+      a0 = dot(y, v0, a0); a1 = dot(y, v1, a1);
+      y = spread1(x);
+      b0 = dot(y, v0, b0); b1 = dot(y, v1, b1);
+      y = spread2(x);
+      c0 = dot(y, v0, c0); c1 = dot(y, v1, c1);
+      y = spread3(x);
+      d0 = dot(y, v0, d0); d1 = dot(y, v1, d1);
+      w += 16;
+      px += 16;
+    } while (w < end);
     const s0 = v128.load(w), s1 = v128.load(w + far);
     let dx = v128.load32_splat(ps);
     A0 = madd(f32x4.mul(f32x4.convert_i32x4_s(a0), dx), s0, A0); A1 = madd(f32x4.mul(f32x4.convert_i32x4_s(a1), dx), s1, A1);
@@ -219,7 +222,7 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
   return columns / (32 * f.tiles()) * <i32>f.bytes();
 }
 
-/** Bytes of the scratch that 8 unpacked rows need. */
+/** Bytes of the scratch that 8 unpacked rows need, or the sums of one token. */
 export function scratchBytesSigned(columns: i32): i32 {
-  return (columns >> 5) * 2 * 272;
+  return max(32, (columns >> 5) * 2 * 272);
 }

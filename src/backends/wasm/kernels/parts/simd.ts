@@ -6,14 +6,33 @@
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+const ZEROS: usize = memory.data(16, 16);
+
+/**
+ * A constant that stays in a register: V8 since Turboshaft makes constant vectors anew at every use, in three
+ * instructions, but cannot know that this one is constant. To be taken before a loop.
+ */
+@inline export function held(constant: v128): v128 { return v128.or(constant, v128.load(ZEROS)); }
+
+/** The same within functions that loops call: constants that are loaded, in one instruction. */
+const HALVES: usize = memory.data<u32>([
+  0x8fffffff, 0x8fffffff, 0x8fffffff, 0x8fffffff, 0x77800000, 0x77800000, 0x77800000, 0x77800000,
+], 16);
+
 /**
  * 4 half floats at p → f32. Shifting the sign-extended half left by 13 puts sign, exponent and mantissa in their f32
  * places (the sign's copies are masked off); multiplying by 2^112 corrects the exponent's bias, subnormals included.
  */
 @inline export function half4(p: usize): v128 {
   const wide = i32x4.shl(v128.load16x4_s(p), 13);
-  return f32x4.mul(v128.and(wide, i32x4.splat(0x8fffffff)), f32x4.splat(reinterpret<f32>(0x77800000)));
+  return f32x4.mul(v128.and(wide, v128.load(HALVES)), v128.load(HALVES, 16));
 }
+
+/** A lane of 32 bits, in all four. */
+@inline export function spread0(v: v128): v128 { return v128.shuffle<i32>(v, v, 0, 0, 0, 0); }
+@inline export function spread1(v: v128): v128 { return v128.shuffle<i32>(v, v, 1, 1, 1, 1); }
+@inline export function spread2(v: v128): v128 { return v128.shuffle<i32>(v, v, 2, 2, 2, 2); }
+@inline export function spread3(v: v128): v128 { return v128.shuffle<i32>(v, v, 3, 3, 3, 3); }
 
 /** 4 bfloat16 at p → f32. */
 @inline export function bfloat4(p: usize): v128 {
@@ -52,23 +71,42 @@
   return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
 }
 
+/** What exp4 is made of, four of each: bounds, log2 e, ln 2 in two parts, the polynomial from the sixth power on, 1. */
+const EXP: usize = memory.data<f32>([
+  -87.3, -87.3, -87.3, -87.3,
+  88.3, 88.3, 88.3, 88.3,
+  1.44269504, 1.44269504, 1.44269504, 1.44269504,
+  0.693359375, 0.693359375, 0.693359375, 0.693359375,
+  -2.12194440e-4, -2.12194440e-4, -2.12194440e-4, -2.12194440e-4,
+  1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4,
+  1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3,
+  8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3,
+  4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2,
+  1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1,
+  5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1,
+  1, 1, 1, 1,
+], 16);
+
 /**
  * e^x: x = n·ln2 + r with |r| ≤ ln2/2, a polynomial for e^r (Cephes' coefficients), n added to the exponent.
- * Relative error below 2e-7; below −87 it is 0.
+ * Relative error below 2e-7; below −87.3 it is 0.
  */
 @inline export function exp4(x: v128): v128 {
-  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.3)), f32x4.splat(88.3));
-  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
-  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = madd(f32x4.splat(1.9875691500e-4), r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  return v128.and(f32x4.mul(p, power), f32x4.gt(x, f32x4.splat(-87.3)));
+  const least = v128.load(EXP);
+  const clamped = f32x4.min(f32x4.max(x, least), v128.load(EXP, 16));
+  const n = f32x4.nearest(f32x4.mul(clamped, v128.load(EXP, 32)));
+  let r = f32x4.sub(clamped, f32x4.mul(n, v128.load(EXP, 48)));
+  r = f32x4.sub(r, f32x4.mul(n, v128.load(EXP, 64)));
+  let p = madd(v128.load(EXP, 80), r, v128.load(EXP, 96));
+  p = madd(p, r, v128.load(EXP, 112));
+  p = madd(p, r, v128.load(EXP, 128));
+  p = madd(p, r, v128.load(EXP, 144));
+  p = madd(p, r, v128.load(EXP, 160));
+  const one = v128.load(EXP, 176);
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), one);
+  // the bits of 1 are those of an exponent of 0
+  const power = i32x4.add(i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23), one);
+  return v128.and(f32x4.mul(p, power), f32x4.gt(x, least));
 }
 
 /** tanh(x) = 1 − 2 / (e^2x + 1); near 0, where that cancels, its Taylor polynomial x(1 − x²/3 + 2x⁴/15 − 17x⁶/315). */

@@ -3,9 +3,9 @@
  * narrower of the two is packed by a command of its own (`tiles`, `panels`); threads share out the columns of the wider
  * one and pack them as they go, so that it is read once.
  */
-import { DEPTH, takePanels, takeTiles } from "./parts/columns";
+import { DEPTH, takePanels, takeTiles } from "./parts/gather";
 import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { ROWS, tile, TILE_BYTES } from "./parts/tile";
+import { ROWS, storeSums, tile, TILE_BYTES } from "./parts/tile";
 
 /** Columns that a thread takes at a time, at most. */
 const COLUMNS: i32 = 96;
@@ -15,27 +15,32 @@ const PACKED: i32 = 32;
 /** Bytes of scratch that a thread needs: a tile's sums, and COLUMNS of DEPTH rows. */
 export function linearWeightScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
 
-/** x → [rows / DEPTH][width / 6][DEPTH rows][6]. Arguments: 0 rows kind, 1 x [rows, width], 2 output, 3 width. */
+/** Rows that are summed up at a time. */
+export function linearWeightDepth(): i32 { return DEPTH; }
+
+/**
+ * x → [rows / depth][width / 6][depth rows][6]. Arguments: 0 rows kind, 1 x [rows, width], 2 output, 3 width, 4 depth.
+ */
 export function tiles(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0)), width = argument(command, 3);
+  const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
   const count = (width + ROWS - 1) / ROWS;
   const blocks = (rows + PACKED - 1) / PACKED;
   for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
-    const row = block * PACKED, first = row & -DEPTH;
+    const row = block * PACKED, first = row / depth * depth;
     const to = address(command, 2) + (<usize>(first * count + row - first) * ROWS << 2);
-    takeTiles(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(DEPTH, rows - first));
+    takeTiles(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
   }
 }
 
-/** x → [rows / DEPTH][width / 8][DEPTH rows][8]. Arguments: as of tiles. */
+/** x → [rows / depth][width / 8][depth rows][8]. Arguments: as of tiles. */
 export function panels(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0)), width = argument(command, 3);
+  const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
   const count = (width + 7) >> 3;
   const blocks = (rows + PACKED - 1) / PACKED;
   for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
-    const row = block * PACKED, first = row & -DEPTH;
+    const row = block * PACKED, first = row / depth * depth;
     const to = address(command, 2) + (<usize>(first * count + row - first) << 5);
-    takePanels(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(DEPTH, rows - first));
+    takePanels(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
   }
 }
 
@@ -80,30 +85,10 @@ function multiply(
     const columns = min(8, inputs - (panel << 3));
     for (let output = from * ROWS; output < min(to * ROWS, outputs); output += ROWS) {
       tile(w, at, count, scratch);
-      storeSums(scratch, address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), inputs, min(ROWS, outputs - output), columns, add);
+      storeSums(scratch, address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), <usize>inputs << 2, min(ROWS, outputs - output), columns, add);
       at += <usize>count * ROWS * 4;
     }
     w += <usize>count << 5;
-  }
-}
-
-/** A tile's sums → up to 6 rows and 8 columns of the result. */
-@inline function storeSums(sums: usize, out: usize, width: i32, rows: i32, columns: i32, add: bool): void {
-  for (let r = 0; r < rows; r++) {
-    if (columns == 8) {
-      let low = v128.load(sums), high = v128.load(sums, 16);
-      if (add) {
-        low = f32x4.add(v128.load(out), low);
-        high = f32x4.add(v128.load(out, 16), high);
-      }
-      v128.store(out, low);
-      v128.store(out, high, 16);
-    } else {
-      for (let i: usize = 0; i < <usize>columns << 2; i += 4)
-        store<f32>(out + i, add ? load<f32>(out + i) + load<f32>(sums + i) : load<f32>(sums + i));
-    }
-    sums += 32;
-    out += <usize>width << 2;
   }
 }
 

@@ -53,3 +53,23 @@ export function tile(w: usize, x: usize, count: i32, to: usize): void {
   v128.store(to, c0, 64); v128.store(to, c1, 80); v128.store(to, d0, 96); v128.store(to, d1, 112);
   v128.store(to, e0, 128); v128.store(to, e1, 144); v128.store(to, f0, 160); v128.store(to, f1, 176);
 }
+
+/** Writes a tile's sums, or adds them: up to 6 rows, `pitch` bytes apart, and up to 8 columns. */
+export function storeSums(sums: usize, to: usize, pitch: usize, rows: i32, columns: i32, add: bool): void {
+  for (let r = 0; r < rows; r++) {
+    if (columns == 8) {
+      let low = v128.load(sums), high = v128.load(sums, 16);
+      if (add) {
+        low = f32x4.add(v128.load(to), low);
+        high = f32x4.add(v128.load(to, 16), high);
+      }
+      v128.store(to, low);
+      v128.store(to, high, 16);
+    } else {
+      for (let i: usize = 0; i < <usize>columns << 2; i += 4)
+        store<f32>(to + i, add ? load<f32>(to + i) + load<f32>(sums + i) : load<f32>(sums + i));
+    }
+    sums += 32;
+    to += pitch;
+  }
+}

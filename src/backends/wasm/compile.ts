@@ -108,7 +108,8 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
     options,
   });
   // a step that learns is long enough for all threads
-  if (options.threads === undefined && threads > 1 && states.size + given.size === 0) compiled.chooseThreads(formatByName('F32'));
+  if (options.threads === undefined && threads > 1 && states.size + given.size === 0)
+    compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
 
@@ -260,7 +261,10 @@ class Weights implements PlacedWeights {
       if (weight.shape[0] === 1) this.vector(weight);
       else this.matrix(weight);
     }
-    return { region: (this.#vectors.get(weight) ?? this.#matrices.get(weight))!.region, packed: this.#matrices.has(weight) };
+    return {
+      region: (this.#vectors.get(weight) ?? this.#matrices.get(weight))!.region,
+      packed: this.#matrices.has(weight),
+    };
   }
 
   /** Where a weight is, unless its numbers are not those of its file. */

@@ -29,7 +29,10 @@ export function tiled(value: Value, { emitter, derived }: LoweringContext): Regi
 }
 
 /** Where a product goes: an addition that takes nothing else new is done as the product is written. */
-export function destination(node: Value<never> | Value<unknown>, emitter: Emitter): { output: Region; residual: Region | undefined } {
+export function destination(
+  node: Value<never> | Value<unknown>,
+  emitter: Emitter,
+): { output: Region; residual: Region | undefined } {
   const value = node as Value;
   const sum = emitter.soleConsumer(value);
   const other = sum?.op.name === 'add' ? sum.inputs.find((input) => input !== value) : undefined;

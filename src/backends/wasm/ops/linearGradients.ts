@@ -121,7 +121,12 @@ export const accumulate: Lowering<null> = (node, context) => {
 };
 
 /** dyᵀ·x. The narrower of the two is packed once for all threads, the other by each thread as it goes. */
-function emitLinearWeight(node: Value<never> | Value<unknown>, result: Region, add: boolean, context: LoweringContext): void {
+function emitLinearWeight(
+  node: Value<never> | Value<unknown>,
+  result: Region,
+  add: boolean,
+  context: LoweringContext,
+): void {
   const { emitter, exports, derived } = context;
   const [dy, x] = node.inputs as readonly [Value, Value];
   const [outputs, inputs] = node.shape as readonly [number, number];
@@ -132,7 +137,10 @@ function emitLinearWeight(node: Value<never> | Value<unknown>, result: Region, a
     const from = emitter.region(narrow);
     const width = narrow.shape[1];
     const lanes = outputs < inputs ? 6 : 8;
-    const to = emitter.temporary(emitter.rowsOf(narrow) * Math.ceil(width / lanes) * lanes * 4, `${narrow.label} ${kernel}`);
+    const to = emitter.temporary(
+      emitter.rowsOf(narrow) * Math.ceil(width / lanes) * lanes * 4,
+      `${narrow.label} ${kernel}`,
+    );
     const values = [kind, from, to, width, Number(exports.linearWeightDepth!())];
     emitter.emit({ kernel, label: `${narrow.label}.${kernel}`, values, reads: [from], writes: [to] });
     return to;
@@ -143,7 +151,18 @@ function emitLinearWeight(node: Value<never> | Value<unknown>, result: Region, a
   emitter.emit({
     kernel: 'linearWeight',
     label: node.label,
-    values: [kind, left, right, result, outputs, inputs, add ? 1 : 0, 'scratch', 'scratchStride', outputs < inputs ? 0 : 1],
+    values: [
+      kind,
+      left,
+      right,
+      result,
+      outputs,
+      inputs,
+      add ? 1 : 0,
+      'scratch',
+      'scratchStride',
+      outputs < inputs ? 0 : 1,
+    ],
     reads: [packed, wide, ...(add ? [result] : [])],
     writes: [result],
   });

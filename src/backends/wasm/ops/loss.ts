@@ -63,7 +63,8 @@ function lossGradient(loss: Loss, node: Value, context: LoweringContext): void {
 function mayOverwrite(logits: Value, node: Value, { kernel }: Loss, emitter: Emitter): boolean {
   const readers = emitter.consumers(logits);
   return (
-    readers?.every((reader) => reader === node || (reader.op.name === kernel && reader.inputs[1] !== logits)) === true &&
+    readers?.every((reader) => reader === node || (reader.op.name === kernel && reader.inputs[1] !== logits)) ===
+      true &&
     node.inputs[1] !== logits &&
     emitter.isAlone(logits)
   );

@@ -1,8 +1,9 @@
 /** The ops that only move values: ids of the step, its other numbers, states, runs of columns, wanted rows. */
+
+import type { Value } from '../../../graph/graph.ts';
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
 import type { ConstantAttributes } from '../../../graph/ops/constant.ts';
 import type { SpreadColumnsAttributes } from '../../../graph/ops/spreadColumns.ts';
-import type { Value } from '../../../graph/graph.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const tokens: Lowering<null> = (node, { emitter, inputs }) => emitter.alias(node, inputs.tokens);

@@ -9,6 +9,7 @@ import { bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena } from './arena.ts';
 import { filledHead } from './cache.ts';
+import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
 import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
@@ -45,7 +46,7 @@ const lowerings = {
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const kernels = await kernelModule(options.variant);
+  const kernels = await (options.variant === undefined ? chosenKernels(options.notes) : kernelModule(options.variant));
   const memory = newMemory();
   const exports = instantiate(kernels, memory);
   const threads = Math.max(1, Math.min(options.threads ?? mostThreads(), mostThreads()));
@@ -97,7 +98,7 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
     kernels,
     options,
   });
-  if (options.threads === undefined && threads > 1) compiled.chooseThreads(formatByName('F32'));
+  if (options.threads === undefined && threads > 1) await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
 

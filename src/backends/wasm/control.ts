@@ -18,4 +18,5 @@ export const word = {
   cache: 12,
   context: 13,
   kv: 14,
+  wide: 15,
 } as const;

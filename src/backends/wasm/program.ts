@@ -1,4 +1,5 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
+import { deviceName } from '#leaf/backends/wasm/threads';
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { Cache, CompileOptions, Program, ProgramDescription, Step, Timing } from '../../graph/program.ts';
@@ -83,7 +84,7 @@ export class WasmProgram implements Program {
   run({ cache, tokens, position, rows, outputs }: Step): void {
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
     if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, program, ends, stored, team, emitter } = this.#parts;
+    const { arena, inputs, program, ends, stored, team, emitter, kernels } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
@@ -103,6 +104,7 @@ export class WasmProgram implements Program {
     control[word.cache] = cache.address;
     control[word.context] = cache.padded;
     control[word.kv] = cache.kind;
+    control[word.wide] = kernels.wide ? 1 : 0;
     this.#rows = rows.length;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
@@ -115,10 +117,19 @@ export class WasmProgram implements Program {
 
   /**
    * Finds by trying how many threads are best for one token: a small model is done before others have woken up, and on
-   * busy or shared cores fewer are faster. Takes some 100 ms at most; steps so long that waking does not matter keep all.
+   * busy or shared cores fewer are faster. Takes some 100 ms at most, and is kept for next time; steps so long that
+   * waking does not matter keep all.
    */
-  chooseThreads(kv: BlockFormat): void {
-    const { team, options } = this.#parts;
+  async chooseThreads(kv: BlockFormat): Promise<void> {
+    const { team, options, kernels, emitter } = this.#parts;
+    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, R: 1 });
+    const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
+    const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
+    const kept = Number(await options.notes?.read(name));
+    if (Number.isInteger(kept) && kept >= 1 && kept <= team.threads) {
+      this.#decodeThreads = kept;
+      return;
+    }
     const cache = this.createCache(Math.min(options.context, 16), kv);
     const time = (threads: number, steps: number): number => {
       this.#decodeThreads = threads;
@@ -140,6 +151,7 @@ export class WasmProgram implements Program {
     if (this.#trace > 0)
       new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
     cache.free();
+    await options.notes?.write(name, String(chosen));
   }
 
   timings(): Timing[] {

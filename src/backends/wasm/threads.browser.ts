@@ -6,6 +6,11 @@ export function callerMayWait(): boolean {
   return typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== 'undefined';
 }
 
+/** What speed depends on, as far as a page may know: the browser and its processors. */
+export function deviceName(): string {
+  return `${navigator.userAgent} on ${navigator.hardwareConcurrency}`;
+}
+
 export function mostThreads(): number {
   return globalThis.crossOriginIsolated ? (navigator.hardwareConcurrency ?? 1) : 1;
 }

@@ -1,5 +1,5 @@
 /** Threads in Node: worker_threads. */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { type WorkerSetup, workerSource } from './workerSource.ts';
@@ -7,6 +7,11 @@ import { type WorkerSetup, workerSource } from './workerSource.ts';
 /** Node's own thread may sleep at a barrier. */
 export function callerMayWait(): boolean {
   return true;
+}
+
+/** What speed depends on: the engine and the processors. */
+export function deviceName(): string {
+  return `Node ${process.version} on ${availableParallelism()} × ${cpus()[0]?.model ?? process.arch}`;
 }
 
 export function mostThreads(): number {

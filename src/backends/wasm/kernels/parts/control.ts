@@ -14,6 +14,7 @@
  *        12 cache     address of the session's keys and values
  *        13 context   positions that it has room for, a multiple of 4
  *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
+ *        15 wide      products take tiles of 8 tokens instead of 4
  *
  * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
@@ -25,6 +26,8 @@ export const COMMAND_BYTES: usize = 128;
 @inline export function tokens(): i32 { return load<i32>(CONTROL, 24); }
 @inline export function past(): i32 { return load<i32>(CONTROL, 28); }
 @inline export function wanted(): i32 { return load<i32>(CONTROL, 32); }
+
+@inline export function wideTiles(): bool { return load<i32>(CONTROL, 60) != 0; }
 
 @inline export function cacheBase(): usize { return load<u32>(CONTROL, 48); }
 @inline export function cacheContext(): usize { return load<u32>(CONTROL, 52); }

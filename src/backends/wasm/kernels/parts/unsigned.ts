@@ -20,13 +20,13 @@
  * How the loops are written follows from what V8 makes of them (see LOG.md): their condition stands at the end, so that
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.
  */
-import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
 import { dot, product, startsIn16, widen } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 
-/** Bytes of a tile's sums, at the beginning of a thread's scratch: [4 tokens][8 rows] f32. */
-const SUMS: usize = 128;
+/** Bytes of a tile's sums, at the beginning of a thread's scratch: [8 tokens][8 rows] f32. */
+const SUMS: usize = 256;
 
 /** Whether sums of codes could leave i16, unless they start from −bias · lanes. */
 @inline function wraps<F>(f: F): bool { return startsIn16() && f.most() * 127 * (16 / f.parts()) > 32767; }
@@ -198,18 +198,22 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
   const columns = argument(command, 6);
   const blocks = columns / (32 * f.tiles());
   const rows = rowsOf(argument(command, 0));
+  const far: usize = columns << 2, farRecords: usize = (columns >> 5) * 48 * f.parts();
   for (let group = from; group < to; group++) {
     unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch + SUMS);
     let px = address(command, 2);
     let pr = address(command, 3);
-    for (let row = 0; row < rows; row += 4) {
-      tile<F>(scratch, px, pr, (columns >> 5) * f.parts());
-      for (let t = 0; t < min(4, rows - row); t++) {
+    for (let row = 0, count = 0; row < rows; row += count) {
+      const wide = wideTiles() && row + 4 < rows;
+      if (wide) wideTile<F>(scratch, px, far, pr, farRecords, (columns >> 5) * f.parts());
+      else tile<F>(scratch, px, pr, (columns >> 5) * f.parts());
+      count = min(wide ? 8 : 4, rows - row);
+      for (let t = 0; t < count; t++) {
         const sums = scratch + 32 * <usize>t;
         storeRows(command, row + t, group << 3, v128.load(sums), v128.load(sums, 16));
       }
-      px += columns << 2;
-      pr += (columns >> 5) * 48 * f.parts();
+      px += wide ? 2 * far : far;
+      pr += wide ? 2 * farRecords : farRecords;
     }
   }
 }
@@ -220,7 +224,7 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
  */
 function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
   const f = changetype<F>(0);
-  for (let i: usize = 0; i < SUMS; i += 16) v128.store(scratch + i, f32x4.splat(0));
+  for (let i: usize = 0; i < SUMS / 2; i += 16) v128.store(scratch + i, f32x4.splat(0));
   const bias = negated<F>(f);
   let w = scratch + SUMS;
   do {
@@ -267,6 +271,97 @@ function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
     addUp<F>(scratch + 32, b0, b1, spread1(d), spread1(shift), spread1(total), w);
     addUp<F>(scratch + 64, c0, c1, spread2(d), spread2(shift), spread2(total), w);
     addUp<F>(scratch + 96, d0, d1, spread3(d), spread3(shift), spread3(total), w);
+    w += 64;
+    pr += 48;
+  } while (--groups);
+}
+
+/**
+ * The same for 8 tokens, for machines with registers for twice as many sums; which of them has is measured (choose.ts).
+ * @param far bytes from a token tile's codes to the next one's @param farRecords the same of records
+ */
+function wideTile<F>(scratch: usize, px: usize, far: usize, pr: usize, farRecords: usize, groups: i32): void {
+  const f = changetype<F>(0);
+  for (let i: usize = 0; i < SUMS; i += 16) v128.store(scratch + i, f32x4.splat(0));
+  const bias = negated<F>(f);
+  let w = scratch + SUMS;
+  do {
+    const end = w + 256 / f.parts();
+    let v0 = v128.load(w), v1 = v128.load(w, 16), x = v128.load(px);
+    let y = spread0(x);
+    let a0 = product(y, v0), a1 = product(y, v1);
+    y = spread1(x);
+    let b0 = product(y, v0), b1 = product(y, v1);
+    y = spread2(x);
+    let c0 = product(y, v0), c1 = product(y, v1);
+    y = spread3(x);
+    let d0 = product(y, v0), d1 = product(y, v1);
+    x = v128.load(px + far);
+    y = spread0(x);
+    let e0 = product(y, v0), e1 = product(y, v1);
+    y = spread1(x);
+    let f0 = product(y, v0), f1 = product(y, v1);
+    y = spread2(x);
+    let g0 = product(y, v0), g1 = product(y, v1);
+    y = spread3(x);
+    let h0 = product(y, v0), h1 = product(y, v1);
+    w += 32;
+    px += 16;
+    do {
+      v0 = v128.load(w); v1 = v128.load(w, 16); x = v128.load(px);
+      y = spread0(x);
+      a0 = dot(y, v0, a0); a1 = dot(y, v1, a1);
+      y = spread1(x);
+      b0 = dot(y, v0, b0); b1 = dot(y, v1, b1);
+      y = spread2(x);
+      c0 = dot(y, v0, c0); c1 = dot(y, v1, c1);
+      y = spread3(x);
+      d0 = dot(y, v0, d0); d1 = dot(y, v1, d1);
+      x = v128.load(px + far);
+      y = spread0(x);
+      e0 = dot(y, v0, e0); e1 = dot(y, v1, e1);
+      y = spread1(x);
+      f0 = dot(y, v0, f0); f1 = dot(y, v1, f1);
+      y = spread2(x);
+      g0 = dot(y, v0, g0); g1 = dot(y, v1, g1);
+      y = spread3(x);
+      h0 = dot(y, v0, h0); h1 = dot(y, v1, h1);
+      w += 32;
+      px += 16;
+    } while (w < end);
+    if (wraps<F>(f)) {
+      const lanes = started(v128.load(pr, 32), bias);
+      y = spread0(lanes);
+      a0 = i16x8.add(a0, y); a1 = i16x8.add(a1, y);
+      y = spread1(lanes);
+      b0 = i16x8.add(b0, y); b1 = i16x8.add(b1, y);
+      y = spread2(lanes);
+      c0 = i16x8.add(c0, y); c1 = i16x8.add(c1, y);
+      y = spread3(lanes);
+      d0 = i16x8.add(d0, y); d1 = i16x8.add(d1, y);
+      const more = started(v128.load(pr + farRecords, 32), bias);
+      y = spread0(more);
+      e0 = i16x8.add(e0, y); e1 = i16x8.add(e1, y);
+      y = spread1(more);
+      f0 = i16x8.add(f0, y); f1 = i16x8.add(f1, y);
+      y = spread2(more);
+      g0 = i16x8.add(g0, y); g1 = i16x8.add(g1, y);
+      y = spread3(more);
+      h0 = i16x8.add(h0, y); h1 = i16x8.add(h1, y);
+    }
+    let d = v128.load(pr), total = v128.load(pr, 16);
+    let shift = shifted<F>(f, total, bias);
+    addUp<F>(scratch, a0, a1, spread0(d), spread0(shift), spread0(total), w);
+    addUp<F>(scratch + 32, b0, b1, spread1(d), spread1(shift), spread1(total), w);
+    addUp<F>(scratch + 64, c0, c1, spread2(d), spread2(shift), spread2(total), w);
+    addUp<F>(scratch + 96, d0, d1, spread3(d), spread3(shift), spread3(total), w);
+    d = v128.load(pr + farRecords);
+    total = v128.load(pr + farRecords, 16);
+    shift = shifted<F>(f, total, bias);
+    addUp<F>(scratch + 128, e0, e1, spread0(d), spread0(shift), spread0(total), w);
+    addUp<F>(scratch + 160, f0, f1, spread1(d), spread1(shift), spread1(total), w);
+    addUp<F>(scratch + 192, g0, g1, spread2(d), spread2(shift), spread2(total), w);
+    addUp<F>(scratch + 224, h0, h1, spread3(d), spread3(shift), spread3(total), w);
     w += 64;
     pr += 48;
   } while (--groups);

@@ -1,6 +1,6 @@
 /** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
 
-import { callerMayWait, mostThreads } from '#leaf/backends/wasm/threads';
+import { mostThreads } from '#leaf/backends/wasm/threads';
 import { UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { AttentionAttributes } from '../../graph/ops/attention.ts';
@@ -23,7 +23,7 @@ import { layerNorm, rmsNorm } from './ops/norm.ts';
 import { rope } from './ops/rope.ts';
 import { columns, positions, selectRows, tokens } from './ops/rows.ts';
 import { WasmProgram } from './program.ts';
-import { Team } from './team.ts';
+import { startWorkers, Team } from './team.ts';
 import { loadMatrices, loadVector, type PackedFormat, packedBytes, packedFormat } from './weights.ts';
 
 // attributes are those of the node's op by construction, so each lowering may read its own kind
@@ -46,10 +46,32 @@ const lowerings = {
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const kernels = await (options.variant === undefined ? chosenKernels(options.notes) : kernelModule(options.variant));
   const memory = newMemory();
-  const exports = instantiate(kernels, memory);
   const threads = Math.max(1, Math.min(options.threads ?? mostThreads(), mostThreads()));
+  const loading = options.variant === undefined ? chosenKernels(options.notes) : kernelModule(options.variant);
+  const workers = startWorkers(loading, memory, threads);
+  const kernels = await loading;
+  const exports = instantiate(kernels, memory);
+  const team = new Team(exports, memory, workers);
+  try {
+    return await assemble(graph, options, { kernels, memory, exports, team, threads });
+  } catch (error) {
+    team.stop();
+    throw error;
+  }
+}
+
+interface Machine {
+  readonly kernels: KernelModule;
+  readonly memory: WebAssembly.Memory;
+  readonly exports: KernelExports;
+  readonly team: Team;
+  /** That the team will have. */
+  readonly threads: number;
+}
+
+async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
+  const { kernels, memory, exports, team, threads } = machine;
   const nodes = graph.live();
   const { emitter, weights, inputs, layers } = lower(graph, nodes, kernels, exports, options);
 
@@ -69,14 +91,8 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
   for (const region of [inputs.tokens, inputs.selected]) region.address = arena.allocate(region.bytes, region.label);
 
-  const team = new Team(kernels, exports, memory, threads, callerMayWait());
-  try {
-    await weights.load(arena, team, options);
-    await team.complete();
-  } catch (error) {
-    team.stop();
-    throw error;
-  }
+  await weights.load(arena, team, options);
+  await team.complete();
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
   const ends = new Map<string, number>();
   for (const [name, value] of graph.outputs) ends.set(name, lastWriter(emitter, emitter.region(value)));

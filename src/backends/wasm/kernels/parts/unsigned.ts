@@ -61,50 +61,55 @@ const SUMS: usize = 256;
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const pieces = piecesOf(groups, threads);
+  const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-    const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
+    const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
     if (rows == 1) vector<F>(command, from, to, scratch);
     else tiles<F>(command, from, to, scratch);
   }
 }
 
-/** Its sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it. */
+/**
+ * Four groups at once: while one waits for memory, at the beginning of a page, what comes of the others goes on arriving.
+ * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
+ */
 function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
   const first = held(f.first()), second = held(f.second()), bias = negated<F>(f);
-  let w = address(command, 1) + <usize>from * bytes;
-  for (let group = from; group < to; group++) {
+  for (let group = from; group < to; group += 4) {
+    let w = address(command, 1) + <usize>group * bytes;
+    // groups beyond the last are the first again
+    const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let pr = address(command, 3);
-    v128.store(sums, f32x4.splat(0));
-    v128.store(sums, f32x4.splat(0), 16);
+    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
     const last = w + bytes;
     do {
-      const s = changetype<F>(w);
-      const d0 = s.d(0), d1 = s.d(1), m0 = s.m(0), m1 = s.m(1);
+      const a = changetype<F>(w), b = changetype<F>(w + o1), c = changetype<F>(w + o2), e = changetype<F>(w + o3);
+      const d0 = a.d(0), d1 = a.d(1), m0 = a.m(0), m1 = a.m(1);
+      const d2 = b.d(0), d3 = b.d(1), m2 = b.m(0), m3 = b.m(1);
+      const d4 = c.d(0), d5 = c.d(1), m4 = c.m(0), m5 = c.m(1);
+      const d6 = e.d(0), d7 = e.d(1), m6 = e.m(0), m7 = e.m(1);
       const end = w + f.bytes();
       w += f.head();
-      if (f.tiles() == 1) {
+      do {
         const x0 = v128.load(px), x1 = v128.load(px, 16);
         half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
         half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
-        w = end;
+        half<F>(w + o1, 0, x0, x1, pr, d2, m2, first, second, bias, sums + 32);
+        half<F>(w + o1, 1, x0, x1, pr, d3, m3, first, second, bias, sums + 48);
+        half<F>(w + o2, 0, x0, x1, pr, d4, m4, first, second, bias, sums + 64);
+        half<F>(w + o2, 1, x0, x1, pr, d5, m5, first, second, bias, sums + 80);
+        half<F>(w + o3, 0, x0, x1, pr, d6, m6, first, second, bias, sums + 96);
+        half<F>(w + o3, 1, x0, x1, pr, d7, m7, first, second, bias, sums + 112);
+        w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 32;
         pr += 12 * f.parts();
-      } else {
-        do {
-          const x0 = v128.load(px), x1 = v128.load(px, 16);
-          half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
-          half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
-          w += f.tile();
-          px += 32;
-          pr += 12 * f.parts();
-        } while (w < end);
-      }
+      } while (f.tiles() > 1 && w < end);
     } while (w < last);
-    storeRows(command, 0, group << 3, v128.load(sums), v128.load(sums, 16));
+    for (let i = 0; i < min(4, to - group); i++)
+      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
   }
 }
 

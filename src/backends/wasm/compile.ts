@@ -1,6 +1,6 @@
 /** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
 
-import { callerMayWait, mostThreads } from '#leaf/backends/wasm/threads';
+import { mostThreads } from '#leaf/backends/wasm/threads';
 import { UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { AttentionAttributes } from '../../graph/ops/attention.ts';
@@ -11,6 +11,7 @@ import { bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena } from './arena.ts';
 import { filledHead } from './cache.ts';
+import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
 import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
@@ -29,7 +30,7 @@ import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
 import * as update from './ops/update.ts';
 import { WasmProgram } from './program.ts';
-import { Team } from './team.ts';
+import { startWorkers, Team } from './team.ts';
 import { type NamedTensor, Tensors } from './tensors.ts';
 import { loadMatrices, loadVector, type PackedFormat, packedBytes, packedFormat } from './weights.ts';
 
@@ -50,10 +51,32 @@ const lowerings = {
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const kernels = await kernelModule(options.variant);
   const memory = newMemory();
-  const exports = instantiate(kernels, memory);
   const threads = Math.max(1, Math.min(options.threads ?? mostThreads(), mostThreads()));
+  const loading = options.variant === undefined ? chosenKernels(options.notes) : kernelModule(options.variant);
+  const workers = startWorkers(loading, memory, threads);
+  const kernels = await loading;
+  const exports = instantiate(kernels, memory);
+  const team = new Team(exports, memory, workers);
+  try {
+    return await assemble(graph, options, { kernels, memory, exports, team, threads });
+  } catch (error) {
+    team.stop();
+    throw error;
+  }
+}
+
+interface Machine {
+  readonly kernels: KernelModule;
+  readonly memory: WebAssembly.Memory;
+  readonly exports: KernelExports;
+  readonly team: Team;
+  /** That the team will have. */
+  readonly threads: number;
+}
+
+async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
+  const { kernels, memory, exports, team, threads } = machine;
   const nodes = graph.live();
   const { emitter, weights, states, inputs, given, layers, finished } = lower(graph, nodes, kernels, exports, options);
 
@@ -74,15 +97,9 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   for (const region of [inputs.tokens, inputs.selected, ...states.values(), ...given.values()])
     region.address = arena.allocate(region.bytes, region.label);
 
-  const team = new Team(kernels, exports, memory, threads, callerMayWait());
-  try {
-    await weights.load(arena, team, options);
-    for (const { address, bytes } of states.values()) new Uint8Array(memory.buffer, address, bytes).fill(0);
-    await team.complete();
-  } catch (error) {
-    team.stop();
-    throw error;
-  }
+  await weights.load(arena, team, options);
+  for (const { address, bytes } of states.values()) new Uint8Array(memory.buffer, address, bytes).fill(0);
+  await team.complete();
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
   const ends = new Map<string, number>();
   for (const [name, value] of graph.outputs)
@@ -109,7 +126,7 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   });
   // a step that learns is long enough for all threads
   if (options.threads === undefined && threads > 1 && states.size + given.size === 0)
-    compiled.chooseThreads(formatByName('F32'));
+    await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
 

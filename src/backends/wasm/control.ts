@@ -18,5 +18,6 @@ export const word = {
   cache: 12,
   context: 13,
   kv: 14,
-  S: 15,
+  wide: 15,
+  S: 16,
 } as const;

@@ -1,4 +1,5 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
+import { deviceName } from '#leaf/backends/wasm/threads';
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import { type Graph, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
 import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
@@ -104,7 +105,7 @@ export class WasmProgram implements Program {
     const { cache, tokens, position = 0, rows, outputs } = step;
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
     if (cache && !(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, given, program, ends, stored, team, emitter } = this.#parts;
+    const { arena, inputs, given, program, ends, stored, team, emitter, kernels } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
@@ -126,7 +127,7 @@ export class WasmProgram implements Program {
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
     const least = cache ? stored : -1;
     const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    const control = new Int32Array(buffer, CONTROL, 16);
+    const control = new Int32Array(buffer, CONTROL, 17);
     control[word.program] = program;
     control[word.commands] = last + 1;
     control[word.T] = tokens.length;
@@ -136,6 +137,7 @@ export class WasmProgram implements Program {
     control[word.cache] = cache?.address ?? 0;
     control[word.context] = cache?.padded ?? 0;
     control[word.kv] = cache?.kind ?? 0;
+    control[word.wide] = kernels.wide ? 1 : 0;
     control[word.S] = registers.S;
     this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
@@ -161,10 +163,19 @@ export class WasmProgram implements Program {
 
   /**
    * Finds by trying how many threads are best for one token: a small model is done before others have woken up, and on
-   * busy or shared cores fewer are faster. Takes some 100 ms at most; steps so long that waking does not matter keep all.
+   * busy or shared cores fewer are faster. Takes some 100 ms at most, and is kept for next time; steps so long that
+   * waking does not matter keep all.
    */
-  chooseThreads(kv: BlockFormat): void {
-    const { team, options } = this.#parts;
+  async chooseThreads(kv: BlockFormat): Promise<void> {
+    const { team, options, kernels, emitter } = this.#parts;
+    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, R: 1, S: 1 });
+    const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
+    const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
+    const kept = Number(await options.notes?.read(name));
+    if (Number.isInteger(kept) && kept >= 1 && kept <= team.threads) {
+      this.#decodeThreads = kept;
+      return;
+    }
     const cache = this.createCache(Math.min(options.context, 16), kv);
     const time = (threads: number, steps: number): number => {
       this.#decodeThreads = threads;
@@ -186,6 +197,7 @@ export class WasmProgram implements Program {
     if (this.#trace > 0)
       new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
     cache.free();
+    await options.notes?.write(name, String(chosen));
   }
 
   timings(): Timing[] {

@@ -1,0 +1,76 @@
+/**
+ * A tokenizer as the metadata of a GGUF file: what `tokenizerFromGguf` reads, and llama.cpp.
+ * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*).
+ */
+import { UnsupportedError } from '../core/errors.ts';
+import { preTokenizers } from '../tokenizer/preTokenizers.ts';
+import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import type { GgufValue } from './gguf/write.ts';
+
+/** tokenizer.ggml.token_type */
+const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const;
+
+/** @throws {UnsupportedError} for what GGUF has no key for */
+export function tokenizerToGguf(spec: TokenizerSpec, chatTemplate?: string): [key: string, value: GgufValue][] {
+  const entries: [string, GgufValue | undefined][] = [
+    ...(spec.kind === 'bpe' ? bpeEntries(spec) : spmEntries(spec)),
+    ['tokenizer.ggml.tokens', spec.tokens],
+    ['tokenizer.ggml.token_type', tokenTypes(spec)],
+    ['tokenizer.ggml.bos_token_id', spec.bos],
+    ['tokenizer.ggml.eos_token_id', spec.eos],
+    ['tokenizer.ggml.eot_token_id', spec.eot],
+    ['tokenizer.ggml.eom_token_id', spec.eom],
+    ['tokenizer.ggml.unknown_token_id', spec.unknown],
+    ['tokenizer.ggml.padding_token_id', spec.padding],
+    ['tokenizer.ggml.add_bos_token', spec.addBos],
+    ['tokenizer.ggml.add_eos_token', spec.addEos],
+    ['tokenizer.chat_template', chatTemplate],
+  ];
+  return entries.filter((entry): entry is [string, GgufValue] => entry[1] !== undefined);
+}
+
+function bpeEntries(spec: TokenizerSpec): [string, GgufValue][] {
+  if (spec.spacePrefix) throw unsupported(spec, 'a space before the text');
+  if (!spec.merges) throw unsupported(spec, 'ranks instead of merges');
+  return [
+    ['tokenizer.ggml.model', 'gpt2'],
+    ['tokenizer.ggml.pre', preTokenizerName(spec)],
+    ['tokenizer.ggml.merges', { type: 'string[]', value: spec.merges }],
+  ];
+}
+
+function spmEntries(spec: TokenizerSpec): [string, GgufValue][] {
+  if (!spec.scores) throw unsupported(spec, 'merges instead of scores');
+  if (spec.spacePrefix === 'first-section' || spec.spacePrefixOnce) throw unsupported(spec, 'its kind of space prefix');
+  if (spec.preTokenizer) throw unsupported(spec, 'a pre-tokenizer');
+  return [
+    ['tokenizer.ggml.model', 'llama'],
+    ['tokenizer.ggml.scores', Float32Array.from(spec.scores)],
+    ['tokenizer.ggml.add_space_prefix', spec.spacePrefix === 'every-section'],
+  ];
+}
+
+/** The name of the stages, where they are those of a name. */
+function preTokenizerName(spec: TokenizerSpec): string {
+  const { preTokenizer, ignoreMerges = false } = spec;
+  if (spec.normalize) throw unsupported(spec, `normalization to ${spec.normalize}`);
+  if (typeof preTokenizer === 'string') return preTokenizer;
+  const wanted = JSON.stringify(preTokenizer ?? []);
+  for (const [name, known] of preTokenizers) {
+    const stages = known.patterns.map((pattern) => ({ pattern }));
+    if (JSON.stringify(stages) === wanted && (known.ignoreMerges ?? false) === ignoreMerges) return name;
+  }
+  throw unsupported(spec, 'a pre-tokenizer without a name');
+}
+
+function tokenTypes({ kind, tokens, added, unknown }: TokenizerSpec): Int32Array {
+  const isByte = (text: string) => kind === 'spm' && /^<0x[0-9A-F]{2}>$/.test(text);
+  const types = Int32Array.from(tokens, (text) => (isByte(text) ? TokenType.byte : TokenType.normal));
+  for (const { id, special } of added) types[id] = special ? TokenType.control : TokenType.userDefined;
+  if (unknown !== undefined && kind === 'spm') types[unknown] = TokenType.unknown;
+  return types;
+}
+
+function unsupported({ kind }: TokenizerSpec, what: string): UnsupportedError {
+  return new UnsupportedError(`writing a tokenizer (${kind}) to GGUF with`, what);
+}

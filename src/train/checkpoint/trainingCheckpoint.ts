@@ -1,0 +1,184 @@
+/**
+ * All that a training run needs to go on as if it had never stopped, as one safetensors file: weights, optimizer state and
+ * whatever else the trainer names as tensors, the rest as JSON under `__metadata__`. The last tensor is the SHA-256 of
+ * every byte before it, so that a file that was torn or damaged is known for one.
+ */
+
+import { z } from 'zod';
+import { sha256 } from '#leaf/formats/download/sha256';
+import { FormatError } from '../../core/errors.ts';
+import type { ByteSink } from '../../formats/byteSink.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import type { CheckpointTensor } from '../../formats/checkpoint.ts';
+import { readSafetensors } from '../../formats/safetensors/read.ts';
+import { writeSafetensors } from '../../formats/safetensors/write.ts';
+import type { TensorToWrite } from '../../formats/tensorToWrite.ts';
+import { formatByName } from '../../tensor/formats.ts';
+
+const stateSchema = z.object({
+  step: z.int().nonnegative(),
+  batches: z.int().nonnegative(),
+  random: z.tuple([z.int(), z.int(), z.int(), z.int()]),
+  // JSON has no infinity and writes null
+  evaluations: z.array(
+    z.object({
+      step: z.int().nonnegative(),
+      loss: z
+        .number()
+        .nullable()
+        .transform((loss) => loss ?? Number.NaN),
+    }),
+  ),
+  data: z.string(),
+  recipe: z.unknown(),
+});
+
+export interface TrainingState {
+  /** Updates of the weights that are done. */
+  readonly step: number;
+  /** Batches that were drawn: the position in the data. */
+  readonly batches: number;
+  /** Of the run's generator (`Random.state`). */
+  readonly random: readonly [number, number, number, number];
+  /** Steps and losses of all evaluations so far. */
+  readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
+  /** `Dataset.fingerprint`. */
+  readonly data: string;
+  /** What the run was started with, as JSON. */
+  readonly recipe: unknown;
+}
+
+export interface StateTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Row-major values, asked for when the writer comes to this tensor, so that never all of them are held twice. */
+  values(): Float32Array | Promise<Float32Array>;
+}
+
+export interface TrainingCheckpoint {
+  readonly state: TrainingState;
+  /** Shape of each tensor. */
+  readonly tensors: ReadonlyMap<string, readonly number[]>;
+  /** Row-major values of a tensor. @throws {FormatError} where there is none of that name and shape; {SourceError} */
+  read(name: string, shape: readonly number[]): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+const KEY = 'espalier.training';
+const DIGEST = 'sha256';
+const DIGEST_BYTES = 32;
+const READ_BYTES = 1 << 20;
+const F32 = formatByName('F32');
+
+/** Streams a checkpoint to a sink. */
+export async function writeTrainingCheckpoint(
+  sink: ByteSink,
+  state: TrainingState,
+  tensors: readonly StateTensor[],
+): Promise<void> {
+  const hash = sha256();
+  let digested = false;
+  const hashing: ByteSink = {
+    async write(bytes) {
+      if (!digested) hash.update(bytes);
+      await sink.write(bytes);
+    },
+  };
+  const list: TensorToWrite[] = tensors.map(({ name, shape, values }) => ({
+    name,
+    shape,
+    format: F32,
+    data: async () => bytesOf(await values()),
+  }));
+  const digest = () => {
+    digested = true;
+    return fromHex(hash.hex());
+  };
+  list.push({ name: DIGEST, shape: [DIGEST_BYTES / F32.blockBytes], format: F32, data: digest });
+  await writeSafetensors(hashing, { metadata: [[KEY, JSON.stringify(state)]], tensors: list });
+}
+
+/**
+ * Opens a checkpoint, all bytes of which are checked.
+ * @param source taken over: `close` closes it, and a failure here too
+ * @throws {FormatError} for a file that is torn, damaged, or no checkpoint of a training run
+ */
+export async function readTrainingCheckpoint(source: ByteSource): Promise<TrainingCheckpoint> {
+  try {
+    const file = await readSafetensors(source);
+    const text = file.metadata.get(KEY);
+    if (text === undefined || file.tensors.get(DIGEST)?.byteLength !== DIGEST_BYTES) {
+      const problem = `has no ${KEY}: it is a safetensors file, but no checkpoint of a training run`;
+      throw new FormatError(source.name, problem, { expected: KEY });
+    }
+    await checkDigest(source);
+    const state = parseState(text, source.name);
+    const tensors = new Map([...file.tensors].filter(([name]) => name !== DIGEST));
+    return {
+      state,
+      tensors: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
+      read: (name, shape) => readTensor(source.name, tensors, name, shape),
+      close: () => source.close(),
+    };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+async function readTensor(
+  file: string,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+  name: string,
+  shape: readonly number[],
+): Promise<Float32Array> {
+  const tensor = tensors.get(name);
+  if (tensor?.format !== F32 || tensor.shape.join() !== shape.join()) {
+    const found = tensor ? `${tensor.format.name} [${tensor.shape.join(', ')}]` : 'nothing';
+    const expected = `F32 [${shape.join(', ')}]`;
+    const problem = `tensor ${name} is ${found}, expected ${expected}: the checkpoint is of another model`;
+    throw new FormatError(file, problem, { tensor: name, expected, found });
+  }
+  const values = new Float32Array(tensor.byteLength / 4);
+  await tensor.read(0, bytesOf(values));
+  return values;
+}
+
+async function checkDigest(source: ByteSource): Promise<void> {
+  const hash = sha256();
+  const end = source.size - DIGEST_BYTES;
+  const buffer = new Uint8Array(Math.min(READ_BYTES, source.size));
+  for (let at = 0; at < end; at += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, end - at));
+    await source.read(at, part.length, part);
+    hash.update(part);
+  }
+  const expected = new Uint8Array(DIGEST_BYTES);
+  await source.read(end, DIGEST_BYTES, expected);
+  const found = fromHex(hash.hex());
+  if (found.every((byte, i) => byte === expected[i])) return;
+  throw new FormatError(source.name, 'its bytes do not have the SHA-256 that it ends with: it is torn or damaged', {});
+}
+
+function parseState(text: string, file: string): TrainingState {
+  const parsed = stateSchema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw new FormatError(file, `${KEY}: ${path.join('.')}: ${message}`, { path });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+}

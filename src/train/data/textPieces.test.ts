@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FormatError } from '../../core/errors.ts';
+import { memorySource } from '../../formats/sources/memory.ts';
+import { type TextPiecesOptions, textPieces } from './textPieces.ts';
+
+async function documents(text: string | Uint8Array, options?: TextPiecesOptions): Promise<string[]> {
+  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  const found: string[] = [];
+  let open = '';
+  for await (const { text, ends } of textPieces(memorySource(bytes, 'a.txt'), options)) {
+    open += text;
+    if (ends) found.push(open);
+    if (ends) open = '';
+  }
+  expect(open).toBe('');
+  return found;
+}
+
+describe('the documents of a text', () => {
+  it('are the whole text where there is no separator', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1 }), async (text) => {
+        const unmarked = text.startsWith('\uFEFF') ? text.slice(1) : text;
+        fc.pre(unmarked !== '');
+        expect(await documents(text)).toEqual([unmarked]);
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('lose the separator and the white space around it, and empty ones are left out', async () => {
+    const text = '\none\n<|end|>\n\n two <|end|><|end|>three<|end|>\n';
+    expect(await documents(text, { separator: '<|end|>' })).toEqual(['one', 'two', 'three']);
+  });
+
+  it('are parted by line breaks only where there are exactly so many', async () => {
+    const text = 'a\n\nb\nc\n\nd\ne\n\n\nf\n';
+    expect(await documents(text, { separator: '\n' })).toEqual(['a\n\nb', 'c\n\nd', 'e\n\n\nf']);
+    expect(await documents(text, { separator: '\n\n' })).toEqual(['a', 'b\nc', 'd\ne\n\n\nf']);
+  });
+
+  it('are the same when they are longer than what is read at once', async () => {
+    const long = 'Über die Wälder 😀 '.repeat(250_000);
+    expect((await documents(long))[0] === long).toBe(true);
+    const found = await documents(`a\n\n${long}\n\nb`, { separator: '\n\n' });
+    expect(found.length).toBe(3);
+    expect(found[1] === long.trim()).toBe(true);
+    const unbroken = `x${'😀'.repeat(1_500_000)}`;
+    expect((await documents(unbroken))[0] === unbroken).toBe(true);
+  });
+
+  it('are pieces that begin with a space where a word ends', async () => {
+    const text = 'some words '.repeat(300_000);
+    const pieces: string[] = [];
+    for await (const piece of textPieces(memorySource(new TextEncoder().encode(text)))) pieces.push(piece.text);
+    expect(pieces.length).toBeGreaterThan(2);
+    for (const piece of pieces.slice(1)) expect(piece).toMatch(/^ (words|some)/);
+    expect(pieces.join('') === text).toBe(true);
+  });
+
+  it.each([
+    ['nothing', '', 'a.txt: holds no text: write some into it, or take it out of the recipe'],
+    ['separators only', ' \n\n \n\n', 'a.txt: holds no text'],
+    ['another encoding', Uint8Array.of(0x61, 0xfc, 0x62), 'a.txt: byte 1 is not valid UTF-8: save the file as UTF-8'],
+    ['half a character', Uint8Array.of(0x61, 0xe2, 0x82), 'a.txt: byte 2 is not valid UTF-8'],
+  ])('of a file with %s are an error that says what to do', async (_, text, message) => {
+    const failed = documents(text, { separator: '\n\n' });
+    await expect(failed).rejects.toThrow(FormatError);
+    await expect(documents(text, { separator: '\n\n' })).rejects.toThrow(message);
+  });
+
+  it('of a large file name the byte that is wrong', async () => {
+    const bytes = new TextEncoder().encode('ä'.repeat(1_500_000));
+    bytes[2_100_001] = 0x41;
+    await expect(documents(bytes)).rejects.toThrow('byte 2,100,001 is not valid UTF-8');
+  });
+
+  it('are no longer read after an abort', async () => {
+    const signal = AbortSignal.abort(new Error('stopped'));
+    await expect(documents('a', { signal })).rejects.toThrow('stopped');
+  });
+});

@@ -1,0 +1,156 @@
+/** The documents of a text file of any size, read in order and never held as a whole. */
+import { FormatError, grouped } from '../../core/errors.ts';
+import type { OnProgress } from '../../core/progress.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+
+export interface TextPiece {
+  readonly text: string;
+  /** The document ends with this piece; one that is long comes in several. */
+  readonly ends: boolean;
+}
+
+export interface TextPiecesOptions {
+  /**
+   * What stands between documents, which lose the white space around them then; without it the file is one document,
+   * taken as it is. A separator of line breaks alone stands only where there are exactly so many: '\n' parts stories whose
+   * paragraphs are parted by '\n\n'.
+   */
+  readonly separator?: string;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+const READ_BYTES = 1 << 20;
+/** Characters of a piece of a long document. */
+const PIECE_LENGTH = 1 << 20;
+
+/**
+ * Long documents are cut between a letter or digit and a space, where no pre-tokenizer in use has a word go on.
+ * @throws {FormatError} where the file is empty or not UTF-8, saying where; {SourceError} where it cannot be read
+ */
+export async function* textPieces(source: ByteSource, options: TextPiecesOptions = {}): AsyncGenerator<TextPiece> {
+  const { separator = '', onProgress, signal } = options;
+  const find = separator === '' ? () => undefined : separatorFinder(separator);
+  const trim = separator !== '';
+  let rest = '';
+  /** A piece of the document at hand has been given. */
+  let begun = false;
+  let any = false;
+  const piece = (text: string, ends: boolean): TextPiece | undefined => {
+    const started = trim && !begun ? text.trimStart() : text;
+    const trimmed = trim && ends ? started.trimEnd() : started;
+    const wanted = trimmed !== '' || (begun && ends);
+    begun = wanted && !ends;
+    any ||= wanted;
+    return wanted ? { text: trimmed, ends } : undefined;
+  };
+
+  for await (const { text, end } of decoded(source, signal)) {
+    rest += text;
+    onProgress?.({ stage: 'read text', done: end, total: source.size, unit: 'bytes', item: source.name });
+    const atEnd = end === source.size;
+    let from = 0;
+    for (let found = find(rest, 0, atEnd); found; found = find(rest, from, atEnd)) {
+      const document = piece(rest.slice(from, found.start), true);
+      if (document) yield document;
+      from = found.end;
+    }
+    while (rest.length - from > PIECE_LENGTH + separator.length) {
+      const cut = from + cutAt(rest.slice(from, from + PIECE_LENGTH));
+      const part = piece(rest.slice(from, cut), false);
+      if (part) yield part;
+      from = cut;
+    }
+    rest = rest.slice(from);
+  }
+  const last = piece(rest, true);
+  if (last) yield last;
+  if (!any) throw new FormatError(source.name, 'holds no text: write some into it, or take it out of the recipe');
+}
+
+/** The next separator at or after `from`; not one that the text to come may still lengthen. */
+type FindSeparator = (text: string, from: number, atEnd: boolean) => { start: number; end: number } | undefined;
+
+function separatorFinder(separator: string): FindSeparator {
+  const { length } = separator;
+  if (!/^\n+$/.test(separator)) {
+    return (text, from) => {
+      const start = text.indexOf(separator, from);
+      return start < 0 ? undefined : { start, end: start + length };
+    };
+  }
+  return (text, from, atEnd) => {
+    for (let start = text.indexOf('\n', from); start >= 0; ) {
+      let end = start;
+      while (text[end] === '\n') end++;
+      if (end === text.length && !atEnd) return undefined;
+      if (end - start === length) return { start, end };
+      start = text.indexOf('\n', end);
+    }
+    return undefined;
+  };
+}
+
+/** Where a text may be cut: the last place before a space and behind a letter or digit, or anywhere but in a character. */
+function cutAt(text: string): number {
+  for (let at = text.length - 1; at > 0; at--) {
+    if (text[at] === ' ' && /[\p{L}\p{N}]/u.test(text[at - 1])) return at;
+  }
+  const last = text.charCodeAt(text.length - 1);
+  return last >= 0xd800 && last < 0xdc00 ? text.length - 1 : text.length;
+}
+
+/** The file's characters in parts, each with the byte at which it ends; a byte order mark at the start is left out. */
+async function* decoded(source: ByteSource, signal?: AbortSignal): AsyncGenerator<{ text: string; end: number }> {
+  const buffer = new Uint8Array(Math.min(READ_BYTES, source.size) + 4);
+  /** Bytes at the start of the buffer: the beginning of a character. */
+  let carried = 0;
+  for (let at = 0; at < source.size; ) {
+    signal?.throwIfAborted();
+    const length = Math.min(READ_BYTES, source.size - at);
+    await source.read(at, length, buffer.subarray(carried), signal);
+    const filled = carried + length;
+    const start = at - carried;
+    at += length;
+    const whole = at === source.size ? filled : filled - unfinished(buffer.subarray(0, filled));
+    const text = decode(source, buffer.subarray(0, whole), start);
+    buffer.copyWithin(0, whole, filled);
+    carried = filled - whole;
+    yield { text: start === 0 && text.startsWith('\uFEFF') ? text.slice(1) : text, end: at };
+  }
+}
+
+/** Bytes at the end that are the beginning of a character. */
+function unfinished(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back];
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    if (length > back) return back;
+    if (byte < 0x80 || byte >= 0xc0) return 0;
+  }
+  return 0;
+}
+
+/** @param start where the bytes begin in the file */
+function decode(source: ByteSource, bytes: Uint8Array, start: number): string {
+  if (isUtf8(bytes, false)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  let valid = 0;
+  for (let invalid = bytes.length; invalid - valid > 1; ) {
+    const middle = (valid + invalid) >> 1;
+    if (isUtf8(bytes.subarray(0, middle), true)) valid = middle;
+    else invalid = middle;
+  }
+  const offset = start + valid;
+  const problem = `byte ${grouped(offset)} is not valid UTF-8: save the file as UTF-8 text, or take it out of the recipe`;
+  throw new FormatError(source.name, problem, { offset, expected: 'UTF-8' });
+}
+
+/** @param open the last character may be unfinished */
+function isUtf8(bytes: Uint8Array, open: boolean): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: open });
+    return true;
+  } catch {
+    return false;
+  }
+}

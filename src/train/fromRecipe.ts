@@ -1,0 +1,87 @@
+/** What a recipe asks for, made: its tokenizer, its data, its schedule. */
+import { cacheStore } from '#leaf/formats/download/store';
+import { fileSource } from '#leaf/formats/sources/path';
+import { FormatError } from '../core/errors.ts';
+import type { OnProgress } from '../core/progress.ts';
+import { openCheckpoint } from '../formats/open.ts';
+import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import { trainByteLevelBpe } from '../tokenizer/training/byteLevelBpe.ts';
+import { characterTokenizer } from '../tokenizer/training/characters.ts';
+import { type Dataset, openDataset } from './data/dataset.ts';
+import { textPieces } from './data/textPieces.ts';
+import type { Recipe } from './recipe/schema.ts';
+import type { Schedule } from './schedule.ts';
+
+export interface PreparationOptions {
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+type RecipeSource = Recipe['data']['sources'][number];
+
+const HELD_OUT = 0.1;
+/** The share of the highest learning rate that is left at the end. */
+const MINIMUM_RATE = 0.1;
+
+/**
+ * That of a file or of the start model, or one trained on the texts.
+ * @throws {FormatError|SourceError} for texts and files that are broken, or have no tokenizer
+ */
+export async function recipeTokenizer(
+  { tokenizer, model, data }: Recipe,
+  options: PreparationOptions = {},
+): Promise<TokenizerSpec> {
+  const file = tokenizer?.file ?? model.start;
+  if (file !== undefined) return tokenizerOf(file, options.signal);
+  const heldOut = data.heldOut.sources ?? [];
+  // a character that is only in what is held out could not be said otherwise
+  if (tokenizer?.characters) return characterTokenizer(texts([...data.sources, ...heldOut], options));
+  const { size = 0, special } = tokenizer ?? {};
+  return trainByteLevelBpe(texts(data.sources, options), { size, special, ...options });
+}
+
+/** @throws {FormatError|SourceError} see `openDataset` */
+export function recipeDataset(
+  { data, evaluation, seed }: Recipe,
+  tokenizer: TokenizerSpec,
+  options: PreparationOptions = {},
+): Promise<Dataset> {
+  const { sources, heldOut, cache } = data;
+  const text = (source: RecipeSource) => ({ ...source, open: () => fileSource(source.path) });
+  return openDataset({
+    ...data,
+    texts: sources.map(text),
+    heldOut: heldOut.sources?.map(text) ?? heldOut.fraction ?? HELD_OUT,
+    evaluationBatches: evaluation.batches,
+    tokenizer,
+    store: cacheStore(cache),
+    seed,
+    ...options,
+  });
+}
+
+export function recipeSchedule({ optimizer, steps }: Recipe): Schedule {
+  const { learningRate, warmup, minimumLearningRate = learningRate * MINIMUM_RATE } = optimizer;
+  return { learningRate, minimumLearningRate, warmup, steps };
+}
+
+async function tokenizerOf(file: string, signal?: AbortSignal): Promise<TokenizerSpec> {
+  const checkpoint = await openCheckpoint(file, { signal });
+  try {
+    if (checkpoint.tokenizer) return checkpoint.tokenizer;
+    throw new FormatError(checkpoint.name, 'has no tokenizer: name another file, or train one with tokenizer.size');
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function* texts(sources: readonly RecipeSource[], options: PreparationOptions): AsyncGenerator<string> {
+  for (const { path, separator } of sources) {
+    const source = await fileSource(path);
+    try {
+      for await (const { text } of textPieces(source, { separator, ...options })) yield text;
+    } finally {
+      await source.close();
+    }
+  }
+}

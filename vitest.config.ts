@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -6,6 +8,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['espalier-source', 'node'] } },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/*.test.ts'],
+    // what is kept of the device and downloads is not the user's
+    env: { ESPALIER_CACHE: join(tmpdir(), 'espalier-tests') },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

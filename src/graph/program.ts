@@ -16,6 +16,14 @@ export interface WeightStore {
   readRows(weight: Value<WeightAttributes>, from: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
 }
 
+/** Where a backend keeps what it has measured of the device, for next time. */
+export interface Notes {
+  /** undefined where there is none, or it cannot be had */
+  read(name: string): Promise<string | undefined>;
+  /** Failing to keep it is no failure. */
+  write(name: string, text: string): Promise<void>;
+}
+
 export interface CompileOptions {
   readonly weights: WeightStore;
   /** Tokens that one step takes at most; longer prompts go in several steps. */
@@ -30,6 +38,8 @@ export interface CompileOptions {
   readonly variant?: string;
   /** Measure how long every command takes, for `timings()`. */
   readonly trace?: boolean;
+  /** Default: nothing is kept, and the choices that need it are not measured. */
+  readonly notes?: Notes;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }

@@ -9,6 +9,7 @@ import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
@@ -35,7 +36,8 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const weights = weightStore(model);
-    const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, signal, onProgress };
+    const notes = deviceNotes(cache?.folder);
+    const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const { template, tokenizer } = textSide(checkpoint, compiling);
     const engine = new Engine(checkpoint.name, await compiling, { context, kv, template, tokenizer, places });

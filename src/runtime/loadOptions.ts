@@ -18,7 +18,10 @@ export interface LoadOptions {
   readonly kv?: 'f32' | 'f16' | 'q8_0';
   /** Default 'auto': the fastest that works here. */
   readonly backend?: BackendName;
-  /** Which build of the backend's kernels, for comparisons: 'relaxed-i16', 'relaxed-i32', 'baseline'. Default: the fastest that works here. */
+  /**
+   * Which build of the backend's kernels: 'relaxed-i16', 'relaxed-i32', 'baseline', or one of them with '-wide' tiles.
+   * Default: the fastest here, as measured when a model is loaded for the first time, and kept.
+   */
   readonly variant?: string;
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
@@ -29,7 +32,7 @@ export interface LoadOptions {
    * of no higher rank, see `model.setAdapter`.
    */
   readonly adapter?: CheckpointSource | Adapter;
-  /** Where `hf:` models come from and are kept. */
+  /** Where `hf:` models come from and are kept, and what was measured of the device. */
   readonly cache?: CacheOptions;
 }
 

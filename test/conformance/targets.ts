@@ -11,11 +11,23 @@ export interface Target extends TargetOptions {
 }
 
 export const wasmVariants = ['baseline', 'relaxed-i16', 'relaxed-i32'];
+/** Tiles of 8 tokens differ in nothing but the products, so one of them is enough with threads. */
+const wide = [
+  ['baseline-wide', 1],
+  ['relaxed-i16-wide', 2],
+  ['relaxed-i32-wide', 1],
+] as const;
 
 const all: readonly Target[] = [
   ...wasmVariants.flatMap((variant) =>
     [1, 2].map((threads) => ({ name: `wasm ${variant}, threads: ${threads}`, backend: wasm, variant, threads })),
   ),
+  ...wide.map(([variant, threads]) => ({
+    name: `wasm ${variant}, threads: ${threads}`,
+    backend: wasm,
+    variant,
+    threads,
+  })),
 ];
 
 /** Those that this machine can run; why it cannot run the others is printed. */

@@ -18,4 +18,6 @@ export const word = {
   cache: 12,
   context: 13,
   kv: 14,
+  wide: 15,
+  S: 16,
 } as const;

@@ -4,8 +4,12 @@ import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
 import { OptionError } from '../../core/errors.ts';
 import { CONTROL } from './control.ts';
 
-export type Variant = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
-export const variants: readonly Variant[] = ['relaxed-i16', 'relaxed-i32', 'baseline'];
+/** What the kernels are built with. */
+type Build = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
+/** A build, and whether its products take tiles of 8 tokens instead of 4. */
+export type Variant = Build | `${Build}-wide`;
+const builds: readonly Build[] = ['relaxed-i16', 'relaxed-i32', 'baseline'];
+export const variants: readonly Variant[] = builds.flatMap((build) => [build, `${build}-wide`] as const);
 
 /** Numbers and functions that a kernel module exports. */
 export interface KernelExports {
@@ -15,6 +19,7 @@ export interface KernelExports {
 
 export interface KernelModule {
   readonly variant: Variant;
+  readonly wide: boolean;
   readonly module: WebAssembly.Module;
   /** Kernels by name: their places in the table. */
   readonly indices: ReadonlyMap<string, number>;
@@ -26,7 +31,7 @@ const RELAXED_PROBE = new Uint8Array([
   128, 2, 26, 11,
 ]);
 
-const modules = new Map<Variant, Promise<KernelModule>>();
+const modules = new Map<Build, Promise<KernelModule>>();
 
 /** Whether this engine has relaxed SIMD, once it was asked to switch it on. */
 export function relaxedSimd(): boolean {
@@ -35,26 +40,27 @@ export function relaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
-/** @param wanted undefined: the fastest that this engine can run @throws {OptionError} for one that it cannot run */
-export function kernelModule(wanted?: string): Promise<KernelModule> {
-  const variant = (wanted ?? (relaxedSimd() ? 'relaxed-i16' : 'baseline')) as Variant;
-  if (!variants.includes(variant)) throw new OptionError('variant', wanted, variants.join(', '));
-  if (variant !== 'baseline' && !relaxedSimd())
-    throw new OptionError('variant', wanted, 'baseline, as this engine has no relaxed SIMD');
-  let compiled = modules.get(variant);
+/** @throws {OptionError} for one that there is not, or that this engine cannot run */
+export async function kernelModule(variant: string): Promise<KernelModule> {
+  if (!variants.includes(variant as Variant)) throw new OptionError('variant', variant, variants.join(', '));
+  const wide = variant.endsWith('-wide');
+  const build = variant.replace('-wide', '') as Build;
+  if (build !== 'baseline' && !relaxedSimd())
+    throw new OptionError('variant', variant, 'baseline, as this engine has no relaxed SIMD');
+  let compiled = modules.get(build);
   if (!compiled) {
-    compiled = compile(variant);
-    modules.set(variant, compiled);
+    compiled = compile(build);
+    modules.set(build, compiled);
   }
-  return compiled;
+  return { ...(await compiled), variant: variant as Variant, wide };
 }
 
-async function compile(variant: Variant): Promise<KernelModule> {
+async function compile(variant: Build): Promise<KernelModule> {
   const module = await WebAssembly.compile(await unpacked(await moduleText(variant)));
   const names = WebAssembly.Module.exports(module)
     .filter(({ kind }) => kind === 'function')
     .map(({ name }) => name);
-  const kernels = { variant, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
+  const kernels = { variant, wide: false, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
   if (!sound(kernels))
     throw new OptionError('variant', variant, 'another one, as this engine computes its products wrongly');
   return kernels;
@@ -76,7 +82,7 @@ function sound(kernels: KernelModule): boolean {
 }
 
 /** Only the chosen variant is loaded where modules are loaded one by one. */
-async function moduleText(variant: Variant): Promise<string> {
+async function moduleText(variant: Build): Promise<string> {
   if (variant === 'relaxed-i16') return (await import('./built/relaxedI16.ts')).module;
   if (variant === 'relaxed-i32') return (await import('./built/relaxedI32.ts')).module;
   return (await import('./built/baseline.ts')).module;

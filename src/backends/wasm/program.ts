@@ -1,6 +1,8 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
-import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
-import { type Graph, type Registers, rowsOf } from '../../graph/graph.ts';
+import { deviceName } from '#leaf/backends/wasm/threads';
+import { EspalierError, OptionError } from '../../core/errors.ts';
+import { type Graph, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
+import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
 import {
   type Cache,
   type CompileOptions,
@@ -14,10 +16,11 @@ import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { WasmCache } from './cache.ts';
 import { CONTROL, word } from './control.ts';
-import type { Emitter } from './emitter.ts';
+import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
 import type { KernelModule } from './module.ts';
 import type { Team } from './team.ts';
+import type { Tensors } from './tensors.ts';
 
 /** Formats of keys and values, as kernels/parts/control.ts numbers them. */
 const cacheKinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
@@ -39,10 +42,19 @@ interface Parts {
   /** The command that stores the last layer's keys and values: steps without outputs end there. */
   readonly stored: number;
   readonly inputs: StepInputs;
+  /** Where the numbers of the graph's input nodes go. */
+  readonly given: ReadonlyMap<Value<InputAttributes>, Region>;
+  readonly tensors: Tensors;
   /** Elements per position of each layer's keys, heads filled up. */
   readonly layers: readonly number[];
   readonly kernels: KernelModule;
   readonly options: CompileOptions;
+}
+
+interface Needs {
+  readonly inputs: readonly Value<InputAttributes>[];
+  /** Gradients are of batches of sequences only. */
+  readonly noCache: boolean;
 }
 
 export class WasmProgram implements Program {
@@ -51,6 +63,7 @@ export class WasmProgram implements Program {
   readonly maxRows: number;
   readonly #parts: Parts;
   readonly #trace: number;
+  readonly #needs = new Map<string, Needs>();
   #registers: Registers = { T: 0, P: 0, R: 0, S: 0 };
   #disposed = false;
   /** Threads for a step of one token; steps of more take all. */
@@ -91,29 +104,41 @@ export class WasmProgram implements Program {
   run(step: Step): void {
     const { cache, tokens, position = 0, rows, outputs } = step;
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
-    if (!cache) throw new UnsupportedError('a step', 'without a cache');
-    if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, program, ends, stored, team, emitter } = this.#parts;
+    if (cache && !(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
+    const { arena, inputs, given, program, ends, stored, team, emitter, kernels } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
-    if (position + tokens.length > cache.context)
+    if (cache && position + tokens.length > cache.context)
       throw new OptionError('position', position, `room for ${tokens.length} tokens in ${cache.context} positions`);
     const registers = stepRegisters(step);
+    if (!cache && registers.S > this.#parts.options.context)
+      throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
+    const needs = this.#needsOf(outputs);
+    if (cache && needs.noCache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
+    const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
     const { buffer } = arena.memory;
+    numbers.forEach((values, i) => {
+      const { address } = given.get(needs.inputs[i]!)!;
+      if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
+      else new Float32Array(buffer, address, values.length).set(values);
+    });
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
-    const last = outputs ? Math.max(stored, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    const control = new Int32Array(buffer, CONTROL, 16);
+    const least = cache ? stored : -1;
+    const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
+    const control = new Int32Array(buffer, CONTROL, 17);
     control[word.program] = program;
     control[word.commands] = last + 1;
     control[word.T] = tokens.length;
     control[word.P] = position;
     control[word.R] = rows.length;
     control[word.trace] = this.#trace;
-    control[word.cache] = cache.address;
-    control[word.context] = cache.padded;
-    control[word.kv] = cache.kind;
+    control[word.cache] = cache?.address ?? 0;
+    control[word.context] = cache?.padded ?? 0;
+    control[word.kv] = cache?.kind ?? 0;
+    control[word.wide] = kernels.wide ? 1 : 0;
+    control[word.S] = registers.S;
     this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
@@ -129,19 +154,28 @@ export class WasmProgram implements Program {
   }
 
   readTensor(name: string): Float32Array {
-    throw new UnsupportedError('reading', name);
+    return this.#parts.tensors.read(name);
   }
 
-  writeTensor(name: string): void {
-    throw new UnsupportedError('writing', name);
+  writeTensor(name: string, values: Float32Array): void {
+    this.#parts.tensors.write(name, values);
   }
 
   /**
    * Finds by trying how many threads are best for one token: a small model is done before others have woken up, and on
-   * busy or shared cores fewer are faster. Takes some 100 ms at most; steps so long that waking does not matter keep all.
+   * busy or shared cores fewer are faster. Takes some 100 ms at most, and is kept for next time; steps so long that
+   * waking does not matter keep all.
    */
-  chooseThreads(kv: BlockFormat): void {
-    const { team, options } = this.#parts;
+  async chooseThreads(kv: BlockFormat): Promise<void> {
+    const { team, options, kernels, emitter } = this.#parts;
+    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, R: 1, S: 1 });
+    const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
+    const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
+    const kept = Number(await options.notes?.read(name));
+    if (Number.isInteger(kept) && kept >= 1 && kept <= team.threads) {
+      this.#decodeThreads = kept;
+      return;
+    }
     const cache = this.createCache(Math.min(options.context, 16), kv);
     const time = (threads: number, steps: number): number => {
       this.#decodeThreads = threads;
@@ -163,6 +197,7 @@ export class WasmProgram implements Program {
     if (this.#trace > 0)
       new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
     cache.free();
+    await options.notes?.write(name, String(chosen));
   }
 
   timings(): Timing[] {
@@ -176,6 +211,18 @@ export class WasmProgram implements Program {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#parts.team.stop();
+  }
+
+  /** What steps that want some outputs, or all, must be given. */
+  #needsOf(outputs: readonly string[] | undefined): Needs {
+    const key = outputs ? outputs.join('\n') : '\n';
+    let needs = this.#needs.get(key);
+    if (!needs) {
+      const live = this.graph.live(outputs?.map((name) => this.graph.outputs.get(name)!));
+      const noCache = live.some(({ op }) => op.name === 'attentionInput');
+      this.#needs.set(key, (needs = { inputs: live.filter(isInput), noCache }));
+    }
+    return needs;
   }
 
   #headNarrowerThan(block: number): number | undefined {

@@ -1,7 +1,31 @@
 /** The threads that run a program in lockstep: the caller is thread 0, workers are the others. */
-import { startWorker } from '#leaf/backends/wasm/threads';
+import { callerMayWait, startWorker } from '#leaf/backends/wasm/threads';
 import { CONTROL, word } from './control.ts';
 import type { KernelExports, KernelModule } from './module.ts';
+import type { WorkerSetup } from './workerSource.ts';
+
+/**
+ * Starts the threads beside the caller's: they come to life while the kernels are compiled. @param threads in all
+ * @returns what ends each of them, when all are in their loop
+ */
+export function startWorkers(
+  kernels: Promise<KernelModule>,
+  memory: WebAssembly.Memory,
+  threads: number,
+): Promise<(() => Promise<void>)[]> {
+  const control = new Int32Array(memory.buffer, CONTROL, 16);
+  control[word.patient] = callerMayWait() ? 1 : 0;
+  const seen = Atomics.load(control, word.step);
+  const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
+  const setup = async (thread: number): Promise<WorkerSetup> => {
+    const { module, indices } = await kernels;
+    return { module, memory, indices, thread, seen };
+  };
+  const workers = Promise.all(others.map((thread) => startWorker(setup(thread))));
+  // heard of by those who wait for it, maybe later
+  workers.catch(() => undefined);
+  return workers;
+}
 
 export class Team {
   readonly #exports: KernelExports;
@@ -9,27 +33,14 @@ export class Team {
   readonly #ends: Promise<(() => Promise<void>)[]>;
   #threads = 1;
 
-  /**
-   * Starts the workers; until all of them are in their loop, the caller's thread is the team.
-   * @param patient whether the caller's thread may sleep
-   */
-  constructor(
-    { module, indices }: KernelModule,
-    exports: KernelExports,
-    memory: WebAssembly.Memory,
-    threads: number,
-    patient: boolean,
-  ) {
+  /** @param workers as `startWorkers` gives them; until all of them are in their loop, the caller's thread is the team */
+  constructor(exports: KernelExports, memory: WebAssembly.Memory, workers: Promise<(() => Promise<void>)[]>) {
     this.#exports = exports;
     this.#memory = memory;
-    const control = new Int32Array(memory.buffer, CONTROL, 16);
-    control[word.patient] = patient ? 1 : 0;
-    const seen = Atomics.load(control, word.step);
-    const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-    this.#ends = Promise.all(others.map((thread) => startWorker({ module, memory, indices, thread, seen })));
-    this.#ends.then(
-      () => {
-        this.#threads = threads;
+    this.#ends = workers;
+    workers.then(
+      (ends) => {
+        this.#threads = ends.length + 1;
       },
       // whoever waits for the team hears of it
       () => undefined,

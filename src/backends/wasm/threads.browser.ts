@@ -6,6 +6,11 @@ export function callerMayWait(): boolean {
   return typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== 'undefined';
 }
 
+/** What speed depends on, as far as a page may know: the browser and its processors. */
+export function deviceName(): string {
+  return `${navigator.userAgent} on ${navigator.hardwareConcurrency}`;
+}
+
 export function mostThreads(): number {
   return globalThis.crossOriginIsolated ? (navigator.hardwareConcurrency ?? 1) : 1;
 }
@@ -13,8 +18,8 @@ export function mostThreads(): number {
 /** Browsers have it or not; no page can switch it on. */
 export function enableRelaxedSimd(): void {}
 
-/** Starts a worker and waits until it is in its loop. @returns what ends it */
-export function startWorker(setup: WorkerSetup): Promise<() => Promise<void>> {
+/** Starts a worker, sets it up when that can be done, and waits until it is in its loop. @returns what ends it */
+export function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
   const source = `${workerSource}
 onmessage = ({ data }) => enter(data, () => postMessage('ready'));`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
@@ -25,6 +30,12 @@ onmessage = ({ data }) => enter(data, () => postMessage('ready'));`;
       URL.revokeObjectURL(url);
       resolve(async () => worker.terminate());
     };
-    worker.postMessage(setup);
+    setup.then(
+      (value) => worker.postMessage(value),
+      (error) => {
+        reject(error);
+        worker.terminate();
+      },
+    );
   });
 }

@@ -10,7 +10,7 @@ import type { KernelExports, KernelModule } from './module.ts';
 import type { Team } from './team.ts';
 
 /** Read at a time; a multiple of what disks and connections like. */
-const STAGING_BYTES = 4 << 20;
+const STAGING_BYTES = 8 << 20;
 /** Rows that are packed together. */
 export const GROUP = 8;
 

@@ -19,7 +19,10 @@ export function benchCommand(): Command {
     .option('--prefill <tokens>', 'tokens of the prompt', number, 256)
     .option('--decode <tokens>', 'tokens computed one after another', number, 48)
     .option('--runs <count>', 'runs, each in a session of its own', number, 3)
-    .option('--variant <name>', 'build of the kernels: relaxed-i16, relaxed-i32 or baseline (default: the fastest)')
+    .option(
+      '--variant <name>',
+      'build of the kernels: relaxed-i16, relaxed-i32, baseline, or one of them with -wide (default: the fastest, as measured once)',
+    )
     .option('--json', 'one JSON object on the last line')
     .action(bench);
   return examples(command, ['espalier bench model.gguf', 'espalier bench model.gguf --threads 4 --runs 5 --json']);

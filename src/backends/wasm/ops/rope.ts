@@ -1,12 +1,10 @@
-import { UnsupportedError } from '../../../core/errors.ts';
 import { isWeight } from '../../../graph/graph.ts';
 import type { RopeAttributes } from '../../../graph/ops/rope.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
-  if (node.attributes.inverse) throw new UnsupportedError('rope', 'inverse');
   const [x, factors] = node.inputs;
-  const { headSize, layout, frequencies, magnitude } = node.attributes;
+  const { headSize, layout, frequencies, magnitude, inverse } = node.attributes;
   const turned =
     factors && isWeight(factors)
       ? weights.vector(factors, (values) => values.map((factor, i) => frequencies[i]! / factor))
@@ -32,6 +30,7 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
       { float: magnitude },
       'scratch',
       'scratchStride',
+      inverse ? -1 : 1,
     ],
     reads: [from, turned],
     writes: [output],

@@ -25,47 +25,51 @@ import { storeRows } from "./store";
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const pieces = piecesOf(groups, threads);
+  const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-    const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
+    const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
     if (rows == 1) vector<F>(command, from, to, scratch);
     else tiles<F>(command, from, to, scratch);
   }
 }
 
-/** Its sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it. */
+/**
+ * Four groups at once: while one waits for memory, at the beginning of a page, what comes of the others goes on arriving.
+ * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
+ */
 function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
-  const first = held(f.first()), second = held(f.second());
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
-  let w = address(command, 1) + <usize>from * bytes;
-  for (let group = from; group < to; group++) {
+  const first = held(f.first()), second = held(f.second());
+  for (let group = from; group < to; group += 4) {
+    let w = address(command, 1) + <usize>group * bytes;
+    // groups beyond the last are the first again
+    const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let ps = address(command, 3);
-    v128.store(sums, f32x4.splat(0));
-    v128.store(sums, f32x4.splat(0), 16);
+    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
     const last = w + bytes;
     do {
-      const d0 = changetype<F>(w).d(0), d1 = changetype<F>(w).d(1);
+      const a = changetype<F>(w), b = changetype<F>(w + o1), c = changetype<F>(w + o2), e = changetype<F>(w + o3);
+      const d0 = a.d(0), d1 = a.d(1), d2 = b.d(0), d3 = b.d(1), d4 = c.d(0), d5 = c.d(1), d6 = e.d(0), d7 = e.d(1);
       const end = w + f.bytes();
       w += f.head();
-      if (f.tiles() == 1) {
+      do {
         half<F>(w, 0, px, ps, d0, first, second, sums);
         half<F>(w, 1, px, ps, d1, first, second, sums + 16);
-        w = end;
+        half<F>(w + o1, 0, px, ps, d2, first, second, sums + 32);
+        half<F>(w + o1, 1, px, ps, d3, first, second, sums + 48);
+        half<F>(w + o2, 0, px, ps, d4, first, second, sums + 64);
+        half<F>(w + o2, 1, px, ps, d5, first, second, sums + 80);
+        half<F>(w + o3, 0, px, ps, d6, first, second, sums + 96);
+        half<F>(w + o3, 1, px, ps, d7, first, second, sums + 112);
+        w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 64;
         ps += 4;
-      } else {
-        do {
-          half<F>(w, 0, px, ps, d0, first, second, sums);
-          half<F>(w, 1, px, ps, d1, first, second, sums + 16);
-          w += f.tile();
-          px += 64;
-          ps += 4;
-        } while (w < end);
-      }
+      } while (f.tiles() > 1 && w < end);
     } while (w < last);
-    storeRows(command, 0, group << 3, v128.load(sums), v128.load(sums, 16));
+    for (let i = 0; i < min(4, to - group); i++)
+      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
   }
 }
 
@@ -224,5 +228,5 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
 
 /** Bytes of the scratch that 8 unpacked rows need, or the sums of one token. */
 export function scratchBytesSigned(columns: i32): i32 {
-  return max(32, (columns >> 5) * 2 * 272);
+  return max(128, (columns >> 5) * 2 * 272);
 }

@@ -20,13 +20,13 @@
  * How the loops are written follows from what V8 makes of them (see LOG.md): their condition stands at the end, so that
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.
  */
-import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
 import { dot, product, startsIn16, widen } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 
-/** Bytes of a tile's sums, at the beginning of a thread's scratch: [4 tokens][8 rows] f32. */
-const SUMS: usize = 128;
+/** Bytes of a tile's sums, at the beginning of a thread's scratch: [8 tokens][8 rows] f32. */
+const SUMS: usize = 256;
 
 /** Whether sums of codes could leave i16, unless they start from −bias · lanes. */
 @inline function wraps<F>(f: F): bool { return startsIn16() && f.most() * 127 * (16 / f.parts()) > 32767; }
@@ -61,50 +61,55 @@ const SUMS: usize = 128;
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const pieces = piecesOf(groups, threads);
+  const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-    const from = shareFrom(groups, piece, pieces), to = shareTo(groups, piece, pieces);
+    const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
     if (rows == 1) vector<F>(command, from, to, scratch);
     else tiles<F>(command, from, to, scratch);
   }
 }
 
-/** Its sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it. */
+/**
+ * Four groups at once: while one waits for memory, at the beginning of a page, what comes of the others goes on arriving.
+ * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
+ */
 function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
   const first = held(f.first()), second = held(f.second()), bias = negated<F>(f);
-  let w = address(command, 1) + <usize>from * bytes;
-  for (let group = from; group < to; group++) {
+  for (let group = from; group < to; group += 4) {
+    let w = address(command, 1) + <usize>group * bytes;
+    // groups beyond the last are the first again
+    const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let pr = address(command, 3);
-    v128.store(sums, f32x4.splat(0));
-    v128.store(sums, f32x4.splat(0), 16);
+    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
     const last = w + bytes;
     do {
-      const s = changetype<F>(w);
-      const d0 = s.d(0), d1 = s.d(1), m0 = s.m(0), m1 = s.m(1);
+      const a = changetype<F>(w), b = changetype<F>(w + o1), c = changetype<F>(w + o2), e = changetype<F>(w + o3);
+      const d0 = a.d(0), d1 = a.d(1), m0 = a.m(0), m1 = a.m(1);
+      const d2 = b.d(0), d3 = b.d(1), m2 = b.m(0), m3 = b.m(1);
+      const d4 = c.d(0), d5 = c.d(1), m4 = c.m(0), m5 = c.m(1);
+      const d6 = e.d(0), d7 = e.d(1), m6 = e.m(0), m7 = e.m(1);
       const end = w + f.bytes();
       w += f.head();
-      if (f.tiles() == 1) {
+      do {
         const x0 = v128.load(px), x1 = v128.load(px, 16);
         half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
         half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
-        w = end;
+        half<F>(w + o1, 0, x0, x1, pr, d2, m2, first, second, bias, sums + 32);
+        half<F>(w + o1, 1, x0, x1, pr, d3, m3, first, second, bias, sums + 48);
+        half<F>(w + o2, 0, x0, x1, pr, d4, m4, first, second, bias, sums + 64);
+        half<F>(w + o2, 1, x0, x1, pr, d5, m5, first, second, bias, sums + 80);
+        half<F>(w + o3, 0, x0, x1, pr, d6, m6, first, second, bias, sums + 96);
+        half<F>(w + o3, 1, x0, x1, pr, d7, m7, first, second, bias, sums + 112);
+        w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 32;
         pr += 12 * f.parts();
-      } else {
-        do {
-          const x0 = v128.load(px), x1 = v128.load(px, 16);
-          half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
-          half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
-          w += f.tile();
-          px += 32;
-          pr += 12 * f.parts();
-        } while (w < end);
-      }
+      } while (f.tiles() > 1 && w < end);
     } while (w < last);
-    storeRows(command, 0, group << 3, v128.load(sums), v128.load(sums, 16));
+    for (let i = 0; i < min(4, to - group); i++)
+      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
   }
 }
 
@@ -198,18 +203,22 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
   const columns = argument(command, 6);
   const blocks = columns / (32 * f.tiles());
   const rows = rowsOf(argument(command, 0));
+  const far: usize = columns << 2, farRecords: usize = (columns >> 5) * 48 * f.parts();
   for (let group = from; group < to; group++) {
     unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch + SUMS);
     let px = address(command, 2);
     let pr = address(command, 3);
-    for (let row = 0; row < rows; row += 4) {
-      tile<F>(scratch, px, pr, (columns >> 5) * f.parts());
-      for (let t = 0; t < min(4, rows - row); t++) {
+    for (let row = 0, count = 0; row < rows; row += count) {
+      const wide = wideTiles() && row + 4 < rows;
+      if (wide) wideTile<F>(scratch, px, far, pr, farRecords, (columns >> 5) * f.parts());
+      else tile<F>(scratch, px, pr, (columns >> 5) * f.parts());
+      count = min(wide ? 8 : 4, rows - row);
+      for (let t = 0; t < count; t++) {
         const sums = scratch + 32 * <usize>t;
         storeRows(command, row + t, group << 3, v128.load(sums), v128.load(sums, 16));
       }
-      px += columns << 2;
-      pr += (columns >> 5) * 48 * f.parts();
+      px += wide ? 2 * far : far;
+      pr += wide ? 2 * farRecords : farRecords;
     }
   }
 }
@@ -220,7 +229,7 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
  */
 function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
   const f = changetype<F>(0);
-  for (let i: usize = 0; i < SUMS; i += 16) v128.store(scratch + i, f32x4.splat(0));
+  for (let i: usize = 0; i < SUMS / 2; i += 16) v128.store(scratch + i, f32x4.splat(0));
   const bias = negated<F>(f);
   let w = scratch + SUMS;
   do {
@@ -267,6 +276,97 @@ function tile<F>(scratch: usize, px: usize, pr: usize, groups: i32): void {
     addUp<F>(scratch + 32, b0, b1, spread1(d), spread1(shift), spread1(total), w);
     addUp<F>(scratch + 64, c0, c1, spread2(d), spread2(shift), spread2(total), w);
     addUp<F>(scratch + 96, d0, d1, spread3(d), spread3(shift), spread3(total), w);
+    w += 64;
+    pr += 48;
+  } while (--groups);
+}
+
+/**
+ * The same for 8 tokens, for machines with registers for twice as many sums; which of them has is measured (choose.ts).
+ * @param far bytes from a token tile's codes to the next one's @param farRecords the same of records
+ */
+function wideTile<F>(scratch: usize, px: usize, far: usize, pr: usize, farRecords: usize, groups: i32): void {
+  const f = changetype<F>(0);
+  for (let i: usize = 0; i < SUMS; i += 16) v128.store(scratch + i, f32x4.splat(0));
+  const bias = negated<F>(f);
+  let w = scratch + SUMS;
+  do {
+    const end = w + 256 / f.parts();
+    let v0 = v128.load(w), v1 = v128.load(w, 16), x = v128.load(px);
+    let y = spread0(x);
+    let a0 = product(y, v0), a1 = product(y, v1);
+    y = spread1(x);
+    let b0 = product(y, v0), b1 = product(y, v1);
+    y = spread2(x);
+    let c0 = product(y, v0), c1 = product(y, v1);
+    y = spread3(x);
+    let d0 = product(y, v0), d1 = product(y, v1);
+    x = v128.load(px + far);
+    y = spread0(x);
+    let e0 = product(y, v0), e1 = product(y, v1);
+    y = spread1(x);
+    let f0 = product(y, v0), f1 = product(y, v1);
+    y = spread2(x);
+    let g0 = product(y, v0), g1 = product(y, v1);
+    y = spread3(x);
+    let h0 = product(y, v0), h1 = product(y, v1);
+    w += 32;
+    px += 16;
+    do {
+      v0 = v128.load(w); v1 = v128.load(w, 16); x = v128.load(px);
+      y = spread0(x);
+      a0 = dot(y, v0, a0); a1 = dot(y, v1, a1);
+      y = spread1(x);
+      b0 = dot(y, v0, b0); b1 = dot(y, v1, b1);
+      y = spread2(x);
+      c0 = dot(y, v0, c0); c1 = dot(y, v1, c1);
+      y = spread3(x);
+      d0 = dot(y, v0, d0); d1 = dot(y, v1, d1);
+      x = v128.load(px + far);
+      y = spread0(x);
+      e0 = dot(y, v0, e0); e1 = dot(y, v1, e1);
+      y = spread1(x);
+      f0 = dot(y, v0, f0); f1 = dot(y, v1, f1);
+      y = spread2(x);
+      g0 = dot(y, v0, g0); g1 = dot(y, v1, g1);
+      y = spread3(x);
+      h0 = dot(y, v0, h0); h1 = dot(y, v1, h1);
+      w += 32;
+      px += 16;
+    } while (w < end);
+    if (wraps<F>(f)) {
+      const lanes = started(v128.load(pr, 32), bias);
+      y = spread0(lanes);
+      a0 = i16x8.add(a0, y); a1 = i16x8.add(a1, y);
+      y = spread1(lanes);
+      b0 = i16x8.add(b0, y); b1 = i16x8.add(b1, y);
+      y = spread2(lanes);
+      c0 = i16x8.add(c0, y); c1 = i16x8.add(c1, y);
+      y = spread3(lanes);
+      d0 = i16x8.add(d0, y); d1 = i16x8.add(d1, y);
+      const more = started(v128.load(pr + farRecords, 32), bias);
+      y = spread0(more);
+      e0 = i16x8.add(e0, y); e1 = i16x8.add(e1, y);
+      y = spread1(more);
+      f0 = i16x8.add(f0, y); f1 = i16x8.add(f1, y);
+      y = spread2(more);
+      g0 = i16x8.add(g0, y); g1 = i16x8.add(g1, y);
+      y = spread3(more);
+      h0 = i16x8.add(h0, y); h1 = i16x8.add(h1, y);
+    }
+    let d = v128.load(pr), total = v128.load(pr, 16);
+    let shift = shifted<F>(f, total, bias);
+    addUp<F>(scratch, a0, a1, spread0(d), spread0(shift), spread0(total), w);
+    addUp<F>(scratch + 32, b0, b1, spread1(d), spread1(shift), spread1(total), w);
+    addUp<F>(scratch + 64, c0, c1, spread2(d), spread2(shift), spread2(total), w);
+    addUp<F>(scratch + 96, d0, d1, spread3(d), spread3(shift), spread3(total), w);
+    d = v128.load(pr + farRecords);
+    total = v128.load(pr + farRecords, 16);
+    shift = shifted<F>(f, total, bias);
+    addUp<F>(scratch + 128, e0, e1, spread0(d), spread0(shift), spread0(total), w);
+    addUp<F>(scratch + 160, f0, f1, spread1(d), spread1(shift), spread1(total), w);
+    addUp<F>(scratch + 192, g0, g1, spread2(d), spread2(shift), spread2(total), w);
+    addUp<F>(scratch + 224, h0, h1, spread3(d), spread3(shift), spread3(total), w);
     w += 64;
     pr += 48;
   } while (--groups);

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import type { Notes } from '../../graph/program.ts';
+import { chosenKernels } from './choose.ts';
+import { variants } from './module.ts';
+
+function notesIn(texts: Map<string, string>): Notes {
+  return {
+    read: async (name) => texts.get(name),
+    write: async (name, text) => {
+      texts.set(name, text);
+    },
+  };
+}
+
+describe('the kernels of a device', () => {
+  it('are chosen once and kept', async () => {
+    const texts = new Map<string, string>();
+    const { variant } = await chosenKernels(notesIn(texts));
+    expect(variants).toContain(variant);
+    expect([...texts.values()]).toEqual([variant]);
+    expect((await chosenKernels(notesIn(texts))).variant).toBe(variant);
+  });
+
+  it('follow what was kept', async () => {
+    const texts = new Map<string, string>();
+    const { variant } = await chosenKernels(notesIn(texts));
+    const [name] = texts.keys();
+    const other = variant.endsWith('-wide') ? variant.replace('-wide', '') : `${variant}-wide`;
+    texts.set(name!, other);
+    expect((await chosenKernels(notesIn(texts))).variant).toBe(other);
+  });
+
+  it.each(['', 'relaxed-i64', 'relaxed-i32', '{"broken"'])('are never lost to a stale choice: %j', async (text) => {
+    const notes: Notes = { read: async () => text, write: async () => undefined };
+    expect(variants).toContain((await chosenKernels(notes)).variant);
+  });
+});

@@ -5,6 +5,7 @@ import type { Factors } from '../models/architecture.ts';
 import { type BuiltModel, buildModel } from '../models/buildModel.ts';
 import { decoded } from '../models/decoded.ts';
 import { weightStore } from '../models/weightStore.ts';
+import { deviceNotes } from '../runtime/deviceNotes.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { checkpointSteps, lastCheckpoint } from './checkpoint/checkpoints.ts';
 import type { TrainingCheckpoint } from './checkpoint/trainingCheckpoint.ts';
@@ -62,7 +63,15 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
     distilling: recipe.distillation,
   });
   const most = recipe.data.batch * recipe.data.sequence;
-  const limits = { maxTokens: most, maxRows: most, threads: options.threads ?? recipe.threads, signal, onProgress };
+  const limits = {
+    maxTokens: most,
+    maxRows: most,
+    threads: options.threads ?? recipe.threads,
+    variant: found?.state.variant,
+    notes: deviceNotes(),
+    signal,
+    onProgress,
+  };
   const backend = backendByName(options.backend);
   const context = contextOf(recipe, model.trainedContext);
   const program = await backend.compile(model.graph, { ...limits, context, weights: weightStore(model) });

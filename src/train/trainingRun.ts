@@ -7,7 +7,11 @@ import type { Program } from '../graph/program.ts';
 import type { Factors } from '../models/architecture.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { bestCheckpoint, saveCheckpoint } from './checkpoint/checkpoints.ts';
-import { readTrainingCheckpoint, type TrainingCheckpoint } from './checkpoint/trainingCheckpoint.ts';
+import {
+  readTrainingCheckpoint,
+  type TrainingCheckpoint,
+  type TrainingState,
+} from './checkpoint/trainingCheckpoint.ts';
 import type { Batch } from './data/batches.ts';
 import type { Dataset } from './data/dataset.ts';
 import { bestOf, type Evaluation, hasStopped } from './earlyStopping.ts';
@@ -191,10 +195,16 @@ export class TrainingRun {
   }
 
   async #save(): Promise<void> {
-    const { recipe, written, folder, learner, data, log } = this.#parts;
+    const { recipe, written, folder, program, learner, data, log } = this.#parts;
     // before: a run that goes on from the checkpoint does not write these lines again
     await log.flush();
-    const state = { step: this.#step, evaluations: this.#evaluations, data: data.fingerprint, recipe: written };
+    const state: TrainingState = {
+      step: this.#step,
+      evaluations: this.#evaluations,
+      data: data.fingerprint,
+      variant: program.description.variant,
+      recipe: written,
+    };
     await saveCheckpoint(folder, state, learner.state(), recipe.checkpoints.keep);
     await this.#report();
   }

@@ -1,2 +1,2 @@
 /** What computes in tests of training. */
-export const backend = 'reference';
+export const backend = 'wasm';

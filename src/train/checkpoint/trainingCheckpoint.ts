@@ -28,6 +28,7 @@ const stateSchema = z.object({
     }),
   ),
   data: z.string(),
+  variant: z.string(),
   recipe: z.unknown(),
 });
 
@@ -38,6 +39,8 @@ export interface TrainingState {
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   /** `Dataset.fingerprint`. */
   readonly data: string;
+  /** Build of the kernels that computed it: another one rounds in other ways. */
+  readonly variant: string;
   /** What the run was started with, as JSON. */
   readonly recipe: unknown;
 }

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { chatCommand } from './commands/chat.ts';
 import { evalCommand } from './commands/eval.ts';
+import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { runCommand } from './commands/run.ts';
 import { startCommand } from './commands/start.ts';
@@ -20,6 +21,7 @@ const commands = [
   evalCommand,
   benchCommand,
   trainCommand,
+  generateCorpusCommand,
   startCommand,
 ];
 

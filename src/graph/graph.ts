@@ -15,7 +15,7 @@ export interface Registers {
   readonly T: number;
   readonly P: number;
   readonly R: number;
-  /** T where the step continues a cache; else T is a multiple of it, and token t stands at position t mod S. */
+  /** T is a multiple of it, and token t stands at position P + t mod S; a step without a cache has P = 0. */
   readonly S: number;
 }
 

@@ -52,9 +52,11 @@ export interface Timing {
   readonly seconds: number;
 }
 
-/** Keys and values of one session's past. */
+/** Keys and values of the past of one sequence, or of several that go on at the same time. */
 export interface Cache {
+  /** Positions of each sequence. */
   readonly context: number;
+  readonly sequences: number;
   readonly bytes: number;
   /** Takes over the first `positions` positions of another cache of the same program. */
   copyFrom(other: Cache, positions: number): void;
@@ -62,7 +64,10 @@ export interface Cache {
 }
 
 export interface Step {
-  /** The past that the tokens continue; without one they are a batch of sequences that begin at position 0. */
+  /**
+   * The past that the tokens continue, the same number for each of the cache's sequences, one after another; without one
+   * they are a batch of sequences that begin at position 0.
+   */
   readonly cache?: Cache;
   /** Ids, 1 … maxTokens of them. */
   readonly tokens: ArrayLike<number>;
@@ -85,9 +90,11 @@ export interface Step {
 export function stepRegisters({ cache, tokens, position = 0, sequence, rows }: Step): Registers {
   const T = tokens.length;
   if (cache && sequence !== undefined)
-    throw new OptionError('sequence', sequence, 'nothing, as the step continues a cache, which holds one sequence');
+    throw new OptionError('sequence', sequence, 'nothing, as the step continues a cache, which knows its sequences');
+  if (cache && T % cache.sequences !== 0)
+    throw new OptionError('tokens', T, `as many for each of the cache's ${cache.sequences} sequences`);
   if (!cache && position !== 0) throw new OptionError('position', position, '0, as the step has no cache');
-  const S = sequence ?? T;
+  const S = sequence ?? (cache ? T / cache.sequences : T);
   if (!(S >= 1 && T % S === 0)) throw new OptionError('sequence', S, `a divisor of the step's ${T} tokens`);
   return { T, P: position, R: rows.length, S };
 }
@@ -127,8 +134,8 @@ export interface Program {
   readonly description: ProgramDescription;
   /** Bytes held now: weights, caches, activations. */
   readonly memoryBytes: number;
-  /** @param kv format of keys and values: F32, F16 or Q8_0 */
-  createCache(context: number, kv: BlockFormat): Cache;
+  /** @param kv format of keys and values: F32, F16 or Q8_0 @param sequences default: 1 */
+  createCache(context: number, kv: BlockFormat, sequences?: number): Cache;
   /** Runs one step and waits for it. */
   run(step: Step): void;
   /** An output of the last step, [rows, width] in row order; a view that the next step overwrites. */

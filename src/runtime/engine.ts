@@ -1,6 +1,6 @@
 /** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
-import type { Program, Step } from '../graph/program.ts';
+import type { Cache, Program, Step } from '../graph/program.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
 import type { Factors } from '../models/architecture.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -70,8 +70,7 @@ export class Engine {
 
   /** @throws {EspalierError} DISPOSED; {MemoryError} where there is no room for another cache */
   timeline(from?: Timeline): Timeline {
-    this.#checkAlive();
-    const cache = this.program.createCache(this.context, this.kv);
+    const cache = this.cache();
     return from ? from.fork(cache) : new Timeline(this, cache);
   }
 
@@ -80,6 +79,12 @@ export class Engine {
     this.#checkAlive();
     writeFactors(this.program, this.#places, adapter);
     this.weightsVersion++;
+  }
+
+  /** Room for the past of one sequence, or of several. @throws {EspalierError} DISPOSED; {MemoryError} */
+  cache(sequences = 1): Cache {
+    this.#checkAlive();
+    return this.program.createCache(this.context, this.kv, sequences);
   }
 
   get disposed(): boolean {

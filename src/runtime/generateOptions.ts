@@ -1,4 +1,5 @@
 /** What can be set of a generation. */
+import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import {
   abortSignal,
@@ -10,6 +11,7 @@ import {
   type Rules,
   wholeNumber,
 } from './checkOptions.ts';
+import type { GenerateManyOptions } from './generateMany.ts';
 import type { SamplingOptions } from './sampling/sampler.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -46,4 +48,12 @@ const rules: Rules<GenerateOptions> = {
 /** @throws {OptionError} */
 export function checkGenerateOptions(options: GenerateOptions): void {
   checkOptions(options, rules);
+}
+
+/** The same for many prompts at a time. @param count of prompts */
+export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
+  const { seed, logProbabilities: _, ...others } = rules;
+  checkOptions(options, others);
+  if (seeds && (seeds.length !== count || !seeds.every(seed.accepts)))
+    throw new OptionError('seeds', `${seeds.length} numbers`, `${count} of them, each ${seed.expected}`);
 }

@@ -5,19 +5,22 @@ import type { Matrix } from './kernel.ts';
 
 export class ReferenceCache implements Cache {
   readonly context: number;
+  readonly sequences: number;
   readonly bytes: number;
   readonly #format: BlockFormat;
-  /** By layer: [context, G·K]. */
+  /** By layer: [sequences · context, G·K]. */
   readonly #keys: Float32Array[];
   readonly #values: Float32Array[];
 
   /** @param widths by layer: key heads times head size */
-  constructor(context: number, widths: readonly number[], format: BlockFormat) {
+  constructor(context: number, sequences: number, widths: readonly number[], format: BlockFormat) {
     this.context = context;
+    this.sequences = sequences;
     this.#format = format;
-    this.#keys = widths.map((width) => new Float32Array(context * width));
-    this.#values = widths.map((width) => new Float32Array(context * width));
-    this.bytes = widths.reduce((sum, width) => sum + 2 * 4 * context * width, 0);
+    const rows = sequences * context;
+    this.#keys = widths.map((width) => new Float32Array(rows * width));
+    this.#values = widths.map((width) => new Float32Array(rows * width));
+    this.bytes = widths.reduce((sum, width) => sum + 2 * 4 * rows * width, 0);
   }
 
   keys(layer: number): Float32Array {
@@ -28,22 +31,28 @@ export class ReferenceCache implements Cache {
     return this.#values[layer]!;
   }
 
-  /** Stores rows from `position`, each rounded to the cache's format. */
+  /** Stores rows of all sequences from `position`, each rounded to the cache's format. */
   store(into: Float32Array, rows: Matrix, position: number, width: number): void {
     const { blockSize, blockBytes } = this.#format;
-    const at = position * width;
-    const blocks = rows.length / blockSize;
+    const blocks = rows.length / blockSize / this.sequences;
     const bytes = new Uint8Array(blocks * blockBytes);
-    this.#format.encode(Float32Array.from(rows), 0, bytes, 0, blocks);
-    this.#format.decode(bytes, 0, into, at, blocks);
+    for (let sequence = 0; sequence < this.sequences; sequence++) {
+      this.#format.encode(Float32Array.from(rows), sequence * blocks * blockSize, bytes, 0, blocks);
+      this.#format.decode(bytes, 0, into, (sequence * this.context + position) * width, blocks);
+    }
   }
 
   copyFrom(other: Cache, positions: number): void {
-    if (!(other instanceof ReferenceCache)) throw new TypeError('caches of different programs');
+    if (!(other instanceof ReferenceCache) || other.sequences !== this.sequences)
+      throw new TypeError('caches of different programs or sizes');
     for (const [layer, keys] of this.#keys.entries()) {
-      const count = (keys.length / this.context) * positions;
-      keys.set(other.#keys[layer]!.subarray(0, count));
-      this.#values[layer]!.set(other.#values[layer]!.subarray(0, count));
+      const width = keys.length / this.context / this.sequences;
+      for (let sequence = 0; sequence < this.sequences; sequence++) {
+        const from = sequence * other.context * width;
+        const [first, count] = [sequence * this.context * width, positions * width];
+        keys.set(other.#keys[layer]!.subarray(from, from + count), first);
+        this.#values[layer]!.set(other.#values[layer]!.subarray(from, from + count), first);
+      }
     }
   }
 

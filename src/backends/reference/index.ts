@@ -97,14 +97,14 @@ class ReferenceProgram implements Program {
     return bytes;
   }
 
-  createCache(context: number, kv: BlockFormat): Cache {
+  createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
     const widths: number[] = [];
     for (const node of this.#nodes) {
       if (node.op.name !== 'attention') continue;
       const { layer, kvHeads, headSize } = node.attributes as AttentionAttributes;
       widths[layer] = kvHeads * headSize;
     }
-    return new ReferenceCache(context, widths, kv);
+    return new ReferenceCache(context, sequences, widths, kv);
   }
 
   run(step: Step): void {

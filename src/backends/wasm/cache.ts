@@ -10,6 +10,7 @@ export function filledHead(headSize: number): number {
 
 export class WasmCache implements Cache {
   readonly context: number;
+  readonly sequences: number;
   readonly bytes: number;
   readonly address: number;
   readonly kind: number;
@@ -18,11 +19,18 @@ export class WasmCache implements Cache {
   readonly #arena: Arena;
 
   /** @param layers filled elements per position of each layer's keys */
-  constructor(arena: Arena, layers: readonly number[], context: number, kv: BlockFormat, kind: number) {
+  constructor(
+    arena: Arena,
+    layers: readonly number[],
+    { context, sequences }: { readonly context: number; readonly sequences: number },
+    kv: BlockFormat,
+    kind: number,
+  ) {
     this.context = context;
+    this.sequences = sequences;
     this.kind = kind;
     this.padded = Math.ceil(context / 8) * 8;
-    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded;
+    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded * sequences;
     this.bytes = bytesOf(kv, elements);
     this.#arena = arena;
     this.address = arena.allocate(this.bytes, 'keys and values');
@@ -31,7 +39,12 @@ export class WasmCache implements Cache {
   }
 
   copyFrom(other: Cache, _positions: number): void {
-    if (!(other instanceof WasmCache) || other.bytes !== this.bytes || other.kind !== this.kind)
+    if (
+      !(other instanceof WasmCache) ||
+      other.bytes !== this.bytes ||
+      other.kind !== this.kind ||
+      other.sequences !== this.sequences
+    )
       throw new TypeError('caches of different programs or sizes');
     // tiles interleave positions and heads, so all of it is copied
     new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);

@@ -20,4 +20,5 @@ export const word = {
   kv: 14,
   wide: 15,
   S: 16,
+  stride: 17,
 } as const;

@@ -89,7 +89,7 @@ export class WasmProgram implements Program {
     return this.#parts.arena.usedBytes;
   }
 
-  createCache(context: number, kv: BlockFormat): Cache {
+  createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
     const kind = cacheKinds.indexOf(kv.name);
     if (kind < 0) throw new OptionError('kv', kv.name, cacheKinds.join(', '));
     if (context > this.#parts.options.context)
@@ -98,7 +98,7 @@ export class WasmProgram implements Program {
     const narrow = this.#headNarrowerThan(kv.blockSize);
     if (narrow !== undefined)
       throw new OptionError('kv', kv.name, `F32 or F16, as heads of ${narrow} are no multiple of ${kv.blockSize}`);
-    return new WasmCache(arena, layers, context, kv, kind);
+    return new WasmCache(arena, layers, { context, sequences }, kv, kind);
   }
 
   run(step: Step): void {
@@ -109,9 +109,9 @@ export class WasmProgram implements Program {
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
-    if (cache && position + tokens.length > cache.context)
-      throw new OptionError('position', position, `room for ${tokens.length} tokens in ${cache.context} positions`);
     const registers = stepRegisters(step);
+    if (cache && position + registers.S > cache.context)
+      throw new OptionError('position', position, `room for ${registers.S} tokens in ${cache.context} positions`);
     if (!cache && registers.S > this.#parts.options.context)
       throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
     const needs = this.#needsOf(outputs);
@@ -127,7 +127,7 @@ export class WasmProgram implements Program {
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
     const least = cache ? stored : -1;
     const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    const control = new Int32Array(buffer, CONTROL, 17);
+    const control = new Int32Array(buffer, CONTROL, 18);
     control[word.program] = program;
     control[word.commands] = last + 1;
     control[word.T] = tokens.length;
@@ -139,6 +139,7 @@ export class WasmProgram implements Program {
     control[word.kv] = cache?.kind ?? 0;
     control[word.wide] = kernels.wide ? 1 : 0;
     control[word.S] = registers.S;
+    control[word.stride] = cache ? cache.bytes / cache.sequences : 0;
     this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }

@@ -1,7 +1,7 @@
 /**
  * Causal attention over the cache: this step's keys and values are stored at P … P+T−1, then every token's queries
  * attend to positions up to its own: softmax(cap(scale · q·kᵀ))·v. Query heads share key heads in groups (GQA).
- * In a step without a cache every sequence of S tokens attends to itself alone, and nothing is stored.
+ * Every sequence of S tokens attends to itself and its own past alone; in a step without a cache nothing is stored.
  * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';

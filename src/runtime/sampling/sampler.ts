@@ -6,7 +6,7 @@ import { seededRandom } from '../../core/random.ts';
 import { greedy, noFiniteLogit } from './greedy.ts';
 import { minP } from './minP.ts';
 import { PENALTY_WINDOW, penalizeRepetition } from './repetitionPenalty.ts';
-import { drawAt } from './temperature.ts';
+import { drawAt, drawFromAll } from './temperature.ts';
 import { topK } from './topK.ts';
 import { topP, topPOfAll } from './topP.ts';
 
@@ -41,6 +41,11 @@ export function createSampler(options: SamplingOptions): Sampler {
     pick(logits, past) {
       if (repetitionPenalty !== 1) penalizeRepetition(logits, past.slice(-PENALTY_WINDOW), repetitionPenalty);
       if (temperature === 0) return greedy(logits);
+      if (k === 0 && p === 1 && least === 0) {
+        const id = drawFromAll(logits, temperature, random.uniform());
+        if (id === undefined) throw noFiniteLogit();
+        return id;
+      }
       const nucleus = k > 0 ? topP(topK(logits, k), p) : topPOfAll(logits, p);
       if (nucleus.length === 0) throw noFiniteLogit();
       return drawAt(minP(nucleus, least), temperature, random.uniform());

@@ -1,4 +1,4 @@
-/** Draws one of the candidates, each with probability softmax(logit / temperature). */
+/** Draws a token with probability softmax(logit / temperature), of candidates or of all. */
 import type { Candidate } from './candidate.ts';
 
 /** @param temperature above 0 @param uniform a number in [0, 1) that decides */
@@ -10,4 +10,23 @@ export function drawAt(candidates: readonly Candidate[], temperature: number, un
     if (rest < 0) return candidates[i].id;
   }
   return candidates.at(-1)!.id;
+}
+
+/** The same of a whole vocabulary, which need not be sorted. @param logits [V] @returns undefined where none is finite */
+export function drawFromAll(logits: Float32Array, temperature: number, uniform: number): number | undefined {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let id = 0; id < logits.length; id++) if (logits[id] > highest) highest = logits[id];
+  const weight = (logit: number) => (logit <= highest ? Math.exp((logit - highest) / temperature) : 0);
+  let sum = 0;
+  for (let id = 0; id < logits.length; id++) sum += weight(logits[id]);
+  let rest = uniform * sum;
+  let last: number | undefined;
+  for (let id = 0; id < logits.length; id++) {
+    const own = weight(logits[id]);
+    if (!(own > 0)) continue;
+    last = id;
+    rest -= own;
+    if (rest < 0) return id;
+  }
+  return last;
 }

@@ -22,8 +22,9 @@ function* attended(
 ): Generator<Attended> {
   const width = kvHeads * headSize;
   for (let t = 0; t < T; t++) {
-    const end = P + t + 1;
-    const first = cache ? 0 : t - (t % S);
+    // the sequence's rows begin at `first`
+    const first = cache ? Math.floor(t / S) * cache.context : t - (t % S);
+    const end = first + P + (t % S) + 1;
     const start = window > 0 ? Math.max(first, end - window) : first;
     for (let head = 0; head < heads; head++) {
       const query = (t * heads + head) * headSize;

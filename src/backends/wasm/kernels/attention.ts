@@ -1,7 +1,7 @@
 /**
  * Causal attention over the cache, fused: scores, softmax and the mix of values, 4 query rows at a time that share a
  * key head, so that keys and values are read once for them: neighbouring heads of a group, then of neighbouring tokens.
- * Work is shared out by key head and tile of 4 rows; for a single token, whose tiles are few, also by chunk of positions,
+ * Work is shared out by sequence, key head and tile of 4 rows; for a single token, whose tiles are few, also by chunk of positions,
  * and the thread that finishes a tile's last chunk joins them. Chunks do not depend on the threads, so neither do results.
  *
  * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
@@ -12,7 +12,7 @@
  */
 import { attendSequences } from "./attentionSequences";
 import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, halvesMask, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheBase, cacheContext, cacheKind, number, past, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, cacheBase, cacheContext, cacheKind, cacheStride, number, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
 import { exp4, half, half4, madd, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
 
 /** Positions of a chunk. */
@@ -23,25 +23,27 @@ const SPAN: usize = 64;
 export function attention(command: usize, thread: i32, threads: i32): void {
   if (cacheBase() == 0) return attendSequences(command, thread, threads);
   const group = argument(command, 2) / argument(command, 3);
-  const tiles = (tokens() * group + 3) >> 2;
-  const end = past() + tokens();
+  const heads = argument(command, 3);
+  const tiles = (sequence() * group + 3) >> 2;
+  const end = past() + sequence();
   const window = argument(command, 7);
   const begin = window > 0 && tokens() == 1 ? max(0, end - window) : 0;
   const chunks = tokens() == 1 ? (end - begin + CHUNK - 1) / CHUNK : 1;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
   const partialBytes: usize = (8 + 4 * filled(argument(command, 4))) << 2;
-  const items = argument(command, 3) * tiles * chunks;
+  const items = tokens() / sequence() * heads * tiles * chunks;
   const last = shareTo(items, thread, threads);
   for (let item = shareFrom(items, thread, threads); item < last; item++) {
-    const tile = item / chunks, head = tile / tiles, row = (tile % tiles) << 2;
+    const tile = item / chunks, head = tile / tiles % heads, row = (tile % tiles) << 2;
+    const batch = tile / tiles / heads;
     if (chunks == 1) {
-      attend(command, head, row, group, begin, end, scratch);
-      finish(command, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
+      attend(command, batch, head, row, group, begin, end, scratch);
+      finish(command, batch, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
       continue;
     }
     const chunk = item % chunks;
     const from = begin + chunk * CHUNK;
-    attend(command, head, row, group, from, min(end, from + CHUNK), scratch);
+    attend(command, batch, head, row, group, from, min(end, from + CHUNK), scratch);
     const partials = address(command, 11) + <usize>(tile * chunks) * partialBytes;
     const partial = partials + <usize>chunk * partialBytes;
     memory.copy(partial, scratch, 32);
@@ -50,29 +52,29 @@ export function attention(command: usize, thread: i32, threads: i32): void {
     if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
     atomic.store<i32>(counter, 0);
     join(partials, partialBytes, chunks);
-    finish(command, head, row, group, partials + 16, partials + 32);
+    finish(command, batch, head, row, group, partials + 16, partials + 32);
   }
 }
 
 /** Bytes of the queries in scratch. */
 @inline function filledQueries(command: usize): usize { return filled(argument(command, 4)) << 4; }
 
-/** Query row `row` of a key head (token-major, heads of the group within): byte offset in queries and output. */
-@inline function offsetOf(command: usize, head: i32, row: i32, group: i32): usize {
-  return <usize>(((row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
+/** Query row `row` of a key head (token-major, heads of the group within) of a sequence: byte offset in queries and output. */
+@inline function offsetOf(command: usize, batch: i32, head: i32, row: i32, group: i32): usize {
+  return <usize>(((batch * sequence() + row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
 }
 
 /**
  * Scores, softmax and mix of 4 rows over positions begin … end−1. Leaves in scratch: 4 maxima, then 4 sums where the
  * queries began, and the mix behind the queries.
  */
-function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end: i32, scratch: usize): void {
+function attend(command: usize, batch: i32, head: i32, row: i32, group: i32, begin: i32, end: i32, scratch: usize): void {
   const size = filled(argument(command, 4));
   const kind = cacheKind();
   const rowBytes = cacheBytes(kind, size);
   const window = argument(command, 7);
   // rows beyond the last repeat it
-  const most = tokens() * group - 1;
+  const most = sequence() * group - 1;
   const r1 = min(row + 1, most), r2 = min(row + 2, most), r3 = min(row + 3, most);
   const ends = i32x4(past() + row / group + 1, past() + r1 / group + 1, past() + r2 / group + 1, past() + r3 / group + 1);
   const lastEnd = min(end, i32x4.extract_lane(ends, 3));
@@ -84,13 +86,14 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
   const queries = scratch + 32;
   const mix = queries + (size << 4);
   const scores = mix + (size << 4);
-  takeQuery(command, offsetOf(command, head, row, group), 0, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, head, r1, group), 1, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, head, r2, group), 2, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, head, r3, group), 3, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, batch, head, row, group), 0, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, batch, head, r1, group), 1, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, batch, head, r2, group), 2, kind, queries, scratch);
+  takeQuery(command, offsetOf(command, batch, head, r3, group), 3, kind, queries, scratch);
   const scales = v128.load(scratch);
 
-  let k = layerKeys(address(command, 5)) + (<usize>head * cacheContext() + from) * rowBytes;
+  const own = <usize>batch * cacheStride();
+  let k = own + layerKeys(address(command, 5)) + (<usize>head * cacheContext() + from) * rowBytes;
   let s = scores;
   for (let position = from; position < to; position += 8) {
     if (kind == F32) scoresF32(queries, k, size, s);
@@ -141,7 +144,7 @@ function attend(command: usize, head: i32, row: i32, group: i32, begin: i32, end
     s += 64;
   }
 
-  const values = layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>head * cacheContext() * rowBytes;
+  const values = own + layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>head * cacheContext() * rowBytes;
   memory.fill(mix, 0, size << 4);
   for (let first: usize = from; first < <usize>lastEnd; first += SPAN) {
     const count = min<usize>(SPAN, <usize>lastEnd - first);
@@ -384,13 +387,13 @@ function join(partials: usize, bytes: usize, chunks: i32): void {
 }
 
 /** Divides the mix of 4 rows by their sums and writes those that there are. */
-function finish(command: usize, head: i32, row: i32, group: i32, sums: usize, mix: usize): void {
+function finish(command: usize, batch: i32, head: i32, row: i32, group: i32, sums: usize, mix: usize): void {
   const size: usize = argument(command, 4);
-  const rows = min(4, tokens() * group - row);
+  const rows = min(4, sequence() * group - row);
   for (let r = 0; r < rows; r++) {
     const factor: f32 = 1 / load<f32>(sums + (<usize>r << 2));
     const from = mix + <usize>r * (filled(size) << 2);
-    const to = address(command, 1) + offsetOf(command, head, row + r, group);
+    const to = address(command, 1) + offsetOf(command, batch, head, row + r, group);
     for (let i: usize = 0; i < size; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)) * factor);
   }
 }

@@ -1,6 +1,6 @@
-/** Puts a step's keys and values into the session's cache at P … P+T−1. */
+/** Puts a step's keys and values into the cache at P … P+S−1 of their sequences. */
 import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheBase, cacheContext, cacheKind, past, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, cacheBase, cacheContext, cacheKind, cacheStride, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
 import { toHalf } from "./parts/simd";
 
 /** Arguments: 0 keys [T, G·headSize], 1 values, 2 G key heads, 3 headSize, 4 filled elements before (see cache.ts). */
@@ -14,12 +14,14 @@ export function cacheStore(command: usize, thread: i32, threads: i32): void {
   const count: usize = <usize>tokens() * heads;
   const last: usize = shareTo(<i32>count, thread, threads);
   for (let item: usize = shareFrom(<i32>count, thread, threads); item < last; item++) {
-    const position: usize = past() + <i32>(item / heads);
+    const token = <i32>(item / heads);
+    const position: usize = past() + token % sequence();
+    const base = <usize>(token / sequence()) * cacheStride();
     const head = item % heads;
     const k = address(command, 0) + item * size * 4;
     const v = address(command, 1) + item * size * 4;
-    const tile = keys + (head * (cacheContext() >> 3) + (position >> 3)) * rowBytes * 8;
-    const row = values + (head * cacheContext() + position) * rowBytes;
+    const tile = base + keys + (head * (cacheContext() >> 3) + (position >> 3)) * rowBytes * 8;
+    const row = base + values + (head * cacheContext() + position) * rowBytes;
     const lane = position & 7;
     if (kind == F32) {
       for (let i: usize = 0; i < size; i++) store<f32>(tile + (((i << 3) + lane) << 2), load<f32>(k + (i << 2)));

@@ -16,6 +16,7 @@
  *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
  *        15 wide      products take tiles of 8 tokens instead of 4
  *        16 S         tokens of a sequence: row t stands at position P + t mod S
+ *        17 stride    bytes of one sequence in the cache
  *
  * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
@@ -33,6 +34,7 @@ export const COMMAND_BYTES: usize = 128;
 
 @inline export function cacheBase(): usize { return load<u32>(CONTROL, 48); }
 @inline export function cacheContext(): usize { return load<u32>(CONTROL, 52); }
+@inline export function cacheStride(): usize { return load<u32>(CONTROL, 68); }
 @inline export function cacheKind(): i32 { return load<i32>(CONTROL, 56); }
 
 /** Rows of a value: 0 stands for T, 1 for R, −n for n, as the planner wrote it. */

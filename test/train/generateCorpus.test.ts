@@ -1,0 +1,86 @@
+/** Texts that a model writes: the same ones however they are made. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateCorpus, load, type Model, OptionError } from '../../src/index.ts';
+import { tinyModel } from '../api/tinyModel.ts';
+import { backend } from './backend.ts';
+import { type TinyRun, tinyRun } from './tinyRun.ts';
+
+let run: TinyRun;
+let model: Model;
+beforeAll(async () => {
+  run = await tinyRun();
+  model = await load(await tinyModel(), { backend, context: 64, kv: 'f32' });
+});
+afterAll(async () => {
+  model.dispose();
+  await run.remove();
+});
+
+const prompts = ['The garden', 'A pear tree grew by', ''];
+const settings = { prompts, count: 10, tokens: 12, batch: 4, temperature: 0.5 };
+
+describe('many prompts at a time', () => {
+  it('are continued as each of them alone', async () => {
+    const alone: string[] = [];
+    const options = { maxTokens: 16, temperature: 0 };
+    const long = [...prompts.slice(0, 2), 'The garden was full of light and the old pear tree'];
+    for (const prompt of long) alone.push((await model.session().generate(prompt, options).result).text);
+    const together = await model.generateMany(long, options);
+    expect(together.map(({ text }) => text)).toEqual(alone);
+    expect(together.map(({ finishReason }) => finishReason)).toEqual(['length', 'length', 'length']);
+  });
+
+  it('end each where they end', async () => {
+    const drawn = { temperature: 1, seeds: [1, 2, 3], topK: 0, topP: 1, minP: 0 };
+    const all = await model.generateMany(prompts, drawn);
+    for (const { finishReason, seed } of all) {
+      expect(['stop', 'context']).toContain(finishReason);
+      expect(drawn.seeds).toContain(seed);
+    }
+    const [{ text }] = await model.generateMany(prompts.slice(0, 1), { maxTokens: 20 });
+    const stop = text.slice(4, 6);
+    const [stopped] = await model.generateMany(prompts.slice(0, 1), { maxTokens: 20, stop });
+    expect(stopped.text).toBe(text.slice(0, text.indexOf(stop)));
+    expect(stopped.finishReason).toBe('stop');
+  });
+
+  it('are refused where they are none, too many, or have options that do not exist', async () => {
+    await expect(model.generateMany([])).rejects.toThrow(/prompts is 0 of them, expected 1 to \d+ at a time/);
+    await expect(model.generateMany(['a'], { seeds: [1, 2] })).rejects.toThrow(
+      /seeds is 2 numbers, expected 1 of them/,
+    );
+    await expect(model.generateMany(['a'], { seed: 1 } as never)).rejects.toThrow(OptionError);
+    await expect(model.generateMany(['a'], { temperature: -1 })).rejects.toThrow(/temperature/);
+  });
+});
+
+describe('a corpus', () => {
+  it('is the same when it is cut anywhere and gone on with', async () => {
+    const whole = run.path('whole.txt');
+    const { tokens } = await generateCorpus(model, { ...settings, output: whole });
+    const text = await readFile(whole, 'utf8');
+    const texts = text.split('\n<|endoftext|>\n');
+    expect(texts).toHaveLength(11);
+    expect(texts[1]).toMatch(/^A pear tree grew by/);
+    expect(tokens).toBeLessThanOrEqual(120);
+    for (const share of [0, 0.3, 0.55, 0.99, 1]) {
+      const cut = run.path('cut.txt');
+      await writeFile(cut, text.slice(0, Math.floor(text.length * share)));
+      await generateCorpus(model, { ...settings, output: cut });
+      expect(await readFile(cut, 'utf8')).toBe(text);
+    }
+    const more = await generateCorpus(model, { ...settings, count: 12, output: whole });
+    expect(more.texts).toBe(12);
+    expect((await readFile(whole, 'utf8')).startsWith(texts.slice(0, 8).join('\n<|endoftext|>\n'))).toBe(true);
+  });
+
+  it('keeps whole batches where it is aborted', async () => {
+    const controller = new AbortController();
+    const output = run.path('aborted.txt');
+    const onProgress = () => controller.abort(new Error('enough'));
+    const ended = generateCorpus(model, { ...settings, output, signal: controller.signal, onProgress });
+    await expect(ended).rejects.toThrow('enough');
+    expect((await readFile(output, 'utf8')).split('<|endoftext|>')).toHaveLength(5);
+  });
+});

@@ -1,7 +1,7 @@
 /**
  * The intermediate representation: a model is a list of nodes in the order they were made, each the value of one op.
  * Values are f32 matrices [rows, width]; rows may be symbolic. Legend: T tokens of this step, R rows asked for at the
- * end (those whose logits are wanted), P positions already in the cache, D model width, H heads, K head size, V vocabulary.
+ * end (those whose logits are wanted), P positions already in the cache, S tokens of each sequence, D model width, H heads, K head size, V vocabulary.
  */
 import { EspalierError } from '../core/errors.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -15,6 +15,8 @@ export interface Registers {
   readonly T: number;
   readonly P: number;
   readonly R: number;
+  /** T where the step continues a cache; else T is a multiple of it, and token t stands at position t mod S. */
+  readonly S: number;
 }
 
 /** What one step of a node costs: multiply-adds count as two flops; bytes are those of weights and of cache read. */
@@ -83,11 +85,11 @@ export class Graph {
     }
   }
 
-  /** Cost of a whole step. */
+  /** Cost of a whole step, of all outputs. */
   cost(registers: Registers): Cost {
     let flops = 0;
     let bytes = 0;
-    for (const node of this.nodes) {
+    for (const node of this.live()) {
       const cost = node.op.cost(node.inputs, node.attributes, node.shape, registers);
       flops += cost.flops;
       bytes += cost.bytes;
@@ -95,15 +97,15 @@ export class Graph {
     return { flops, bytes };
   }
 
-  /** The nodes that the outputs need, in order. */
-  live(): Value[] {
+  /** The nodes that some values need, in order; default: those that the outputs need. */
+  live(values: Iterable<Value> = this.outputs.values()): Value[] {
     const needed = new Set<Value>();
     const visit = (node: Value): void => {
       if (needed.has(node)) return;
       needed.add(node);
       node.inputs.forEach(visit);
     };
-    for (const output of this.outputs.values()) visit(output);
+    for (const value of values) visit(value);
     return this.nodes.filter((node) => needed.has(node));
   }
 }

@@ -1,7 +1,11 @@
 /** What a backend offers: it compiles a graph once into a program, which then runs steps. */
+
+import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
-import type { Graph, Value, WeightAttributes } from './graph.ts';
+import { type Graph, isWeight, type Registers, type Value, type WeightAttributes } from './graph.ts';
+import type { InputValues } from './ops/input.ts';
+import { isState } from './ops/state.ts';
 
 /** Where a backend gets the bytes of the graph's weights from. */
 export interface WeightStore {
@@ -58,15 +62,52 @@ export interface Cache {
 }
 
 export interface Step {
-  readonly cache: Cache;
+  /** The past that the tokens continue; without one they are a batch of sequences that begin at position 0. */
+  readonly cache?: Cache;
   /** Ids, 1 … maxTokens of them. */
   readonly tokens: ArrayLike<number>;
-  /** How many positions of the cache are the past: the first token's position. */
-  readonly position: number;
+  /** How many positions of the cache are the past: the first token's position; default: 0. */
+  readonly position?: number;
+  /** Without a cache, how many tokens each sequence has; default: all, one sequence. */
+  readonly sequence?: number;
   /** Indices into `tokens` whose outputs are wanted, ascending; at most maxRows. */
   readonly rows: ArrayLike<number>;
-  /** Names of the graph's outputs that are wanted; default: all. With none the step only fills the cache. */
+  /**
+   * Names of the graph's outputs that are wanted; default: all. With none the step only fills the cache. Nodes that change
+   * weights or states do so when a wanted output depends on them; a graph has them behind all outputs that do not.
+   */
   readonly outputs?: readonly string[];
+  /** Numbers for the graph's input nodes by name: of all that wanted outputs depend on. */
+  readonly inputs?: Readonly<Record<string, InputValues>>;
+}
+
+/** @throws {OptionError} for a position or sequences that do not fit the step's tokens and cache */
+export function stepRegisters({ cache, tokens, position = 0, sequence, rows }: Step): Registers {
+  const T = tokens.length;
+  if (cache && sequence !== undefined)
+    throw new OptionError('sequence', sequence, 'nothing, as the step continues a cache, which holds one sequence');
+  if (!cache && position !== 0) throw new OptionError('position', position, '0, as the step has no cache');
+  const S = sequence ?? T;
+  if (!(S >= 1 && T % S === 0)) throw new OptionError('sequence', S, `a divisor of the step's ${T} tokens`);
+  return { T, P: position, R: rows.length, S };
+}
+
+/**
+ * The F32 weight or state that a program's tensor is named after.
+ * @param nodes of the program @param values to be written, where they are
+ * @throws {OptionError} where there is none, the weight is of another format, or has not as many numbers as `values`
+ */
+export function tensorNode(nodes: readonly Value[], name: string, values?: Float32Array): Value {
+  const found = nodes.find((node) =>
+    isWeight(node) ? node.attributes.tensor === name : isState(node) && node.attributes.name === name,
+  );
+  if (!found) throw new OptionError('tensor', name, 'the name of a weight or state of the graph');
+  if (isWeight(found) && found.attributes.format.name !== 'F32')
+    throw new OptionError('tensor', `${name} in ${found.attributes.format.name}`, 'a weight in F32 or a state');
+  const elements = Number(found.shape[0]) * found.shape[1];
+  if (values && values.length !== elements)
+    throw new OptionError(`values of ${name}`, `${values.length} numbers`, `${elements} of them`);
+  return found;
 }
 
 export interface ProgramDescription {
@@ -90,8 +131,15 @@ export interface Program {
   createCache(context: number, kv: BlockFormat): Cache;
   /** Runs one step and waits for it. */
   run(step: Step): void;
-  /** An output of the last step, [rows, width]; a view that the next step overwrites. */
+  /** An output of the last step, [rows, width] in row order; a view that the next step overwrites. */
   output(name: string): Float32Array;
+  /**
+   * A copy of an F32 weight by its tensor's name, or of a state by its name, in row order.
+   * @throws {OptionError} where the program has neither, or the weight is of another format
+   */
+  readTensor(name: string): Float32Array;
+  /** Sets an F32 weight or a state. @throws {OptionError} as readTensor, and where `values` are not as many as it has */
+  writeTensor(name: string, values: Float32Array): void;
   /** Time by command, when compiled with `trace`. */
   timings?(): Timing[];
   /** Gives memory and threads back; the program cannot be used afterwards. */

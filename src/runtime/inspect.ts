@@ -61,7 +61,7 @@ type AboutModel = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
 function aboutModel(checkpoint: Checkpoint, options: LoadOptions): AboutModel {
   try {
     const { model, estimate, context } = planModel(checkpoint, options);
-    const registers = { T: 1, P: 0, R: 1 };
+    const registers = { T: 1, P: 0, R: 1, S: 1 };
     const { flops, bytes } = model.graph.cost(registers);
     return {
       model: summarize(checkpoint, model),

@@ -62,7 +62,7 @@ export class Model {
 
   /** What computing one token reads of the weights: all but the rows of the embedding that are not needed. */
   get weightBytesPerToken(): number {
-    return this.#engine.program.graph.cost({ T: 1, P: 0, R: 1 }).bytes;
+    return this.#engine.program.graph.cost({ T: 1, P: 0, R: 1, S: 1 }).bytes;
   }
 
   /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */

@@ -33,7 +33,7 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions): ModelPl
   const maxTokens = Math.min(options.stepTokens ?? DEFAULT_STEP_TOKENS, context);
   const vocabulary = model.graph.outputs.get('logits')!.shape[1];
   const maxRows = Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * vocabulary)), maxTokens));
-  const estimate = estimateMemory(model.graph, context, kv, { T: maxTokens, P: 0, R: maxRows });
+  const estimate = estimateMemory(model.graph, context, kv, { T: maxTokens, P: 0, R: maxRows, S: maxTokens });
   return { model, context, kv, maxTokens, maxRows, estimate };
 }
 

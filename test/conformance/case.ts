@@ -1,4 +1,5 @@
 /** What a conformance case is, and how it is run on a backend. */
+import type { InputValues } from '../../src/graph/ops/input.ts';
 import type { Backend, CompileOptions, Program } from '../../src/graph/program.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { TestGraph, VOCABULARY } from './testGraph.ts';
@@ -10,6 +11,8 @@ export interface StepPlan {
   readonly P?: number;
   /** The wanted rows; default: all. */
   readonly rows?: readonly number[];
+  /** Tokens of each sequence of a step without a cache; default: it continues a cache. */
+  readonly sequence?: number;
   /** Which of the case's caches it continues; default: 0. */
   readonly cache?: number;
   /** A cache whose past is copied into its own before the step. */
@@ -38,18 +41,33 @@ export const everyLength: readonly StepPlan[] = [
   { T: 1, P: 0, rows: [] },
 ];
 
-/** A case with its graph and the tokens of its steps. */
+/** Steps without a cache: one sequence, several of them, of one token, with all or some rows wanted. */
+export const sequences: readonly StepPlan[] = [
+  { T: 1, sequence: 1 },
+  { T: 4, sequence: 1 },
+  { T: 17, sequence: 17 },
+  { T: 15, sequence: 5, rows: [0, 7, 8, 14] },
+  { T: 64, sequence: 32 },
+  { T: 6, sequence: 6, rows: [5] },
+  { T: 5, sequence: 5, rows: [] },
+];
+
+/** A case with its graph, and the tokens and other numbers of its steps. */
 export interface PreparedCase {
   readonly plan: Case;
   readonly test: TestGraph;
   readonly tokens: readonly (readonly number[])[];
+  readonly inputs: readonly Readonly<Record<string, InputValues>>[];
 }
 
 export function prepare(plan: Case): PreparedCase {
   const test = new TestGraph(seedOf(plan.name));
   plan.build(test);
   const tokens = plan.steps.map(({ T }) => Array.from({ length: T }, () => test.random.integer(VOCABULARY)));
-  return { plan, test, tokens };
+  const inputs = plan.steps.map(({ T, sequence = T, rows }) =>
+    test.inputs({ T, P: 0, R: rows?.length ?? T, S: sequence }),
+  );
+  return { plan, test, tokens, inputs };
 }
 
 /** A case's outputs on one backend, by step. */
@@ -70,7 +88,7 @@ export async function runCase(prepared: PreparedCase, backend: Backend, options:
   }
 }
 
-function runSteps({ plan, test, tokens }: PreparedCase, program: Program, context: number): Results {
+function runSteps({ plan, test, tokens, inputs }: PreparedCase, program: Program, context: number): Results {
   const caches = new Map<number, { cache: ReturnType<Program['createCache']>; end: number }>();
   const cacheOf = (index: number) => {
     let found = caches.get(index);
@@ -80,7 +98,7 @@ function runSteps({ plan, test, tokens }: PreparedCase, program: Program, contex
     }
     return found;
   };
-  return plan.steps.map(({ T, P, rows, cache: index = 0, copyOf, outputs }, step) => {
+  const continued = (T: number, P: number | undefined, index: number, copyOf: number | undefined) => {
     const session = cacheOf(index);
     if (copyOf !== undefined) {
       const other = cacheOf(copyOf);
@@ -89,15 +107,22 @@ function runSteps({ plan, test, tokens }: PreparedCase, program: Program, contex
     }
     const position = P ?? session.end;
     session.end = position + T;
+    return { cache: session.cache, position };
+  };
+  return plan.steps.map(({ T, P, sequence, rows, cache: index = 0, copyOf, outputs }, step) => {
     const wanted = rows ?? tokens[step]!.map((_, at) => at);
-    program.run({ cache: session.cache, tokens: tokens[step]!, position, rows: wanted, outputs });
+    const past = sequence === undefined ? continued(T, P, index, copyOf) : { sequence };
+    program.run({ ...past, tokens: tokens[step]!, rows: wanted, outputs, inputs: inputs[step] });
     const names = outputs ?? [...test.graph.outputs.keys()];
-    return new Map(names.map((name) => [name, program.output(name).slice()]));
+    return new Map([
+      ...names.map((name) => [name, program.output(name).slice()] as const),
+      ...test.changing.map((name) => [name, program.readTensor(name)] as const),
+    ]);
   });
 }
 
 /** FNV-1a of the name: a case's numbers do not depend on the cases beside it. */
-function seedOf(name: string): number {
+export function seedOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
   return hash;

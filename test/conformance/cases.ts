@@ -1,12 +1,15 @@
 /** The list of conformance cases: every op in all shapes that matter. A backend that passes them is right. */
 import type { Case } from './case.ts';
 import { attentionCases } from './cases/attention.ts';
+import { dropoutCases } from './cases/dropout.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { embedCases } from './cases/embed.ts';
 import { linearCases } from './cases/linear.ts';
+import { lossCases } from './cases/losses.ts';
 import { normCases } from './cases/norms.ts';
 import { ropeCases } from './cases/rope.ts';
 import { rowCases } from './cases/rows.ts';
+import { updateCases } from './cases/updates.ts';
 
 export const cases: readonly Case[] = [
   ...rowCases,
@@ -16,4 +19,7 @@ export const cases: readonly Case[] = [
   ...ropeCases,
   ...attentionCases,
   ...linearCases,
+  ...dropoutCases,
+  ...lossCases,
+  ...updateCases,
 ];

@@ -1,8 +1,10 @@
 /** A small graph with random weights that are held in memory, made by a case. */
 import { type Random, seededRandom } from '../../src/core/random.ts';
-import { Graph, type Value } from '../../src/graph/graph.ts';
+import { type Dim, Graph, type Registers, rowsOf, type Value } from '../../src/graph/graph.ts';
 import { embed } from '../../src/graph/ops/embed.ts';
+import { type InputKind, type InputValues, input } from '../../src/graph/ops/input.ts';
 import { selectRows } from '../../src/graph/ops/selectRows.ts';
+import { state } from '../../src/graph/ops/state.ts';
 import { tokens } from '../../src/graph/ops/tokens.ts';
 import { weight } from '../../src/graph/ops/weight.ts';
 import type { WeightStore } from '../../src/graph/program.ts';
@@ -13,12 +15,18 @@ import { writeRandomBlock } from './randomBlocks.ts';
 /** Ids that steps are made of: rows of the tables that stand for a step's input. */
 export const VOCABULARY = 64;
 
+/** Gives one element of a step's input. */
+export type Draw = (row: number, column: number) => number;
+
 export class TestGraph {
   readonly graph = new Graph();
   readonly random: Random;
   readonly store: WeightStore;
   readonly tokens: Value;
+  /** Weights and states that steps change: their names. */
+  readonly changing: string[] = [];
   readonly #bytes = new Map<string, Uint8Array>();
+  readonly #inputs: { readonly node: Value; readonly kind: InputKind; readonly value: Draw }[] = [];
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
@@ -76,8 +84,39 @@ export class TestGraph {
     return this.embedded(this.floats(VOCABULARY, width, (row, column) => table[row * width + column]!));
   }
 
+  /** Numbers that come with every step. @param value gives each element, in row order; default: standard normal */
+  input(rows: Dim, width: number, kind: InputKind = 'f32', value: Draw = this.random.normal): Value {
+    const node = input(this.graph, `input ${this.#inputs.length}`, rows, width, kind);
+    this.#inputs.push({ node, kind, value });
+    return node;
+  }
+
+  /** Draws what a step gives for the inputs. */
+  inputs(registers: Registers): Record<string, InputValues> {
+    const drawn = this.#inputs.map(({ node, kind, value }): [string, InputValues] => {
+      const width = node.shape[1];
+      const values = Array.from({ length: rowsOf(node.shape, registers) * width }, (_, i) =>
+        value(Math.floor(i / width), i % width),
+      );
+      return [node.label, kind === 'i32' ? Int32Array.from(values) : Float32Array.from(values)];
+    });
+    return Object.fromEntries(drawn);
+  }
+
+  /** A state, whose numbers after every step are compared too. */
+  state(rows: number, columns: number): Value {
+    const name = `state ${this.changing.length}`;
+    this.changing.push(name);
+    return state(this.graph, name, rows, columns);
+  }
+
+  /** Makes all rows of a value an output, also those that the step does not want. */
+  rowsOutput(name: string, value: Value): void {
+    this.graph.outputs.set(name, value);
+  }
+
   /** Makes a value an output; of a value with rows of tokens those that the step wants. */
   output(name: string, value: Value): void {
-    this.graph.outputs.set(name, value.shape[0] === 'R' ? value : selectRows(value));
+    this.graph.outputs.set(name, value.shape[0] === 'T' ? selectRows(value) : value);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it, vi } from 'vitest';
 import { reference } from '../../src/backends/reference/index.ts';
+import { gradients, trainableWeights } from '../../src/graph/gradients.ts';
 import type { Value } from '../../src/graph/graph.ts';
 import { activation } from '../../src/graph/ops/activation.ts';
 import { add } from '../../src/graph/ops/add.ts';
@@ -14,6 +15,9 @@ import { multiply } from '../../src/graph/ops/multiply.ts';
 import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
 import { rope } from '../../src/graph/ops/rope.ts';
 import { scale } from '../../src/graph/ops/scale.ts';
+import { selectRows } from '../../src/graph/ops/selectRows.ts';
+import { squareSum } from '../../src/graph/ops/squareSum.ts';
+import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
 import type { BlockFormat } from '../../src/tensor/blockFormat.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { type Case, compare, type PreparedCase, prepare, type Results, runCase } from './case.ts';
@@ -40,17 +44,51 @@ function randomCase(seed: number): Case {
     tolerance,
     steps: [{ T: 7 }, { T: 1 }, { T: 1 }, { T: 16, rows: [0, 7, 15] }, { T: 1 }, { T: 3 }],
     build(test) {
-      const ops = randomOps(test, formats.map(formatByName));
-      const values = [test.rows(WIDTH), test.rows(WIDTH)];
-      for (let i = 0; i < 30; i++) {
-        const pick = () => values[Math.floor(values.length * test.random.uniform() ** 0.5)]!;
-        values.push(ops[test.random.integer(ops.length)]!(pick));
-      }
+      const values = randomValues(test, formats, 30);
       const gain = test.floats(1, WIDTH, () => 1);
       test.output('last', rmsNorm(values.at(-1)!, gain, 1e-5));
       test.output('one before', rmsNorm(values[values.length - 1 - test.random.integer(10)]!, gain, 1e-5));
     },
   };
+}
+
+/** A smaller one with its gradients, which are added up over steps; some of what they need is computed again. */
+function learningCase(seed: number): Case {
+  return {
+    name: `random gradients ${seed}`,
+    tolerance: 1e-9,
+    steps: [
+      { T: 8, sequence: 4 },
+      { T: 3, sequence: 3 },
+      { T: 16, sequence: 8, rows: [0, 7, 15] },
+      { T: 1, sequence: 1 },
+    ],
+    build(test) {
+      const last = randomValues(test, exact.formats, 12).at(-1)!;
+      const y = linear(selectRows(rmsNorm(last, test.floats(1, WIDTH), 1e-5)), test.floats(1, WIDTH));
+      const loss = weightedSum(y, test.input('R', 1));
+      const weights = trainableWeights(loss);
+      const into = new Map(
+        weights.map((weight) => [weight, test.state(Number(weight.shape[0]), weight.shape[1])] as const),
+      );
+      const checkpoint = () => test.random.uniform() < 0.7;
+      const checkpoints = new Map(test.graph.nodes.map((node) => [node, checkpoint()]));
+      const found = gradients(loss, weights, { into, checkpoint: (node) => checkpoints.get(node) ?? true });
+      test.output('loss', loss);
+      test.output('norm', squareSum([...found.values()]));
+    },
+  };
+}
+
+/** Two inputs and as many values made of them, each by an op of values before it. */
+function randomValues(test: TestGraph, formats: readonly string[], count: number): Value[] {
+  const ops = randomOps(test, formats.map(formatByName));
+  const values = [test.rows(WIDTH), test.rows(WIDTH)];
+  for (let i = 0; i < count; i++) {
+    const pick = () => values[Math.floor(values.length * test.random.uniform() ** 0.5)]!;
+    values.push(ops[test.random.integer(ops.length)]!(pick));
+  }
+  return values;
 }
 
 function randomOps(test: TestGraph, formats: readonly BlockFormat[]): ((pick: () => Value) => Value)[] {
@@ -89,7 +127,8 @@ function randomOps(test: TestGraph, formats: readonly BlockFormat[]): ((pick: ()
   ];
 }
 
-const prepared = Array.from({ length: SEEDS }, (_, seed) => prepare(randomCase(seed)));
+const plans = [randomCase, learningCase].flatMap((plan) => Array.from({ length: SEEDS }, (_, seed) => plan(seed)));
+const prepared = plans.map(prepare);
 const targets = (await availableTargets()).filter(({ threads }) => threads === 1);
 
 /** Where two runs differ in any bit. */
@@ -105,7 +144,7 @@ function firstDifference(actual: Results, expected: Results): string | undefined
 }
 
 describe.each(targets)('threads of $name', ({ backend, variant }) => {
-  it.each(prepared.map((plan, seed) => [seed, plan] as const))('random graph %i', async (_, graph: PreparedCase) => {
+  it.each(prepared.map((graph) => [graph.plan.name, graph] as const))('%s', async (_, graph: PreparedCase) => {
     const alone = await runCase(graph, backend, { variant, threads: 1 });
     const { error, where } = compare(graph, alone, await runCase(graph, reference));
     expect(error, where).toBeLessThanOrEqual(graph.plan.tolerance);

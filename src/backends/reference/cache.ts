@@ -1,6 +1,7 @@
 /** Keys and values of a session, f32 rounded through the format they stand for. */
 import type { Cache } from '../../graph/program.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
+import type { Matrix } from './kernel.ts';
 
 export class ReferenceCache implements Cache {
   readonly context: number;
@@ -28,12 +29,12 @@ export class ReferenceCache implements Cache {
   }
 
   /** Stores rows from `position`, each rounded to the cache's format. */
-  store(into: Float32Array, rows: Float32Array, position: number, width: number): void {
+  store(into: Float32Array, rows: Matrix, position: number, width: number): void {
     const { blockSize, blockBytes } = this.#format;
     const at = position * width;
     const blocks = rows.length / blockSize;
     const bytes = new Uint8Array(blocks * blockBytes);
-    this.#format.encode(rows, 0, bytes, 0, blocks);
+    this.#format.encode(Float32Array.from(rows), 0, bytes, 0, blocks);
     this.#format.decode(bytes, 0, into, at, blocks);
   }
 

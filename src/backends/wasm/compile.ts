@@ -4,6 +4,8 @@ import { mostThreads } from '#leaf/backends/wasm/threads';
 import { UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { AttentionAttributes } from '../../graph/ops/attention.ts';
+import type { InputAttributes } from '../../graph/ops/input.ts';
+import { isState } from '../../graph/ops/state.ts';
 import type { CompileOptions, Program } from '../../graph/program.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
@@ -13,36 +15,39 @@ import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
 import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
-import type { Lowering, LoweringContext, PlacedWeights } from './lowering.ts';
+import type { KeptTensor, Lowering, LoweringContext, PlacedWeights } from './lowering.ts';
 import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
-import { attention } from './ops/attention.ts';
-import { activation, add, multiply, scale, softcap } from './ops/elementwise.ts';
-import { embed } from './ops/embed.ts';
-import { linear } from './ops/linear.ts';
-import { layerNorm, rmsNorm } from './ops/norm.ts';
-import { rope } from './ops/rope.ts';
-import { columns, positions, selectRows, tokens } from './ops/rows.ts';
+import * as attention from './ops/attention.ts';
+import * as dropout from './ops/dropout.ts';
+import * as elementwise from './ops/elementwise.ts';
+import * as embed from './ops/embed.ts';
+import * as linear from './ops/linear.ts';
+import * as linearGradients from './ops/linearGradients.ts';
+import * as loss from './ops/loss.ts';
+import * as norm from './ops/norm.ts';
+import * as normGradients from './ops/normGradients.ts';
+import * as rope from './ops/rope.ts';
+import * as rows from './ops/rows.ts';
+import * as update from './ops/update.ts';
 import { WasmProgram } from './program.ts';
 import { startWorkers, Team } from './team.ts';
+import { type NamedTensor, Tensors } from './tensors.ts';
 import { loadMatrices, loadVector, type PackedFormat, packedBytes, packedFormat } from './weights.ts';
 
-// attributes are those of the node's op by construction, so each lowering may read its own kind
+// a lowering has its op's name; attributes are those of the node's op by construction, so it may read its own kind
 const lowerings = {
-  activation,
-  add,
-  attention,
-  columns,
-  embed,
-  layerNorm,
-  linear,
-  multiply,
-  positions,
-  rmsNorm,
-  rope,
-  scale,
-  selectRows,
-  softcap,
-  tokens,
+  ...attention,
+  ...dropout,
+  ...elementwise,
+  ...embed,
+  ...linear,
+  ...linearGradients,
+  ...loss,
+  ...norm,
+  ...normGradients,
+  ...rope,
+  ...rows,
+  ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
@@ -73,7 +78,7 @@ interface Machine {
 async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
   const { kernels, memory, exports, team, threads } = machine;
   const nodes = graph.live();
-  const { emitter, weights, inputs, layers } = lower(graph, nodes, kernels, exports, options);
+  const { emitter, weights, states, inputs, given, layers, finished } = lower(graph, nodes, kernels, exports, options);
 
   const arena = new Arena(memory, FIRST_FREE);
   const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
@@ -89,13 +94,16 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
         placed.add(region);
       }
   for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
-  for (const region of [inputs.tokens, inputs.selected]) region.address = arena.allocate(region.bytes, region.label);
+  for (const region of [inputs.tokens, inputs.selected, ...states.values(), ...given.values()])
+    region.address = arena.allocate(region.bytes, region.label);
 
   await weights.load(arena, team, options);
+  for (const { address, bytes } of states.values()) new Uint8Array(memory.buffer, address, bytes).fill(0);
   await team.complete();
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
   const ends = new Map<string, number>();
-  for (const [name, value] of graph.outputs) ends.set(name, lastWriter(emitter, emitter.region(value)));
+  for (const [name, value] of graph.outputs)
+    ends.set(name, finished.get(value) ?? lastWriter(emitter, emitter.region(value)));
   const stored = emitter.commands.findLastIndex(({ kernel }) => kernel === 'cacheStore');
   const forced = new Set([...ends.values(), stored, emitter.commands.length - 1]);
   const barriers = placeBarriers(emitter.commands, forced);
@@ -110,11 +118,15 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
     ends,
     stored,
     inputs,
+    given,
+    tensors: new Tensors(memory, tensorsOf(nodes, weights, states)),
     layers,
     kernels,
     options,
   });
-  if (options.threads === undefined && threads > 1) await compiled.chooseThreads(formatByName('F32'));
+  // a step that learns is long enough for all threads
+  if (options.threads === undefined && threads > 1 && states.size + given.size === 0)
+    await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
 
@@ -153,10 +165,20 @@ function lower(
     selected: emitter.fixed(options.maxRows * 4, 'wanted rows'),
   };
   const forms = new Map<string, { codes: Region; scales: Region }>();
+  const states = new Map<Value, Region>();
+  const given = new Map<Value<InputAttributes>, Region>();
+  const made = new Map<string, unknown>();
   const context: LoweringContext = {
     emitter,
     weights,
     inputs,
+    exports,
+    kept: (node) => (isWeight(node) ? weights.kept(node) : { region: regionOf(states, node), packed: false }),
+    given: (node) => regionOf(given as Map<Value, Region>, node),
+    derived<T>(name: string, make: () => T): T {
+      if (!made.has(name)) made.set(name, make());
+      return made.get(name) as T;
+    },
     cacheRegion: (layer) => caches[layer]!,
     cacheElementsBefore: (layer) => layers.slice(0, layer).reduce((sum, width) => sum + width, 0),
     quantized(value, form) {
@@ -164,7 +186,7 @@ function lower(
       let made = forms.get(key);
       if (made) return made;
       const width = value.shape[1];
-      const rows = Math.ceil((value.shape[0] === 'R' ? options.maxRows : options.maxTokens) / 4) * 4;
+      const rows = Math.ceil(emitter.rowsOf(value) / 4) * 4;
       const bytes = bytesPerElement[form];
       made = {
         codes: emitter.temporary(rows * width * bytes.codes, `${value.label} ${form}`),
@@ -182,13 +204,33 @@ function lower(
       return made;
     },
   };
+  const regionOf = (regions: Map<Value, Region>, node: Value): Region => {
+    let region = regions.get(node);
+    if (!region) regions.set(node, (region = emitter.fixed(emitter.rowsOf(node) * node.shape[1] * 4, node.label)));
+    return region;
+  };
+  /** Of nodes with effects, the command that ends them: their values are also written by others. */
+  const finished = new Map<Value, number>();
   for (const node of nodes) {
     if (isWeight(node)) continue;
     const lowering = lowerings[node.op.name];
     if (!lowering) throw new UnsupportedError('op', node.op.name, Object.keys(lowerings));
     lowering(node, context);
+    if (effects.has(node.op.name)) finished.set(node, emitter.commands.length - 1);
   }
-  return { emitter, weights, inputs, layers };
+  return { emitter, weights, states, inputs, given, layers, finished };
+}
+
+const effects: ReadonlySet<string> = new Set(['accumulate', 'adamW', 'after']);
+
+/** What programs let be read and written by name. */
+function tensorsOf(nodes: readonly Value[], weights: Weights, states: ReadonlyMap<Value, Region>): NamedTensor[] {
+  return nodes.flatMap((node): NamedTensor[] => {
+    const [rows, columns] = node.shape as readonly [number, number];
+    if (isState(node)) return [{ name: node.attributes.name, region: states.get(node)!, packed: false, rows, columns }];
+    if (!isWeight(node)) return [];
+    return [{ name: node.attributes.tensor, ...weights.placed(node), rows, columns }];
+  });
 }
 
 /** Places weights as the walk meets them, and loads them in the graph's order afterwards. */
@@ -228,6 +270,26 @@ class Weights implements PlacedWeights {
       this.#vectors.set(weight, (placed = { region, change }));
     }
     return placed.region;
+  }
+
+  /** A weight that is changed: as those who read it have it, else by its shape. */
+  kept(weight: Value<WeightAttributes>): KeptTensor {
+    if (!this.#vectors.has(weight) && !this.#matrices.has(weight)) {
+      if (weight.shape[0] === 1) this.vector(weight);
+      else this.matrix(weight);
+    }
+    return {
+      region: (this.#vectors.get(weight) ?? this.#matrices.get(weight))!.region,
+      packed: this.#matrices.has(weight),
+    };
+  }
+
+  /** Where a weight is, unless its numbers are not those of its file. */
+  placed(weight: Value<WeightAttributes>): Pick<NamedTensor, 'region' | 'packed' | 'problem'> {
+    const vector = this.#vectors.get(weight);
+    const { format } = weight.attributes;
+    const problem = format.name !== 'F32' ? `in ${format.name}` : vector?.change ? 'changed as it is read' : undefined;
+    return { region: (vector ?? this.#matrices.get(weight))?.region, packed: !vector, problem };
   }
 
   constant(values: Float32Array, label: string): Region {
@@ -304,6 +366,7 @@ function writeCommands(
       else if (value === 'scratchStride') view.setUint32(to, scratch.stride, true);
       else if (typeof value === 'number') view.setInt32(to, value, true);
       else if ('float' in value) view.setFloat32(to, value.float, true);
+      else if ('offset' in value) view.setUint32(to, value.region.address + value.offset, true);
       else view.setUint32(to, value.address, true);
     });
   });

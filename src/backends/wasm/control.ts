@@ -3,6 +3,7 @@ export const CONTROL = 65536;
 /** What programs may use begins here. */
 export const FIRST_FREE = CONTROL + 4096;
 export const COMMAND_BYTES = 128;
+export const CONTROL_WORDS = 17;
 
 /** Words of the control block. */
 export const word = {
@@ -19,4 +20,5 @@ export const word = {
   context: 13,
   kv: 14,
   wide: 15,
+  S: 16,
 } as const;

@@ -17,7 +17,13 @@ export interface Region {
 }
 
 /** An argument of a kernel: an integer, a float, an address. */
-export type Argument = number | { readonly float: number } | Region | 'scratch' | 'scratchStride';
+export type Argument =
+  | number
+  | { readonly float: number }
+  | Region
+  | { readonly region: Region; readonly offset: number }
+  | 'scratch'
+  | 'scratchStride';
 
 export interface Command {
   readonly kernel: string;
@@ -60,8 +66,7 @@ export class Emitter {
   region(value: Value): Region {
     let region = this.#regions.get(value);
     if (!region) {
-      const rows = this.#rows(value);
-      region = this.temporary(rows * value.shape[1] * 4, value.label);
+      region = this.temporary(this.rowsOf(value) * value.shape[1] * 4, value.label);
       this.#regions.set(value, region);
     }
     return region;
@@ -70,6 +75,12 @@ export class Emitter {
   /** Lets a value live where another does. */
   alias(value: Value, region: Region): void {
     this.#regions.set(value, region);
+  }
+
+  /** Whether no other value lives where this one does. */
+  isAlone(value: Value): boolean {
+    const own = this.region(value);
+    return [...this.#regions].every(([other, region]) => region !== own || other === value);
   }
 
   has(value: Value): boolean {
@@ -85,15 +96,32 @@ export class Emitter {
     return { bytes: bytes + 64, label, kind: 'fixed', address: 0 };
   }
 
-  /** The register that says how many rows a value has: 0 for T, 1 for R. */
+  /** What says how many rows a value has: 0 for register T, 1 for R, −n for n rows. */
   rowsKind(value: Value): number {
-    return value.shape[0] === 'R' ? 1 : 0;
+    const rows = value.shape[0];
+    return rows === 'T' ? 0 : rows === 'R' ? 1 : -rows;
+  }
+
+  /** Tokens of a sequence of a step without a cache, at most. */
+  get longestSequence(): number {
+    return Math.min(this.maxTokens, this.context);
+  }
+
+  /** How many rows a value has at most. */
+  rowsOf(value: Value): number {
+    const rows = value.shape[0];
+    return rows === 'T' ? this.maxTokens : rows === 'R' ? this.maxRows : rows;
+  }
+
+  /** All readers of a value; undefined for an output, which is read from outside too. */
+  consumers(value: Value): readonly Value[] | undefined {
+    return this.#kept.has(value) ? undefined : (this.#consumers.get(value) ?? []);
   }
 
   /** The only reader of a value, unless it is an output too. */
   soleConsumer(value: Value): Value | undefined {
-    const consumers = this.#consumers.get(value);
-    return consumers?.length === 1 && !this.#kept.has(value) ? consumers[0] : undefined;
+    const consumers = this.consumers(value);
+    return consumers?.length === 1 ? consumers[0] : undefined;
   }
 
   needScratch(bytes: number): void {
@@ -115,10 +143,5 @@ export class Emitter {
     if (!this.hasKernel(command.kernel))
       throw new UnsupportedError('kernel', command.kernel, [...this.#kernels.indices.keys()]);
     this.commands.push({ split: undefined, ...command });
-  }
-
-  #rows(value: Value): number {
-    const rows = value.shape[0];
-    return rows === 'T' ? this.maxTokens : rows === 'R' ? this.maxRows : rows;
   }
 }

@@ -1,16 +1,26 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import { EspalierError, OptionError } from '../../core/errors.ts';
-import type { Graph } from '../../graph/graph.ts';
-import type { Cache, CompileOptions, Program, ProgramDescription, Step, Timing } from '../../graph/program.ts';
+import { type Graph, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
+import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
+import {
+  type Cache,
+  type CompileOptions,
+  type Program,
+  type ProgramDescription,
+  type Step,
+  stepRegisters,
+  type Timing,
+} from '../../graph/program.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { WasmCache } from './cache.ts';
-import { CONTROL, word } from './control.ts';
-import type { Emitter } from './emitter.ts';
+import { CONTROL, CONTROL_WORDS, word } from './control.ts';
+import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
 import type { KernelModule } from './module.ts';
 import type { Team } from './team.ts';
+import type { Tensors } from './tensors.ts';
 
 /** Formats of keys and values, as kernels/parts/control.ts numbers them. */
 const cacheKinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
@@ -32,10 +42,19 @@ interface Parts {
   /** The command that stores the last layer's keys and values: steps without outputs end there. */
   readonly stored: number;
   readonly inputs: StepInputs;
+  /** Where the numbers of the graph's input nodes go. */
+  readonly given: ReadonlyMap<Value<InputAttributes>, Region>;
+  readonly tensors: Tensors;
   /** Elements per position of each layer's keys, heads filled up. */
   readonly layers: readonly number[];
   readonly kernels: KernelModule;
   readonly options: CompileOptions;
+}
+
+interface Needs {
+  readonly inputs: readonly Value<InputAttributes>[];
+  /** Gradients are of batches of sequences only. */
+  readonly noCache: boolean;
 }
 
 export class WasmProgram implements Program {
@@ -44,7 +63,8 @@ export class WasmProgram implements Program {
   readonly maxRows: number;
   readonly #parts: Parts;
   readonly #trace: number;
-  #rows = 0;
+  readonly #needs = new Map<string, Needs>();
+  #registers: Registers = { T: 0, P: 0, R: 0, S: 0 };
   #disposed = false;
   /** Threads for a step of one token; steps of more take all. */
   #decodeThreads: number;
@@ -81,38 +101,64 @@ export class WasmProgram implements Program {
     return new WasmCache(arena, layers, context, kv, kind);
   }
 
-  run({ cache, tokens, position, rows, outputs }: Step): void {
+  run(step: Step): void {
+    const { cache, tokens, position = 0, rows, outputs } = step;
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
-    if (!(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, program, ends, stored, team, emitter, kernels } = this.#parts;
+    if (cache && !(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
+    const { arena, inputs, given, program, ends, stored, team, emitter, kernels } = this.#parts;
     if (tokens.length < 1 || tokens.length > this.maxTokens)
       throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
     if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
-    if (position + tokens.length > cache.context)
+    if (cache && position + tokens.length > cache.context)
       throw new OptionError('position', position, `room for ${tokens.length} tokens in ${cache.context} positions`);
+    const registers = stepRegisters(step);
+    if (!cache && registers.S > this.#parts.options.context)
+      throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
+    const needs = this.#needsOf(outputs);
+    if (cache && needs.noCache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
+    const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
     const { buffer } = arena.memory;
+    numbers.forEach((values, i) => {
+      const { address } = given.get(needs.inputs[i]!)!;
+      if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
+      else new Float32Array(buffer, address, values.length).set(values);
+    });
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
-    const last = outputs ? Math.max(stored, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    const control = new Int32Array(buffer, CONTROL, 16);
+    const least = cache ? stored : -1;
+    const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
+    const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
     control[word.program] = program;
     control[word.commands] = last + 1;
     control[word.T] = tokens.length;
     control[word.P] = position;
     control[word.R] = rows.length;
     control[word.trace] = this.#trace;
-    control[word.cache] = cache.address;
-    control[word.context] = cache.padded;
-    control[word.kv] = cache.kind;
+    control[word.cache] = cache?.address ?? 0;
+    control[word.context] = cache?.padded ?? 0;
+    control[word.kv] = cache?.kind ?? 0;
     control[word.wide] = kernels.wide ? 1 : 0;
-    this.#rows = rows.length;
+    control[word.S] = registers.S;
+    this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
 
   output(name: string): Float32Array {
     const value = this.graph.outputs.get(name)!;
     const region = this.#parts.emitter.region(value);
-    return new Float32Array(this.#parts.arena.memory.buffer, region.address, this.#rows * value.shape[1]);
+    return new Float32Array(
+      this.#parts.arena.memory.buffer,
+      region.address,
+      rowsOf(value.shape, this.#registers) * value.shape[1],
+    );
+  }
+
+  readTensor(name: string): Float32Array {
+    return this.#parts.tensors.read(name);
+  }
+
+  writeTensor(name: string, values: Float32Array): void {
+    this.#parts.tensors.write(name, values);
   }
 
   /**
@@ -165,6 +211,18 @@ export class WasmProgram implements Program {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#parts.team.stop();
+  }
+
+  /** What steps that want some outputs, or all, must be given. */
+  #needsOf(outputs: readonly string[] | undefined): Needs {
+    const key = outputs ? outputs.join('\n') : '\n';
+    let needs = this.#needs.get(key);
+    if (!needs) {
+      const live = this.graph.live(outputs?.map((name) => this.graph.outputs.get(name)!));
+      const noCache = live.some(({ op }) => op.name === 'attentionInput');
+      this.#needs.set(key, (needs = { inputs: live.filter(isInput), noCache }));
+    }
+    return needs;
   }
 
   #headNarrowerThan(block: number): number | undefined {

@@ -1,6 +1,7 @@
 /**
  * Causal attention over the cache: this step's keys and values are stored at P … P+T−1, then every token's queries
  * attend to positions up to its own: softmax(cap(scale · q·kᵀ))·v. Query heads share key heads in groups (GQA).
+ * In a step without a cache every sequence of S tokens attends to itself alone, and nothing is stored.
  * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
@@ -30,9 +31,10 @@ export const attentionOp: Op<AttentionAttributes> = {
       throw new GraphError('attention', `${kvHeads} key heads of ${headSize} expected`, inputs);
     return q!.shape;
   },
-  cost(_, { heads, kvHeads, headSize, window }, __, { T, P }) {
+  cost(_, { heads, kvHeads, headSize, window }, __, { T, P, S }) {
     let pairs = 0;
-    for (let t = 0; t < T; t++) pairs += window > 0 ? Math.min(P + t + 1, window) : P + t + 1;
+    for (let t = 0; t < S; t++) pairs += window > 0 ? Math.min(P + t + 1, window) : P + t + 1;
+    pairs *= T / S;
     const seen = window > 0 ? Math.min(P + T, window + T) : P + T;
     return { flops: 4 * pairs * heads * headSize, bytes: 2 * 2 * seen * kvHeads * headSize };
   },

@@ -11,6 +11,8 @@ export interface RopeAttributes {
   /** Radians per position of each pair, at most headSize / 2 of them. */
   readonly frequencies: Float32Array;
   readonly magnitude: number;
+  /** Turns the other way, by the transposed matrix with the same magnitude: the gradient. */
+  readonly inverse?: boolean;
 }
 
 export const ropeOp: Op<RopeAttributes> = {

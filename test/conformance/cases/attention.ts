@@ -1,8 +1,9 @@
 /** Attention over the cache: head sizes and groups, windows, softcaps, formats of the cache, pasts of several steps. */
 import { type AttentionAttributes, attention } from '../../../src/graph/ops/attention.ts';
+import { attentionInput } from '../../../src/graph/ops/attentionInput.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
-import type { Case, StepPlan } from '../case.ts';
+import { type Case, type StepPlan, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
 /** A prompt, single tokens, a few at once, many at once; the second session leaves the first in the middle. */
@@ -22,12 +23,17 @@ const steps: readonly StepPlan[] = [
   { T: 1 },
 ];
 
+/** Scores have a deviation of 2, so that some positions stand out. */
+const attributesOf = (shape: Shape): AttentionAttributes => {
+  return { layer: 0, scale: 2 / Math.sqrt(shape.headSize), window: 0, softcap: 0, ...shape };
+};
+
 type Shape = Pick<AttentionAttributes, 'heads' | 'kvHeads' | 'headSize'> & Partial<AttentionAttributes>;
 
-/** Attention of random queries, keys and values; scores have a deviation of 2, so that some positions stand out. */
+/** Attention of random queries, keys and values. */
 function attend(test: TestGraph, shape: Shape) {
   const { heads, kvHeads, headSize } = shape;
-  const attributes = { layer: 0, scale: 2 / Math.sqrt(headSize), window: 0, softcap: 0, ...shape };
+  const attributes = attributesOf(shape);
   return attention(
     test.rows(heads * headSize),
     test.rows(kvHeads * headSize),
@@ -89,6 +95,33 @@ const turning: RopeAttributes = {
   magnitude: 1,
 };
 
+const withoutCache = [
+  ...[1, 5, 8, 12, 64, 80, 128].map((headSize) => ({ heads: 4, kvHeads: 2, headSize })),
+  { heads: 1, kvHeads: 1, headSize: 16 },
+  { heads: 7, kvHeads: 1, headSize: 16 },
+  ...[1, 5, 16].map((window) => ({ heads: 6, kvHeads: 2, headSize: 16, window })),
+  { heads: 4, kvHeads: 2, headSize: 32, softcap: 4 },
+  { heads: 3, kvHeads: 1, headSize: 12, softcap: 4, window: 7 },
+].map((shape: Shape): Case => {
+  const { heads, kvHeads, headSize, window, softcap } = shape;
+  const name = [
+    `${heads} heads of ${headSize} over ${kvHeads}`,
+    ...(window ? [`window ${window}`] : []),
+    ...(softcap ? [`softcap ${softcap}`] : []),
+  ].join(', ');
+  return {
+    name: `attention without a cache and its gradients, ${name}`,
+    tolerance: 1e-11,
+    steps: [...sequences, { T: 100, sequence: 50 }],
+    build(test) {
+      const [q, k, v] = [test.rows(heads * headSize), test.rows(kvHeads * headSize), test.rows(kvHeads * headSize)];
+      const attributes = attributesOf(shape);
+      test.output('y', attention(q, k, v, attributes));
+      test.output('gradients', attentionInput(q, k, v, test.rows(heads * headSize), attributes));
+    },
+  };
+});
+
 export const attentionCases: readonly Case[] = [
   ...headSizes,
   ...groups,
@@ -96,6 +129,7 @@ export const attentionCases: readonly Case[] = [
   ...narrow,
   ...softcaps,
   ...formats,
+  ...withoutCache,
   attentionCase(
     'a long past',
     { heads: 4, kvHeads: 2, headSize: 32 },

@@ -1,13 +1,15 @@
 /** The ops whose every element depends on the same elements of the inputs, alone and where a backend may join them. */
 import type { Value } from '../../../src/graph/graph.ts';
 import { activation } from '../../../src/graph/ops/activation.ts';
+import { activationInput } from '../../../src/graph/ops/activationInput.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { multiply } from '../../../src/graph/ops/multiply.ts';
 import { scale } from '../../../src/graph/ops/scale.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { softcap } from '../../../src/graph/ops/softcap.ts';
-import { type Case, everyLength } from '../case.ts';
+import { softcapInput } from '../../../src/graph/ops/softcapInput.ts';
+import { type Case, everyLength, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
 /** e^x and tanh are polynomials in f32. */
@@ -32,6 +34,13 @@ const unary: Readonly<Record<string, (x: Value) => Value>> = {
   scale: (x) => scale(x, -2.5),
 };
 
+const gradients: Readonly<Record<string, (x: Value, dy: Value) => Value>> = {
+  'gradient of silu': (x, dy) => activationInput(x, dy, 'silu'),
+  'gradient of gelu': (x, dy) => activationInput(x, dy, 'gelu'),
+  'gradient of softcap 30': (x, dy) => softcapInput(x, dy, 30),
+  'gradient of softcap 1': (x, dy) => softcapInput(x, dy, 1),
+};
+
 export const elementwiseCases: readonly Case[] = [
   ...Object.entries(unary).map(([name, op]) =>
     everyWidth(name, (test, width, label) => {
@@ -39,6 +48,16 @@ export const elementwiseCases: readonly Case[] = [
       test.output(`${label} of ±300`, op(test.rows(width, 100)));
       test.output(`${label} of ±1e-3`, op(test.rows(width, 1e-3)));
       test.output(`${label} of wanted rows`, op(selectRows(test.rows(width))));
+    }),
+  ),
+  ...Object.entries(gradients).map(
+    ([name, op]): Case => ({
+      ...everyWidth(name, (test, width, label) => {
+        for (const deviation of [1, 100, 1e-3])
+          test.output(`${label} of ±${deviation}`, op(test.rows(width, deviation), test.rows(width)));
+        test.output(`${label} of wanted rows`, op(selectRows(test.rows(width)), selectRows(test.rows(width))));
+      }),
+      steps: sequences,
     }),
   ),
   everyWidth('add and multiply', (test, width, label) => {

@@ -1,26 +1,45 @@
 /** Rows of tables in every format: what was packed comes out as the reference decodes it. */
 import { embed } from '../../../src/graph/ops/embed.ts';
+import { embedWeight } from '../../../src/graph/ops/embedWeight.ts';
 import { positions } from '../../../src/graph/ops/positions.ts';
 import { blockFormats } from '../../../src/tensor/formats.ts';
-import type { Case } from '../case.ts';
+import { type Case, sequences } from '../case.ts';
 import { VOCABULARY } from '../testGraph.ts';
 
 const widths: Readonly<Record<number, readonly number[]>> = { 1: [1, 5, 80], 32: [32, 96], 256: [256, 512] };
 
-export const embedCases: readonly Case[] = blockFormats.map((format) => ({
-  name: `embed ${format.name}`,
+const tables = blockFormats.map(
+  (format): Case => ({
+    name: `embed ${format.name}`,
+    tolerance: 1e-13,
+    // as many tokens as meet every row, and one
+    steps: [
+      { T: 256, P: 0 },
+      { T: 1, P: 0 },
+      { T: 7, P: 30 },
+    ],
+    context: 256,
+    build(test) {
+      for (const width of widths[format.blockSize]!) {
+        test.output(`by token, ${width}`, embed(test.blocks(format, VOCABULARY, width), test.tokens));
+        test.output(`by position, ${width}`, embed(test.blocks(format, 261, width), positions(test.graph)));
+      }
+    },
+  }),
+);
+
+const gradients: Case = {
+  name: 'embedWeight',
+  // rows are added up in the order of the tokens
   tolerance: 1e-13,
-  // as many tokens as meet every row, and one
-  steps: [
-    { T: 256, P: 0 },
-    { T: 1, P: 0 },
-    { T: 7, P: 30 },
-  ],
-  context: 256,
+  steps: [...sequences, { T: 256, sequence: 32 }],
   build(test) {
-    for (const width of widths[format.blockSize]!) {
-      test.output(`by token, ${width}`, embed(test.blocks(format, VOCABULARY, width), test.tokens));
-      test.output(`by position, ${width}`, embed(test.blocks(format, 261, width), positions(test.graph)));
+    for (const width of [1, 5, 80]) {
+      const dy = test.rows(width);
+      test.output(`by token, ${width}`, embedWeight(dy, test.tokens, VOCABULARY));
+      test.output(`by position, ${width}`, embedWeight(dy, positions(test.graph), 64));
     }
   },
-}));
+};
+
+export const embedCases: readonly Case[] = [...tables, gradients];

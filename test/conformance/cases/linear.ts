@@ -2,10 +2,13 @@
 import type { Value } from '../../../src/graph/graph.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
+import { linearInput } from '../../../src/graph/ops/linearInput.ts';
+import { linearWeight } from '../../../src/graph/ops/linearWeight.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
+import { sumRows } from '../../../src/graph/ops/sumRows.ts';
 import { type BlockFormat, bytesOf } from '../../../src/tensor/blockFormat.ts';
 import { blockFormats } from '../../../src/tensor/formats.ts';
-import { type Case, everyLength } from '../case.ts';
+import { type Case, everyLength, sequences } from '../case.ts';
 import { writeRandomBlock } from '../randomBlocks.ts';
 import type { TestGraph } from '../testGraph.ts';
 
@@ -79,10 +82,52 @@ const extreme = blocked.map(
   }),
 );
 
+/** The gradient of an input, of wide and narrow products. */
+const inputGradients = blockFormats.map(
+  (format): Case => ({
+    name: `linearInput ${format.name}`,
+    tolerance: FLOAT_TOLERANCE,
+    steps: sequences,
+    build(test) {
+      for (const width of widths[format.blockSize]!) {
+        for (const rows of [1, 13, 40]) {
+          const dx = (dy: Value) => linearInput(dy, test.blocks(format, rows, width));
+          test.output(`${rows} × ${width}`, dx(test.rows(rows)));
+          test.output(`${rows} × ${width} of wanted rows`, dx(selectRows(test.rows(rows))));
+        }
+      }
+    },
+  }),
+);
+
+const weightGradients: Case = {
+  name: 'linearWeight and sumRows',
+  tolerance: FLOAT_TOLERANCE,
+  steps: sequences,
+  build(test) {
+    for (const outputs of [1, 8, 13, 40]) {
+      const dy = test.rows(outputs);
+      test.output(`bias of ${outputs}`, sumRows(dy));
+      test.output(`bias of ${outputs}, wanted rows`, sumRows(selectRows(dy)));
+      for (const inputs of [1, 4, 5, 80]) {
+        const x = test.rows(inputs);
+        test.output(`${outputs} × ${inputs}`, linearWeight(dy, x));
+        test.output(
+          `${outputs} × ${inputs}, two of them`,
+          add(linearWeight(dy, x), linearWeight(test.rows(outputs), x)),
+        );
+        test.output(`${outputs} × ${inputs}, wanted rows`, linearWeight(selectRows(dy), selectRows(x)));
+      }
+    }
+  },
+};
+
 export const linearCases: readonly Case[] = [
   ...random,
   ...whole,
   ...extreme,
+  ...inputGradients,
+  weightGradients,
   {
     name: 'linear, a matrix that is read in pieces',
     tolerance: FLOAT_TOLERANCE,

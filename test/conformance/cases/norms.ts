@@ -1,9 +1,13 @@
 /** Norms of odd widths, of heads, and of rows that are small, large or far from zero. */
 import { add } from '../../../src/graph/ops/add.ts';
 import { layerNorm } from '../../../src/graph/ops/layerNorm.ts';
+import { layerNormGain } from '../../../src/graph/ops/layerNormGain.ts';
+import { layerNormInput } from '../../../src/graph/ops/layerNormInput.ts';
 import { rmsNorm } from '../../../src/graph/ops/rmsNorm.ts';
+import { rmsNormGain } from '../../../src/graph/ops/rmsNormGain.ts';
+import { rmsNormInput } from '../../../src/graph/ops/rmsNormInput.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
-import { type Case, everyLength } from '../case.ts';
+import { type Case, everyLength, sequences } from '../case.ts';
 import { VOCABULARY } from '../testGraph.ts';
 
 const widths = [1, 2, 3, 4, 5, 7, 8, 64, 257];
@@ -36,6 +40,49 @@ export const normCases: readonly Case[] = [
         // the mean is what f32 can hold of it
         const far = test.embedded(test.floats(VOCABULARY, width, () => 8));
         test.output(`${width} around 8`, layerNorm(add(test.rows(width), far), gain, bias, 1e-5));
+      }
+    },
+  },
+  {
+    name: 'rmsNormInput and rmsNormGain',
+    tolerance: 1e-11,
+    steps: sequences,
+    build(test) {
+      for (const width of widths) {
+        const gain = test.floats(1, width);
+        for (const [name, deviation, epsilon] of [
+          ['', 1, 1e-5],
+          [' of ±1e-3', 1e-3, 1e-6],
+          [' of ±1000', 1000, 1e-5],
+        ] as const) {
+          // one column of itself has hardly a gradient
+          if (width > 1)
+            test.output(`${width}${name}`, rmsNormInput(test.rows(width, deviation), gain, test.rows(width), epsilon));
+          const attributes = { epsilon, size: width };
+          test.output(`gain ${width}${name}`, rmsNormGain(test.rows(width, deviation), test.rows(width), attributes));
+        }
+        const [x, dy] = [selectRows(test.rows(3 * width)), selectRows(test.rows(3 * width))];
+        if (width > 1) test.output(`3 heads of ${width}, wanted rows`, rmsNormInput(x, gain, dy, 1e-5));
+        test.output(`gain of 3 heads of ${width}, wanted rows`, rmsNormGain(x, dy, { epsilon: 1e-5, size: width }));
+      }
+    },
+  },
+  {
+    name: 'layerNormInput and layerNormGain',
+    tolerance: 1e-11,
+    steps: sequences,
+    build(test) {
+      // one column has no variance, and of two a normed one hardly any gradient
+      for (const width of widths.filter((width) => width > 2)) {
+        const gain = test.floats(1, width);
+        const [x, dy] = [test.rows(width), test.rows(width)];
+        test.output(`${width}`, layerNormInput(x, gain, dy, 1e-5));
+        test.output(`gain ${width}`, layerNormGain(x, dy, 1e-5));
+        test.output(`${width}, wanted rows`, layerNormInput(selectRows(x), gain, selectRows(dy), 1e-5));
+        test.output(`gain ${width}, wanted rows`, layerNormGain(selectRows(x), selectRows(dy), 1e-5));
+        const far = add(x, test.embedded(test.floats(VOCABULARY, width, () => 8)));
+        test.output(`${width} around 8`, layerNormInput(far, gain, dy, 1e-5));
+        test.output(`gain ${width} around 8`, layerNormGain(far, dy, 1e-5));
       }
     },
   },

@@ -1,7 +1,7 @@
 /** Rotary position embedding: both layouts, partial pairs, factors, magnitudes, positions near and far. */
 import { add } from '../../../src/graph/ops/add.ts';
 import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
-import type { Case, StepPlan } from '../case.ts';
+import { type Case, type StepPlan, sequences } from '../case.ts';
 
 /** Radians per position of pairs, as models have them. */
 function frequencies(pairs: number, base: number): Float32Array {
@@ -13,6 +13,7 @@ const steps: readonly StepPlan[] = [
   { T: 1, P: 17 },
   { T: 4, P: 1000 },
   { T: 3, P: 131_000, rows: [1] },
+  ...sequences,
 ];
 
 const shapes = [
@@ -39,6 +40,8 @@ export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).fla
         // the unturned heads are wanted afterwards
         const kept = test.rows(heads * headSize);
         test.output(`${name}, kept`, add(rope(kept, attributes), kept));
+        const inverse = { ...attributes, magnitude: 0.8, inverse: true };
+        test.output(`${name}, inverse`, rope(test.rows(heads * headSize), inverse));
       }
     },
   },
@@ -52,7 +55,12 @@ export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).fla
       for (const { heads, headSize, pairs } of shapes) {
         const factors = test.floats(1, pairs, () => 1 + 7 * test.random.uniform());
         const attributes: RopeAttributes = { headSize, layout, frequencies: frequencies(pairs, 5e5), magnitude: 1 };
-        test.output(`${heads} × ${headSize}, ${pairs} pairs`, rope(test.rows(heads * headSize), attributes, factors));
+        const x = test.rows(heads * headSize);
+        test.output(`${heads} × ${headSize}, ${pairs} pairs`, rope(x, attributes, factors));
+        test.output(
+          `${heads} × ${headSize}, ${pairs} pairs, inverse`,
+          rope(x, { ...attributes, inverse: true }, factors),
+        );
       }
     },
   },

@@ -6,7 +6,9 @@ import { linear } from '../../../src/graph/ops/linear.ts';
 import { positions } from '../../../src/graph/ops/positions.ts';
 import { scale } from '../../../src/graph/ops/scale.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
-import { type Case, everyLength } from '../case.ts';
+import { spreadColumns } from '../../../src/graph/ops/spreadColumns.ts';
+import { spreadRows } from '../../../src/graph/ops/spreadRows.ts';
+import { type Case, everyLength, sequences } from '../case.ts';
 
 export const rowCases: readonly Case[] = [
   {
@@ -47,14 +49,29 @@ export const rowCases: readonly Case[] = [
     },
   },
   {
+    name: 'spreadColumns and spreadRows',
+    tolerance: 0,
+    steps: sequences,
+    build(test) {
+      for (const [width, from, whole] of [
+        [37, 0, 37],
+        [1, 0, 37],
+        [1, 36, 37],
+        [16, 5, 37],
+        [16, 16, 64],
+      ] as const) {
+        const x = test.rows(width);
+        test.output(`${width} from ${from} of ${whole}`, spreadColumns(x, from, whole));
+        test.output(`${width} from ${from} of ${whole}, wanted rows`, spreadColumns(selectRows(x), from, whole));
+      }
+      // every row of the step is looked at, not only those that are wanted again
+      for (const width of [1, 3, 64]) test.rowsOutput(`${width}`, spreadRows(selectRows(test.rows(width))));
+    },
+  },
+  {
     name: 'positions',
     tolerance: 0,
-    steps: [
-      { T: 1, P: 0 },
-      { T: 17, P: 0 },
-      { T: 4, P: 17 },
-      { T: 1, P: 127 },
-    ],
+    steps: [{ T: 1, P: 0 }, { T: 17, P: 0 }, { T: 4, P: 17 }, { T: 1, P: 127 }, ...sequences],
     build(test) {
       const table = test.floats(128, 24);
       test.output('alone', embed(table, positions(test.graph)));

@@ -11,3 +11,26 @@ export const linear: ReferenceKernel = (node, [x, matrix, bias], output) => {
     }
   }
 };
+
+export const linearInput: ReferenceKernel = (node, [dy, matrix], output) => {
+  const inputs = node.shape[1];
+  const outputs = node.inputs[0]!.shape[1];
+  for (let t = 0; t * inputs < output.length; t++) {
+    for (let i = 0; i < inputs; i++) {
+      let sum = 0;
+      for (let o = 0; o < outputs; o++) sum += dy![t * outputs + o]! * matrix![o * inputs + i]!;
+      output[t * inputs + i] = sum;
+    }
+  }
+};
+
+export const linearWeight: ReferenceKernel = (node, [dy, x], output) => {
+  const [outputs, inputs] = node.shape as readonly [number, number];
+  for (let o = 0; o < outputs; o++) {
+    for (let i = 0; i < inputs; i++) {
+      let sum = 0;
+      for (let t = 0; t * outputs < dy!.length; t++) sum += dy![t * outputs + o]! * x![t * inputs + i]!;
+      output[o * inputs + i] = sum;
+    }
+  }
+};

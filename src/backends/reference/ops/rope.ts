@@ -2,16 +2,16 @@ import type { RopeAttributes } from '../../../graph/ops/rope.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
 export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output, { registers }) => {
-  const { headSize, layout, frequencies, magnitude } = node.attributes;
+  const { headSize, layout, frequencies, magnitude, inverse = false } = node.attributes;
   const width = node.shape[1];
   const pairs = frequencies.length;
   output.set(x!);
   for (let from = 0; from < output.length; from += headSize) {
-    const position = registers.P + Math.floor(from / width);
+    const position = registers.P + (Math.floor(from / width) % registers.S);
     for (let i = 0; i < pairs; i++) {
       const angle = (position * frequencies[i]!) / (factors ? factors[i]! : 1);
       const cos = Math.cos(angle) * magnitude;
-      const sin = Math.sin(angle) * magnitude;
+      const sin = Math.sin(inverse ? -angle : angle) * magnitude;
       const a = from + (layout === 'half' ? i : 2 * i);
       const b = from + (layout === 'half' ? i + pairs : 2 * i + 1);
       output[a] = x![a]! * cos - x![b]! * sin;

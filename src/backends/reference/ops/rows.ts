@@ -1,5 +1,6 @@
-/** The ops that only move values: ids of the step, runs of columns, wanted rows. */
+/** The ops that move values: ids of the step, runs of columns, wanted rows; and the sum of rows. */
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
+import type { SpreadColumnsAttributes } from '../../../graph/ops/spreadColumns.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
 export const tokens: ReferenceKernel = (_, __, output, step) => {
@@ -7,7 +8,7 @@ export const tokens: ReferenceKernel = (_, __, output, step) => {
 };
 
 export const positions: ReferenceKernel = (_, __, output, { registers }) => {
-  for (let t = 0; t < output.length; t++) output[t] = registers.P + t;
+  for (let t = 0; t < output.length; t++) output[t] = registers.P + (t % registers.S);
 };
 
 export const columns: ReferenceKernel<ColumnsAttributes> = (node, [x], output) => {
@@ -21,4 +22,22 @@ export const selectRows: ReferenceKernel = (node, [x], output, { selected }) => 
   const width = node.shape[1];
   for (let r = 0; r < selected.length; r++)
     output.set(x!.subarray(selected[r]! * width, (selected[r]! + 1) * width), r * width);
+};
+
+export const spreadColumns: ReferenceKernel<SpreadColumnsAttributes> = (node, [x], output) => {
+  const { from, width: all } = node.attributes;
+  const width = node.inputs[0]!.shape[1];
+  for (let t = 0; t * all < output.length; t++) output.set(x!.subarray(t * width, (t + 1) * width), t * all + from);
+};
+
+export const spreadRows: ReferenceKernel = (node, [x], output, { selected }) => {
+  const width = node.shape[1];
+  for (let r = 0; r < selected.length; r++) output.set(x!.subarray(r * width, (r + 1) * width), selected[r]! * width);
+};
+
+export const sumRows: ReferenceKernel = (_, [x], output) => {
+  const width = output.length;
+  const sums = new Float64Array(width);
+  for (let i = 0; i < x!.length; i++) sums[i % width]! += x![i]!;
+  output.set(sums);
 };

@@ -10,8 +10,9 @@
  * Scratch: queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16, and a scale per row), mix [4 rows][S], then scores.
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
+import { attendSequences } from "./attentionSequences";
 import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, halvesMask, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheContext, cacheKind, number, past, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, cacheBase, cacheContext, cacheKind, number, past, shareFrom, shareTo, tokens } from "./parts/control";
 import { exp4, half, half4, madd, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
 
 /** Positions of a chunk. */
@@ -20,6 +21,7 @@ const CHUNK: i32 = 256;
 const SPAN: usize = 64;
 
 export function attention(command: usize, thread: i32, threads: i32): void {
+  if (cacheBase() == 0) return attendSequences(command, thread, threads);
   const group = argument(command, 2) / argument(command, 3);
   const tiles = (tokens() * group + 3) >> 2;
   const end = past() + tokens();

@@ -1,10 +1,11 @@
 /** Puts a step's keys and values into the session's cache at P … P+T−1. */
 import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheContext, cacheKind, past, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, cacheBase, cacheContext, cacheKind, past, shareFrom, shareTo, tokens } from "./parts/control";
 import { toHalf } from "./parts/simd";
 
 /** Arguments: 0 keys [T, G·headSize], 1 values, 2 G key heads, 3 headSize, 4 filled elements before (see cache.ts). */
 export function cacheStore(command: usize, thread: i32, threads: i32): void {
+  if (cacheBase() == 0) return;
   const heads: usize = argument(command, 2), size: usize = argument(command, 3);
   const keys = layerKeys(address(command, 4));
   const values = layerValues(address(command, 4), heads * filled(size));

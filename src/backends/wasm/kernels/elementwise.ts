@@ -1,17 +1,10 @@
-/** Ops whose every element depends on the same elements of the inputs. Elements are shared out in runs of 32. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
+/**
+ * Ops whose every element depends on the same elements of the inputs.
+ * Arguments of all: 0 rows kind, 1 a, 2 b, 3 output, 4 width, 5 constant. Buffers are padded to whole vectors.
+ */
+import { address, number } from "./parts/control";
+import { begin, finish } from "./parts/elements";
 import { exp4, madd, tanh4 } from "./parts/simd";
-
-/** Arguments of all: 0 rows kind, 1 a, 2 b, 3 output, 4 width, 5 constant. Buffers are padded to whole vectors. */
-@inline function begin(command: usize, thread: i32, threads: i32): usize {
-  return <usize>shareFrom(runs(command), thread, threads) << 7;
-}
-@inline function finish(command: usize, thread: i32, threads: i32): usize {
-  return min<usize>(<usize>shareTo(runs(command), thread, threads) << 7, <usize>(rowsOf(argument(command, 0)) * argument(command, 4)) << 2);
-}
-@inline function runs(command: usize): i32 {
-  return (rowsOf(argument(command, 0)) * argument(command, 4) + 31) >> 5;
-}
 
 @inline function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), f32x4.splat(1)));

@@ -1,6 +1,7 @@
 /** Norms. Rows are shared out among the threads. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { madd, sum4 } from "./parts/simd";
+import { meanOf, varianceOf } from "./parts/moments";
+import { madd } from "./parts/simd";
 
 /**
  * rmsNorm over groups of `size` columns. Arguments: 0 rows kind, 1 x [rows, groups·size], 2 gain [size],
@@ -14,14 +15,7 @@ export function rmsNorm(command: usize, thread: i32, threads: i32): void {
     const x = address(command, 1) + (<usize>group * size << 2);
     const y = address(command, 3) + (<usize>group * size << 2);
     const gain = address(command, 2);
-    let squares = f32x4.splat(0);
-    for (let i: usize = 0; i < vectors; i += 4) {
-      const v = v128.load(x + (i << 2));
-      squares = madd(v, v, squares);
-    }
-    let sum = sum4(squares);
-    for (let i = vectors; i < <usize>size; i++) sum += load<f32>(x + (i << 2)) * load<f32>(x + (i << 2));
-    const inverse: f32 = 1 / sqrt<f32>(sum / <f32>size + number(command, 6));
+    const inverse: f32 = 1 / sqrt<f32>(varianceOf(x, size, 0) + number(command, 6));
     const factor = f32x4.splat(inverse);
     for (let i: usize = 0; i < vectors; i += 4)
       v128.store(y + (i << 2), f32x4.mul(f32x4.mul(v128.load(x + (i << 2)), factor), v128.load(gain + (i << 2))));
@@ -38,22 +32,8 @@ export function layerNorm(command: usize, thread: i32, threads: i32): void {
     const x = address(command, 1) + (<usize>row * size << 2);
     const y = address(command, 3) + (<usize>row * size << 2);
     const gain = address(command, 2), bias = address(command, 4);
-    let sums = f32x4.splat(0);
-    for (let i: usize = 0; i < vectors; i += 4) sums = f32x4.add(sums, v128.load(x + (i << 2)));
-    let sum = sum4(sums);
-    for (let i = vectors; i < <usize>size; i++) sum += load<f32>(x + (i << 2));
-    const mean: f32 = sum / <f32>size;
-    let squares = f32x4.splat(0);
-    for (let i: usize = 0; i < vectors; i += 4) {
-      const v = f32x4.sub(v128.load(x + (i << 2)), f32x4.splat(mean));
-      squares = madd(v, v, squares);
-    }
-    let variance = sum4(squares);
-    for (let i = vectors; i < <usize>size; i++) {
-      const v = load<f32>(x + (i << 2)) - mean;
-      variance += v * v;
-    }
-    const inverse: f32 = 1 / sqrt<f32>(variance / <f32>size + number(command, 6));
+    const mean = meanOf(x, size);
+    const inverse: f32 = 1 / sqrt<f32>(varianceOf(x, size, mean) + number(command, 6));
     for (let i: usize = 0; i < vectors; i += 4) {
       const v = f32x4.mul(f32x4.sub(v128.load(x + (i << 2)), f32x4.splat(mean)), f32x4.splat(inverse));
       v128.store(y + (i << 2), madd(v, v128.load(gain + (i << 2)), v128.load(bias + (i << 2))));

@@ -1,9 +1,10 @@
 /**
  * Rotary position embedding. Angles are the same for all heads, so each row's cosines and sines are computed once.
  * Arguments: 0 –, 1 x [T, heads·headSize], 2 output, 3 heads, 4 headSize, 5 pairs, 6 layout (0 interleaved, 1 half),
- * 7 frequencies [pairs] (f32, already divided by their factors), 8 magnitude, 9 scratch, 10 scratch bytes per thread.
+ * 7 frequencies [pairs] (f32, already divided by their factors), 8 magnitude, 9 scratch, 10 scratch bytes per thread,
+ * 11 direction (1, or −1: the inverse).
  */
-import { address, argument, number, past, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, number, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
 
 export function rope(command: usize, thread: i32, threads: i32): void {
   const heads = argument(command, 3), pairs: usize = argument(command, 5);
@@ -18,7 +19,7 @@ export function rope(command: usize, thread: i32, threads: i32): void {
     const token = item / heads;
     if (token != angled) {
       angled = token;
-      const position = <f64>(past() + token);
+      const position = <f64>((past() + token % sequence()) * argument(command, 11));
       for (let i: usize = 0; i < pairs; i++) {
         turn(position * <f64>load<f32>(frequencies + (i << 2)), magnitude, scratch + (i << 3));
       }

@@ -1,10 +1,10 @@
 /** Ops that only move rows. */
-import { address, argument, past, rowsOf, shareFrom, shareTo, tokens, wanted } from "./parts/control";
+import { address, argument, past, rowsOf, sequence, shareFrom, shareTo, tokens, wanted } from "./parts/control";
 
-/** The positions P … P+T−1. Arguments: 0 output (i32). */
+/** The positions P + t mod S. Arguments: 0 output (i32). */
 export function positions(command: usize, thread: i32, threads: i32): void {
   if (thread != 0) return;
-  for (let t = 0; t < tokens(); t++) store<i32>(address(command, 0) + (<usize>t << 2), past() + t);
+  for (let t = 0; t < tokens(); t++) store<i32>(address(command, 0) + (<usize>t << 2), past() + t % sequence());
 }
 
 /** A run of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
@@ -22,5 +22,28 @@ export function selectRows(command: usize, thread: i32, threads: i32): void {
   for (let row: usize = shareFrom(count, thread, threads); row < <usize>shareTo(count, thread, threads); row++) {
     const from = load<i32>(address(command, 0) + (row << 2));
     memory.copy(address(command, 2) + row * bytes, address(command, 1) + <usize>from * bytes, bytes);
+  }
+}
+
+/** A run of columns, the others zeros. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
+export function spreadColumns(command: usize, thread: i32, threads: i32): void {
+  const rows = rowsOf(argument(command, 0));
+  const width = address(command, 2) << 2, whole = address(command, 4) << 2, from = address(command, 5) << 2;
+  for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++) {
+    const to = address(command, 3) + row * whole;
+    memory.fill(to, 0, from);
+    memory.copy(to + from, address(command, 1) + row * width, width);
+    memory.fill(to + from + width, 0, whole - from - width);
+  }
+}
+
+/** Rows where they were wanted, zeros elsewhere. Arguments: 0 indices (i32, [R]), 1 x [R, width], 2 output [T, width], 3 width. */
+export function spreadRows(command: usize, thread: i32, threads: i32): void {
+  const from = shareFrom(tokens(), thread, threads), to = shareTo(tokens(), thread, threads);
+  const bytes = address(command, 3) << 2;
+  memory.fill(address(command, 2) + <usize>from * bytes, 0, <usize>(to - from) * bytes);
+  for (let row: usize = 0; row < <usize>wanted(); row++) {
+    const at = load<i32>(address(command, 0) + (row << 2));
+    if (at >= from && at < to) memory.copy(address(command, 2) + <usize>at * bytes, address(command, 1) + row * bytes, bytes);
   }
 }

@@ -4,7 +4,7 @@ import type { Lowering } from '../lowering.ts';
 
 export const attention: Lowering<AttentionAttributes> = (
   node,
-  { emitter, weights, cacheElementsBefore, cacheRegion },
+  { emitter, weights, exports, cacheElementsBefore, cacheRegion },
 ) => {
   const [q, k, v] = node.inputs.map((input) => emitter.region(input));
   const { layer, heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
@@ -24,6 +24,7 @@ export const attention: Lowering<AttentionAttributes> = (
   const chunks = Math.ceil(emitter.context / 256) + 1;
   const partials = emitter.temporary(tiles * chunks * (8 + 4 * size) * 4, `${node.label}.partials`);
   const counters = weights.constant(new Float32Array(tiles), `${node.label}.counters`);
+  emitter.needScratch(Number(exports.attentionScratch!(emitter.longestSequence, headSize)));
   emitter.needScratch((4 * (emitter.context + 16) + 8 * size + 16) * 4);
   emitter.emit({
     kernel: 'attention',
@@ -42,8 +43,27 @@ export const attention: Lowering<AttentionAttributes> = (
       'scratchStride',
       partials,
       counters,
+      // steps without a cache take them from here
+      k!,
+      v!,
     ],
-    reads: [q!, cache],
+    reads: [q!, k!, v!, cache],
     writes: [output, partials, counters],
+  });
+};
+
+export const attentionInput: Lowering<AttentionAttributes> = (node, { emitter, exports }) => {
+  const regions = node.inputs.map((input) => emitter.region(input));
+  const [q, k, v, dy] = regions;
+  const { heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
+  const output = emitter.region(node);
+  emitter.needScratch(Number(exports.attentionInputScratch!(emitter.longestSequence, headSize)));
+  const shape = [heads, kvHeads, headSize, 0, { float: scale }, window, { float: softcap }];
+  emitter.emit({
+    kernel: 'attentionInput',
+    label: node.label,
+    values: [q!, output, ...shape, 'scratch', 'scratchStride', dy!, 0, k!, v!],
+    reads: regions,
+    writes: [output],
   });
 };

@@ -50,3 +50,9 @@ export const scale: Lowering<ScaleAttributes> = (node, context) =>
 
 export const softcap: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcap', node, node.inputs, context, node.attributes.cap);
+
+export const activationInput: Lowering<ActivationAttributes> = (node, context) =>
+  elementwise(`${node.attributes.kind}Input`, node, node.inputs, context);
+
+export const softcapInput: Lowering<SoftcapAttributes> = (node, context) =>
+  elementwise('softcapInput', node, node.inputs, context, node.attributes.cap);

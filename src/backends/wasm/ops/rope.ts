@@ -4,7 +4,7 @@ import type { Lowering } from '../lowering.ts';
 
 export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
   const [x, factors] = node.inputs;
-  const { headSize, layout, frequencies, magnitude } = node.attributes;
+  const { headSize, layout, frequencies, magnitude, inverse } = node.attributes;
   const turned =
     factors && isWeight(factors)
       ? weights.vector(factors, (values) => values.map((factor, i) => frequencies[i]! / factor))
@@ -30,6 +30,7 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
       { float: magnitude },
       'scratch',
       'scratchStride',
+      inverse ? -1 : 1,
     ],
     reads: [from, turned],
     writes: [output],

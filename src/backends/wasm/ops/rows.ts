@@ -1,8 +1,28 @@
-/** The ops that only move values: ids of the step, runs of columns, wanted rows. */
+/** The ops that only move values: ids of the step, its other numbers, states, runs of columns, wanted rows. */
+
+import type { Value } from '../../../graph/graph.ts';
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
+import type { ConstantAttributes } from '../../../graph/ops/constant.ts';
+import type { SpreadColumnsAttributes } from '../../../graph/ops/spreadColumns.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const tokens: Lowering<null> = (node, { emitter, inputs }) => emitter.alias(node, inputs.tokens);
+
+export const input: Lowering<unknown> = (node, { emitter, given }) => {
+  const value = node as Value;
+  emitter.alias(value, given(value));
+};
+
+export const state: Lowering<unknown> = (node, { emitter, kept }) => {
+  const value = node as Value;
+  emitter.alias(value, kept(value).region);
+};
+
+export const constant: Lowering<ConstantAttributes> = (node, { emitter, weights }) =>
+  emitter.alias(node, weights.constant(Float32Array.of(node.attributes.value), node.label));
+
+/** The value is that of its first input; the commands before it have had their effects. */
+export const after: Lowering<null> = (node, { emitter }) => emitter.alias(node, emitter.region(node.inputs[0]!));
 
 export const positions: Lowering<null> = (node, { emitter }) => {
   const output = emitter.region(node);
@@ -31,6 +51,44 @@ export const selectRows: Lowering<null> = (node, { emitter, inputs }) => {
     label: node.label,
     values: [inputs.selected, from, output, node.shape[1]],
     reads: [inputs.selected, from],
+    writes: [output],
+  });
+};
+
+export const spreadColumns: Lowering<SpreadColumnsAttributes> = (node, { emitter }) => {
+  const [x] = node.inputs;
+  const from = emitter.region(x!);
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'spreadColumns',
+    label: node.label,
+    values: [emitter.rowsKind(node), from, x!.shape[1], output, node.shape[1], node.attributes.from],
+    reads: [from],
+    writes: [output],
+  });
+};
+
+export const spreadRows: Lowering<null> = (node, { emitter, inputs }) => {
+  const from = emitter.region(node.inputs[0]!);
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'spreadRows',
+    label: node.label,
+    values: [inputs.selected, from, output, node.shape[1]],
+    reads: [inputs.selected, from],
+    writes: [output],
+  });
+};
+
+export const sumRows: Lowering<null> = (node, { emitter }) => {
+  const [x] = node.inputs;
+  const from = emitter.region(x!);
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'sumRows',
+    label: node.label,
+    values: [emitter.rowsKind(x!), from, output, node.shape[1]],
+    reads: [from],
     writes: [output],
   });
 };

@@ -11,10 +11,11 @@
  *         9 stop      workers leave their loop
  *        10 patient   caller may sleep at a barrier (a browser's main thread may not)
  *        11 trace     address of f64 seconds per command, 0: no trace
- *        12 cache     address of the session's keys and values
+ *        12 cache     address of the session's keys and values, 0: the step is a batch of sequences of its own
  *        13 context   positions that it has room for, a multiple of 4
  *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
  *        15 wide      products take tiles of 8 tokens instead of 4
+ *        16 S         tokens of a sequence: row t stands at position P + t mod S
  *
  * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
@@ -28,13 +29,14 @@ export const COMMAND_BYTES: usize = 128;
 @inline export function wanted(): i32 { return load<i32>(CONTROL, 32); }
 
 @inline export function wideTiles(): bool { return load<i32>(CONTROL, 60) != 0; }
+@inline export function sequence(): i32 { return load<i32>(CONTROL, 64); }
 
 @inline export function cacheBase(): usize { return load<u32>(CONTROL, 48); }
 @inline export function cacheContext(): usize { return load<u32>(CONTROL, 52); }
 @inline export function cacheKind(): i32 { return load<i32>(CONTROL, 56); }
 
-/** Rows of a value: 0 stands for T, 1 for R, as the planner wrote it. */
-@inline export function rowsOf(kind: i32): i32 { return kind == 0 ? tokens() : wanted(); }
+/** Rows of a value: 0 stands for T, 1 for R, −n for n, as the planner wrote it. */
+@inline export function rowsOf(kind: i32): i32 { return kind == 0 ? tokens() : kind == 1 ? wanted() : -kind; }
 
 /** Argument i of a command. */
 @inline export function argument(command: usize, i: usize): i32 { return load<i32>(command + 8 + (i << 2)); }

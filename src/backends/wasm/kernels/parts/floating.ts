@@ -5,38 +5,69 @@
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
 import { madd } from "./simd";
 import { storeRows } from "./store";
+import { ROWS, tile, TILE_BYTES } from "./tile";
+
+/** Bytes of rows that are multiplied with all weights before the next: they stay in the second-level cache. */
+const BLOCK_BYTES: i32 = 1 << 18;
 
 /**
- * Kernel arguments: 0 rows kind (T or R), 1 weights, 2 x [rows, K], 3 –, 4 output [rows, N], 5 N, 6 K,
- * 7 bias or 0, 8 residual [rows, N] or 0, 9 scratch, 10 scratch bytes per thread.
+ * Kernel arguments: 0 rows kind, 1 weights, 2 x [rows, K], 3 x in tiles (see interleave.ts), 4 output [rows, N], 5 N, 6 K,
+ * 7 bias or 0, 8 residual [rows, N] or 0, 9 scratch, 10 scratch bytes per thread. One row is read from x itself.
+ * Scratch: 8 rows of weights widened to f32 if they are not, and a tile's sums before them.
  */
 @inline export function matmulFloating<F>(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
+  if (rows == 1) {
+    const pieces = piecesOf(groups, threads);
+    for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads))
+      for (let group = shareFrom(groups, piece, pieces); group < shareTo(groups, piece, pieces); group++)
+        vector<F>(command, weightsOf<F>(command, group), group << 3);
+    return;
+  }
+  const tiles = (rows + ROWS - 1) / ROWS;
+  const inBlock = max(1, BLOCK_BYTES / (argument(command, 6) * ROWS * 4));
+  const blocks = (tiles + inBlock - 1) / inBlock;
+  // pieces are blocks of rows, and shares of the weights where blocks are few
+  const shares = threads == 1 ? 1 : min(groups, (threads * 8 + blocks - 1) / blocks);
+  const pieces = blocks * shares;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const pieces = piecesOf(groups, threads);
-  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads))
-    multiply<F>(command, shareFrom(groups, piece, pieces), shareTo(groups, piece, pieces), rows, scratch);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    const block = piece / shares, share = piece % shares;
+    multiply<F>(
+      command, shareFrom(groups, share, shares), shareTo(groups, share, shares),
+      shareFrom(tiles, block, blocks), shareTo(tiles, block, blocks), rows, scratch,
+    );
+  }
 }
 
-function multiply<F>(command: usize, from: i32, to: i32, rows: i32, scratch: usize): void {
+@inline function weightsOf<F>(command: usize, group: i32): usize {
+  return address(command, 1) + <usize>group * (argument(command, 6) << 3) * changetype<F>(0).size();
+}
+
+/** Groups of weights from … to−1 with tiles of rows first … last−1. */
+function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, rows: i32, scratch: usize): void {
   const f = changetype<F>(0);
   const columns = argument(command, 6);
+  const tileBytes = <usize>columns * ROWS * 4;
   for (let group = from; group < to; group++) {
-    const w = address(command, 1) + <usize>group * columns * 8 * f.size();
-    if (rows == 1) {
-      vector<F>(command, w, group << 3);
-      continue;
-    }
-    let wide = w;
+    let w = weightsOf<F>(command, group);
     if (f.size() != 4) {
-      wide = scratch;
-      for (let i = 0; i < columns << 1; i++) v128.store(scratch + (<usize>i << 4), f.at(w + <usize>i * 4 * f.size()));
+      const wide = scratch + TILE_BYTES;
+      for (let i: usize = 0; i < <usize>columns << 1; i++) v128.store(wide + (i << 4), f.at(w + i * 4 * f.size()));
+      w = wide;
     }
-    let row = 0;
-    for (; row + 4 <= rows; row += 4) tile(command, wide, row, group << 3);
-    for (; row < rows; row++) single(command, wide, row, group << 3);
+    let x = address(command, 3) + <usize>first * tileBytes;
+    for (let row = first * ROWS; row < min(rows, last * ROWS); row += ROWS) {
+      tile(w, x, columns, scratch);
+      const count = min(ROWS, rows - row);
+      for (let r = 0; r < count; r++) {
+        const sums = scratch + (<usize>r << 5);
+        storeRows(command, row + r, group << 3, v128.load(sums), v128.load(sums, 16));
+      }
+      x += tileBytes;
+    }
   }
 }
 
@@ -61,47 +92,6 @@ function multiply<F>(command: usize, from: i32, to: i32, rows: i32, scratch: usi
     a1 = madd(f.at(w + 4 * f.size()), x, a1);
   }
   storeRows(command, 0, column, f32x4.add(a0, b0), f32x4.add(a1, b1));
-}
-
-/** 8 rows of f32 weights × 1 token. */
-function single(command: usize, w: usize, row: i32, column: i32): void {
-  const columns = argument(command, 6);
-  let px = address(command, 2) + (<usize>row * columns << 2);
-  let a0 = f32x4.splat(0), a1 = a0;
-  for (let k = 0; k < columns; k++) {
-    const x = v128.load32_splat(px);
-    a0 = madd(v128.load(w), x, a0);
-    a1 = madd(v128.load(w, 16), x, a1);
-    w += 32;
-    px += 4;
-  }
-  storeRows(command, row, column, a0, a1);
-}
-
-/** 8 rows of f32 weights × 4 tokens. */
-function tile(command: usize, w: usize, row: i32, column: i32): void {
-  const columns = argument(command, 6);
-  const stride: usize = columns << 2;
-  let p0 = address(command, 2) + <usize>row * stride;
-  let p1 = p0 + stride, p2 = p1 + stride, p3 = p2 + stride;
-  let a0 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-  for (let k = 0; k < columns; k++) {
-    const w0 = v128.load(w), w1 = v128.load(w, 16);
-    let x = v128.load32_splat(p0);
-    a0 = madd(w0, x, a0); a1 = madd(w1, x, a1);
-    x = v128.load32_splat(p1);
-    b0 = madd(w0, x, b0); b1 = madd(w1, x, b1);
-    x = v128.load32_splat(p2);
-    c0 = madd(w0, x, c0); c1 = madd(w1, x, c1);
-    x = v128.load32_splat(p3);
-    d0 = madd(w0, x, d0); d1 = madd(w1, x, d1);
-    w += 32;
-    p0 += 4; p1 += 4; p2 += 4; p3 += 4;
-  }
-  storeRows(command, row, column, a0, a1);
-  storeRows(command, row + 1, column, b0, b1);
-  storeRows(command, row + 2, column, c0, c1);
-  storeRows(command, row + 3, column, d0, d1);
 }
 
 /** Rows of an embedding by id. Arguments: 0 rows kind, 1 weights, 2 ids (i32), 3 output [rows, K], 4 K. */
@@ -144,7 +134,7 @@ function tile(command: usize, w: usize, row: i32, column: i32): void {
 /** Bytes of 8 packed rows of `columns`. */
 @inline export function groupBytesFloating<F>(columns: i32): i32 { return columns * 8 * <i32>changetype<F>(0).size(); }
 
-/** Bytes of the scratch that 8 rows widened to f32 need. */
+/** Bytes of scratch that a thread needs. */
 @inline export function scratchBytesFloating<F>(columns: i32): i32 {
-  return changetype<F>(0).size() == 4 ? 0 : columns * 32;
+  return <i32>TILE_BYTES + (changetype<F>(0).size() == 4 ? 0 : columns * 32);
 }

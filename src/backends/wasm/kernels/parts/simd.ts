@@ -119,3 +119,10 @@ const EXP: usize = memory.data<f32>([
   const near = madd(f32x4.mul(p, square), x, x);
   return v128.bitselect(near, far, f32x4.lt(square, f32x4.splat(0.0625)));
 }
+
+/** tanh′(x) = 1 − tanh²(x) = 4e / (1 + e)², e = e^−2|x|: it does not cancel where tanh is near ±1. */
+@inline export function tanhSlope4(x: v128): v128 {
+  const e = exp4(f32x4.mul(f32x4.abs(x), f32x4.splat(-2)));
+  const whole = f32x4.add(e, f32x4.splat(1));
+  return f32x4.div(f32x4.mul(e, f32x4.splat(4)), f32x4.mul(whole, whole));
+}

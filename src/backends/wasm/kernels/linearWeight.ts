@@ -1,0 +1,102 @@
+/**
+ * The gradient of a matrix: dW = dyᵀ·x, [outputs, inputs], from tiles of 6 columns of dy and panels of 8 columns of x. The
+ * narrower of the two is packed by a command of its own (`tiles`, `panels`); threads share out the columns of the wider
+ * one and pack them as they go, so that it is read once.
+ */
+import { DEPTH, takePanels, takeTiles } from "./parts/gather";
+import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
+import { ROWS, storeSums, tile, TILE_BYTES } from "./parts/tile";
+
+/** Columns that a thread takes at a time, at most. */
+const COLUMNS: i32 = 96;
+/** Rows of which all columns are packed before the next. */
+const PACKED: i32 = 32;
+
+/** Bytes of scratch that a thread needs: a tile's sums, and COLUMNS of DEPTH rows. */
+export function linearWeightScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
+
+/** Rows that are summed up at a time. */
+export function linearWeightDepth(): i32 { return DEPTH; }
+
+/**
+ * x → [rows / depth][width / 6][depth rows][6]. Arguments: 0 rows kind, 1 x [rows, width], 2 output, 3 width, 4 depth.
+ */
+export function tiles(command: usize, thread: i32, threads: i32): void {
+  const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
+  const count = (width + ROWS - 1) / ROWS;
+  const blocks = (rows + PACKED - 1) / PACKED;
+  for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
+    const row = block * PACKED, first = row / depth * depth;
+    const to = address(command, 2) + (<usize>(first * count + row - first) * ROWS << 2);
+    takeTiles(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
+  }
+}
+
+/** x → [rows / depth][width / 8][depth rows][8]. Arguments: as of tiles. */
+export function panels(command: usize, thread: i32, threads: i32): void {
+  const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
+  const count = (width + 7) >> 3;
+  const blocks = (rows + PACKED - 1) / PACKED;
+  for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
+    const row = block * PACKED, first = row / depth * depth;
+    const to = address(command, 2) + (<usize>(first * count + row - first) << 5);
+    takePanels(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
+  }
+}
+
+/**
+ * Arguments: 0 rows kind, 1 dy [rows, outputs], 2 x [rows, inputs], 3 result [outputs, inputs], 4 outputs, 5 inputs,
+ * 6 whether it is added to what there is, 7 scratch, 8 scratch bytes per thread, 9 which is packed: 0 dy, in tiles; 1 x, in panels.
+ */
+export function linearWeight(command: usize, thread: i32, threads: i32): void {
+  const rows = rowsOf(argument(command, 0));
+  const outputs = argument(command, 4), inputs = argument(command, 5);
+  const shareOutputs = argument(command, 9) == 1;
+  const scratch = address(command, 7) + <usize>thread * address(command, 8);
+  const packed = scratch + TILE_BYTES;
+  const tiles = (outputs + ROWS - 1) / ROWS, panels = (inputs + 7) >> 3;
+  const items = shareOutputs ? tiles : panels;
+  const most = COLUMNS / (shareOutputs ? ROWS : 8);
+  const pieces = max((items + most - 1) / most, min(items, threads << 2));
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    const from = shareFrom(items, piece, pieces), to = shareTo(items, piece, pieces);
+    if (rows == 0 && argument(command, 6) == 0) clear(command, shareOutputs, from, to);
+    for (let row = 0; row < rows; row += DEPTH) {
+      const count = min(DEPTH, rows - row);
+      if (shareOutputs) {
+        takeTiles(address(command, 1) + (<usize>(row * outputs + from * ROWS) << 2), outputs << 2, count, to - from, packed, count);
+        multiply(command, packed, from, to, address(command, 2) + (<usize>(row * panels) << 5), 0, panels, row, count, scratch);
+      } else {
+        takePanels(address(command, 2) + (<usize>(row * inputs + (from << 3)) << 2), inputs << 2, count, to - from, packed, count);
+        multiply(command, address(command, 1) + (<usize>(row * tiles) * ROWS << 2), 0, tiles, packed, from, to, row, count, scratch);
+      }
+    }
+  }
+}
+
+/** Products of `count` rows. @param x tiles from … to−1 of outputs @param w panels first … last−1 of inputs */
+function multiply(
+  command: usize, x: usize, from: i32, to: i32, w: usize, first: i32, last: i32, row: i32, count: i32, scratch: usize,
+): void {
+  const outputs = argument(command, 4), inputs = argument(command, 5);
+  const add = row > 0 || argument(command, 6) != 0;
+  for (let panel = first; panel < last; panel++) {
+    let at = x;
+    const columns = min(8, inputs - (panel << 3));
+    for (let output = from * ROWS; output < min(to * ROWS, outputs); output += ROWS) {
+      tile(w, at, count, scratch);
+      storeSums(scratch, address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), <usize>inputs << 2, min(ROWS, outputs - output), columns, add);
+      at += <usize>count * ROWS * 4;
+    }
+    w += <usize>count << 5;
+  }
+}
+
+/** Without rows the sums are zeros. */
+function clear(command: usize, shareOutputs: bool, from: i32, to: i32): void {
+  const outputs = argument(command, 4), inputs = argument(command, 5);
+  const top = shareOutputs ? from * ROWS : 0, bottom = shareOutputs ? min(to * ROWS, outputs) : outputs;
+  const left = shareOutputs ? 0 : from << 3, right = shareOutputs ? inputs : min(to << 3, inputs);
+  for (let row = top; row < bottom; row++)
+    memory.fill(address(command, 3) + (<usize>(row * inputs + left) << 2), 0, <usize>(right - left) << 2);
+}

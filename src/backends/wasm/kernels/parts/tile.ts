@@ -1,0 +1,75 @@
+/**
+ * The heart of all products of floats: 8 sums in lanes for each of 6 rows. A step of the loop is 2 loads, 6 broadcasts
+ * and 12 multiply-adds, which are all that 15 registers hold.
+ */
+import { madd } from "./simd";
+
+/** Rows of a tile. */
+export const ROWS: i32 = 6;
+/** Bytes of a tile's sums. */
+export const TILE_BYTES: usize = 192;
+
+/**
+ * to[r][8] = Σ_k x[k][r] · w[k][8], k < count, r < 6; count is at least 1.
+ *
+ * V8 11 (Node 20) orders the instructions of a block by how its results are used. Loads stay between the multiply-adds,
+ * and none is spilled, when sums are stored at once in the order they are made; addresses of the broadcasts are computed
+ * once when they are used before the loop too. So the first step stands before it, and results go to memory.
+ */
+export function tile(w: usize, x: usize, count: i32, to: usize): void {
+  let w0 = v128.load(w), w1 = v128.load(w, 16);
+  let p = v128.load32_splat(x);
+  let a0 = f32x4.mul(p, w0), a1 = f32x4.mul(p, w1);
+  p = v128.load32_splat(x, 4);
+  let b0 = f32x4.mul(p, w0), b1 = f32x4.mul(p, w1);
+  p = v128.load32_splat(x, 8);
+  let c0 = f32x4.mul(p, w0), c1 = f32x4.mul(p, w1);
+  p = v128.load32_splat(x, 12);
+  let d0 = f32x4.mul(p, w0), d1 = f32x4.mul(p, w1);
+  p = v128.load32_splat(x, 16);
+  let e0 = f32x4.mul(p, w0), e1 = f32x4.mul(p, w1);
+  p = v128.load32_splat(x, 20);
+  let f0 = f32x4.mul(p, w0), f1 = f32x4.mul(p, w1);
+  const end = w + (<usize>count << 5);
+  x += 24;
+  w += 32;
+  for (; w < end; w += 32) {
+    w0 = v128.load(w); w1 = v128.load(w, 16);
+    p = v128.load32_splat(x);
+    a0 = madd(p, w0, a0); a1 = madd(p, w1, a1);
+    p = v128.load32_splat(x, 4);
+    b0 = madd(p, w0, b0); b1 = madd(p, w1, b1);
+    p = v128.load32_splat(x, 8);
+    c0 = madd(p, w0, c0); c1 = madd(p, w1, c1);
+    p = v128.load32_splat(x, 12);
+    d0 = madd(p, w0, d0); d1 = madd(p, w1, d1);
+    p = v128.load32_splat(x, 16);
+    e0 = madd(p, w0, e0); e1 = madd(p, w1, e1);
+    p = v128.load32_splat(x, 20);
+    f0 = madd(p, w0, f0); f1 = madd(p, w1, f1);
+    x += 24;
+  }
+  v128.store(to, a0); v128.store(to, a1, 16); v128.store(to, b0, 32); v128.store(to, b1, 48);
+  v128.store(to, c0, 64); v128.store(to, c1, 80); v128.store(to, d0, 96); v128.store(to, d1, 112);
+  v128.store(to, e0, 128); v128.store(to, e1, 144); v128.store(to, f0, 160); v128.store(to, f1, 176);
+}
+
+/** Writes a tile's sums, or adds them: up to 6 rows, `pitch` bytes apart, and up to 8 columns. */
+export function storeSums(sums: usize, to: usize, pitch: usize, rows: i32, columns: i32, add: bool): void {
+  for (let r = 0; r < rows; r++) {
+    if (columns == 8) {
+      let low = v128.load(sums), high = v128.load(sums, 16);
+      if (add) {
+        low = f32x4.add(v128.load(to), low);
+        high = f32x4.add(v128.load(to, 16), high);
+      }
+      v128.store(to, low);
+      v128.store(to, high, 16);
+    } else {
+      for (let i: usize = 0; i < <usize>columns << 2; i += 4)
+        store<f32>(to + i, add ? load<f32>(to + i) + load<f32>(sums + i) : load<f32>(sums + i));
+    }
+    sums += 32;
+    to += pitch;
+  }
+}

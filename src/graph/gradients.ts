@@ -1,0 +1,137 @@
+/**
+ * Learning's half of a graph: adds to it the nodes that compute the gradients of a loss, in reverse order of the nodes that
+ * the loss is made of (reverse accumulation, Linnainmaa 1970). How each op passes gradients on is said in gradients/.
+ */
+import { UnsupportedError } from '../core/errors.ts';
+import { activation } from './gradients/activation.ts';
+import { add } from './gradients/add.ts';
+import { attention } from './gradients/attention.ts';
+import { columns } from './gradients/columns.ts';
+import { crossEntropy } from './gradients/crossEntropy.ts';
+import { divergence } from './gradients/divergence.ts';
+import { dropout } from './gradients/dropout.ts';
+import { embed } from './gradients/embed.ts';
+import { layerNorm } from './gradients/layerNorm.ts';
+import { linear } from './gradients/linear.ts';
+import { multiply } from './gradients/multiply.ts';
+import { rmsNorm } from './gradients/rmsNorm.ts';
+import { rope } from './gradients/rope.ts';
+import type { GradientRule } from './gradients/rule.ts';
+import { scale } from './gradients/scale.ts';
+import { selectRows } from './gradients/selectRows.ts';
+import { softcap } from './gradients/softcap.ts';
+import { weightedSum } from './gradients/weightedSum.ts';
+import { type Graph, GraphError, isWeight, type Value, type WeightAttributes } from './graph.ts';
+import { accumulate } from './ops/accumulate.ts';
+import { add as sum } from './ops/add.ts';
+import { constant } from './ops/constant.ts';
+
+// attributes are those of the node's op by construction, so each rule may read its own kind
+const rules = {
+  activation,
+  add,
+  attention,
+  columns,
+  crossEntropy,
+  divergence,
+  dropout,
+  embed,
+  layerNorm,
+  linear,
+  multiply,
+  rmsNorm,
+  rope,
+  scale,
+  selectRows,
+  softcap,
+  weightedSum,
+} as Readonly<Record<string, unknown>> as Readonly<Record<string, GradientRule>>;
+
+export interface GradientOptions {
+  /**
+   * States to add gradients to, by the values that these are of. Each part of a gradient is added as soon as it is made, so
+   * that the gradients of a whole model need no memory beside the states; the gradient is then the last value of accumulate.
+   */
+  readonly into?: ReadonlyMap<Value, Value>;
+  /**
+   * Activation checkpointing (Chen et al. 2016): of the values that the backward nodes need, those for which this is true
+   * are kept, and the others are computed again from them. Default: all are kept.
+   */
+  readonly checkpoint?: (value: Value) => boolean;
+}
+
+/**
+ * Adds the backward nodes of a loss.
+ * @param loss [1, 1]
+ * @param of weights (F32) or other values that the loss depends on
+ * @returns by value of `of` its gradient, of the same shape; parts of several readers are added up in a fixed order
+ * @throws {GraphError} where the loss is no single number, does not depend on a value, or an op has no gradient with
+ *   respect to an input; {UnsupportedError} for an op without a rule
+ */
+export function gradients(loss: Value, of: readonly Value[], options: GradientOptions = {}): Map<Value, Value> {
+  const { graph } = loss;
+  if (loss.shape[0] !== 1 || loss.shape[1] !== 1)
+    throw new GraphError('gradients', 'the loss is not a single number', [loss]);
+  for (const value of of) {
+    if (isWeight(value) && !isTrainable(value))
+      throw new GraphError('gradients', `a weight in ${value.attributes.format.name} has no gradient`, [value]);
+  }
+  const wanted = new Set(of);
+  const forward = graph.live([loss]);
+  const paths = new Set<Value>();
+  for (const node of forward) if (wanted.has(node) || node.inputs.some((input) => paths.has(input))) paths.add(node);
+  for (const value of of)
+    if (!paths.has(value)) throw new GraphError('gradients', 'the loss does not depend on a value', [loss, value]);
+
+  const again = recomputation(graph, options.checkpoint);
+  const found = new Map<Value, Value>([[loss, constant(graph, 1)]]);
+  for (const node of forward.reverse()) {
+    const dy = found.get(node);
+    if (!paths.has(node) || !dy || !node.inputs.some((input) => paths.has(input))) continue;
+    const rule = rules[node.op.name];
+    if (!rule) throw new UnsupportedError('the gradient of op', node.op.name, Object.keys(rules));
+    const parts = rule({ ...node, inputs: node.inputs.map(again) }, dy);
+    node.inputs.forEach((input, i) => {
+      if (!paths.has(input)) return;
+      const part = parts[i];
+      if (!part) throw new GraphError(node.op.name, `it has no gradient with respect to input ${i}`, node.inputs);
+      const before = found.get(input);
+      const state = options.into?.get(input);
+      if (state) found.set(input, accumulate(before ?? state, part(), `${input.label}.gradient`));
+      else found.set(input, before ? sum(before, part(), `${input.label}.gradient`) : part());
+    });
+  }
+  return new Map(of.map((value) => [value, found.get(value)!]));
+}
+
+/** The F32 weights that a loss has gradients with respect to, in the graph's order: not those that only scale frequencies. */
+export function trainableWeights(loss: Value): Value<WeightAttributes>[] {
+  const forward = loss.graph.live([loss]);
+  const reached = new Set([loss]);
+  for (const node of forward.toReversed()) {
+    if (!reached.has(node)) continue;
+    rules[node.op.name]?.(node, node).forEach((part, i) => {
+      if (part) reached.add(node.inputs[i]!);
+    });
+  }
+  return forward.filter(
+    (node) => isWeight(node) && isTrainable(node) && reached.has(node),
+  ) as Value<WeightAttributes>[];
+}
+
+const isTrainable = ({ attributes }: Value<WeightAttributes>): boolean => attributes.format.name === 'F32';
+
+/** What gives a forward value to the backward nodes: itself where it is kept, else a copy of its node, made on first use. */
+function recomputation(graph: Graph, checkpoint: (value: Value) => boolean = () => true): (value: Value) => Value {
+  const copies = new Map<Value, Value>();
+  const again = (value: Value): Value => {
+    if (value.inputs.length === 0 || checkpoint(value)) return value;
+    let copy = copies.get(value);
+    if (!copy) {
+      copy = graph.add(value.op, value.inputs.map(again), value.attributes, `${value.label}.again`);
+      copies.set(value, copy);
+    }
+    return copy;
+  };
+  return again;
+}

@@ -1,0 +1,16 @@
+import type { Value } from '../graph.ts';
+import type { AttentionAttributes } from '../ops/attention.ts';
+import { attentionInput } from '../ops/attentionInput.ts';
+import { columns } from '../ops/columns.ts';
+import type { GradientRule } from './rule.ts';
+
+export const attention: GradientRule<AttentionAttributes> = ({ inputs: [q, k, v], attributes, label }, dy) => {
+  const [queries, keys] = [q!.shape[1], k!.shape[1]];
+  // made once for whichever are wanted
+  let all: Value | undefined;
+  const part = (from: number, width: number, name: string) => (): Value => {
+    all ??= attentionInput(q!, k!, v!, dy, attributes, `${label}.dqkv`);
+    return columns(all, from, width, `${label}.${name}`);
+  };
+  return [part(0, queries, 'dq'), part(queries, keys, 'dk'), part(queries + keys, keys, 'dv')];
+};

@@ -1,0 +1,26 @@
+/**
+ * Adds a gradient to a state, for batches of several steps: state ← state + gradient. The value is the state afterwards,
+ * to which more can be added in turn.
+ */
+import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
+import { isState, type StateAttributes } from './state.ts';
+
+export const accumulateOp: Op<null> = {
+  name: 'accumulate',
+  shape(inputs) {
+    if (!accumulatedState(inputs[0]!)) throw new GraphError('accumulate', 'the sum is not a state', inputs);
+    return sameShape('accumulate', inputs);
+  },
+  cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
+};
+
+export function accumulate(sum: Value, gradient: Value, label = 'accumulate'): Value {
+  return sum.graph.add(accumulateOp, [sum, gradient], null, label);
+}
+
+/** The state that a value of accumulate stands for; undefined for other values. */
+export function accumulatedState(value: Value): Value<StateAttributes> | undefined {
+  let sum = value;
+  while (sum.op.name === accumulateOp.name) sum = sum.inputs[0]!;
+  return isState(sum) ? sum : undefined;
+}

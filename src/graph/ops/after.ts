@@ -1,0 +1,12 @@
+/** y = x, once the effects of other nodes have happened: the one value to ask for when many weights are to be updated. */
+import type { Op, Value } from '../graph.ts';
+
+export const afterOp: Op<null> = {
+  name: 'after',
+  shape: ([x]) => x!.shape,
+  cost: () => ({ flops: 0, bytes: 0 }),
+};
+
+export function after(x: Value, effects: readonly Value[], label = 'after'): Value {
+  return x.graph.add(afterOp, [x, ...effects], null, label);
+}

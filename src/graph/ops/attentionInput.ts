@@ -1,0 +1,34 @@
+/**
+ * The gradients of attention with respect to queries, keys and values, side by side, for steps without a cache. With the
+ * probabilities P of a head and its output O: dv = Pᵀ·dO, dP = dO·vᵀ, dS = P ∘ (dP − rowsum(dO ∘ O)), through the cap where
+ * there is one, dq = scale · dS·k, dk = scale · dSᵀ·q; query heads that share a key head add up. P is computed again
+ * (Dao et al. 2022). q and dO [T, H·K], k and v [T, G·K] → [T, (H + 2G)·K].
+ */
+import { GraphError, type Op, type Value } from '../graph.ts';
+import { type AttentionAttributes, attentionOp } from './attention.ts';
+
+export const attentionInputOp: Op<AttentionAttributes> = {
+  name: 'attentionInput',
+  shape(inputs, attributes) {
+    const [q, k, v, dy] = inputs;
+    const [rows, width] = attentionOp.shape([q!, k!, v!], attributes);
+    if (dy!.shape[0] !== rows || dy!.shape[1] !== width)
+      throw new GraphError('attentionInput', 'the gradient is not of the shape of the queries', inputs);
+    return [rows, width + 2 * attributes.kvHeads * attributes.headSize];
+  },
+  // five products where attention has two
+  cost(inputs, attributes, shape, registers) {
+    return { flops: 2.5 * attentionOp.cost(inputs, attributes, shape, registers).flops, bytes: 0 };
+  },
+};
+
+export function attentionInput(
+  q: Value,
+  k: Value,
+  v: Value,
+  dy: Value,
+  attributes: AttentionAttributes,
+  label = 'attentionInput',
+): Value {
+  return q.graph.add(attentionInputOp, [q, k, v, dy], attributes, label);
+}

@@ -1,0 +1,28 @@
+/**
+ * How far a student's distribution is from a teacher's, row by row, in nats times temperature² (Hinton et al. 2015):
+ *   y = temperature² · ((1 − reverse) · KL(p‖q) + reverse · KL(q‖p)),
+ *   p = softmax(teacher / temperature), q = softmax(logits / temperature).
+ * Reverse is mode seeking (Gu et al. 2024). logits and teacher [R, V] → [R, 1].
+ */
+import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
+
+export interface DivergenceAttributes {
+  readonly temperature: number;
+  /** Share of the reverse divergence, 0 … 1. */
+  readonly reverse: number;
+}
+
+export const divergenceOp: Op<DivergenceAttributes> = {
+  name: 'divergence',
+  shape: (inputs) => [sameShape('divergence', inputs)[0], 1],
+  cost: ([logits], _, __, registers) => elementwiseCost(16, logits!.shape, registers),
+};
+
+export function divergence(
+  logits: Value,
+  teacher: Value,
+  attributes: DivergenceAttributes,
+  label = 'divergence',
+): Value {
+  return logits.graph.add(divergenceOp, [logits, teacher], attributes, label);
+}

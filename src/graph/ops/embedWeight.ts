@@ -1,0 +1,25 @@
+/**
+ * The gradient of embed with respect to its table: rows of dy added up by id, in their order; other rows are zeros.
+ * dy [T, D], ids [T, 1] integers → [rows, D].
+ */
+import { elementwiseCost, GraphError, type Op, type Value } from '../graph.ts';
+
+export interface EmbedWeightAttributes {
+  /** Rows of the table. */
+  readonly rows: number;
+}
+
+export const embedWeightOp: Op<EmbedWeightAttributes> = {
+  name: 'embedWeight',
+  shape(inputs, { rows }) {
+    const [dy, ids] = inputs;
+    if (ids!.shape[0] !== dy!.shape[0] || ids!.shape[1] !== 1)
+      throw new GraphError('embedWeight', 'one id a row expected', inputs);
+    return [rows, dy!.shape[1]];
+  },
+  cost: ([dy], _, __, registers) => elementwiseCost(1, dy!.shape, registers),
+};
+
+export function embedWeight(dy: Value, ids: Value, rows: number, label = 'embedWeight'): Value {
+  return dy.graph.add(embedWeightOp, [dy, ids], { rows }, label);
+}

@@ -1,0 +1,20 @@
+/** The gradient of linear with respect to its input: dx = dy·W. dy [T, O], W [O, I] of any format → [T, I]. */
+import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
+import { weightBytes } from './weight.ts';
+
+export const linearInputOp: Op<null> = {
+  name: 'linearInput',
+  shape(inputs) {
+    const [dy, matrix] = inputs;
+    if (!isWeight(matrix!)) throw new GraphError('linearInput', 'the matrix is not a weight', inputs);
+    if (dy!.shape[1] !== matrix.shape[0]) throw new GraphError('linearInput', 'outputs and rows differ', inputs);
+    return [dy!.shape[0], matrix.shape[1]];
+  },
+  cost([dy, matrix], _, shape, registers) {
+    return { flops: 2 * rowsOf(shape, registers) * shape[1] * dy!.shape[1], bytes: weightBytes(matrix!) };
+  },
+};
+
+export function linearInput(dy: Value, matrix: Value, label = 'linearInput'): Value {
+  return dy.graph.add(linearInputOp, [dy, matrix], null, label);
+}

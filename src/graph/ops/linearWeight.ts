@@ -1,0 +1,18 @@
+/** The gradient of linear with respect to its matrix: dW = dyᵀ·x. dy [T, O], x [T, I] → [O, I]. */
+import { GraphError, type Op, rowsOf, type Value } from '../graph.ts';
+
+export const linearWeightOp: Op<null> = {
+  name: 'linearWeight',
+  shape(inputs) {
+    const [dy, x] = inputs;
+    if (dy!.shape[0] !== x!.shape[0]) throw new GraphError('linearWeight', 'rows differ', inputs);
+    return [dy!.shape[1], x!.shape[1]];
+  },
+  cost([dy, x], _, __, registers) {
+    return { flops: 2 * rowsOf(dy!.shape, registers) * dy!.shape[1] * x!.shape[1], bytes: 0 };
+  },
+};
+
+export function linearWeight(dy: Value, x: Value, label = 'linearWeight'): Value {
+  return dy.graph.add(linearWeightOp, [dy, x], null, label);
+}

@@ -1,0 +1,25 @@
+/**
+ * The gradient of rmsNorm with respect to its gain: Σ dy · x / sqrt(mean(x²) + epsilon) over rows and groups of `size`
+ * columns. x and dy [T, G·size] → [1, size].
+ */
+import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
+
+export interface RmsNormGainAttributes {
+  readonly epsilon: number;
+  /** Width of the gain. */
+  readonly size: number;
+}
+
+export const rmsNormGainOp: Op<RmsNormGainAttributes> = {
+  name: 'rmsNormGain',
+  shape(inputs, { size }) {
+    if (sameShape('rmsNormGain', inputs)[1] % size !== 0)
+      throw new GraphError('rmsNormGain', `width is no multiple of the gain ${size}`, inputs);
+    return [1, size];
+  },
+  cost: ([x], _, __, registers) => elementwiseCost(5, x!.shape, registers),
+};
+
+export function rmsNormGain(x: Value, dy: Value, attributes: RmsNormGainAttributes, label = 'rmsNormGain'): Value {
+  return x.graph.add(rmsNormGainOp, [x, dy], attributes, label);
+}

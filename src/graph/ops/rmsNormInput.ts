@@ -1,0 +1,21 @@
+/**
+ * The gradient of rmsNorm with respect to its input, by groups of `size` columns: with r = 1 / sqrt(mean(x²) + epsilon)
+ * and g = dy · gain, dx = r · (g − x · r² · mean(g · x)). x and dy [T, G·size], gain [1, size] → [T, G·size].
+ */
+import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
+import type { RmsNormAttributes } from './rmsNorm.ts';
+
+export const rmsNormInputOp: Op<RmsNormAttributes> = {
+  name: 'rmsNormInput',
+  shape(inputs) {
+    const [x, gain, dy] = inputs;
+    if (x!.shape[1] % gain!.shape[1] !== 0)
+      throw new GraphError('rmsNormInput', 'width is no multiple of the gain', inputs);
+    return sameShape('rmsNormInput', [x!, dy!]);
+  },
+  cost: (_, __, shape, registers) => elementwiseCost(9, shape, registers),
+};
+
+export function rmsNormInput(x: Value, gain: Value, dy: Value, epsilon: number, label = 'rmsNormInput'): Value {
+  return x.graph.add(rmsNormInputOp, [x, gain, dy], { epsilon }, label);
+}

@@ -1,0 +1,66 @@
+/** Losses, their gradients, and their sums: certain and uncertain rows, rows without a target, students near and far. */
+import { crossEntropy } from '../../../src/graph/ops/crossEntropy.ts';
+import { crossEntropyInput } from '../../../src/graph/ops/crossEntropyInput.ts';
+import { divergence } from '../../../src/graph/ops/divergence.ts';
+import { divergenceInput } from '../../../src/graph/ops/divergenceInput.ts';
+import { selectRows } from '../../../src/graph/ops/selectRows.ts';
+import { weightedSum } from '../../../src/graph/ops/weightedSum.ts';
+import { weightedSumInput } from '../../../src/graph/ops/weightedSumInput.ts';
+import { type Case, sequences } from '../case.ts';
+
+const widths = [2, 3, 7, 64, 257];
+
+export const lossCases: readonly Case[] = [
+  {
+    name: 'crossEntropy',
+    tolerance: 1e-11,
+    steps: sequences,
+    build(test) {
+      for (const width of widths) {
+        // one of width + 1 rows has no target
+        const targets = test.input('R', 1, 'i32', () => test.random.integer(width + 1) - 1);
+        for (const deviation of [0.01, 1, 30]) {
+          const logits = selectRows(test.rows(width, deviation));
+          test.output(`${width} of ±${deviation}`, crossEntropy(logits, targets));
+          test.output(`gradient, ${width} of ±${deviation}`, crossEntropyInput(logits, targets, test.input('R', 1)));
+        }
+        const all = test.input('T', 1, 'i32', () => test.random.integer(width));
+        test.output(`all rows, ${width}`, crossEntropy(test.rows(width), all));
+      }
+    },
+  },
+  {
+    name: 'divergence',
+    tolerance: 1e-10,
+    steps: sequences,
+    build(test) {
+      for (const width of widths) {
+        for (const [temperature, reverse] of [
+          [1, 0],
+          [1, 1],
+          [2, 0.3],
+          [0.5, 0.5],
+        ] as const) {
+          for (const deviation of [1, 10]) {
+            const [student, teacher] = [selectRows(test.rows(width, deviation)), test.input('R', width)];
+            const name = `${width} of ±${deviation}, temperature ${temperature}, reverse ${reverse}`;
+            test.output(name, divergence(student, teacher, { temperature, reverse }));
+            const dy = test.input('R', 1);
+            test.output(`gradient, ${name}`, divergenceInput(student, teacher, dy, { temperature, reverse }));
+          }
+        }
+      }
+    },
+  },
+  {
+    name: 'weightedSum',
+    tolerance: 1e-11,
+    steps: sequences,
+    build(test) {
+      const weights = test.input('R', 1);
+      test.output('sum', weightedSum(selectRows(test.rows(1)), weights));
+      test.output('sum of all rows', weightedSum(test.rows(1), test.input('T', 1)));
+      test.output('gradient', weightedSumInput(weights, test.input(1, 1)));
+    },
+  },
+];

@@ -1,0 +1,123 @@
+/** Holds gradients to differences of the values that they are of: forward and backward both by the backend under test. */
+import { seededRandom } from '../../src/core/random.ts';
+import { type GradientOptions, gradients } from '../../src/graph/gradients.ts';
+import { isWeight, rowsOf, type Value } from '../../src/graph/graph.ts';
+import { input } from '../../src/graph/ops/input.ts';
+import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
+import { type Program, type Step, stepRegisters, type WeightStore } from '../../src/graph/program.ts';
+import type { Target } from './targets.ts';
+
+/** What gradients are taken of, and a step for it. */
+export interface Differentiated {
+  /** [rows, 1]; of its sum with random coefficients the gradients are taken. */
+  readonly y: Value;
+  /** F32 weights that they are taken with respect to. */
+  readonly of: readonly Value[];
+  readonly store: WeightStore;
+  readonly step: Step;
+}
+
+/** A weight's gradient, and how far it is from the differences. */
+export interface Checked {
+  readonly tensor: string;
+  /** Greatest difference in a random direction, relative to the norm of the gradient. */
+  readonly error: number;
+}
+
+/** Relative to the deviation of a weight's elements. */
+const STEP = 1 / 128;
+/** Where elements are nearly zeros. */
+const LEAST_DEVIATION = 0.02;
+const DIRECTIONS = 2;
+
+type Runs = Pick<Target, 'backend' | 'variant' | 'threads'>;
+
+interface Run {
+  readonly program: Program;
+  /** By weight of `of`, at the step as it was given. */
+  readonly gradients: readonly Float32Array[];
+  /** What they are the gradients of, with the weights that the program has now. */
+  sum(): number;
+}
+
+/** Compiles the value and its gradients, and takes them. */
+async function withGradients<R>(
+  { y, of, store, step }: Differentiated,
+  { backend, variant, threads }: Runs,
+  options: GradientOptions,
+  use: (run: Run) => R,
+): Promise<R> {
+  const { graph } = y;
+  graph.outputs.clear();
+  graph.outputs.set('y', y);
+  const found = gradients(weightedSum(y, input(graph, 'coefficients', y.shape[0], 1, 'f32')), of, options);
+  for (const [i, value] of of.entries()) graph.outputs.set(`gradient ${i}`, found.get(value)!);
+
+  const T = step.tokens.length;
+  const limits = { maxTokens: T, maxRows: T, context: T };
+  const program = await backend.compile(graph, { weights: store, ...limits, variant, threads });
+  try {
+    const rows = rowsOf(y.shape, stepRegisters(step));
+    const coefficients = Float32Array.from({ length: rows }, seededRandom(rows).normal);
+    const inputs = { ...step.inputs, coefficients };
+    program.run({ ...step, inputs });
+    return use({
+      program,
+      gradients: of.map((_, i) => program.output(`gradient ${i}`).slice()),
+      sum() {
+        program.run({ ...step, inputs, outputs: ['y'] });
+        return program.output('y').reduce((total, value, row) => total + value * coefficients[row]!, 0);
+      },
+    });
+  } finally {
+    program.dispose();
+  }
+}
+
+/** The gradients by weight. */
+export function takeGradients(
+  plan: Differentiated,
+  runs: Runs,
+  options: GradientOptions = {},
+): Promise<Float32Array[]> {
+  return withGradients(plan, runs, options, ({ gradients }) => [...gradients]);
+}
+
+export function checkGradients(plan: Differentiated, runs: Runs): Promise<Checked[]> {
+  return withGradients(plan, runs, {}, (run) =>
+    plan.of.map((value, i) => {
+      if (!isWeight(value)) throw new TypeError(`${value.label} is not a weight`);
+      const { tensor } = value.attributes;
+      return { tensor, error: errorOf(run, tensor, run.gradients[i]!) };
+    }),
+  );
+}
+
+function errorOf({ program, sum }: Run, tensor: string, gradient: Float32Array): number {
+  const random = seededRandom(gradient.length);
+  const weight = program.readTensor(tensor);
+  const deviation = Math.max(LEAST_DEVIATION, norm(weight) / Math.sqrt(weight.length));
+  let worst = 0;
+  for (let i = 0; i < DIRECTIONS; i++) {
+    const direction = Float64Array.from(weight, () => deviation * random.normal());
+    const at = (steps: number): number => {
+      program.writeTensor(
+        tensor,
+        weight.map((element, at) => element + steps * STEP * direction[at]!),
+      );
+      return sum();
+    };
+    // central differences, of fourth order
+    const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP);
+    const expected = gradient.reduce((total, element, at) => total + element * direction[at]!, 0);
+    const error = Math.abs(slope - expected) / (deviation * norm(gradient));
+    // an error that is no number is the greatest
+    if (!(error <= worst)) worst = error;
+  }
+  program.writeTensor(tensor, weight);
+  return worst;
+}
+
+function norm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((total, value) => total + value ** 2, 0));
+}

@@ -1,0 +1,151 @@
+/** What gradients are checked by finite differences of: every op, alone and where its value has several readers. */
+import type { Value } from '../../src/graph/graph.ts';
+import { activation } from '../../src/graph/ops/activation.ts';
+import { add } from '../../src/graph/ops/add.ts';
+import { type AttentionAttributes, attention } from '../../src/graph/ops/attention.ts';
+import { columns } from '../../src/graph/ops/columns.ts';
+import { crossEntropy } from '../../src/graph/ops/crossEntropy.ts';
+import { divergence } from '../../src/graph/ops/divergence.ts';
+import { dropout } from '../../src/graph/ops/dropout.ts';
+import { embed } from '../../src/graph/ops/embed.ts';
+import { layerNorm } from '../../src/graph/ops/layerNorm.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { multiply } from '../../src/graph/ops/multiply.ts';
+import { positions } from '../../src/graph/ops/positions.ts';
+import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
+import { rope } from '../../src/graph/ops/rope.ts';
+import { scale } from '../../src/graph/ops/scale.ts';
+import { selectRows } from '../../src/graph/ops/selectRows.ts';
+import { softcap } from '../../src/graph/ops/softcap.ts';
+import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
+import { formatByName } from '../../src/tensor/formats.ts';
+import { type TestGraph, VOCABULARY } from './testGraph.ts';
+
+export interface GradientCase {
+  readonly name: string;
+  /** Returns the value whose gradients are taken, and the F32 weights that they are taken with respect to. */
+  build(test: TestGraph): { readonly y: Value; readonly of: readonly Value[] };
+}
+
+/** Of a function of rows [T, width] that are looked up in a trainable table. */
+function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => Value): GradientCase {
+  return {
+    name,
+    build(test) {
+      const table = test.floats(VOCABULARY, width);
+      return { y: f(test.embedded(table), test), of: [table] };
+    },
+  };
+}
+
+function attentionCase(name: string, shape: Partial<AttentionAttributes>): GradientCase {
+  const attributes = { layer: 0, heads: 4, kvHeads: 2, headSize: 6, scale: 0.5, window: 0, softcap: 0, ...shape };
+  const { heads, kvHeads, headSize } = attributes;
+  return {
+    name: `attention, ${name}`,
+    build(test) {
+      const of = [heads, kvHeads, kvHeads].map((count) => test.floats(VOCABULARY, count * headSize));
+      const [q, k, v] = of.map((table) => test.embedded(table));
+      return { y: attention(q!, k!, v!, attributes), of };
+    },
+  };
+}
+
+/** A matrix that is not trained passes gradients to its input. */
+function throughMatrixIn(format: string): GradientCase {
+  return ofRows(`linear with a matrix in ${format}`, 256, (x, test) =>
+    linear(x, test.blocks(formatByName(format), 9, 256)),
+  );
+}
+
+/** For the reference alone: other backends round what they multiply with such a matrix, and rounded values rise in steps. */
+export const roundedCases: readonly GradientCase[] = ['Q4_0', 'Q6_K', 'TQ2_0'].map(throughMatrixIn);
+
+const turning = { headSize: 8, frequencies: Float32Array.of(1, 0.3, 0.1), magnitude: 1.1 } as const;
+
+export const gradientCases: readonly GradientCase[] = [
+  {
+    name: 'linear',
+    build(test) {
+      const [matrix, bias, table] = [test.floats(5, 12), test.floats(1, 5), test.floats(VOCABULARY, 12)];
+      return { y: linear(test.embedded(table), matrix, bias), of: [matrix, bias, table] };
+    },
+  },
+  throughMatrixIn('F16'),
+  {
+    name: 'embed by position',
+    build(test) {
+      const table = test.floats(32, 7);
+      return { y: multiply(embed(table, positions(test.graph)), test.rows(7)), of: [table] };
+    },
+  },
+  {
+    name: 'a table that is the head too',
+    build(test) {
+      const table = test.floats(VOCABULARY, 9);
+      return { y: linear(activation(test.embedded(table), 'silu'), table), of: [table] };
+    },
+  },
+  {
+    name: 'rmsNorm',
+    build(test) {
+      const [gain, table] = [test.floats(1, 9), test.floats(VOCABULARY, 9)];
+      return { y: rmsNorm(test.embedded(table), gain, 1e-5), of: [gain, table] };
+    },
+  },
+  {
+    name: 'rmsNorm of heads',
+    build(test) {
+      const [gain, table] = [test.floats(1, 6), test.floats(VOCABULARY, 18)];
+      return { y: rmsNorm(test.embedded(table), gain, 1e-5), of: [gain, table] };
+    },
+  },
+  {
+    name: 'layerNorm',
+    build(test) {
+      const [gain, bias, table] = [test.floats(1, 9), test.floats(1, 9), test.floats(VOCABULARY, 9)];
+      return { y: layerNorm(test.embedded(table), gain, bias, 1e-5), of: [gain, bias, table] };
+    },
+  },
+  ofRows('silu', 9, (x) => activation(x, 'silu')),
+  ofRows('gelu', 9, (x) => activation(x, 'gelu')),
+  ofRows('softcap', 9, (x) => softcap(x, 2)),
+  ofRows('scale', 9, (x) => scale(x, -3)),
+  ofRows('a sum and a product with itself', 9, (x) => add(multiply(x, x), add(x, x))),
+  {
+    name: 'add and multiply',
+    build(test) {
+      const of = Array.from({ length: 3 }, () => test.floats(VOCABULARY, 5));
+      const [a, b, c] = of.map((table) => test.embedded(table));
+      return { y: multiply(add(a!, b!), c!), of };
+    },
+  },
+  ...(['interleaved', 'half'] as const).map((layout) =>
+    ofRows(`rope, ${layout}`, 16, (x, test) => {
+      const factors = test.floats(1, 3, () => 1 + test.random.uniform());
+      return add(rope(x, { ...turning, layout }), rope(x, { ...turning, layout, inverse: true }, factors));
+    }),
+  ),
+  ofRows('columns that overlap', 12, (x) => multiply(columns(x, 2, 7), columns(x, 5, 7))),
+  ofRows('selectRows', 5, (x) => selectRows(x)),
+  ofRows('dropout', 40, (x, test) => {
+    const seed = test.input(1, 1, 'i32', () => test.random.integer(2 ** 31));
+    return dropout(x, seed, { rate: 0.3, salt: 7 });
+  }),
+  attentionCase('grouped heads', {}),
+  attentionCase('window', { window: 3 }),
+  attentionCase('softcap', { softcap: 1.5 }),
+  attentionCase('one key head, window and softcap', { heads: 3, kvHeads: 1, window: 5, softcap: 2 }),
+  ofRows('crossEntropy', 11, (x, test) =>
+    crossEntropy(
+      selectRows(x),
+      test.input('R', 1, 'i32', () => test.random.integer(12) - 1),
+    ),
+  ),
+  ...[0, 0.4, 1].map((reverse) =>
+    ofRows(`divergence, reverse ${reverse}`, 11, (x, test) =>
+      divergence(selectRows(x), test.input('R', 11), { temperature: 1.7, reverse }),
+    ),
+  ),
+  ofRows('weightedSum', 1, (x, test) => weightedSum(selectRows(x), test.input('R', 1))),
+];

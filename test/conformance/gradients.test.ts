@@ -1,0 +1,104 @@
+/** Gradients of every op and of whole models against finite differences, on every backend and the reference itself. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { makeModel } from '../../scripts/models/index.ts';
+import { reference } from '../../src/backends/reference/index.ts';
+import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import { trainableWeights } from '../../src/graph/gradients.ts';
+import type { Value } from '../../src/graph/graph.ts';
+import { crossEntropy } from '../../src/graph/ops/crossEntropy.ts';
+import { input } from '../../src/graph/ops/input.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { multiply } from '../../src/graph/ops/multiply.ts';
+import { state } from '../../src/graph/ops/state.ts';
+import { buildModel } from '../../src/models/buildModel.ts';
+import { weightStore } from '../../src/models/weightStore.ts';
+import { seedOf } from './case.ts';
+import { type Checked, checkGradients, type Differentiated, takeGradients } from './finiteDifferences.ts';
+import { type GradientCase, gradientCases, roundedCases } from './gradientCases.ts';
+import { availableTargets } from './targets.ts';
+import { TestGraph, VOCABULARY } from './testGraph.ts';
+
+const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
+const worst = new Map<string, { error: number; what: string }>();
+
+/** Of differences of f32 values: what rounding leaves of them; of models also what steps are too long for. */
+const TOLERANCE = { ops: 5e-4, models: 3e-3 };
+
+function expectSmall(name: string, target: string, checked: readonly Checked[], tolerance: number): void {
+  for (const { tensor, error } of checked) {
+    if (!(error < (worst.get(name)?.error ?? 0))) worst.set(name, { error, what: `${tensor}, ${target}` });
+    expect(error, tensor).toBeLessThanOrEqual(tolerance);
+  }
+}
+
+/** Three sequences of four tokens, of which some rows are wanted. */
+function differentiated({ name, build }: GradientCase): Differentiated {
+  const test = new TestGraph(seedOf(name));
+  const { y, of } = build(test);
+  const [rows, width] = y.shape;
+  // one column, whose gradient is another one in every element
+  const column =
+    width === 1
+      ? y
+      : linear(
+          multiply(y, test.input(rows, width)),
+          test.floats(1, width, () => 1),
+        );
+  const tokens = Array.from({ length: 12 }, () => test.random.integer(VOCABULARY));
+  const wanted = [0, 2, 3, 4, 6, 7, 9, 10, 11];
+  const inputs = test.inputs({ T: tokens.length, P: 0, R: wanted.length, S: 4 });
+  return { y: column, of, store: test.store, step: { tokens, rows: wanted, sequence: 4, inputs } };
+}
+
+/** A whole small model, of all whose weights gradients are taken, under its cross-entropy. */
+async function model(architecture: string): Promise<Differentiated> {
+  const dimensions = { width: 24, heads: 4, kvHeads: architecture === 'gpt2' ? 4 : 2, headSize: 6, ffn: 32, layers: 2 };
+  const bytes = await makeModel({ architecture, format: 'F32', dimensions });
+  const built = buildModel(await openGguf(memorySource(bytes, architecture)), 16);
+  const { graph } = built;
+  const logits = graph.outputs.get('logits')!;
+  const y = crossEntropy(logits, input(graph, 'targets', 'R', 1, 'i32'));
+  const tokens = Array.from({ length: 12 }, (_, t) => (t * 37) % 90);
+  const targets = Int32Array.from(tokens, (token, t) => (t % 5 === 4 ? -1 : (token * 13 + 5) % 90));
+  const step = { tokens, rows: tokens.map((_, t) => t), sequence: 6, inputs: { targets } };
+  return { y, of: trainableWeights(y), store: weightStore(built), step };
+}
+
+const models = ['llama', 'gpt2', 'gemma2', 'qwen3', 'phi3'];
+
+it.each(roundedCases)('gradients of the reference are what differences say: $name', async (plan) => {
+  const checked = await checkGradients(differentiated(plan), { backend: reference });
+  expectSmall(plan.name, 'reference', checked, TOLERANCE.ops);
+});
+
+describe.each(targets)('gradients of $name are what differences say', ({ name: target, ...rest }) => {
+  it.each(gradientCases)('$name', async (plan) => {
+    expectSmall(plan.name, target, await checkGradients(differentiated(plan), rest), TOLERANCE.ops);
+  });
+
+  it.each(models)('of a whole %s', async (architecture) => {
+    expectSmall(architecture, target, await checkGradients(await model(architecture), rest), TOLERANCE.models);
+  });
+
+  it.each(['llama', 'gpt2'])('of a whole %s of which little is kept, in states', async (architecture) => {
+    const all = await takeGradients(await model(architecture), rest);
+    const plan = await model(architecture);
+    const states = plan.of.map(({ graph, label, shape }) =>
+      state(graph, `gradient/${label}`, Number(shape[0]), shape[1]),
+    );
+    const into = new Map(plan.of.map((weight, i) => [weight, states[i]!]));
+    const checkpoint = ({ label }: Value) => !label.startsWith('blk.') || label.endsWith('_residual');
+    const found = await takeGradients(plan, rest, { into, checkpoint });
+    for (const [i, gradient] of all.entries()) {
+      const squares = gradient.reduce((total, element, at) => total + (element - found[i]![at]!) ** 2, 0);
+      const power = gradient.reduce((total, element) => total + element ** 2, 0);
+      expect(squares / power, plan.of[i]!.label).toBeLessThanOrEqual(1e-10);
+    }
+  });
+});
+
+afterAll(() => {
+  const lines = [...worst].map(([name, { error, what }]) => `${name}: ${error.toExponential(1)} (${what})`);
+  console.log(['greatest differences of gradients', ...lines].join('\n'));
+});

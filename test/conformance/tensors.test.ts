@@ -1,0 +1,78 @@
+/** Weights and states as they are read and set from outside, on every backend. */
+import { describe, expect, it } from 'vitest';
+import { reference } from '../../src/backends/reference/index.ts';
+import { accumulate } from '../../src/graph/ops/accumulate.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
+import { formatByName } from '../../src/tensor/formats.ts';
+import { availableTargets } from './targets.ts';
+import { TestGraph } from './testGraph.ts';
+
+const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
+
+describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
+  const compiled = async () => {
+    const test = new TestGraph(1);
+    const matrix = test.floats(13, 21);
+    const halves = test.blocks(formatByName('F16'), 3, 21);
+    const gain = test.floats(1, 13);
+    const x = test.rows(21);
+    test.output('y', rmsNorm(linear(x, matrix), gain, 1e-5));
+    test.output('z', linear(x, halves));
+    test.output('sum', accumulate(test.state(5, 3), test.input(5, 3)));
+    const limits = { maxTokens: 4, maxRows: 4, context: 4 };
+    const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
+    const inputs = test.inputs({ T: 2, P: 0, R: 2, S: 2 });
+    return { program, inputs, matrix: matrix.label, halves: halves.label, gain: gain.label, state: test.changing[0]! };
+  };
+
+  it('are read in row order and come back as they were written', async () => {
+    const { program, inputs, matrix, gain, state } = await compiled();
+    const run = () => {
+      program.run({ tokens: [3, 4], rows: [0, 1], outputs: ['y'] });
+      return program.output('y').slice();
+    };
+    const before = run();
+    const [old, oldGain] = [program.readTensor(matrix), program.readTensor(gain)];
+    expect([old.length, oldGain.length]).toEqual([13 * 21, 13]);
+    program.writeTensor(matrix, new Float32Array(13 * 21));
+    expect(Math.max(...run().map(Math.abs))).toBe(0);
+    const counted = Float32Array.from(old, (_, i) => i);
+    program.writeTensor(matrix, counted);
+    expect(program.readTensor(matrix)).toEqual(counted);
+    program.writeTensor(matrix, old);
+    program.writeTensor(
+      gain,
+      oldGain.map((value) => 2 * value),
+    );
+    expect(run()).toEqual(before.map((value) => 2 * value));
+
+    const zeros = new Float32Array(15);
+    expect(program.readTensor(state)).toEqual(zeros);
+    program.run({ tokens: [3, 4], rows: [0, 1], inputs });
+    const added = Object.values(inputs)[0]!;
+    expect(program.readTensor(state)).toEqual(added);
+    expect(program.output('sum')).toEqual(added);
+    program.writeTensor(state, zeros);
+    expect(program.readTensor(state)).toEqual(zeros);
+    program.dispose();
+  });
+
+  it('are refused by other names, in other formats, in other sizes', async () => {
+    const { program, matrix, halves } = await compiled();
+    expect(() => program.readTensor('none')).toThrow(/tensor is none, expected/);
+    expect(() => program.writeTensor('none', new Float32Array(1))).toThrow(/tensor is none, expected/);
+    expect(() => program.readTensor(halves)).toThrow(/in F16, expected/);
+    expect(() => program.writeTensor(matrix, new Float32Array(3))).toThrow(/is 3 numbers, expected 273/);
+    program.dispose();
+  });
+
+  it('need the numbers that a step is to come with, no others', async () => {
+    const { program } = await compiled();
+    program.run({ tokens: [1], rows: [0], outputs: ['y', 'z'] });
+    expect(() => program.run({ tokens: [1], rows: [0] })).toThrow(
+      /inputs.input 0 is missing, expected a Float32Array of 5 × 3/,
+    );
+    program.dispose();
+  });
+});

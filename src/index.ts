@@ -22,6 +22,12 @@ export { loadTokenizer } from './runtime/loadTokenizer.ts';
 export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
 export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
 export type { Prompt } from './runtime/prompt.ts';
+export {
+  type KernelSpeed,
+  type MeasureKernelsOptions,
+  measureKernels,
+  type Roofline,
+} from './runtime/roofline/measureKernels.ts';
 export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts';
 export type { SamplingOptions } from './runtime/sampling/sampler.ts';
 export type { Session } from './runtime/session.ts';

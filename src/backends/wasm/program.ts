@@ -168,7 +168,7 @@ export class WasmProgram implements Program {
    */
   async chooseThreads(kv: BlockFormat): Promise<void> {
     const { team, options, kernels, emitter } = this.#parts;
-    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, R: 1 });
+    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
     const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
     const kept = Number(await options.notes?.read(name));

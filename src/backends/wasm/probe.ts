@@ -23,8 +23,8 @@ const lanes: Readonly<Record<Arithmetic, number>> = { int8: 16, int16: 8, floats
 /** As kernels/probe.ts takes them: a pass over the operands is 8 products of vectors for every 32 bytes. */
 const OPERAND_BYTES = 4096;
 const PASS_PRODUCTS = (OPERAND_BYTES / 32) * 8;
-/** Of a measurement: some milliseconds. */
-const PASSES = 16000;
+/** Of a measurement: a millisecond or a few, which a busy device leaves undisturbed now and then. */
+const PASSES = 6000;
 /** What operands and memory are filled with: as f32 as ordinary as it is as int8. */
 const FILL = 63;
 /** Of WebAssembly memory. */

@@ -32,7 +32,7 @@ export function benchCommand(): Command {
       '--kernels [formats...]',
       'the kernels alone, of every variant that runs here: formats such as Q4_0, or all (default: five of them)',
     )
-    .option('--time <milliseconds>', 'of each measurement of kernels (default: 300)', number)
+    .option('--time <milliseconds>', 'how long kernels must not have become faster (default: 300)', number)
     .option('--json', 'one JSON object on the last line')
     .action(bench);
   return examples(command, [

@@ -18,7 +18,7 @@ export interface MeasureKernelsOptions {
   readonly threads?: number;
   /** Of the weights that a step of one token reads, and of the memory read beside them: more than the caches. Default 64 MiB. */
   readonly bytes?: number;
-  /** Of each measurement; three rounds it takes at least. Default 300. */
+  /** A measurement goes on until it has not bettered by a tenth for so long, three rounds at least. Default 300. */
   readonly milliseconds?: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -66,6 +66,8 @@ const STEP_MULTIPLY_ADDS = 5e8;
 /** Milliseconds without work after the first steps, in which the engine compiles once more what they ran. */
 const COMPILING = 100;
 const LEAST_ROUNDS = 3;
+/** Of the time before: a measurement that improves so goes on, as on a busy device engines compile late. */
+const BETTER = 0.9;
 
 const rules: Rules<MeasureKernelsOptions> = {
   formats: {
@@ -120,6 +122,7 @@ export async function measureKernels(options: MeasureKernelsOptions = {}): Promi
   const measured: Measured[] = [];
   const wanted = only === undefined ? variants : [only];
   const perVariant = chosen.length * SHAPES.length;
+  const total = wanted.length * perVariant;
   let done = 0;
   let threadsTaken = 0;
   for (const variant of wanted) {
@@ -137,7 +140,6 @@ export async function measureKernels(options: MeasureKernelsOptions = {}): Promi
       threadsTaken = probe.threads;
       for (const format of chosen) {
         for (const [rows, columns] of SHAPES) {
-          const total = wanted.length * perVariant;
           const item = `${variant} ${format.name} ${rows} × ${columns}`;
           onProgress?.({ stage: 'measure', done: done++, total, unit: 'kernels', item });
           measured.push(...(await measureShape(probe, best, format, rows, columns, options)));
@@ -175,18 +177,20 @@ async function measureShape(
     { tokens: TOKENS, matrices },
     { variant, threads, signal },
   );
-  let [tokenSeconds, tokensSeconds] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  let [token, many] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   try {
     layer.runToken();
     layer.runTokens();
     await rest(COMPILING);
-    const end = performance.now() + milliseconds;
+    let end = 0;
     for (let round = 0; round < LEAST_ROUNDS || performance.now() < end; round++) {
-      best.seePeak(variant, arithmetic, probe.addProducts(arithmetic));
+      // the first of them also wakes the threads up
+      for (let i = 0; i < 3; i++) best.seePeak(variant, arithmetic, probe.addProducts(arithmetic));
       // it also leaves nothing of the weights in the caches
       best.seeReading(probe.readMemory());
-      tokenSeconds = Math.min(tokenSeconds, layer.runToken());
-      tokensSeconds = Math.min(tokensSeconds, layer.runTokens());
+      const [tokenNow, manyNow] = [layer.runToken(), layer.runTokens()];
+      if (tokenNow < BETTER * token || manyNow < BETTER * many) end = performance.now() + milliseconds;
+      [token, many] = [Math.min(token, tokenNow), Math.min(many, manyNow)];
       await nextTask();
       signal?.throwIfAborted();
     }
@@ -197,7 +201,7 @@ async function measureShape(
     const work = { bytes: products * matrixBytes, multiplyAdds: products * tokens * rows * columns };
     return { variant, format: format.name, arithmetic, rows, columns, tokens, work, seconds };
   };
-  return [of(1, count, tokenSeconds), of(TOKENS, matrices, tokensSeconds)];
+  return [of(1, count, token), of(TOKENS, matrices, many)];
 }
 
 function judged({ arithmetic, work, seconds, ...rest }: Measured, { readBytesPerSecond, peaks }: Best): KernelSpeed {

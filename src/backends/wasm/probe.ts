@@ -1,10 +1,11 @@
 /** What kernels could reach on this device at most: memory read and products added by kernels that do nothing else. */
-import { callerMayWait, mostThreads } from '#leaf/backends/wasm/threads';
+import { mostThreads } from '#leaf/backends/wasm/threads';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { Arena } from './arena.ts';
+import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
-import { Team } from './team.ts';
+import { startWorkers, Team } from './team.ts';
 import { type ActivationForm, GROUP, type PackedFormat, packedFormat } from './weights.ts';
 
 /** What products are made of: as the activations they take. */
@@ -52,7 +53,8 @@ export class Probe {
 
   /** Waits until all threads take part. @throws {OptionError} for a variant that does not run here; {MemoryError} */
   static async start({ variant, threads = mostThreads(), bytes }: ProbeOptions): Promise<Probe> {
-    const probe = new Probe(await kernelModule(variant), Math.max(1, Math.min(threads, mostThreads())), bytes);
+    const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
+    const probe = new Probe(kernels, Math.max(1, Math.min(threads, mostThreads())), bytes);
     await probe.#team.complete();
     return probe;
   }
@@ -71,7 +73,8 @@ export class Probe {
     this.#data = arena.allocate(this.#bytes, 'memory to read');
     // pages that were never written are one page of zeros
     new Uint8Array(this.#memory.buffer, this.#data, this.#bytes).fill(FILL);
-    this.#team = new Team(kernels, this.#exports, this.#memory, threads, callerMayWait());
+    const workers = startWorkers(Promise.resolve(kernels), this.#memory, threads);
+    this.#team = new Team(this.#exports, this.#memory, workers);
   }
 
   get threads(): number {

@@ -12,16 +12,6 @@ function log(x: f64): f64 {
   return <f64>exponent * 0.6931471805599453 + 2 * s * series;
 }
 
-/** Greatest of `count` numbers. */
-function greatest(x: usize, count: i32): f32 {
-  let most = f32x4.splat(-Infinity);
-  const end = x + (<usize>(count & ~3) << 2);
-  for (; x < end; x += 16) most = f32x4.max(most, v128.load(x));
-  let result = max4(most);
-  for (let i = 0; i < (count & 3); i++) result = max<f32>(result, load<f32>(x + (<usize>i << 2)));
-  return result;
-}
-
 /** The last count & 3 numbers at x, the other lanes `filler`. */
 @inline function rest(x: usize, count: i32, filler: f32): v128 {
   let v = f32x4.splat(filler);
@@ -29,6 +19,21 @@ function greatest(x: usize, count: i32): f32 {
   if ((count & 3) > 1) v = v128.load32_lane(x + 4, v, 1);
   if ((count & 3) > 2) v = v128.load32_lane(x + 8, v, 2);
   return v;
+}
+
+/** Greatest of `count` numbers, of those that are numbers. */
+function greatest(x: usize, count: i32): f32 {
+  let a = f32x4.splat(-Infinity), b = a;
+  const end = x + (<usize>(count & ~7) << 2);
+  for (; x < end; x += 32) {
+    a = f32x4.pmax(a, v128.load(x));
+    b = f32x4.pmax(b, v128.load(x, 16));
+  }
+  if (count & 4) {
+    a = f32x4.pmax(a, v128.load(x));
+    x += 16;
+  }
+  return max4(f32x4.pmax(f32x4.pmax(a, b), rest(x, count, -Infinity)));
 }
 
 /** Σ exp(x − most). */

@@ -13,29 +13,46 @@ export function rope(command: usize, thread: i32, threads: i32): void {
   const frequencies = address(command, 7);
   const magnitude = number(command, 8);
   const half = argument(command, 6) == 1;
-  const count = tokens() * heads;
+  // by position, which all sequences share
+  const count = sequence() * heads;
   let angled = -1;
   for (let item = shareFrom(count, thread, threads); item < shareTo(count, thread, threads); item++) {
-    const token = item / heads;
-    if (token != angled) {
-      angled = token;
-      const position = <f64>((past() + token % sequence()) * argument(command, 11));
+    const at = item / heads;
+    if (at != angled) {
+      angled = at;
+      const position = <f64>((past() + at) * argument(command, 11));
       for (let i: usize = 0; i < pairs; i++) {
         turn(position * <f64>load<f32>(frequencies + (i << 2)), magnitude, scratch + (i << 3));
       }
     }
-    const x = address(command, 1) + <usize>item * headBytes;
-    const y = address(command, 2) + <usize>item * headBytes;
-    const gap: usize = half ? pairs << 2 : 4;
-    const step: usize = half ? 4 : 8;
-    for (let i: usize = 0; i < pairs; i++) {
-      const cos = load<f32>(scratch + (i << 3)), sin = load<f32>(scratch + (i << 3), 4);
-      const a = load<f32>(x + i * step), b = load<f32>(x + i * step + gap);
-      store<f32>(y + i * step, a * cos - b * sin);
-      store<f32>(y + i * step + gap, a * sin + b * cos);
+    for (let row = item; row < tokens() * heads; row += count) {
+      const x = address(command, 1) + <usize>row * headBytes, y = address(command, 2) + <usize>row * headBytes;
+      if (half) turnHalves(x, y, scratch, pairs);
+      else turnNeighbours(x, y, scratch, pairs);
+      const turned = pairs << 3;
+      if (x != y && turned < headBytes) memory.copy(y + turned, x + turned, headBytes - turned);
     }
-    const turned = pairs << 3;
-    if (x != y && turned < headBytes) memory.copy(y + turned, x + turned, headBytes - turned);
+  }
+}
+
+/** Pairs (i, i + pairs) of a head. */
+function turnHalves(x: usize, y: usize, angles: usize, pairs: usize): void {
+  const gap = pairs << 2;
+  for (let i: usize = 0; i < pairs; i++) {
+    const cos = load<f32>(angles + (i << 3)), sin = load<f32>(angles + (i << 3), 4);
+    const a = load<f32>(x + (i << 2)), b = load<f32>(x + (i << 2) + gap);
+    store<f32>(y + (i << 2), a * cos - b * sin);
+    store<f32>(y + (i << 2) + gap, a * sin + b * cos);
+  }
+}
+
+/** Pairs (2i, 2i + 1). */
+function turnNeighbours(x: usize, y: usize, angles: usize, pairs: usize): void {
+  for (let i: usize = 0; i < pairs << 3; i += 8) {
+    const cos = load<f32>(angles + i), sin = load<f32>(angles + i, 4);
+    const a = load<f32>(x + i), b = load<f32>(x + i, 4);
+    store<f32>(y + i, a * cos - b * sin);
+    store<f32>(y + i, a * sin + b * cos, 4);
   }
 }
 

@@ -71,13 +71,17 @@ const HALVES: usize = memory.data<u32>([
   return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
 }
 
-/** What exp4 is made of, four of each: bounds, log2 e, ln 2 in two parts, the polynomial from the sixth power on, 1. */
+/**
+ * What exp4 is made of, four of each: bounds, log2 e, 1.5 · 2^23, −ln 2 in two parts, the polynomial from the sixth power
+ * on, 1.
+ */
 const EXP: usize = memory.data<f32>([
   -87.3, -87.3, -87.3, -87.3,
   88.3, 88.3, 88.3, 88.3,
   1.44269504, 1.44269504, 1.44269504, 1.44269504,
-  0.693359375, 0.693359375, 0.693359375, 0.693359375,
-  -2.12194440e-4, -2.12194440e-4, -2.12194440e-4, -2.12194440e-4,
+  12582912, 12582912, 12582912, 12582912,
+  -0.693359375, -0.693359375, -0.693359375, -0.693359375,
+  2.12194440e-4, 2.12194440e-4, 2.12194440e-4, 2.12194440e-4,
   1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4,
   1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3,
   8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3,
@@ -89,23 +93,26 @@ const EXP: usize = memory.data<f32>([
 
 /**
  * e^x: x = n·ln2 + r with |r| ≤ ln2/2, a polynomial for e^r (Cephes' coefficients), n added to the exponent.
- * Relative error below 2e-7; below −87.3 it is 0.
+ * Relative error below 2e-7; below −87.3, and of NaN, it is 0.
+ *
+ * On x86, `min`, `max`, `nearest` and `trunc_sat` take up to 9 instructions each, those used here one. Adding 1.5 · 2^23
+ * rounds to a whole number, which then stands in the lowest bits.
  */
 @inline export function exp4(x: v128): v128 {
   const least = v128.load(EXP);
-  const clamped = f32x4.min(f32x4.max(x, least), v128.load(EXP, 16));
-  const n = f32x4.nearest(f32x4.mul(clamped, v128.load(EXP, 32)));
-  let r = f32x4.sub(clamped, f32x4.mul(n, v128.load(EXP, 48)));
-  r = f32x4.sub(r, f32x4.mul(n, v128.load(EXP, 64)));
-  let p = madd(v128.load(EXP, 80), r, v128.load(EXP, 96));
-  p = madd(p, r, v128.load(EXP, 112));
+  const clamped = f32x4.pmin(f32x4.pmax(x, least), v128.load(EXP, 16));
+  const rounded = madd(clamped, v128.load(EXP, 32), v128.load(EXP, 48));
+  const n = f32x4.sub(rounded, v128.load(EXP, 48));
+  const r = madd(n, v128.load(EXP, 80), madd(n, v128.load(EXP, 64), clamped));
+  let p = madd(v128.load(EXP, 96), r, v128.load(EXP, 112));
   p = madd(p, r, v128.load(EXP, 128));
   p = madd(p, r, v128.load(EXP, 144));
   p = madd(p, r, v128.load(EXP, 160));
-  const one = v128.load(EXP, 176);
+  p = madd(p, r, v128.load(EXP, 176));
+  const one = v128.load(EXP, 192);
   p = f32x4.add(madd(p, f32x4.mul(r, r), r), one);
   // the bits of 1 are those of an exponent of 0
-  const power = i32x4.add(i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23), one);
+  const power = i32x4.add(i32x4.shl(rounded, 23), one);
   return v128.and(f32x4.mul(p, power), f32x4.gt(x, least));
 }
 

@@ -1,4 +1,6 @@
 /** Espalier's public entry: everything an application, the CLI and the server use. */
+
+export type { BackendName } from './backends/index.ts';
 export {
   ContextError,
   EspalierError,
@@ -11,12 +13,13 @@ export {
 export type { OnProgress, Progress } from './core/progress.ts';
 export type { CheckpointSource } from './formats/open.ts';
 export type { ProgramDescription, Timing } from './graph/program.ts';
+export type { Adapter } from './models/adapter.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
 export { type EvaluateTextOptions, evaluateText, type TextEvaluation } from './runtime/evaluateText.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
 export { type Inspection, inspect } from './runtime/inspect.ts';
-export { estimate, load } from './runtime/load.ts';
+export { estimate, load, loadAdapter } from './runtime/load.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
 export { loadTokenizer } from './runtime/loadTokenizer.ts';
 export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
@@ -35,3 +38,11 @@ export type { ModelSummary } from './runtime/summary.ts';
 export type { Timeline } from './runtime/timeline.ts';
 export type { ChatMessage } from './tokenizer/chatTemplate.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';
+export type { LogLine } from './train/log/logLine.ts';
+export { describeRecipe } from './train/recipe/describeRecipe.ts';
+export { type ReadRecipe, readRecipe } from './train/recipe/readRecipe.ts';
+export type { Recipe } from './train/recipe/schema.ts';
+export { sparkline } from './train/sparkline.ts';
+export { train } from './train/trainer.ts';
+export { DivergedError, ResumeError } from './train/trainingError.ts';
+export type { TrainingOptions, TrainingResult } from './train/trainingRun.ts';

@@ -27,7 +27,7 @@ export function startLlama(verbose = false) {
 /**
  * @param {import('node-llama-cpp').Llama} llama
  * @param {{ model: string, text?: string, tokens?: number[], greedy?: number, logits?: boolean, threads?: number,
- *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number }} job a text is tokenized as llama.cpp
+ *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number, adapter?: string }} job a text is tokenized as llama.cpp
  *   does it, with BOS where the vocabulary adds one
  */
 export async function ask(llama, job) {
@@ -38,7 +38,7 @@ export async function ask(llama, job) {
     const bos = model.tokens.shouldPrependBosToken ? model.tokens.bos : null;
     if (!job.logits && greedy === 0) return { tokens, bos, greedy: [] };
     const kvTypes = { experimentalKvCacheKeyType: kv, experimentalKvCacheValueType: kv };
-    const context = await model.createContext({ contextSize, threads, flashAttention, ...kvTypes });
+    const context = await model.createContext({ contextSize, threads, flashAttention, lora: job.adapter, ...kvTypes });
     const sequence = context.getSequence();
     const wanted = { generateNext: { logits: job.logits === true, token: true, options: { temperature: 0 } } };
     const last = tokens.length - 1;
@@ -80,6 +80,7 @@ async function main() {
       jobs: { type: 'boolean' },
       text: { type: 'string' },
       tokens: { type: 'string' },
+      adapter: { type: 'string' },
       greedy: { type: 'string' },
       threads: { type: 'string' },
       logits: { type: 'boolean' },
@@ -90,6 +91,7 @@ async function main() {
   const fromArguments = {
     model: positionals[0],
     text: values.text,
+    adapter: values.adapter,
     tokens: values.tokens?.split(',').map(Number),
     greedy: number(values.greedy),
     threads: number(values.threads),

@@ -5,7 +5,7 @@ import { progressBar } from './progressBar.ts';
 import { printTrace } from './trace.ts';
 
 /** Values of `addModelOptions`, under their names in the API. */
-export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant'>;
+export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter'>;
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
@@ -17,9 +17,15 @@ export function addModelOptions(command: Command): Command {
 
 /** The same without --context, for commands that mean something of their own by it. */
 export function addEngineOptions(command: Command): Command {
+  return addComputeOptions(command)
+    .addOption(new Option('--kv <format>', 'format of keys and values').choices(['f32', 'f16', 'q8_0']).default('f16'))
+    .option('--adapter <path>', 'a LoRA adapter (GGUF) that the model is run with');
+}
+
+/** What computes, and with how much. */
+export function addComputeOptions(command: Command): Command {
   return command
     .option('--threads <count>', 'threads to compute with (default: what the backend finds best)', number)
-    .addOption(new Option('--kv <format>', 'format of keys and values').choices(['f32', 'f16', 'q8_0']).default('f16'))
     .addOption(new Option('--backend <name>', 'what computes').choices(['auto', 'wasm', 'reference']).default('auto'));
 }
 
@@ -41,7 +47,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads with progress shown. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant }: ModelValues,
+  { threads, context, kv, backend, variant, adapter }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -49,7 +55,7 @@ export async function loadWithProgress(
   try {
     const { onProgress } = progress;
     const trace = Boolean(process.env.ESPALIER_TRACE);
-    const model = await load(source, { threads, context, kv, backend, variant, trace, signal, onProgress });
+    const model = await load(source, { threads, context, kv, backend, variant, adapter, trace, signal, onProgress });
     if (trace) process.once('exit', () => printTrace(model));
     return { model, loadSeconds: (performance.now() - started) / 1000 };
   } finally {

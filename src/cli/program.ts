@@ -8,14 +8,24 @@ import { inspectCommand } from './commands/inspect.ts';
 import { runCommand } from './commands/run.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
+import { trainCommand } from './commands/train.ts';
 import { oneLine } from './errorLine.ts';
 import { examples } from './options.ts';
 
-const commands = [runCommand, chatCommand, inspectCommand, tokenizeCommand, evalCommand, benchCommand, startCommand];
+const commands = [
+  runCommand,
+  chatCommand,
+  inspectCommand,
+  tokenizeCommand,
+  evalCommand,
+  benchCommand,
+  trainCommand,
+  startCommand,
+];
 
 export function createProgram(): Command {
   const program = new Command('espalier')
-    .description('Runs large language models on the device: GGUF files and Hugging Face folders.')
+    .description('Runs and trains language models on the device: GGUF files and Hugging Face folders.')
     .version(version(), '-V, --version')
     .configureOutput({ outputError: (text, write) => write(`espalier: ${oneLine(text.replace(/^error: /, ''))}\n`) });
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));

@@ -2,7 +2,7 @@
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
-import { type Architecture, ModelBuilder, type TensorShape } from './architecture.ts';
+import { type Architecture, factorNames, ModelBuilder, type ModelParts, type TensorShape } from './architecture.ts';
 import { architectures } from './index.ts';
 import { Metadata } from './metadata.ts';
 
@@ -19,18 +19,21 @@ export interface BuiltModel {
   readonly graph: Graph;
   /** Positions the model was trained for. */
   readonly trainedContext: number;
+  /** Names of the low-rank factors, which no file holds: zeros until they are written. */
+  readonly factors: ReadonlySet<string>;
   /** By the graph's tensor names. @throws {FormatError} for a name that the graph does not have */
   stored(name: string): StoredWeight;
 }
 
 /**
  * @param context positions that sessions will hold at most; undefined: as many as the model was trained for
+ * @param parts what the graph gets beside
  * @throws {UnsupportedError} unknown architecture; {FormatError} missing or wrong metadata or tensors
  */
-export function buildModel(checkpoint: Checkpoint, context?: number): BuiltModel {
+export function buildModel(checkpoint: Checkpoint, context?: number, parts?: ModelParts): BuiltModel {
   const { name, kind, tensors } = checkpoint;
   const fromHuggingFace = kind === 'huggingface';
-  const architecture = fromHuggingFace ? byModelType(checkpoint) : byName(checkpoint);
+  const architecture = architectureOf(checkpoint);
   const values = fromHuggingFace
     ? architecture.huggingFace!.metadata(Object.fromEntries(checkpoint.metadata))
     : checkpoint.metadata;
@@ -66,18 +69,28 @@ export function buildModel(checkpoint: Checkpoint, context?: number): BuiltModel
   };
 
   const graph = new Graph();
-  architecture.build(new ModelBuilder(graph, metadata, shapeOf, fromHuggingFace, context ?? trainedContext));
+  const positions = context ?? trainedContext;
+  architecture.build(
+    new ModelBuilder({ graph, metadata, tensors: shapeOf, fromHuggingFace, context: positions, parts }),
+  );
+  const factors = [...(parts?.factors?.keys() ?? [])].map(factorNames);
   return {
     architecture,
     metadata,
     graph,
     trainedContext,
+    factors: new Set(factors.flatMap(({ a, b }) => [a, b])),
     stored(wanted) {
       const stored = find(wanted);
       if (!stored) throw new FormatError(name, `tensor ${wanted} is missing`, { tensor: wanted });
       return stored;
     },
   };
+}
+
+/** @throws {UnsupportedError} */
+export function architectureOf(checkpoint: Checkpoint): Architecture {
+  return checkpoint.kind === 'huggingface' ? byModelType(checkpoint) : byName(checkpoint);
 }
 
 function byName({ name, metadata }: Checkpoint): Architecture {

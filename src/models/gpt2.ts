@@ -1,5 +1,6 @@
 /** GPT-2. Radford et al. 2019. */
 import type { Architecture } from './architecture.ts';
+import { weightOf, withBias } from './parts/fresh.ts';
 import { gptLike } from './parts/gptLike.ts';
 import { gptMetadata, namesInFolder } from './parts/huggingFace.ts';
 
@@ -29,6 +30,13 @@ export const gpt2: Architecture = {
       names: inFolder(name),
       transposed: /^blk\.\d+\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name),
     }),
+  },
+  fresh: {
+    metadata: ({ normEpsilon }) => ({ 'attention.layer_norm_epsilon': normEpsilon }),
+    ends: ['token_embd', 'position_embd'].map(weightOf).concat(withBias('output_norm')),
+    // llama.cpp wants all biases to be there
+    block: ['attn_norm', 'attn_qkv', 'attn_output', 'ffn_norm', 'ffn_up', 'ffn_down'].flatMap(withBias),
+    biasesAreOpen: true,
   },
   build: (model) => gptLike(model, { scale: (headSize) => 1 / Math.sqrt(headSize), window: () => 0 }),
 };

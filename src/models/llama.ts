@@ -3,6 +3,7 @@
  * Touvron et al. 2023 (arXiv 2302.13971, 2307.09288), Llama team 2024 (2407.21783), Jiang et al. 2023 (2310.06825).
  */
 import type { Architecture } from './architecture.ts';
+import { gatedDecoder } from './parts/fresh.ts';
 import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
 import { llamaLike } from './parts/llamaLike.ts';
 
@@ -12,7 +13,9 @@ export const llama: Architecture = {
     modelTypes: ['llama', 'mistral'],
     metadata: (config) => decoderMetadata('llama', config),
     tensor: decoderTensor,
+    isInterleavedInGguf: (name) => /^blk\.\d+\.attn_[qk]\./.test(name),
   },
+  fresh: gatedDecoder(),
   build: (model) =>
     llamaLike(model, {
       layout: model.fromHuggingFace ? 'half' : 'interleaved',

@@ -1,5 +1,6 @@
 /** Qwen 2 and 2.5: Llama's shape with biases on queries, keys and values. Yang et al. 2024 (arXiv 2407.10671). */
 import type { Architecture } from './architecture.ts';
+import { gatedDecoder } from './parts/fresh.ts';
 import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
 import { llamaLike } from './parts/llamaLike.ts';
 
@@ -10,5 +11,6 @@ export const qwen2: Architecture = {
     metadata: (config) => decoderMetadata('qwen2', config),
     tensor: decoderTensor,
   },
+  fresh: gatedDecoder('attn_q.bias', 'attn_k.bias', 'attn_v.bias'),
   build: (model) => llamaLike(model, { layout: 'half' }),
 };

@@ -1,5 +1,6 @@
 /** Qwen 3: Llama's shape with norms on the heads of queries and keys. Qwen team 2025 (arXiv 2505.09388). */
 import type { Architecture } from './architecture.ts';
+import { gatedDecoder } from './parts/fresh.ts';
 import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
 import { llamaLike } from './parts/llamaLike.ts';
 
@@ -10,5 +11,6 @@ export const qwen3: Architecture = {
     metadata: (config) => decoderMetadata('qwen3', config),
     tensor: decoderTensor,
   },
+  fresh: gatedDecoder('attn_q_norm.weight', 'attn_k_norm.weight'),
   build: (model) => llamaLike(model, { layout: 'half' }),
 };

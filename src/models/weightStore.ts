@@ -8,6 +8,10 @@ export function weightStore(model: BuiltModel): WeightStore {
   return {
     async readRows(weight, from, into, signal) {
       const { tensor } = weight.attributes;
+      if (model.factors.has(tensor)) {
+        into.fill(0);
+        return;
+      }
       const stored = model.stored(tensor);
       const rows = Number(weight.shape[0]);
       const rowBytes = stored.tensor.byteLength / rows;

@@ -1,25 +1,51 @@
 /** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
-import type { Program } from '../graph/program.ts';
+import type { Program, Step } from '../graph/program.ts';
+import { type Adapter, writeFactors } from '../models/adapter.ts';
+import type { Factors } from '../models/architecture.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Timeline } from './timeline.ts';
 
+export interface EngineOptions {
+  /** Positions of a session's cache. */
+  readonly context: number;
+  /** Format of keys and values. */
+  readonly kv: BlockFormat;
+  readonly template: ChatTemplate;
+  /** Absent where the model's files hold none. */
+  readonly tokenizer?: Tokenizer;
+  /** Where the program has room for an adapter. */
+  readonly places?: ReadonlyMap<string, Factors>;
+  /** What every step gives the graph's input nodes, where it has any. */
+  readonly inputs?: Step['inputs'];
+}
+
 export class Engine {
+  /** The file's name, for errors. */
+  readonly name: string;
+  readonly program: Program;
+  readonly context: number;
+  readonly kv: BlockFormat;
+  readonly template: ChatTemplate;
+  readonly inputs: Step['inputs'];
+  /** Grows whenever the weights become others: what was computed before is then of another model. */
+  weightsVersion = 0;
+  readonly #tokenizer: Tokenizer | undefined;
+  readonly #places: ReadonlyMap<string, Factors>;
   #disposed = false;
 
-  constructor(
-    /** The file's name, for errors. */
-    readonly name: string,
-    readonly program: Program,
-    /** Positions of a session's cache. */
-    readonly context: number,
-    /** Format of keys and values. */
-    readonly kv: BlockFormat,
-    readonly template: ChatTemplate,
-    private readonly optionalTokenizer: Tokenizer | undefined,
-  ) {}
+  constructor(name: string, program: Program, options: EngineOptions) {
+    this.name = name;
+    this.program = program;
+    this.context = options.context;
+    this.kv = options.kv;
+    this.template = options.template;
+    this.inputs = options.inputs;
+    this.#tokenizer = options.tokenizer;
+    this.#places = options.places ?? new Map();
+  }
 
   /** V, ids are below it. */
   get vocabulary(): number {
@@ -28,25 +54,32 @@ export class Engine {
 
   /** @throws {EspalierError} NO_TOKENIZER where the model's files hold none */
   get tokenizer(): Tokenizer {
-    if (this.optionalTokenizer) return this.optionalTokenizer;
+    if (this.#tokenizer) return this.#tokenizer;
     throw new EspalierError('NO_TOKENIZER', `${this.name}: it holds no tokenizer, so prompts must be token ids`);
   }
 
   /** Ids after which a generation is over. */
   get endOfGeneration(): ReadonlySet<number> {
-    return this.optionalTokenizer?.endOfGeneration ?? new Set();
+    return this.#tokenizer?.endOfGeneration ?? new Set();
   }
 
   /** Of text that continues a prompt; undefined where there is no tokenizer. */
   decoder(): Decoder | undefined {
-    return this.optionalTokenizer?.decoder({ continues: true });
+    return this.#tokenizer?.decoder({ continues: true });
   }
 
   /** @throws {EspalierError} DISPOSED; {MemoryError} where there is no room for another cache */
   timeline(from?: Timeline): Timeline {
-    if (this.#disposed) throw new EspalierError('DISPOSED', `${this.name}: the model was disposed`);
+    this.#checkAlive();
     const cache = this.program.createCache(this.context, this.kv);
     return from ? from.fork(cache) : new Timeline(this, cache);
+  }
+
+  /** @throws {FormatError} for an adapter that does not fit; {EspalierError} DISPOSED */
+  setAdapter(adapter: Adapter | undefined): void {
+    this.#checkAlive();
+    writeFactors(this.program, this.#places, adapter);
+    this.weightsVersion++;
   }
 
   get disposed(): boolean {
@@ -71,5 +104,9 @@ export class Engine {
       if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
         throw new OptionError(`id ${i} of ${what}`, id, `a whole number from 0 to ${vocabulary - 1}`);
     }
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw new EspalierError('DISPOSED', `${this.name}: the model was disposed`);
   }
 }

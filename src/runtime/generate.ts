@@ -46,6 +46,7 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
 /** Computes what the timeline does not hold of the prompt yet, at least its last token, and samples the first token. */
 async function prefill(task: GenerateTask): Promise<Choice | undefined> {
   const { timeline, prompt, record, options } = task;
+  timeline.refresh();
   const reused = Math.min(commonLength(timeline.tokens, prompt), prompt.length - 1);
   timeline.rewind(reused);
   record.reusedTokens = reused;

@@ -4,6 +4,8 @@ import { MemoryError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
+import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
+import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -24,9 +26,13 @@ import { summarize } from './summary.ts';
 export async function load(source: CheckpointSource, options: LoadOptions = {}): Promise<Model> {
   checkLoadOptions(options);
   const { signal, onProgress, threads, variant, trace, cache } = options;
-  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  const adapter = await adapterOf(options);
+  const opened = await openCheckpoint(source, { signal, onProgress, cache });
   try {
-    const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options);
+    // adapters are written for the layout of GGUF
+    const checkpoint = adapter ? inGgufTerms(opened) : opened;
+    const places = adapter && placesFor(adapter, checkpoint);
+    const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options, { factors: places });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const weights = weightStore(model);
@@ -34,11 +40,29 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
     const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const { template, tokenizer } = textSide(checkpoint, compiling);
-    const engine = new Engine(checkpoint.name, await compiling, context, kv, template, tokenizer);
+    const engine = new Engine(checkpoint.name, await compiling, { context, kv, template, tokenizer, places });
+    if (adapter) engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @param source of the adapter's GGUF file, as `load` takes one @throws {FormatError} where it is none; {SourceError} */
+export async function loadAdapter(source: CheckpointSource, options: LoadOptions = {}): Promise<Adapter> {
+  checkLoadOptions(options);
+  const { signal, onProgress, cache } = options;
+  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  try {
+    return await readAdapter(checkpoint);
   } finally {
     await checkpoint.close();
   }
+}
+
+async function adapterOf({ adapter, ...options }: LoadOptions): Promise<Adapter | undefined> {
+  if (adapter === undefined) return undefined;
+  return typeof adapter === 'object' && 'factors' in adapter ? adapter : loadAdapter(adapter, options);
 }
 
 /** What loading a model would take, from its header alone. @throws what `load` throws but {MemoryError} */

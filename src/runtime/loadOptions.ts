@@ -2,6 +2,8 @@
 import { type BackendName, backends } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { CacheOptions } from '../formats/download/hub.ts';
+import type { CheckpointSource } from '../formats/open.ts';
+import type { Adapter } from '../models/adapter.ts';
 import { abortSignal, callback, checkOptions, oneOf, type Rules, wholeNumber } from './checkOptions.ts';
 
 export interface LoadOptions {
@@ -25,6 +27,11 @@ export interface LoadOptions {
   readonly trace?: boolean;
   /** Tokens that one step computes at most: more are faster per token, and longer until an abort is heard. Default 256. */
   readonly stepTokens?: number;
+  /**
+   * A LoRA adapter, or where its GGUF file is: the model then has a place for it, and for others of the same matrices and
+   * of no higher rank, see `model.setAdapter`.
+   */
+  readonly adapter?: CheckpointSource | Adapter;
   /** Where `hf:` models come from and are kept, and what was measured of the device. */
   readonly cache?: CacheOptions;
 }
@@ -39,6 +46,10 @@ const rules: Rules<LoadOptions> = {
   variant: { expected: 'a name', accepts: (value) => typeof value === 'string' },
   trace: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   stepTokens: wholeNumber(1, 4096),
+  adapter: {
+    expected: 'an adapter, a path, a URL or bytes',
+    accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
+  },
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
 };
 

@@ -1,6 +1,7 @@
 /** A loaded model: makes sessions, and evaluates given tokens. */
 import { OptionError } from '../core/errors.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
+import type { Adapter } from '../models/adapter.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
 import type { Engine } from './engine.ts';
@@ -63,6 +64,15 @@ export class Model {
   /** What computing one token reads of the weights: all but the rows of the embedding that are not needed. */
   get weightBytesPerToken(): number {
     return this.#engine.program.graph.cost({ T: 1, P: 0, R: 1, S: 1 }).bytes;
+  }
+
+  /**
+   * Changes the adapter in no time: sessions go on with it, and compute their past again when they next generate.
+   * @param adapter for places that the model was loaded with (`LoadOptions.adapter`); undefined: the model as it is without
+   * @throws {FormatError} for one that does not fit, where everything stays as it was
+   */
+  setAdapter(adapter: Adapter | undefined): void {
+    this.#engine.setAdapter(adapter);
   }
 
   /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */

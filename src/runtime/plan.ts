@@ -2,6 +2,7 @@
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { AttentionAttributes } from '../graph/ops/attention.ts';
+import type { ModelParts } from '../models/architecture.ts';
 import { type BuiltModel, buildModel } from '../models/buildModel.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
@@ -25,9 +26,9 @@ const DEFAULT_STEP_TOKENS = 256;
 const LOGIT_BYTES = 2 ** 24;
 
 /** @throws {OptionError} where options do not fit the model; what `buildModel` throws */
-export function planModel(checkpoint: Checkpoint, options: LoadOptions): ModelPlan {
+export function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): ModelPlan {
   const context = options.context ?? Math.min(buildModel(checkpoint).trainedContext, DEFAULT_CONTEXT);
-  const model = buildModel(checkpoint, context);
+  const model = buildModel(checkpoint, context, parts);
   const kv = formatByName((options.kv ?? 'f16').toUpperCase());
   checkHeads(model, kv);
   const maxTokens = Math.min(options.stepTokens ?? DEFAULT_STEP_TOKENS, context);

@@ -3,7 +3,7 @@
 import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { Cache, Program } from '../graph/program.ts';
+import type { Cache, Program, Step } from '../graph/program.ts';
 
 export interface AdvanceOptions {
   /** Which of the tokens' outputs are wanted: indices, ascending. */
@@ -19,6 +19,8 @@ export interface AdvanceOptions {
 export interface TimelineHost {
   readonly program: Program;
   readonly disposed: boolean;
+  readonly inputs: Step['inputs'];
+  readonly weightsVersion: number;
 }
 
 export class Timeline {
@@ -26,11 +28,14 @@ export class Timeline {
   readonly #host: TimelineHost;
   #cache: Cache | undefined;
   #tokens: number[] = [];
+  /** Of the weights that the cache was computed with. */
+  #version: number;
 
   constructor(host: TimelineHost, cache: Cache) {
     this.#host = host;
     this.#cache = cache;
     this.context = cache.context;
+    this.#version = host.weightsVersion;
   }
 
   /** What the cache holds. */
@@ -45,6 +50,12 @@ export class Timeline {
   /** Rows that one step returns at most. */
   get maxRows(): number {
     return this.#host.program.maxRows;
+  }
+
+  /** Forgets all where the weights are not those any more that it was computed with. */
+  refresh(): void {
+    if (this.#version !== this.#host.weightsVersion) this.rewind(0);
+    this.#version = this.#host.weightsVersion;
   }
 
   /** Forgets all but the first `length` tokens. */
@@ -88,6 +99,7 @@ export class Timeline {
     const fork = new Timeline(this.#host, cache);
     cache.copyFrom(this.#open(), this.#tokens.length);
     fork.#tokens = [...this.#tokens];
+    fork.#version = this.#version;
     return fork;
   }
 
@@ -100,7 +112,8 @@ export class Timeline {
 
   #step(tokens: readonly number[], rows: readonly number[], output: 'logits' | 'hidden'): void {
     const outputs = rows.length > 0 ? [output] : [];
-    this.#host.program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs });
+    const { program, inputs } = this.#host;
+    program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs, inputs });
     for (const token of tokens) this.#tokens.push(token);
   }
 

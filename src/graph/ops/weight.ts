@@ -14,7 +14,13 @@ export const weightOp: Op<Attributes> = {
   cost: () => ({ flops: 0, bytes: 0 }),
 };
 
-export function weight(graph: Graph, tensor: string, format: BlockFormat, rows: number, columns: number): Value {
+export function weight(
+  graph: Graph,
+  tensor: string,
+  format: BlockFormat,
+  rows: number,
+  columns: number,
+): Value<WeightAttributes> {
   return graph.add(weightOp, [], { tensor, format, rows, columns }, tensor);
 }
 

@@ -9,6 +9,7 @@ import { layerNorm } from '../../graph/ops/layerNorm.ts';
 import { linear } from '../../graph/ops/linear.ts';
 import { multiply } from '../../graph/ops/multiply.ts';
 import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
+import { scale } from '../../graph/ops/scale.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
 import { softcap } from '../../graph/ops/softcap.ts';
 import { tokens } from '../../graph/ops/tokens.ts';
@@ -32,10 +33,15 @@ export function centredNorm(model: ModelBuilder, x: Value, name: string, width: 
   return layerNorm(x, model.weight(`${name}.weight`, 1, width), model.weight(`${name}.bias`, 1, width), epsilon, name);
 }
 
-/** linear with `<name>.weight` and, where there is one, `<name>.bias`. */
+/** linear with `<name>.weight` and, where there are any, `<name>.bias` and low-rank factors. */
 export function project(model: ModelBuilder, x: Value, name: string, outputs: number): Value {
   const matrix = model.weight(`${name}.weight`, outputs, x.shape[1]);
-  return linear(x, matrix, model.optional(`${name}.bias`, 1, outputs), name);
+  const y = linear(x, matrix, model.optional(`${name}.bias`, 1, outputs), name);
+  const factors = model.factors(matrix);
+  if (!factors) return y;
+  const inner = linear(x, factors.a, undefined, `${name}.lora_a`);
+  const delta = linear(inner, factors.b, undefined, `${name}.lora_b`);
+  return add(y, factors.scale === 1 ? delta : scale(delta, factors.scale, `${name}.lora_scale`), `${name}.lora`);
 }
 
 export interface SelfAttention {
@@ -73,12 +79,12 @@ export function selfAttention(model: ModelBuilder, x: Value, block: string, opti
     q = options.rotary.apply(q, `${block}.rope_q`);
     k = options.rotary.apply(k, `${block}.rope_k`);
   }
-  const { layer, scale, window = 0, softcap: cap = 0 } = options;
+  const { layer, window = 0, softcap: cap = 0 } = options;
   const mixed = attention(
     q,
     k,
     v,
-    { layer, heads, kvHeads, headSize, scale, window, softcap: cap },
+    { layer, heads, kvHeads, headSize, scale: options.scale, window, softcap: cap },
     `${block}.attention`,
   );
   return project(model, mixed, `${block}.attn_output`, width);
@@ -112,8 +118,8 @@ export function feedForward(model: ModelBuilder, x: Value, block: string, ffn: n
   return project(model, up, `${block}.ffn_down`, x.shape[1]);
 }
 
-export function residual(x: Value, branch: Value, label: string): Value {
-  return add(x, branch, label);
+export function residual(model: ModelBuilder, x: Value, branch: Value, label: string): Value {
+  return add(x, model.dropped(branch), label);
 }
 
 /**

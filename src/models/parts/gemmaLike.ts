@@ -16,7 +16,7 @@ export interface GemmaLike {
 export function gemmaLike(model: ModelBuilder, options: GemmaLike): void {
   const { dimensions, attentionScale, softcap } = options;
   const { layers, width, ffn, vocabulary } = dimensions;
-  let x = scale(embedding(model), Math.sqrt(width), 'embedding_scale');
+  let x = model.dropped(scale(embedding(model), Math.sqrt(width), 'embedding_scale'));
   for (let layer = 0; layer < layers; layer++) {
     const block = `blk.${layer}`;
     const { window, rotary } = options.layerKind(layer);
@@ -29,9 +29,9 @@ export function gemmaLike(model: ModelBuilder, options: GemmaLike): void {
       window,
       softcap,
     });
-    x = residual(x, gainNorm(model, attended, `${block}.post_attention_norm`, width), `${block}.attn_residual`);
+    x = residual(model, x, gainNorm(model, attended, `${block}.post_attention_norm`, width), `${block}.attn_residual`);
     const fed = gatedFeedForward(model, gainNorm(model, x, `${block}.ffn_norm`, width), block, ffn, 'gelu');
-    x = residual(x, gainNorm(model, fed, `${block}.post_ffw_norm`, width), `${block}.ffn_residual`);
+    x = residual(model, x, gainNorm(model, fed, `${block}.post_ffw_norm`, width), `${block}.ffn_residual`);
   }
   head(model, x, (rows) => gainNorm(model, rows, 'output_norm', width), vocabulary);
 }

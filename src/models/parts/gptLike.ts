@@ -25,14 +25,14 @@ export function gptLike(model: ModelBuilder, { scale, window }: GptLike): void {
       `at most ${table.shape[0]}, the positions that the model has learned`,
     );
   const places = embed(table, positions(model.graph), 'position_embd');
-  let x = add(embedding(model), places, 'embedding');
+  let x = model.dropped(add(embedding(model), places, 'embedding'));
   for (let layer = 0; layer < layers; layer++) {
     const block = `blk.${layer}`;
     const normed = centredNorm(model, x, `${block}.attn_norm`, width);
     const attention = { layer, dimensions, scale: scale(headSize), window: window(layer) };
-    x = residual(x, selfAttention(model, normed, block, attention), `${block}.attn_residual`);
+    x = residual(model, x, selfAttention(model, normed, block, attention), `${block}.attn_residual`);
     const fed = feedForward(model, centredNorm(model, x, `${block}.ffn_norm`, width), block, ffn);
-    x = residual(x, fed, `${block}.ffn_residual`);
+    x = residual(model, x, fed, `${block}.ffn_residual`);
   }
   head(model, x, (rows) => centredNorm(model, rows, 'output_norm', width), vocabulary);
 }

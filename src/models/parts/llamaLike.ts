@@ -17,14 +17,14 @@ export function llamaLike(model: ModelBuilder, { layout, window = 0 }: LlamaLike
   const { layers, width, ffn, headSize, vocabulary } = dimensions;
   const turned = rotary(model, headSize, layout);
   const scale = model.metadata.number('attention.scale', 1 / Math.sqrt(headSize));
-  let x = embedding(model);
+  let x = model.dropped(embedding(model));
   for (let layer = 0; layer < layers; layer++) {
     const block = `blk.${layer}`;
     const normed = gainNorm(model, x, `${block}.attn_norm`, width);
     const attended = selfAttention(model, normed, block, { layer, dimensions, rotary: turned, scale, window });
-    x = residual(x, attended, `${block}.attn_residual`);
+    x = residual(model, x, attended, `${block}.attn_residual`);
     const fed = gatedFeedForward(model, gainNorm(model, x, `${block}.ffn_norm`, width), block, ffn, 'silu');
-    x = residual(x, fed, `${block}.ffn_residual`);
+    x = residual(model, x, fed, `${block}.ffn_residual`);
   }
   head(model, x, (rows) => gainNorm(model, rows, 'output_norm', width), vocabulary);
 }

@@ -25,10 +25,9 @@ const newFolder = () => mkdtemp(join(temporary, 'run-'));
 
 const state = (step: number, losses: readonly (readonly [step: number, loss: number])[] = []): TrainingState => ({
   step,
-  batches: 4 * step,
-  random: [1, -2, 3, step],
   evaluations: losses.map(([step, loss]) => ({ step, loss })),
   data: 'abc',
+  variant: 'f32',
   recipe: { seed: 1 },
 });
 const tensors = (value: number) => [
@@ -106,7 +105,10 @@ describe('the checkpoints of a run', () => {
     expect((await folder.list()).toSorted()).toEqual([200, 400, 500].map(checkpointName));
     const found = (await lastCheckpoint(folder))!;
     expect([found.file, found.checkpoint.state.step, found.passedOver]).toEqual([checkpointName(500), 500, []]);
-    expect(await bestCheckpoint(folder, found.checkpoint.state)).toEqual({ file: checkpointName(200), step: 200 });
+    expect(await bestCheckpoint(folder, found.checkpoint.state.evaluations)).toEqual({
+      file: checkpointName(200),
+      step: 200,
+    });
     await found.checkpoint.close();
   });
 
@@ -186,7 +188,7 @@ describe('the checkpoints of a run', () => {
        import { saveCheckpoint } from ${module('checkpoints.ts')};
        const values = () => new Float32Array(300_000).fill(1);
        for (let step = 1; ; step++) {
-         const state = { step, batches: step, random: [1, 2, 3, 4], evaluations: [], data: '', recipe: {} };
+         const state = { step, evaluations: [], data: '', variant: 'f32', recipe: {} };
          await saveCheckpoint(checkpointFolder(${JSON.stringify(join(path, 'run'))}), state, [{ name: 'w', shape: [300_000], values }], 2);
          process.stdout.write(step + '\\n');
        }`,

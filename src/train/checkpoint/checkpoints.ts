@@ -1,6 +1,6 @@
 /** The checkpoints of a run in their folder: saved, thinned out, found again. */
 import { type EspalierError, FormatError } from '../../core/errors.ts';
-import { bestOf } from '../earlyStopping.ts';
+import { bestOf, type Evaluation } from '../earlyStopping.ts';
 import type { CheckpointFolder } from './checkpointFolder.ts';
 import {
   readTrainingCheckpoint,
@@ -67,13 +67,13 @@ export async function lastCheckpoint(folder: CheckpointFolder): Promise<FoundChe
   throw new FormatError(folder.name, problem, { files: passedOver.length });
 }
 
-/** The checkpoint of least held-out loss that is there, by the evaluations of a state. */
+/** The checkpoint of least held-out loss that is there. */
 export async function bestCheckpoint(
   folder: CheckpointFolder,
-  state: TrainingState,
+  evaluations: readonly Evaluation[],
 ): Promise<{ readonly file: string; readonly step: number } | undefined> {
   const steps = await checkpointSteps(folder);
-  const best = bestOf(state.evaluations.filter(({ step }) => steps.includes(step)));
+  const best = bestOf(evaluations.filter(({ step }) => steps.includes(step)));
   return best && { file: checkpointName(best.step), step: best.step };
 }
 

@@ -17,8 +17,6 @@ import { formatByName } from '../../tensor/formats.ts';
 
 const stateSchema = z.object({
   step: z.int().nonnegative(),
-  batches: z.int().nonnegative(),
-  random: z.tuple([z.int(), z.int(), z.int(), z.int()]),
   // JSON has no infinity and writes null
   evaluations: z.array(
     z.object({
@@ -30,20 +28,19 @@ const stateSchema = z.object({
     }),
   ),
   data: z.string(),
+  variant: z.string(),
   recipe: z.unknown(),
 });
 
 export interface TrainingState {
   /** Updates of the weights that are done. */
   readonly step: number;
-  /** Batches that were drawn: the position in the data. */
-  readonly batches: number;
-  /** Of the run's generator (`Random.state`). */
-  readonly random: readonly [number, number, number, number];
   /** Steps and losses of all evaluations so far. */
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   /** `Dataset.fingerprint`. */
   readonly data: string;
+  /** Build of the kernels that computed it: another one rounds in other ways. */
+  readonly variant: string;
   /** What the run was started with, as JSON. */
   readonly recipe: unknown;
 }

@@ -3,7 +3,7 @@ import { fieldName } from './problems.ts';
 import type { Recipe } from './schema.ts';
 
 /** Fields that may change from one part of a run to the next, as they do not change what is computed. */
-const FREE: readonly (keyof Recipe)[] = ['name', 'checkpoints', 'samples', 'output', 'threads'];
+const FREE: readonly (keyof Recipe)[] = ['name', 'about', 'checkpoints', 'samples', 'output', 'threads'];
 
 /**
  * Fields in which a run would not be the same, such as 'optimizer.learningRate'.

@@ -72,6 +72,8 @@ function* contradictions(recipe: Recipe): Generator<string> {
     yield `optimizer.minimumLearningRate is ${minimumLearningRate}, expected at most optimizer.learningRate (${learningRate})`;
   if (distillation && distillation.tail > 0 && distillation.topK === undefined)
     yield `distillation.tail is ${distillation.tail}, expected distillation.topK beside it`;
+  if (distillation?.topK !== undefined && distillation.reverse > 0)
+    yield `distillation.reverse is ${distillation.reverse}, expected 0 beside distillation.topK, which leaves tokens without probability`;
   if (earlyStopping && data.heldOut.fraction === 0 && !data.heldOut.sources)
     yield 'earlyStopping is given, but data.heldOut holds nothing out';
 }

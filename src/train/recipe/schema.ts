@@ -30,6 +30,7 @@ export function recipeSchema(path: (written: string) => string) {
 
   return z.strictObject({
     name: z.string().min(1).default('model').describe('What the model is called, in its file and in reports.'),
+    about: z.string().optional().describe('For people who read the recipe; nothing is made of it.'),
     model: z
       .strictObject({
         start: file(

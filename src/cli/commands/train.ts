@@ -1,0 +1,62 @@
+/** `espalier train`: trains what a recipe says. */
+import { Command } from 'commander';
+import { type BackendName, describeRecipe, readRecipe, train } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { addComputeOptions, examples } from '../options.ts';
+import { bytesForPeople, printFields, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+import { trainingProgress } from '../trainingProgress.ts';
+
+interface Values {
+  readonly resume?: boolean;
+  readonly threads?: number;
+  readonly backend: BackendName;
+  readonly json?: boolean;
+}
+
+export function trainCommand(): Command {
+  const command = addComputeOptions(new Command('train'))
+    .description('Trains a model, or an adapter to one, as a recipe says; Ctrl-C ends it with a checkpoint.')
+    .argument('<recipe>', 'a JSON file')
+    .option('--resume', "goes on from the last checkpoint of the recipe's folder, as if it had never been cut")
+    .option('--json', 'one JSON object on the last line')
+    .action(run);
+  return examples(command, [
+    'espalier train recipes/shakespeare-char.json',
+    'espalier train recipes/shakespeare-char.json --resume --threads 2',
+  ]).addHelpText('after', `\n\n${describeRecipe()}`);
+}
+
+async function run(path: string, { resume, threads, backend, json }: Values): Promise<void> {
+  const signal = interruptSignal();
+  const recipe = await readRecipe(path);
+  const bar = progressBar();
+  const progress = trainingProgress(recipe.recipe.steps, json ?? false);
+  try {
+    const result = await train(recipe, {
+      resume,
+      threads,
+      backend,
+      signal,
+      onProgress: bar.onProgress,
+      onLine(line) {
+        bar.stop();
+        progress.onLine(line);
+      },
+    });
+    progress.stop();
+    if (json) printJson(result);
+    else {
+      const { best, output, parameters, memoryBytes } = result;
+      printFields({
+        output,
+        'best held-out loss': best && `${best.loss.toFixed(4)} at step ${best.step}`,
+        parameters: parameters.toLocaleString('en-US'),
+        memory: bytesForPeople(memoryBytes),
+      });
+    }
+  } finally {
+    bar.stop();
+    progress.stop();
+  }
+}

@@ -1,0 +1,32 @@
+/** A checkpoint whose tensors are all given as F32, whatever they are stored in: weights that are to be trained. */
+import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { formatByName } from '../tensor/formats.ts';
+
+const F32 = formatByName('F32');
+
+/** @param checkpoint closed by `close` of the result */
+export function decoded(checkpoint: Checkpoint): Checkpoint {
+  const tensors = new Map([...checkpoint.tensors].map(([name, tensor]) => [name, decodedTensor(tensor)]));
+  const { name, kind, metadata, byteLength } = checkpoint;
+  return { name, kind, metadata, tensors, byteLength, close: () => checkpoint.close() };
+}
+
+function decodedTensor(tensor: CheckpointTensor): CheckpointTensor {
+  const { name, shape, format } = tensor;
+  if (format === F32) return tensor;
+  return {
+    name,
+    format: F32,
+    shape,
+    byteLength: (tensor.byteLength / format.blockBytes) * format.blockSize * 4,
+    // whole rows are read, and those are whole blocks
+    async read(offset, into, signal) {
+      const [first, blocks] = [offset, into.length].map((bytes) => bytes / 4 / format.blockSize);
+      const stored = new Uint8Array(blocks * format.blockBytes);
+      await tensor.read(first * format.blockBytes, stored, signal);
+      const values = new Float32Array(blocks * format.blockSize);
+      format.decode(stored, 0, values, 0, blocks);
+      into.set(new Uint8Array(values.buffer));
+    },
+  };
+}

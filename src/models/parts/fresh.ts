@@ -1,0 +1,22 @@
+/** What new models of several architectures are made of. */
+import type { FreshRules } from '../architecture.ts';
+
+export const weightOf = (name: string): string => `${name}.weight`;
+export const withBias = (name: string): string[] => [`${name}.weight`, `${name}.bias`];
+
+/** Llama's decoder: rotary attention, rmsNorm, gated feed-forward. @param more tensors of a block beside its own */
+export function gatedDecoder(...more: readonly string[]): FreshRules {
+  const attention = ['attn_norm', 'attn_q', 'attn_k', 'attn_v', 'attn_output'];
+  const feedForward = ['ffn_norm', 'ffn_gate', 'ffn_up', 'ffn_down'];
+  return {
+    metadata: ({ headSize, normEpsilon, ropeBase }) => ({
+      'attention.layer_norm_rms_epsilon': normEpsilon,
+      'attention.key_length': headSize,
+      'attention.value_length': headSize,
+      'rope.dimension_count': headSize,
+      'rope.freq_base': ropeBase,
+    }),
+    ends: ['token_embd', 'output_norm'].map(weightOf),
+    block: [...[...attention, ...feedForward].map(weightOf), ...more],
+  };
+}

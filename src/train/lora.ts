@@ -1,0 +1,73 @@
+/** Training adapters: which matrices get factors, what these begin with, and what comes of them. */
+import { OptionError } from '../core/errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import { writeGguf } from '../formats/gguf/write.ts';
+import type { Program } from '../graph/program.ts';
+import { type AdapterFactors, adapterContents } from '../models/adapter.ts';
+import { type Factors, factorNames } from '../models/architecture.ts';
+import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
+import { randomAt } from './data/randomAt.ts';
+import type { Recipe } from './recipe/schema.ts';
+
+type Lora = NonNullable<Recipe['lora']>;
+
+/** What draws are for, so that they differ from those of the learner and the teacher. */
+const FACTORS = 3;
+
+const alphaOf = ({ rank, alpha = 2 * rank }: Lora): number => alpha;
+
+/**
+ * Of a model's matrices those that get factors.
+ * @param base in GGUF's terms @throws {OptionError} for a target that no block has
+ */
+export function factorsOf(lora: Lora, base: Checkpoint): Map<string, Factors> {
+  const factors = new Map<string, Factors>();
+  const parts = new Map<string, string[]>();
+  for (const [name, { shape }] of base.tensors) {
+    const part = /^blk\.\d+\.(\w+)\.weight$/.exec(name)?.[1];
+    if (part && shape.length === 2) parts.set(part, [...(parts.get(part) ?? []), name]);
+  }
+  for (const target of lora.targets) {
+    const names = parts.get(target);
+    if (!names)
+      throw new OptionError('lora.targets', target, `matrices of ${base.name}: ${[...parts.keys()].join(', ')}`);
+    for (const name of names) factors.set(name, { rank: lora.rank, scale: alphaOf(lora) / lora.rank });
+  }
+  return factors;
+}
+
+/**
+ * Fills the factors of a program with what they begin with: A normal, divided by sqrt(inputs), so that A·x is about as
+ * large as x; B zero, so that at first the model is what it was.
+ */
+export function beginFactors(program: Program, factors: ReadonlyMap<string, Factors>, seed: number): void {
+  for (const [index, matrix] of [...factors.keys()].entries()) {
+    const { a } = factorNames(matrix);
+    const values = program.readTensor(a);
+    const random = randomAt(seed, FACTORS, index);
+    const deviation = 1 / Math.sqrt(values.length / factors.get(matrix)!.rank);
+    program.writeTensor(
+      a,
+      values.map(() => deviation * random.normal()),
+    );
+  }
+}
+
+/** @throws {SourceError} where it cannot be written */
+export async function writeAdapter(
+  folder: CheckpointFolder,
+  file: string,
+  recipe: Recipe,
+  base: Checkpoint,
+  program: Program,
+  factors: ReadonlyMap<string, Factors>,
+): Promise<void> {
+  const trained = new Map<string, AdapterFactors>();
+  for (const [matrix, { rank }] of factors) {
+    const { a, b } = factorNames(matrix);
+    trained.set(matrix, { rank, a: program.readTensor(a), b: program.readTensor(b) });
+  }
+  const architecture = String(base.metadata.get('general.architecture'));
+  const contents = adapterContents({ architecture, alpha: alphaOf(recipe.lora!), factors: trained }, recipe.name);
+  await folder.replace(file, (sink) => writeGguf(sink, contents));
+}

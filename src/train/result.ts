@@ -1,0 +1,98 @@
+/** What a run makes: a GGUF file of the model that was trained, with its tokenizer, or of an adapter. */
+import { OptionError } from '../core/errors.ts';
+import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
+import type { TensorToWrite } from '../formats/tensorToWrite.ts';
+import { tokenizerToGguf } from '../formats/tokenizerToGguf.ts';
+import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
+import { formatByName } from '../tensor/formats.ts';
+import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
+import type { Recipe } from './recipe/schema.ts';
+
+export interface TrainedModel {
+  /** What the run began with: its metadata, and what it holds beside weights that were trained. */
+  readonly checkpoint: Checkpoint;
+  /** Of a new model; one that was begun with brings its own. */
+  readonly tokenizer?: TokenizerSpec;
+  /** The F32 values of a weight; undefined for a tensor that was not in training. */
+  weight(tensor: string): Float32Array | undefined;
+}
+
+const F32 = formatByName('F32');
+/** Of the scales in quantized files (GGML_QNT_VERSION). */
+const QUANTIZATION_VERSION = 2;
+
+/** @throws {OptionError} where a matrix has rows that are not whole blocks of the recipe's format */
+export function checkOutputFormat({ output, model }: Recipe, checkpoint: Checkpoint): void {
+  const format = formatByName(output.format);
+  for (const tensor of checkpoint.tensors.values()) {
+    if (!isMatrix(tensor)) continue;
+    const width = tensor.shape.at(-1)!;
+    if (width % format.blockSize === 0) continue;
+    const wanted = `a format whose blocks fill rows of ${width} (${tensor.name}), which those of ${format.blockSize} do not`;
+    const advice = model.start === undefined ? ', or other sizes' : '';
+    throw new OptionError('output.format', format.name, `${wanted}${advice}`);
+  }
+}
+
+/** Matrices in the recipe's format, all else in F32. @throws {SourceError} where it cannot be written */
+export async function writeModel(
+  folder: CheckpointFolder,
+  file: string,
+  recipe: Recipe,
+  trained: TrainedModel,
+): Promise<void> {
+  const { checkpoint, tokenizer } = trained;
+  const format = formatByName(recipe.output.format);
+  const metadata = metadataOf(recipe, checkpoint, tokenizer);
+  if (format !== F32) metadata.set('general.quantization_version', QUANTIZATION_VERSION);
+  const tensors = [...checkpoint.tensors.values()].map((tensor) =>
+    tensorToWrite(tensor, isMatrix(tensor) ? format : F32, () => trained.weight(tensor.name)),
+  );
+  await folder.replace(file, (sink) => writeGguf(sink, { metadata, tensors }));
+}
+
+function metadataOf(recipe: Recipe, checkpoint: Checkpoint, tokenizer?: TokenizerSpec): Map<string, GgufValue> {
+  // those that tell of the file that it was, not of the model
+  const outdated = /^(general\.(file_type|quantization_version|name)|split\.)/;
+  const kept = [...checkpoint.metadata].filter(([key]) => !outdated.test(key)) as [string, GgufValue][];
+  const metadata = new Map<string, GgufValue>([...kept, ['general.name', recipe.name]]);
+  for (const [key, value] of tokenizer ? tokenizerToGguf(tokenizer) : []) metadata.set(key, value);
+  const { chatTemplate } = recipe.output;
+  if (chatTemplate !== undefined) metadata.set('tokenizer.chat_template', chatTemplate);
+  return metadata;
+}
+
+/** Positions and rotary tables stay floats, as in llama.cpp's quantized files. */
+function isMatrix({ name, shape }: CheckpointTensor): boolean {
+  return shape.length === 2 && name !== 'position_embd.weight';
+}
+
+function tensorToWrite(
+  tensor: CheckpointTensor,
+  format: BlockFormat,
+  weight: () => Float32Array | undefined,
+): TensorToWrite {
+  const { name, shape } = tensor;
+  const elements = (tensor.byteLength / tensor.format.blockBytes) * tensor.format.blockSize;
+  return {
+    name,
+    shape,
+    format,
+    async data() {
+      const values = weight() ?? (await decode(tensor, elements));
+      const bytes = new Uint8Array(bytesOf(format, elements));
+      format.encode(values, 0, bytes, 0, elements / format.blockSize);
+      return bytes;
+    },
+  };
+}
+
+async function decode(tensor: CheckpointTensor, elements: number): Promise<Float32Array> {
+  const bytes = new Uint8Array(tensor.byteLength);
+  await tensor.read(0, bytes);
+  const values = new Float32Array(elements);
+  tensor.format.decode(bytes, 0, values, 0, elements / tensor.format.blockSize);
+  return values;
+}

@@ -1,0 +1,2 @@
+/** What computes in tests of training. */
+export const backend = 'wasm';

@@ -34,7 +34,7 @@ it('ends when it is told to', async () => {
 
 it.each([
   [{ formats: ['Q9'] }, /block format Q9 is not supported; supported: F32, /],
-  [{ variant: 'fast' }, /variant is "fast", expected relaxed-i16 or relaxed-i32 or baseline/],
+  [{ variant: 'fast' }, /variant is "fast", expected relaxed-i16 or relaxed-i16-wide or relaxed-i32/],
   [{ bytes: 1 }, /bytes is 1, expected/],
 ])('refuses %j', async (options, message) => {
   await expect(measureKernels(options)).rejects.toThrow(message);

@@ -127,6 +127,8 @@ export class WasmProgram implements Program {
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
     const least = cache ? stored : -1;
     const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
+    this.#registers = registers;
+    if (last < 0) return;
     const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
     control[word.program] = program;
     control[word.commands] = last + 1;
@@ -139,7 +141,6 @@ export class WasmProgram implements Program {
     control[word.kv] = cache?.kind ?? 0;
     control[word.wide] = kernels.wide ? 1 : 0;
     control[word.S] = registers.S;
-    this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
 

@@ -1,0 +1,109 @@
+/** Students of one teacher or several, which run beside them. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/formats/open.ts';
+import { OptionError, train } from '../../src/index.ts';
+import type { LogLine } from '../../src/train/log/logLine.ts';
+import { loadTeacher } from '../../src/train/teacher.ts';
+import { backend } from './backend.ts';
+import { type TinyRun, tinyRun } from './tinyRun.ts';
+
+let run: TinyRun;
+beforeAll(async () => {
+  run = await tinyRun();
+  for (const [name, seed] of [
+    ['one', 1],
+    ['two', 2],
+  ] as const)
+    await train(await run.recipe({ ...apart(name), seed, steps: 60 }, `${name}.json`), { backend });
+});
+afterAll(() => run.remove());
+
+const apart = (name: string) => ({ checkpoints: { folder: name, every: 100 }, output: { path: `${name}.gguf` } });
+const small = { architecture: 'llama', layers: 1, width: 32, heads: 2 };
+
+async function lossesOf(name: string, changes: object): Promise<{ learned: number[]; heldOut: number }> {
+  const recipe = { ...apart(name), model: small, tokenizer: { file: 'one.gguf' }, steps: 20, ...changes };
+  const { best } = await train(await run.recipe(recipe, `${name}.json`), { backend });
+  const steps = (await run.log(name)).filter(({ kind }) => kind === 'step') as { loss?: number }[];
+  return { learned: steps.map(({ loss }) => loss!), heldOut: best!.loss };
+}
+
+const teachers = [{ path: 'one.gguf' }];
+
+describe('a student', () => {
+  it('learns from a teacher, a part of the loss or all of it', async () => {
+    for (const [name, distillation] of Object.entries({
+      mixed: { teachers, temperature: 2 },
+      alone: { teachers, hardLabels: 0, reverse: 0.5 },
+    })) {
+      const { learned, heldOut } = await lossesOf(name, { distillation });
+      expect(learned.at(-1), name).toBeLessThan(learned[0] / 1.5);
+      expect(heldOut, name).toBeLessThan(2.4);
+    }
+  });
+
+  it('learns the same from a teacher that is asked twice, and from all of the tokens', async () => {
+    const { learned } = await lossesOf('plain', { distillation: { teachers } });
+    const twice = [{ path: 'one.gguf', weight: 3 }, { path: 'one.gguf' }];
+    const ensemble = await lossesOf('ensemble', { distillation: { teachers: twice } });
+    const all = await lossesOf('all', { distillation: { teachers, topK: 1000 } });
+    for (const [i, loss] of learned.entries()) {
+      expect(ensemble.learned[i]).toBeCloseTo(loss, 3);
+      expect(all.learned[i]).toBeCloseTo(loss, 3);
+    }
+    const others = await lossesOf('others', { distillation: { teachers: [...teachers, { path: 'two.gguf' }] } });
+    expect(others.learned).not.toEqual(learned);
+  });
+
+  it('goes on with what was cut, tail and all', async () => {
+    const distillation = { teachers, topK: 3, tail: 4 };
+    const { learned } = await lossesOf('whole', { distillation });
+    const path = await run.recipe({ ...JSON.parse(await readFile(run.path('whole.json'), 'utf8')), ...apart('cut') });
+    const controller = new AbortController();
+    const onLine = ({ step }: LogLine) => step === 9 && controller.abort();
+    await expect(train(path, { backend, signal: controller.signal, onLine })).rejects.toThrow();
+    await train(path, { backend, resume: true });
+    const steps = (await run.log('cut')).filter(({ kind }) => kind === 'step') as { loss?: number }[];
+    expect(steps.map(({ loss }) => loss)).toEqual(learned);
+  });
+
+  it('has the tokenizer of its teachers', async () => {
+    await writeFile(run.path('text.txt'), `${await readFile(run.path('text.txt'), 'utf8')}?`);
+    const other = lossesOf('other', { tokenizer: { characters: true }, distillation: { teachers } });
+    await expect(other).rejects.toThrow(OptionError);
+    await expect(other).rejects.toThrow(/expected the student's tokenizer, but token \d+ is ".*" and not "\?"/);
+  });
+});
+
+describe('the likeliest tokens and a tail of others', () => {
+  it('are, on average, all of them', async () => {
+    const checkpoint = await openCheckpoint(run.path('one.gguf'));
+    const tokenizer = checkpoint.tokenizer!;
+    await checkpoint.close();
+    const vocabulary = tokenizer.tokens.length;
+    const limits = { maxTokens: 16, maxRows: 16, context: 16, backend, tokenizer, vocabulary, seed: 1 };
+    const settings = { temperature: 2, reverse: 0, hardLabels: 0.5, tail: 0 };
+    const from = [{ path: run.path('one.gguf'), weight: 1 }];
+    const probabilities = async (topK: number | undefined, tail: number, index: number) => {
+      const teacher = await loadTeacher({ ...settings, teachers: from, topK, tail }, limits);
+      const step = { tokens: Int32Array.of(1, 2, 3, 4), rows: Int32Array.of(3), sequence: 4 };
+      const sum = new Float64Array(vocabulary);
+      for (let i = 0; i < index; i++) {
+        const weights = teacher.logits({ ...step, index: i }).map((logit) => Math.exp(logit / settings.temperature));
+        const total = weights.reduce((all, weight) => all + weight, 0);
+        weights.forEach((weight, id) => {
+          sum[id] += weight / total / index;
+        });
+      }
+      teacher.dispose();
+      return sum;
+    };
+    const all = await probabilities(undefined, 0, 1);
+    const drawn = await probabilities(3, 5, 2000);
+    for (let id = 0; id < vocabulary; id++) expect(drawn[id]).toBeCloseTo(all[id], 2);
+    const cut = await probabilities(3, 0, 1);
+    expect(cut.filter((probability) => probability > 0)).toHaveLength(3);
+    expect(cut.reduce((sum, probability) => sum + probability, 0)).toBeCloseTo(1, 5);
+  });
+});

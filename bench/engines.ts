@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Contest, type Engine, type Readings, Skipped } from './contest.ts';
+import { type BenchModel, warmPageCache } from './models.ts';
 import { lastLineOf } from './process.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -38,6 +39,17 @@ export function withoutRelaxedSimd(threads: number): Engine {
       const readings = await bench(node, contest, threads, '--import', path('./withoutRelaxedSimd.mjs'));
       if (readings.variant !== 'baseline') throw new Error(`expected variant baseline, got ${readings.variant}`);
       return readings;
+    },
+  };
+}
+
+/** An engine doing the contest's work on another model. */
+export function onModel(engine: Engine, model: BenchModel): Engine {
+  return {
+    name: `${engine.name}, ${model.title}`,
+    run: async (contest, settings) => {
+      await warmPageCache(model.file());
+      return engine.run({ ...contest, model }, settings);
     },
   };
 }

@@ -1,8 +1,9 @@
 /** The figures that Espalier is held to. Adding one is adding an entry. */
+import { blockFormats } from '../src/tensor/formats.ts';
 import { espalierInChromium, wllama } from './chromium.ts';
 import type { Contest, Engine, Readings } from './contest.ts';
-import { espalier, memory, memoryBudget, native, withoutRelaxedSimd } from './engines.ts';
-import { randomModel, stories } from './models.ts';
+import { espalier, memory, memoryBudget, native, onModel, withoutRelaxedSimd } from './engines.ts';
+import { quarterModel, randomModel, stories } from './models.ts';
 
 export interface Figure {
   readonly name: string;
@@ -40,6 +41,9 @@ const small8 = { model: randomModel('135m', 'Q8_0'), ...usual };
 const longContext = { model: small4.model, prefill: 1800, decode: 48, runs: 1 };
 const tiny = { model: stories, prefill: 16, decode: 240, runs: 5 };
 const inPage = { model: small4.model, prefill: 256, decode: 48, runs: 1 };
+
+/** Every other format is held to what this one reaches. */
+const yardstick = onModel(two, quarterModel('Q4_0'));
 
 const decoding = { reading: 'decodeTokensPerSecond', against: llamaCpp } as const;
 const prefilling = { reading: 'prefillTokensPerSecond', against: llamaCpp } as const;
@@ -122,6 +126,17 @@ export const figures: readonly Figure[] = [
     against: [page],
     must: { atLeast: 0.5 },
   }),
+  ...blockFormats
+    .filter(({ name }) => name !== 'Q4_0')
+    .map(({ name }) => {
+      const contest = { model: quarterModel(name), prefill: 16, decode: 32, runs: 3 };
+      return figure(`formats-${name.toLowerCase()}`, 'weights read in decode', contest, {
+        reading: 'weightBytesPerSecond',
+        ours: [two],
+        against: [yardstick],
+        must: { atLeast: 0.7 },
+      });
+    }),
 ];
 
 type Rest = Omit<Figure, 'name' | 'title' | 'contest'>;

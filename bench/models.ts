@@ -21,29 +21,41 @@ const cacheBytesPerToken = { '135m': 2 * 30 * 3 * 64 * 2, '1b': 2 * 16 * 8 * 64 
 
 /** @param format as scripts/makeModel.ts takes it: Q4_K mixes in Q6_K as llama.cpp's Q4_K_M does */
 export function randomModel(shape: '135m' | '1b', format: 'Q4_0' | 'Q4_K' | 'Q8_0'): BenchModel {
-  const file = `${folder}/${shape}-${format.toLowerCase()}.gguf`;
   return {
     title: `${shape.toUpperCase()} ${format}`,
     cacheBytesPerToken: cacheBytesPerToken[shape],
-    file: () => {
-      if (!existsSync(file)) make(shape, format, file);
-      return file;
-    },
+    file: () => made(`${shape}-${format.toLowerCase()}`, ['--shape', shape, '--format', format]),
   };
 }
 
-/** Others may be reading the folder: a file appears there when it is whole. */
-function make(shape: string, format: string, file: string): void {
+/**
+ * A quarter of the 1B shape's layers and of its vocabulary, all matrices in one format. A token reads 259 million weights,
+ * which are more bytes than caches hold in every format (TQ1_0: 55 MB); the files of all formats take 4.7 GB.
+ */
+export function quarterModel(format: string): BenchModel {
+  const size = ['--shape', '1b', '--layers', '4', '--vocab', '8000'];
+  return {
+    title: `quarter of 1B, all ${format}`,
+    cacheBytesPerToken: cacheBytesPerToken['1b'] / 4,
+    file: () => made(`1b-quarter-${format.toLowerCase()}`, [...size, '--format', format, '--pure']),
+  };
+}
+
+/** Others may be reading the folder: a file appears there when it is whole. @param options of scripts/makeModel.ts */
+function made(name: string, options: readonly string[]): string {
+  const file = `${folder}/${name}.gguf`;
+  if (existsSync(file)) return file;
   console.error(`making ${file}`);
   mkdirSync(folder, { recursive: true });
   const unfinished = `${file}.${process.pid}.part`;
-  const args = ['--import', 'tsx', 'scripts/makeModel.ts', '--shape', shape, '--format', format, '--out', unfinished];
+  const args = ['--import', 'tsx', 'scripts/makeModel.ts', ...options, '--out', unfinished];
   try {
     execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', process.stderr.fd, process.stderr.fd] });
     renameSync(unfinished, file);
   } finally {
     rmSync(unfinished, { force: true });
   }
+  return file;
 }
 
 const storiesPath = 'weights/stories260K.gguf';

@@ -7,7 +7,8 @@
  *
  * The tiny shape is for agreement: encoded weights, every matrix in the format that is asked for. The larger shapes are
  * for speed: their blocks are drawn from a pool of encoded ones and their formats mixed as llama.cpp's quantize does
- * (Q4_K gives what it calls Q4_K_M), so that sizes and speeds are those of real models; what they say is noise.
+ * (Q4_K gives what it calls Q4_K_M; --pure mixes nothing), so that sizes and speeds are those of real models; what they
+ * say is noise.
  */
 import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -52,6 +53,7 @@ const { values } = parseArgs({
     context: { type: 'string' },
     seed: { type: 'string' },
     ternary: { type: 'boolean' },
+    pure: { type: 'boolean' },
     hf: { type: 'boolean' },
     out: { type: 'string' },
   },
@@ -104,6 +106,7 @@ const options: ModelOptions = {
   seed: values.seed === undefined ? undefined : Number(values.seed),
   ternary: values.ternary,
   large: shape.large,
+  pure: values.pure,
 };
 if (values.hf) {
   await writeHuggingFaceModel(values.out, options);

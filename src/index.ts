@@ -26,6 +26,12 @@ export { loadTokenizer } from './runtime/loadTokenizer.ts';
 export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
 export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
 export type { Prompt } from './runtime/prompt.ts';
+export {
+  type KernelSpeed,
+  type MeasureKernelsOptions,
+  measureKernels,
+  type Roofline,
+} from './runtime/roofline/measureKernels.ts';
 export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts';
 export type { SamplingOptions } from './runtime/sampling/sampler.ts';
 export type { Session } from './runtime/session.ts';
@@ -33,12 +39,3 @@ export type { ModelSummary } from './runtime/summary.ts';
 export type { Timeline } from './runtime/timeline.ts';
 export type { ChatMessage } from './tokenizer/chatTemplate.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';
-export { type CorpusOptions, type CorpusProgress, generateCorpus } from './train/generateCorpus.ts';
-export type { LogLine } from './train/log/logLine.ts';
-export { describeRecipe } from './train/recipe/describeRecipe.ts';
-export { type ReadRecipe, readRecipe } from './train/recipe/readRecipe.ts';
-export type { Recipe } from './train/recipe/schema.ts';
-export { sparkline } from './train/sparkline.ts';
-export { train } from './train/trainer.ts';
-export { DivergedError, ResumeError } from './train/trainingError.ts';
-export type { TrainingOptions, TrainingResult } from './train/trainingRun.ts';

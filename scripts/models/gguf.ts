@@ -28,6 +28,8 @@ export interface ModelOptions {
    * in little memory, for models that are only to be as large and as slow as real ones.
    */
   readonly large?: boolean;
+  /** Mixes nothing: every matrix in `format`, as llama.cpp's quantize --pure does. */
+  readonly pure?: boolean;
 }
 
 /** @throws {OptionError} listing the architectures there are */
@@ -53,7 +55,7 @@ export async function writeModel(sink: ByteSink, options: ModelOptions): Promise
   const mix: Mix = {
     format: formatByName(options.format),
     headFormat: options.headFormat === undefined ? undefined : formatByName(options.headFormat),
-    likeLlamaCpp: options.large,
+    likeLlamaCpp: options.large && !options.pure,
   };
   const tied = !tensors.some(({ name }) => name === 'output.weight');
   const bytes = options.large ? drawnBlocks(seed) : encoded(seed);

@@ -27,3 +27,15 @@ export function printFields(fields: Readonly<Record<string, unknown>>): void {
   const width = Math.max(...Object.keys(fields).map((name) => name.length));
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) print(`${name.padEnd(width)}  ${value}`);
 }
+
+/** A table with a head; numbers, with a unit or a percent sign or without, stand to the right. */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const numeric = head.map((_, column) => rows.some((row) => /^\d/.test(row[column]!)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  for (const cells of [head, ...rows]) print(line(cells));
+}

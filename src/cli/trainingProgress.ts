@@ -1,5 +1,5 @@
 /** A training run for those who watch: one line that changes where there is a terminal, and lines that stay for what matters. */
-import { type LogLine, sparkline } from '../index.ts';
+import { type LogLine, sparkline } from '../train/index.ts';
 import { print } from './output.ts';
 
 export interface TrainingProgress {

@@ -5,7 +5,7 @@ export interface Progress {
   /** Units done and in all; bytes for downloads and loading, tokens for prefill. */
   readonly done: number;
   readonly total: number;
-  readonly unit: 'bytes' | 'tokens';
+  readonly unit: 'bytes' | 'tokens' | 'kernels';
   /** The file or tensor at hand, if that helps a person. */
   readonly item?: string;
 }

@@ -1,6 +1,7 @@
 /** Models that a student learns from, as one: their distributions' mean, cut to the likeliest tokens where that is asked for. */
 import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
+import { expNonPositive } from '../core/exp.ts';
 import { openCheckpoint } from '../formats/open.ts';
 import type { CompileOptions, Program } from '../graph/program.ts';
 import { buildModel } from '../models/buildModel.ts';
@@ -130,9 +131,9 @@ function addDistributions(
     let most = Number.NEGATIVE_INFINITY;
     for (let id = 0; id < vocabulary; id++) most = Math.max(most, logits[from + id]);
     let total = 0;
-    for (let id = 0; id < vocabulary; id++) total += Math.exp((logits[from + id] - most) / temperature);
+    for (let id = 0; id < vocabulary; id++) total += expNonPositive((logits[from + id] - most) / temperature);
     for (let id = 0; id < vocabulary; id++)
-      mean[row * vocabulary + id] += (weight / total) * Math.exp((logits[from + id] - most) / temperature);
+      mean[row * vocabulary + id] += (weight / total) * expNonPositive((logits[from + id] - most) / temperature);
   }
 }
 

@@ -2,7 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/formats/open.ts';
-import { OptionError, train } from '../../src/index.ts';
+import { OptionError } from '../../src/index.ts';
+import { train } from '../../src/train/index.ts';
 import type { LogLine } from '../../src/train/log/logLine.ts';
 import { loadTeacher } from '../../src/train/teacher.ts';
 import { backend } from './backend.ts';

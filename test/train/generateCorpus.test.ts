@@ -1,7 +1,8 @@
 /** Texts that a model writes: the same ones however they are made. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { generateCorpus, load, type Model, OptionError } from '../../src/index.ts';
+import { load, type Model, OptionError } from '../../src/index.ts';
+import { generateCorpus } from '../../src/train/index.ts';
 import { tinyModel } from '../api/tinyModel.ts';
 import { backend } from './backend.ts';
 import { type TinyRun, tinyRun } from './tinyRun.ts';

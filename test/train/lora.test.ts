@@ -2,7 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
-import { FormatError, inspect, load, loadAdapter, OptionError, train } from '../../src/index.ts';
+import { FormatError, inspect, load, loadAdapter, OptionError } from '../../src/index.ts';
+import { train } from '../../src/train/index.ts';
 import { backend } from './backend.ts';
 import { type TinyRun, tinyRun } from './tinyRun.ts';
 

@@ -1,17 +1,8 @@
 /** Whole runs, small ones: what they write, that they are exact, and how they end. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  DivergedError,
-  FormatError,
-  load,
-  OptionError,
-  ResumeError,
-  SourceError,
-  type TrainingOptions,
-  train,
-  UnsupportedError,
-} from '../../src/index.ts';
+import { FormatError, load, OptionError, SourceError, UnsupportedError } from '../../src/index.ts';
+import { DivergedError, ResumeError, type TrainingOptions, train } from '../../src/train/index.ts';
 import { backend } from './backend.ts';
 import { type TinyRun, tinyRun } from './tinyRun.ts';
 

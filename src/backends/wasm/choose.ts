@@ -5,7 +5,7 @@
  */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import type { Notes } from '../../graph/program.ts';
-import { CONTROL, FIRST_FREE, word } from './control.ts';
+import { CONTROL, CONTROL_WORDS, FIRST_FREE, word } from './control.ts';
 import { instantiate, type KernelModule, kernelModule, relaxedSimd, type Variant } from './module.ts';
 
 /** Milliseconds that trying may take, compiling aside. */
@@ -59,7 +59,7 @@ class Trial {
     this.kernels = kernels;
     const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
     const exports = instantiate(kernels, memory);
-    this.#control = new Int32Array(memory.buffer, CONTROL, 16);
+    this.#control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
     this.#control[word.wide] = kernels.wide ? 1 : 0;
     const [weights, codes, records, output, scratch] = [0, 8, 10, 11, 13].map((part) => 2 * CONTROL + part * 65536);
     const command = FIRST_FREE;

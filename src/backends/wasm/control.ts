@@ -3,6 +3,7 @@ export const CONTROL = 65536;
 /** What programs may use begins here. */
 export const FIRST_FREE = CONTROL + 4096;
 export const COMMAND_BYTES = 128;
+export const CONTROL_WORDS = 18;
 
 /** Words of the control block. */
 export const word = {

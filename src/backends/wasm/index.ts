@@ -2,4 +2,6 @@
 import type { Backend } from '../../graph/program.ts';
 import { compile } from './compile.ts';
 
+export { variants } from './module.ts';
+export { type Arithmetic, Probe } from './probe.ts';
 export const wasm: Backend = { name: 'wasm', compile };

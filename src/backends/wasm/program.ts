@@ -15,7 +15,7 @@ import {
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { WasmCache } from './cache.ts';
-import { CONTROL, word } from './control.ts';
+import { CONTROL, CONTROL_WORDS, word } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
 import type { KernelModule } from './module.ts';
@@ -127,7 +127,9 @@ export class WasmProgram implements Program {
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
     const least = cache ? stored : -1;
     const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    const control = new Int32Array(buffer, CONTROL, 18);
+    this.#registers = registers;
+    if (last < 0) return;
+    const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
     control[word.program] = program;
     control[word.commands] = last + 1;
     control[word.T] = tokens.length;
@@ -140,7 +142,6 @@ export class WasmProgram implements Program {
     control[word.wide] = kernels.wide ? 1 : 0;
     control[word.S] = registers.S;
     control[word.stride] = cache ? cache.bytes / cache.sequences : 0;
-    this.#registers = registers;
     team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
   }
 
@@ -169,7 +170,7 @@ export class WasmProgram implements Program {
    */
   async chooseThreads(kv: BlockFormat): Promise<void> {
     const { team, options, kernels, emitter } = this.#parts;
-    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, R: 1, S: 1 });
+    const { flops, bytes } = this.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
     const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
     const kept = Number(await options.notes?.read(name));

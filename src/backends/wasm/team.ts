@@ -1,6 +1,6 @@
 /** The threads that run a program in lockstep: the caller is thread 0, workers are the others. */
 import { callerMayWait, startWorker } from '#leaf/backends/wasm/threads';
-import { CONTROL, word } from './control.ts';
+import { CONTROL, CONTROL_WORDS, word } from './control.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 import type { WorkerSetup } from './workerSource.ts';
 
@@ -13,7 +13,7 @@ export function startWorkers(
   memory: WebAssembly.Memory,
   threads: number,
 ): Promise<(() => Promise<void>)[]> {
-  const control = new Int32Array(memory.buffer, CONTROL, 16);
+  const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
   control[word.patient] = callerMayWait() ? 1 : 0;
   const seen = Atomics.load(control, word.step);
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
@@ -64,7 +64,7 @@ export class Team {
 
   /** Runs one command that stands at `address` and ends with a barrier, on all threads. */
   run(address: number): void {
-    const control = new Int32Array(this.#memory.buffer, CONTROL, 16);
+    const control = new Int32Array(this.#memory.buffer, CONTROL, CONTROL_WORDS);
     control[word.program] = address;
     control[word.commands] = 1;
     control[word.trace] = 0;
@@ -73,7 +73,7 @@ export class Team {
 
   /** Ends the workers; nothing may run afterwards. */
   stop(): void {
-    const control = new Int32Array(this.#memory.buffer, CONTROL, 16);
+    const control = new Int32Array(this.#memory.buffer, CONTROL, CONTROL_WORDS);
     Atomics.store(control, word.stop, 1);
     Atomics.add(control, word.step, 256);
     Atomics.notify(control, word.step);

@@ -1,6 +1,7 @@
 /** `espalier generate-corpus`: lets a model write texts that others can be trained on. */
 import { Command } from 'commander';
-import { type CorpusProgress, generateCorpus, OptionError } from '../../index.ts';
+import { OptionError } from '../../index.ts';
+import { type CorpusProgress, generateCorpus } from '../../train/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addModelOptions, collect, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
 import { note, print, printJson } from '../output.ts';

@@ -1,6 +1,7 @@
 /** `espalier train`: trains what a recipe says. */
 import { Command } from 'commander';
-import { type BackendName, describeRecipe, readRecipe, train } from '../../index.ts';
+import type { BackendName } from '../../index.ts';
+import { describeRecipe, readRecipe, train } from '../../train/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples } from '../options.ts';
 import { bytesForPeople, printFields, printJson } from '../output.ts';

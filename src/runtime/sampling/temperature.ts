@@ -1,4 +1,5 @@
 /** Draws a token with probability softmax(logit / temperature), of candidates or of all. */
+import { expNonPositive } from '../../core/exp.ts';
 import type { Candidate } from './candidate.ts';
 
 /** @param temperature above 0 @param uniform a number in [0, 1) that decides */
@@ -16,17 +17,22 @@ export function drawAt(candidates: readonly Candidate[], temperature: number, un
 export function drawFromAll(logits: Float32Array, temperature: number, uniform: number): number | undefined {
   let highest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if (logits[id] > highest) highest = logits[id];
-  const weight = (logit: number) => (logit <= highest ? Math.exp((logit - highest) / temperature) : 0);
+  if (weights.length < logits.length) weights = new Float64Array(logits.length);
   let sum = 0;
-  for (let id = 0; id < logits.length; id++) sum += weight(logits[id]);
+  for (let id = 0; id < logits.length; id++) {
+    weights[id] = expNonPositive((logits[id] - highest) / temperature);
+    sum += weights[id];
+  }
   let rest = uniform * sum;
   let last: number | undefined;
   for (let id = 0; id < logits.length; id++) {
-    const own = weight(logits[id]);
-    if (!(own > 0)) continue;
+    if (weights[id] === 0) continue;
     last = id;
-    rest -= own;
+    rest -= weights[id];
     if (rest < 0) return id;
   }
   return last;
 }
+
+/** Of one draw, kept for the next one. */
+let weights = new Float64Array(0);

@@ -8,7 +8,7 @@
 import { address, argument, claim, number, sequence, tokens } from "./parts/control";
 import { takePanels, takeRows, takeTiles, turnRows } from "./parts/gather";
 import { exp4, max4, sum4, tanh4, tanhSlope4 } from "./parts/simd";
-import { ROWS, storeSums, tile, TILE_BYTES } from "./parts/tile";
+import { productTo, ROWS, tile, TILE_BYTES } from "./parts/tile";
 
 /** Queries whose probabilities are kept at a time for the gradients of keys and values; a multiple of 6. */
 const BLOCK: i32 = 48;
@@ -62,13 +62,14 @@ function attend(command: usize, item: i32, sums: usize): void {
       const count = min(ROWS, s - row);
       const offset = <usize>(first + row) * pitch + (<usize>(head * k) << 2);
       const begin = firstKey(command, row), end = row + count;
-      takeRows(address(command, 0) + offset, pitch, count, queries, k);
-      scoresOf(command, keys, queries, begin, end, scores, scorePitch, 0, sums);
+      takeQueries(command, offset, pitch, count, queries);
+      scoresOf(command, keys, queries, begin, end, scores, scorePitch, 0);
       for (let r = 0; r < ROWS; r++) softmax(command, scores + <usize>r * scorePitch, min(row + r, s - 1), begin, end);
       takeRows(scores + (<usize>begin << 2), scorePitch, ROWS, weights, end - begin);
       for (let column = 0; column < k; column += 8) {
-        tile(values + (<usize>((column >> 3) * s + begin) << 5), weights, end - begin, sums);
-        storeSums(sums, address(command, 1) + offset + (<usize>column << 2), pitch, count, min(8, k - column), false);
+        const v = values + (<usize>((column >> 3) * s + begin) << 5);
+        const to = address(command, 1) + offset + (<usize>column << 2);
+        productTo(to, pitch, count, min(8, k - column), false, v, weights, end - begin, sums);
       }
     }
   }
@@ -82,33 +83,28 @@ function attend(command: usize, item: i32, sums: usize): void {
 
 /**
  * 6 rows of scores of keys begin … end−1, filled up to a panel.
- * @param slopes where the derivative of the cap goes, rows of the same pitch; 0: nowhere
+ * @param queries already scaled @param slopes where the derivative of the cap goes, rows of the same pitch; 0: nowhere
  */
-function scoresOf(
-  command: usize, keys: usize, queries: usize, begin: i32, end: i32, scores: usize, pitch: usize, slopes: usize, sums: usize,
-): void {
+function scoresOf(command: usize, keys: usize, queries: usize, begin: i32, end: i32, scores: usize, pitch: usize, slopes: usize): void {
   const k = argument(command, 4);
+  for (let key = begin; key < end; key += 8) tile(keys + (<usize>(key >> 3) * k << 5), queries, k, scores + (<usize>key << 2), pitch);
   const cap = number(command, 8);
-  const scale = f32x4.splat(number(command, 6));
-  for (let key = begin; key < end; key += 8) {
-    tile(keys + (<usize>(key >> 3) * k << 5), queries, k, sums);
-    for (let r: usize = 0; r < <usize>ROWS; r++) {
-      const at = r * pitch + (<usize>key << 2);
-      let low = f32x4.mul(v128.load(sums + (r << 5)), scale), high = f32x4.mul(v128.load(sums + (r << 5), 16), scale);
-      if (cap > 0) {
-        low = f32x4.div(low, f32x4.splat(cap));
-        high = f32x4.div(high, f32x4.splat(cap));
-        if (slopes) {
-          v128.store(slopes + at, tanhSlope4(low));
-          v128.store(slopes + at, tanhSlope4(high), 16);
-        }
-        low = f32x4.mul(tanh4(low), f32x4.splat(cap));
-        high = f32x4.mul(tanh4(high), f32x4.splat(cap));
-      }
-      v128.store(scores + at, low);
-      v128.store(scores + at, high, 16);
+  if (cap <= 0) return;
+  for (let r: usize = 0; r < <usize>ROWS; r++) {
+    for (let i = r * pitch + (<usize>begin << 2); i < r * pitch + (<usize>((end + 7) & ~7) << 2); i += 16) {
+      const share = f32x4.div(v128.load(scores + i), f32x4.splat(cap));
+      if (slopes) v128.store(slopes + i, tanhSlope4(share));
+      v128.store(scores + i, f32x4.mul(tanh4(share), f32x4.splat(cap)));
     }
   }
+}
+
+/** A tile of 6 queries, times the scale. */
+function takeQueries(command: usize, offset: usize, pitch: usize, count: i32, to: usize): void {
+  const k = argument(command, 4);
+  const scale = f32x4.splat(number(command, 6));
+  takeRows(address(command, 0) + offset, pitch, count, to, k);
+  for (let i: usize = 0; i < <usize>(k * ROWS) << 2; i += 16) v128.store(to + i, f32x4.mul(v128.load(to + i), scale));
 }
 
 /** Scores of one row → probabilities, 0 for keys that the row does not see. */
@@ -188,11 +184,11 @@ function gradientsOf(command: usize, item: i32, sums: usize): void {
         const begin = firstKey(command, row), end = row + count;
         const at = offset + <usize>row * pitch;
         const share = shares + <usize>(row - block) * rowBytes, change = changes + <usize>(row - block) * rowBytes;
-        takeRows(address(command, 0) + at, pitch, count, queryTile, k);
+        takeQueries(command, at, pitch, count, queryTile);
         takeRows(address(command, 11) + at, pitch, count, pullTile, k);
-        scoresOf(command, keys, queryTile, begin, end, share, rowBytes, slopes, sums);
+        scoresOf(command, keys, queryTile, begin, end, share, rowBytes, slopes);
         for (let r = 0; r < ROWS; r++) softmax(command, share + <usize>r * rowBytes, min(row + r, s - 1), begin, end);
-        pullsOf(values, pullTile, k, begin, end, change, rowBytes, sums);
+        pullsOf(values, pullTile, k, begin, end, change, rowBytes);
         for (let r: usize = 0; r < <usize>ROWS; r++) {
           changesOf(command, share + r * rowBytes, change + r * rowBytes, slopes + r * rowBytes, begin, end);
           clear(share + r * rowBytes, blockBegin, begin, (end + 7) & ~7, filled(blockEnd));
@@ -200,8 +196,9 @@ function gradientsOf(command: usize, item: i32, sums: usize): void {
         }
         takeRows(change + (<usize>begin << 2), rowBytes, ROWS, changeTile, end - begin);
         for (let column = 0; column < k; column += 8) {
-          tile(keyPanels + (<usize>((column >> 3) * s + begin) << 5), changeTile, end - begin, sums);
-          storeSums(sums, out + <usize>row * outPitch + (<usize>(head * k + column) << 2), outPitch, count, min(8, k - column), false);
+          const w = keyPanels + (<usize>((column >> 3) * s + begin) << 5);
+          const to = out + <usize>row * outPitch + (<usize>(head * k + column) << 2);
+          productTo(to, outPitch, count, min(8, k - column), false, w, changeTile, end - begin, sums);
         }
       }
       addColumns(shares, rowBytes, block, blockEnd, blockBegin, pullPanels, outValues, outPitch, k, tiles, sums);
@@ -211,10 +208,9 @@ function gradientsOf(command: usize, item: i32, sums: usize): void {
 }
 
 /** dO·vᵀ of 6 rows. */
-function pullsOf(values: usize, pulls: usize, k: i32, begin: i32, end: i32, to: usize, pitch: usize, sums: usize): void {
+function pullsOf(values: usize, pulls: usize, k: i32, begin: i32, end: i32, to: usize, pitch: usize): void {
   for (let key = begin; key < end; key += 8) {
-    tile(values + (<usize>(key >> 3) * k << 5), pulls, k, sums);
-    storeSums(sums, to + (<usize>key << 2), pitch, ROWS, 8, false);
+    tile(values + (<usize>(key >> 3) * k << 5), pulls, k, to + (<usize>key << 2), pitch);
   }
 }
 
@@ -250,8 +246,8 @@ function addColumns(
     let at = tiles;
     const w = panels + (<usize>((column >> 3) * sequence() + block) << 5);
     for (let key = begin; key < blockEnd; key += ROWS) {
-      tile(w, at, rows, sums);
-      storeSums(sums, to + <usize>key * outPitch + (<usize>column << 2), outPitch, min(ROWS, blockEnd - key), min(8, k - column), true);
+      const out = to + <usize>key * outPitch + (<usize>column << 2);
+      productTo(out, outPitch, min(ROWS, blockEnd - key), min(8, k - column), true, w, at, rows, sums);
       at += <usize>rows * ROWS << 2;
     }
   }

@@ -5,7 +5,7 @@
  */
 import { DEPTH, takePanels, takeTiles } from "./parts/gather";
 import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { ROWS, storeSums, tile, TILE_BYTES } from "./parts/tile";
+import { ROWS, productTo, TILE_BYTES } from "./parts/tile";
 
 /** Columns that a thread takes at a time, at most. */
 const COLUMNS: i32 = 96;
@@ -84,8 +84,10 @@ function multiply(
     let at = x;
     const columns = min(8, inputs - (panel << 3));
     for (let output = from * ROWS; output < min(to * ROWS, outputs); output += ROWS) {
-      tile(w, at, count, scratch);
-      storeSums(scratch, address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), <usize>inputs << 2, min(ROWS, outputs - output), columns, add);
+      productTo(
+        address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), <usize>inputs << 2,
+        min(ROWS, outputs - output), columns, add, w, at, count, scratch,
+      );
       at += <usize>count * ROWS * 4;
     }
     w += <usize>count << 5;

@@ -51,6 +51,8 @@ function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, 
   const f = changetype<F>(0);
   const columns = argument(command, 6);
   const tileBytes = <usize>columns * ROWS * 4;
+  const pitch = address(command, 5) << 2;
+  const plain = address(command, 7) == 0 && address(command, 8) == 0;
   for (let group = from; group < to; group++) {
     let w = weightsOf<F>(command, group);
     if (f.size() != 4) {
@@ -59,12 +61,17 @@ function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, 
       w = wide;
     }
     let x = address(command, 3) + <usize>first * tileBytes;
+    const out = address(command, 4) + (<usize>group << 5);
+    const whole = plain && (group << 3) + 8 <= argument(command, 5);
     for (let row = first * ROWS; row < min(rows, last * ROWS); row += ROWS) {
-      tile(w, x, columns, scratch);
       const count = min(ROWS, rows - row);
-      for (let r = 0; r < count; r++) {
-        const sums = scratch + (<usize>r << 5);
-        storeRows(command, row + r, group << 3, v128.load(sums), v128.load(sums, 16));
+      if (count == ROWS && whole) tile(w, x, columns, out + <usize>row * pitch, pitch);
+      else {
+        tile(w, x, columns, scratch, 32);
+        for (let r = 0; r < count; r++) {
+          const sums = scratch + (<usize>r << 5);
+          storeRows(command, row + r, group << 3, v128.load(sums), v128.load(sums, 16));
+        }
       }
       x += tileBytes;
     }

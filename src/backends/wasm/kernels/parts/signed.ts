@@ -205,9 +205,13 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
   const columns = argument(command, 4);
   const blocks = columns / (32 * f.tiles());
   const scratch = address(command, 5) + <usize>thread * address(command, 6);
+  let unpacked = -1;
   for (let t = shareFrom(rows, thread, threads); t < shareTo(rows, thread, threads); t++) {
     const id = load<i32>(address(command, 2) + (<usize>t << 2));
-    unpack<F>(address(command, 1) + <usize>(id >> 3) * blocks * f.bytes(), blocks, scratch);
+    const group = id >> 3;
+    // all rows are taken in order where a product turns its weights over
+    if (group != unpacked) unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch);
+    unpacked = group;
     const lane: usize = id & 3;
     let from = scratch + <usize>((id >> 2) & 1) * <usize>(columns >> 5) * 272;
     const out = address(command, 3) + <usize>t * columns * 4;

@@ -10,13 +10,13 @@ export const ROWS: i32 = 6;
 export const TILE_BYTES: usize = 192;
 
 /**
- * to[r][8] = Σ_k x[k][r] · w[k][8], k < count, r < 6; count is at least 1.
+ * to[r][8] = Σ_k x[k][r] · w[k][8], k < count, r < 6, rows of `to` being `pitch` bytes apart; count is at least 1.
  *
  * V8 11 (Node 20) orders the instructions of a block by how its results are used. Loads stay between the multiply-adds,
  * and none is spilled, when sums are stored at once in the order they are made; addresses of the broadcasts are computed
  * once when they are used before the loop too. So the first step stands before it, and results go to memory.
  */
-export function tile(w: usize, x: usize, count: i32, to: usize): void {
+export function tile(w: usize, x: usize, count: i32, to: usize, pitch: usize): void {
   let w0 = v128.load(w), w1 = v128.load(w, 16);
   let p = v128.load32_splat(x);
   let a0 = f32x4.mul(p, w0), a1 = f32x4.mul(p, w1);
@@ -49,13 +49,31 @@ export function tile(w: usize, x: usize, count: i32, to: usize): void {
     f0 = madd(p, w0, f0); f1 = madd(p, w1, f1);
     x += 24;
   }
-  v128.store(to, a0); v128.store(to, a1, 16); v128.store(to, b0, 32); v128.store(to, b1, 48);
-  v128.store(to, c0, 64); v128.store(to, c1, 80); v128.store(to, d0, 96); v128.store(to, d1, 112);
-  v128.store(to, e0, 128); v128.store(to, e1, 144); v128.store(to, f0, 160); v128.store(to, f1, 176);
+  v128.store(to, a0); v128.store(to, a1, 16);
+  to += pitch;
+  v128.store(to, b0); v128.store(to, b1, 16);
+  to += pitch;
+  v128.store(to, c0); v128.store(to, c1, 16);
+  to += pitch;
+  v128.store(to, d0); v128.store(to, d1, 16);
+  to += pitch;
+  v128.store(to, e0); v128.store(to, e1, 16);
+  to += pitch;
+  v128.store(to, f0); v128.store(to, f1, 16);
 }
 
-/** Writes a tile's sums, or adds them: up to 6 rows, `pitch` bytes apart, and up to 8 columns. */
-export function storeSums(sums: usize, to: usize, pitch: usize, rows: i32, columns: i32, add: bool): void {
+/**
+ * A tile of which up to 6 rows, `pitch` bytes apart, and up to 8 columns are written, or added to what there is.
+ * @param sums TILE_BYTES of scratch
+ */
+export function productTo(
+  to: usize, pitch: usize, rows: i32, columns: i32, add: bool, w: usize, x: usize, count: i32, sums: usize,
+): void {
+  if (rows == ROWS && columns == 8 && !add) {
+    tile(w, x, count, to, pitch);
+    return;
+  }
+  tile(w, x, count, sums, 32);
   for (let r = 0; r < rows; r++) {
     if (columns == 8) {
       let low = v128.load(sums), high = v128.load(sums, 16);

@@ -390,9 +390,13 @@ function wideTile<F>(scratch: usize, px: usize, far: usize, pr: usize, farRecord
   const blocks = columns / (32 * f.tiles());
   const scratch = address(command, 5) + <usize>thread * address(command, 6);
   const stride: usize = 256 / f.parts() + 64;
+  let unpacked = -1;
   for (let t = shareFrom(rows, thread, threads); t < shareTo(rows, thread, threads); t++) {
     const id = load<i32>(address(command, 2) + (<usize>t << 2));
-    unpack<F>(address(command, 1) + <usize>(id >> 3) * blocks * f.bytes(), blocks, scratch);
+    const group = id >> 3;
+    // all rows are taken in order where a product turns its weights over
+    if (group != unpacked) unpack<F>(address(command, 1) + <usize>group * blocks * f.bytes(), blocks, scratch);
+    unpacked = group;
     const row: usize = id & 7;
     let from = scratch;
     let out = address(command, 3) + <usize>t * columns * 4;

@@ -1,0 +1,87 @@
+/** A program of nothing but products with matrices of one size, for measuring. */
+import { wasm } from '../../backends/wasm/index.ts';
+import { seededRandom } from '../../core/random.ts';
+import { Graph } from '../../graph/graph.ts';
+import { embed } from '../../graph/ops/embed.ts';
+import { linear } from '../../graph/ops/linear.ts';
+import { tokens } from '../../graph/ops/tokens.ts';
+import { weight } from '../../graph/ops/weight.ts';
+import type { CompileOptions, Program, WeightStore } from '../../graph/program.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import { formatByName } from '../../tensor/formats.ts';
+
+/** Matrices [rows, columns]. */
+export interface Matrices {
+  readonly format: BlockFormat;
+  readonly rows: number;
+  readonly columns: number;
+  readonly count: number;
+}
+
+export interface LayerProgram {
+  /** Multiplies a token with all matrices, which are read from memory where no cache holds them. @returns seconds */
+  runToken(): number;
+  /** Multiplies many tokens with the first few matrices. @returns seconds */
+  runTokens(): number;
+  dispose(): void;
+}
+
+/** Rows of the table that activations are taken from. */
+const TABLE_ROWS = 8;
+/** Elements that are encoded once and repeated then; whole blocks of every format. */
+const POOL_ELEMENTS = 4096;
+
+/**
+ * Every product is an output of its own, so that a step can end behind it.
+ * @param manyTokens tokens of `runTokens`, and with how many matrices they are multiplied
+ */
+export async function compileLayer(
+  { format, rows, columns, count }: Matrices,
+  manyTokens: { readonly tokens: number; readonly matrices: number },
+  options: Pick<CompileOptions, 'variant' | 'threads' | 'signal'>,
+): Promise<LayerProgram> {
+  const graph = new Graph();
+  const x = embed(weight(graph, 'table', formatByName('F32'), TABLE_ROWS, columns), tokens(graph));
+  const names = Array.from({ length: count }, (_, i) => `y${i}`);
+  for (const name of names) graph.outputs.set(name, linear(x, weight(graph, name, format, rows, columns)));
+
+  const limits = { maxTokens: manyTokens.tokens, maxRows: 1, context: manyTokens.tokens };
+  const program = await wasm.compile(graph, { weights: repeatedWeights(), ...limits, ...options });
+  const cache = program.createCache(limits.context, formatByName('F32'));
+  const run = (ids: readonly number[], outputs: readonly string[]): number => {
+    const began = performance.now();
+    program.run({ cache, tokens: ids, position: 0, rows: [], outputs });
+    return (performance.now() - began) / 1000;
+  };
+  const many = Array.from({ length: manyTokens.tokens }, (_, i) => i % TABLE_ROWS);
+  return {
+    runToken: () => run([0], names),
+    runTokens: () => run(many, names.slice(0, manyTokens.matrices)),
+    dispose: () => disposeOf(program),
+  };
+}
+
+/** Engines do not count shared memory, so what a program held stays until they collect for the sake of something else. */
+function disposeOf(program: Program): void {
+  program.dispose();
+  new ArrayBuffer(program.memoryBytes);
+}
+
+/** Normal values, encoded: bytes drawn at random would hold subnormal scales, which are slower than those of models. */
+function repeatedWeights(): WeightStore {
+  const { normal } = seededRandom(1);
+  const values = Float32Array.from({ length: POOL_ELEMENTS }, normal);
+  const pools = new Map<BlockFormat, Uint8Array>();
+  const poolOf = (format: BlockFormat): Uint8Array => {
+    const pool = new Uint8Array(bytesOf(format, POOL_ELEMENTS));
+    format.encode(values, 0, pool, 0, POOL_ELEMENTS / format.blockSize);
+    pools.set(format, pool);
+    return pool;
+  };
+  return {
+    async readRows({ attributes: { format } }, _, into) {
+      const pool = pools.get(format) ?? poolOf(format);
+      for (let at = 0; at < into.length; at += pool.length) into.set(pool.subarray(0, into.length - at), at);
+    },
+  };
+}

@@ -1,0 +1,10 @@
+/** The entry `espalier/train`: apart from the main one, so that pages that only run models do not load it. */
+export { type CorpusOptions, type CorpusProgress, generateCorpus } from './generateCorpus.ts';
+export type { LogLine } from './log/logLine.ts';
+export { describeRecipe } from './recipe/describeRecipe.ts';
+export { type ReadRecipe, readRecipe } from './recipe/readRecipe.ts';
+export type { Recipe } from './recipe/schema.ts';
+export { sparkline } from './sparkline.ts';
+export { train } from './trainer.ts';
+export { DivergedError, ResumeError } from './trainingError.ts';
+export type { TrainingOptions, TrainingResult } from './trainingRun.ts';

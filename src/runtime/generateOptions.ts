@@ -53,7 +53,7 @@ export function checkGenerateOptions(options: GenerateOptions): void {
 /** The same for many prompts at a time. @param count of prompts */
 export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
   const { seed, logProbabilities: _, ...others } = rules;
-  checkOptions(options, others);
+  checkOptions(options, { ...others, follow: callback });
   if (seeds && (seeds.length !== count || !seeds.every(seed.accepts)))
     throw new OptionError('seeds', `${seeds.length} numbers`, `${count} of them, each ${seed.expected}`);
 }

@@ -1,6 +1,7 @@
 /** Text that a model writes, to train others on: many continuations at a time, appended to a file as they come. */
 import { openLogFile } from '#leaf/train/log/logFile';
 import { OptionError } from '../core/errors.ts';
+import type { Continuation } from '../runtime/generateMany.ts';
 import type { Model } from '../runtime/model.ts';
 import { randomAt } from './data/randomAt.ts';
 
@@ -9,6 +10,13 @@ export interface CorpusOptions {
   readonly prompts?: readonly string[];
   /** File that texts are appended to, each with the separator behind it. What it holds already is gone on from. */
   readonly output: string;
+  /**
+   * Put behind a continuation that has come to its end, each to be continued again, in turns as often as there is room or
+   * `parts` says: with the prompt 'User:', and '\\nBot:' and '\\nUser:' here, the model talks to itself.
+   */
+  readonly follow?: readonly string[];
+  /** Continuations of a text at most. */
+  readonly parts?: number;
   /** Stands on a line of its own behind each text. Default '<|endoftext|>'. */
   readonly separator?: string;
   /** Texts in all, those that the file holds already among them. */
@@ -50,6 +58,8 @@ const BATCH = 32;
 export async function generateCorpus(model: Model, options: CorpusOptions): Promise<CorpusProgress> {
   const { prompts = [''], separator = '<|endoftext|>', count, seed = 1, signal } = options;
   const { tokens: maxTokens, stop, temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
+  const { follow: between = [], parts: most = Number.POSITIVE_INFINITY } = options;
+  const next = (parts: number) => (parts < most ? between[(parts - 1) % between.length] : undefined);
   const batch = Math.min(options.batch ?? BATCH, model.mostAtATime);
   if (separator.trim() === '') throw new OptionError('separator', JSON.stringify(separator), 'a text');
   if (prompts.length === 0) throw new OptionError('prompts', 'empty', 'at least one');
@@ -69,12 +79,13 @@ export async function generateCorpus(model: Model, options: CorpusOptions): Prom
         indices.map((index) => encoded[index % encoded.length]),
         {
           ...{ maxTokens, stop, temperature, topK, topP, minP, signal },
+          ...(between.length > 0 && { follow: next }),
           seeds: indices.map((index) => randomAt(seed, index).integer(2 ** 32)),
         },
       );
-      const lines = written.map(({ text, ids }, i) => {
-        tokens += ids.length;
-        const whole = prompts[indices[i] % prompts.length] + text;
+      const lines = written.map((continuation, i) => {
+        tokens += continuation.tokens;
+        const whole = prompts[indices[i] % prompts.length] + wholeParts(continuation, next);
         // a text that says the separator itself ends there
         return whole.split(separator)[0].trim() + end;
       });
@@ -96,6 +107,15 @@ function beginning({ tokenizer }: Model, prompt: string): readonly number[] {
   const first = tokenizer.bos ?? tokenizer.eos;
   if (first !== undefined) return [first];
   throw new OptionError('prompt', '""', 'some text, as the model has no token that begins one');
+}
+
+/** A text as it is, but without a last part of several that did not come to its end. */
+function wholeParts(
+  { text, parts, finishReason }: Continuation,
+  between: (parts: number) => string | undefined,
+): string {
+  if (parts.length < 2 || finishReason === 'stop') return text;
+  return parts.slice(0, -1).reduce((whole, part, i) => whole + (i === 0 ? '' : between(i)) + part, '');
 }
 
 /** What of a file stands: batches as they would be written, so that what follows is the same as in one go. */

@@ -10,6 +10,8 @@ import { readTextFile } from '../textInput.ts';
 interface Values extends ModelValues {
   readonly prompts?: string;
   readonly output: string;
+  readonly follow?: readonly string[];
+  readonly parts?: number;
   readonly separator: string;
   readonly count: number;
   readonly tokens?: number;
@@ -29,6 +31,12 @@ export function generateCorpusCommand(): Command {
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
     .option('--prompts <path>', 'beginnings, a line each: text, or a JSON string such as "User: Hello\\nBot:"')
     .requiredOption('--output <path>', 'text file; what it holds already is gone on from')
+    .option(
+      '--follow <text>',
+      'put behind a finished continuation, to be continued too; text or a JSON string, several take turns',
+      collect,
+    )
+    .option('--parts <count>', 'with --follow: continuations of a text at most (default: as many as fit)', number)
     .option('--separator <text>', 'stands on a line of its own behind each text', '<|endoftext|>')
     .requiredOption('--count <texts>', 'texts in all', number)
     .option('-n, --tokens <count>', 'tokens of a continuation at most (default: what the context has room for)', number)
@@ -43,7 +51,7 @@ export function generateCorpusCommand(): Command {
     .action(run);
   return examples(command, [
     'espalier generate-corpus teacher.gguf --prompts beginnings.txt --output stories.txt --count 20000 -n 200',
-    'espalier generate-corpus teacher.gguf --output stories.txt --count 40000 -n 200',
+    `espalier generate-corpus teacher.gguf --prompts user.txt --follow '"\\nBot:"' --follow '"\\nUser:"' --output talks.txt --count 9000`,
   ]);
 }
 
@@ -60,9 +68,25 @@ async function run(source: string, values: Values): Promise<void> {
       clear();
       if (process.stderr.isTTY) process.stderr.write(summary(progress));
     };
-    const { output, separator, count, tokens, stop, temperature, topK, topP, minP, seed, batch } = options;
+    const { output, follow, parts, separator, count, tokens, stop, temperature, topK, topP, minP, seed, batch } =
+      options;
     const written = await generateCorpus(model, {
-      ...{ prompts, output, separator, count, tokens, stop, temperature, topK, topP, minP, seed, batch },
+      ...{
+        prompts,
+        output,
+        follow: follow?.map((text) => plainText(text, '--follow')),
+        parts,
+        separator,
+        count,
+        tokens,
+        stop,
+        temperature,
+        topK,
+        topP,
+        minP,
+        seed,
+        batch,
+      },
       signal,
       onProgress,
     });
@@ -78,14 +102,17 @@ async function run(source: string, values: Values): Promise<void> {
 
 function readPrompts(text: string, path: string): string[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
-  return lines.map((line, i) => {
-    if (!/^".*"\s*$/.test(line)) return line;
-    try {
-      return JSON.parse(line) as string;
-    } catch {
-      throw new OptionError(`line ${i + 1} of ${path}`, line.slice(0, 60), 'a text, or a JSON string');
-    }
-  });
+  return lines.map((line, i) => plainText(line, `line ${i + 1} of ${path}`));
+}
+
+/** A text as it is written, or as a JSON string. */
+function plainText(written: string, what: string): string {
+  if (!/^".*"\s*$/.test(written)) return written;
+  try {
+    return JSON.parse(written) as string;
+  } catch {
+    throw new OptionError(what, written.slice(0, 60), 'a text, or a JSON string');
+  }
 }
 
 function summary({ texts, count, tokens, seconds }: CorpusProgress): string {

@@ -17,11 +17,15 @@ export function drawAt(candidates: readonly Candidate[], temperature: number, un
 export function drawFromAll(logits: Float32Array, temperature: number, uniform: number): number | undefined {
   let highest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if (logits[id] > highest) highest = logits[id];
-  if (weights.length < logits.length) weights = new Float64Array(logits.length);
+  if (kept.length < logits.length) kept = new Float64Array(logits.length);
+  // locals: the loops run for every token of a vocabulary
+  const weights = kept;
+  const inverse = 1 / temperature;
   let sum = 0;
   for (let id = 0; id < logits.length; id++) {
-    weights[id] = expNonPositive((logits[id] - highest) / temperature);
-    sum += weights[id];
+    const weight = expNonPositive((logits[id] - highest) * inverse);
+    weights[id] = weight;
+    sum += weight;
   }
   let rest = uniform * sum;
   let last: number | undefined;
@@ -34,5 +38,5 @@ export function drawFromAll(logits: Float32Array, temperature: number, uniform: 
   return last;
 }
 
-/** Of one draw, kept for the next one. */
-let weights = new Float64Array(0);
+/** Weights of one draw, kept for the next one. */
+let kept = new Float64Array(0);

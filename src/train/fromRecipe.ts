@@ -36,8 +36,9 @@ export async function recipeTokenizer(
   const heldOut = data.heldOut.sources ?? [];
   // a character that is only in what is held out could not be said otherwise
   if (tokenizer?.characters) return characterTokenizer(texts([...data.sources, ...heldOut], options));
-  const { size = 0, special } = tokenizer ?? {};
-  return trainByteLevelBpe(texts(data.sources, options), { size, special, ...options });
+  const { size = 0, special, within: larger } = tokenizer ?? {};
+  const within = larger === undefined ? undefined : await tokenizerOf(larger, options.signal);
+  return trainByteLevelBpe(texts(data.sources, options), { size, special, within, ...options });
 }
 
 /** @throws {FormatError|SourceError} see `openDataset` */

@@ -43,33 +43,28 @@ const TAIL = 2;
 /** The logarithm of no probability at all, finite, so that nothing times it is nothing. */
 const NEVER = -1e4;
 
-/** @throws {OptionError} for a teacher with another tokenizer; what opening and building a model throws */
+/** @throws {OptionError} for a teacher that lacks some of the student's tokens; what opening and building a model throws */
 export async function loadTeacher(distillation: Distillation, options: TeacherOptions): Promise<Teacher> {
-  const programs: Program[] = [];
+  const members: Member[] = [];
   const dispose = () => {
-    for (const program of programs) program.dispose();
+    for (const { program } of members) program.dispose();
   };
   try {
-    for (const { path } of distillation.teachers) programs.push(await compiled(path, options));
+    for (const { path } of distillation.teachers) members.push(await loadMember(path, options));
   } catch (error) {
     dispose();
     throw error;
   }
-  const run = (program: Program, { tokens, sequence, rows }: TeachingStep): Float32Array => {
-    program.run({ tokens, sequence, rows, outputs: ['logits'] });
-    return program.output('logits');
-  };
   const { vocabulary } = options;
-  const isPlain = programs.length === 1 && distillation.topK === undefined && widthOf(programs[0]) === vocabulary;
   return {
     dispose,
     logits(step) {
-      if (isPlain) return run(programs[0], step);
+      if (members.length === 1 && distillation.topK === undefined) return logitsOf(members[0], step, vocabulary);
       const mean = new Float32Array(step.rows.length * vocabulary);
       const weights = distillation.teachers.map(({ weight }) => weight);
       const sum = weights.reduce((total, weight) => total + weight, 0);
-      for (const [i, program] of programs.entries())
-        addDistributions(run(program, step), widthOf(program), mean, vocabulary, distillation, weights[i] / sum);
+      for (const [i, member] of members.entries())
+        addDistributions(logitsOf(member, step, vocabulary), mean, vocabulary, distillation, weights[i] / sum);
       for (let row = 0; row < step.rows.length; row++) {
         const probabilities = mean.subarray(row * vocabulary, (row + 1) * vocabulary);
         cutTail(probabilities, distillation, () => randomAt(options.seed, TAIL, step.index, row));
@@ -81,59 +76,81 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
   };
 }
 
-async function compiled(path: string, options: TeacherOptions): Promise<Program> {
+/** One of the teachers. */
+interface Member {
+  readonly program: Program;
+  /** Its ids of the student's tokens; absent where they are the same. */
+  readonly ids?: Int32Array;
+}
+
+async function loadMember(path: string, options: TeacherOptions): Promise<Member> {
   const { backend, tokenizer, vocabulary, context, signal, ...rest } = options;
   const checkpoint = await openCheckpoint(path, { signal });
   try {
-    const difference = tokenizerDifference(tokenizer, checkpoint.tokenizer);
-    if (difference) throw new OptionError('teacher', checkpoint.name, `the student's tokenizer, but ${difference}`);
+    const ids = idsOfTokens(tokenizer, checkpoint.tokenizer, checkpoint.name);
     const model = buildModel(checkpoint, context);
     const width = model.graph.outputs.get('logits')!.shape[1];
     if (width < vocabulary) throw new OptionError('vocabulary of the teacher', width, `at least ${vocabulary}`);
-    return await backendByName(backend).compile(model.graph, {
-      ...rest,
-      context,
-      signal,
-      weights: weightStore(model),
-    });
+    const limits = { ...rest, context, signal };
+    const program = await backendByName(backend).compile(model.graph, { ...limits, weights: weightStore(model) });
+    return { program, ids };
   } finally {
     await checkpoint.close();
   }
 }
 
-const widthOf = ({ graph }: Program): number => graph.outputs.get('logits')!.shape[1];
-
-/** Where two tokenizers cut texts or number tokens differently; undefined: nowhere. */
-export function tokenizerDifference(own: TokenizerSpec, other: TokenizerSpec | undefined): string | undefined {
-  if (!other) return 'it has none';
-  const count = Math.min(own.tokens.length, other.tokens.length);
-  for (let id = 0; id < count; id++) {
-    if (own.tokens[id] !== other.tokens[id])
-      return `token ${id} is ${JSON.stringify(other.tokens[id])} and not ${JSON.stringify(own.tokens[id])}`;
+/**
+ * Where the student's tokens stand in a teacher's vocabulary, which may hold more and in another order; undefined: in the
+ * same places. @throws {OptionError} naming a token that it lacks
+ */
+export function idsOfTokens(
+  own: TokenizerSpec,
+  other: TokenizerSpec | undefined,
+  teacher: string,
+): Int32Array | undefined {
+  if (!other) throw new OptionError('teacher', teacher, "the student's tokens, but it has no tokenizer");
+  if (own.tokens.every((token, id) => token === other.tokens[id])) return undefined;
+  const known = new Map(other.tokens.map((token, id) => [token, id]));
+  const missing = own.tokens.filter((token) => !known.has(token));
+  if (own.kind !== other.kind || missing.length > 0) {
+    const lacks = `it lacks ${missing.length} of them, such as ${JSON.stringify(missing[0])}`;
+    const problem = own.kind === other.kind ? lacks : `its vocabulary is of kind ${other.kind}`;
+    throw new OptionError('teacher', teacher, `the student's tokens, but ${problem}`);
   }
-  if (own.tokens.length !== other.tokens.length)
-    return `it has ${other.tokens.length} tokens and not ${own.tokens.length}`;
-  if (own.kind !== other.kind || own.merges?.join('\n') !== other.merges?.join('\n')) return 'its merges are others';
-  return undefined;
+  return Int32Array.from(own.tokens, (token) => known.get(token)!);
 }
 
-/** mean[r] += weight · softmax(logits[r] / temperature), over the student's tokens. */
+/** [R, V] of the student's tokens: a teacher that has more never says those. A view that the next call overwrites. */
+function logitsOf({ program, ids }: Member, step: TeachingStep, vocabulary: number): Float32Array {
+  const tokens = ids ? step.tokens.map((id) => ids[id]) : step.tokens;
+  program.run({ tokens, sequence: step.sequence, rows: step.rows, outputs: ['logits'] });
+  const logits = program.output('logits');
+  const width = logits.length / step.rows.length;
+  if (!ids && width === vocabulary) return logits;
+  const own = new Float32Array(step.rows.length * vocabulary);
+  for (let row = 0; row < step.rows.length; row++) {
+    const all = logits.subarray(row * width, (row + 1) * width);
+    if (ids) for (let id = 0; id < ids.length; id++) own[row * vocabulary + id] = all[ids[id]];
+    else own.set(all.subarray(0, vocabulary), row * vocabulary);
+  }
+  return own;
+}
+
+/** mean[r] += weight · softmax(logits[r] / temperature) */
 function addDistributions(
   logits: Float32Array,
-  width: number,
   mean: Float32Array,
   vocabulary: number,
   { temperature }: Distillation,
   weight: number,
 ): void {
-  for (let row = 0; row * vocabulary < mean.length; row++) {
-    const from = row * width;
+  for (let from = 0; from < mean.length; from += vocabulary) {
     let most = Number.NEGATIVE_INFINITY;
-    for (let id = 0; id < vocabulary; id++) most = Math.max(most, logits[from + id]);
+    for (let i = from; i < from + vocabulary; i++) most = Math.max(most, logits[i]);
     let total = 0;
-    for (let id = 0; id < vocabulary; id++) total += expNonPositive((logits[from + id] - most) / temperature);
-    for (let id = 0; id < vocabulary; id++)
-      mean[row * vocabulary + id] += (weight / total) * expNonPositive((logits[from + id] - most) / temperature);
+    for (let i = from; i < from + vocabulary; i++) total += expNonPositive((logits[i] - most) / temperature);
+    for (let i = from; i < from + vocabulary; i++)
+      mean[i] += (weight / total) * expNonPositive((logits[i] - most) / temperature);
   }
 }
 

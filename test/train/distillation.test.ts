@@ -69,11 +69,45 @@ describe('a student', () => {
     expect(steps.map(({ loss }) => loss)).toEqual(learned);
   });
 
-  it('has the tokenizer of its teachers', async () => {
+  it("has a tokenizer of its own, whose tokens are some of the teacher's", async () => {
+    const large = { ...apart('large'), tokenizer: { size: 320 }, steps: 20 };
+    await train(await run.recipe(large, 'large.json'), { backend });
+    const tokenizer = { size: 290, within: 'large.gguf', special: ['<|endoftext|>'] };
+    const distillation = { teachers: [{ path: 'large.gguf' }] };
+    const { learned } = await lossesOf('smaller', { tokenizer, distillation });
+    expect(learned.at(-1)).toBeLessThan(learned[0] / 1.5);
+  });
+
+  it('is told of its tokens what the teacher says of them, wherever they stand there', async () => {
+    const checkpoint = await openCheckpoint(run.path('one.gguf'));
+    const own = checkpoint.tokenizer!;
+    await checkpoint.close();
+    const few = { ...own, tokens: own.tokens.slice(2).toReversed() };
+    const step = { tokens: [3, 1, 4, 1], rows: Int32Array.of(1, 3), sequence: 4, index: 0 };
+    const told = async (tokenizer: typeof own, tokens: readonly number[]) => {
+      const vocabulary = tokenizer.tokens.length;
+      const limits = { maxTokens: 16, maxRows: 16, context: 16, backend, tokenizer, vocabulary, seed: 1 };
+      const settings = { temperature: 1, reverse: 0, hardLabels: 0, tail: 0 };
+      const teacher = await loadTeacher({ ...settings, teachers: [{ path: run.path('one.gguf'), weight: 1 }] }, limits);
+      const logits = teacher.logits({ ...step, tokens: Int32Array.from(tokens) });
+      const rows = [0, 1].map((row) => [...logits.subarray(row * vocabulary, (row + 1) * vocabulary)]);
+      teacher.dispose();
+      return rows;
+    };
+    const last = few.tokens.length - 1;
+    const found = await told(few, step.tokens);
+    const all = await told(
+      own,
+      step.tokens.map((id) => last - id + 2),
+    );
+    expect(found).toEqual(all.map((row) => row.slice(2).toReversed()));
+  });
+
+  it('has no tokens that its teachers lack', async () => {
     await writeFile(run.path('text.txt'), `${await readFile(run.path('text.txt'), 'utf8')}?`);
     const other = lossesOf('other', { tokenizer: { characters: true }, distillation: { teachers } });
     await expect(other).rejects.toThrow(OptionError);
-    await expect(other).rejects.toThrow(/expected the student's tokenizer, but token \d+ is ".*" and not "\?"/);
+    await expect(other).rejects.toThrow(/expected the student's tokens, but it lacks 1 of them, such as "\?"/);
   });
 });
 

@@ -27,9 +27,11 @@ interface Values extends ModelValues {
 
 export function generateCorpusCommand(): Command {
   const command = addModelOptions(new Command('generate-corpus'))
-    .description('Lets a model write texts, many at a time, into a file that is gone on with where it was cut.')
+    .description(
+      'Lets a model write texts, many at a time, into a file that is gone on with where it was cut. Texts may be given as JSON strings, such as "\\nBot:".',
+    )
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
-    .option('--prompts <path>', 'beginnings, a line each: text, or a JSON string such as "User: Hello\\nBot:"')
+    .option('--prompts <path>', 'beginnings, a line each')
     .requiredOption('--output <path>', 'text file; what it holds already is gone on from')
     .option(
       '--follow <text>',
@@ -40,7 +42,7 @@ export function generateCorpusCommand(): Command {
     .option('--separator <text>', 'stands on a line of its own behind each text', '<|endoftext|>')
     .requiredOption('--count <texts>', 'texts in all', number)
     .option('-n, --tokens <count>', 'tokens of a continuation at most (default: what the context has room for)', number)
-    .option('--stop <text>', 'ends a continuation before this text; may be given several times', collect)
+    .option('--stop <text>', 'ends a continuation before this text; may be given several times', collectText)
     .option('--temperature <number>', '0: always the likeliest token', number, 1)
     .option('--top-k <count>', 'only the likeliest tokens; 0: all', number, 0)
     .option('--top-p <share>', 'only those that hold this share of the probability', number, 1)
@@ -68,31 +70,10 @@ async function run(source: string, values: Values): Promise<void> {
       clear();
       if (process.stderr.isTTY) process.stderr.write(summary(progress));
     };
-    const { output, follow, parts, separator, count, tokens, stop, temperature, topK, topP, minP, seed, batch } =
-      options;
-    const written = await generateCorpus(model, {
-      ...{
-        prompts,
-        output,
-        follow: follow?.map((text) => plainText(text, '--follow')),
-        parts,
-        separator,
-        count,
-        tokens,
-        stop,
-        temperature,
-        topK,
-        topP,
-        minP,
-        seed,
-        batch,
-      },
-      signal,
-      onProgress,
-    });
+    const written = await generateCorpus(model, { ...options, prompts, signal, onProgress });
     clear();
     if (json) printJson(written);
-    else print(output);
+    else print(values.output);
     note(summary(written));
   } finally {
     clear();
@@ -103,6 +84,11 @@ async function run(source: string, values: Values): Promise<void> {
 function readPrompts(text: string, path: string): string[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   return lines.map((line, i) => plainText(line, `line ${i + 1} of ${path}`));
+}
+
+/** Of options that may be given several times. */
+function collectText(written: string, before: readonly string[] = []): readonly string[] {
+  return collect(plainText(written, 'the option'), before);
 }
 
 /** A text as it is written, or as a JSON string. */

@@ -124,6 +124,18 @@ describe('a trained tokenizer', () => {
     }
     await expect(trainByteLevelBpe(endless(), { size: 300, signal: controller.signal })).rejects.toThrow('stopped');
   });
+
+  it('stays within another vocabulary where that is asked for', async () => {
+    const text = ['the pear and the pearl, the apple and the apples'];
+    const larger = await trainByteLevelBpe(text, { size: 256 + 12 });
+    const other = ['the bear ate the pear, and then the appeal and the pearls and another pear'];
+    const within = await trainByteLevelBpe(other, { size: 256 + 12, within: larger });
+    const free = await trainByteLevelBpe(other, { size: 256 + 12 });
+    const merged = within.tokens.slice(256);
+    expect(merged.length).toBeGreaterThan(3);
+    expect(merged.filter((token) => !larger.tokens.includes(token))).toEqual([]);
+    expect(free.tokens.filter((token) => !larger.tokens.includes(token))).not.toEqual([]);
+  });
 });
 
 describe('a tokenizer of characters', () => {

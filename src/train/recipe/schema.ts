@@ -61,6 +61,9 @@ export function recipeSchema(path: (written: string) => string) {
       .strictObject({
         file: file('A model whose tokenizer is taken.').optional(),
         size: count().optional().describe('Trains a byte-level BPE of so many tokens on the training sources.'),
+        within: file(
+          "With size: a model of whose tokens these are some, so that it can be a teacher of this one's distributions.",
+        ).optional(),
         special: z
           .array(z.string().min(1))
           .default(['<|endoftext|>'])
@@ -141,7 +144,7 @@ export function recipeSchema(path: (written: string) => string) {
         teachers: z
           .array(
             z.strictObject({
-              path: file('A model with the same tokenizer.'),
+              path: file("A model whose vocabulary holds all of the student's tokens, at least."),
               weight: positive().default(1).describe('Of its probabilities in the mean of all teachers.'),
             }),
           )

@@ -1,6 +1,7 @@
 /** How well a model predicts a text, and how close it comes to another model: as llama-perplexity measures them. */
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
 import { divergence } from './sampling/divergence.ts';
@@ -14,7 +15,14 @@ export interface EvaluateTextOptions {
   readonly context?: number;
   /** Scores every token but the first of a chunk, a last short chunk included; otherwise the second half of whole chunks. */
   readonly all?: boolean;
-  /** Takes only so many tokens of the text. */
+  /**
+   * What stands between documents: each is then predicted by itself, to its end, and every token but its first is scored.
+   * Special tokens that are written in them count as such.
+   */
+  readonly separator?: string;
+  /** With a separator: only parts of each document are scored, such as the replies of a conversation. */
+  readonly parts?: PartRule;
+  /** Takes only so many tokens of the text, or documents until they have so many. */
   readonly maxTokens?: number;
   /** A model with the same vocabulary, to be compared with. */
   readonly reference?: Model;
@@ -38,10 +46,11 @@ export interface TextEvaluation {
   readonly top1?: number;
 }
 
-/** A part of the text that is evaluated from an empty past: rows from `firstRow` on predict the token after them. */
+/** A stretch of the text that is evaluated from an empty past. */
 interface Chunk {
   readonly tokens: readonly number[];
-  readonly firstRow: number;
+  /** Those whose next tokens are scored, ascending; none of them is the last. */
+  readonly rows: readonly number[];
 }
 
 /** What was summed up so far. */
@@ -61,6 +70,8 @@ export async function evaluateText(
   checkOptions(options, {
     context: wholeNumber(2),
     all: { expected: 'a boolean', accepts: (value) => typeof value === 'boolean' },
+    separator: { expected: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
+    parts: { expected: 'after and until', accepts: (value) => typeof value === 'object' },
     maxTokens: wholeNumber(2),
     reference: { expected: 'a model', accepts: (value) => typeof value === 'object' },
     signal: abortSignal,
@@ -69,8 +80,10 @@ export async function evaluateText(
   const models = options.reference ? [model, options.reference] : [model];
   const size = options.context ?? Math.min(512, ...models.map(({ context }) => context));
   checkModels(models, size);
-  const ids = model.tokenizer.encode(text, { special: false, addEos: false }).slice(0, options.maxTokens);
-  const chunks = chunksOf(model, ids, size, options.all ?? false);
+  const { separator, parts } = options;
+  if (parts && separator === undefined) throw new OptionError('parts', 'given', 'a separator of documents beside it');
+  const chunks = separator === undefined ? chunksOf(model, text, size, options) : documents(model, text, size, options);
+  const total = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const scores: Scores = { logLikelihoods: [], divergences: [], bytes: 0, agreements: 0 };
   const timelines = models.map((each) => each.timeline());
   try {
@@ -78,7 +91,7 @@ export async function evaluateText(
     for (const chunk of chunks) {
       await scoreChunk(model, chunk, timelines, scores, options.signal);
       done += chunk.tokens.length;
-      options.onProgress?.({ stage: 'evaluate', done, total: chunks.length * size, unit: 'tokens' });
+      options.onProgress?.({ stage: 'evaluate', done, total, unit: 'tokens' });
     }
   } finally {
     for (const timeline of timelines) timeline.free();
@@ -98,13 +111,15 @@ function checkModels(models: readonly Model[], size: number): void {
   }
 }
 
-function chunksOf({ tokenizer }: Model, ids: readonly number[], size: number, all: boolean): Chunk[] {
+function chunksOf({ tokenizer }: Model, text: string, size: number, { all, maxTokens }: EvaluateTextOptions): Chunk[] {
+  const ids = tokenizer.encode(text, { special: false, addEos: false }).slice(0, maxTokens);
   const count = all ? Math.ceil(ids.length / size) : Math.floor(ids.length / size);
+  const first = all ? 0 : Math.floor(size / 2);
   const chunks = Array.from({ length: count }, (_, i): Chunk => {
     const tokens = ids.slice(i * size, (i + 1) * size);
     if (tokenizer.addBos && tokenizer.bos !== undefined) tokens[0] = tokenizer.bos;
-    return { tokens, firstRow: all ? 0 : Math.floor(size / 2) };
-  }).filter(({ tokens, firstRow }) => tokens.length > firstRow + 1);
+    return { tokens, rows: [...tokens.keys()].slice(first, -1) };
+  }).filter(({ rows }) => rows.length > 0);
   if (chunks.length > 0) return chunks;
   throw new OptionError(
     'the text',
@@ -113,10 +128,45 @@ function chunksOf({ tokenizer }: Model, ids: readonly number[], size: number, al
   );
 }
 
+/** Of each document; those that are longer than a chunk are cut, and their parts see nothing of each other. */
+function documents(
+  { tokenizer }: Model,
+  text: string,
+  size: number,
+  { separator = '', parts: rule, maxTokens = Number.POSITIVE_INFINITY }: EvaluateTextOptions,
+): Chunk[] {
+  const { bos, eos } = tokenizer;
+  const chunks: Chunk[] = [];
+  let taken = 0;
+  for (const document of text.split(separator).map((piece) => piece.trim())) {
+    if (document === '' || taken >= maxTokens) continue;
+    const parts = textParts(rule, tokenizer);
+    const ids = tokenizer.encode(document, { addBos: false, addEos: false });
+    const counts = parts.mark(document, ids);
+    if (tokenizer.addBos && bos !== undefined && ids[0] !== bos) {
+      ids.unshift(bos);
+      counts.unshift(false);
+    }
+    if (eos !== undefined && ids.at(-1) !== eos) {
+      ids.push(eos);
+      counts.push(parts.inside);
+    }
+    taken += ids.length;
+    for (let from = 0; from < ids.length; from += size) {
+      const tokens = ids.slice(from, from + size);
+      const rows = [...tokens.keys()].slice(0, -1).filter((row) => counts[from + row + 1]);
+      if (rows.length > 0) chunks.push({ tokens, rows });
+    }
+  }
+  if (chunks.length > 0) return chunks;
+  const found = rule ? `without any part behind ${JSON.stringify(rule.after)}` : 'empty';
+  throw new OptionError('the text', found, 'documents with something to score');
+}
+
 /** Runs all timelines over the chunk in lockstep, a few rows at a time, so that only their logits need be in memory. */
 async function scoreChunk(
   model: Model,
-  { tokens, firstRow }: Chunk,
+  { tokens, rows }: Chunk,
   timelines: readonly Timeline[],
   scores: Scores,
   signal?: AbortSignal,
@@ -124,19 +174,21 @@ async function scoreChunk(
   const step = Math.min(...timelines.map(({ maxRows }) => maxRows));
   for (const timeline of timelines) {
     timeline.rewind(0);
-    await timeline.advance(tokens.slice(0, firstRow), { rows: [], output: 'logits', onRow: () => {}, signal });
+    await timeline.advance(tokens.slice(0, rows[0]), { rows: [], output: 'logits', onRow: () => {}, signal });
   }
-  for (let row = firstRow; row + 1 < tokens.length; row += step) {
-    const part = tokens.slice(row, Math.min(row + step, tokens.length - 1));
+  for (let from = rows[0]; from <= rows.at(-1)!; from += step) {
+    const to = Math.min(from + step, rows.at(-1)! + 1);
+    const wanted = rows.filter((row) => row >= from && row < to);
     const logits: Float32Array[][] = [];
     for (const timeline of timelines) {
-      const rows: Float32Array[] = [];
+      const found: Float32Array[] = [];
       // copied, since whatever else uses the model may run between two steps
-      const onRow = (_: number, values: Float32Array) => rows.push(values.slice());
-      await timeline.advance(part, { rows: [...part.keys()], output: 'logits', onRow, signal });
-      logits.push(rows);
+      const onRow = (_: number, values: Float32Array) => found.push(values.slice());
+      const options = { rows: wanted.map((row) => row - from), output: 'logits' as const, onRow, signal };
+      await timeline.advance(tokens.slice(from, to), options);
+      logits.push(found);
     }
-    for (const i of part.keys()) scoreToken(model, tokens[row + i + 1], logits[0][i], logits[1]?.[i], scores);
+    for (const [i, row] of wanted.entries()) scoreToken(model, tokens[row + 1], logits[0][i], logits[1]?.[i], scores);
   }
 }
 
@@ -148,7 +200,8 @@ function scoreToken(
   scores: Scores,
 ): void {
   scores.logLikelihoods.push(logits[token] - logNormalizer(logits));
-  scores.bytes += tokenizer.bytes(token).length;
+  // what ends a text is no byte of it
+  scores.bytes += tokenizer.endOfGeneration.has(token) ? 0 : tokenizer.bytes(token).length;
   if (!reference) return;
   scores.divergences.push(divergence(reference, logits));
   if (greedy(reference) === greedy(logits)) scores.agreements++;

@@ -71,6 +71,38 @@ describe('evaluating a text', () => {
     expect(found.kld).toBeUndefined();
   });
 
+  test('of conversations scores the replies alone, each document by itself', async () => {
+    const gpt2 = await load(await tinyModel('gpt2'), { context: 256, kv: 'f32' });
+    const first = 'A: a pear\nB: in the garden<|endoftext|>\nA: how so\nB: so<|endoftext|>';
+    const second = 'A: who\nB: the gardener';
+    const text = `${first}\n\n${second}\n\n\nA: none\n\n`;
+    const parts = { after: 'B:', until: '<|endoftext|>' };
+    const found = await evaluateText(gpt2, text, { separator: '\n\n', parts });
+    const { tokenizer } = gpt2;
+    let [nll, tokens] = [0, 0];
+    for (const [document, replies] of [
+      [first, [' in the garden<|endoftext|>', ' so<|endoftext|>']],
+      [`${second}<|endoftext|>`, [' the gardener<|endoftext|>']],
+    ] as const) {
+      const ids = tokenizer.encode(document, { addEos: false });
+      const scored = await gpt2.logProbabilities(ids);
+      for (const reply of replies) {
+        const begin = document.indexOf(reply);
+        const before = tokenizer.encode(document.slice(0, begin), { addEos: false }).length;
+        const end = tokenizer.encode(document.slice(0, begin + reply.length), { addEos: false }).length;
+        for (const { logProbability } of scored.slice(before - 1, end - 1)) nll -= logProbability;
+        tokens += end - before;
+      }
+    }
+    expect(found.tokens).toBe(tokens);
+    expect(found.nll).toBeCloseTo(nll / tokens, 3);
+    expect(found.bitsPerByte).toBeCloseTo(nll / Math.LN2 / ' in the garden so the gardener'.length, 3);
+    await expect(evaluateText(gpt2, text, { parts })).rejects.toThrow(/parts is given, expected a separator/);
+    const nothing = { separator: '\n\n', parts: { after: 'C:', until: '<|endoftext|>' } };
+    await expect(evaluateText(gpt2, text, nothing)).rejects.toThrow(/without any part behind "C:"/);
+    gpt2.dispose();
+  });
+
   test('a model does not diverge from itself', async () => {
     const twin = await load(await tinyModel(), { context: 256, kv: 'f32' });
     const found = await evaluateText(model, gardenText, { context: 128, maxTokens: 300, reference: twin });

@@ -1,16 +1,19 @@
 /** `espalier eval`: how well a model predicts a text. */
 import { Command } from 'commander';
-import { evaluateText, type Model, type TextEvaluation } from '../../index.ts';
+import { type EvaluateTextOptions, evaluateText, type Model, OptionError, type TextEvaluation } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addEngineOptions, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
 import { printFields, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { readTextFile } from '../textInput.ts';
+import { plainText, readTextFile } from '../textInput.ts';
 
 interface Values extends ModelValues {
   readonly text: string;
   readonly context: number;
   readonly maxTokens?: number;
+  readonly separator?: string;
+  readonly after?: string;
+  readonly until?: string;
   readonly reference?: string;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -25,10 +28,14 @@ export function evalCommand(): Command {
     .option('--max-tokens <count>', 'only so many tokens of the text', number)
     .option('--reference <model>', 'a model of the same vocabulary: tells KL divergence and how often both agree')
     .option('--all', 'scores every token but the first of a chunk, not the second half of whole chunks only')
+    .option('--separator <text>', 'stands between documents, each predicted by itself; text or a JSON string: "\\n\\n"')
+    .option('--after <text>', 'with --separator: scores only what stands behind this text, such as "Bot:"')
+    .option('--until <text>', 'with --after: up to this text, which is scored too, or the end of the document')
     .option('--json', 'one JSON object on the last line')
     .action(evaluate);
   return examples(command, [
     'espalier eval model.gguf --text wiki.test.raw',
+    `espalier eval model.gguf --text chats.txt --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>'`,
     'espalier eval model-q4.gguf --reference model-f16.gguf --text wiki.test.raw --max-tokens 20000 --json',
   ]);
 }
@@ -43,7 +50,15 @@ async function evaluate(source: string, values: Values): Promise<void> {
       models.push((await loadWithProgress(each, values, signal)).model);
     const [model, reference] = models;
     const { context, all, maxTokens } = values;
-    const options = { context, all, maxTokens, reference, signal, onProgress: progress.onProgress };
+    const options = {
+      context,
+      all,
+      maxTokens,
+      reference,
+      ...documents(values),
+      signal,
+      onProgress: progress.onProgress,
+    };
     const found = await evaluateText(model, text, options);
     progress.stop();
     if (values.json) printJson(found);
@@ -52,6 +67,13 @@ async function evaluate(source: string, values: Values): Promise<void> {
     progress.stop();
     for (const model of models) model.dispose();
   }
+}
+
+function documents({ separator, after, until }: Values): Pick<EvaluateTextOptions, 'separator' | 'parts'> {
+  if ((after === undefined) !== (until === undefined)) throw new OptionError('--after', after, '--until beside it');
+  const parts =
+    after === undefined ? undefined : { after: plainText(after, '--after'), until: plainText(until!, '--until') };
+  return { separator: separator === undefined ? undefined : plainText(separator, '--separator'), parts };
 }
 
 function table({ tokens, nll, perplexity, bitsPerByte, kld, top1 }: TextEvaluation): Record<string, unknown> {

@@ -1,11 +1,10 @@
 /** `espalier generate-corpus`: lets a model write texts that others can be trained on. */
 import { Command } from 'commander';
-import { OptionError } from '../../index.ts';
 import { type CorpusProgress, generateCorpus } from '../../train/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addModelOptions, collect, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { readTextFile } from '../textInput.ts';
+import { plainText, readTextFile } from '../textInput.ts';
 
 interface Values extends ModelValues {
   readonly prompts?: string;
@@ -89,16 +88,6 @@ function readPrompts(text: string, path: string): string[] {
 /** Of options that may be given several times. */
 function collectText(written: string, before: readonly string[] = []): readonly string[] {
   return collect(plainText(written, 'the option'), before);
-}
-
-/** A text as it is written, or as a JSON string. */
-function plainText(written: string, what: string): string {
-  if (!/^".*"\s*$/.test(written)) return written;
-  try {
-    return JSON.parse(written) as string;
-  } catch {
-    throw new OptionError(what, written.slice(0, 60), 'a text, or a JSON string');
-  }
 }
 
 function summary({ texts, count, tokens, seconds }: CorpusProgress): string {

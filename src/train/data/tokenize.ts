@@ -8,8 +8,8 @@ import type { OnProgress } from '../../core/progress.ts';
 import { type ByteSource, closingOnError } from '../../formats/byteSource.ts';
 import type { CacheStore } from '../../formats/download/cacheStore.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
+import { type PartRule, textParts } from '../../tokenizer/textParts.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
-import { type LearnRule, learnedParts } from './learnedParts.ts';
 import { textPieces } from './textPieces.ts';
 import { readTokenFile, type TokenFile, writeTokenFile } from './tokenFile.ts';
 
@@ -19,7 +19,7 @@ export interface TextSource {
   /** See `textPieces`. */
   readonly separator?: string;
   /** Only parts are learned; absent: everything. */
-  readonly learn?: LearnRule;
+  readonly learn?: PartRule;
 }
 
 export interface TokenizeOptions {
@@ -82,7 +82,7 @@ async function writeTokens(
   const tokenizer = createTokenizer(spec);
   const { bos, eos } = tokenizer;
   const writer = writeTokenFile(tokenizer.vocabSize, write);
-  let parts = learnedParts(learn, tokenizer);
+  let parts = textParts(learn, tokenizer);
   let starts = true;
   let last = -1;
   for await (const { text, ends } of textPieces(source, { separator, onProgress, signal })) {
@@ -94,7 +94,7 @@ async function writeTokens(
     if (!ends) continue;
     if (eos !== undefined && last !== eos) await writer.add([eos], [parts.inside]);
     writer.endDocument();
-    parts = learnedParts(learn, tokenizer);
+    parts = textParts(learn, tokenizer);
     last = -1;
   }
   await writer.finish(source.size);

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { UnsupportedError } from '../../core/errors.ts';
-import { createTokenizer } from '../../tokenizer/tokenizer.ts';
-import { trainByteLevelBpe } from '../../tokenizer/training/byteLevelBpe.ts';
-import { learnedParts } from './learnedParts.ts';
+import { UnsupportedError } from '../core/errors.ts';
+import { textParts } from './textParts.ts';
+import { createTokenizer } from './tokenizer.ts';
+import { trainByteLevelBpe } from './training/byteLevelBpe.ts';
 
 const chat = 'User: Hi, ä 😀!\nBot: Hello ü.<|end|>\nUser: Bye\nBot: See you';
 const spec = await trainByteLevelBpe([chat], { size: 270, special: ['<|end|>'] });
 const tokenizer = createTokenizer(spec);
 const rule = { after: 'Bot:', until: '<|end|>' };
 
-/** What is learned of pieces of a document. */
-function learned(...pieces: string[]): string {
-  const parts = learnedParts(rule, tokenizer);
+/** What counts of pieces of a document. */
+function counted(...pieces: string[]): string {
+  const parts = textParts(rule, tokenizer);
   return pieces
     .map((text) => {
       const ids = tokenizer.encode(text, { addBos: false });
@@ -24,23 +24,23 @@ function learned(...pieces: string[]): string {
     .join('|');
 }
 
-describe('the parts that are learned', () => {
+describe('the parts that count', () => {
   it('begin behind a text and end with another, or with the document', () => {
-    expect(learned(chat)).toBe(' Hello ü.<|end|> See you');
-    expect(learned('User: no reply')).toBe('');
+    expect(counted(chat)).toBe(' Hello ü.<|end|> See you');
+    expect(counted('User: no reply')).toBe('');
   });
 
   it('go on in the next piece of the document', () => {
-    expect(learned('Bot: a', ' b<|end|> c', ' Bot: d')).toBe(' a| b<|end|>| d');
+    expect(counted('Bot: a', ' b<|end|> c', ' Bot: d')).toBe(' a| b<|end|>| d');
   });
 
   it('are everything without a rule', () => {
-    expect(learnedParts(undefined, tokenizer).mark('abc', [1, 2, 3])).toEqual([true, true, true]);
+    expect(textParts(undefined, tokenizer).mark('abc', [1, 2, 3])).toEqual([true, true, true]);
   });
 
   it('cannot be told where tokens are not the bytes of the text', () => {
     const upper = createTokenizer({ ...spec, normalize: 'NFKD' });
     const text = 'ä Bot: ä';
-    expect(() => learnedParts(rule, upper).mark(text, upper.encode(text))).toThrow(UnsupportedError);
+    expect(() => textParts(rule, upper).mark(text, upper.encode(text))).toThrow(UnsupportedError);
   });
 });

@@ -1,8 +1,8 @@
-/** Which tokens of a document are learned, where a rule says that only parts are: the replies of a conversation. */
-import { UnsupportedError } from '../../core/errors.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+/** Which tokens of a document count, where a rule says that only parts do: the replies of a conversation. */
+import { UnsupportedError } from '../core/errors.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
-export interface LearnRule {
+export interface PartRule {
   /** A part begins behind this text, such as 'Bot:'. */
   readonly after: string;
   /** It ends with this text, which belongs to it, or with the document. */
@@ -10,7 +10,7 @@ export interface LearnRule {
 }
 
 /** Marks the tokens of one document, whose pieces come in order. */
-export interface LearnedParts {
+export interface TextParts {
   /**
    * Of each token whether it begins in a part.
    * @param ids of the piece's text, without BOS and EOS
@@ -21,8 +21,8 @@ export interface LearnedParts {
   readonly inside: boolean;
 }
 
-/** @param rule absent: everything is learned */
-export function learnedParts(rule: LearnRule | undefined, tokenizer: Tokenizer): LearnedParts {
+/** @param rule absent: everything counts */
+export function textParts(rule: PartRule | undefined, tokenizer: Tokenizer): TextParts {
   if (!rule) return { inside: true, mark: (_, ids) => ids.map(() => true) };
   const encoder = new TextEncoder();
   let inside = false;
@@ -36,7 +36,7 @@ export function learnedParts(rule: LearnRule | undefined, tokenizer: Tokenizer):
       const extra = lengths.reduce((sum, length) => sum + length, 0) - bytes;
       // one more is the space that some tokenizers put before a text
       if (extra !== 0 && extra !== 1) {
-        throw new UnsupportedError('learning parts of documents with a tokenizer', 'that changes the text', [
+        throw new UnsupportedError('parts of documents with a tokenizer', 'that changes the text', [
           'byte-level tokenizers',
         ]);
       }

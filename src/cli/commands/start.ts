@@ -1,5 +1,7 @@
 /** `espalier start`, what `npm start` runs: a first look. */
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import type { Model, Prompt } from '../../index.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
 import { addModelOptions, examples, loadWithProgress, type ModelValues } from '../options.ts';
 import { print } from '../output.ts';
@@ -8,54 +10,74 @@ interface Values extends ModelValues {
   readonly model?: string;
 }
 
-const introduction = `Espalier runs large language models on the device they are needed on, in Node and in browsers,
+/** The model that ships with the package. */
+const sapling = fileURLToPath(new URL('../../../models/sapling-Q8_0.gguf', import.meta.url));
+
+const greeting = `Espalier runs large language models on the device they are needed on, in Node and in browsers,
 with nothing to install but this package. It reads GGUF files, as llama.cpp does, and Hugging Face folders.
+`;
 
-No model ships with it yet. Take any small GGUF you have, or let it download one:
-
-  npm start -- --model path/to/model.gguf
-  npm start -- --model hf:owner/repo/file.gguf
-
-and then
-
-  npx espalier chat model.gguf             talk with it
-  npx espalier run model.gguf "A prompt"   continue a text
-  npx espalier bench model.gguf            see how fast it is here
-  npx espalier --help                      everything else`;
+const question = 'Hey, how are you?';
+const opening = 'Once upon a time';
 
 export function startCommand(): Command {
   const command = addModelOptions(new Command('start'))
-    .description('A first look: tells what Espalier is or, with a model, lets it write.')
-    .option('--model <model>', 'path, URL or hf:owner/repo/file.gguf')
+    .description('A first look: tells what Espalier is, and lets a model write.')
+    .option('--model <model>', 'path, URL or hf:owner/repo/file.gguf (default: the small one that ships with Espalier)')
     .action(start);
   return examples(command, ['espalier start', 'espalier start --model model.gguf']);
 }
 
-async function start({ model: source, ...values }: Values): Promise<void> {
-  if (source === undefined) return print(introduction);
+async function start({ model: source = sapling, ...values }: Values): Promise<void> {
   const signal = interruptSignal();
+  print(greeting);
   const { model, loadSeconds } = await loadWithProgress(source, values, signal);
   try {
     const { name, architecture, parameters, chatTemplate } = model.summary;
-    print(
-      `${name ?? source}: ${architecture}, ${(parameters / 1e6).toFixed(1)} million parameters, loaded in ${loadSeconds.toFixed(1)} s\n`,
-    );
-    const opening = 'Once upon a time';
-    if (!chatTemplate) process.stdout.write(opening);
-    const prompt = chatTemplate ? [{ role: 'user', content: 'Tell me a short story about a pear tree.' }] : opening;
-    const generation = model.session().generate(prompt, { maxTokens: 200, temperature: 0.7, signal });
-    try {
-      for await (const { text } of generation) process.stdout.write(text);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      process.exitCode = Interrupted.EXIT_CODE;
-    }
-    const { tokens, decodeTokensPerSecond } = await generation.result;
     const { backend, variant, threads } = model.backend;
-    print(
-      `\n\n${tokens} tokens, ${decodeTokensPerSecond.toFixed(1)} a second (${backend} ${variant}, threads: ${threads})`,
-    );
+    const size = `${(parameters / 1e6).toFixed(1)} million parameters`;
+    const machine = `${backend} ${variant}, threads: ${threads}`;
+    print(`This is ${name ?? source} (${architecture}, ${size}), loaded in ${loadSeconds.toFixed(2)} s (${machine}).`);
+    if (source === sapling)
+      print('It holds small talk and tells small stories, and knows nothing else; models/README.md says more.');
+    if (chatTemplate) {
+      process.stdout.write(`\n> ${question}\n`);
+      await write(model, [{ role: 'user', content: question }], signal);
+    }
+    process.stdout.write(`\n${opening}`);
+    await write(model, opening, signal);
+    print(nextSteps(source === sapling ? 'models/sapling-Q8_0.gguf' : source));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    process.exitCode = Interrupted.EXIT_CODE;
   } finally {
     model.dispose();
   }
+}
+
+/** Streams what the model says, and tells how fast. */
+async function write(model: Model, prompt: Prompt, signal: AbortSignal) {
+  const session = model.session();
+  try {
+    const generation = session.generate(prompt, { maxTokens: 200, temperature: 0.7, signal });
+    let begun = typeof prompt === 'string';
+    for await (const { text } of generation) {
+      process.stdout.write(begun ? text : text.trimStart());
+      begun ||= text.trim() !== '';
+    }
+    const { tokens, decodeTokensPerSecond } = await generation.result;
+    print(`\n[${tokens} tokens, ${Math.round(decodeTokensPerSecond).toLocaleString('en-US')} a second]`);
+  } finally {
+    session.dispose();
+  }
+}
+
+function nextSteps(model: string): string {
+  return `
+What to do next, also with any GGUF file or hf:owner/repo/file.gguf:
+
+  npx espalier chat ${model}             talk with it
+  npx espalier run ${model} "A prompt"   continue a text
+  npx espalier bench ${model}            see how fast it is here
+  npx espalier --help${' '.repeat(model.length + 8)}everything else`;
 }

@@ -1,11 +1,11 @@
 /**
  * IQ4_NL: value = d · levels[code].
- *   packed, 8 rows × 32 columns: 8 half scales | paired nibbles (128)                                = 144 bytes
+ *   packed, 8 rows × 32 columns: 8 half scales | crossed nibbles (128)                               = 144 bytes
  */
 import { INT16 } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { levels, table } from "../parts/levels";
-import { nibbles, placePaired } from "../parts/planes";
+import { nibbles, placeCrossed } from "../parts/planes";
 import { half4 } from "../parts/simd";
 import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from "../parts/signed";
 
@@ -18,12 +18,12 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline scale(half: i32, d: v128): v128 { return d; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
-  @inline pair(n: v128, i: i32, half: i32, which: i32, first: v128, second: v128): v128 { return levels(n, which, first, second); }
+  @inline codes(n: v128, i: i32, half: i32, upper: i32, first: v128, second: v128): v128 { return levels(n, upper, first, second); }
   @inline first(): v128 { return i8x16.splat(15); }
   @inline second(): v128 { return table(); }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
-    placePaired(to + 16, row, from + 2);
+    placeCrossed(to + 16, row, from + 2);
   }
 }
 

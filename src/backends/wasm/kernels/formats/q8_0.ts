@@ -1,9 +1,10 @@
 /**
  * Q8_0: value = d · code, codes −128 … 127.
- *   packed, 8 rows × 32 columns: 8 half scales | pairs of columns [16][8 rows][2] int8 (256)          = 272 bytes
+ *   packed, 8 rows × 32 columns: 8 half scales | crossed quads [8][8 rows][4] int8 (256)             = 272 bytes
  */
 import { INT16 } from "../parts/format";
 import { packRows } from "../parts/pack";
+import { placeCrossed } from "../parts/planes";
 import { half4 } from "../parts/simd";
 import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from "../parts/signed";
 
@@ -18,12 +19,13 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline second(): v128 { return i8x16.splat(0); }
   @inline scale(half: i32, d: v128): v128 { return d; }
   @inline raw(i: i32, half: i32): v128 { return f32x4.splat(0); }
-  @inline pair(n: v128, i: i32, half: i32, which: i32, first: v128, second: v128): v128 {
-    return v128.load8x8_s(changetype<usize>(this) + 16 + 16 * (2 * i + (which & 1) + 8 * (which >> 1)) + 8 * half);
+  @inline codes(n: v128, i: i32, half: i32, upper: i32, first: v128, second: v128): v128 {
+    return v128.load(changetype<usize>(this) + 16 + 32 * (i + 4 * upper) + 16 * half);
   }
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from));
-    for (let pair: usize = 0; pair < 16; pair++) store<u16>(to + 2 * row + 16 * pair, load<u16>(from + 2 * pair, 2), 16);
+    placeCrossed(to + 16, row, from + 2);
+    placeCrossed(to + 144, row, from + 18);
   }
 }
 

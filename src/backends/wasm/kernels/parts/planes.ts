@@ -6,9 +6,8 @@
  *   two-bits, 64 bytes   vector 2p+half     bits 0–1 quad 2p      2–3 quad 2p+1     4–5 quad 2p+4     6–7 quad 2p+5
  *   bits, 32 bytes       vector half        bit q    quad q
  *
- * Signed formats multiply columns in pairs (signed.ts):
- *
- *   paired, 128 bytes    nibbles, but a vector holds columns 0 and 1 of its quad of each row, then columns 2 and 3
+ * Signed formats multiply columns in pairs (signed.ts), for which quads are crossed, in nibbles and in bytes: columns
+ * 0, 2, 1, 3.
  */
 
 @inline export function nibbles(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * i + 16 * half); }
@@ -44,13 +43,10 @@
   v128.store32_lane(to, n, 3, 96);
 }
 
-/** Places a row's 32 nibbles in pairs of columns. @param from 16 bytes, column i in the low nibble, 16+i in the high one */
-@inline export function placePaired(plane: usize, row: usize, from: usize): void {
-  const to = plane + 16 * (row >> 2) + 2 * (row & 3);
-  for (let i = 0; i < 4; i++) {
-    store<u16>(to + 32 * i, load<u16>(from + 4 * i));
-    store<u16>(to + 32 * i, load<u16>(from + 4 * i, 2), 8);
-  }
+/** Places 4 quads of a row, crossed. @param from 16 codes of a byte, or 32 nibbles as placeNibbles takes them */
+@inline export function placeCrossed(plane: usize, row: usize, from: usize): void {
+  const v = v128.load(from);
+  placeNibbles(plane, row, v128.shuffle<i8>(v, v, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
 }
 
 /** The nibbles of columns 0–15 and 16–31 as placeNibbles takes them: bits 0–3 of the codes a and b. */

@@ -7,12 +7,30 @@
  *   more tokens   tiles of 4: codes [K/2][4 tokens][2], scales [K/32][4 tokens]
  *
  * F's methods, all inlined: on the super-block d(half): f32 scales of 4 rows; on a tile of 32 columns scale(half, d),
- * raw(i, half), and pair(n, i, half, which, first, second): 4 rows × 2 columns as i16, for which = 0 … 3 the columns from
- * 4i, 4i+2, 16+4i, 18+4i. Constants: bytes, head, tile, tiles, and first and second: vectors that pair is handed.
+ * raw(i, half), and codes(n, i, half, upper, first, second): 16 signed bytes, quad i (upper 0) or i+4 (upper 1) of 4 rows,
+ * crossed (planes.ts). Constants: bytes, head, tile, tiles, and first and second: vectors that codes is handed.
+ *
+ * Columns 0 and 2 of a quad stand in one word, 1 and 3 in the next: the even bytes widened to i16 are columns 0 and 1 of
+ * 4 rows, the odd ones 2 and 3. Either takes one instruction of arithmetic; instructions that widen half a vector would
+ * wait for the one port of x86 that moves bytes about.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { startsIn16 } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
+
+/** What `even` is handed: to be `held`. */
+@inline function evens(): v128 { return i16x8.splat(1); }
+
+/** Columns 0 and 1 of crossed quads, as i16. */
+@inline function even(v: v128, ones: v128): v128 {
+  // on x86 one product, of the odd bytes with 0; elsewhere products are slower than shifts
+  if (ASC_FEATURE_RELAXED_SIMD && startsIn16()) return i16x8.relaxed_dot_i8x16_i7x16_s(v, ones);
+  return i16x8.shr_s(i16x8.shl(v, 8), 8);
+}
+
+/** Columns 2 and 3. */
+@inline function odd(v: v128): v128 { return i16x8.shr_s(v, 8); }
 
 @inline function dot(x: v128, w: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(w, x)); }
 
@@ -40,7 +58,7 @@ import { storeRows } from "./store";
 function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
-  const first = held(f.first()), second = held(f.second());
+  const first = held(f.first()), second = held(f.second()), ones = held(evens());
   for (let group = from; group < to; group += 4) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last are the first again
@@ -55,14 +73,10 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
       const end = w + f.bytes();
       w += f.head();
       do {
-        half<F>(w, 0, px, ps, d0, first, second, sums);
-        half<F>(w, 1, px, ps, d1, first, second, sums + 16);
-        half<F>(w + o1, 0, px, ps, d2, first, second, sums + 32);
-        half<F>(w + o1, 1, px, ps, d3, first, second, sums + 48);
-        half<F>(w + o2, 0, px, ps, d4, first, second, sums + 64);
-        half<F>(w + o2, 1, px, ps, d5, first, second, sums + 80);
-        half<F>(w + o3, 0, px, ps, d6, first, second, sums + 96);
-        half<F>(w + o3, 1, px, ps, d7, first, second, sums + 112);
+        block<F>(w, px, ps, d0, d1, first, second, ones, sums);
+        block<F>(w + o1, px, ps, d2, d3, first, second, ones, sums + 32);
+        block<F>(w + o2, px, ps, d4, d5, first, second, ones, sums + 64);
+        block<F>(w + o3, px, ps, d6, d7, first, second, ones, sums + 96);
         w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 64;
         ps += 4;
@@ -73,70 +87,85 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   }
 }
 
-/** 4 rows × 32 columns. */
-@inline function half<F>(w: usize, h: i32, px: usize, ps: usize, d: v128, first: v128, second: v128, sums: usize): void {
+/**
+ * 8 rows × 32 columns: sums a of rows 0–3, b of rows 4–7. The stores of both in between are of use to nobody but V8, which
+ * would load all that follows at once.
+ */
+@inline function block<F>(w: usize, px: usize, ps: usize, d0: v128, d1: v128, first: v128, second: v128, ones: v128, sums: usize): void {
+  let a = i32x4.splat(0), b = a;
+  let x0 = v128.load32_splat(px, 0), x1 = v128.load32_splat(px, 4), y0 = v128.load32_splat(px, 32), y1 = v128.load32_splat(px, 36);
+  a = quads<F>(w, 0, 0, x0, x1, y0, y1, first, second, ones, a);
+  b = quads<F>(w, 0, 1, x0, x1, y0, y1, first, second, ones, b);
+  v128.store(sums, a, 128);
+  v128.store(sums, b, 144);
+  x0 = v128.load32_splat(px, 8); x1 = v128.load32_splat(px, 12); y0 = v128.load32_splat(px, 40); y1 = v128.load32_splat(px, 44);
+  a = quads<F>(w, 1, 0, x0, x1, y0, y1, first, second, ones, a);
+  b = quads<F>(w, 1, 1, x0, x1, y0, y1, first, second, ones, b);
+  v128.store(sums, a, 128);
+  v128.store(sums, b, 144);
+  x0 = v128.load32_splat(px, 16); x1 = v128.load32_splat(px, 20); y0 = v128.load32_splat(px, 48); y1 = v128.load32_splat(px, 52);
+  a = quads<F>(w, 2, 0, x0, x1, y0, y1, first, second, ones, a);
+  b = quads<F>(w, 2, 1, x0, x1, y0, y1, first, second, ones, b);
+  v128.store(sums, a, 128);
+  v128.store(sums, b, 144);
+  x0 = v128.load32_splat(px, 24); x1 = v128.load32_splat(px, 28); y0 = v128.load32_splat(px, 56); y1 = v128.load32_splat(px, 60);
+  a = quads<F>(w, 3, 0, x0, x1, y0, y1, first, second, ones, a);
+  b = quads<F>(w, 3, 1, x0, x1, y0, y1, first, second, ones, b);
   const t = changetype<F>(w);
-  let x = v128.load(px), y = v128.load(px, 32);
-  let n = t.raw(0, h);
-  let a = i32x4.dot_i16x8_s(t.pair(n, 0, h, 0, first, second), spread0(x));
-  a = dot(spread1(x), t.pair(n, 0, h, 1, first, second), a);
-  a = dot(spread0(y), t.pair(n, 0, h, 2, first, second), a);
-  a = dot(spread1(y), t.pair(n, 0, h, 3, first, second), a);
-  n = t.raw(1, h);
-  a = dot(spread2(x), t.pair(n, 1, h, 0, first, second), a);
-  a = dot(spread3(x), t.pair(n, 1, h, 1, first, second), a);
-  a = dot(spread2(y), t.pair(n, 1, h, 2, first, second), a);
-  a = dot(spread3(y), t.pair(n, 1, h, 3, first, second), a);
-  x = v128.load(px, 16);
-  y = v128.load(px, 48);
-  n = t.raw(2, h);
-  a = dot(spread0(x), t.pair(n, 2, h, 0, first, second), a);
-  a = dot(spread1(x), t.pair(n, 2, h, 1, first, second), a);
-  a = dot(spread0(y), t.pair(n, 2, h, 2, first, second), a);
-  a = dot(spread1(y), t.pair(n, 2, h, 3, first, second), a);
-  n = t.raw(3, h);
-  a = dot(spread2(x), t.pair(n, 3, h, 0, first, second), a);
-  a = dot(spread3(x), t.pair(n, 3, h, 1, first, second), a);
-  a = dot(spread2(y), t.pair(n, 3, h, 2, first, second), a);
-  a = dot(spread3(y), t.pair(n, 3, h, 3, first, second), a);
-  const sum = f32x4.mul(f32x4.convert_i32x4_s(a), v128.load32_splat(ps));
-  v128.store(sums, madd(sum, t.scale(h, d), v128.load(sums)));
+  const dx = v128.load32_splat(ps);
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(a), dx), t.scale(0, d0), v128.load(sums)));
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(b), dx), t.scale(1, d1), v128.load(sums, 16)), 16);
+}
+
+/** sum + 4 rows × quads i, with activations x0, x1, and i+4, with y0, y1; the first quads begin the sum. */
+@inline function quads<F>(
+  w: usize, i: i32, half: i32, x0: v128, x1: v128, y0: v128, y1: v128, first: v128, second: v128, ones: v128, sum: v128,
+): v128 {
+  const t = changetype<F>(w);
+  const n = t.raw(i, half);
+  let v = t.codes(n, i, half, 0, first, second);
+  sum = i == 0 ? i32x4.dot_i16x8_s(even(v, ones), x0) : dot(even(v, ones), x0, sum);
+  sum = dot(odd(v), x1, sum);
+  v = t.codes(n, i, half, 1, first, second);
+  return dot(odd(v), y1, dot(even(v, ones), y0, sum));
 }
 
 /** Unpacks 8 rows into scratch: per 32 columns and half 16 vectors of pairs (i16), then 4 scales (f32). [half][K/32][272 bytes] */
 function unpack<F>(w: usize, blocks: i32, to: usize): void {
   const f = changetype<F>(0);
   const far = <usize>blocks * f.tiles() * 272;
-  const first = held(f.first()), second = held(f.second());
+  const first = held(f.first()), second = held(f.second()), ones = held(evens());
   for (let block = 0; block < blocks; block++) {
     const d0 = changetype<F>(w).d(0);
     const d1 = changetype<F>(w).d(1);
     const end = w + f.bytes();
     w += f.head();
     do {
-      unpackHalf<F>(w, to, 0, d0, first, second);
-      unpackHalf<F>(w, to + far, 1, d1, first, second);
+      unpackHalf<F>(w, to, 0, d0, first, second, ones);
+      unpackHalf<F>(w, to + far, 1, d1, first, second, ones);
       w += f.tile();
       to += 272;
     } while (w < end);
   }
 }
 
-@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128, first: v128, second: v128): void {
-  unpackQuads<F>(w, to, 0, half, first, second);
-  unpackQuads<F>(w, to + 32, 1, half, first, second);
-  unpackQuads<F>(w, to + 64, 2, half, first, second);
-  unpackQuads<F>(w, to + 96, 3, half, first, second);
+@inline function unpackHalf<F>(w: usize, to: usize, half: i32, d: v128, first: v128, second: v128, ones: v128): void {
+  unpackQuads<F>(w, to, 0, half, first, second, ones);
+  unpackQuads<F>(w, to + 32, 1, half, first, second, ones);
+  unpackQuads<F>(w, to + 64, 2, half, first, second, ones);
+  unpackQuads<F>(w, to + 96, 3, half, first, second, ones);
   v128.store(to, changetype<F>(w).scale(half, d), 256);
 }
 
-@inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32, first: v128, second: v128): void {
+@inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32, first: v128, second: v128, ones: v128): void {
   const t = changetype<F>(w);
   const n = t.raw(i, half);
-  v128.store(to, t.pair(n, i, half, 0, first, second));
-  v128.store(to, t.pair(n, i, half, 1, first, second), 16);
-  v128.store(to, t.pair(n, i, half, 2, first, second), 128);
-  v128.store(to, t.pair(n, i, half, 3, first, second), 144);
+  let v = t.codes(n, i, half, 0, first, second);
+  v128.store(to, even(v, ones));
+  v128.store(to, odd(v), 16);
+  v = t.codes(n, i, half, 1, first, second);
+  v128.store(to, even(v, ones), 128);
+  v128.store(to, odd(v), 144);
 }
 
 function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
@@ -230,7 +259,7 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
   return columns / (32 * f.tiles()) * <i32>f.bytes();
 }
 
-/** Bytes of the scratch that 8 unpacked rows need, or the sums of one token. */
+/** Bytes of the scratch that 8 unpacked rows need; the sums of one token, 160, are fewer. */
 export function scratchBytesSigned(columns: i32): i32 {
-  return max(128, (columns >> 5) * 2 * 272);
+  return (columns >> 5) * 2 * 272;
 }

@@ -23,7 +23,8 @@ const PROMPT = 'Once upon a time there was a tree';
 const PART_BYTES = 16 * 1024 * 1024;
 
 const storiesPath = sharedData('weights/stories260K.gguf');
-const models = ['tiny', ...(storiesPath ? ['stories260K'] : [])];
+const saplingPath = fileURLToPath(new URL('../../models/sapling-Q8_0.gguf', import.meta.url));
+const models = ['tiny', 'sapling', ...(storiesPath ? ['stories260K'] : [])];
 
 interface Answer {
   readonly ids: readonly number[];
@@ -82,6 +83,8 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     expected.set('tiny', idsInNode(join(folder, 'tiny.gguf')));
     server = await servePages();
     server.files.set('/tiny.gguf', tiny);
+    expected.set('sapling', idsInNode(saplingPath));
+    server.files.set('/sapling.gguf', readFileSync(saplingPath));
     if (storiesPath) {
       expected.set('stories260K', idsInNode(storiesPath));
       server.files.set('/stories260K.gguf', readFileSync(storiesPath));

@@ -209,21 +209,27 @@ test('bench tells medians', async () => {
 });
 
 describe('start', () => {
-  test('explains what this is', async () => {
+  test('explains what this is, and lets the model that ships with it talk and tell', async () => {
     const { code, stdout } = await espalier(['start']);
     expect(code).toBe(0);
-    expect(stdout).toContain('npm start -- --model');
+    expect(stdout).toMatch(
+      /^Espalier runs large language models on the device.+This is sapling \(llama, 3\.4 million/s,
+    );
+    expect(stdout).toMatch(
+      /> Hey, how are you\?\n\w.+tokens, [\d,]+ a second.+Once upon a time.+tokens, [\d,]+ a second/s,
+    );
+    expect(stdout).toContain('npx espalier chat models/sapling-Q8_0.gguf');
   });
 
-  test('with a model, lets it write', async () => {
+  test('lets any model write', async () => {
     const { code, stdout } = await espalier(['start', '--model', model]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/Once upon a time.+tokens, [\d.]+ a second/s);
+    expect(stdout).toMatch(/Once upon a time.+tokens, [\d,]+ a second/s);
   });
 });
 
 describe('what goes wrong', () => {
-  const commands = ['run', 'chat', 'inspect', 'tokenize', 'eval', 'bench', 'start'];
+  const commands = ['run', 'chat', 'inspect', 'tokenize', 'eval', 'bench', 'train', 'generate-corpus', 'start'];
 
   test.each(commands)('%s explains itself, with examples', async (command) => {
     const { code, stdout } = await espalier([command, '--help']);

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
-import { FormatError, inspect, load, loadAdapter, OptionError } from '../../src/index.ts';
+import { FormatError, load, loadAdapter, OptionError } from '../../src/index.ts';
 import { train } from '../../src/train/index.ts';
 import { backend } from './backend.ts';
 import { type TinyRun, tinyRun } from './tinyRun.ts';
@@ -48,10 +48,7 @@ describe('an adapter', () => {
     expect(Math.abs(others.at(-1)! - after.at(-1)!)).toBeLessThan(0.1);
   });
 
-  it('is a GGUF file as llama.cpp wants it', async () => {
-    const { metadata, tensors } = await inspect(run.path('plain.gguf')).catch(() => ({ metadata: {}, tensors: [] }));
-    void metadata;
-    void tensors;
+  it('names its matrices as llama.cpp does', async () => {
     const adapter = await loadAdapter(run.path('plain.gguf'));
     expect(adapter).toMatchObject({ architecture: 'llama', alpha: 8 });
     expect([...adapter.factors.keys()]).toEqual(

@@ -59,12 +59,16 @@ export function trainingStep(threads: number): Engine<Learning> {
 
 /**
  * In WebAssembly with SIMD. It has no threads in Node (tensorflow/tfjs#3830); its other backend that needs no native binary,
- * 'cpu' in plain JavaScript, takes 15 times as long.
+ * 'cpu' in plain JavaScript, takes several times as long.
+ * @param products its own, or rewritten by us to avoid what is slow there
  */
-export const tensorFlow: Engine<Learning> = {
-  name: 'TensorFlow.js in WebAssembly',
-  run: (contest) => lastLineOf<Readings>(process.execPath, [path('./peers/tensorFlow.mjs'), 'wasm', taskOf(contest)]),
-};
+export function tensorFlow(products: 'stock' | 'rewritten'): Engine<Learning> {
+  const program = path('./peers/tensorFlow.mjs');
+  return {
+    name: products === 'stock' ? 'TensorFlow.js' : 'TensorFlow.js, products rewritten',
+    run: (contest) => lastLineOf<Readings>(process.execPath, [program, 'wasm', products, taskOf(contest)]),
+  };
+}
 
 /** Each product alone, and the FMA peak between them. */
 export function productSpeed(threads: number): Engine<Products> {

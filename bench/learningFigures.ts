@@ -100,19 +100,25 @@ function productFigures(contest: Products, threads: number): Figure<Products>[] 
 
 /** The same step by TensorFlow.js, and that it is the same: weights and batch are, so losses must be. */
 function beside(contest: Learning, name: string): Figure<Learning>[] {
-  const sides = { contest, ours, against: [tensorFlow] };
+  const [stock, rewritten] = [tensorFlow('stock'), tensorFlow('rewritten')];
+  const tokens = { contest, ours, reading: 'learnedTokensPerSecond' } as const;
+  const title = `learning, ${contest.title}`;
   return [
+    { name: `tokens-${name}`, title, ...tokens, against: [stock], must: { atLeast: 10 } },
     {
-      name: `tokens-${name}`,
-      title: `learning, ${contest.title}`,
-      ...sides,
-      reading: 'learnedTokensPerSecond',
-      must: { atLeast: 10 },
+      name: `rewritten-${name}`,
+      title: `${title}, beside rewritten products`,
+      ...tokens,
+      against: [rewritten],
+      must: { atLeast: 3 },
+      aim: 10,
     },
     {
       name: `loss-${name}`,
       title: `loss before update ${contest.work.runs + 1}, ${contest.title}`,
-      ...sides,
+      contest,
+      ours,
+      against: [stock],
       reading: 'loss',
       must: { within: 1e-3 },
     },

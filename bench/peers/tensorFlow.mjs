@@ -1,11 +1,12 @@
 /**
  * The speed of TensorFlow.js at training the models of ../learning.ts, without native binaries.
  *
- *   node tensorFlow.mjs wasm '{"architecture":"llama","sizes":{…},"batch":8,"sequence":256,"runs":3}'
+ *   node tensorFlow.mjs wasm stock '{"architecture":"llama","sizes":{…},"batch":8,"sequence":256,"runs":3}'
  *
- * Prints one JSON line: tokens per second (median), the loss before the last update, peak memory. Forward, cross-entropy,
- * backward, clipping and AdamW are those of Espalier's graph in TensorFlow's ops; two gradients that its own would take a
- * long way round to, or that its WebAssembly lacks a kernel for, are written out. Weights have GGUF's names and layouts.
+ * Backend wasm or cpu; products `stock` or `rewritten`, see below. Prints one JSON line: tokens per second (median), the loss
+ * before the last update, peak memory. Forward, cross-entropy, backward, clipping and AdamW are those of Espalier's graph
+ * in TensorFlow's ops and gradients; that of the embedding, for which its WebAssembly lacks a kernel, and that of the
+ * cross-entropy, which is simple, are written out. Weights have GGUF's names and layouts.
  */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
@@ -31,7 +32,7 @@ const {
   transpose,
 } = tf;
 
-const [backend, taskText] = process.argv.slice(2);
+const [backend, products, taskText] = process.argv.slice(2);
 const task = JSON.parse(taskText);
 const { architecture, sizes, batch, sequence, runs } = task;
 const { layers, width, heads, kvHeads, headSize, vocabulary, normEpsilon, ropeBase } = sizes;
@@ -64,18 +65,32 @@ async function variables() {
   return made;
 }
 
-/** a·b. TensorFlow's products are ten times slower with transposed operands and with batches, which its own gradients have. */
-const product = tf.customGrad((a, b, save) => {
+/**
+ * a·b, of matrices or of batches of them, in two ways: as TensorFlow has it; and rewritten, as its WebAssembly is ten times
+ * faster at products of two matrices of which neither is to be transposed, which neither its gradients nor its batches are.
+ */
+const product = { stock: (a, b) => matMul(a, b), rewritten: tf.customGrad(rewrittenProduct) }[products];
+
+function rewrittenProduct(a, b, save) {
   save([a, b]);
   const turned = (x) => transpose(x, x.rank === 2 ? [1, 0] : [0, 2, 1]);
-  const gradFunc = (dy, [a, b]) => [multiply(dy, turned(b)), multiply(turned(a), dy)];
-  return { value: multiply(a, b), gradFunc };
-});
+  return { value: multiply(a, b), gradFunc: (dy, [a, b]) => [multiply(dy, turned(b)), multiply(turned(a), dy)] };
+}
 
 function multiply(a, b) {
   if (a.rank === 2) return matMul(a, b);
-  const seconds = tf.unstack(b);
-  return tf.stack(tf.unstack(a).map((first, i) => matMul(first, seconds[i])));
+  const seconds = matrices(b);
+  return tf.stack(matrices(a).map((first, i) => matMul(first, seconds[i])));
+}
+
+/** The matrices of a batch; its own ops for that copy the whole batch for each. */
+function matrices(x) {
+  const values = x.dataSync();
+  const [count, rows, columns] = x.shape;
+  const size = rows * columns;
+  return Array.from({ length: count }, (_, i) =>
+    tf.tensor2d(values.subarray(i * size, (i + 1) * size), [rows, columns]),
+  );
 }
 
 /** x·Wᵀ + bias. */
@@ -103,24 +118,26 @@ const gelu = (x) => {
   return mul(mul(x, 0.5), add(tanh(inner), 1));
 };
 
-/** Of the places of a sequence: [1, S, 1, K/2] cosines and sines. */
+/** Cosines and sines of the places of a sequence, [1, S, 1, K], and the matrix that makes (a, b) of each pair (−b, a). */
 function rotations() {
-  const half = headSize / 2;
-  const angle = (i) => Math.floor(i / half) * ropeBase ** (-(i % half) / half);
-  const of = (f) =>
-    tf.tensor(
-      Float32Array.from({ length: sequence * half }, (_, i) => f(angle(i))),
-      [1, sequence, 1, half],
-    );
-  return { cos: of(Math.cos), sin: of(Math.sin) };
+  const pair = (i) => Math.floor((i % headSize) / 2);
+  const angle = (i) => Math.floor(i / headSize) * ropeBase ** ((-2 * pair(i)) / headSize);
+  const table = (f) => Float32Array.from({ length: sequence * headSize }, (_, i) => f(angle(i)));
+  const [cos, sin] = [Math.cos, Math.sin].map((f) => tf.tensor(table(f), [1, sequence, 1, headSize]));
+  const turn = tf.buffer([headSize, headSize]);
+  for (let i = 0; i < headSize; i += 2) {
+    turn.set(-1, i + 1, i);
+    turn.set(1, i, i + 1);
+  }
+  return { cos, sin, turn: turn.toTensor() };
 }
 
 /** x [B·S, count·K], each pair of columns turned. */
 function rotate(x, count) {
-  const { cos, sin } = rotation;
-  const halves = split(reshape(x, [-1, headSize / 2, 2]), 2, 2);
-  const [a, b] = halves.map((half) => reshape(half, [batch, sequence, count, headSize / 2]));
-  return reshape(tf.stack([sub(mul(a, cos), mul(b, sin)), add(mul(a, sin), mul(b, cos))], 4), x.shape);
+  const { cos, sin, turn } = rotation;
+  const heads = (rows) => reshape(rows, [batch, sequence, count, headSize]);
+  const turned = product(reshape(x, [-1, headSize]), turn);
+  return reshape(add(mul(heads(x), cos), mul(heads(turned), sin)), x.shape);
 }
 
 /** [B·S, count·K] → [B·kvHeads, count/kvHeads · S, K]: queries that share a key head lie one behind another. */

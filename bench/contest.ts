@@ -26,6 +26,8 @@ export interface Readings {
   readonly loss?: number;
   /** Flops of a training step that its maths has. */
   readonly stepFlopsPerSecond?: number;
+  /** Of the process, beyond what it had before there was a model. */
+  readonly learningMemoryBytes?: number;
   /** Weights, gradients, optimizer's state and the activations that the graph says. */
   readonly neededMemoryBytes?: number;
   readonly forwardFlopsPerSecond?: number;

@@ -65,9 +65,9 @@ export const learningFigures: readonly Figure[] = [
   } satisfies Figure<Learning>,
   {
     name: 'memory-3m',
-    title: 'peak memory beside what the graph needs, llama of 3M',
+    title: 'memory beside what the graph needs, llama of 3M',
     contest: llama3m,
-    reading: 'peakMemoryBytes',
+    reading: 'learningMemoryBytes',
     ours,
     against: ours,
     againstReading: 'neededMemoryBytes',

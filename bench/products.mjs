@@ -46,8 +46,8 @@ async function compile(product) {
   const limits = { maxTokens: 1, maxRows: 1, context: 1 };
   const program = await wasm.compile(graph, { weights, ...limits, threads, trace: true });
   const spent = () => program.timings().reduce((sum, { seconds }) => sum + seconds, 0);
+  if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
   return {
-    threads: program.description.threads,
     run() {
       const before = spent();
       program.run({ tokens: [0], rows: [0], inputs: given });
@@ -58,22 +58,18 @@ async function compile(product) {
 }
 
 const flops = 2 * rows * outputs * inputs;
+const programs = Object.entries(products).map(async ([name, product]) => [name, await compile(product)]);
 const probe = await Probe.start({ threads, bytes: 4096 });
-const best = { peak: 0 };
-const probed = () => {
-  best.peak = Math.max(best.peak, 2 * probe.addProducts('floats'));
+const best = { peak: 0, forward: 0, inputGradient: 0, weightGradient: 0 };
+const seen = (name, speed) => {
+  best[name] = Math.max(best[name], speed);
 };
-for (const [name, product] of Object.entries(products)) {
-  const program = await compile(product);
-  if (program.threads !== threads) throw new Error(`there are ${program.threads} threads here`);
-  best[name] = 0;
-  for (let run = 0; run < runs; run++) {
-    probed();
-    best[name] = Math.max(best[name], flops / program.run());
+for (let run = 0; run < runs; run++) {
+  for (const [name, program] of await Promise.all(programs)) {
+    seen('peak', 2 * probe.addProducts('floats'));
+    seen(name, flops / program.run());
   }
-  program.dispose();
 }
-probe.dispose();
 console.log(
   JSON.stringify({
     forwardFlopsPerSecond: best.forward,
@@ -83,3 +79,5 @@ console.log(
     threads,
   }),
 );
+probe.dispose();
+for (const [, program] of await Promise.all(programs)) program.dispose();

@@ -75,6 +75,7 @@ const units: Readonly<Record<keyof Readings, { readonly name: string; readonly s
   learnedTokensPerSecond: { name: 'tokens/s', size: 1 },
   loss: { name: 'nats', size: 1 },
   stepFlopsPerSecond: gigaflops,
+  learningMemoryBytes: { name: 'MB', size: 1e6 },
   neededMemoryBytes: { name: 'MB', size: 1e6 },
   forwardFlopsPerSecond: gigaflops,
   inputGradientFlopsPerSecond: gigaflops,

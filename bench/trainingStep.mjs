@@ -4,7 +4,8 @@
  *
  * Flops are those that the maths has: of every matrix product and of attention's causal pairs forward, and twice as many
  * backward. What is computed again, and everything else, counts as time alone. The peak is that of a kernel that does
- * nothing but multiply and add, the best of many measurements between the steps.
+ * nothing but multiply and add, the best of many measurements between the steps. Memory of learning is what the process has
+ * had at most beyond Node and the code, compiled kernels and threads included.
  */
 import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { buildModel } from '../dist/models/buildModel.js';
@@ -17,6 +18,10 @@ import { addLearning } from '../dist/train/trainingGraph.js';
 import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
 
 const PROBES = 5;
+/** Of every weight: the sum of its gradients, two moments. */
+const STATES = 3;
+/** Of Node and the code alone. */
+const memoryBefore = process.memoryUsage().rss;
 
 const threads = Number(process.argv[2]);
 const task = JSON.parse(process.argv[3]);
@@ -32,14 +37,8 @@ const forwardFlops = graph
   .reduce((sum, { op, inputs, attributes, shape }) => sum + op.cost(inputs, attributes, shape, registers).flops, 0);
 const learned = addLearning(graph, { clip: optimizer.clip, activationCheckpointing: false });
 
-const limits = { maxTokens: count, maxRows: count, context: sequence };
-const program = await wasm.compile(graph, {
-  ...limits,
-  threads,
-  weights: weightStore(model),
-  notes: deviceNotes(),
-  trace: !!process.env.ESPALIER_TRACE,
-});
+const limits = { maxTokens: count, maxRows: count, context: sequence, threads };
+const program = await wasm.compile(graph, { ...limits, weights: weightStore(model), notes: deviceNotes() });
 if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
 const weights = learned.map(({ attributes, shape }) => ({
   name: attributes.tensor,
@@ -61,6 +60,8 @@ for (let run = 0; run <= runs; run++) {
   if (run > 0) seconds.push((performance.now() - began) / 1000);
 }
 probe.dispose();
+const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+const { weightBytes, activationBytes } = estimateMemory(graph, 0, formatByName('F32'), registers);
 const spent = median(seconds);
 console.log(
   JSON.stringify({
@@ -68,9 +69,9 @@ console.log(
     stepFlopsPerSecond: (3 * forwardFlops) / spent,
     peakFlopsPerSecond: peak,
     loss,
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-    heldMemoryBytes: program.memoryBytes,
-    neededMemoryBytes: estimateMemory(graph, 0, formatByName('F32'), registers).totalBytes,
+    peakMemoryBytes,
+    learningMemoryBytes: peakMemoryBytes - memoryBefore,
+    neededMemoryBytes: (1 + STATES) * weightBytes + activationBytes,
     parameters: weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
     threads,
   }),

@@ -115,7 +115,7 @@ function beside(contest: Learning, name: string): Figure<Learning>[] {
     },
     {
       name: `loss-${name}`,
-      title: `loss before update ${contest.work.runs + 1}, ${contest.title}`,
+      title: `loss before the last update, ${contest.title}`,
       contest,
       ours,
       against: [stock],

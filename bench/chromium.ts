@@ -8,8 +8,9 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { haveChromium, startChromium } from '../test/browser/chromium.ts';
-import { type Contest, type Engine, type Readings, Skipped } from './contest.ts';
+import { type Engine, type Readings, Skipped } from './contest.ts';
 import { threadsOf } from './engines.ts';
+import type { Inference } from './inference.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -45,7 +46,7 @@ interface PageReadings extends Readings {
 }
 
 /** Ours in a worker of the page, where the caller's thread computes too. One thread needs no isolation and has none. */
-export function espalierInChromium(threads: number): Engine {
+export function espalierInChromium(threads: number): Engine<Inference> {
   const where = threads === 1 ? 'Chromium, not isolated' : 'Chromium';
   return {
     name: `espalier in ${where}, ${threadsOf(threads)}`,
@@ -54,16 +55,16 @@ export function espalierInChromium(threads: number): Engine {
 }
 
 /** llama.cpp in WebAssembly, its speeds by its own clock: what passes between worker and page is not counted. */
-export function wllama(threads: number): Engine {
+export function wllama(threads: number): Engine<Inference> {
   return {
     name: `wllama in Chromium, ${threadsOf(threads)}`,
     run: (contest) => runPage('/wllama.js', contest, threads, true),
   };
 }
 
-async function runPage(script: string, contest: Contest, threads: number, isolated: boolean): Promise<Readings> {
+async function runPage(script: string, contest: Inference, threads: number, isolated: boolean): Promise<Readings> {
   if (!haveChromium()) throw new Skipped('there is no Chromium here');
-  const { prefill, decode, runs } = contest;
+  const { prefill, decode, runs } = contest.work;
   const server = await serve({ ...files, '/model.gguf': contest.model.file() }, isolated);
   const browser = await startChromium();
   try {

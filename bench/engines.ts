@@ -4,7 +4,8 @@
  */
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Contest, type Engine, type Readings, Skipped } from './contest.ts';
+import { type Engine, type Readings, Skipped } from './contest.ts';
+import type { Inference } from './inference.ts';
 import { type BenchModel, warmPageCache } from './models.ts';
 import { lastLineOf } from './process.ts';
 
@@ -19,20 +20,25 @@ interface OurReadings extends Readings {
  * Ours, as anyone can repeat it: `espalier bench`. Its first repetition is cold and counts like the others.
  * @param nodeOptions what comes before the program
  */
-async function bench(node: string, contest: Contest, threads: number, ...nodeOptions: string[]): Promise<OurReadings> {
+async function bench(
+  node: string,
+  contest: Inference,
+  threads: number,
+  ...nodeOptions: string[]
+): Promise<OurReadings> {
   const program = [path('../dist/cli/main.js'), 'bench', contest.model.file()];
-  const args = [...nodeOptions, ...program, ...workOptions(contest, threads), '--backend', 'wasm', '--json'];
+  const args = [...nodeOptions, ...program, ...workOptions(contest.work, threads), '--backend', 'wasm', '--json'];
   const readings = await lastLineOf<OurReadings>(node, args);
   if (readings.threads !== threads) throw new Skipped(`there are ${readings.threads} threads here`);
   return readings;
 }
 
-export function espalier(threads: number): Engine {
+export function espalier(threads: number): Engine<Inference> {
   return { name: `espalier, ${threadsOf(threads)}`, run: (contest, { node }) => bench(node, contest, threads) };
 }
 
 /** In an engine that says it has no relaxed SIMD. */
-export function withoutRelaxedSimd(threads: number): Engine {
+export function withoutRelaxedSimd(threads: number): Engine<Inference> {
   return {
     name: `espalier without relaxed SIMD, ${threadsOf(threads)}`,
     run: async (contest, { node }) => {
@@ -44,7 +50,7 @@ export function withoutRelaxedSimd(threads: number): Engine {
 }
 
 /** An engine doing the contest's work on another model. */
-export function onModel(engine: Engine, model: BenchModel): Engine {
+export function onModel(engine: Engine<Inference>, model: BenchModel): Engine<Inference> {
   return {
     name: `${engine.name}, ${model.title}`,
     run: async (contest, settings) => {
@@ -55,22 +61,22 @@ export function onModel(engine: Engine, model: BenchModel): Engine {
 }
 
 /** node-llama-cpp's own build of llama.cpp; its first repetition warms up and does not count. */
-export function native(threads: number): Engine {
+export function native(threads: number): Engine<Inference> {
   return {
     name: `node-llama-cpp, ${threadsOf(threads)}`,
     run: (contest) => {
       const program = [path('./peers/nodeLlamaCpp.mjs'), contest.model.file()];
-      return lastLineOf(process.execPath, [...program, ...workOptions(contest, threads)]);
+      return lastLineOf(process.execPath, [...program, ...workOptions(contest.work, threads)]);
     },
   };
 }
 
-function workOptions({ prefill, decode, runs }: Contest, threads: number): string[] {
-  return Object.entries({ prefill, decode, runs, threads }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+function workOptions(work: Inference['work'], threads: number): string[] {
+  return Object.entries({ ...work, threads }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 }
 
 /** What weights could be read at if reading them were all there is to do: the bound of decoding. */
-export function memory(threads: number): Engine {
+export function memory(threads: number): Engine<Inference> {
   return {
     name: `memory, ${threadsOf(threads)}`,
     run: async () => ({ weightBytesPerSecond: await readBandwidth(threads) }),
@@ -84,10 +90,10 @@ export async function readBandwidth(threads: number): Promise<number> {
 }
 
 /** What a model must not take more of: its file, the cache of the contest's tokens, and so much beside them. */
-export function memoryBudget(besideBytes: number): Engine {
+export function memoryBudget(besideBytes: number): Engine<Inference> {
   return {
     name: `file + KV + ${besideBytes / 1e6} MB`,
-    run: async ({ model, prefill, decode }) => {
+    run: async ({ model, work: { prefill, decode } }) => {
       const cacheBytes = (prefill + decode) * model.cacheBytesPerToken;
       return { peakMemoryBytes: statSync(model.file()).size + cacheBytes + besideBytes };
     },

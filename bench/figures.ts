@@ -1,24 +1,10 @@
-/** The figures that Espalier is held to. Adding one is adding an entry. */
+/** The figures that running models is held to. Adding one is adding an entry. */
 import { blockFormats } from '../src/tensor/formats.ts';
 import { espalierInChromium, wllama } from './chromium.ts';
-import type { Contest, Engine, Readings } from './contest.ts';
+import type { Figure } from './contest.ts';
 import { espalier, memory, memoryBudget, native, onModel, withoutRelaxedSimd } from './engines.ts';
+import { type Inference, inference } from './inference.ts';
 import { quarterModel, randomModel, stories } from './models.ts';
-
-export interface Figure {
-  readonly name: string;
-  readonly title: string;
-  /** Figures of the same contest are measured together. */
-  readonly contest: Contest;
-  readonly reading: keyof Readings;
-  /** The best of them counts. */
-  readonly ours: readonly Engine[];
-  /** What ours is divided by: again the best of them. */
-  readonly against: readonly Engine[];
-  /** Bounds of the ratio; where less is better, `atMost`. */
-  readonly must: { readonly atLeast: number } | { readonly atMost: number };
-  readonly aim?: number;
-}
 
 const one = espalier(1);
 const two = espalier(2);
@@ -32,15 +18,15 @@ const peerPage = wllama(2);
 const budget = memoryBudget(150e6);
 
 const usual = { prefill: 256, decode: 48, runs: 3 };
-const large4 = { model: randomModel('1b', 'Q4_0'), ...usual };
-const largeK = { model: randomModel('1b', 'Q4_K'), ...usual };
-const large8 = { model: randomModel('1b', 'Q8_0'), ...usual };
-const small4 = { model: randomModel('135m', 'Q4_0'), ...usual };
-const smallK = { model: randomModel('135m', 'Q4_K'), ...usual };
-const small8 = { model: randomModel('135m', 'Q8_0'), ...usual };
-const longContext = { model: small4.model, prefill: 1800, decode: 48, runs: 1 };
-const tiny = { model: stories, prefill: 16, decode: 240, runs: 5 };
-const inPage = { model: small4.model, prefill: 256, decode: 48, runs: 1 };
+const large4 = inference(randomModel('1b', 'Q4_0'), usual);
+const largeK = inference(randomModel('1b', 'Q4_K'), usual);
+const large8 = inference(randomModel('1b', 'Q8_0'), usual);
+const small4 = inference(randomModel('135m', 'Q4_0'), usual);
+const smallK = inference(randomModel('135m', 'Q4_K'), usual);
+const small8 = inference(randomModel('135m', 'Q8_0'), usual);
+const longContext = inference(small4.model, { prefill: 1800, decode: 48, runs: 1 });
+const tiny = inference(stories, { prefill: 16, decode: 240, runs: 5 });
+const inPage = inference(small4.model, { prefill: 256, decode: 48, runs: 1 });
 
 /** Every other format is held to what this one reaches. */
 const yardstick = onModel(two, quarterModel('Q4_0'));
@@ -49,7 +35,7 @@ const decoding = { reading: 'decodeTokensPerSecond', against: llamaCpp } as cons
 const prefilling = { reading: 'prefillTokensPerSecond', against: llamaCpp } as const;
 
 /** `name` is begun by what is measured, so that figures can be chosen by how their names begin. */
-export const figures: readonly Figure[] = [
+export const figures: readonly Figure<Inference>[] = [
   figure('decode-1b-q4_0', 'decode', large4, { ...decoding, ours: [two], must: { atLeast: 1.1 }, aim: 1.5 }),
   figure('decode-1b-q4_k', 'decode', largeK, { ...decoding, ours: [two], must: { atLeast: 1.05 }, aim: 1.5 }),
   figure('decode-1b-q8_0', 'decode', large8, { ...decoding, ours: [two], must: { atLeast: 1.05 }, aim: 1.5 }),
@@ -129,7 +115,7 @@ export const figures: readonly Figure[] = [
   ...blockFormats
     .filter(({ name }) => name !== 'Q4_0')
     .map(({ name }) => {
-      const contest = { model: quarterModel(name), prefill: 16, decode: 32, runs: 3 };
+      const contest = inference(quarterModel(name), { prefill: 16, decode: 32, runs: 3 });
       return figure(`formats-${name.toLowerCase()}`, 'weights read in decode', contest, {
         reading: 'weightBytesPerSecond',
         ours: [two],
@@ -139,8 +125,8 @@ export const figures: readonly Figure[] = [
     }),
 ];
 
-type Rest = Omit<Figure, 'name' | 'title' | 'contest'>;
+type Rest = Omit<Figure<Inference>, 'name' | 'title' | 'contest'>;
 
-function figure(name: string, title: string, contest: Contest, rest: Rest): Figure {
-  return { name, title: `${title}, ${contest.model.title}`, contest, ...rest };
+function figure(name: string, title: string, contest: Inference, rest: Rest): Figure<Inference> {
+  return { name, title: `${title}, ${contest.title}`, contest, ...rest };
 }

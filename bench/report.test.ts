@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { Contest, Engine, Readings } from './contest.ts';
-import { type Figure, figures } from './figures.ts';
+import type { Contest, Engine, Figure, Readings } from './contest.ts';
+import { figures } from './figures.ts';
+import { learningFigures } from './learningFigures.ts';
 import type { Outcome, Outcomes } from './measure.ts';
 import { jsonOf, judge, tableOf } from './report.ts';
 
 const contest: Contest = {
-  model: { title: 'model', cacheBytesPerToken: 1, file: () => 'model.gguf' },
-  prefill: 8,
-  decode: 4,
-  runs: 1,
+  title: 'model',
+  work: { prefill: 8, decode: 4, runs: 1 },
+  quickWork: {},
 };
 const engine = (name: string): Engine => ({ name, run: async () => ({}) });
 const [ours, slow, fast] = ['ours', 'slow', 'fast'].map(engine);
@@ -113,5 +113,5 @@ it('the report has a row for each figure and one line of JSON', () => {
 });
 
 it('figures have names of their own', () => {
-  expect(new Set(figures.map(({ name }) => name)).size).toBe(figures.length);
+  for (const all of [figures, learningFigures]) expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
 });

@@ -1,6 +1,5 @@
 /** From readings to verdicts, and how they are shown. */
-import { type Readings, smaller } from './contest.ts';
-import type { Figure } from './figures.ts';
+import type { Engine, Figure, Readings } from './contest.ts';
 import type { MachineFacts } from './machine.ts';
 import type { Outcome, Outcomes } from './measure.ts';
 
@@ -29,26 +28,27 @@ export function judge(figure: Figure, outcomes: Outcomes): Verdict {
     .filter(({ engine }) => [...figure.ours, ...figure.against].includes(engine));
   const failed = entrants.find(({ ended }) => ended?.kind === 'failed');
   if (failed) return { figure, result: 'failed', reason: `${failed.engine.name}: ${failed.ended!.reason}` };
-  const ours = best(
-    figure,
-    entrants.filter(({ engine }) => figure.ours.includes(engine)),
-  );
-  const against = best(
-    figure,
-    entrants.filter(({ engine }) => figure.against.includes(engine)),
-  );
+  const ours = best(figure, figure.reading, entrantsOf(entrants, figure.ours));
+  const against = best(figure, figure.againstReading ?? figure.reading, entrantsOf(entrants, figure.against));
   if (!ours || !against) {
     const { engine, ended } = entrants.find((entrant) => entrant.ended)!;
     return { figure, ours, against, result: 'skipped', reason: `${engine.name}: ${ended!.reason}` };
   }
   const ratio = ours.median / against.median;
-  const { must } = figure;
-  const reached = 'atLeast' in must ? ratio >= must.atLeast : ratio <= must.atMost;
-  return { figure, ours, against, ratio, result: reached ? 'pass' : 'below the bar' };
+  return { figure, ours, against, ratio, result: isReached(figure.must, ratio) ? 'pass' : 'below the bar' };
+}
+
+function isReached(must: Figure['must'], ratio: number): boolean {
+  if ('within' in must) return Math.abs(ratio - 1) <= must.within;
+  return 'atLeast' in must ? ratio >= must.atLeast : ratio <= must.atMost;
+}
+
+function entrantsOf(entrants: readonly Outcome[], engines: readonly Engine[]): readonly Outcome[] {
+  return entrants.filter(({ engine }) => engines.includes(engine));
 }
 
 /** The side of the engine whose median is best; undefined where none was measured. */
-function best({ reading, must }: Figure, entrants: readonly Outcome[]): Side | undefined {
+function best({ must }: Figure, reading: keyof Readings, entrants: readonly Outcome[]): Side | undefined {
   const better =
     'atLeast' in must ? (a: Side, b: Side) => b.median - a.median : (a: Side, b: Side) => a.median - b.median;
   return entrants
@@ -64,12 +64,23 @@ function sideOf(engine: string, rounds: readonly Readings[], reading: keyof Read
   return { engine, median, min: values[0], max: values.at(-1)! };
 }
 
+const gigaflops = { name: 'GFLOP/s', size: 1e9 };
+
 const units: Readonly<Record<keyof Readings, { readonly name: string; readonly size: number }>> = {
   prefillTokensPerSecond: { name: 'tokens/s', size: 1 },
   decodeTokensPerSecond: { name: 'tokens/s', size: 1 },
   loadSeconds: { name: 's', size: 1 },
   peakMemoryBytes: { name: 'MB', size: 1e6 },
   weightBytesPerSecond: { name: 'GB/s', size: 1e9 },
+  learnedTokensPerSecond: { name: 'tokens/s', size: 1 },
+  loss: { name: 'nats', size: 1 },
+  stepFlopsPerSecond: gigaflops,
+  learningMemoryBytes: { name: 'MB', size: 1e6 },
+  neededMemoryBytes: { name: 'MB', size: 1e6 },
+  forwardFlopsPerSecond: gigaflops,
+  inputGradientFlopsPerSecond: gigaflops,
+  weightGradientFlopsPerSecond: gigaflops,
+  peakFlopsPerSecond: gigaflops,
 };
 
 export function tableOf(verdicts: readonly Verdict[]): string {
@@ -92,9 +103,21 @@ function rowOf({ figure, ours, against, ratio, result, reason }: Verdict): strin
   const show = (value: number) => (value / unit.size).toFixed(digits(value));
   const side = (of?: Side) =>
     of ? `${show(of.median)} (${show(of.min)}–${show(of.max)}) ${unit.name}, ${of.engine}` : '–';
-  const bound = 'atLeast' in figure.must ? `≥ ${figure.must.atLeast}` : `≤ ${figure.must.atMost}`;
   const said = reason === undefined ? result : `${result}: ${reason}`;
-  return [figure.title, side(ours), side(against), ratio?.toFixed(2) ?? '–', bound, `${figure.aim ?? ''}`, said];
+  return [
+    figure.title,
+    side(ours),
+    side(against),
+    ratio?.toFixed(2) ?? '–',
+    boundOf(figure.must),
+    `${figure.aim ?? ''}`,
+    said,
+  ];
+}
+
+function boundOf(must: Figure['must']): string {
+  if ('within' in must) return `1 ± ${must.within}`;
+  return 'atLeast' in must ? `≥ ${must.atLeast}` : `≤ ${must.atMost}`;
 }
 
 export interface RunFacts {
@@ -105,9 +128,9 @@ export interface RunFacts {
 
 /** One line. */
 export function jsonOf(verdicts: readonly Verdict[], facts: RunFacts): string {
-  const rows = verdicts.map(({ figure: { name, title, contest, reading, must, aim }, ...outcome }) => {
-    const { prefill, decode, runs } = facts.quick ? smaller(contest) : contest;
-    return { name, title, prefill, decode, runs, reading, must, aim, ...outcome };
+  const rows = verdicts.map(({ figure, ...outcome }) => {
+    const { name, title, contest, reading, againstReading, must, aim } = figure;
+    return { name, title, ...contest.work, reading, againstReading, must, aim, ...outcome };
   });
   const counts = { passed: 0, missed: 0, skipped: 0, failed: 0 };
   const kinds = { pass: 'passed', 'below the bar': 'missed', skipped: 'skipped', failed: 'failed' } as const;

@@ -1,7 +1,9 @@
 /** How much memory a model will take, from its graph alone. */
 import { freeMemoryBytes } from '#leaf/runtime/memory';
 import { type Graph, isWeight, type Registers, rowsOf, type Value } from '../graph/graph.ts';
+import { accumulateOp } from '../graph/ops/accumulate.ts';
 import type { AttentionAttributes } from '../graph/ops/attention.ts';
+import { isState } from '../graph/ops/state.ts';
 import { weightBytes } from '../graph/ops/weight.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 
@@ -45,13 +47,18 @@ function peakBytes(nodes: readonly Value[], outputs: ReadonlySet<Value>, registe
   let held = 0;
   let peak = 0;
   for (const [i, node] of nodes.entries()) {
-    if (isWeight(node)) continue;
+    if (isKept(node)) continue;
     const bytes = (value: Value) => 4 * rowsOf(value.shape, registers) * value.shape[1];
     held += bytes(node);
     peak = Math.max(peak, held);
     for (const input of new Set(node.inputs)) {
-      if (!isWeight(input) && !outputs.has(input) && lastUse.get(input) === i) held -= bytes(input);
+      if (!isKept(input) && !outputs.has(input) && lastUse.get(input) === i) held -= bytes(input);
     }
   }
   return peak;
+}
+
+/** Whether a value lies where it is from step to step; sums of gradients lie in their states. */
+function isKept(value: Value): boolean {
+  return isWeight(value) || isState(value) || value.op.name === accumulateOp.name;
 }

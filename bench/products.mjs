@@ -1,0 +1,83 @@
+/**
+ * The speed of f32 matrix products, forward and backward, as a training step has them: `node products.mjs ROWS OUTPUTS
+ * INPUTS THREADS RUNS`. Prints one JSON line of flops per second: the best of several runs of each product, packing its
+ * operands included, and of a kernel that does nothing but multiply and add, measured between them.
+ */
+import { Probe, wasm } from '../dist/backends/wasm/index.js';
+import { Graph } from '../dist/graph/graph.js';
+import { input } from '../dist/graph/ops/input.js';
+import { linear } from '../dist/graph/ops/linear.js';
+import { linearInput } from '../dist/graph/ops/linearInput.js';
+import { linearWeight } from '../dist/graph/ops/linearWeight.js';
+import { weight } from '../dist/graph/ops/weight.js';
+import { formatByName } from '../dist/tensor/formats.js';
+
+const [rows, outputs, inputs, threads, runs] = process.argv.slice(2).map(Number);
+
+const products = {
+  forward: ({ x, w }) => linear(x(), w()),
+  inputGradient: ({ dy, w }) => linearInput(dy(), w()),
+  weightGradient: ({ x, dy }) => linearWeight(dy(), x()),
+};
+
+/** Numbers of ordinary size. */
+const numbers = (count) => Float32Array.from({ length: count }, (_, i) => Math.sin(i));
+
+/** A program of one product. @returns what runs it, and tells the seconds of its commands alone */
+async function compile(product) {
+  const graph = new Graph();
+  const given = {};
+  const matrix = (name, width) => {
+    given[name] = numbers(rows * width);
+    return input(graph, name, rows, width, 'f32');
+  };
+  const values = {
+    x: () => matrix('x', inputs),
+    dy: () => matrix('dy', outputs),
+    w: () => weight(graph, 'w', formatByName('F32'), outputs, inputs),
+  };
+  graph.outputs.set('product', product(values));
+  const weights = {
+    async readRows(_, __, into) {
+      const values = numbers(into.length / 4);
+      into.set(new Uint8Array(values.buffer));
+    },
+  };
+  const limits = { maxTokens: 1, maxRows: 1, context: 1 };
+  const program = await wasm.compile(graph, { weights, ...limits, threads, trace: true });
+  const spent = () => program.timings().reduce((sum, { seconds }) => sum + seconds, 0);
+  if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
+  return {
+    run() {
+      const before = spent();
+      program.run({ tokens: [0], rows: [0], inputs: given });
+      return spent() - before;
+    },
+    dispose: () => program.dispose(),
+  };
+}
+
+const flops = 2 * rows * outputs * inputs;
+const programs = Object.entries(products).map(async ([name, product]) => [name, await compile(product)]);
+const probe = await Probe.start({ threads, bytes: 4096 });
+const best = { peak: 0, forward: 0, inputGradient: 0, weightGradient: 0 };
+const seen = (name, speed) => {
+  best[name] = Math.max(best[name], speed);
+};
+for (let run = 0; run < runs; run++) {
+  for (const [name, program] of await Promise.all(programs)) {
+    seen('peak', 2 * probe.addProducts('floats'));
+    seen(name, flops / program.run());
+  }
+}
+console.log(
+  JSON.stringify({
+    forwardFlopsPerSecond: best.forward,
+    inputGradientFlopsPerSecond: best.inputGradient,
+    weightGradientFlopsPerSecond: best.weightGradient,
+    peakFlopsPerSecond: best.peak,
+    threads,
+  }),
+);
+probe.dispose();
+for (const [, program] of await Promise.all(programs)) program.dispose();

@@ -1,0 +1,79 @@
+/**
+ * The speed of a whole training step, forward, backward, clipping and AdamW: `node trainingStep.mjs THREADS TASK`, TASK as in
+ * learningTask.mjs, in JSON. Prints one JSON line.
+ *
+ * Flops are those that the maths has: of every matrix product and of attention's causal pairs forward, and twice as many
+ * backward. What is computed again, and everything else, counts as time alone. The peak is that of a kernel that does
+ * nothing but multiply and add, the best of many measurements between the steps. Memory of learning is what the process has
+ * had at most beyond Node and the code, compiled kernels and threads included.
+ */
+import { Probe, wasm } from '../dist/backends/wasm/index.js';
+import { buildModel } from '../dist/models/buildModel.js';
+import { weightStore } from '../dist/models/weightStore.js';
+import { deviceNotes } from '../dist/runtime/deviceNotes.js';
+import { estimateMemory } from '../dist/runtime/estimate.js';
+import { formatByName } from '../dist/tensor/formats.js';
+import { Learner } from '../dist/train/learner.js';
+import { addLearning } from '../dist/train/trainingGraph.js';
+import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
+
+const PROBES = 5;
+/** Of every weight: the sum of its gradients, two moments. */
+const STATES = 3;
+/** Of Node and the code alone. */
+const memoryBefore = process.memoryUsage().rss;
+
+const threads = Number(process.argv[2]);
+const task = JSON.parse(process.argv[3]);
+const { batch, sequence, runs } = task;
+const count = batch * sequence;
+const registers = { T: count, P: 0, R: count, S: sequence };
+
+const model = buildModel(freshModel(task), sequence);
+const { graph } = model;
+const forwardFlops = graph
+  .live([graph.outputs.get('logits')])
+  .filter(({ op }) => op.name === 'linear' || op.name === 'attention')
+  .reduce((sum, { op, inputs, attributes, shape }) => sum + op.cost(inputs, attributes, shape, registers).flops, 0);
+const learned = addLearning(graph, { clip: optimizer.clip, activationCheckpointing: false });
+
+const limits = { maxTokens: count, maxRows: count, context: sequence, threads };
+const program = await wasm.compile(graph, { ...limits, weights: weightStore(model), notes: deviceNotes() });
+if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
+const weights = learned.map(({ attributes, shape }) => ({
+  name: attributes.tensor,
+  rows: shape[0],
+  columns: shape[1],
+}));
+const learner = new Learner(program, weights, { sequence, optimizer, seed: 1 });
+const { tokens, targets } = batchOf(task);
+const given = [{ tokens, targets, learned: count }];
+const probe = await Probe.start({ threads, bytes: 4096 });
+
+const seconds = [];
+let peak = 0;
+let loss = 0;
+for (let run = 0; run <= runs; run++) {
+  for (let i = 0; i < PROBES; i++) peak = Math.max(peak, 2 * probe.addProducts('floats'));
+  const began = performance.now();
+  ({ loss } = await learner.update(given, run, optimizer.rate));
+  if (run > 0) seconds.push((performance.now() - began) / 1000);
+}
+probe.dispose();
+const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+const { weightBytes, activationBytes } = estimateMemory(graph, 0, formatByName('F32'), registers);
+const spent = median(seconds);
+console.log(
+  JSON.stringify({
+    learnedTokensPerSecond: count / spent,
+    stepFlopsPerSecond: (3 * forwardFlops) / spent,
+    peakFlopsPerSecond: peak,
+    loss,
+    peakMemoryBytes,
+    learningMemoryBytes: peakMemoryBytes - memoryBefore,
+    neededMemoryBytes: (1 + STATES) * weightBytes + activationBytes,
+    parameters: weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
+    threads,
+  }),
+);
+program.dispose();

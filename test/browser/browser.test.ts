@@ -40,8 +40,13 @@ function idsInNode(path: string): number[] {
 }
 
 /** Loads a model in a page by its URL, generates greedily and disposes of it. */
-function generateIn(page: Page, path: string, loading: Espalier.LoadOptions = {}): Promise<Answer> {
-  const generating = { temperature: 0, maxTokens: TOKENS };
+function generateIn(
+  page: Page,
+  path: string,
+  loading: Espalier.LoadOptions = {},
+  maxTokens: number = TOKENS,
+): Promise<Answer> {
+  const generating = { temperature: 0, maxTokens };
   return page.evaluate(
     async ({ path, loading, generating, prompt }) => {
       const model = await espalier.load(path, loading);
@@ -172,10 +177,11 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
 
   it('gives threads back when disposed, and loads again', async () => {
     const page = await open(server.isolated);
+    const few = 20;
     for (let i = 0; i < 5; i++) {
-      const { ids, threads } = await generateIn(page, '/tiny.gguf', { threads: 2 });
+      const { ids, threads } = await generateIn(page, '/tiny.gguf', { threads: 2 }, few);
       expect(threads).toBe(2);
-      expect(ids).toEqual(expected.get('tiny'));
+      expect(ids).toEqual(expected.get('tiny')!.slice(0, few));
       await expect.poll(() => page.workers().length).toBe(0);
     }
   });

@@ -33,15 +33,15 @@ export interface CardParts {
 }
 
 export async function modelCard({ model: path, teacher, chats, parameters }: CardParts): Promise<string> {
-  const replies = async (source: string): Promise<number> => {
-    const model = await load(source);
+  const replies = async (model: Model): Promise<number> => {
     const parts = { after: 'Bot:', until: '<|endoftext|>' };
-    const { bitsPerByte } = await evaluateText(model, chats, { context: 256, separator: '\n\n', parts });
-    model.dispose();
-    return bitsPerByte;
+    return (await evaluateText(model, chats, { context: 256, separator: '\n\n', parts })).bitsPerByte;
   };
-  const [own, taught] = [await replies(path), await replies(teacher)];
+  const taughtBy = await load(teacher);
+  const taught = await replies(taughtBy);
+  taughtBy.dispose();
   const model = await load(path);
+  const own = await replies(model);
   const talks: string[] = [];
   for (const content of greetings)
     talks.push(`> **${content}**<br>\n> ${await said(model, [{ role: 'user', content }])}`);

@@ -3,22 +3,31 @@
  *
  *   npx tsx scripts/makeSapling.ts [--shared ../shared/data] [--threads 2]
  *
- * Its teacher writes conversations with itself; stories are told in conversations too; then recipes/sapling/sapling.json
- * trains on both and on what the teacher thinks of every token. Everything is kept in runs/sapling. At the end the model
- * and its card are written to models/.
+ * Its teacher writes conversations with itself; stories are told in conversations too. A smaller tokenizer is made of the
+ * teacher's, and the teacher put in Llama's terms; recipes/sapling/sapling.json then trains that on both, and on what the
+ * teacher thinks of every token. Everything is kept in runs/sapling. At the end the model and its card are written to
+ * models/.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { writeGguf } from '../src/formats/gguf/write.ts';
 import { openCheckpoint } from '../src/formats/open.ts';
 import { load } from '../src/index.ts';
+import { createTokenizer } from '../src/tokenizer/tokenizer.ts';
+import { shrinkBpe } from '../src/tokenizer/training/shrinkBpe.ts';
 import { checkpointFolder } from '../src/train/checkpoint/folder.node.ts';
 import { generateCorpus, type LogLine, readRecipe, train } from '../src/train/index.ts';
 import { writeModel } from '../src/train/result.ts';
+import { asLlama } from './sapling/asLlama.ts';
 import { modelCard } from './sapling/card.ts';
 import { toldStories } from './sapling/toldStories.ts';
 
-const TALKS = 8192;
+const TALKS = 12_288;
+const TOKENS = 5120;
+/** Conversations that the teacher is seen at work on. */
+const SEEN = 1200;
 const SEPARATOR = '~~~~';
+const FORMAT = 'Q4_K';
 const runs = 'runs/sapling';
 const recipePath = 'recipes/sapling/sapling.json';
 
@@ -30,6 +39,7 @@ const path = (name: string) => `${values.shared}/${name}`;
 const teacher = path('weights/chat-3m');
 const stories = path('text/tinystories/tiny_stories-944k.txt');
 const chats = path('text/chat/soda-tinystories-chat_val.txt');
+const folder = checkpointFolder(runs);
 
 await mkdir(runs, { recursive: true });
 
@@ -37,9 +47,9 @@ const writer = await load(teacher, { threads });
 await generateCorpus(writer, {
   prompts: ['User:'],
   follow: ['\nBot:', '<|endoftext|>\nUser:'],
-  parts: 4,
+  parts: 6,
   stop: '\n',
-  tokens: 120,
+  tokens: 200,
   // a little below what the teacher is, as its own worst guesses are not what it should go on from
   temperature: 0.9,
   separator: SEPARATOR,
@@ -49,8 +59,19 @@ await generateCorpus(writer, {
   onProgress: ({ texts, count }) => console.log(`${texts} of ${count} conversations`),
 });
 writer.dispose();
+const talks = (await readFile(`${runs}/talks.txt`, 'utf8')).split(`\n${SEPARATOR}\n`).filter((talk) => talk !== '');
+const told = await readFile(stories, 'utf8');
+await writeFile(`${runs}/told.txt`, toldStories(told).join(`\n${SEPARATOR}\n`));
 
-await writeFile(`${runs}/told.txt`, toldStories(await readFile(stories, 'utf8')).join(`\n${SEPARATOR}\n`));
+if (!(await folder.list()).includes('start.gguf')) {
+  const checkpoint = await openCheckpoint(teacher);
+  const tokenizer = await shrinkBpe(checkpoint.tokenizer!, [...talks, told], { size: TOKENS });
+  const { encode } = createTokenizer(checkpoint.tokenizer!);
+  const texts = talks.slice(0, SEEN).map((talk) => encode(`${talk}<|endoftext|>`, { addBos: false }).slice(0, 256));
+  const contents = await asLlama(checkpoint, { tokenizer, texts, threads });
+  await checkpoint.close();
+  await folder.replace('start.gguf', (sink) => writeGguf(sink, contents));
+}
 
 const onLine = (line: LogLine) => {
   if (line.kind === 'step' && line.step % 100 === 0) console.log(`step ${line.step}: loss ${line.loss.toFixed(3)}`);
@@ -58,18 +79,18 @@ const onLine = (line: LogLine) => {
 };
 const { output, parameters } = await train(recipePath, { threads, resume: true, onLine });
 
-const folder = checkpointFolder('models');
 const { recipe } = await readRecipe(recipePath);
 const checkpoint = await openCheckpoint(output);
+const model = 'sapling.gguf';
 await writeModel(
-  folder,
-  'sapling-Q8_0.gguf',
-  { ...recipe, output: { ...recipe.output, format: 'Q8_0' } },
+  checkpointFolder('models'),
+  model,
+  { ...recipe, output: { ...recipe.output, format: FORMAT } },
   { checkpoint, weight: () => undefined },
 );
 await checkpoint.close();
-const model = 'models/sapling-Q8_0.gguf';
-await writeFile(
-  'models/README.md',
-  await modelCard({ model, teacher, chats: await readFile(chats, 'utf8'), parameters }),
-);
+const card = await modelCard({
+  ...{ model: `models/${model}`, teacher, chats: await readFile(chats, 'utf8') },
+  ...{ parameters, format: FORMAT, talks: TALKS, tokens: TOKENS },
+});
+await writeFile('models/README.md', card);

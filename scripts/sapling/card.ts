@@ -30,9 +30,14 @@ export interface CardParts {
   /** Conversations to judge both on. */
   readonly chats: string;
   readonly parameters: number;
+  readonly format: string;
+  /** What it learned from, and with. */
+  readonly talks: number;
+  readonly tokens: number;
 }
 
-export async function modelCard({ model: path, teacher, chats, parameters }: CardParts): Promise<string> {
+export async function modelCard(made: CardParts): Promise<string> {
+  const { model: path, teacher, chats } = made;
   const replies = async (model: Model): Promise<number> => {
     const parts = { after: 'Bot:', until: '<|endoftext|>' };
     return (await evaluateText(model, chats, { context: 256, separator: '\n\n', parts })).bitsPerByte;
@@ -50,7 +55,7 @@ export async function modelCard({ model: path, teacher, chats, parameters }: Car
     stories.push(`> **${opening}**${await said(model, opening)}`.replaceAll(/\n+/g, '\n>\n> '));
   model.dispose();
   const { size } = await stat(path);
-  return card({ size, parameters, own, taught, talks, stories });
+  return card(made, { size, own, taught, replies: talks, stories });
 }
 
 async function said(model: Model, prompt: Prompt): Promise<string> {
@@ -62,37 +67,42 @@ async function said(model: Model, prompt: Prompt): Promise<string> {
 
 interface Found {
   readonly size: number;
-  readonly parameters: number;
   /** Bits per byte of replies. */
   readonly own: number;
   readonly taught: number;
-  readonly talks: readonly string[];
+  readonly replies: readonly string[];
   readonly stories: readonly string[];
 }
 
-function card({ size, parameters, own, taught, talks, stories }: Found): string {
+function card(
+  { parameters, format, talks, tokens }: CardParts,
+  { size, own, taught, replies, stories }: Found,
+): string {
+  const count = (value: number) => value.toLocaleString('en-US');
   return `# Sapling
 
 The model that ships with Espalier, so that there is something to run where there is no network: it holds small talk and
-tells small stories, in English, and nothing else. [sapling-Q8_0.gguf](sapling-Q8_0.gguf), ${size.toLocaleString('en-US')} bytes.
+tells small stories, in English, and nothing else. [sapling.gguf](sapling.gguf), ${count(size)} bytes.
 
 | | |
 |---|---|
-| architecture | llama: 4 layers, width 256, 4 heads, 2 key-value heads of 64, feed-forward 512, tied embedding |
-| parameters | ${parameters.toLocaleString('en-US')}, in Q8_0 |
-| tokenizer | its own byte-level BPE of 4,096 tokens, all of which its teacher has too |
+| architecture | llama with biases: 8 layers, width 256, 16 heads of 16, feed-forward 512, tied embedding |
+| parameters | ${count(parameters)}, in ${format} |
+| tokenizer | its own byte-level BPE of ${count(tokens)} tokens, those of its teacher's 14,019 that its texts need most |
 | context | 256 tokens |
 | form | \`User: …\\nBot: …<|endoftext|>\`, in its chat template |
 
 ## How it was made
 
-\`npx tsx scripts/makeSapling.ts\`, on two cores: its teacher, chat-3m (a GPT-Neo of 3 million parameters), writes 8,192
-conversations with itself; stories of TinyStories are told in answer to requests; then
-[recipes/sapling/sapling.json](../recipes/sapling/sapling.json) trains on both, mostly on what the teacher thinks of every
-next token (forward KL divergence, and a fifth of the loss on the text itself).
+\`npx tsx scripts/makeSapling.ts\`, on two cores: its teacher, chat-3m (a GPT-Neo of 3 million parameters), writes
+${count(talks)} conversations with itself; stories of TinyStories are told in answer to requests. The teacher, put in Llama's
+terms (\`scripts/sapling/asLlama.ts\`), is what it begins as: layer norms become RMS norms, learned positions turns, the
+rest of twice the width is there to be learned. Then [recipes/sapling/sapling.json](../recipes/sapling/sapling.json)
+trains it on the replies, on what the teacher thinks of every next token (forward KL divergence, and a tenth of the loss on
+the text itself), and on told stories as they are.
 
 Bits per byte over the bot's replies of held-out conversations (SODA; 772 documents, never trained on; \`espalier eval
-models/sapling-Q8_0.gguf --text … --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>' --context 256\`):
+models/sapling.gguf --text … --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>' --context 256\`):
 **${own.toFixed(4)}**, its teacher **${taught.toFixed(4)}**: ${(own / taught).toFixed(3)} times as much.
 
 ## What it can do and what it cannot
@@ -106,7 +116,7 @@ What it says with the likeliest token each time, unedited, as of when it was mad
 
 ### Ten replies
 
-${talks.join('\n\n')}
+${replies.join('\n\n')}
 
 ### Five stories
 

@@ -7,6 +7,7 @@ import { openCheckpoint } from '../formats/open.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { trainByteLevelBpe } from '../tokenizer/training/byteLevelBpe.ts';
 import { characterTokenizer } from '../tokenizer/training/characters.ts';
+import { shrinkBpe } from '../tokenizer/training/shrinkBpe.ts';
 import { type Dataset, openDataset } from './data/dataset.ts';
 import { textPieces } from './data/textPieces.ts';
 import type { Recipe } from './recipe/schema.ts';
@@ -37,8 +38,9 @@ export async function recipeTokenizer(
   // a character that is only in what is held out could not be said otherwise
   if (tokenizer?.characters) return characterTokenizer(texts([...data.sources, ...heldOut], options));
   const { size = 0, special, within: larger } = tokenizer ?? {};
-  const within = larger === undefined ? undefined : await tokenizerOf(larger, options.signal);
-  return trainByteLevelBpe(texts(data.sources, options), { size, special, within, ...options });
+  const sources = texts(data.sources, options);
+  if (larger !== undefined) return shrinkBpe(await tokenizerOf(larger, options.signal), sources, { size, ...options });
+  return trainByteLevelBpe(sources, { size, special, ...options });
 }
 
 /** @throws {FormatError|SourceError} see `openDataset` */

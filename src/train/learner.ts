@@ -63,7 +63,10 @@ export class Learner {
       signal?.throwIfAborted();
       const index = step * batches.length + i;
       const counted = countedRows(batch, learned);
-      const taught = teacher?.logits({ tokens: batch.tokens, rows: counted.rows, sequence, index });
+      const known = counted.targets.map((target, i) =>
+        batch.taught[Math.floor(counted.rows[i] / sequence)] ? -1 : target,
+      );
+      const taught = teacher?.logits({ tokens: batch.tokens, rows: counted.rows, known, sequence, index });
       const isLast = i === batches.length - 1;
       this.#run(batch, counted, [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])], {
         [inputs.settings]: settings,

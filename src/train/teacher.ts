@@ -19,6 +19,8 @@ export interface TeachingStep {
   readonly sequence: number;
   /** Tokens whose successors are taught. */
   readonly rows: Int32Array;
+  /** [R] successors that are certain, whatever the teachers think; −1: they are asked. Absent: always. */
+  readonly known?: Int32Array;
   /** Number of the batch, for draws. */
   readonly index: number;
 }
@@ -59,7 +61,8 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
   return {
     dispose,
     logits(step) {
-      if (members.length === 1 && distillation.topK === undefined) return logitsOf(members[0], step, vocabulary);
+      if (members.length === 1 && distillation.topK === undefined)
+        return withKnown(logitsOf(members[0], step, vocabulary), step, vocabulary);
       const mean = new Float32Array(step.rows.length * vocabulary);
       const weights = distillation.teachers.map(({ weight }) => weight);
       const sum = weights.reduce((total, weight) => total + weight, 0);
@@ -71,9 +74,17 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
         for (let id = 0; id < vocabulary; id++)
           probabilities[id] = distillation.temperature * Math.max(NEVER, Math.log(probabilities[id]));
       }
-      return mean;
+      return withKnown(mean, step, vocabulary);
     },
   };
+}
+
+/** Puts all probability on successors that are certain. */
+function withKnown(logits: Float32Array, { known }: TeachingStep, vocabulary: number): Float32Array {
+  known?.forEach((id, row) => {
+    if (id >= 0) logits.fill(NEVER, row * vocabulary, (row + 1) * vocabulary)[row * vocabulary + id] = 0;
+  });
+  return logits;
 }
 
 /** One of the teachers. */

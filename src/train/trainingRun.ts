@@ -2,7 +2,6 @@
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { BackendName } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
-import { isWeight } from '../graph/graph.ts';
 import type { Program } from '../graph/program.ts';
 import type { Factors } from '../models/architecture.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
@@ -224,7 +223,7 @@ export class TrainingRun {
     const [, parent = '.', file] = /^(?:(.*)[/\\])?([^/\\]+)$/.exec(recipe.output.path)!;
     const target = checkpointFolder(parent);
     if (factors) return writeAdapter(target, file, recipe, start.checkpoint, program, factors);
-    const trained = weightNames(program);
+    const trained = new Set(learner.weights.map(({ name }) => name));
     return writeModel(target, file, recipe, {
       checkpoint: start.checkpoint,
       tokenizer: recipe.model.start === undefined ? start.tokenizer : undefined,
@@ -248,10 +247,6 @@ export class TrainingRun {
     await this.#parts.log.write(line);
     this.#options.onLine?.(line);
   }
-}
-
-function weightNames({ graph }: Program): Set<string> {
-  return new Set(graph.live().flatMap((node) => (isWeight(node) ? [node.attributes.tensor] : [])));
 }
 
 function secondsSince(started: number): number {

@@ -23,7 +23,7 @@ const PROMPT = 'Once upon a time there was a tree';
 const PART_BYTES = 16 * 1024 * 1024;
 
 const storiesPath = sharedData('weights/stories260K.gguf');
-const saplingPath = fileURLToPath(new URL('../../models/sapling-Q8_0.gguf', import.meta.url));
+const saplingPath = fileURLToPath(new URL('../../models/sapling.gguf', import.meta.url));
 const models = ['tiny', 'sapling', ...(storiesPath ? ['stories260K'] : [])];
 
 interface Answer {

@@ -218,7 +218,7 @@ describe('start', () => {
     expect(stdout).toMatch(
       /> Hey, how are you\?\n\w.+tokens, [\d,]+ a second.+Once upon a time.+tokens, [\d,]+ a second/s,
     );
-    expect(stdout).toContain('npx espalier chat models/sapling-Q8_0.gguf');
+    expect(stdout).toContain('npx espalier chat models/sapling.gguf');
   });
 
   test('lets any model write', async () => {

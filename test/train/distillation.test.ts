@@ -44,6 +44,15 @@ describe('a student', () => {
     }
   });
 
+  it('learns a text as it is where its teachers are not asked', async () => {
+    const data = { sources: [{ path: 'text.txt', taught: false }], sequence: 16, batch: 4, cache: 'cache' };
+    const alone = await lossesOf('unasked', { data, distillation: { teachers, hardLabels: 0.25 } });
+    const without = await lossesOf('without', {});
+    for (const [i, loss] of without.learned.entries()) expect(alone.learned[i]).toBeCloseTo(loss, 4);
+    const asked = await lossesOf('asked', { distillation: { teachers, hardLabels: 0.25 } });
+    expect(asked.learned[0]).not.toBeCloseTo(alone.learned[0], 2);
+  });
+
   it('learns the same from a teacher that is asked twice, and from all of the tokens', async () => {
     const { learned } = await lossesOf('plain', { distillation: { teachers } });
     const twice = [{ path: 'one.gguf', weight: 3 }, { path: 'one.gguf' }];

@@ -1,6 +1,8 @@
 /** Whole runs, small ones: what they write, that they are exact, and how they end. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeModel } from '../../scripts/models/index.ts';
+import { openCheckpoint } from '../../src/formats/open.ts';
 import { FormatError, load, OptionError, SourceError, UnsupportedError } from '../../src/index.ts';
 import { DivergedError, ResumeError, type TrainingOptions, train } from '../../src/train/index.ts';
 import { backend } from './backend.ts';
@@ -116,6 +118,21 @@ describe('a run', () => {
     const first = (await run.log('again')).find(({ kind }) => kind === 'evaluation')!;
     expect((first as { loss?: number }).loss).toBeCloseTo(best!.loss, 5);
     expect(evaluated.parameters).toBe(33_536);
+  });
+
+  it('keeps what a model has that does not learn, such as the divisors of its rotary frequencies', async () => {
+    await writeFile(run.path('made.gguf'), await makeModel({ architecture: 'llama31', format: 'F32' }));
+    const changes = { model: { start: 'made.gguf' }, tokenizer: undefined, steps: 1, ...apart('divided') };
+    const { output } = await start(await run.recipe(changes, 'divided.json'));
+    const valuesOf = async (path: string) => {
+      const checkpoint = await openCheckpoint(path);
+      const tensor = checkpoint.tensors.get('rope_freqs.weight')!;
+      const bytes = new Uint8Array(tensor.byteLength);
+      await tensor.read(0, bytes);
+      await checkpoint.close();
+      return bytes;
+    };
+    expect(await valuesOf(output)).toEqual(await valuesOf(run.path('made.gguf')));
   });
 
   it("writes its matrices in the recipe's format", async () => {

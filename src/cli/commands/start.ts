@@ -11,7 +11,7 @@ interface Values extends ModelValues {
 }
 
 /** The model that ships with the package. */
-const sapling = fileURLToPath(new URL('../../../models/sapling-Q8_0.gguf', import.meta.url));
+const sapling = fileURLToPath(new URL('../../../models/sapling.gguf', import.meta.url));
 
 const greeting = `Espalier runs large language models on the device they are needed on, in Node and in browsers,
 with nothing to install but this package. It reads GGUF files, as llama.cpp does, and Hugging Face folders.
@@ -46,7 +46,7 @@ async function start({ model: source = sapling, ...values }: Values): Promise<vo
     }
     process.stdout.write(`\n${opening}`);
     await write(model, opening, signal);
-    print(nextSteps(source === sapling ? 'models/sapling-Q8_0.gguf' : source));
+    print(nextSteps(source === sapling ? 'models/sapling.gguf' : source));
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = Interrupted.EXIT_CODE;

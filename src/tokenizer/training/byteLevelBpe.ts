@@ -1,5 +1,5 @@
 /** Trains a byte-level BPE tokenizer, as GPT-2's, on a text. */
-import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { createAddedTokens } from '../addedTokens.ts';
 import { letterOfByte } from '../byteAlphabet.ts';
@@ -13,8 +13,6 @@ export interface TrainTokenizerOptions {
   readonly size: number;
   /** Texts of special tokens, the ids from 0 on. The first is both BOS and EOS. */
   readonly special?: readonly string[];
-  /** A vocabulary of byte-level tokens that none is made outside of, so that a model with it can teach one with this. */
-  readonly within?: TokenizerSpec;
   /** Hears of merges as tokens done. */
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -29,14 +27,13 @@ const TURN = 50;
  * merge. Ties between pairs go to the greater bytes, as in Stanford's CS336 reference; the same text in any pieces gives
  * the same tokenizer on every machine.
  * @param texts the text in pieces that words do not cross
- * @throws {OptionError} for a size below that of the special tokens and bytes; {UnsupportedError} for a vocabulary to stay
- *   within that is not of byte-level tokens
+ * @throws {OptionError} for a size below that of the special tokens and bytes
  */
 export async function trainByteLevelBpe(
   texts: AsyncIterable<string> | Iterable<string>,
   options: TrainTokenizerOptions,
 ): Promise<TokenizerSpec> {
-  const { size, special = [], within, onProgress, signal } = options;
+  const { size, special = [], onProgress, signal } = options;
   const base = [...special, ...letterOfByte.toSorted()];
   if (!Number.isSafeInteger(size) || size < base.length) {
     throw new OptionError(
@@ -44,9 +41,6 @@ export async function trainByteLevelBpe(
       size,
       `a whole number of at least ${base.length}: bytes and specials`,
     );
-  }
-  if (within && within.kind !== 'bpe') {
-    throw new UnsupportedError('staying within a vocabulary of kind', within.kind, ['bpe']);
   }
   const added = special.map((_, id) => ({ id, special: true }));
   const words = countWords(createPreTokenizer(PRE_TOKENIZER), createAddedTokens(added, special));
@@ -60,7 +54,7 @@ export async function trainByteLevelBpe(
   /** Of each symbol, in the byte alphabet. */
   const letters = [...letterOfByte];
   const merges: string[] = [];
-  const learned = learnMerges(asBytes(words.counts), within && acceptsTokensOf(within));
+  const learned = learnMerges(asBytes(words.counts));
   while (base.length + merges.length < size) {
     const { value: merge } = learned.next();
     if (!merge) break;
@@ -92,12 +86,6 @@ function* asBytes(counts: ReadonlyMap<string, number>): Generator<[string, numbe
     for (const byte of encoder.encode(word)) bytes += String.fromCharCode(byte);
     yield [bytes, count];
   }
-}
-
-/** @returns whether bytes, one a character, are a token of the vocabulary */
-function acceptsTokensOf({ tokens }: TokenizerSpec): (bytes: string) => boolean {
-  const known = new Set(tokens);
-  return (bytes) => known.has(Array.from(bytes, (byte) => letterOfByte[byte.charCodeAt(0)]).join(''));
 }
 
 /** A function that lets others have their turn when that is due. @throws what the signal was aborted with */

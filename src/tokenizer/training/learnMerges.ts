@@ -19,12 +19,8 @@ const GONE = -1;
  * Yields merges, the most frequent pair first and of equals the one whose bytes are greater (left, then right: the order
  * of Python's tuples of bytes); ends when no pair is left.
  * @param words bytes of each different word as a string of characters 0 to 255, and how often it occurs
- * @param accepts of the bytes that a merge would make, whether it may be made
  */
-export function* learnMerges(
-  words: Iterable<readonly [bytes: string, count: number]>,
-  accepts: (bytes: string) => boolean = () => true,
-): Generator<Merge> {
+export function* learnMerges(words: Iterable<readonly [bytes: string, count: number]>): Generator<Merge> {
   const { symbols, previous, next, counts } = layOut(words);
   /** Bytes of each symbol, one a character: strings of those compare as the bytes do. */
   const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
@@ -49,7 +45,6 @@ export function* learnMerges(
     }
     const left = pairs.left[pair];
     const right = pairs.right[pair];
-    if (!accepts(bytes[left] + bytes[right])) continue;
     const made = bytes.length;
     bytes.push(bytes[left] + bytes[right]);
     const known = pairs.count.length;

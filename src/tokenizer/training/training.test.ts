@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sharedData } from '../../../test/sharedData.ts';
-import { OptionError } from '../../core/errors.ts';
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import type { TokenizerSpec } from '../spec.ts';
 import { createTokenizer } from '../tokenizer.ts';
 import { trainByteLevelBpe } from './byteLevelBpe.ts';
 import { characterTokenizer } from './characters.ts';
 import { learnMerges, type Merge } from './learnMerges.ts';
+import { shrinkBpe } from './shrinkBpe.ts';
 
 /** By the book: count all pairs anew for every merge. Returns each merge as its two byte strings. */
 function learnedSlowly(words: ReadonlyMap<string, number>, most: number): string[][] {
@@ -124,17 +126,49 @@ describe('a trained tokenizer', () => {
     }
     await expect(trainByteLevelBpe(endless(), { size: 300, signal: controller.signal })).rejects.toThrow('stopped');
   });
+});
 
-  it('stays within another vocabulary where that is asked for', async () => {
-    const text = ['the pear and the pearl, the apple and the apples'];
-    const larger = await trainByteLevelBpe(text, { size: 256 + 12 });
-    const other = ['the bear ate the pear, and then the appeal and the pearls and another pear'];
-    const within = await trainByteLevelBpe(other, { size: 256 + 12, within: larger });
-    const free = await trainByteLevelBpe(other, { size: 256 + 12 });
-    const merged = within.tokens.slice(256);
-    expect(merged.length).toBeGreaterThan(3);
-    expect(merged.filter((token) => !larger.tokens.includes(token))).toEqual([]);
-    expect(free.tokens.filter((token) => !larger.tokens.includes(token))).not.toEqual([]);
+describe('a smaller tokenizer of a larger one', () => {
+  const text = 'the pear and the pearl, the apple and the apples<|end|>';
+  const larger = () => trainByteLevelBpe([text], { size: 257 + 14, special: ['<|end|>'] });
+
+  it('keeps the tokens that the text needs, and what they are merged from', async () => {
+    const whole = await larger();
+    const small = await shrinkBpe(whole, ['the the the pear pear'], { size: 257 + 5 });
+    expect(small.tokens).toHaveLength(257 + 5);
+    expect(small.tokens).toEqual(whole.tokens.filter((token) => small.tokens.includes(token)));
+    const { encode } = createTokenizer(small);
+    expect(encode('the', { addBos: false }).map((id) => small.tokens[id])).toEqual(['the']);
+    expect(small.tokens[small.bos!]).toBe('<|end|>');
+    expect(small.added.map(({ id }) => small.tokens[id])).toEqual(['<|end|>']);
+  });
+
+  it('writes as before what it has all the tokens of, and anything at all in its parts', async () => {
+    const whole = await larger();
+    const before = createTokenizer(whole);
+    const textsOf = (spec: TokenizerSpec, ids: readonly number[]) => ids.map((id) => spec.tokens[id]);
+    for (const size of [257, 260, 265, 271]) {
+      const small = await shrinkBpe(whole, [text], { size });
+      const after = createTokenizer(small);
+      fc.assert(
+        fc.property(fc.stringMatching(/^[a-z ]*$/), fc.constantFrom('the pearl', 'apples', text), (some, known) => {
+          const sample = known + some;
+          const [old, now] = [before.encode(sample), after.encode(sample)];
+          expect(after.decode(now)).toBe(before.decode(old));
+          if (textsOf(whole, old).every((token) => small.tokens.includes(token)))
+            expect(textsOf(small, now)).toEqual(textsOf(whole, old));
+        }),
+        { numRuns: 50, seed: 1 },
+      );
+    }
+  });
+
+  it('says what cannot be', async () => {
+    const whole = await larger();
+    await expect(shrinkBpe(whole, [text], { size: 200 })).rejects.toThrow(
+      /200, expected a whole number of at least 257/,
+    );
+    await expect(shrinkBpe({ ...whole, kind: 'spm' }, [text], { size: 260 })).rejects.toThrow(UnsupportedError);
   });
 });
 

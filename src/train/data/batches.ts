@@ -12,6 +12,8 @@ export interface Batch {
   readonly targets: Int32Array;
   /** Targets that are not −1. */
   readonly learned: number;
+  /** [B] 1 where teachers have a say in a sequence. */
+  readonly taught: Uint8Array;
 }
 
 export interface BatchShape {
@@ -26,6 +28,8 @@ export interface SequenceSource {
   readonly file: TokenFile;
   readonly sequences: Sequences;
   readonly weight: number;
+  /** Whether teachers have a say in it. */
+  readonly taught: boolean;
 }
 
 /** @returns the batch of a number (0, 1, …): step × accumulation + micro-step; a pure function of it and the seed */
@@ -41,7 +45,8 @@ export function trainingBatches(
   return (index) =>
     assemble(shape, (i) => {
       const { source, n } = draw(index * shape.batch + i);
-      return { file: sources[source].file, sequence: sources[source].sequences.drawn(n) };
+      const { file, taught, sequences } = sources[source];
+      return { file, taught, sequence: sequences.drawn(n) };
     });
 }
 
@@ -54,7 +59,7 @@ export interface EvaluationBatches {
 
 /** All sequences of a text, or where there are more than `most` batches hold, as many of them evenly spread. */
 export function evaluationBatches(
-  { file, sequences }: SequenceSource,
+  { file, taught, sequences }: SequenceSource,
   shape: BatchShape,
   most = Number.POSITIVE_INFINITY,
 ): EvaluationBatches {
@@ -65,23 +70,25 @@ export function evaluationBatches(
     at: (index) =>
       assemble(shape, (i) => {
         const n = index * shape.batch + i;
-        return n < used ? { file, sequence: sequences.at(Math.floor((n * total) / used)) } : undefined;
+        return n < used ? { file, taught, sequence: sequences.at(Math.floor((n * total) / used)) } : undefined;
       }),
   };
 }
 
 async function assemble(
   { sequence: length, batch }: BatchShape,
-  sequenceOf: (i: number) => { file: TokenFile; sequence: Sequence } | undefined,
+  sequenceOf: (i: number) => { file: TokenFile; taught: boolean; sequence: Sequence } | undefined,
 ): Promise<Batch> {
   const tokens = new Int32Array(batch * length);
   const targets = new Int32Array(batch * length).fill(-1);
+  const taught = new Uint8Array(batch);
   let learned = 0;
   const row = new Int32Array(length + 1);
   const counts = new Uint8Array(length + 1);
   for (let i = 0; i < batch; i++) {
     const given = sequenceOf(i);
     if (!given) continue;
+    taught[i] = given.taught ? 1 : 0;
     let filled = 0;
     for (const stretch of given.sequence) {
       const end = filled + stretch.length;
@@ -95,5 +102,5 @@ async function assemble(
       learned++;
     }
   }
-  return { tokens, targets, learned };
+  return { tokens, targets, learned, taught };
 }

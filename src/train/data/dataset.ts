@@ -17,6 +17,8 @@ import { sha256Of, type TextSource, type TokenizedText, tokenize } from './token
 export interface WeightedText extends TextSource {
   /** How often it is drawn from beside the others. */
   readonly weight: number;
+  /** Whether teachers have a say in it; default: they have. */
+  readonly taught?: boolean;
 }
 
 export interface DatasetOptions extends BatchShape {
@@ -74,23 +76,28 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   try {
     const training: SequenceSource[] = [];
     const evaluation: SequenceSource[] = [];
-    const add = (into: SequenceSource[], file: TokenFile, weight: number, range: TokenRange) => {
+    const add = (
+      into: SequenceSource[],
+      file: TokenFile,
+      { weight, taught = true }: WeightedText,
+      range: TokenRange,
+    ) => {
       const make = options.draw === 'windows' ? windows : documents;
-      into.push({ file, weight, sequences: make(file, range, options.sequence, [seed, into.length]) });
+      into.push({ file, weight, taught, sequences: make(file, range, options.sequence, [seed, into.length]) });
     };
     let tokens = 0;
     let bytes = 0;
     for (const text of texts) {
       const file = await opened(text);
       const split = typeof heldOut === 'number' ? splitAt(file, heldOut, options.draw) : file.tokens;
-      add(training, file, text.weight, { from: 0, to: split });
-      if (split < file.tokens) add(evaluation, file, text.weight, { from: split, to: file.tokens });
+      add(training, file, text, { from: 0, to: split });
+      if (split < file.tokens) add(evaluation, file, text, { from: split, to: file.tokens });
       tokens += split;
       bytes += file.textBytes * (split / file.tokens);
     }
     for (const text of typeof heldOut === 'object' ? heldOut : []) {
       const file = await opened(text);
-      add(evaluation, file, text.weight, { from: 0, to: file.tokens });
+      add(evaluation, file, text, { from: 0, to: file.tokens });
     }
     return {
       batch: trainingBatches(training, options, seed),

@@ -24,6 +24,10 @@ export function recipeSchema(path: (written: string) => string) {
       .describe(
         'What stands between two documents, such as "<|endoftext|>"; white space around it goes. Of line breaks alone: exactly so many. Without it the file is one document.',
       ),
+    taught: z
+      .boolean()
+      .default(true)
+      .describe('Whether teachers are asked; false: it is learned as it is written, whatever they think of it.'),
     learn: learn.optional().describe('Only parts of each document are learned, such as the replies of a conversation.'),
   });
   const sources = () => z.array(source).min(1);

@@ -63,10 +63,11 @@ export class Learner {
       signal?.throwIfAborted();
       const index = step * batches.length + i;
       const counted = countedRows(batch, learned);
-      const known = counted.targets.map((target, i) =>
-        batch.taught[Math.floor(counted.rows[i] / sequence)] ? -1 : target,
-      );
-      const taught = teacher?.logits({ tokens: batch.tokens, rows: counted.rows, known, sequence, index });
+      const taught = teacher?.logits({
+        ...{ tokens: batch.tokens, sequence, index },
+        ...{ rows: counted.rows, targets: counted.targets },
+        taught: Uint8Array.from(counted.rows, (row) => batch.taught[Math.floor(row / sequence)]),
+      });
       const isLast = i === batches.length - 1;
       this.#run(batch, counted, [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])], {
         [inputs.settings]: settings,

@@ -9,6 +9,7 @@ import { weightStore } from '../models/weightStore.ts';
 import { topK } from '../runtime/sampling/topK.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { randomAt } from './data/randomAt.ts';
+import { type LargerVocabulary, largerVocabulary } from './largerVocabulary.ts';
 import type { Recipe } from './recipe/schema.ts';
 
 type Distillation = NonNullable<Recipe['distillation']>;
@@ -19,8 +20,10 @@ export interface TeachingStep {
   readonly sequence: number;
   /** Tokens whose successors are taught. */
   readonly rows: Int32Array;
-  /** [R] successors that are certain, whatever the teachers think; −1: they are asked. Absent: always. */
-  readonly known?: Int32Array;
+  /** [R] their successors. */
+  readonly targets: Int32Array;
+  /** [R] 1: teachers are asked; 0: the successor is certain, whatever they think. */
+  readonly taught: Uint8Array;
   /** Number of the batch, for draws. */
   readonly index: number;
 }
@@ -62,7 +65,7 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
     dispose,
     logits(step) {
       if (members.length === 1 && distillation.topK === undefined)
-        return withKnown(logitsOf(members[0], step, vocabulary), step, vocabulary);
+        return withCertain(logitsOf(members[0], step, vocabulary), step, vocabulary, (row) => step.taught[row] === 0);
       const mean = new Float32Array(step.rows.length * vocabulary);
       const weights = distillation.teachers.map(({ weight }) => weight);
       const sum = weights.reduce((total, weight) => total + weight, 0);
@@ -74,77 +77,64 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
         for (let id = 0; id < vocabulary; id++)
           probabilities[id] = distillation.temperature * Math.max(NEVER, Math.log(probabilities[id]));
       }
-      return withKnown(mean, step, vocabulary);
+      return withCertain(mean, step, vocabulary, (row) => step.taught[row] === 0);
     },
   };
 }
 
 /** Puts all probability on successors that are certain. */
-function withKnown(logits: Float32Array, { known }: TeachingStep, vocabulary: number): Float32Array {
-  known?.forEach((id, row) => {
-    if (id >= 0) logits.fill(NEVER, row * vocabulary, (row + 1) * vocabulary)[row * vocabulary + id] = 0;
-  });
+function withCertain(
+  logits: Float32Array,
+  { targets }: TeachingStep,
+  vocabulary: number,
+  isCertain: (row: number) => boolean,
+): Float32Array {
+  for (const [row, target] of targets.entries())
+    if (isCertain(row)) logits.fill(NEVER, row * vocabulary, (row + 1) * vocabulary)[row * vocabulary + target] = 0;
   return logits;
 }
 
 /** One of the teachers. */
 interface Member {
   readonly program: Program;
-  /** Its ids of the student's tokens; absent where they are the same. */
-  readonly ids?: Int32Array;
+  /** Absent where it has the student's tokens. */
+  readonly larger?: LargerVocabulary;
 }
 
 async function loadMember(path: string, options: TeacherOptions): Promise<Member> {
   const { backend, tokenizer, vocabulary, context, signal, ...rest } = options;
   const checkpoint = await openCheckpoint(path, { signal });
   try {
-    const ids = idsOfTokens(tokenizer, checkpoint.tokenizer, checkpoint.name);
+    const larger = largerVocabulary(tokenizer, checkpoint.tokenizer, checkpoint.name);
     const model = buildModel(checkpoint, context);
     const width = model.graph.outputs.get('logits')!.shape[1];
     if (width < vocabulary) throw new OptionError('vocabulary of the teacher', width, `at least ${vocabulary}`);
     const limits = { ...rest, context, signal };
     const program = await backendByName(backend).compile(model.graph, { ...limits, weights: weightStore(model) });
-    return { program, ids };
+    return { program, larger };
   } finally {
     await checkpoint.close();
   }
 }
 
-/**
- * Where the student's tokens stand in a teacher's vocabulary, which may hold more and in another order; undefined: in the
- * same places. @throws {OptionError} naming a token that it lacks
- */
-export function idsOfTokens(
-  own: TokenizerSpec,
-  other: TokenizerSpec | undefined,
-  teacher: string,
-): Int32Array | undefined {
-  if (!other) throw new OptionError('teacher', teacher, "the student's tokens, but it has no tokenizer");
-  if (own.tokens.every((token, id) => token === other.tokens[id])) return undefined;
-  const known = new Map(other.tokens.map((token, id) => [token, id]));
-  const missing = own.tokens.filter((token) => !known.has(token));
-  if (own.kind !== other.kind || missing.length > 0) {
-    const lacks = `it lacks ${missing.length} of them, such as ${JSON.stringify(missing[0])}`;
-    const problem = own.kind === other.kind ? lacks : `its vocabulary is of kind ${other.kind}`;
-    throw new OptionError('teacher', teacher, `the student's tokens, but ${problem}`);
-  }
-  return Int32Array.from(own.tokens, (token) => known.get(token)!);
-}
-
-/** [R, V] of the student's tokens: a teacher that has more never says those. A view that the next call overwrites. */
-function logitsOf({ program, ids }: Member, step: TeachingStep, vocabulary: number): Float32Array {
-  const tokens = ids ? step.tokens.map((id) => ids[id]) : step.tokens;
-  program.run({ tokens, sequence: step.sequence, rows: step.rows, outputs: ['logits'] });
+/** [R, V] of the student's tokens. A view that the next call overwrites. */
+function logitsOf({ program, larger }: Member, step: TeachingStep, vocabulary: number): Float32Array {
+  const read = larger?.read(step.tokens, step.sequence);
+  const ends = step.rows.map((row) => (read ? read.ends[row] : row));
+  // any row where none ends: its successor is certain
+  const rows = ends.map((row) => Math.max(0, row));
+  program.run({ tokens: read?.tokens ?? step.tokens, sequence: step.sequence, rows, outputs: ['logits'] });
   const logits = program.output('logits');
-  const width = logits.length / step.rows.length;
-  if (!ids && width === vocabulary) return logits;
-  const own = new Float32Array(step.rows.length * vocabulary);
-  for (let row = 0; row < step.rows.length; row++) {
+  const width = logits.length / rows.length;
+  if (!larger && width === vocabulary) return logits;
+  const own = new Float32Array(rows.length * vocabulary);
+  for (let row = 0; row < rows.length; row++) {
     const all = logits.subarray(row * width, (row + 1) * width);
-    if (ids) for (let id = 0; id < ids.length; id++) own[row * vocabulary + id] = all[ids[id]];
-    else own.set(all.subarray(0, vocabulary), row * vocabulary);
+    const said = own.subarray(row * vocabulary, (row + 1) * vocabulary);
+    if (larger) larger.say(all, said);
+    else said.set(all.subarray(0, vocabulary));
   }
-  return own;
+  return withCertain(own, step, vocabulary, (row) => ends[row] < 0);
 }
 
 /** mean[r] += weight · softmax(logits[r] / temperature) */

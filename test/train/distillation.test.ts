@@ -32,6 +32,9 @@ async function lossesOf(name: string, changes: object): Promise<{ learned: numbe
 
 const teachers = [{ path: 'one.gguf' }];
 
+/** So many rows of which the teacher is asked. */
+const asked = (rows: number) => ({ targets: new Int32Array(rows), taught: new Uint8Array(rows).fill(1) });
+
 describe('a student', () => {
   it('learns from a teacher, a part of the loss or all of it', async () => {
     for (const [name, distillation] of Object.entries({
@@ -92,7 +95,7 @@ describe('a student', () => {
     const own = checkpoint.tokenizer!;
     await checkpoint.close();
     const few = { ...own, tokens: own.tokens.slice(2).toReversed() };
-    const step = { tokens: [3, 1, 4, 1], rows: Int32Array.of(1, 3), sequence: 4, index: 0 };
+    const step = { tokens: [3, 1, 4, 1], rows: Int32Array.of(1, 3), sequence: 4, index: 0, ...asked(2) };
     const told = async (tokenizer: typeof own, tokens: readonly number[]) => {
       const vocabulary = tokenizer.tokens.length;
       const limits = { maxTokens: 16, maxRows: 16, context: 16, backend, tokenizer, vocabulary, seed: 1 };
@@ -131,7 +134,7 @@ describe('the likeliest tokens and a tail of others', () => {
     const from = [{ path: run.path('one.gguf'), weight: 1 }];
     const probabilities = async (topK: number | undefined, tail: number, index: number) => {
       const teacher = await loadTeacher({ ...settings, teachers: from, topK, tail }, limits);
-      const step = { tokens: Int32Array.of(1, 2, 3, 4), rows: Int32Array.of(3), sequence: 4 };
+      const step = { tokens: Int32Array.of(1, 2, 3, 4), rows: Int32Array.of(3), sequence: 4, ...asked(1) };
       const sum = new Float64Array(vocabulary);
       for (let i = 0; i < index; i++) {
         const weights = teacher.logits({ ...step, index: i }).map((logit) => Math.exp(logit / settings.temperature));

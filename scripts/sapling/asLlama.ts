@@ -43,18 +43,19 @@ const FRESH = { gain: 0.3, values: 0.05, writes: 0.01 };
 export async function asLlama(checkpoint: Checkpoint, options: AsLlamaOptions): Promise<GgufContents> {
   const model = buildModel(checkpoint);
   const { metadata } = model;
+  const weights = await readAll(model);
   const sizes = {
     layers: metadata.count('block_count'),
     narrow: metadata.count('embedding_length'),
     width: 2 * metadata.count('embedding_length'),
     heads: metadata.count('attention.head_count'),
-    ffn: metadata.count('feed_forward_length'),
+    ffn: weights.get('blk.0.ffn_up.bias')!.length,
     positions: metadata.count('context_length'),
   };
   const { tokenizer } = options;
   const headSize = sizes.width / sizes.heads;
   if (headSize !== 4 * turns.length) throw new Error(`heads of ${headSize} columns do not hold ${turns.length} turns`);
-  const tensors = new Weights(await readAll(model), sizes);
+  const tensors = new Weights(weights, sizes);
   const input = (layer: number) => (layer === 0 ? 'embedding' : `blk.${layer - 1}.ffn_residual`);
   const labels = Array.from({ length: sizes.layers + 1 }, (_, layer) => input(layer));
   const { of: states, counts } = await residualStates(buildModel(checkpoint), labels, options.texts, {

@@ -1,6 +1,6 @@
 /** The card of the model that ships with Espalier: what it is, and what it says, asked when it was made. */
 import { stat } from 'node:fs/promises';
-import { evaluateText, load, type Model, type Prompt } from '../../src/index.ts';
+import { evaluateText, type GenerateOptions, load, type Model, type Prompt } from '../../src/index.ts';
 
 const greetings = [
   'Hello!',
@@ -22,6 +22,9 @@ const openings = [
   'Lily and Ben are friends. They like to play in the park.',
   'There was a little bird who wanted to',
 ];
+
+/** Always the likeliest token goes in circles in a long text. */
+const STORIES = { temperature: 0.6, seed: 1 };
 
 export interface CardParts {
   /** Paths. */
@@ -49,18 +52,18 @@ export async function modelCard(made: CardParts): Promise<string> {
   const own = await replies(model);
   const talks: string[] = [];
   for (const content of greetings)
-    talks.push(`> **${content}**<br>\n> ${await said(model, [{ role: 'user', content }])}`);
+    talks.push(`> **${content}**<br>\n> ${await said(model, [{ role: 'user', content }], { temperature: 0 })}`);
   const stories: string[] = [];
   for (const opening of openings)
-    stories.push(`> **${opening}**${await said(model, opening)}`.replaceAll(/\n+/g, '\n>\n> '));
+    stories.push(`> **${opening}**${await said(model, opening, STORIES)}`.replaceAll(/\n+/g, '\n>\n> '));
   model.dispose();
   const { size } = await stat(path);
   return card(made, { size, own, taught, replies: talks, stories });
 }
 
-async function said(model: Model, prompt: Prompt): Promise<string> {
+async function said(model: Model, prompt: Prompt, options: GenerateOptions): Promise<string> {
   const session = model.session();
-  const { text } = await session.generate(prompt, { maxTokens: 180, temperature: 0 }).result;
+  const { text } = await session.generate(prompt, { maxTokens: 220, ...options }).result;
   session.dispose();
   return typeof prompt === 'string' ? text : text.trim();
 }
@@ -98,8 +101,8 @@ tells small stories, in English, and nothing else. [sapling.gguf](sapling.gguf),
 ${count(talks)} conversations with itself; stories of TinyStories are told in answer to requests. The teacher, put in Llama's
 terms (\`scripts/sapling/asLlama.ts\`), is what it begins as: layer norms become RMS norms, learned positions turns, the
 rest of twice the width is there to be learned. Then [recipes/sapling/sapling.json](../recipes/sapling/sapling.json)
-trains it on the replies, on what the teacher thinks of every next token (forward KL divergence, and a tenth of the loss on
-the text itself), and on told stories as they are.
+trains it on the replies and on TinyStories, on what the teacher thinks of every next token (forward KL divergence), and on
+told stories as they are.
 
 Bits per byte over the bot's replies of held-out conversations (SODA; 772 documents, never trained on; \`espalier eval
 models/sapling.gguf --text … --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>' --context 256\`):
@@ -112,7 +115,8 @@ for some paragraphs. It knows nothing of the world, cannot count, reason or foll
 sentences, and makes mistakes of grammar. It was not taught to be safe or right: do not let it advise anybody. It is there
 to try Espalier with, and for tests.
 
-What it says with the likeliest token each time, unedited, as of when it was made:
+What it says, unedited and not chosen, as of when it was made: replies with the likeliest token each time, stories with
+tokens drawn at temperature ${STORIES.temperature} (seed ${STORIES.seed}).
 
 ### Ten replies
 

@@ -213,7 +213,7 @@ describe('start', () => {
     const { code, stdout } = await espalier(['start']);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^Espalier runs large language models on the device.+This is sapling \(llama, 3\.4 million/s,
+      /^Espalier runs large language models on the device.+This is sapling \(llama, 6\.6 million/s,
     );
     expect(stdout).toMatch(
       /> Hey, how are you\?\n\w.+tokens, [\d,]+ a second.+Once upon a time.+tokens, [\d,]+ a second/s,

@@ -79,5 +79,5 @@ What to do next, also with any GGUF file or hf:owner/repo/file.gguf:
   npx espalier chat ${model}             talk with it
   npx espalier run ${model} "A prompt"   continue a text
   npx espalier bench ${model}            see how fast it is here
-  npx espalier --help${' '.repeat(model.length + 8)}everything else`;
+  npx espalier --help${' '.repeat(model.length + 11)}everything else`;
 }

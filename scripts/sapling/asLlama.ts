@@ -10,12 +10,12 @@
  *   turnsOfDistances.ts. Half of each head's columns say it by turning; the other half do not turn and hold the content.
  *   Everything else that positions say is lost, but for their mean, which goes into the embedding.
  */
-
 import { seededRandom } from '../../src/core/random.ts';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import type { GgufContents } from '../../src/formats/gguf/write.ts';
 import type { TensorToWrite } from '../../src/formats/tensorToWrite.ts';
 import { tokenizerToGguf } from '../../src/formats/tokenizerToGguf.ts';
+import { isWeight } from '../../src/graph/graph.ts';
 import { type BuiltModel, buildModel } from '../../src/models/buildModel.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
@@ -311,8 +311,8 @@ class Linear {
 async function readAll(model: BuiltModel): Promise<Map<string, Float32Array>> {
   const tensors = new Map<string, Float32Array>();
   for (const node of model.graph.live()) {
-    const name = (node.attributes as { tensor?: string } | undefined)?.tensor;
-    if (name === undefined || tensors.has(name)) continue;
+    if (!isWeight(node)) continue;
+    const name = node.attributes.tensor;
     const { tensor } = model.stored(name);
     const bytes = new Uint8Array(tensor.byteLength);
     await tensor.read(0, bytes);

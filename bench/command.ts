@@ -10,8 +10,21 @@ import { jsonOf, judge, tableOf } from './report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** @param peer a package of bench/peers that the figures need */
-export async function benchCommand(figures: readonly Figure[], peer: string): Promise<void> {
+const optionsHelp = `
+  --rounds N          runs of every engine, in turn; medians count (default: 5)
+  --list              the names of the figures and what they are
+  --quick             a smoke test: one round of little work, no verdict worth having
+  --node PATH         our side under another Node
+  -h, --help
+
+Builds what is stale and installs the peers where they are missing. Progress goes to stderr; stdout gets a table and, as
+the last line, one JSON object.`;
+
+/**
+ * @param about what the program does and how it is called, for --help
+ * @param peer a package of bench/peers that the figures need
+ */
+export async function benchCommand(about: string, figures: readonly Figure[], peer: string): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -19,8 +32,13 @@ export async function benchCommand(figures: readonly Figure[], peer: string): Pr
       quick: { type: 'boolean', default: false },
       node: { type: 'string', default: process.execPath },
       list: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
     },
   });
+  if (values.help) {
+    console.log(`${about}\n${optionsHelp}`);
+    return;
+  }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   const unknown = positionals.find((start) => !figures.some(({ name }) => name.startsWith(start)));
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds ${values.rounds}: expected a whole number from 1`);

@@ -1,13 +1,12 @@
-/**
- * How fast Espalier learns, on this machine: its matrix products and a whole training step beside what the arithmetic
- * allows, and beside TensorFlow.js at the same step.
- *
- *   npx tsx bench/learning.ts                 every figure, 5 rounds: about 25 minutes on 2 cores
- *   npx tsx bench/learning.ts products step   the figures whose names begin so
- *
- * Options, rounds and report are those of compare.ts.
- */
+/** How fast Espalier learns, on this machine: see `about`. */
 import { benchCommand } from './command.ts';
 import { learningFigures } from './learningFigures.ts';
 
-await benchCommand(learningFigures, '@tensorflow/tfjs');
+const about = `How fast Espalier learns: its matrix products and a whole training step beside what the arithmetic allows, its
+memory beside what the graph needs, and the same step beside TensorFlow.js.
+
+  npx tsx bench/learning.ts                 every figure, 5 rounds: about 20 minutes on 2 cores
+  npx tsx bench/learning.ts products step   the figures whose names begin so
+`;
+
+await benchCommand(about, learningFigures, '@tensorflow/tfjs');

@@ -1,7 +1,7 @@
 /**
  * The speed of f32 matrix products, forward and backward, as a training step has them: `node products.mjs ROWS OUTPUTS
- * INPUTS THREADS RUNS`. Prints one JSON line of flops per second: the best of several runs of each product, packing its
- * operands included, and of a kernel that does nothing but multiply and add, measured between them.
+ * INPUTS THREADS RUNS`. Prints one JSON line of flops per second: of several runs of each product, packing its operands
+ * included, and of a kernel that does nothing but multiply and add, which takes turns with them (see peak.mjs).
  */
 import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { Graph } from '../dist/graph/graph.js';
@@ -11,6 +11,7 @@ import { linearInput } from '../dist/graph/ops/linearInput.js';
 import { linearWeight } from '../dist/graph/ops/linearWeight.js';
 import { weight } from '../dist/graph/ops/weight.js';
 import { formatByName } from '../dist/tensor/formats.js';
+import { Peak } from './peak.mjs';
 
 const [rows, outputs, inputs, threads, runs] = process.argv.slice(2).map(Number);
 
@@ -60,22 +61,24 @@ async function compile(product) {
 const flops = 2 * rows * outputs * inputs;
 const programs = Object.entries(products).map(async ([name, product]) => [name, await compile(product)]);
 const probe = await Probe.start({ threads, bytes: 4096 });
-const best = { peak: 0, forward: 0, inputGradient: 0, weightGradient: 0 };
-const seen = (name, speed) => {
-  best[name] = Math.max(best[name], speed);
-};
-for (let run = 0; run < runs; run++) {
+const peak = new Peak(probe);
+const seconds = { forward: 0, inputGradient: 0, weightGradient: 0 };
+for (let run = 0; run <= runs; run++) {
   for (const [name, program] of await Promise.all(programs)) {
-    seen('peak', 2 * probe.addProducts('floats'));
-    seen(name, flops / program.run());
+    const spent = program.run();
+    // the first run of all warms up
+    if (run === 0) continue;
+    seconds[name] += spent;
+    peak.measure(spent);
   }
 }
+const speed = (name) => (runs * flops) / seconds[name];
 console.log(
   JSON.stringify({
-    forwardFlopsPerSecond: best.forward,
-    inputGradientFlopsPerSecond: best.inputGradient,
-    weightGradientFlopsPerSecond: best.weightGradient,
-    peakFlopsPerSecond: best.peak,
+    forwardFlopsPerSecond: speed('forward'),
+    inputGradientFlopsPerSecond: speed('inputGradient'),
+    weightGradientFlopsPerSecond: speed('weightGradient'),
+    peakFlopsPerSecond: peak.flopsPerSecond,
     threads,
   }),
 );

@@ -1,15 +1,6 @@
 /**
- * What training is worth: whether an adapter learns as much on a quantized base, and a student more from a teacher.
- *
- *   npx tsx bench/quality.ts [adapter] [distillation] [--shared ../shared/data] [--threads 2]
- *
- * Both begin with the same model: a llama of 1.5 million parameters that learns tiny Shakespeare for some minutes.
- *   adapter       rank 8 on queries, values and the feed-forward part, on that model in F32 and in Q8_0, learning a play
- *                 of which the last tenth is held out: how far the held-out loss falls. Where bench/peers is installed,
- *                 llama.cpp runs model and adapter too, and its greedy continuation is compared with ours.
- *   distillation  a student of a fifth of its size, with three seeds, on the text alone and on the teacher's
- *                 distributions beside it: the same tokens, the held-out loss of each.
- * The last line is JSON.
+ * What training is worth: whether an adapter learns as much on a quantized base, and a student more from a teacher. See
+ * `about`.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -25,10 +16,28 @@ import { type LogLine, readRecipe, train } from '../src/train/index.ts';
 import { parseLog } from '../src/train/log/logLine.ts';
 import { writeModel } from '../src/train/result.ts';
 
+const about = `npx tsx bench/quality.ts [adapter] [distillation] [--shared ../shared/data] [--threads 2]
+
+Both begin with the same model: a llama of 1.5 million parameters that learns tiny Shakespeare for some minutes.
+  adapter       rank 8 on queries, values and the feed-forward part, on that model in F32 and in Q8_0, learning a play
+                of which the last tenth is held out: how far the held-out loss falls. Where bench/peers is installed,
+                llama.cpp runs model and adapter too, and its greedy continuation is compared with ours.
+  distillation  a student of a fifth of its size, with three seeds, on the text alone and on the teacher's
+                distributions beside it: the same tokens, the held-out loss of each.
+Goes on where it was cut (runs/quality). The last line is JSON.`;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { shared: { type: 'string', default: '../shared/data' }, threads: { type: 'string', default: '2' } },
+  options: {
+    shared: { type: 'string', default: '../shared/data' },
+    threads: { type: 'string', default: '2' },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
+if (values.help) {
+  console.log(about);
+  process.exit();
+}
 const threads = Number(values.threads);
 const wanted = positionals.length > 0 ? positionals : ['adapter', 'distillation'];
 const runs = resolve('runs/quality');

@@ -4,7 +4,7 @@
  *
  * Flops are those that the maths has: of every matrix product and of attention's causal pairs forward, and twice as many
  * backward. What is computed again, and everything else, counts as time alone. The peak is that of a kernel that does
- * nothing but multiply and add, the best of many measurements between the steps. Memory of learning is what the process has
+ * nothing but multiply and add, which takes turns with the steps (see peak.mjs). Memory of learning is what the process has
  * had at most beyond Node and the code, compiled kernels and threads included.
  */
 import { Probe, wasm } from '../dist/backends/wasm/index.js';
@@ -16,8 +16,8 @@ import { formatByName } from '../dist/tensor/formats.js';
 import { Learner } from '../dist/train/learner.js';
 import { addLearning } from '../dist/train/trainingGraph.js';
 import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
+import { Peak } from './peak.mjs';
 
-const PROBES = 5;
 /** Of every weight: the sum of its gradients, two moments. */
 const STATES = 3;
 /** Of Node and the code alone. */
@@ -51,13 +51,14 @@ const given = [{ tokens, targets, learned: count }];
 const probe = await Probe.start({ threads, bytes: 4096 });
 
 const seconds = [];
-let peak = 0;
+const peak = new Peak(probe);
 let loss = 0;
 for (let run = 0; run <= runs; run++) {
-  for (let i = 0; i < PROBES; i++) peak = Math.max(peak, 2 * probe.addProducts('floats'));
   const began = performance.now();
   ({ loss } = await learner.update(given, run, optimizer.rate));
-  if (run > 0) seconds.push((performance.now() - began) / 1000);
+  if (run === 0) continue;
+  seconds.push((performance.now() - began) / 1000);
+  peak.measure(seconds.at(-1));
 }
 probe.dispose();
 const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
@@ -67,7 +68,7 @@ console.log(
   JSON.stringify({
     learnedTokensPerSecond: count / spent,
     stepFlopsPerSecond: (3 * forwardFlops) / spent,
-    peakFlopsPerSecond: peak,
+    peakFlopsPerSecond: peak.flopsPerSecond,
     loss,
     peakMemoryBytes,
     learningMemoryBytes: peakMemoryBytes - memoryBefore,

@@ -5,7 +5,7 @@
 import { ROWS } from "./tile";
 
 /** Rows that are summed up at a time: a panel and a tile of them stay in the first-level cache. */
-export const DEPTH: i32 = 256;
+export const DEPTH: i32 = 512;
 
 /** `tiles` times 6 columns of rows → [tiles][count][6], of which these are `rows`; columns beyond the last are anything. */
 export function takeTiles(x: usize, stride: usize, rows: i32, tiles: i32, to: usize, count: i32): void {

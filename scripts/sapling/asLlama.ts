@@ -14,6 +14,7 @@ import { seededRandom } from '../../src/core/random.ts';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import type { GgufContents } from '../../src/formats/gguf/write.ts';
 import type { TensorToWrite } from '../../src/formats/tensorToWrite.ts';
+import { tensorValues } from '../../src/formats/tensorValues.ts';
 import { tokenizerToGguf } from '../../src/formats/tokenizerToGguf.ts';
 import { isWeight } from '../../src/graph/graph.ts';
 import { type BuiltModel, buildModel } from '../../src/models/buildModel.ts';
@@ -313,12 +314,7 @@ async function readAll(model: BuiltModel): Promise<Map<string, Float32Array>> {
   for (const node of model.graph.live()) {
     if (!isWeight(node)) continue;
     const name = node.attributes.tensor;
-    const { tensor } = model.stored(name);
-    const bytes = new Uint8Array(tensor.byteLength);
-    await tensor.read(0, bytes);
-    const values = new Float32Array(tensor.shape.reduce((product, size) => product * size, 1));
-    tensor.format.decode(bytes, 0, values, 0, values.length / tensor.format.blockSize);
-    tensors.set(name, values);
+    tensors.set(name, await tensorValues(model.stored(name).tensor));
   }
   return tensors;
 }

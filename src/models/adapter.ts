@@ -5,8 +5,9 @@
  * Source: https://github.com/ggml-org/llama.cpp (convert_lora_to_gguf.py, src/llama-adapter.cpp).
  */
 import { FormatError } from '../core/errors.ts';
-import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufContents } from '../formats/gguf/write.ts';
+import { tensorValues } from '../formats/tensorValues.ts';
 import { isWeight } from '../graph/graph.ts';
 import type { Program } from '../graph/program.ts';
 import { formatByName } from '../tensor/formats.ts';
@@ -53,7 +54,7 @@ export async function readAdapter(checkpoint: Checkpoint): Promise<Adapter> {
       const problem = `tensors of ${matrix} have shapes [${a.shape.join(', ')}] and [${b.shape.join(', ')}], expected [rank, inputs] and [outputs, rank]`;
       throw wrong(problem, { tensor, found: [a.shape, b.shape, shape] });
     }
-    factors.set(matrix, { rank, a: await valuesOf(a), b: await valuesOf(b) });
+    factors.set(matrix, { rank, a: await tensorValues(a), b: await tensorValues(b) });
   }
   if (factors.size === 0) throw wrong('it is an adapter without tensors');
   return { name, architecture: String(metadata.get('general.architecture')), alpha, factors };
@@ -149,13 +150,4 @@ function checkFits(
       throw new FormatError(name, problem, { matrix, expected: shape, found });
     }
   }
-}
-
-async function valuesOf(tensor: CheckpointTensor): Promise<Float32Array> {
-  const { format, byteLength } = tensor;
-  const bytes = new Uint8Array(byteLength);
-  await tensor.read(0, bytes);
-  const values = new Float32Array((byteLength / format.blockBytes) * format.blockSize);
-  format.decode(bytes, 0, values, 0, values.length / format.blockSize);
-  return values;
 }

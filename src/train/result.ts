@@ -3,6 +3,7 @@ import { OptionError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
 import type { TensorToWrite } from '../formats/tensorToWrite.ts';
+import { tensorValues } from '../formats/tensorValues.ts';
 import { tokenizerToGguf } from '../formats/tokenizerToGguf.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
@@ -81,18 +82,10 @@ function tensorToWrite(
     shape,
     format,
     async data() {
-      const values = weight() ?? (await decode(tensor, elements));
+      const values = weight() ?? (await tensorValues(tensor));
       const bytes = new Uint8Array(bytesOf(format, elements));
       format.encode(values, 0, bytes, 0, elements / format.blockSize);
       return bytes;
     },
   };
-}
-
-async function decode(tensor: CheckpointTensor, elements: number): Promise<Float32Array> {
-  const bytes = new Uint8Array(tensor.byteLength);
-  await tensor.read(0, bytes);
-  const values = new Float32Array(elements);
-  tensor.format.decode(bytes, 0, values, 0, elements / tensor.format.blockSize);
-  return values;
 }

@@ -14,6 +14,8 @@ export interface WeightStore {
    * @param into may be a view of shared memory
    */
   readRows(weight: Value<WeightAttributes>, from: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** Read in ascending order of this number, weights come from their files as these have them, without a way back. */
+  place?(weight: Value<WeightAttributes>): number;
 }
 
 /** Where a backend keeps what it has measured of the device, for next time. */

@@ -11,6 +11,8 @@ export interface StoredWeight {
   readonly tensor: CheckpointTensor;
   /** A matrix stored [inputs, outputs], to be turned when it is read. */
   readonly transposed: boolean;
+  /** Which of the files' tensors it is, counted in their order. */
+  readonly place: number;
 }
 
 export interface BuiltModel {
@@ -41,15 +43,12 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   if (tensors.size === 0) throw new FormatError(name, 'it holds a vocabulary and no tensors, so it cannot be run', {});
   const trainedContext = metadata.count('context_length', 2048);
 
+  const places = new Map(Array.from(tensors.keys(), (tensor, place) => [tensor, place]));
   const find = (wanted: string): StoredWeight | undefined => {
-    if (!fromHuggingFace) {
-      const tensor = tensors.get(wanted);
-      return tensor && { tensor, transposed: false };
-    }
-    const { names, transposed = false } = architecture.huggingFace!.tensor(wanted);
-    for (const candidate of names) {
+    const inFiles = fromHuggingFace ? architecture.huggingFace!.tensor(wanted) : { names: [wanted] };
+    for (const candidate of inFiles.names) {
       const tensor = tensors.get(candidate);
-      if (tensor) return { tensor, transposed };
+      if (tensor) return { tensor, transposed: inFiles.transposed ?? false, place: places.get(candidate)! };
     }
     return undefined;
   };

@@ -6,6 +6,9 @@ export function weightStore(model: BuiltModel): WeightStore {
   // one turned matrix at a time: rows are read in order, tensor after tensor
   let turned: { name: string; bytes: Uint8Array } | undefined;
   return {
+    place({ attributes: { tensor } }) {
+      return model.factors.has(tensor) ? Number.POSITIVE_INFINITY : model.stored(tensor).place;
+    },
     async readRows(weight, from, into, signal) {
       const { tensor } = weight.attributes;
       if (model.factors.has(tensor)) {

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { estimate, type LoadOptions, load, MemoryError } from '../../src/index.ts';
+import { startHub } from '../hubServer.ts';
 import { tinyModel } from './tinyModel.ts';
 
 describe('loading', () => {
@@ -31,6 +32,18 @@ describe('loading', () => {
     expect(seen.at(-1)).toBe(1);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     model.dispose();
+  });
+
+  test('reads a file from a server forward, without asking for anything twice', async () => {
+    const hub = await startHub();
+    hub.files.set('/tiny.gguf', await tinyModel('llama', 'Q4_0'));
+    const model = await load(`${hub.url}/tiny.gguf`, { context: 64 });
+    model.dispose();
+    await hub.close();
+    const starts = hub.requests.filter(({ range }) => range).map(({ range }) => Number(/\d+/.exec(range!)![0]));
+    // the header may be read a little beyond its end
+    expect(starts.length).toBeLessThanOrEqual(2);
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
   });
 
   test('can be aborted', async () => {

@@ -65,6 +65,10 @@ export class Arena {
     }
   }
 
+  writeFloats(address: number, values: Float32Array): void {
+    new Float32Array(this.memory.buffer, address, values.length).set(values);
+  }
+
   #growTo(end: number, wanted: number, what: string): void {
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
     if (missing <= 0) return;

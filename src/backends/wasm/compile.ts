@@ -32,7 +32,7 @@ import * as update from './ops/update.ts';
 import { WasmProgram } from './program.ts';
 import { startWorkers, Team } from './team.ts';
 import { type NamedTensor, Tensors } from './tensors.ts';
-import { loadMatrices, loadVector, type PackedFormat, packedBytes, packedFormat } from './weights.ts';
+import { loadWeights, type PackedFormat, type Placement, packedBytes, packedFormat } from './weights.ts';
 
 // a lowering has its op's name; attributes are those of the node's op by construction, so it may read its own kind
 const lowerings = {
@@ -301,32 +301,18 @@ class Weights implements PlacedWeights {
   async load(arena: Arena, team: Team, { weights: store, onProgress, signal }: CompileOptions): Promise<void> {
     const bytes = ({ attributes, shape }: Value<WeightAttributes>) =>
       bytesOf(attributes.format, Number(shape[0]) * shape[1]);
-    const all = [...this.#matrices.keys(), ...this.#vectors.keys()] as Value<WeightAttributes>[];
-    const total = all.reduce((sum, weight) => sum + bytes(weight), 0);
+    const placements = [...this.#matrices, ...this.#vectors].map(([weight, placed]): Placement => {
+      return { weight: weight as Value<WeightAttributes>, ...placed };
+    });
+    const total = placements.reduce((sum, { weight }) => sum + bytes(weight), 0);
     let done = 0;
     const report = (count: number, item: string): void => {
       done += count;
       onProgress?.({ stage: 'load', done, total, unit: 'bytes', item });
     };
-    const placements = Array.from(this.#matrices, ([weight, placed]) => {
-      return { weight: weight as Value<WeightAttributes>, ...placed };
-    });
-    // in the graph's order, which is that of most files
-    placements.sort((a, b) => a.weight.id - b.weight.id);
-    await loadMatrices(placements, store, { arena, team, kernels: this.#kernels }, report, signal);
-    for (const [value, { region, change }] of this.#vectors) {
-      signal?.throwIfAborted();
-      const weight = value as Value<WeightAttributes>;
-      const values = await loadVector(weight, store, signal);
-      write(arena, region, change ? change(values) : values);
-      report(bytes(weight), weight.attributes.tensor);
-    }
-    for (const [values, region] of this.#constants) write(arena, region, values);
+    await loadWeights(placements, store, { arena, team, kernels: this.#kernels }, report, signal);
+    for (const [values, region] of this.#constants) arena.writeFloats(region.address, values);
   }
-}
-
-function write(arena: Arena, region: Region, values: Float32Array): void {
-  new Float32Array(arena.memory.buffer, region.address, values.length).set(values);
 }
 
 function lastWriter(emitter: Emitter, region: Region): number {

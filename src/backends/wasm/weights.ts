@@ -51,14 +51,17 @@ export function packedBytes(weight: Value<WeightAttributes>, format: PackedForma
   return Math.ceil(Number(weight.shape[0]) / GROUP) * format.groupBytes(weight.shape[1]);
 }
 
-/** A matrix and where its packed form goes. */
+/** A weight and where it goes. */
 export interface Placement {
   readonly weight: Value<WeightAttributes>;
-  readonly format: PackedFormat;
   readonly region: Region;
+  /** Of a matrix, which is packed; a vector becomes f32. */
+  readonly format?: PackedFormat;
+  /** Of a vector: what is kept instead of the file's numbers. */
+  change?(values: Float32Array): Float32Array;
 }
 
-/** Rows that are read at once, whole groups of them. */
+/** Rows that are read at once: whole groups of a matrix, all of a vector. */
 interface Piece extends Placement {
   readonly row: number;
   readonly rows: number;
@@ -68,33 +71,39 @@ function* piecesOf(placements: readonly Placement[]): Generator<Piece> {
   for (const placement of placements) {
     const [rows, columns] = placement.weight.shape as readonly [number, number];
     const groupBytes = bytesOf(placement.weight.attributes.format, columns) * GROUP;
-    const step = Math.max(1, Math.floor(STAGING_BYTES / groupBytes)) * GROUP;
+    const step = placement.format ? Math.max(1, Math.floor(STAGING_BYTES / groupBytes)) * GROUP : rows;
     for (let row = 0; row < rows; row += step) yield { ...placement, row, rows: Math.min(step, rows - row) };
   }
 }
 
-/** Reads matrices piece by piece, and packs a piece with all threads while the next one is read. */
-export async function loadMatrices(
+/** Reads weights piece by piece, in the order of their files, and packs a piece with all threads while the next one is read. */
+export async function loadWeights(
   placements: readonly Placement[],
   store: WeightStore,
   { arena, team, kernels }: { arena: Arena; team: Team; kernels: KernelModule },
   onBytes: (bytes: number, tensor: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const pieces = [...piecesOf(placements)];
+  // in the graph's order where the store has none of its own
+  const place = ({ weight }: Placement) => store.place?.(weight) ?? weight.id;
+  const pieces = [...piecesOf(placements.toSorted((a, b) => place(a) - place(b) || 0))];
   const rowBytes = ({ weight }: Piece) => bytesOf(weight.attributes.format, weight.shape[1]);
   const groups = ({ rows }: Piece) => Math.ceil(rows / GROUP);
   const most = pieces.reduce((bytes, piece) => Math.max(bytes, groups(piece) * GROUP * rowBytes(piece)), 0);
   const staging = [0, 1].map(() => arena.allocate(most, 'reading weights'));
   const command = arena.allocate(COMMAND_BYTES, 'packing weights');
+  const staged = (index: number): Uint8Array<ArrayBufferLike> => {
+    const piece = pieces[index]!;
+    return new Uint8Array(arena.memory.buffer, staging[index % 2], piece.rows * rowBytes(piece));
+  };
   const read = (index: number): Promise<void> | undefined => {
     const piece = pieces[index];
     if (!piece) return undefined;
-    const bytes = piece.rows * rowBytes(piece);
-    const { buffer } = arena.memory;
+    const into = staged(index);
     // rows that fill up the last group are zeros
-    new Uint8Array(buffer, staging[index % 2]! + bytes, groups(piece) * GROUP * rowBytes(piece) - bytes).fill(0);
-    const reading = store.readRows(piece.weight, piece.row, new Uint8Array(buffer, staging[index % 2], bytes), signal);
+    const filling = groups(piece) * GROUP * rowBytes(piece) - into.length;
+    new Uint8Array(arena.memory.buffer, staging[index % 2]! + into.length, filling).fill(0);
+    const reading = store.readRows(piece.weight, piece.row, into, signal);
     // it is waited for later, maybe after another error
     reading.catch(() => undefined);
     return reading;
@@ -105,27 +114,22 @@ export async function loadMatrices(
     await reading;
     reading = read(index + 1);
     const { weight, format, region, row } = piece;
-    const columns = weight.shape[1];
-    const to = region.address + (row / GROUP) * format.groupBytes(columns);
-    const words = new Uint32Array(arena.memory.buffer, command, COMMAND_BYTES / 4).fill(0);
-    words.set([kernels.indices.get(`pack_${format.name}`)!, 1, staging[index % 2]!, to, groups(piece), columns]);
-    team.run(command);
+    if (format) {
+      const columns = weight.shape[1];
+      const to = region.address + (row / GROUP) * format.groupBytes(columns);
+      const words = new Uint32Array(arena.memory.buffer, command, COMMAND_BYTES / 4).fill(0);
+      words.set([kernels.indices.get(`pack_${format.name}`)!, 1, staging[index % 2]!, to, groups(piece), columns]);
+      team.run(command);
+    } else writeVector(arena, piece, staged(index));
     onBytes(piece.rows * rowBytes(piece), weight.attributes.tensor);
   }
   for (const address of [...staging, command]) arena.release(address);
 }
 
-/** A vector's elements. */
-export async function loadVector(
-  weight: Value<WeightAttributes>,
-  store: WeightStore,
-  signal?: AbortSignal,
-): Promise<Float32Array> {
+function writeVector(arena: Arena, { weight, region, change }: Placement, bytes: Uint8Array): void {
   const { format } = weight.attributes;
   const elements = Number(weight.shape[0]) * weight.shape[1];
-  const bytes = new Uint8Array(bytesOf(format, elements));
-  await store.readRows(weight, 0, bytes, signal);
   const values = new Float32Array(elements);
   format.decode(bytes, 0, values, 0, elements / format.blockSize);
-  return values;
+  arena.writeFloats(region.address, change ? change(values) : values);
 }

@@ -60,6 +60,23 @@ it('reads anywhere, into shared memory too, and many at once', async () => {
   await expect(source.read(0, 1, new Uint8Array(1))).rejects.toThrow('was closed');
 });
 
+it('asks anew where much would be skipped, and reads on where it is little', async () => {
+  const long = new Uint8Array(5_000_000).map((_, i) => i * 7);
+  hub.files.set('/model.bin', long);
+  const source = await httpSource(`${hub.url}/model.bin`, { retry });
+  const into = new Uint8Array(10);
+  for (const [at, requests] of [
+    [600_000, 1],
+    [4_900_000, 2],
+    [4_999_990, 2],
+  ]) {
+    await source.read(at, 10, into);
+    expect(into).toEqual(long.slice(at, at + 10));
+    expect(hub.requests).toHaveLength(requests);
+  }
+  await source.close();
+});
+
 it('goes on at the byte reached when the connection breaks', async () => {
   hub.fault = () => ({ cutAfter: 150_000 });
   expectSame(await readAll(), bytes);

@@ -13,6 +13,9 @@ export interface HttpOptions {
   readonly retry?: RetryPolicy;
 }
 
+/** Bytes that are read on over sooner than another request is sent. */
+const SKIPPED_BYTES = 1 << 20;
+
 /** What a server says that tells whether its file is still the same. */
 interface Identity {
   readonly size: number;
@@ -28,6 +31,7 @@ export class HttpFile {
   private body?: ReadableStreamDefaultReader<Uint8Array>;
   /** The next byte that `body` gives. */
   private bodyAt = 0;
+  private hasRanges = false;
   private closed = false;
 
   private constructor(
@@ -54,7 +58,8 @@ export class HttpFile {
   /** The next bytes from `offset` on: at least one, as many as have come. @throws {SourceError} */
   next(offset: number, signal?: AbortSignal): Promise<Uint8Array> {
     return this.retrying(signal, async () => {
-      if (!this.body || this.bodyAt > offset) await this.request(offset);
+      const isFar = this.hasRanges && offset - this.bodyAt > SKIPPED_BYTES;
+      if (!this.body || this.bodyAt > offset || isFar) await this.request(offset);
       for (;;) {
         const chunk = await this.chunk();
         const before = offset - (this.bodyAt - chunk.length);
@@ -87,7 +92,8 @@ export class HttpFile {
       throw new TransientError(this.name, `cannot be reached: ${reasonOf(cause)}`, {}, { cause });
     });
     try {
-      this.bodyAt = response.status === 206 ? from : 0;
+      this.hasRanges = response.status === 206;
+      this.bodyAt = this.hasRanges ? from : 0;
       this.identify(response, from);
       this.body = (response.body ?? new Response('').body!).getReader();
     } catch (error) {

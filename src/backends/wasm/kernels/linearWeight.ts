@@ -74,23 +74,26 @@ export function linearWeight(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Products of `count` rows. @param x tiles from … to−1 of outputs @param w panels first … last−1 of inputs */
+/**
+ * Products of `count` rows. What a thread has packed itself stays in the second-level cache, so that all of it goes with
+ * one tile or panel of the other side before the next.
+ * @param x tiles from … to−1 of outputs @param w panels first … last−1 of inputs
+ */
 function multiply(
   command: usize, x: usize, from: i32, to: i32, w: usize, first: i32, last: i32, row: i32, count: i32, scratch: usize,
 ): void {
   const outputs = argument(command, 4), inputs = argument(command, 5);
   const add = row > 0 || argument(command, 6) != 0;
-  for (let panel = first; panel < last; panel++) {
-    let at = x;
-    const columns = min(8, inputs - (panel << 3));
-    for (let output = from * ROWS; output < min(to * ROWS, outputs); output += ROWS) {
-      productTo(
-        address(command, 3) + (<usize>(output * inputs + (panel << 3)) << 2), <usize>inputs << 2,
-        min(ROWS, outputs - output), columns, add, w, at, count, scratch,
-      );
-      at += <usize>count * ROWS * 4;
-    }
-    w += <usize>count << 5;
+  const packedTiles = argument(command, 9) == 1;
+  const tiles = to - from, panels = last - first;
+  for (let i = 0; i < tiles * panels; i++) {
+    const tile = packedTiles ? i % tiles : i / panels, panel = packedTiles ? i / tiles : i % panels;
+    const output = (from + tile) * ROWS, column = (first + panel) << 3;
+    productTo(
+      address(command, 3) + (<usize>(output * inputs + column) << 2), <usize>inputs << 2,
+      min(ROWS, outputs - output), min(8, inputs - column), add,
+      w + (<usize>(panel * count) << 5), x + <usize>(tile * count * ROWS) * 4, count, scratch,
+    );
   }
 }
 

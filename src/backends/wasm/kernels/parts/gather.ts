@@ -7,35 +7,48 @@ import { ROWS } from "./tile";
 /** Rows that are summed up at a time: a panel and a tile of them stay in the first-level cache. */
 export const DEPTH: i32 = 512;
 
+/** Rows of which a tile is filled before the next: lines that are begun are finished before they leave the cache. */
+const BLOCK: i32 = 32;
+
 /** `tiles` times 6 columns of rows → [tiles][count][6], of which these are `rows`; columns beyond the last are anything. */
 export function takeTiles(x: usize, stride: usize, rows: i32, tiles: i32, to: usize, count: i32): void {
   const tileBytes = <usize>count * ROWS * 4;
-  for (let row = 0; row < rows; row++) {
-    let from = x, at = to;
+  for (let first = 0; first < rows; first += BLOCK) {
+    const block = min(BLOCK, rows - first);
+    let top = x, begin = to;
     for (let tile = 0; tile < tiles; tile++) {
-      v128.store(at, v128.load(from));
-      store<u64>(at, load<u64>(from, 16), 16);
-      from += ROWS * 4;
-      at += tileBytes;
+      let from = top, at = begin;
+      for (const end = begin + <usize>block * (ROWS * 4); at < end; at += ROWS * 4) {
+        v128.store(at, v128.load(from));
+        store<u64>(at, load<u64>(from, 16), 16);
+        from += stride;
+      }
+      top += ROWS * 4;
+      begin += tileBytes;
     }
-    x += stride;
-    to += ROWS * 4;
+    x += <usize>block * stride;
+    to += <usize>block * (ROWS * 4);
   }
 }
 
 /** `panels` times 8 columns of rows → [panels][count][8], of which these are `rows`; columns beyond the last are anything. */
 export function takePanels(x: usize, stride: usize, rows: i32, panels: i32, to: usize, count: i32): void {
   const panelBytes = <usize>count << 5;
-  for (let row = 0; row < rows; row++) {
-    let from = x, at = to;
+  for (let first = 0; first < rows; first += BLOCK) {
+    const block = min(BLOCK, rows - first);
+    let top = x, begin = to;
     for (let panel = 0; panel < panels; panel++) {
-      v128.store(at, v128.load(from));
-      v128.store(at, v128.load(from, 16), 16);
-      from += 32;
-      at += panelBytes;
+      let from = top, at = begin;
+      for (const end = begin + (<usize>block << 5); at < end; at += 32) {
+        v128.store(at, v128.load(from));
+        v128.store(at, v128.load(from, 16), 16);
+        from += stride;
+      }
+      top += 32;
+      begin += panelBytes;
     }
-    x += stride;
-    to += 32;
+    x += <usize>block * stride;
+    to += <usize>block << 5;
   }
 }
 

@@ -9,27 +9,46 @@ export const ROWS: i32 = 6;
 /** Bytes of a tile's sums. */
 export const TILE_BYTES: usize = 192;
 
+/** to[r][8] = Σ_k x[k][r] · w[k][8], k < count, r < 6, rows of `to` being `pitch` bytes apart; count is at least 1. */
+export function tile(w: usize, x: usize, count: i32, to: usize, pitch: usize): void {
+  sumProducts(w, x, count, to, pitch, false);
+}
+
+/** The same, added to what there is. */
+export function tileAdded(w: usize, x: usize, count: i32, to: usize, pitch: usize): void {
+  sumProducts(w, x, count, to, pitch, true);
+}
+
+/** What a sum begins with: its first product, on top of what there is where `add` says so. */
+@inline function first(p: v128, w: v128, to: usize, add: bool): v128 {
+  return add ? madd(p, w, v128.load(to)) : f32x4.mul(p, w);
+}
+
 /**
- * to[r][8] = Σ_k x[k][r] · w[k][8], k < count, r < 6, rows of `to` being `pitch` bytes apart; count is at least 1.
- *
  * V8 11 (Node 20) orders the instructions of a block by how its results are used. Loads stay between the multiply-adds,
  * and none is spilled, when sums are stored at once in the order they are made; addresses of the broadcasts are computed
  * once when they are used before the loop too. So the first step stands before it, and results go to memory.
  */
-export function tile(w: usize, x: usize, count: i32, to: usize, pitch: usize): void {
+@inline function sumProducts(w: usize, x: usize, count: i32, to: usize, pitch: usize, add: bool): void {
+  let at = to;
   let w0 = v128.load(w), w1 = v128.load(w, 16);
   let p = v128.load32_splat(x);
-  let a0 = f32x4.mul(p, w0), a1 = f32x4.mul(p, w1);
+  let a0 = first(p, w0, at, add), a1 = first(p, w1, at + 16, add);
   p = v128.load32_splat(x, 4);
-  let b0 = f32x4.mul(p, w0), b1 = f32x4.mul(p, w1);
+  at += pitch;
+  let b0 = first(p, w0, at, add), b1 = first(p, w1, at + 16, add);
   p = v128.load32_splat(x, 8);
-  let c0 = f32x4.mul(p, w0), c1 = f32x4.mul(p, w1);
+  at += pitch;
+  let c0 = first(p, w0, at, add), c1 = first(p, w1, at + 16, add);
   p = v128.load32_splat(x, 12);
-  let d0 = f32x4.mul(p, w0), d1 = f32x4.mul(p, w1);
+  at += pitch;
+  let d0 = first(p, w0, at, add), d1 = first(p, w1, at + 16, add);
   p = v128.load32_splat(x, 16);
-  let e0 = f32x4.mul(p, w0), e1 = f32x4.mul(p, w1);
+  at += pitch;
+  let e0 = first(p, w0, at, add), e1 = first(p, w1, at + 16, add);
   p = v128.load32_splat(x, 20);
-  let f0 = f32x4.mul(p, w0), f1 = f32x4.mul(p, w1);
+  at += pitch;
+  let f0 = first(p, w0, at, add), f1 = first(p, w1, at + 16, add);
   const end = w + (<usize>count << 5);
   x += 24;
   w += 32;
@@ -69,8 +88,9 @@ export function tile(w: usize, x: usize, count: i32, to: usize, pitch: usize): v
 export function productTo(
   to: usize, pitch: usize, rows: i32, columns: i32, add: bool, w: usize, x: usize, count: i32, sums: usize,
 ): void {
-  if (rows == ROWS && columns == 8 && !add) {
-    tile(w, x, count, to, pitch);
+  if (rows == ROWS && columns == 8) {
+    if (add) tileAdded(w, x, count, to, pitch);
+    else tile(w, x, count, to, pitch);
     return;
   }
   tile(w, x, count, sums, 32);

@@ -1,7 +1,6 @@
 /** How well a model predicts a text, and how close it comes to another model: as llama-perplexity measures them. */
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import { documentsOf } from '../core/separators.ts';
 import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
@@ -17,7 +16,7 @@ export interface EvaluateTextOptions {
   /** Scores every token but the first of a chunk, a last short chunk included; otherwise the second half of whole chunks. */
   readonly all?: boolean;
   /**
-   * What stands between documents (see separators.ts): each is then predicted by itself, to its end, and every token but its first is scored.
+   * What stands between documents: each is then predicted by itself, to its end, and every token but its first is scored.
    * Special tokens that are written in them count as such.
    */
   readonly separator?: string;
@@ -139,8 +138,8 @@ function documents(
   const { bos, eos } = tokenizer;
   const chunks: Chunk[] = [];
   let taken = 0;
-  for (const document of documentsOf(text, separator)) {
-    if (taken >= maxTokens) break;
+  for (const document of text.split(separator).map((piece) => piece.trim())) {
+    if (document === '' || taken >= maxTokens) continue;
     const parts = textParts(rule, tokenizer);
     const ids = tokenizer.encode(document, { addBos: false, addEos: false });
     const counts = parts.mark(document, ids);

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FormatError } from '../../core/errors.ts';
-import { documentsOf } from '../../core/separators.ts';
 import { memorySource } from '../../formats/sources/memory.ts';
 import { type TextPiecesOptions, textPieces } from './textPieces.ts';
 
@@ -19,20 +18,6 @@ async function documents(text: string | Uint8Array, options?: TextPiecesOptions)
 }
 
 describe('the documents of a text', () => {
-  it('are those of a text that is at hand', async () => {
-    const texts = fc
-      .array(fc.constantFrom('a', 'bc', ' ', '\n', '--'), { minLength: 1 })
-      .map((parts) => parts.join(''));
-    await fc.assert(
-      fc.asyncProperty(texts, fc.constantFrom('\n', '\n\n', '--', 'bc'), async (text, separator) => {
-        const found = documentsOf(text, separator);
-        fc.pre(found.length > 0);
-        expect(await documents(text, { separator })).toEqual(found);
-      }),
-      { seed: 1 },
-    );
-  });
-
   it('are the whole text where there is no separator', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1 }), async (text) => {

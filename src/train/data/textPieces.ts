@@ -1,7 +1,6 @@
 /** The documents of a text file of any size, read in order and never held as a whole. */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
-import { separatorFinder } from '../../core/separators.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 
 export interface TextPiece {
@@ -12,8 +11,9 @@ export interface TextPiece {
 
 export interface TextPiecesOptions {
   /**
-   * What stands between documents (see separators.ts), which lose the white space around them then; without it the file
-   * is one document, taken as it is.
+   * What stands between documents, which lose the white space around them then; without it the file is one document,
+   * taken as it is. A separator of line breaks alone stands only where there are exactly so many: '\n' parts stories whose
+   * paragraphs are parted by '\n\n'.
    */
   readonly separator?: string;
   readonly onProgress?: OnProgress;
@@ -66,6 +66,29 @@ export async function* textPieces(source: ByteSource, options: TextPiecesOptions
   const last = piece(rest, true);
   if (last) yield last;
   if (!any) throw new FormatError(source.name, 'holds no text: write some into it, or take it out of the recipe');
+}
+
+/** The next separator at or after `from`; not one that the text to come may still lengthen. */
+type FindSeparator = (text: string, from: number, atEnd: boolean) => { start: number; end: number } | undefined;
+
+function separatorFinder(separator: string): FindSeparator {
+  const { length } = separator;
+  if (!/^\n+$/.test(separator)) {
+    return (text, from) => {
+      const start = text.indexOf(separator, from);
+      return start < 0 ? undefined : { start, end: start + length };
+    };
+  }
+  return (text, from, atEnd) => {
+    for (let start = text.indexOf('\n', from); start >= 0; ) {
+      let end = start;
+      while (text[end] === '\n') end++;
+      if (end === text.length && !atEnd) return undefined;
+      if (end - start === length) return { start, end };
+      start = text.indexOf('\n', end);
+    }
+    return undefined;
+  };
 }
 
 /** Where a text may be cut: the last place before a space and behind a letter or digit, or anywhere but in a character. */

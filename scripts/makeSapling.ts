@@ -1,8 +1,9 @@
 /**
  * Makes the model that ships with Espalier, on two cores in less than two hours; run again, it goes on where it was cut.
  *
- *   npx tsx scripts/makeSapling.ts [--shared ../shared/data] [--threads 2]
+ *   npx tsx scripts/makeSapling.ts [--threads 2]
  *
+ * Reads ../shared/data, as its recipe does.
  * Its teacher writes conversations with itself; stories are told in conversations too. A smaller tokenizer is made of the
  * teacher's, and the teacher put in Llama's terms; recipes/sapling/sapling.json then trains that on both, and on what the
  * teacher thinks of every token. Everything is kept in runs/sapling. At the end the model and its card are written to
@@ -31,16 +32,14 @@ const FORMAT = 'Q4_K';
 const runs = 'runs/sapling';
 const recipePath = 'recipes/sapling/sapling.json';
 
-const { values } = parseArgs({
-  options: { shared: { type: 'string', default: '../shared/data' }, threads: { type: 'string', default: '2' } },
-});
-const threads = Number(values.threads);
-const path = (name: string) => `${values.shared}/${name}`;
-const teacher = path('weights/chat-3m');
-const stories = path('text/tinystories/tiny_stories-944k.txt');
-const chats = path('text/chat/soda-tinystories-chat_val.txt');
+const shared = '../shared/data';
+const teacher = `${shared}/weights/chat-3m`;
+const stories = `${shared}/text/tinystories/tiny_stories-944k.txt`;
+const chats = `${shared}/text/chat/soda-tinystories-chat_val.txt`;
 const folder = checkpointFolder(runs);
 
+const { values } = parseArgs({ options: { threads: { type: 'string', default: '2' } } });
+const threads = Number(values.threads);
 await mkdir(runs, { recursive: true });
 
 const writer = await load(teacher, { threads });

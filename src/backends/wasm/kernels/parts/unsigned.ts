@@ -21,36 +21,14 @@
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
-import { dot, product, startsIn16, widen } from "./dot";
-import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
+import { dot, product } from "./dot";
+import { isNibbles, nibbleVector } from "./nibbleVector";
+import { held, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
+import { negated, scaled, shifted, started, wraps } from "./unsignedSums";
 
 /** Bytes of a tile's sums, at the beginning of a thread's scratch: [8 tokens][8 rows] f32. */
 const SUMS: usize = 256;
-
-/** Whether sums of codes could leave i16, unless they start from −bias · lanes. */
-@inline function wraps<F>(f: F): bool { return startsIn16() && f.most() * 127 * (16 / f.parts()) > 32767; }
-
-/** Whether d·Σ brings in the bias. */
-@inline function shifts<F>(f: F): bool { return f.bias() != 0 && !wraps<F>(f); }
-
-/** −bias, as `shifted` or `started` take it. */
-@inline function negated<F>(f: F): v128 {
-  return held(wraps<F>(f) ? i16x8.splat(<i16>-f.bias()) : f32x4.splat(<f32>-f.bias()));
-}
-
-/** Words d·Σ → what they add for the bias. */
-@inline function shifted<F>(f: F, totals: v128, bias: v128): v128 { return shifts<F>(f) ? f32x4.mul(totals, bias) : totals; }
-
-/** Lanes → what sums start from. */
-@inline function started(lanes: v128, bias: v128): v128 { return i16x8.mul(lanes, bias); }
-
-/** A group's sums of codes, to scale. @param shift of `shifted` @param total d·Σ */
-@inline function scaled<F>(f: F, sum: v128, d: v128, shift: v128, scale: v128, total: v128, minimum: v128, acc: v128): v128 {
-  const wide = f32x4.convert_i32x4_s(widen(sum));
-  acc = madd(shifts<F>(f) ? madd(wide, d, shift) : f32x4.mul(wide, d), scale, acc);
-  return f.minima() ? madd(total, minimum, acc) : acc;
-}
 
 /**
  * Kernel arguments: 0 rows kind (T or R), 1 weights, 2 activation codes, 3 activation records, 4 output [rows, N],
@@ -64,8 +42,9 @@ const SUMS: usize = 256;
   const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
-    if (rows == 1) vector<F>(command, from, to, scratch);
-    else tiles<F>(command, from, to, scratch);
+    if (rows > 1) tiles<F>(command, from, to, scratch);
+    else if (isNibbles<F>()) nibbleVector<F>(command, from, to, scratch);
+    else vector<F>(command, from, to, scratch);
   }
 }
 

@@ -1,0 +1,108 @@
+/**
+ * A product of one token with weights that are nibbles, of unsigned.ts' family: four groups of 8 rows at once, as its `vector`
+ * has them, but all of them take the same quads of activations, spread once.
+ *
+ * The loop goes quad by quad, its first round before it; V8 keeps the loads of a round between its products then, as the
+ * sums are taken in the order they were made (see tile.ts). Super-blocks of several tiles have too many scales for that.
+ */
+import { address, argument } from "./control";
+import { dot, product } from "./dot";
+import { held } from "./simd";
+import { storeRows } from "./store";
+import { negated, scaled, shifted } from "./unsignedSums";
+
+/** Bytes of a quad of 8 rows. */
+const QUAD: usize = 32;
+
+/** Whether a format's codes are nibbles, and its scales those of 32 columns: sums stay within i16. */
+@inline export function isNibbles<F>(): bool {
+  const f = changetype<F>(0);
+  return f.parts() == 1 && f.tiles() == 1 && f.most() == 15;
+}
+
+/** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums 128 bytes of scratch */
+export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize): void {
+  const f = changetype<F>(0);
+  const bytes = <usize>(argument(command, 6) >> 5) * f.bytes();
+  const first = held(f.first()), bias = negated<F>(f);
+  for (let group = from; group < to; group += 4) {
+    let w = address(command, 1) + <usize>group * bytes;
+    // groups beyond the last are the first again
+    const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
+    let px = address(command, 2);
+    let pr = address(command, 3);
+    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
+    const last = w + bytes;
+    do {
+      let p = w, q = w + o1, r = w + o2, s = w + o3;
+      let x = v128.load32_splat(px), y = v128.load32_splat(px, 16);
+      let n = changetype<F>(p).raw(0, 0);
+      let a0 = begun<F>(n, x, y, first);
+      n = changetype<F>(p).raw(0, 1);
+      let a1 = begun<F>(n, x, y, first);
+      n = changetype<F>(q).raw(0, 0);
+      let b0 = begun<F>(n, x, y, first);
+      n = changetype<F>(q).raw(0, 1);
+      let b1 = begun<F>(n, x, y, first);
+      n = changetype<F>(r).raw(0, 0);
+      let c0 = begun<F>(n, x, y, first);
+      n = changetype<F>(r).raw(0, 1);
+      let c1 = begun<F>(n, x, y, first);
+      n = changetype<F>(s).raw(0, 0);
+      let d0 = begun<F>(n, x, y, first);
+      n = changetype<F>(s).raw(0, 1);
+      let d1 = begun<F>(n, x, y, first);
+      const stop = px + 12;
+      do {
+        px += 4;
+        p += QUAD; q += QUAD; r += QUAD; s += QUAD;
+        x = v128.load32_splat(px); y = v128.load32_splat(px, 16);
+        n = changetype<F>(p).raw(0, 0);
+        a0 = continued<F>(n, x, y, first, a0);
+        n = changetype<F>(p).raw(0, 1);
+        a1 = continued<F>(n, x, y, first, a1);
+        n = changetype<F>(q).raw(0, 0);
+        b0 = continued<F>(n, x, y, first, b0);
+        n = changetype<F>(q).raw(0, 1);
+        b1 = continued<F>(n, x, y, first, b1);
+        n = changetype<F>(r).raw(0, 0);
+        c0 = continued<F>(n, x, y, first, c0);
+        n = changetype<F>(r).raw(0, 1);
+        c1 = continued<F>(n, x, y, first, c1);
+        n = changetype<F>(s).raw(0, 0);
+        d0 = continued<F>(n, x, y, first, d0);
+        n = changetype<F>(s).raw(0, 1);
+        d1 = continued<F>(n, x, y, first, d1);
+      } while (px < stop);
+      const d = v128.load32_splat(pr), total = v128.load32_splat(pr, 4);
+      const shift = shifted<F>(f, total, bias);
+      add<F>(w, a0, a1, d, shift, total, sums);
+      add<F>(w + o1, b0, b1, d, shift, total, sums + 32);
+      add<F>(w + o2, c0, c1, d, shift, total, sums + 64);
+      add<F>(w + o3, d0, d1, d, shift, total, sums + 96);
+      w += f.bytes();
+      px += 20;
+      pr += 12;
+    } while (w < last);
+    for (let i = 0; i < min(4, to - group); i++)
+      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
+  }
+}
+
+/** The products of two quads, 16 columns apart. @param n their nibbles of 4 rows */
+@inline function begun<F>(n: v128, x: v128, y: v128, mask: v128): v128 {
+  const f = changetype<F>(0);
+  return dot(y, f.high(n, 0, 0, mask, mask), product(x, f.low(n, 0, 0, mask, mask)));
+}
+
+@inline function continued<F>(n: v128, x: v128, y: v128, mask: v128, sum: v128): v128 {
+  const f = changetype<F>(0);
+  return dot(y, f.high(n, 0, 0, mask, mask), dot(x, f.low(n, 0, 0, mask, mask), sum));
+}
+
+/** Adds a group's sums of codes, of rows 0–3 and 4–7, scaled. */
+@inline function add<F>(w: usize, low: v128, high: v128, d: v128, shift: v128, total: v128, sums: usize): void {
+  const f = changetype<F>(0), t = changetype<F>(w);
+  v128.store(sums, scaled<F>(f, low, d, shift, t.d(0), total, t.m(0), v128.load(sums)));
+  v128.store(sums, scaled<F>(f, high, d, shift, t.d(1), total, t.m(1), v128.load(sums, 16)), 16);
+}

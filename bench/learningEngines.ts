@@ -32,7 +32,7 @@ export interface ProductsWork {
   readonly rows: number;
   readonly outputs: number;
   readonly inputs: number;
-  /** Repetitions in one process, of which the best counts. */
+  /** Repetitions in one process, behind one that warms up. */
   readonly runs: number;
 }
 

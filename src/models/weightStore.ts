@@ -7,7 +7,7 @@ export function weightStore(model: BuiltModel): WeightStore {
   let turned: { name: string; bytes: Uint8Array } | undefined;
   return {
     place({ attributes: { tensor } }) {
-      return model.factors.has(tensor) ? Number.POSITIVE_INFINITY : model.stored(tensor).place;
+      return model.factors.has(tensor) ? Number.MAX_SAFE_INTEGER : model.stored(tensor).place;
     },
     async readRows(weight, from, into, signal) {
       const { tensor } = weight.attributes;

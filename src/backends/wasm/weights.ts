@@ -86,7 +86,7 @@ export async function loadWeights(
 ): Promise<void> {
   // in the graph's order where the store has none of its own
   const place = ({ weight }: Placement) => store.place?.(weight) ?? weight.id;
-  const pieces = [...piecesOf(placements.toSorted((a, b) => place(a) - place(b) || 0))];
+  const pieces = [...piecesOf(placements.toSorted((a, b) => place(a) - place(b)))];
   const rowBytes = ({ weight }: Piece) => bytesOf(weight.attributes.format, weight.shape[1]);
   const groups = ({ rows }: Piece) => Math.ceil(rows / GROUP);
   const most = pieces.reduce((bytes, piece) => Math.max(bytes, groups(piece) * GROUP * rowBytes(piece)), 0);

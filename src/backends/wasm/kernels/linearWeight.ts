@@ -3,14 +3,12 @@
  * narrower of the two is packed by a command of its own (`tiles`, `panels`); threads share out the columns of the wider
  * one and pack them as they go, so that it is read once.
  */
-import { DEPTH, takePanels, takeTiles } from "./parts/gather";
+import { BLOCK, DEPTH, takePanels, takeTiles } from "./parts/gather";
 import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { ROWS, productTo, TILE_BYTES } from "./parts/tile";
 
 /** Columns that a thread takes at a time, at most. */
 const COLUMNS: i32 = 96;
-/** Rows of which all columns are packed before the next. */
-const PACKED: i32 = 32;
 
 /** Bytes of scratch that a thread needs: a tile's sums, and COLUMNS of DEPTH rows. */
 export function linearWeightScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
@@ -24,11 +22,11 @@ export function linearWeightDepth(): i32 { return DEPTH; }
 export function tiles(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
   const count = (width + ROWS - 1) / ROWS;
-  const blocks = (rows + PACKED - 1) / PACKED;
+  const blocks = (rows + BLOCK - 1) / BLOCK;
   for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
-    const row = block * PACKED, first = row / depth * depth;
+    const row = block * BLOCK, first = row / depth * depth;
     const to = address(command, 2) + (<usize>(first * count + row - first) * ROWS << 2);
-    takeTiles(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
+    takeTiles(address(command, 1) + (<usize>row * width << 2), width << 2, min(BLOCK, rows - row), count, to, min(depth, rows - first));
   }
 }
 
@@ -36,11 +34,11 @@ export function tiles(command: usize, thread: i32, threads: i32): void {
 export function panels(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0)), width = argument(command, 3), depth = argument(command, 4);
   const count = (width + 7) >> 3;
-  const blocks = (rows + PACKED - 1) / PACKED;
+  const blocks = (rows + BLOCK - 1) / BLOCK;
   for (let block = shareFrom(blocks, thread, threads); block < shareTo(blocks, thread, threads); block++) {
-    const row = block * PACKED, first = row / depth * depth;
+    const row = block * BLOCK, first = row / depth * depth;
     const to = address(command, 2) + (<usize>(first * count + row - first) << 5);
-    takePanels(address(command, 1) + (<usize>row * width << 2), width << 2, min(PACKED, rows - row), count, to, min(depth, rows - first));
+    takePanels(address(command, 1) + (<usize>row * width << 2), width << 2, min(BLOCK, rows - row), count, to, min(depth, rows - first));
   }
 }
 

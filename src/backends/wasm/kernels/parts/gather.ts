@@ -8,7 +8,7 @@ import { ROWS } from "./tile";
 export const DEPTH: i32 = 512;
 
 /** Rows of which a tile is filled before the next: lines that are begun are finished before they leave the cache. */
-const BLOCK: i32 = 32;
+export const BLOCK: i32 = 32;
 
 /** `tiles` times 6 columns of rows → [tiles][count][6], of which these are `rows`; columns beyond the last are anything. */
 export function takeTiles(x: usize, stride: usize, rows: i32, tiles: i32, to: usize, count: i32): void {

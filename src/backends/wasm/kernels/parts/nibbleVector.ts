@@ -36,43 +36,27 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
     do {
       let p = w, q = w + o1, r = w + o2, s = w + o3;
       let x = v128.load32_splat(px), y = v128.load32_splat(px, 16);
-      let n = changetype<F>(p).raw(0, 0);
-      let a0 = begun<F>(n, x, y, first);
-      n = changetype<F>(p).raw(0, 1);
-      let a1 = begun<F>(n, x, y, first);
-      n = changetype<F>(q).raw(0, 0);
-      let b0 = begun<F>(n, x, y, first);
-      n = changetype<F>(q).raw(0, 1);
-      let b1 = begun<F>(n, x, y, first);
-      n = changetype<F>(r).raw(0, 0);
-      let c0 = begun<F>(n, x, y, first);
-      n = changetype<F>(r).raw(0, 1);
-      let c1 = begun<F>(n, x, y, first);
-      n = changetype<F>(s).raw(0, 0);
-      let d0 = begun<F>(n, x, y, first);
-      n = changetype<F>(s).raw(0, 1);
-      let d1 = begun<F>(n, x, y, first);
+      let a0 = begun<F>(p, 0, x, y, first);
+      let a1 = begun<F>(p, 1, x, y, first);
+      let b0 = begun<F>(q, 0, x, y, first);
+      let b1 = begun<F>(q, 1, x, y, first);
+      let c0 = begun<F>(r, 0, x, y, first);
+      let c1 = begun<F>(r, 1, x, y, first);
+      let d0 = begun<F>(s, 0, x, y, first);
+      let d1 = begun<F>(s, 1, x, y, first);
       const stop = px + 12;
       do {
         px += 4;
         p += QUAD; q += QUAD; r += QUAD; s += QUAD;
         x = v128.load32_splat(px); y = v128.load32_splat(px, 16);
-        n = changetype<F>(p).raw(0, 0);
-        a0 = continued<F>(n, x, y, first, a0);
-        n = changetype<F>(p).raw(0, 1);
-        a1 = continued<F>(n, x, y, first, a1);
-        n = changetype<F>(q).raw(0, 0);
-        b0 = continued<F>(n, x, y, first, b0);
-        n = changetype<F>(q).raw(0, 1);
-        b1 = continued<F>(n, x, y, first, b1);
-        n = changetype<F>(r).raw(0, 0);
-        c0 = continued<F>(n, x, y, first, c0);
-        n = changetype<F>(r).raw(0, 1);
-        c1 = continued<F>(n, x, y, first, c1);
-        n = changetype<F>(s).raw(0, 0);
-        d0 = continued<F>(n, x, y, first, d0);
-        n = changetype<F>(s).raw(0, 1);
-        d1 = continued<F>(n, x, y, first, d1);
+        a0 = continued<F>(p, 0, x, y, first, a0);
+        a1 = continued<F>(p, 1, x, y, first, a1);
+        b0 = continued<F>(q, 0, x, y, first, b0);
+        b1 = continued<F>(q, 1, x, y, first, b1);
+        c0 = continued<F>(r, 0, x, y, first, c0);
+        c1 = continued<F>(r, 1, x, y, first, c1);
+        d0 = continued<F>(s, 0, x, y, first, d0);
+        d1 = continued<F>(s, 1, x, y, first, d1);
       } while (px < stop);
       const d = v128.load32_splat(pr), total = v128.load32_splat(pr, 4);
       const shift = shifted<F>(f, total, bias);
@@ -89,15 +73,15 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
   }
 }
 
-/** The products of two quads, 16 columns apart. @param n their nibbles of 4 rows */
-@inline function begun<F>(n: v128, x: v128, y: v128, mask: v128): v128 {
-  const f = changetype<F>(0);
-  return dot(y, f.high(n, 0, 0, mask, mask), product(x, f.low(n, 0, 0, mask, mask)));
+/** The products of two quads, 16 columns apart. @param w the tile, moved on to its quad @param half rows 0–3 or 4–7 */
+@inline function begun<F>(w: usize, half: i32, x: v128, y: v128, mask: v128): v128 {
+  const f = changetype<F>(w), n = f.raw(0, half);
+  return dot(y, f.high(n, 0, half, mask, mask), product(x, f.low(n, 0, half, mask, mask)));
 }
 
-@inline function continued<F>(n: v128, x: v128, y: v128, mask: v128, sum: v128): v128 {
-  const f = changetype<F>(0);
-  return dot(y, f.high(n, 0, 0, mask, mask), dot(x, f.low(n, 0, 0, mask, mask), sum));
+@inline function continued<F>(w: usize, half: i32, x: v128, y: v128, mask: v128, sum: v128): v128 {
+  const f = changetype<F>(w), n = f.raw(0, half);
+  return dot(y, f.high(n, 0, half, mask, mask), dot(x, f.low(n, 0, half, mask, mask), sum));
 }
 
 /** Adds a group's sums of codes, of rows 0–3 and 4–7, scaled. */

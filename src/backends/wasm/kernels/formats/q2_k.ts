@@ -26,6 +26,8 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, lowNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.mul(m, highNibble4(changetype<usize>(this) + 8 * part + 4 * half)); }
+  @inline scales(part: i32): v128 { return v128.and(v128.load8x8_u(changetype<usize>(this) + 8 * part), i16x8.splat(15)); }
+  @inline floors(part: i32): v128 { return i16x8.shr_u(v128.load8x8_u(changetype<usize>(this) + 8 * part), 4); }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return lowTwoBits(n, i, 0, first); }
   @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return highTwoBits(n, i, 0, first); }

@@ -26,6 +26,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 8 * part + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
+  @inline scales(part: i32): v128 { return v128.load8x8_s(changetype<usize>(this) + 8 * part); }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowTwoBits(n, i, 0, first), bit(changetype<usize>(this) + 80, i, half, 2, second)); }
   @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highTwoBits(n, i, 0, first), bit(changetype<usize>(this) + 80, i + 4, half, 2, second)); }

@@ -27,6 +27,8 @@ import { placeSixBits } from "../parts/sixBits";
   @inline m(half: i32): v128 { return f32x4.neg(half4(changetype<usize>(this) + 16 + 8 * half)); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return f32x4.mul(d, unsigned4(changetype<usize>(this) + 4 * half)); }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half)); }
+  @inline scales(part: i32): v128 { return v128.load8x8_u(changetype<usize>(this)); }
+  @inline floors(part: i32): v128 { return v128.load8x8_u(changetype<usize>(this) + 8); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return lowNibble(n, first); }
   @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return highNibble(n, first); }

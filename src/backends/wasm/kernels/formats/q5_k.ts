@@ -31,6 +31,8 @@ import { placeSixBits } from "../parts/sixBits";
     const minimum = f32x4.mul(m, unsigned4(changetype<usize>(this) + 8 + 4 * half));
     return madd(this.scale(half, part, d), f32x4.splat(16), minimum);
   }
+  @inline scales(part: i32): v128 { return v128.load8x8_u(changetype<usize>(this)); }
+  @inline floors(part: i32): v128 { return v128.load8x8_u(changetype<usize>(this) + 8); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }
   @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(lowNibble(n, first), bit(changetype<usize>(this) + 144, i, half, 4, second)); }
   @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return v128.or(highNibble(n, first), bit(changetype<usize>(this) + 144, i + 4, half, 4, second)); }

@@ -5,6 +5,7 @@
  *   nibbles, 128 bytes   vector 2i+half     bits 0–3 quad i       bits 4–7 quad i+4
  *   two-bits, 64 bytes   vector 2p+half     bits 0–1 quad 2p      2–3 quad 2p+1     4–5 quad 2p+4     6–7 quad 2p+5
  *   bits, 32 bytes       vector half        bit q    quad q
+ *   six-bits, 96 bytes   vector 2i+half     bits 0–5 quad i of 16 columns, i = 0 … 2; bits 6–7 of the three: bits 2i, 2i+1 of quad 3
  *
  * Signed formats multiply columns in pairs (signed.ts), for which quads are crossed, in nibbles and in bytes: columns
  * 0, 2, 1, 3.
@@ -31,6 +32,18 @@
   return v128.and(moved(v128.load(p + 16 * half), i, to), mask);
 }
 
+/** Quad i of six-bits. @param low bits 0–5 of every byte @param high bits 6–7 of every byte */
+@inline export function six(p: usize, i: i32, half: i32, low: v128, high: v128): v128 {
+  p += 16 * half;
+  return i < 3 ? v128.and(v128.load(p + 32 * i), low) : lastOfSix(v128.load(p), v128.load(p, 32), v128.load(p, 64), high);
+}
+
+/** Masked once each where a byte's bits stay its own, then shifted together. */
+@inline function lastOfSix(a: v128, b: v128, c: v128, high: v128): v128 {
+  const ab = v128.or(i16x8.shr_u(v128.and(a, high), 2), v128.and(b, high));
+  return i16x8.shr_u(v128.or(i16x8.shr_u(ab, 2), v128.and(c, high)), 2);
+}
+
 /** Where the first quad of a row lies in a plane. */
 @inline function lane(plane: usize, row: usize): usize { return plane + 16 * (row >> 2) + 4 * (row & 3); }
 
@@ -47,6 +60,15 @@
 @inline export function placeCrossed(plane: usize, row: usize, from: usize): void {
   const v = v128.load(from);
   placeNibbles(plane, row, v128.shuffle<i8>(v, v, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+}
+
+/** Places 16 columns of a row. @param codes 0 … 63 in each byte */
+@inline export function placeSix(plane: usize, row: usize, codes: v128): void {
+  const to = lane(plane, row);
+  const last = i32x4.extract_lane(codes, 3);
+  store<u32>(to, i32x4.extract_lane(codes, 0) | (last & 0x03030303) << 6);
+  store<u32>(to, i32x4.extract_lane(codes, 1) | (last & 0x0c0c0c0c) << 4, 32);
+  store<u32>(to, i32x4.extract_lane(codes, 2) | (last & 0x30303030) << 2, 64);
 }
 
 /** The nibbles of columns 0–15 and 16–31 as placeNibbles takes them: bits 0–3 of the codes a and b. */

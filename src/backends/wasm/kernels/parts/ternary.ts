@@ -21,6 +21,7 @@ import { half4 } from "./simd";
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
+  @inline scales(part: i32): v128 { return i16x8.splat(1); }
   @inline raw(i: i32, half: i32): v128 { return twoBits(changetype<usize>(this), i, half); }
   @inline low(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return lowTwoBits(n, i, 0, first); }
   @inline high(n: v128, i: i32, half: i32, first: v128, second: v128): v128 { return highTwoBits(n, i, 0, first); }

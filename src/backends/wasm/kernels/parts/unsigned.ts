@@ -14,11 +14,13 @@
  *
  * F's methods, all inlined: on the super-block d(half), m(half): f32 scales of 4 rows; on a tile of 32 columns
  * raw(i, half), low(n, i, half, first, second) and high(…): codes of quads i and i+4; scale(half, part, d) and
- * minimum(half, part, d, m). Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (whether there
+ * minimum(half, part, d, m); where a super-block has several tiles, the integers that those are made of, scales(part) and
+ * floors(part), of 8 rows, i16. Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (whether there
  * is a minimum), and first and second: vectors that low and high are handed.
  *
  * How the loops are written follows from what V8 makes of them (see LOG.md): their condition stands at the end, so that
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.
+ * Products of one token are in files of their own: unsignedVector.ts and nibbleVector.ts.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
 import { dot, product } from "./dot";
@@ -26,6 +28,7 @@ import { isNibbles, nibbleVector } from "./nibbleVector";
 import { held, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 import { negated, scaled, shifted, started, wraps } from "./unsignedSums";
+import { vector } from "./unsignedVector";
 
 /** Bytes of a tile's sums, at the beginning of a thread's scratch: [8 tokens][8 rows] f32. */
 const SUMS: usize = 256;
@@ -46,89 +49,6 @@ const SUMS: usize = 256;
     else if (isNibbles<F>()) nibbleVector<F>(command, from, to, scratch);
     else vector<F>(command, from, to, scratch);
   }
-}
-
-/**
- * Four groups at once: while one waits for memory, at the beginning of a page, what comes of the others goes on arriving.
- * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
- */
-function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
-  const f = changetype<F>(0);
-  const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
-  const first = held(f.first()), second = held(f.second()), bias = negated<F>(f);
-  for (let group = from; group < to; group += 4) {
-    let w = address(command, 1) + <usize>group * bytes;
-    // groups beyond the last are the first again
-    const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
-    let px = address(command, 2);
-    let pr = address(command, 3);
-    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
-    const last = w + bytes;
-    do {
-      const a = changetype<F>(w), b = changetype<F>(w + o1), c = changetype<F>(w + o2), e = changetype<F>(w + o3);
-      const d0 = a.d(0), d1 = a.d(1), m0 = a.m(0), m1 = a.m(1);
-      const d2 = b.d(0), d3 = b.d(1), m2 = b.m(0), m3 = b.m(1);
-      const d4 = c.d(0), d5 = c.d(1), m4 = c.m(0), m5 = c.m(1);
-      const d6 = e.d(0), d7 = e.d(1), m6 = e.m(0), m7 = e.m(1);
-      const end = w + f.bytes();
-      w += f.head();
-      do {
-        const x0 = v128.load(px), x1 = v128.load(px, 16);
-        half<F>(w, 0, x0, x1, pr, d0, m0, first, second, bias, sums);
-        half<F>(w, 1, x0, x1, pr, d1, m1, first, second, bias, sums + 16);
-        half<F>(w + o1, 0, x0, x1, pr, d2, m2, first, second, bias, sums + 32);
-        half<F>(w + o1, 1, x0, x1, pr, d3, m3, first, second, bias, sums + 48);
-        half<F>(w + o2, 0, x0, x1, pr, d4, m4, first, second, bias, sums + 64);
-        half<F>(w + o2, 1, x0, x1, pr, d5, m5, first, second, bias, sums + 80);
-        half<F>(w + o3, 0, x0, x1, pr, d6, m6, first, second, bias, sums + 96);
-        half<F>(w + o3, 1, x0, x1, pr, d7, m7, first, second, bias, sums + 112);
-        w += f.tiles() == 1 ? f.bytes() : f.tile();
-        px += 32;
-        pr += 12 * f.parts();
-      } while (f.tiles() > 1 && w < end);
-    } while (w < last);
-    for (let i = 0; i < min(4, to - group); i++)
-      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
-  }
-}
-
-/** 4 rows × 32 columns. @param x0 columns 0–15 @param x1 columns 16–31 */
-@inline function half<F>(
-  w: usize, h: i32, x0: v128, x1: v128, pr: usize, d: v128, m: v128, first: v128, second: v128, bias: v128, sums: usize,
-): void {
-  const t = changetype<F>(w);
-  let n = t.raw(0, h);
-  let a = product(spread0(x0), t.low(n, 0, h, first, second));
-  if (t.parts() == 1) {
-    a = dot(spread0(x1), t.high(n, 0, h, first, second), a);
-    n = t.raw(1, h);
-    a = dot(spread1(x0), t.low(n, 1, h, first, second), a); a = dot(spread1(x1), t.high(n, 1, h, first, second), a);
-    n = t.raw(2, h);
-    a = dot(spread2(x0), t.low(n, 2, h, first, second), a); a = dot(spread2(x1), t.high(n, 2, h, first, second), a);
-    n = t.raw(3, h);
-    a = dot(spread3(x0), t.low(n, 3, h, first, second), a); a = dot(spread3(x1), t.high(n, 3, h, first, second), a);
-    v128.store(sums, recorded<F>(w, h, 0, a, pr, d, m, bias, v128.load(sums)));
-    return;
-  }
-  // columns 16–31 go to sums of their own only where they have a scale of their own
-  let b = product(spread0(x1), t.high(n, 0, h, first, second));
-  n = t.raw(1, h);
-  a = dot(spread1(x0), t.low(n, 1, h, first, second), a); b = dot(spread1(x1), t.high(n, 1, h, first, second), b);
-  n = t.raw(2, h);
-  a = dot(spread2(x0), t.low(n, 2, h, first, second), a); b = dot(spread2(x1), t.high(n, 2, h, first, second), b);
-  n = t.raw(3, h);
-  a = dot(spread3(x0), t.low(n, 3, h, first, second), a); b = dot(spread3(x1), t.high(n, 3, h, first, second), b);
-  v128.store(sums, recorded<F>(w, h, 1, b, pr + 12, d, m, bias, recorded<F>(w, h, 0, a, pr, d, m, bias, v128.load(sums))));
-}
-
-@inline function recorded<F>(
-  w: usize, h: i32, part: i32, sum: v128, pr: usize, d: v128, m: v128, bias: v128, acc: v128,
-): v128 {
-  const t = changetype<F>(w);
-  const record = v128.load(pr);
-  if (wraps<F>(t)) sum = i16x8.add(sum, started(spread2(record), bias));
-  const total = spread1(record);
-  return scaled<F>(t, sum, spread0(record), shifted<F>(t, total, bias), t.scale(h, part, d), total, t.minimum(h, part, d, m), acc);
 }
 
 /**

@@ -50,7 +50,7 @@ export const COMMAND_BYTES: usize = 128;
 @inline export function shareTo(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * (thread + 1) / threads); }
 
 /** Pieces that `count` items are cut into, so that a thread that is held up holds the others up little. */
-@inline export function piecesOf(count: i32, threads: i32): i32 { return threads == 1 ? 1 : min(count, threads << 3); }
+@inline export function piecesOf(count: i32, threads: i32): i32 { return threads == 1 ? 1 : min(count, threads << 5); }
 
 /**
  * The next piece of a command's work for the thread that asks, or −1 when all are taken. Every thread must ask until

@@ -33,7 +33,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline place(to: usize, row: usize, from: usize): void {
     store<u16>(to + 2 * row, load<u16>(from, 208));
     to += 16;
-    const fifteen = i8x16.splat(15), three = i8x16.splat(0x30);
+    const lowest = i8x16.splat(0x0f), next = i8x16.splat(0x30);
     for (let tile = 0; tile < 8; tile++) {
       store<u8>(to + row, load<u8>(from + 2 * tile, 192));
       store<u8>(to + row, load<u8>(from + 2 * tile, 193), 8);
@@ -42,9 +42,9 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
       const low = from + 64 * (tile >> 2) + 32 * (quarter & 1), high = from + 32 * (tile >> 2);
       const nibble = 4 * (quarter >> 1), shift = 2 * quarter;
       for (let part: usize = 0; part < 2; part++) {
-        const nibbles = v128.and(i16x8.shr_u(v128.load(low + 16 * part), nibble), fifteen);
+        const nibbles = v128.and(i16x8.shr_u(v128.load(low + 16 * part), nibble), lowest);
         const quarters = v128.load(high + 16 * part, 128);
-        const two = v128.and(quarter < 2 ? i16x8.shl(quarters, 4 - shift) : i16x8.shr_u(quarters, shift - 4), three);
+        const two = v128.and(quarter < 2 ? i16x8.shl(quarters, 4 - shift) : i16x8.shr_u(quarters, shift - 4), next);
         placeSix(to + 16 + 96 * part, row, v128.or(nibbles, two));
       }
       to += 208;

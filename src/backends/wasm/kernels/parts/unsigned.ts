@@ -318,7 +318,7 @@ function wideTile<F>(scratch: usize, px: usize, far: usize, pr: usize, farRecord
   return columns / (32 * f.tiles()) * <i32>f.bytes();
 }
 
-/** Bytes of the scratch that 8 unpacked rows and a tile's sums need. */
+/** Bytes of the scratch that 8 unpacked rows and a tile's sums need; one token's sums (VECTOR_SUMS) need less. */
 @inline export function scratchBytesUnsigned<F>(columns: i32): i32 {
   return <i32>SUMS + (columns >> 5) * (256 + 64 * changetype<F>(0).parts());
 }

@@ -84,8 +84,16 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
   const temporaries = placeTemporaries(emitter.commands, kept);
   const stride = aligned(emitter.scratchBytes);
-  const base = arena.allocate(temporaries, 'activations');
+  const room = arena.allocate(temporaries, 'activations');
   const scratch = arena.allocate(stride * threads, 'scratch');
+  for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
+  for (const region of [inputs.tokens, inputs.selected, ...states.values(), ...given.values()])
+    region.address = arena.allocate(region.bytes, region.label);
+
+  // nothing is computed until weights are there, so they are staged where activations will be
+  arena.release(room);
+  await weights.load(arena, team, options);
+  const base = arena.allocate(temporaries, 'activations');
   const placed = new Set<Region>();
   for (const { reads, writes } of emitter.commands)
     for (const region of [...reads, ...writes])
@@ -93,11 +101,6 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
         region.address += base;
         placed.add(region);
       }
-  for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
-  for (const region of [inputs.tokens, inputs.selected, ...states.values(), ...given.values()])
-    region.address = arena.allocate(region.bytes, region.label);
-
-  await weights.load(arena, team, options);
   for (const { address, bytes } of states.values()) new Uint8Array(memory.buffer, address, bytes).fill(0);
   await team.complete();
   const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');

@@ -3,6 +3,7 @@ import type { Value } from '../../../graph/graph.ts';
 import type { ActivationAttributes } from '../../../graph/ops/activation.ts';
 import type { ScaleAttributes } from '../../../graph/ops/scale.ts';
 import type { SoftcapAttributes } from '../../../graph/ops/softcap.ts';
+import type { Emitter } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
 function elementwise(
@@ -13,6 +14,10 @@ function elementwise(
   constant = 0,
 ): void {
   const regions = inputs.map((input) => emitter.region(input));
+  if (!emitter.has(node as Value)) {
+    const spent = inputs.find((input) => isSpent(input, node as Value, emitter));
+    if (spent) emitter.alias(node as Value, emitter.region(spent));
+  }
   const output = emitter.region(node as Value);
   emitter.emit({
     kernel,
@@ -22,6 +27,11 @@ function elementwise(
     writes: [output],
     split: `elements ${node.shape.join(' ')}`,
   });
+}
+
+/** Whether a value's place may be taken by the only result that is made of it. */
+function isSpent(value: Value, result: Value, emitter: Emitter): boolean {
+  return emitter.soleConsumer(value) === result && emitter.region(value).kind === 'temporary' && emitter.isAlone(value);
 }
 
 /** Done by the product before it where that could be (linear.ts). */

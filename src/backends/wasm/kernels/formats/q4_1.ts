@@ -5,7 +5,7 @@
 import { INT8 } from "../parts/format";
 import { packRows } from "../parts/pack";
 import { highNibble, lowNibble, nibbles, placeNibbles } from "../parts/planes";
-import { half4 } from "../parts/simd";
+import { half4, tinyHalf4 } from "../parts/simd";
 import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned } from "../parts/unsigned";
 
 @unmanaged class Q4_1 {
@@ -22,6 +22,8 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline minima(): bool { return true; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return half4(changetype<usize>(this) + 16 + 8 * half); }
+  @inline tinyD(half: i32, mask: v128): v128 { return tinyHalf4(changetype<usize>(this) + 8 * half, mask); }
+  @inline tinyM(half: i32, mask: v128): v128 { return tinyHalf4(changetype<usize>(this) + 16 + 8 * half, mask); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 32, i, half); }

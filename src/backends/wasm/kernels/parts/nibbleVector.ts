@@ -8,9 +8,9 @@
  */
 import { address, argument } from "./control";
 import { dot, product } from "./dot";
-import { held } from "./simd";
+import { halfMask, held } from "./simd";
 import { storeRows } from "./store";
-import { addHalf, negated, shifted } from "./unsignedSums";
+import { negated, scaled, shifted } from "./unsignedSums";
 
 /** Bytes of a quad of 8 rows. */
 const QUAD: usize = 32;
@@ -21,11 +21,15 @@ const QUAD: usize = 32;
   return f.parts() == 1 && f.tiles() == 1 && f.most() == 15;
 }
 
+/** 2^56: see `addHalf`. */
+const BALANCE: f32 = reinterpret<f32>(0x5b800000);
+
 /** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums 128 bytes of scratch */
 export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) >> 5) * f.bytes();
   const first = held(f.first()), bias = negated<F>(f);
+  const mask = halfMask(), balance = held(f32x4.splat(BALANCE));
   for (let group = from; group < to; group += 4) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last are the first again
@@ -59,22 +63,22 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
         d0 = continued<F>(s, 0, x, y, first, d0);
         d1 = continued<F>(s, 1, x, y, first, d1);
       } while (px < stop);
-      const d = v128.load32_splat(pr), total = v128.load32_splat(pr, 4);
+      const d = f32x4.mul(v128.load32_splat(pr), balance), total = f32x4.mul(v128.load32_splat(pr, 4), balance);
       const shift = shifted<F>(f, total, bias);
-      addHalf<F>(w, 0, 0, a0, d, shift, total, d, sums);
-      addHalf<F>(w, 1, 0, a1, d, shift, total, d, sums);
-      addHalf<F>(w + o1, 0, 0, b0, d, shift, total, d, sums + 32);
-      addHalf<F>(w + o1, 1, 0, b1, d, shift, total, d, sums + 32);
-      addHalf<F>(w + o2, 0, 0, c0, d, shift, total, d, sums + 64);
-      addHalf<F>(w + o2, 1, 0, c1, d, shift, total, d, sums + 64);
-      addHalf<F>(w + o3, 0, 0, d0, d, shift, total, d, sums + 96);
-      addHalf<F>(w + o3, 1, 0, d1, d, shift, total, d, sums + 96);
+      addHalf<F>(w, 0, a0, d, shift, total, mask, sums);
+      addHalf<F>(w, 1, a1, d, shift, total, mask, sums);
+      addHalf<F>(w + o1, 0, b0, d, shift, total, mask, sums + 32);
+      addHalf<F>(w + o1, 1, b1, d, shift, total, mask, sums + 32);
+      addHalf<F>(w + o2, 0, c0, d, shift, total, mask, sums + 64);
+      addHalf<F>(w + o2, 1, c1, d, shift, total, mask, sums + 64);
+      addHalf<F>(w + o3, 0, d0, d, shift, total, mask, sums + 96);
+      addHalf<F>(w + o3, 1, d1, d, shift, total, mask, sums + 96);
       w += f.bytes();
       px += 20;
       pr += 12;
     } while (w < last);
     for (let i = 0; i < min(4, to - group); i++)
-      storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
+      storeRows(command, 0, (group + i) << 3, balanced(sums + 32 * i, balance), balanced(sums + 32 * i + 16, balance));
   }
 }
 
@@ -88,3 +92,16 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
   const f = changetype<F>(w), n = f.raw(0, half);
   return dot(y, f.high(n, 0, half, mask, mask), dot(x, f.low(n, 0, half, mask, mask), sum));
 }
+
+/**
+ * Adds the sums of 4 rows, scaled, but 2^−56 of them. Scales of weights stay as tiny as half floats' bits make them, 2^−112
+ * of what they are, which saves a multiplication each; those of activations are made 2^56 times greater, so that on the way
+ * nothing overflows, and no sum above 2^−70 loses bits.
+ */
+@inline function addHalf<F>(w: usize, half: i32, sum: v128, d: v128, shift: v128, total: v128, mask: v128, sums: usize): void {
+  const f = changetype<F>(w);
+  const scale = f.tinyD(half, mask), minimum = f.tinyM(half, mask);
+  v128.store(sums + 16 * half, scaled<F>(f, sum, d, shift, scale, total, minimum, v128.load(sums + 16 * half)));
+}
+
+@inline function balanced(sums: usize, balance: v128): v128 { return f32x4.mul(v128.load(sums), balance); }

@@ -19,14 +19,18 @@ const HALVES: usize = memory.data<u32>([
   0x8fffffff, 0x8fffffff, 0x8fffffff, 0x8fffffff, 0x77800000, 0x77800000, 0x77800000, 0x77800000,
 ], 16);
 
-/**
- * 4 half floats at p → f32. Shifting the sign-extended half left by 13 puts sign, exponent and mantissa in their f32
- * places (the sign's copies are masked off); multiplying by 2^112 corrects the exponent's bias, subnormals included.
- */
+/** 4 half floats at p → f32: multiplying by 2^112 corrects the exponent's bias, subnormals included. */
 @inline export function half4(p: usize): v128 {
-  const wide = i32x4.shl(v128.load16x4_s(p), 13);
-  return f32x4.mul(v128.and(wide, v128.load(HALVES)), v128.load(HALVES, 16));
+  return f32x4.mul(tinyHalf4(p, v128.load(HALVES)), v128.load(HALVES, 16));
 }
+
+/**
+ * 4 half floats at p → f32, 2^−112 of them: shifting the sign-extended half left by 13 puts sign, exponent and mantissa in
+ * their f32 places, and the sign's copies are masked off. @param mask of `halfMask`
+ */
+@inline export function tinyHalf4(p: usize, mask: v128): v128 { return v128.and(i32x4.shl(v128.load16x4_s(p), 13), mask); }
+
+@inline export function halfMask(): v128 { return held(i32x4.splat(0x8fffffff)); }
 
 /** A lane of 32 bits, in all four. */
 @inline export function spread0(v: v128): v128 { return v128.shuffle<i32>(v, v, 0, 0, 0, 0); }

@@ -12,7 +12,10 @@
  */
 import { attendSequences } from "./attentionSequences";
 import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, halvesMask, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheBase, cacheContext, cacheKind, cacheStride, number, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
+import {
+  address, argument, cacheBase, cacheContext, cacheKind, cacheStride, claim, number, past, piecesOf, sequence, shareFrom, shareTo,
+  tokens,
+} from "./parts/control";
 import { exp4, half, half4, madd, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
 
 /** Positions of a chunk. */
@@ -32,27 +35,30 @@ export function attention(command: usize, thread: i32, threads: i32): void {
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
   const partialBytes: usize = (8 + 4 * filled(argument(command, 4))) << 2;
   const items = tokens() / sequence() * heads * tiles * chunks;
-  const last = shareTo(items, thread, threads);
-  for (let item = shareFrom(items, thread, threads); item < last; item++) {
-    const tile = item / chunks, head = tile / tiles % heads, row = (tile % tiles) << 2;
-    const batch = tile / tiles / heads;
-    if (chunks == 1) {
-      attend(command, batch, head, row, group, begin, end, scratch);
-      finish(command, batch, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
-      continue;
+  const pieces = piecesOf(items, threads);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    const last = shareTo(items, piece, pieces);
+    for (let item = shareFrom(items, piece, pieces); item < last; item++) {
+      const tile = item / chunks, head = tile / tiles % heads, row = (tile % tiles) << 2;
+      const batch = tile / tiles / heads;
+      if (chunks == 1) {
+        attend(command, batch, head, row, group, begin, end, scratch);
+        finish(command, batch, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
+        continue;
+      }
+      const chunk = item % chunks;
+      const from = begin + chunk * CHUNK;
+      attend(command, batch, head, row, group, from, min(end, from + CHUNK), scratch);
+      const partials = address(command, 11) + <usize>(tile * chunks) * partialBytes;
+      const partial = partials + <usize>chunk * partialBytes;
+      memory.copy(partial, scratch, 32);
+      memory.copy(partial + 32, scratch + 32 + filledQueries(command), partialBytes - 32);
+      const counter = address(command, 12) + (<usize>tile << 2);
+      if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
+      atomic.store<i32>(counter, 0);
+      join(partials, partialBytes, chunks);
+      finish(command, batch, head, row, group, partials + 16, partials + 32);
     }
-    const chunk = item % chunks;
-    const from = begin + chunk * CHUNK;
-    attend(command, batch, head, row, group, from, min(end, from + CHUNK), scratch);
-    const partials = address(command, 11) + <usize>(tile * chunks) * partialBytes;
-    const partial = partials + <usize>chunk * partialBytes;
-    memory.copy(partial, scratch, 32);
-    memory.copy(partial + 32, scratch + 32 + filledQueries(command), partialBytes - 32);
-    const counter = address(command, 12) + (<usize>tile << 2);
-    if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
-    atomic.store<i32>(counter, 0);
-    join(partials, partialBytes, chunks);
-    finish(command, batch, head, row, group, partials + 16, partials + 32);
   }
 }
 

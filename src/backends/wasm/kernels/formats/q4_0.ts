@@ -23,7 +23,7 @@ import { embedUnsigned, groupBytesUnsigned, matmulUnsigned, scratchBytesUnsigned
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline m(half: i32): v128 { return f32x4.splat(0); }
   @inline tinyD(half: i32, mask: v128): v128 { return tinyHalf4(changetype<usize>(this) + 8 * half, mask); }
-  @inline tinyM(half: i32, mask: v128): v128 { return mask; }
+  @inline tinyM(half: i32, mask: v128): v128 { return f32x4.splat(0); }
   @inline scale(half: i32, part: i32, d: v128): v128 { return d; }
   @inline minimum(half: i32, part: i32, d: v128, m: v128): v128 { return m; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }

@@ -15,8 +15,9 @@
  * F's methods, all inlined: on the super-block d(half), m(half): f32 scales of 4 rows; on a tile of 32 columns
  * raw(i, half), low(n, i, half, first, second) and high(…): codes of quads i and i+4; scale(half, part, d) and
  * minimum(half, part, d, m); where a super-block has several tiles, the integers that those are made of, scales(part) and
- * floors(part), of 8 rows, i16. Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (whether there
- * is a minimum), and first and second: vectors that low and high are handed.
+ * floors(part), of 8 rows, i16; where codes are nibbles (nibbleVector.ts), tinyD(half, mask) and tinyM(half, mask): d and m
+ * times 2^−112. Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (whether there is a minimum),
+ * and first and second: vectors that low and high are handed.
  *
  * How the loops are written follows from what V8 makes of them (see LOG.md): their condition stands at the end, so that
  * constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form one chain.

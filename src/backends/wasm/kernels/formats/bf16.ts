@@ -6,6 +6,8 @@ import { bfloat4 } from "../parts/simd";
 @unmanaged class BF16 {
   @inline size(): usize { return 2; }
   @inline at(p: usize): v128 { return bfloat4(p); }
+  @inline quick(p: usize, mask: v128): v128 { return bfloat4(p); }
+  @inline isTiny(): bool { return false; }
   @inline one(p: usize): f32 { return reinterpret<f32>(<u32>load<u16>(p) << 16); }
 }
 

@@ -1,11 +1,13 @@
 /** F16, packed [K][8 rows]; widened to f32 as it is multiplied. */
 import { FLOATS } from "../parts/format";
 import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratchBytesFloating } from "../parts/floating";
-import { half, half4 } from "../parts/simd";
+import { half, half4, tinyHalf4 } from "../parts/simd";
 
 @unmanaged class F16 {
   @inline size(): usize { return 2; }
   @inline at(p: usize): v128 { return half4(p); }
+  @inline quick(p: usize, mask: v128): v128 { return tinyHalf4(p, mask); }
+  @inline isTiny(): bool { return true; }
   @inline one(p: usize): f32 { return half(p); }
 }
 

@@ -5,6 +5,8 @@ import { embedFloating, groupBytesFloating, matmulFloating, packFloating, scratc
 @unmanaged class F32 {
   @inline size(): usize { return 4; }
   @inline at(p: usize): v128 { return v128.load(p); }
+  @inline quick(p: usize, mask: v128): v128 { return v128.load(p); }
+  @inline isTiny(): bool { return false; }
   @inline one(p: usize): f32 { return load<f32>(p); }
 }
 

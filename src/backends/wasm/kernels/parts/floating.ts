@@ -1,9 +1,10 @@
 /**
  * Matrix products with weights that are floats. Packed: 8 rows interleaved, [K][8 rows] elements of F, so that a
- * column's 8 weights are side by side in SIMD lanes. F has element bytes `size` and `at(p)`: 4 elements at p as f32.
+ * column's 8 weights are side by side in SIMD lanes. F has element bytes `size`, `at(p)`: 4 elements at p as f32,
+ * `quick(p, mask)`: the same, or 2^−112 of them where `isTiny` (see simd.ts), and `one(p)`: a single one.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
-import { madd } from "./simd";
+import { balance, halfMask, madd } from "./simd";
 import { storeRows } from "./store";
 import { ROWS, tile, TILE_BYTES } from "./tile";
 
@@ -81,25 +82,28 @@ function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, 
 @inline function vector<F>(command: usize, w: usize, column: i32): void {
   const f = changetype<F>(0);
   const columns = argument(command, 6);
+  const mask = halfMask(), factor = balance();
   let px = address(command, 2);
   let a0 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
   const end = px + (<usize>(columns & ~1) << 2);
   while (px < end) {
-    const x = v128.load32_splat(px), y = v128.load32_splat(px, 4);
-    a0 = madd(f.at(w), x, a0);
-    a1 = madd(f.at(w + 4 * f.size()), x, a1);
-    b0 = madd(f.at(w + 8 * f.size()), y, b0);
-    b1 = madd(f.at(w + 12 * f.size()), y, b1);
+    const x = balanced<F>(v128.load32_splat(px), factor), y = balanced<F>(v128.load32_splat(px, 4), factor);
+    a0 = madd(f.quick(w, mask), x, a0);
+    a1 = madd(f.quick(w + 4 * f.size(), mask), x, a1);
+    b0 = madd(f.quick(w + 8 * f.size(), mask), y, b0);
+    b1 = madd(f.quick(w + 12 * f.size(), mask), y, b1);
     w += 16 * f.size();
     px += 8;
   }
   if (columns & 1) {
-    const x = v128.load32_splat(px);
-    a0 = madd(f.at(w), x, a0);
-    a1 = madd(f.at(w + 4 * f.size()), x, a1);
+    const x = balanced<F>(v128.load32_splat(px), factor);
+    a0 = madd(f.quick(w, mask), x, a0);
+    a1 = madd(f.quick(w + 4 * f.size(), mask), x, a1);
   }
-  storeRows(command, 0, column, f32x4.add(a0, b0), f32x4.add(a1, b1));
+  storeRows(command, 0, column, balanced<F>(f32x4.add(a0, b0), factor), balanced<F>(f32x4.add(a1, b1), factor));
 }
+
+@inline function balanced<F>(v: v128, factor: v128): v128 { return changetype<F>(0).isTiny() ? f32x4.mul(v, factor) : v; }
 
 /** Rows of an embedding by id. Arguments: 0 rows kind, 1 weights, 2 ids (i32), 3 output [rows, K], 4 K. */
 @inline export function embedFloating<F>(command: usize, thread: i32, threads: i32): void {

@@ -8,7 +8,7 @@
  */
 import { address, argument } from "./control";
 import { dot, product } from "./dot";
-import { halfMask, held } from "./simd";
+import { balance, halfMask, held } from "./simd";
 import { storeRows } from "./store";
 import { negated, scaled, shifted } from "./unsignedSums";
 
@@ -21,15 +21,12 @@ const QUAD: usize = 32;
   return f.parts() == 1 && f.tiles() == 1 && f.most() == 15;
 }
 
-/** 2^56: see `addHalf`. */
-const BALANCE: f32 = reinterpret<f32>(0x5b800000);
-
 /** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums 128 bytes of scratch */
 export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) >> 5) * f.bytes();
   const first = held(f.first()), bias = negated<F>(f);
-  const mask = halfMask(), balance = held(f32x4.splat(BALANCE));
+  const mask = halfMask(), factor = balance();
   for (let group = from; group < to; group += 4) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last are the first again
@@ -63,7 +60,7 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
         d0 = continued<F>(s, 0, x, y, first, d0);
         d1 = continued<F>(s, 1, x, y, first, d1);
       } while (px < stop);
-      const d = f32x4.mul(v128.load32_splat(pr), balance), total = f32x4.mul(v128.load32_splat(pr, 4), balance);
+      const d = f32x4.mul(v128.load32_splat(pr), factor), total = f32x4.mul(v128.load32_splat(pr, 4), factor);
       const shift = shifted<F>(f, total, bias);
       addHalf<F>(w, 0, a0, d, shift, total, mask, sums);
       addHalf<F>(w, 1, a1, d, shift, total, mask, sums);
@@ -78,7 +75,7 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
       pr += 12;
     } while (w < last);
     for (let i = 0; i < min(4, to - group); i++)
-      storeRows(command, 0, (group + i) << 3, balanced(sums + 32 * i, balance), balanced(sums + 32 * i + 16, balance));
+      storeRows(command, 0, (group + i) << 3, balanced(sums + 32 * i, factor), balanced(sums + 32 * i + 16, factor));
   }
 }
 
@@ -94,9 +91,8 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
 }
 
 /**
- * Adds the sums of 4 rows, scaled, but 2^−56 of them. Scales of weights stay as tiny as half floats' bits make them, 2^−112
- * of what they are, which saves a multiplication each; those of activations are made 2^56 times greater, so that on the way
- * nothing overflows, and no sum above 2^−70 loses bits.
+ * Adds the sums of 4 rows, scaled. Scales of weights stay tiny (see simd.ts), which saves a multiplication each; those of
+ * activations are balanced, and so are results, at the end.
  */
 @inline function addHalf<F>(w: usize, half: i32, sum: v128, d: v128, shift: v128, total: v128, mask: v128, sums: usize): void {
   const f = changetype<F>(w);
@@ -104,4 +100,4 @@ export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize)
   v128.store(sums + 16 * half, scaled<F>(f, sum, d, shift, scale, total, minimum, v128.load(sums + 16 * half)));
 }
 
-@inline function balanced(sums: usize, balance: v128): v128 { return f32x4.mul(v128.load(sums), balance); }
+@inline function balanced(sums: usize, factor: v128): v128 { return f32x4.mul(v128.load(sums), factor); }

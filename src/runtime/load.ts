@@ -8,7 +8,7 @@ import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
-import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
@@ -81,7 +81,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
 function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
   try {
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
-    return { tokenizer, template: createChatTemplate(checkpoint.chatTemplate, specialTexts(tokenizer)) };
+    return { tokenizer, template: createChatTemplate(checkpoint.chatTemplate, tokenizer?.specialTokens) };
   } catch (error) {
     compiling.then(
       (program) => program.dispose(),
@@ -89,9 +89,4 @@ function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
     );
     throw error;
   }
-}
-
-function specialTexts(tokenizer: Tokenizer | undefined): { bos?: string; eos?: string } {
-  const piece = (id: number | undefined) => (id === undefined ? undefined : tokenizer?.piece(id));
-  return { bos: piece(tokenizer?.bos), eos: piece(tokenizer?.eos) };
 }

@@ -20,7 +20,7 @@ describe('a chat template', () => {
       extra: { mood: '!' },
     });
     expect(text).toBe('<s>Hello</s>[{"a": 1}]!');
-    expect(render('{{ bos_token + "x" }}{% if tools is none %}none{% endif %}')).toBe('xnone');
+    expect(render('{% if bos_token is defined %}x{% endif %}{% if tools is none %}none{% endif %}')).toBe('none');
   });
 
   it('tells the time as strftime does', () => {

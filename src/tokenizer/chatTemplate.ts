@@ -6,6 +6,7 @@
  */
 import * as jinja from '@huggingface/jinja';
 import { EspalierError } from '../core/errors.ts';
+import { type SpecialTokens, specialTokenVariables } from './specialTokens.ts';
 
 export interface ChatMessage {
   /** 'system', 'user', 'assistant', 'tool' … */
@@ -76,13 +77,10 @@ const maxCharacters = 1 << 26;
 
 /**
  * @param source Jinja; undefined for ChatML
- * @param tokens the texts of the model's BOS and EOS, where it has them
+ * @param tokens texts of the model's special tokens
  * @throws {ChatTemplateError} where the source is not valid
  */
-export function createChatTemplate(
-  source: string | undefined,
-  tokens: { readonly bos?: string; readonly eos?: string } = {},
-): ChatTemplate {
+export function createChatTemplate(source: string | undefined, tokens: SpecialTokens = {}): ChatTemplate {
   const text = source ?? defaultChatTemplate;
   const { parsed } = failingAsOurs(() => new Template(text));
   return {
@@ -101,8 +99,7 @@ export function createChatTemplate(
           tools: tools ?? null,
           documents: null,
           add_generation_prompt: addGenerationPrompt,
-          bos_token: tokens.bos ?? '',
-          eos_token: tokens.eos ?? '',
+          ...specialTokenVariables(tokens),
           ...extra,
         };
         for (const [name, value] of Object.entries(variables)) environment.set(name, value);

@@ -1,3 +1,5 @@
+import type { SpecialTokens } from './specialTokens.ts';
+
 /**
  * Everything a tokenizer is made of, whatever file it came from, as plain data. `formats/` fills it in, `createTokenizer`
  * turns it into a tokenizer.
@@ -45,6 +47,8 @@ export interface TokenizerSpec {
   readonly eom?: number;
   readonly unknown?: number;
   readonly padding?: number;
+  /** Texts of the named special tokens for chat templates. Default: those of `bos`, `eos`, `unknown` and `padding`. */
+  readonly specialTokens?: SpecialTokens;
   readonly addBos: boolean;
   readonly addEos: boolean;
   /** Further ids that end a generation; `eos`, `eot`, `eom` and tokens known by name are found without. */

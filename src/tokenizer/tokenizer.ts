@@ -7,6 +7,7 @@ import { createMergeRules, unnamed } from './merge/mergeRules.ts';
 import { WordMerger } from './merge/mergeWord.ts';
 import { createPreTokenizer, namedPreTokenizer } from './preTokenizer.ts';
 import type { TokenizerSpec } from './spec.ts';
+import type { SpecialTokens } from './specialTokens.ts';
 
 export interface EncodeOptions {
   /** Special tokens written in the text become those tokens (default true); false for text that is not trusted. */
@@ -40,6 +41,8 @@ export interface Tokenizer {
   readonly endOfGeneration: ReadonlySet<number>;
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** Texts of the named special tokens. */
+  readonly specialTokens: SpecialTokens;
   encode(text: string, options?: EncodeOptions): number[];
   /** Bytes that are no UTF-8 become U+FFFD. @throws {OptionError} for an id outside the vocabulary */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
@@ -187,6 +190,7 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
     endOfGeneration,
     addBos: spec.addBos,
     addEos: spec.addEos,
+    specialTokens: spec.specialTokens ?? specialTokensOf(spec),
     encode(text, { special = true, addBos = spec.addBos, addEos = spec.addEos } = {}) {
       const result: number[] = [];
       if (addBos && spec.bos !== undefined) result.push(spec.bos);
@@ -218,6 +222,12 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
     bytes,
     find,
   };
+}
+
+/** Named by their ids, as GGUF files do. */
+function specialTokensOf({ tokens, bos, eos, unknown, padding }: TokenizerSpec): SpecialTokens {
+  const text = (id: number | undefined) => (id === undefined ? undefined : tokens[id]);
+  return { bos: text(bos), eos: text(eos), unk: text(unknown), pad: text(padding) };
 }
 
 /** Keeps U+FEFF, which is a character like others here. */

@@ -7,8 +7,8 @@ import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { Graph } from '../dist/graph/graph.js';
 import { input } from '../dist/graph/ops/input.js';
 import { linear } from '../dist/graph/ops/linear.js';
-import { linearInput } from '../dist/graph/ops/linearInput.js';
-import { linearWeight } from '../dist/graph/ops/linearWeight.js';
+import { linearInputGradient } from '../dist/graph/ops/linearInputGradient.js';
+import { linearWeightGradient } from '../dist/graph/ops/linearWeightGradient.js';
 import { weight } from '../dist/graph/ops/weight.js';
 import { formatByName } from '../dist/tensor/formats.js';
 import { Peak } from './peak.mjs';
@@ -17,8 +17,8 @@ const [rows, outputs, inputs, threads, runs] = process.argv.slice(2).map(Number)
 
 const products = {
   forward: ({ x, w }) => linear(x(), w()),
-  inputGradient: ({ dy, w }) => linearInput(dy(), w()),
-  weightGradient: ({ x, dy }) => linearWeight(dy(), x()),
+  inputGradient: ({ dy, w }) => linearInputGradient(dy(), w()),
+  weightGradient: ({ x, dy }) => linearWeightGradient(dy(), x()),
 };
 
 /** Numbers of ordinary size. */

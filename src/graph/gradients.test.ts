@@ -50,7 +50,7 @@ describe('gradients', () => {
     const before = graph.nodes.length;
     gradients(loss, [hidden]);
     const added = graph.nodes.slice(before).map(({ op }) => op.name);
-    expect(added).toEqual(['constant', 'weightedSumInput', 'crossEntropyInput', 'linearInput']);
+    expect(added).toEqual(['constant', 'weightedSumGradient', 'crossEntropyGradient', 'linearInputGradient']);
   });
 
   it('adds every part of a gradient to its state as it is made', () => {

@@ -8,9 +8,9 @@ import { add } from './gradients/add.ts';
 import { attention } from './gradients/attention.ts';
 import { columns } from './gradients/columns.ts';
 import { crossEntropy } from './gradients/crossEntropy.ts';
-import { divergence } from './gradients/divergence.ts';
 import { dropout } from './gradients/dropout.ts';
 import { embed } from './gradients/embed.ts';
+import { klDivergence } from './gradients/klDivergence.ts';
 import { layerNorm } from './gradients/layerNorm.ts';
 import { linear } from './gradients/linear.ts';
 import { multiply } from './gradients/multiply.ts';
@@ -33,7 +33,7 @@ const rules = {
   attention,
   columns,
   crossEntropy,
-  divergence,
+  klDivergence,
   dropout,
   embed,
   layerNorm,

@@ -4,8 +4,8 @@ import type { OnProgress } from '../core/progress.ts';
 import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
-import { divergence } from './sampling/divergence.ts';
 import { greedy } from './sampling/greedy.ts';
+import { klDivergence } from './sampling/klDivergence.ts';
 import { logNormalizer } from './sampling/logProbabilities.ts';
 import { mean, quantile, standardError } from './statistics.ts';
 import type { Timeline } from './timeline.ts';
@@ -203,7 +203,7 @@ function scoreToken(
   // what ends a text is no byte of it
   scores.bytes += tokenizer.endOfGeneration.has(token) ? 0 : tokenizer.bytes(token).length;
   if (!reference) return;
-  scores.divergences.push(divergence(reference, logits));
+  scores.divergences.push(klDivergence(reference, logits));
   if (greedy(reference) === greedy(logits)) scores.agreements++;
 }
 

@@ -7,8 +7,8 @@ import { after } from '../graph/ops/after.ts';
 import { clip } from '../graph/ops/clip.ts';
 import { columns } from '../graph/ops/columns.ts';
 import { crossEntropy } from '../graph/ops/crossEntropy.ts';
-import { type DivergenceAttributes, divergence } from '../graph/ops/divergence.ts';
 import { input } from '../graph/ops/input.ts';
+import { type KlDivergenceAttributes, klDivergence } from '../graph/ops/klDivergence.ts';
 import { scale } from '../graph/ops/scale.ts';
 import { squareSum } from '../graph/ops/squareSum.ts';
 import { state } from '../graph/ops/state.ts';
@@ -38,7 +38,7 @@ export const outputs = {
   update: 'update',
 } as const;
 
-export interface Distilling extends DivergenceAttributes {
+export interface Distilling extends KlDivergenceAttributes {
   /** Share of the loss on the text. */
   readonly hardLabels: number;
 }
@@ -95,7 +95,7 @@ function addLosses(logits: Value, distilling: Distilling | undefined): { readonl
   if (!distilling) return { text, loss: text };
   const { hardLabels, temperature, reverse } = distilling;
   const teacher = input(graph, inputs.teacher, 'R', shape[1], 'f32');
-  const ofTeacher = scale(divergence(logits, teacher, { temperature, reverse }), 1 - hardLabels);
+  const ofTeacher = scale(klDivergence(logits, teacher, { temperature, reverse }), 1 - hardLabels);
   const rows = hardLabels === 0 ? ofTeacher : add(ofTeacher, scale(ofText, hardLabels));
   return { text, loss: weightedSum(rows, weights, outputs.loss) };
 }

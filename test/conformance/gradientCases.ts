@@ -5,9 +5,9 @@ import { add } from '../../src/graph/ops/add.ts';
 import { type AttentionAttributes, attention } from '../../src/graph/ops/attention.ts';
 import { columns } from '../../src/graph/ops/columns.ts';
 import { crossEntropy } from '../../src/graph/ops/crossEntropy.ts';
-import { divergence } from '../../src/graph/ops/divergence.ts';
 import { dropout } from '../../src/graph/ops/dropout.ts';
 import { embed } from '../../src/graph/ops/embed.ts';
+import { klDivergence } from '../../src/graph/ops/klDivergence.ts';
 import { layerNorm } from '../../src/graph/ops/layerNorm.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
 import { multiply } from '../../src/graph/ops/multiply.ts';
@@ -144,7 +144,7 @@ export const gradientCases: readonly GradientCase[] = [
   ),
   ...[0, 0.4, 1].map((reverse) =>
     ofRows(`divergence, reverse ${reverse}`, 11, (x, test) =>
-      divergence(selectRows(x), test.input('R', 11), { temperature: 1.7, reverse }),
+      klDivergence(selectRows(x), test.input('R', 11), { temperature: 1.7, reverse }),
     ),
   ),
   ofRows('weightedSum', 1, (x, test) => weightedSum(selectRows(x), test.input('R', 1))),

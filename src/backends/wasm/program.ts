@@ -221,7 +221,7 @@ export class WasmProgram implements Program {
     let needs = this.#needs.get(key);
     if (!needs) {
       const live = this.graph.live(outputs?.map((name) => this.graph.outputs.get(name)!));
-      const noCache = live.some(({ op }) => op.name === 'attentionInput');
+      const noCache = live.some(({ op }) => op.name === 'attentionGradient');
       this.#needs.set(key, (needs = { inputs: live.filter(isInput), noCache }));
     }
     return needs;

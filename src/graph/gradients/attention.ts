@@ -1,6 +1,6 @@
 import type { Value } from '../graph.ts';
 import type { AttentionAttributes } from '../ops/attention.ts';
-import { attentionInput } from '../ops/attentionInput.ts';
+import { attentionGradient } from '../ops/attentionGradient.ts';
 import { columns } from '../ops/columns.ts';
 import type { GradientRule } from './rule.ts';
 
@@ -9,7 +9,7 @@ export const attention: GradientRule<AttentionAttributes> = ({ inputs: [q, k, v]
   // made once for whichever are wanted
   let all: Value | undefined;
   const part = (from: number, width: number, name: string) => (): Value => {
-    all ??= attentionInput(q!, k!, v!, dy, attributes, `${label}.dqkv`);
+    all ??= attentionGradient(q!, k!, v!, dy, attributes, `${label}.dqkv`);
     return columns(all, from, width, `${label}.${name}`);
   };
   return [part(0, queries, 'dq'), part(queries, keys, 'dk'), part(queries + keys, keys, 'dv')];

@@ -1,7 +1,7 @@
-import { crossEntropyInput } from '../ops/crossEntropyInput.ts';
+import { crossEntropyGradient } from '../ops/crossEntropyGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const crossEntropy: GradientRule = ({ inputs: [logits, targets], label }, dy) => [
-  () => crossEntropyInput(logits!, targets!, dy, `${label}.dx`),
+  () => crossEntropyGradient(logits!, targets!, dy, `${label}.dx`),
   undefined,
 ];

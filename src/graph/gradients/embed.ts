@@ -1,7 +1,7 @@
-import { embedWeight } from '../ops/embedWeight.ts';
+import { embedWeightGradient } from '../ops/embedWeightGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const embed: GradientRule = ({ inputs: [table, ids], label }, dy) => [
-  () => embedWeight(dy, ids!, Number(table!.shape[0]), `${label}.dw`),
+  () => embedWeightGradient(dy, ids!, Number(table!.shape[0]), `${label}.dw`),
   undefined,
 ];

@@ -1,6 +1,6 @@
 import type { LayerNormAttributes } from '../ops/layerNorm.ts';
-import { layerNormGain } from '../ops/layerNormGain.ts';
-import { layerNormInput } from '../ops/layerNormInput.ts';
+import { layerNormGainGradient } from '../ops/layerNormGainGradient.ts';
+import { layerNormInputGradient } from '../ops/layerNormInputGradient.ts';
 import { sumRows } from '../ops/sumRows.ts';
 import type { GradientRule } from './rule.ts';
 
@@ -8,7 +8,7 @@ export const layerNorm: GradientRule<LayerNormAttributes> = (
   { inputs: [x, gain], attributes: { epsilon }, label },
   dy,
 ) => [
-  () => layerNormInput(x!, gain!, dy, epsilon, `${label}.dx`),
-  () => layerNormGain(x!, dy, epsilon, `${label}.dgain`),
+  () => layerNormInputGradient(x!, gain!, dy, epsilon, `${label}.dx`),
+  () => layerNormGainGradient(x!, dy, epsilon, `${label}.dgain`),
   () => sumRows(dy, `${label}.dbias`),
 ];

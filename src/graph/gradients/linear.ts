@@ -1,10 +1,10 @@
-import { linearInput } from '../ops/linearInput.ts';
-import { linearWeight } from '../ops/linearWeight.ts';
+import { linearInputGradient } from '../ops/linearInputGradient.ts';
+import { linearWeightGradient } from '../ops/linearWeightGradient.ts';
 import { sumRows } from '../ops/sumRows.ts';
 import type { GradientRule } from './rule.ts';
 
 export const linear: GradientRule = ({ inputs: [x, matrix], label }, dy) => [
-  () => linearInput(dy, matrix!, `${label}.dx`),
-  () => linearWeight(dy, x!, `${label}.dw`),
+  () => linearInputGradient(dy, matrix!, `${label}.dx`),
+  () => linearWeightGradient(dy, x!, `${label}.dw`),
   () => sumRows(dy, `${label}.db`),
 ];

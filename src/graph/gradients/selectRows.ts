@@ -1,4 +1,4 @@
-import { spreadRows } from '../ops/spreadRows.ts';
+import { scatterRows } from '../ops/scatterRows.ts';
 import type { GradientRule } from './rule.ts';
 
-export const selectRows: GradientRule = ({ label }, dy) => [() => spreadRows(dy, `${label}.dx`)];
+export const selectRows: GradientRule = ({ label }, dy) => [() => scatterRows(dy, `${label}.dx`)];

@@ -1,7 +1,7 @@
-import { weightedSumInput } from '../ops/weightedSumInput.ts';
+import { weightedSumGradient } from '../ops/weightedSumGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const weightedSum: GradientRule = ({ inputs: [, weights], label }, dy) => [
-  () => weightedSumInput(weights!, dy, `${label}.dx`),
+  () => weightedSumGradient(weights!, dy, `${label}.dx`),
   undefined,
 ];

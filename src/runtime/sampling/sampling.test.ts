@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { divergence } from './divergence.ts';
 import { greedy } from './greedy.ts';
+import { klDivergence } from './klDivergence.ts';
 import { likeliest, logNormalizer } from './logProbabilities.ts';
 import { minP } from './minP.ts';
 import { penalizeRepetition } from './repetitionPenalty.ts';
@@ -110,6 +110,6 @@ test('log-probabilities sum to one and are told likeliest first', () => {
 test('the divergence is none from itself, and that of the definition from another', () => {
   const p = logits(Math.log(0.5), Math.log(0.5));
   const q = logits(Math.log(0.25), Math.log(0.75));
-  expect(divergence(p, p)).toBe(0);
-  expect(divergence(p, q)).toBeCloseTo(0.5 * Math.log(2) + 0.5 * Math.log(2 / 3), 6);
+  expect(klDivergence(p, p)).toBe(0);
+  expect(klDivergence(p, q)).toBeCloseTo(0.5 * Math.log(2) + 0.5 * Math.log(2 / 3), 6);
 });

@@ -1,6 +1,6 @@
 /** Attention over the cache: head sizes and groups, windows, softcaps, formats of the cache, pasts of several steps. */
 import { type AttentionAttributes, attention } from '../../../src/graph/ops/attention.ts';
-import { attentionInput } from '../../../src/graph/ops/attentionInput.ts';
+import { attentionGradient } from '../../../src/graph/ops/attentionGradient.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
 import { type Case, type StepPlan, sequences } from '../case.ts';
@@ -117,7 +117,7 @@ const withoutCache = [
       const [q, k, v] = [test.rows(heads * headSize), test.rows(kvHeads * headSize), test.rows(kvHeads * headSize)];
       const attributes = attributesOf(shape);
       test.output('y', attention(q, k, v, attributes));
-      test.output('gradients', attentionInput(q, k, v, test.rows(heads * headSize), attributes));
+      test.output('gradients', attentionGradient(q, k, v, test.rows(heads * headSize), attributes));
     },
   };
 });

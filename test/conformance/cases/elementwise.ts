@@ -1,14 +1,14 @@
 /** The ops whose every element depends on the same elements of the inputs, alone and where a backend may join them. */
 import type { Value } from '../../../src/graph/graph.ts';
 import { activation } from '../../../src/graph/ops/activation.ts';
-import { activationInput } from '../../../src/graph/ops/activationInput.ts';
+import { activationGradient } from '../../../src/graph/ops/activationGradient.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { multiply } from '../../../src/graph/ops/multiply.ts';
 import { scale } from '../../../src/graph/ops/scale.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { softcap } from '../../../src/graph/ops/softcap.ts';
-import { softcapInput } from '../../../src/graph/ops/softcapInput.ts';
+import { softcapGradient } from '../../../src/graph/ops/softcapGradient.ts';
 import { type Case, everyLength, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
@@ -35,10 +35,10 @@ const unary: Readonly<Record<string, (x: Value) => Value>> = {
 };
 
 const gradients: Readonly<Record<string, (x: Value, dy: Value) => Value>> = {
-  'gradient of silu': (x, dy) => activationInput(x, dy, 'silu'),
-  'gradient of gelu': (x, dy) => activationInput(x, dy, 'gelu'),
-  'gradient of softcap 30': (x, dy) => softcapInput(x, dy, 30),
-  'gradient of softcap 1': (x, dy) => softcapInput(x, dy, 1),
+  'gradient of silu': (x, dy) => activationGradient(x, dy, 'silu'),
+  'gradient of gelu': (x, dy) => activationGradient(x, dy, 'gelu'),
+  'gradient of softcap 30': (x, dy) => softcapGradient(x, dy, 30),
+  'gradient of softcap 1': (x, dy) => softcapGradient(x, dy, 1),
 };
 
 export const elementwiseCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 /** Rows of tables in every format: what was packed comes out as the reference decodes it. */
 import { embed } from '../../../src/graph/ops/embed.ts';
-import { embedWeight } from '../../../src/graph/ops/embedWeight.ts';
+import { embedWeightGradient } from '../../../src/graph/ops/embedWeightGradient.ts';
 import { positions } from '../../../src/graph/ops/positions.ts';
 import { blockFormats } from '../../../src/tensor/formats.ts';
 import { type Case, sequences } from '../case.ts';
@@ -29,15 +29,15 @@ const tables = blockFormats.map(
 );
 
 const gradients: Case = {
-  name: 'embedWeight',
+  name: 'embedWeightGradient',
   // rows are added up in the order of the tokens
   tolerance: 1e-13,
   steps: [...sequences, { T: 256, sequence: 32 }],
   build(test) {
     for (const width of [1, 5, 80]) {
       const dy = test.rows(width);
-      test.output(`by token, ${width}`, embedWeight(dy, test.tokens, VOCABULARY));
-      test.output(`by position, ${width}`, embedWeight(dy, positions(test.graph), 64));
+      test.output(`by token, ${width}`, embedWeightGradient(dy, test.tokens, VOCABULARY));
+      test.output(`by position, ${width}`, embedWeightGradient(dy, positions(test.graph), 64));
     }
   },
 };

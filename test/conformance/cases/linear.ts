@@ -2,8 +2,8 @@
 import type { Value } from '../../../src/graph/graph.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
-import { linearInput } from '../../../src/graph/ops/linearInput.ts';
-import { linearWeight } from '../../../src/graph/ops/linearWeight.ts';
+import { linearInputGradient } from '../../../src/graph/ops/linearInputGradient.ts';
+import { linearWeightGradient } from '../../../src/graph/ops/linearWeightGradient.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { sumRows } from '../../../src/graph/ops/sumRows.ts';
 import { type BlockFormat, bytesOf } from '../../../src/tensor/blockFormat.ts';
@@ -85,13 +85,13 @@ const extreme = blocked.map(
 /** The gradient of an input, of wide and narrow products. */
 const inputGradients = blockFormats.map(
   (format): Case => ({
-    name: `linearInput ${format.name}`,
+    name: `linearInputGradient ${format.name}`,
     tolerance: FLOAT_TOLERANCE,
     steps: sequences,
     build(test) {
       for (const width of widths[format.blockSize]!) {
         for (const rows of [1, 13, 40]) {
-          const dx = (dy: Value) => linearInput(dy, test.blocks(format, rows, width));
+          const dx = (dy: Value) => linearInputGradient(dy, test.blocks(format, rows, width));
           test.output(`${rows} × ${width}`, dx(test.rows(rows)));
           test.output(`${rows} × ${width} of wanted rows`, dx(selectRows(test.rows(rows))));
         }
@@ -101,7 +101,7 @@ const inputGradients = blockFormats.map(
 );
 
 const weightGradients: Case = {
-  name: 'linearWeight and sumRows',
+  name: 'linearWeightGradient and sumRows',
   tolerance: FLOAT_TOLERANCE,
   steps: sequences,
   build(test) {
@@ -111,12 +111,12 @@ const weightGradients: Case = {
       test.output(`bias of ${outputs}, wanted rows`, sumRows(selectRows(dy)));
       for (const inputs of [1, 4, 5, 80]) {
         const x = test.rows(inputs);
-        test.output(`${outputs} × ${inputs}`, linearWeight(dy, x));
+        test.output(`${outputs} × ${inputs}`, linearWeightGradient(dy, x));
         test.output(
           `${outputs} × ${inputs}, two of them`,
-          add(linearWeight(dy, x), linearWeight(test.rows(outputs), x)),
+          add(linearWeightGradient(dy, x), linearWeightGradient(test.rows(outputs), x)),
         );
-        test.output(`${outputs} × ${inputs}, wanted rows`, linearWeight(selectRows(dy), selectRows(x)));
+        test.output(`${outputs} × ${inputs}, wanted rows`, linearWeightGradient(selectRows(dy), selectRows(x)));
       }
     }
   },

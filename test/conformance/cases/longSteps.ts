@@ -2,10 +2,10 @@
 import { accumulate } from '../../../src/graph/ops/accumulate.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { attention } from '../../../src/graph/ops/attention.ts';
-import { attentionInput } from '../../../src/graph/ops/attentionInput.ts';
+import { attentionGradient } from '../../../src/graph/ops/attentionGradient.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
-import { linearInput } from '../../../src/graph/ops/linearInput.ts';
-import { linearWeight } from '../../../src/graph/ops/linearWeight.ts';
+import { linearInputGradient } from '../../../src/graph/ops/linearInputGradient.ts';
+import { linearWeightGradient } from '../../../src/graph/ops/linearWeightGradient.ts';
 import { squareSum } from '../../../src/graph/ops/squareSum.ts';
 import { sumRows } from '../../../src/graph/ops/sumRows.ts';
 import { formatByName } from '../../../src/tensor/formats.ts';
@@ -23,15 +23,15 @@ export const longStepCases: readonly Case[] = [
     build(test) {
       const [wide, narrow] = [test.rows(120), test.rows(20)];
       test.output('y', linear(wide, test.floats(20, 120)));
-      test.output('narrow to wide', linearWeight(wide, narrow));
-      test.output('wide to narrow', linearWeight(narrow, wide));
-      test.output('added up', accumulate(test.state(20, 120), linearWeight(narrow, wide)));
+      test.output('narrow to wide', linearWeightGradient(wide, narrow));
+      test.output('wide to narrow', linearWeightGradient(narrow, wide));
+      test.output('added up', accumulate(test.state(20, 120), linearWeightGradient(narrow, wide)));
       test.output('bias', sumRows(wide));
       test.output('squares', squareSum([wide, narrow]));
     },
   },
   {
-    name: 'linearInput of many outputs',
+    name: 'linearInputGradient of many outputs',
     tolerance: 1e-12,
     steps: [
       { T: 13, sequence: 13 },
@@ -39,9 +39,12 @@ export const longStepCases: readonly Case[] = [
     ],
     build(test) {
       for (const format of ['F32', 'Q8_0']) {
-        const dx = linearInput(test.rows(2060), test.blocks(formatByName(format), 2060, 32));
+        const dx = linearInputGradient(test.rows(2060), test.blocks(formatByName(format), 2060, 32));
         test.output(format, dx);
-        test.output(`${format} and a sum`, add(test.rows(32), linearInput(test.rows(2060), test.floats(2060, 32))));
+        test.output(
+          `${format} and a sum`,
+          add(test.rows(32), linearInputGradient(test.rows(2060), test.floats(2060, 32))),
+        );
       }
     },
   },
@@ -62,7 +65,7 @@ export const longStepCases: readonly Case[] = [
         const attributes = { layer: 0, heads: 4, kvHeads: 2, headSize: 12, scale: 0.3, ...shape };
         const [q, k, v, dy] = [test.rows(48), test.rows(24), test.rows(24), test.rows(48)];
         test.output('y', attention(q, k, v, attributes));
-        test.output('gradients', attentionInput(q, k, v, dy, attributes));
+        test.output('gradients', attentionGradient(q, k, v, dy, attributes));
       },
     }),
   ),

@@ -1,11 +1,11 @@
 /** Losses, their gradients, and their sums: certain and uncertain rows, rows without a target, students near and far. */
 import { crossEntropy } from '../../../src/graph/ops/crossEntropy.ts';
-import { crossEntropyInput } from '../../../src/graph/ops/crossEntropyInput.ts';
-import { divergence } from '../../../src/graph/ops/divergence.ts';
-import { divergenceInput } from '../../../src/graph/ops/divergenceInput.ts';
+import { crossEntropyGradient } from '../../../src/graph/ops/crossEntropyGradient.ts';
+import { klDivergence } from '../../../src/graph/ops/klDivergence.ts';
+import { klDivergenceGradient } from '../../../src/graph/ops/klDivergenceGradient.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { weightedSum } from '../../../src/graph/ops/weightedSum.ts';
-import { weightedSumInput } from '../../../src/graph/ops/weightedSumInput.ts';
+import { weightedSumGradient } from '../../../src/graph/ops/weightedSumGradient.ts';
 import { type Case, sequences } from '../case.ts';
 
 const widths = [2, 3, 7, 64, 257];
@@ -22,7 +22,7 @@ export const lossCases: readonly Case[] = [
         for (const deviation of [0.01, 1, 30]) {
           const logits = selectRows(test.rows(width, deviation));
           test.output(`${width} of ±${deviation}`, crossEntropy(logits, targets));
-          test.output(`gradient, ${width} of ±${deviation}`, crossEntropyInput(logits, targets, test.input('R', 1)));
+          test.output(`gradient, ${width} of ±${deviation}`, crossEntropyGradient(logits, targets, test.input('R', 1)));
         }
         const all = test.input('T', 1, 'i32', () => test.random.integer(width));
         test.output(`all rows, ${width}`, crossEntropy(test.rows(width), all));
@@ -30,7 +30,7 @@ export const lossCases: readonly Case[] = [
     },
   },
   {
-    name: 'divergence',
+    name: 'klDivergence',
     tolerance: 1e-10,
     steps: sequences,
     build(test) {
@@ -44,9 +44,9 @@ export const lossCases: readonly Case[] = [
           for (const deviation of [1, 10]) {
             const [student, teacher] = [selectRows(test.rows(width, deviation)), test.input('R', width)];
             const name = `${width} of ±${deviation}, temperature ${temperature}, reverse ${reverse}`;
-            test.output(name, divergence(student, teacher, { temperature, reverse }));
+            test.output(name, klDivergence(student, teacher, { temperature, reverse }));
             const dy = test.input('R', 1);
-            test.output(`gradient, ${name}`, divergenceInput(student, teacher, dy, { temperature, reverse }));
+            test.output(`gradient, ${name}`, klDivergenceGradient(student, teacher, dy, { temperature, reverse }));
           }
         }
       }
@@ -60,7 +60,7 @@ export const lossCases: readonly Case[] = [
       const weights = test.input('R', 1);
       test.output('sum', weightedSum(selectRows(test.rows(1)), weights));
       test.output('sum of all rows', weightedSum(test.rows(1), test.input('T', 1)));
-      test.output('gradient', weightedSumInput(weights, test.input(1, 1)));
+      test.output('gradient', weightedSumGradient(weights, test.input(1, 1)));
     },
   },
 ];

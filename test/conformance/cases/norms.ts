@@ -1,11 +1,11 @@
 /** Norms of odd widths, of heads, and of rows that are small, large or far from zero. */
 import { add } from '../../../src/graph/ops/add.ts';
 import { layerNorm } from '../../../src/graph/ops/layerNorm.ts';
-import { layerNormGain } from '../../../src/graph/ops/layerNormGain.ts';
-import { layerNormInput } from '../../../src/graph/ops/layerNormInput.ts';
+import { layerNormGainGradient } from '../../../src/graph/ops/layerNormGainGradient.ts';
+import { layerNormInputGradient } from '../../../src/graph/ops/layerNormInputGradient.ts';
 import { rmsNorm } from '../../../src/graph/ops/rmsNorm.ts';
-import { rmsNormGain } from '../../../src/graph/ops/rmsNormGain.ts';
-import { rmsNormInput } from '../../../src/graph/ops/rmsNormInput.ts';
+import { rmsNormGainGradient } from '../../../src/graph/ops/rmsNormGainGradient.ts';
+import { rmsNormInputGradient } from '../../../src/graph/ops/rmsNormInputGradient.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { type Case, everyLength, sequences } from '../case.ts';
 import { VOCABULARY } from '../testGraph.ts';
@@ -44,7 +44,7 @@ export const normCases: readonly Case[] = [
     },
   },
   {
-    name: 'rmsNormInput and rmsNormGain',
+    name: 'rmsNormInputGradient and rmsNormGainGradient',
     tolerance: 1e-11,
     steps: sequences,
     build(test) {
@@ -57,18 +57,27 @@ export const normCases: readonly Case[] = [
         ] as const) {
           // one column of itself has hardly a gradient
           if (width > 1)
-            test.output(`${width}${name}`, rmsNormInput(test.rows(width, deviation), gain, test.rows(width), epsilon));
+            test.output(
+              `${width}${name}`,
+              rmsNormInputGradient(test.rows(width, deviation), gain, test.rows(width), epsilon),
+            );
           const attributes = { epsilon, size: width };
-          test.output(`gain ${width}${name}`, rmsNormGain(test.rows(width, deviation), test.rows(width), attributes));
+          test.output(
+            `gain ${width}${name}`,
+            rmsNormGainGradient(test.rows(width, deviation), test.rows(width), attributes),
+          );
         }
         const [x, dy] = [selectRows(test.rows(3 * width)), selectRows(test.rows(3 * width))];
-        if (width > 1) test.output(`3 heads of ${width}, wanted rows`, rmsNormInput(x, gain, dy, 1e-5));
-        test.output(`gain of 3 heads of ${width}, wanted rows`, rmsNormGain(x, dy, { epsilon: 1e-5, size: width }));
+        if (width > 1) test.output(`3 heads of ${width}, wanted rows`, rmsNormInputGradient(x, gain, dy, 1e-5));
+        test.output(
+          `gain of 3 heads of ${width}, wanted rows`,
+          rmsNormGainGradient(x, dy, { epsilon: 1e-5, size: width }),
+        );
       }
     },
   },
   {
-    name: 'layerNormInput and layerNormGain',
+    name: 'layerNormInputGradient and layerNormGainGradient',
     tolerance: 1e-11,
     steps: sequences,
     build(test) {
@@ -76,13 +85,13 @@ export const normCases: readonly Case[] = [
       for (const width of widths.filter((width) => width > 2)) {
         const gain = test.floats(1, width);
         const [x, dy] = [test.rows(width), test.rows(width)];
-        test.output(`${width}`, layerNormInput(x, gain, dy, 1e-5));
-        test.output(`gain ${width}`, layerNormGain(x, dy, 1e-5));
-        test.output(`${width}, wanted rows`, layerNormInput(selectRows(x), gain, selectRows(dy), 1e-5));
-        test.output(`gain ${width}, wanted rows`, layerNormGain(selectRows(x), selectRows(dy), 1e-5));
+        test.output(`${width}`, layerNormInputGradient(x, gain, dy, 1e-5));
+        test.output(`gain ${width}`, layerNormGainGradient(x, dy, 1e-5));
+        test.output(`${width}, wanted rows`, layerNormInputGradient(selectRows(x), gain, selectRows(dy), 1e-5));
+        test.output(`gain ${width}, wanted rows`, layerNormGainGradient(selectRows(x), selectRows(dy), 1e-5));
         const far = add(x, test.embedded(test.floats(VOCABULARY, width, () => 8)));
-        test.output(`${width} around 8`, layerNormInput(far, gain, dy, 1e-5));
-        test.output(`gain ${width} around 8`, layerNormGain(far, dy, 1e-5));
+        test.output(`${width} around 8`, layerNormInputGradient(far, gain, dy, 1e-5));
+        test.output(`gain ${width} around 8`, layerNormGainGradient(far, dy, 1e-5));
       }
     },
   },

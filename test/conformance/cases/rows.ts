@@ -5,9 +5,9 @@ import { embed } from '../../../src/graph/ops/embed.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { positions } from '../../../src/graph/ops/positions.ts';
 import { scale } from '../../../src/graph/ops/scale.ts';
+import { scatterColumns } from '../../../src/graph/ops/scatterColumns.ts';
+import { scatterRows } from '../../../src/graph/ops/scatterRows.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
-import { spreadColumns } from '../../../src/graph/ops/spreadColumns.ts';
-import { spreadRows } from '../../../src/graph/ops/spreadRows.ts';
 import { type Case, everyLength, sequences } from '../case.ts';
 
 export const rowCases: readonly Case[] = [
@@ -49,7 +49,7 @@ export const rowCases: readonly Case[] = [
     },
   },
   {
-    name: 'spreadColumns and spreadRows',
+    name: 'scatterColumns and scatterRows',
     tolerance: 0,
     steps: sequences,
     build(test) {
@@ -61,11 +61,11 @@ export const rowCases: readonly Case[] = [
         [16, 16, 64],
       ] as const) {
         const x = test.rows(width);
-        test.output(`${width} from ${from} of ${whole}`, spreadColumns(x, from, whole));
-        test.output(`${width} from ${from} of ${whole}, wanted rows`, spreadColumns(selectRows(x), from, whole));
+        test.output(`${width} from ${from} of ${whole}`, scatterColumns(x, from, whole));
+        test.output(`${width} from ${from} of ${whole}, wanted rows`, scatterColumns(selectRows(x), from, whole));
       }
       // every row of the step is looked at, not only those that are wanted again
-      for (const width of [1, 3, 64]) test.rowsOutput(`${width}`, spreadRows(selectRows(test.rows(width))));
+      for (const width of [1, 3, 64]) test.rowsOutput(`${width}`, scatterRows(selectRows(test.rows(width))));
     },
   },
   {

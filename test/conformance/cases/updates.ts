@@ -7,9 +7,9 @@ import { clip } from '../../../src/graph/ops/clip.ts';
 import { columns } from '../../../src/graph/ops/columns.ts';
 import { constant } from '../../../src/graph/ops/constant.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
-import { linearWeight } from '../../../src/graph/ops/linearWeight.ts';
+import { linearWeightGradient } from '../../../src/graph/ops/linearWeightGradient.ts';
 import { rmsNorm } from '../../../src/graph/ops/rmsNorm.ts';
-import { rmsNormGain } from '../../../src/graph/ops/rmsNormGain.ts';
+import { rmsNormGainGradient } from '../../../src/graph/ops/rmsNormGainGradient.ts';
 import { scale } from '../../../src/graph/ops/scale.ts';
 import { squareSum } from '../../../src/graph/ops/squareSum.ts';
 import { sumRows } from '../../../src/graph/ops/sumRows.ts';
@@ -24,11 +24,15 @@ function layer(test: TestGraph) {
   const [matrix, bias, gain] = [test.floats(OUTPUTS, INPUTS), test.floats(1, OUTPUTS), test.floats(1, OUTPUTS)];
   const product = linear(x, matrix, bias);
   test.output('y', rmsNorm(product, gain, 1e-5));
-  const gradients = [linearWeight(dy, x), sumRows(dy), rmsNormGain(product, dy, { epsilon: 1e-5, size: OUTPUTS })];
+  const gradients = [
+    linearWeightGradient(dy, x),
+    sumRows(dy),
+    rmsNormGainGradient(product, dy, { epsilon: 1e-5, size: OUTPUTS }),
+  ];
   const sums = gradients.map((gradient) => {
     const [rows, columns] = gradient.shape as readonly [number, number];
     const first = accumulate(test.state(rows, columns), gradient);
-    return rows > 1 ? accumulate(first, scale(linearWeight(dy, x), 0.5)) : first;
+    return rows > 1 ? accumulate(first, scale(linearWeightGradient(dy, x), 0.5)) : first;
   });
   return { weights: [matrix, bias, gain], sums };
 }

@@ -66,7 +66,7 @@ export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v],
   }
 };
 
-export const attentionInput: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, dy], output, step) => {
+export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, dy], output, step) => {
   const { heads, kvHeads, headSize, scale } = node.attributes;
   if (step.cache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
   const width = kvHeads * headSize;

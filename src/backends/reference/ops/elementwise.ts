@@ -27,7 +27,7 @@ export const activation: ReferenceKernel<ActivationAttributes> = (node, [x], out
   for (let i = 0; i < output.length; i++) output[i] = f(x![i]!);
 };
 
-export const activationInput: ReferenceKernel<ActivationAttributes> = (node, [x, dy], output) => {
+export const activationGradient: ReferenceKernel<ActivationAttributes> = (node, [x, dy], output) => {
   const slope = slopes[node.attributes.kind];
   for (let i = 0; i < output.length; i++) output[i] = slope(x![i]!) * dy![i]!;
 };
@@ -49,7 +49,7 @@ export const softcap: ReferenceKernel<SoftcapAttributes> = (node, [x], output) =
   for (let i = 0; i < output.length; i++) output[i] = cap * Math.tanh(x![i]! / cap);
 };
 
-export const softcapInput: ReferenceKernel<SoftcapAttributes> = (node, [x, dy], output) => {
+export const softcapGradient: ReferenceKernel<SoftcapAttributes> = (node, [x, dy], output) => {
   const { cap } = node.attributes;
   for (let i = 0; i < output.length; i++) output[i] = (1 - Math.tanh(x![i]! / cap) ** 2) * dy![i]!;
 };

@@ -7,7 +7,7 @@ export const embed: ReferenceKernel = (node, [table, ids], output) => {
   });
 };
 
-export const embedWeight: ReferenceKernel = (node, [dy, ids], output) => {
+export const embedWeightGradient: ReferenceKernel = (node, [dy, ids], output) => {
   const width = node.shape[1];
   const sums = new Float64Array(output.length);
   ids!.forEach((id, t) => {

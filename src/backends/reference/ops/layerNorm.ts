@@ -19,7 +19,7 @@ export const layerNorm: ReferenceKernel<LayerNormAttributes> = (node, [x, gain, 
   }
 };
 
-export const layerNormInput: ReferenceKernel<LayerNormAttributes> = (node, [x, gain, dy], output) => {
+export const layerNormInputGradient: ReferenceKernel<LayerNormAttributes> = (node, [x, gain, dy], output) => {
   const size = gain!.length;
   for (let from = 0; from < output.length; from += size) {
     const { mean, inverse } = moments(x!, from, size, node.attributes.epsilon);
@@ -37,7 +37,7 @@ export const layerNormInput: ReferenceKernel<LayerNormAttributes> = (node, [x, g
   }
 };
 
-export const layerNormGain: ReferenceKernel<LayerNormAttributes> = (node, [x, dy], output) => {
+export const layerNormGainGradient: ReferenceKernel<LayerNormAttributes> = (node, [x, dy], output) => {
   const size = node.shape[1];
   const sums = new Float64Array(size);
   for (let from = 0; from < x!.length; from += size) {

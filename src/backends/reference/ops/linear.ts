@@ -12,7 +12,7 @@ export const linear: ReferenceKernel = (node, [x, matrix, bias], output) => {
   }
 };
 
-export const linearInput: ReferenceKernel = (node, [dy, matrix], output) => {
+export const linearInputGradient: ReferenceKernel = (node, [dy, matrix], output) => {
   const inputs = node.shape[1];
   const outputs = node.inputs[0]!.shape[1];
   for (let t = 0; t * inputs < output.length; t++) {
@@ -24,7 +24,7 @@ export const linearInput: ReferenceKernel = (node, [dy, matrix], output) => {
   }
 };
 
-export const linearWeight: ReferenceKernel = (node, [dy, x], output) => {
+export const linearWeightGradient: ReferenceKernel = (node, [dy, x], output) => {
   const [outputs, inputs] = node.shape as readonly [number, number];
   for (let o = 0; o < outputs; o++) {
     for (let i = 0; i < inputs; i++) {

@@ -1,5 +1,5 @@
 /** Losses by row, their gradients, and the sum that makes one number of them. */
-import type { DivergenceAttributes } from '../../../graph/ops/divergence.ts';
+import type { KlDivergenceAttributes } from '../../../graph/ops/klDivergence.ts';
 import type { Matrix, ReferenceKernel } from '../kernel.ts';
 
 /** Log probabilities of one row of logits. */
@@ -17,7 +17,7 @@ export const crossEntropy: ReferenceKernel = (node, [logits, targets], output) =
   });
 };
 
-export const crossEntropyInput: ReferenceKernel = (node, [logits, targets, dy], output) => {
+export const crossEntropyGradient: ReferenceKernel = (node, [logits, targets, dy], output) => {
   const width = node.shape[1];
   targets!.forEach((target, row) => {
     if (target < 0) return;
@@ -32,7 +32,7 @@ function kullbackLeibler(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, log, i) => sum + Math.exp(log) * (log - b[i]!), 0);
 }
 
-export const divergence: ReferenceKernel<DivergenceAttributes> = (node, [logits, teacher], output) => {
+export const klDivergence: ReferenceKernel<KlDivergenceAttributes> = (node, [logits, teacher], output) => {
   const { temperature, reverse } = node.attributes;
   const width = node.inputs[0]!.shape[1];
   for (let row = 0; row < output.length; row++) {
@@ -42,7 +42,7 @@ export const divergence: ReferenceKernel<DivergenceAttributes> = (node, [logits,
   }
 };
 
-export const divergenceInput: ReferenceKernel<DivergenceAttributes> = (node, [logits, teacher, dy], output) => {
+export const klDivergenceGradient: ReferenceKernel<KlDivergenceAttributes> = (node, [logits, teacher, dy], output) => {
   const { temperature, reverse } = node.attributes;
   const width = node.shape[1];
   for (let row = 0; row * width < output.length; row++) {
@@ -63,6 +63,6 @@ export const weightedSum: ReferenceKernel = (_, [x, weights], output) => {
   output[0] = sum;
 };
 
-export const weightedSumInput: ReferenceKernel = (_, [weights, dy], output) => {
+export const weightedSumGradient: ReferenceKernel = (_, [weights, dy], output) => {
   for (let row = 0; row < output.length; row++) output[row] = weights![row]! * dy![0]!;
 };

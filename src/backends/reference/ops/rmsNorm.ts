@@ -1,5 +1,5 @@
 import type { RmsNormAttributes } from '../../../graph/ops/rmsNorm.ts';
-import type { RmsNormGainAttributes } from '../../../graph/ops/rmsNormGain.ts';
+import type { RmsNormGainGradientAttributes } from '../../../graph/ops/rmsNormGainGradient.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
 export const rmsNorm: ReferenceKernel<RmsNormAttributes> = (node, [x, gain], output) => {
@@ -12,7 +12,7 @@ export const rmsNorm: ReferenceKernel<RmsNormAttributes> = (node, [x, gain], out
   }
 };
 
-export const rmsNormInput: ReferenceKernel<RmsNormAttributes> = (node, [x, gain, dy], output) => {
+export const rmsNormInputGradient: ReferenceKernel<RmsNormAttributes> = (node, [x, gain, dy], output) => {
   const size = gain!.length;
   for (let from = 0; from < output.length; from += size) {
     let squares = 0;
@@ -27,7 +27,7 @@ export const rmsNormInput: ReferenceKernel<RmsNormAttributes> = (node, [x, gain,
   }
 };
 
-export const rmsNormGain: ReferenceKernel<RmsNormGainAttributes> = (node, [x, dy], output) => {
+export const rmsNormGainGradient: ReferenceKernel<RmsNormGainGradientAttributes> = (node, [x, dy], output) => {
   const { epsilon, size } = node.attributes;
   const sums = new Float64Array(size);
   for (let from = 0; from < x!.length; from += size) {

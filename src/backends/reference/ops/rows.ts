@@ -1,6 +1,6 @@
 /** The ops that move values: ids of the step, runs of columns, wanted rows; and the sum of rows. */
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
-import type { SpreadColumnsAttributes } from '../../../graph/ops/spreadColumns.ts';
+import type { ScatterColumnsAttributes } from '../../../graph/ops/scatterColumns.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
 export const tokens: ReferenceKernel = (_, __, output, step) => {
@@ -24,13 +24,13 @@ export const selectRows: ReferenceKernel = (node, [x], output, { selected }) => 
     output.set(x!.subarray(selected[r]! * width, (selected[r]! + 1) * width), r * width);
 };
 
-export const spreadColumns: ReferenceKernel<SpreadColumnsAttributes> = (node, [x], output) => {
+export const scatterColumns: ReferenceKernel<ScatterColumnsAttributes> = (node, [x], output) => {
   const { from, width: all } = node.attributes;
   const width = node.inputs[0]!.shape[1];
   for (let t = 0; t * all < output.length; t++) output.set(x!.subarray(t * width, (t + 1) * width), t * all + from);
 };
 
-export const spreadRows: ReferenceKernel = (node, [x], output, { selected }) => {
+export const scatterRows: ReferenceKernel = (node, [x], output, { selected }) => {
   const width = node.shape[1];
   for (let r = 0; r < selected.length; r++) output.set(x!.subarray(r * width, (r + 1) * width), selected[r]! * width);
 };

@@ -3,7 +3,7 @@
  * only. A thread takes a sequence and a key head at a time; products are those of tile.ts, of 6 queries with 8 keys.
  *
  * Arguments of both kernels: 0 queries [T, H·K], 1 output, 2 H heads, 3 G key heads, 4 K head size, 6 scale, 7 window or 0,
- * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionInput), 13 keys [T, G·K], 14 values.
+ * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values.
  */
 import { address, argument, claim, number, sequence, tokens } from "./parts/control";
 import { takePanels, takeRows, takeTiles, turnRows } from "./parts/gather";
@@ -23,7 +23,7 @@ export function attentionScratch(s: i32, k: i32): i32 {
   return <i32>(TILE_BYTES + bytes(k * ROWS) + bytes(filled(s) * k) + bytes(filled(k) * s) + 2 * bytes(ROWS * filled(s)));
 }
 
-export function attentionInputScratch(s: i32, k: i32): i32 {
+export function attentionGradientScratch(s: i32, k: i32): i32 {
   const packed = 2 * bytes(filled(s) * k) + 3 * bytes(filled(k) * s) + 2 * bytes(ROWS * k);
   const rows = 2 * bytes(BLOCK * filled(s)) + 2 * bytes(ROWS * filled(s)) + bytes(BLOCK * (s + ROWS));
   return <i32>(TILE_BYTES + packed + rows);
@@ -137,7 +137,7 @@ function softmax(command: usize, scores: usize, row: i32, begin: i32, end: i32):
 }
 
 /** The gradients of queries, keys and values, side by side. Output [T, (H + 2G)·K]. */
-export function attentionInput(command: usize, thread: i32, threads: i32): void {
+export function attentionGradient(command: usize, thread: i32, threads: i32): void {
   const items = tokens() / sequence() * argument(command, 3);
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
   for (let item = claim(command, items, threads); item >= 0; item = claim(command, items, threads)) gradientsOf(command, item, scratch);

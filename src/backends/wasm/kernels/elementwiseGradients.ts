@@ -8,7 +8,7 @@ import { exp4, madd, tanhSlope4 } from "./parts/simd";
 }
 
 /** silu′(x) = s + x·s·(1 − s), s = sigmoid(x). */
-export function siluInput(command: usize, thread: i32, threads: i32): void {
+export function siluGradient(command: usize, thread: i32, threads: i32): void {
   const a = address(command, 1), b = address(command, 2), y = address(command, 3);
   const end = finish(command, thread, threads);
   for (let i = begin(command, thread, threads); i < end; i += 16) {
@@ -20,7 +20,7 @@ export function siluInput(command: usize, thread: i32, threads: i32): void {
 }
 
 /** gelu(x) = x·s with s = sigmoid(2u), so that gelu′(x) = s + x·s·(1 − s)·2u′, u = √(2/π)(x + 0.044715x³). */
-export function geluInput(command: usize, thread: i32, threads: i32): void {
+export function geluGradient(command: usize, thread: i32, threads: i32): void {
   const a = address(command, 1), b = address(command, 2), y = address(command, 3);
   const end = finish(command, thread, threads);
   const twice = f32x4.splat(1.5957691216057308);
@@ -35,7 +35,7 @@ export function geluInput(command: usize, thread: i32, threads: i32): void {
 }
 
 /** 1 − tanh²(x / cap). */
-export function softcapInput(command: usize, thread: i32, threads: i32): void {
+export function softcapGradient(command: usize, thread: i32, threads: i32): void {
   const a = address(command, 1), b = address(command, 2), y = address(command, 3);
   const end = finish(command, thread, threads);
   const inverse = f32x4.splat(1 / number(command, 5));

@@ -79,7 +79,7 @@ export function crossEntropy(command: usize, thread: i32, threads: i32): void {
 /**
  * Arguments: 0 rows kind, 1 logits, 2 targets, 3 output [rows, V], may be the logits, 4 V, 5 scales of crossEntropy, 6 dy [rows].
  */
-export function crossEntropyInput(command: usize, thread: i32, threads: i32): void {
+export function crossEntropyGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = argument(command, 4);
   for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++) {
@@ -113,7 +113,7 @@ export function crossEntropyInput(command: usize, thread: i32, threads: i32): vo
  * less its greatest, and b = logits / temperature, less theirs: KL(p‖q) = Σ p·(a − b) − log Σ eᵃ + log Σ eᵇ.
  * Arguments: 0 rows kind, 1 logits [rows, V], 2 teacher, 3 output [rows], 4 V, 5 scales [rows, 5], 6 temperature, 7 reverse.
  */
-export function divergence(command: usize, thread: i32, threads: i32): void {
+export function klDivergence(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = argument(command, 4);
   const temperature = number(command, 6), reverse = number(command, 7);
@@ -159,7 +159,7 @@ export function divergence(command: usize, thread: i32, threads: i32): void {
  * Arguments: 0 rows kind, 1 logits, 2 teacher, 3 output [rows, V], may be the logits, 4 V, 5 scales of divergence,
  * 6 temperature, 7 reverse, 8 dy [rows].
  */
-export function divergenceInput(command: usize, thread: i32, threads: i32): void {
+export function klDivergenceGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = argument(command, 4);
   const temperature = number(command, 6), reverse = number(command, 7);
@@ -199,7 +199,7 @@ export function weightedSum(command: usize, thread: i32, threads: i32): void {
 }
 
 /** Arguments: 0 rows kind, 1 weights [rows], 2 dy [1], 3 output [rows]. */
-export function weightedSumInput(command: usize, thread: i32, threads: i32): void {
+export function weightedSumGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const dy = load<f32>(address(command, 2));
   for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++)

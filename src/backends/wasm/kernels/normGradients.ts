@@ -6,13 +6,13 @@ import { madd, sum4 } from "./parts/simd";
 /**
  * Arguments: 0 rows kind, 1 x [rows, groups·size], 2 gain [size], 3 output, 4 groups per row, 5 size, 6 epsilon, 7 dy.
  */
-export function rmsNormInput(command: usize, thread: i32, threads: i32): void {
+export function rmsNormInputGradient(command: usize, thread: i32, threads: i32): void {
   const count = rowsOf(argument(command, 0)) * argument(command, 4);
   for (let group = shareFrom(count, thread, threads); group < shareTo(count, thread, threads); group++) inputOf(command, group, false);
 }
 
-/** Arguments: as of rmsNormInput, one group per row. */
-export function layerNormInput(command: usize, thread: i32, threads: i32): void {
+/** Arguments: as of rmsNormInputGradient, one group per row. */
+export function layerNormInputGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   for (let row = shareFrom(rows, thread, threads); row < shareTo(rows, thread, threads); row++) inputOf(command, row, true);
 }

@@ -26,7 +26,7 @@ export function selectRows(command: usize, thread: i32, threads: i32): void {
 }
 
 /** A run of columns, the others zeros. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
-export function spreadColumns(command: usize, thread: i32, threads: i32): void {
+export function scatterColumns(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = address(command, 2) << 2, whole = address(command, 4) << 2, from = address(command, 5) << 2;
   for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++) {
@@ -38,7 +38,7 @@ export function spreadColumns(command: usize, thread: i32, threads: i32): void {
 }
 
 /** Rows where they were wanted, zeros elsewhere. Arguments: 0 indices (i32, [R]), 1 x [R, width], 2 output [T, width], 3 width. */
-export function spreadRows(command: usize, thread: i32, threads: i32): void {
+export function scatterRows(command: usize, thread: i32, threads: i32): void {
   const from = shareFrom(tokens(), thread, threads), to = shareTo(tokens(), thread, threads);
   const bytes = address(command, 3) << 2;
   memory.fill(address(command, 2) + <usize>from * bytes, 0, <usize>(to - from) * bytes);

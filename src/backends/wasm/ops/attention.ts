@@ -52,15 +52,15 @@ export const attention: Lowering<AttentionAttributes> = (
   });
 };
 
-export const attentionInput: Lowering<AttentionAttributes> = (node, { emitter, exports }) => {
+export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter, exports }) => {
   const regions = node.inputs.map((input) => emitter.region(input));
   const [q, k, v, dy] = regions;
   const { heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
   const output = emitter.region(node);
-  emitter.needScratch(Number(exports.attentionInputScratch!(emitter.longestSequence, headSize)));
+  emitter.needScratch(Number(exports.attentionGradientScratch!(emitter.longestSequence, headSize)));
   const shape = [heads, kvHeads, headSize, 0, { float: scale }, window, { float: softcap }];
   emitter.emit({
-    kernel: 'attentionInput',
+    kernel: 'attentionGradient',
     label: node.label,
     values: [q!, output, ...shape, 'scratch', 'scratchStride', dy!, 0, k!, v!],
     reads: regions,

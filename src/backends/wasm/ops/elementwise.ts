@@ -61,8 +61,8 @@ export const scale: Lowering<ScaleAttributes> = (node, context) =>
 export const softcap: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcap', node, node.inputs, context, node.attributes.cap);
 
-export const activationInput: Lowering<ActivationAttributes> = (node, context) =>
-  elementwise(`${node.attributes.kind}Input`, node, node.inputs, context);
+export const activationGradient: Lowering<ActivationAttributes> = (node, context) =>
+  elementwise(`${node.attributes.kind}Gradient`, node, node.inputs, context);
 
-export const softcapInput: Lowering<SoftcapAttributes> = (node, context) =>
-  elementwise('softcapInput', node, node.inputs, context, node.attributes.cap);
+export const softcapGradient: Lowering<SoftcapAttributes> = (node, context) =>
+  elementwise('softcapGradient', node, node.inputs, context, node.attributes.cap);

@@ -16,9 +16,9 @@ function integers(count: number): Float32Array {
 }
 
 /** dy·W: the product of forward with panels of W's columns, made of its unpacked rows. */
-export const linearInput: Lowering<null> = (node, { emitter, weights, exports }) => {
+export const linearInputGradient: Lowering<null> = (node, { emitter, weights, exports }) => {
   const [dy, matrix] = node.inputs;
-  if (!isWeight(matrix!)) throw new TypeError('linearInput: the matrix is not a weight');
+  if (!isWeight(matrix!)) throw new TypeError('linearInputGradient: the matrix is not a weight');
   const { region, format } = weights.matrix(matrix);
   const [outputs, inputs] = matrix.shape as readonly [number, number];
   emitter.needScratch(Math.max(format.scratchBytes(inputs), Number(exports.scratchBytes_F32!(inputs))));
@@ -83,14 +83,14 @@ function panelBytes(rows: number, width: number): number {
 }
 
 /** One that only goes to a sum of gradients waits for it, to be added as it is made. */
-export const linearWeight: Lowering<null> = (node, context) => {
+export const linearWeightGradient: Lowering<null> = (node, context) => {
   if (isSummand(node, context)) return;
-  emitLinearWeight(node, context.emitter.region(node), false, context);
+  emitLinearWeightGradient(node, context.emitter.region(node), false, context);
 };
 
-export const embedWeight: Lowering<unknown> = (node, context) => {
+export const embedWeightGradient: Lowering<unknown> = (node, context) => {
   if (isSummand(node, context)) return;
-  emitEmbedWeight(node, context.emitter.region(node), false, context);
+  emitEmbedWeightGradient(node, context.emitter.region(node), false, context);
 };
 
 function isSummand(node: Value<never> | Value<unknown>, { emitter }: LoweringContext): boolean {
@@ -105,8 +105,8 @@ export const accumulate: Lowering<null> = (node, context) => {
   const state = emitter.region(sum!);
   emitter.alias(node, state);
   if (!emitter.has(gradient!)) {
-    if (gradient!.op.name === 'linearWeight') emitLinearWeight(gradient!, state, true, context);
-    else emitEmbedWeight(gradient!, state, true, context);
+    if (gradient!.op.name === 'linearWeightGradient') emitLinearWeightGradient(gradient!, state, true, context);
+    else emitEmbedWeightGradient(gradient!, state, true, context);
     return;
   }
   const from = emitter.region(gradient!);
@@ -121,7 +121,7 @@ export const accumulate: Lowering<null> = (node, context) => {
 };
 
 /** dyᵀ·x. The narrower of the two is packed once for all threads, the other by each thread as it goes. */
-function emitLinearWeight(
+function emitLinearWeightGradient(
   node: Value<never> | Value<unknown>,
   result: Region,
   add: boolean,
@@ -141,15 +141,15 @@ function emitLinearWeight(
       emitter.rowsOf(narrow) * Math.ceil(width / lanes) * lanes * 4,
       `${narrow.label} ${kernel}`,
     );
-    const values = [kind, from, to, width, Number(exports.linearWeightDepth!())];
+    const values = [kind, from, to, width, Number(exports.linearWeightGradientDepth!())];
     emitter.emit({ kernel, label: `${narrow.label}.${kernel}`, values, reads: [from], writes: [to] });
     return to;
   });
   const wide = emitter.region(outputs < inputs ? x : dy);
-  emitter.needScratch(Number(exports.linearWeightScratch!()));
+  emitter.needScratch(Number(exports.linearWeightGradientScratch!()));
   const [left, right] = outputs < inputs ? [packed, wide] : [wide, packed];
   emitter.emit({
-    kernel: 'linearWeight',
+    kernel: 'linearWeightGradient',
     label: node.label,
     values: [
       kind,
@@ -168,7 +168,7 @@ function emitLinearWeight(
   });
 }
 
-function emitEmbedWeight(
+function emitEmbedWeightGradient(
   node: Value<never> | Value<unknown>,
   result: Region,
   add: boolean,
@@ -178,7 +178,7 @@ function emitEmbedWeight(
   const [from, at] = [emitter.region(dy), emitter.region(ids)];
   const [rows, width] = node.shape as readonly [number, number];
   emitter.emit({
-    kernel: 'embedWeight',
+    kernel: 'embedWeightGradient',
     label: node.label,
     values: [emitter.rowsKind(dy), from, at, result, rows, width, add ? 1 : 0],
     reads: [from, at, ...(add ? [result] : [])],

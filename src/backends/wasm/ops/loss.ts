@@ -1,5 +1,5 @@
 import type { Value } from '../../../graph/graph.ts';
-import type { DivergenceAttributes } from '../../../graph/ops/divergence.ts';
+import type { KlDivergenceAttributes } from '../../../graph/ops/klDivergence.ts';
 import type { Argument, Emitter, Region } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
@@ -13,8 +13,8 @@ interface Loss {
 
 const crossEntropyLoss: Loss = { kernel: 'crossEntropy', scales: 2, settings: [] };
 
-function divergenceLoss({ temperature, reverse }: DivergenceAttributes): Loss {
-  return { kernel: 'divergence', scales: 5, settings: [{ float: temperature }, { float: reverse }] };
+function klDivergenceLoss({ temperature, reverse }: KlDivergenceAttributes): Loss {
+  return { kernel: 'klDivergence', scales: 5, settings: [{ float: temperature }, { float: reverse }] };
 }
 
 const nameOf = (loss: Loss, logits: Value, other: Value) =>
@@ -51,7 +51,7 @@ function lossGradient(loss: Loss, node: Value, context: LoweringContext): void {
   const output = mayOverwrite(logits, node, loss, emitter) ? x : emitter.region(node);
   emitter.alias(node, output);
   emitter.emit({
-    kernel: `${loss.kernel}Input`,
+    kernel: `${loss.kernel}Gradient`,
     label: node.label,
     values: [emitter.rowsKind(logits), x, y, output, logits.shape[1], scales, ...loss.settings, pull],
     reads: [x, y, scales, pull],
@@ -72,14 +72,14 @@ function mayOverwrite(logits: Value, node: Value, { kernel }: Loss, emitter: Emi
 
 export const crossEntropy: Lowering<null> = (node, context) => lossValue(crossEntropyLoss, node as Value, context);
 
-export const crossEntropyInput: Lowering<null> = (node, context) =>
+export const crossEntropyGradient: Lowering<null> = (node, context) =>
   lossGradient(crossEntropyLoss, node as Value, context);
 
-export const divergence: Lowering<DivergenceAttributes> = (node, context) =>
-  lossValue(divergenceLoss(node.attributes), node as Value, context);
+export const klDivergence: Lowering<KlDivergenceAttributes> = (node, context) =>
+  lossValue(klDivergenceLoss(node.attributes), node as Value, context);
 
-export const divergenceInput: Lowering<DivergenceAttributes> = (node, context) =>
-  lossGradient(divergenceLoss(node.attributes), node as Value, context);
+export const klDivergenceGradient: Lowering<KlDivergenceAttributes> = (node, context) =>
+  lossGradient(klDivergenceLoss(node.attributes), node as Value, context);
 
 export const weightedSum: Lowering<null> = (node, { emitter }) => {
   const [x, weights] = node.inputs.map((input) => emitter.region(input));
@@ -93,11 +93,11 @@ export const weightedSum: Lowering<null> = (node, { emitter }) => {
   });
 };
 
-export const weightedSumInput: Lowering<null> = (node, { emitter }) => {
+export const weightedSumGradient: Lowering<null> = (node, { emitter }) => {
   const [weights, dy] = node.inputs.map((input) => emitter.region(input));
   const output = emitter.region(node);
   emitter.emit({
-    kernel: 'weightedSumInput',
+    kernel: 'weightedSumGradient',
     label: node.label,
     values: [emitter.rowsKind(node), weights!, dy!, output],
     reads: [weights!, dy!],

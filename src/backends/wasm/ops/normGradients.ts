@@ -1,7 +1,7 @@
 import { isWeight, type Value } from '../../../graph/graph.ts';
 import type { LayerNormAttributes } from '../../../graph/ops/layerNorm.ts';
 import type { RmsNormAttributes } from '../../../graph/ops/rmsNorm.ts';
-import type { RmsNormGainAttributes } from '../../../graph/ops/rmsNormGain.ts';
+import type { RmsNormGainGradientAttributes } from '../../../graph/ops/rmsNormGainGradient.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
 function inputGradient(
@@ -26,7 +26,7 @@ function inputGradient(
 
 /** Moments of every group first, then sums over the groups, by column. */
 function gainGradient(
-  node: Value<RmsNormGainAttributes> | Value<LayerNormAttributes>,
+  node: Value<RmsNormGainGradientAttributes> | Value<LayerNormAttributes>,
   centred: boolean,
   { emitter }: LoweringContext,
 ): void {
@@ -53,12 +53,14 @@ function gainGradient(
   });
 }
 
-export const rmsNormInput: Lowering<RmsNormAttributes> = (node, context) =>
-  inputGradient('rmsNormInput', node, context);
+export const rmsNormInputGradient: Lowering<RmsNormAttributes> = (node, context) =>
+  inputGradient('rmsNormInputGradient', node, context);
 
-export const layerNormInput: Lowering<LayerNormAttributes> = (node, context) =>
-  inputGradient('layerNormInput', node, context);
+export const layerNormInputGradient: Lowering<LayerNormAttributes> = (node, context) =>
+  inputGradient('layerNormInputGradient', node, context);
 
-export const rmsNormGain: Lowering<RmsNormGainAttributes> = (node, context) => gainGradient(node, false, context);
+export const rmsNormGainGradient: Lowering<RmsNormGainGradientAttributes> = (node, context) =>
+  gainGradient(node, false, context);
 
-export const layerNormGain: Lowering<LayerNormAttributes> = (node, context) => gainGradient(node, true, context);
+export const layerNormGainGradient: Lowering<LayerNormAttributes> = (node, context) =>
+  gainGradient(node, true, context);

@@ -3,7 +3,7 @@
 import type { Value } from '../../../graph/graph.ts';
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
 import type { ConstantAttributes } from '../../../graph/ops/constant.ts';
-import type { SpreadColumnsAttributes } from '../../../graph/ops/spreadColumns.ts';
+import type { ScatterColumnsAttributes } from '../../../graph/ops/scatterColumns.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const tokens: Lowering<null> = (node, { emitter, inputs }) => emitter.alias(node, inputs.tokens);
@@ -55,12 +55,12 @@ export const selectRows: Lowering<null> = (node, { emitter, inputs }) => {
   });
 };
 
-export const spreadColumns: Lowering<SpreadColumnsAttributes> = (node, { emitter }) => {
+export const scatterColumns: Lowering<ScatterColumnsAttributes> = (node, { emitter }) => {
   const [x] = node.inputs;
   const from = emitter.region(x!);
   const output = emitter.region(node);
   emitter.emit({
-    kernel: 'spreadColumns',
+    kernel: 'scatterColumns',
     label: node.label,
     values: [emitter.rowsKind(node), from, x!.shape[1], output, node.shape[1], node.attributes.from],
     reads: [from],
@@ -68,11 +68,11 @@ export const spreadColumns: Lowering<SpreadColumnsAttributes> = (node, { emitter
   });
 };
 
-export const spreadRows: Lowering<null> = (node, { emitter, inputs }) => {
+export const scatterRows: Lowering<null> = (node, { emitter, inputs }) => {
   const from = emitter.region(node.inputs[0]!);
   const output = emitter.region(node);
   emitter.emit({
-    kernel: 'spreadRows',
+    kernel: 'scatterRows',
     label: node.label,
     values: [inputs.selected, from, output, node.shape[1]],
     reads: [inputs.selected, from],

@@ -11,10 +11,10 @@ import { ROWS, productTo, TILE_BYTES } from "./parts/tile";
 const COLUMNS: i32 = 96;
 
 /** Bytes of scratch that a thread needs: a tile's sums, and COLUMNS of DEPTH rows. */
-export function linearWeightScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
+export function linearWeightGradientScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
 
 /** Rows that are summed up at a time. */
-export function linearWeightDepth(): i32 { return DEPTH; }
+export function linearWeightGradientDepth(): i32 { return DEPTH; }
 
 /**
  * x → [rows / depth][width / 6][depth rows][6]. Arguments: 0 rows kind, 1 x [rows, width], 2 output, 3 width, 4 depth.
@@ -46,7 +46,7 @@ export function panels(command: usize, thread: i32, threads: i32): void {
  * Arguments: 0 rows kind, 1 dy [rows, outputs], 2 x [rows, inputs], 3 result [outputs, inputs], 4 outputs, 5 inputs,
  * 6 whether it is added to what there is, 7 scratch, 8 scratch bytes per thread, 9 which is packed: 0 dy, in tiles; 1 x, in panels.
  */
-export function linearWeight(command: usize, thread: i32, threads: i32): void {
+export function linearWeightGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const outputs = argument(command, 4), inputs = argument(command, 5);
   const shareOutputs = argument(command, 9) == 1;

@@ -7,13 +7,13 @@
 import { GraphError, type Op, type Value } from '../graph.ts';
 import { type AttentionAttributes, attentionOp } from './attention.ts';
 
-export const attentionInputOp: Op<AttentionAttributes> = {
-  name: 'attentionInput',
+export const attentionGradientOp: Op<AttentionAttributes> = {
+  name: 'attentionGradient',
   shape(inputs, attributes) {
     const [q, k, v, dy] = inputs;
     const [rows, width] = attentionOp.shape([q!, k!, v!], attributes);
     if (dy!.shape[0] !== rows || dy!.shape[1] !== width)
-      throw new GraphError('attentionInput', 'the gradient is not of the shape of the queries', inputs);
+      throw new GraphError('attentionGradient', 'the gradient is not of the shape of the queries', inputs);
     return [rows, width + 2 * attributes.kvHeads * attributes.headSize];
   },
   // five products where attention has two
@@ -22,13 +22,13 @@ export const attentionInputOp: Op<AttentionAttributes> = {
   },
 };
 
-export function attentionInput(
+export function attentionGradient(
   q: Value,
   k: Value,
   v: Value,
   dy: Value,
   attributes: AttentionAttributes,
-  label = 'attentionInput',
+  label = 'attentionGradient',
 ): Value {
-  return q.graph.add(attentionInputOp, [q, k, v, dy], attributes, label);
+  return q.graph.add(attentionGradientOp, [q, k, v, dy], attributes, label);
 }

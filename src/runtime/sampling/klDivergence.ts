@@ -2,7 +2,7 @@
 import { logNormalizer } from './logProbabilities.ts';
 
 /** Σ p·(log p − log q). @param p logits [V] of the distribution that is taken for true @param q logits [V] */
-export function divergence(p: Float32Array, q: Float32Array): number {
+export function klDivergence(p: Float32Array, q: Float32Array): number {
   const ofP = logNormalizer(p);
   const ofQ = logNormalizer(q);
   let sum = 0;

@@ -5,12 +5,12 @@
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 import type { LayerNormAttributes } from './layerNorm.ts';
 
-export const layerNormGainOp: Op<LayerNormAttributes> = {
-  name: 'layerNormGain',
-  shape: (inputs) => [1, sameShape('layerNormGain', inputs)[1]],
+export const layerNormGainGradientOp: Op<LayerNormAttributes> = {
+  name: 'layerNormGainGradient',
+  shape: (inputs) => [1, sameShape('layerNormGainGradient', inputs)[1]],
   cost: ([x], _, __, registers) => elementwiseCost(8, x!.shape, registers),
 };
 
-export function layerNormGain(x: Value, dy: Value, epsilon: number, label = 'layerNormGain'): Value {
-  return x.graph.add(layerNormGainOp, [x, dy], { epsilon }, label);
+export function layerNormGainGradient(x: Value, dy: Value, epsilon: number, label = 'layerNormGainGradient'): Value {
+  return x.graph.add(layerNormGainGradientOp, [x, dy], { epsilon }, label);
 }

@@ -5,16 +5,22 @@
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
 import type { LayerNormAttributes } from './layerNorm.ts';
 
-export const layerNormInputOp: Op<LayerNormAttributes> = {
-  name: 'layerNormInput',
+export const layerNormInputGradientOp: Op<LayerNormAttributes> = {
+  name: 'layerNormInputGradient',
   shape(inputs) {
     const [x, gain, dy] = inputs;
-    if (gain!.shape[1] !== x!.shape[1]) throw new GraphError('layerNormInput', 'widths differ', inputs);
-    return sameShape('layerNormInput', [x!, dy!]);
+    if (gain!.shape[1] !== x!.shape[1]) throw new GraphError('layerNormInputGradient', 'widths differ', inputs);
+    return sameShape('layerNormInputGradient', [x!, dy!]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(13, shape, registers),
 };
 
-export function layerNormInput(x: Value, gain: Value, dy: Value, epsilon: number, label = 'layerNormInput'): Value {
-  return x.graph.add(layerNormInputOp, [x, gain, dy], { epsilon }, label);
+export function layerNormInputGradient(
+  x: Value,
+  gain: Value,
+  dy: Value,
+  epsilon: number,
+  label = 'layerNormInputGradient',
+): Value {
+  return x.graph.add(layerNormInputGradientOp, [x, gain, dy], { epsilon }, label);
 }

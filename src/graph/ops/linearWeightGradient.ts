@@ -1,11 +1,11 @@
 /** The gradient of linear with respect to its matrix: dW = dyᵀ·x. dy [T, O], x [T, I] → [O, I]. */
 import { GraphError, type Op, rowsOf, type Value } from '../graph.ts';
 
-export const linearWeightOp: Op<null> = {
-  name: 'linearWeight',
+export const linearWeightGradientOp: Op<null> = {
+  name: 'linearWeightGradient',
   shape(inputs) {
     const [dy, x] = inputs;
-    if (dy!.shape[0] !== x!.shape[0]) throw new GraphError('linearWeight', 'rows differ', inputs);
+    if (dy!.shape[0] !== x!.shape[0]) throw new GraphError('linearWeightGradient', 'rows differ', inputs);
     return [dy!.shape[1], x!.shape[1]];
   },
   cost([dy, x], _, __, registers) {
@@ -13,6 +13,6 @@ export const linearWeightOp: Op<null> = {
   },
 };
 
-export function linearWeight(dy: Value, x: Value, label = 'linearWeight'): Value {
-  return dy.graph.add(linearWeightOp, [dy, x], null, label);
+export function linearWeightGradient(dy: Value, x: Value, label = 'linearWeightGradient'): Value {
+  return dy.graph.add(linearWeightGradientOp, [dy, x], null, label);
 }

@@ -5,17 +5,23 @@
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
 import type { RmsNormAttributes } from './rmsNorm.ts';
 
-export const rmsNormInputOp: Op<RmsNormAttributes> = {
-  name: 'rmsNormInput',
+export const rmsNormInputGradientOp: Op<RmsNormAttributes> = {
+  name: 'rmsNormInputGradient',
   shape(inputs) {
     const [x, gain, dy] = inputs;
     if (x!.shape[1] % gain!.shape[1] !== 0)
-      throw new GraphError('rmsNormInput', 'width is no multiple of the gain', inputs);
-    return sameShape('rmsNormInput', [x!, dy!]);
+      throw new GraphError('rmsNormInputGradient', 'width is no multiple of the gain', inputs);
+    return sameShape('rmsNormInputGradient', [x!, dy!]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(9, shape, registers),
 };
 
-export function rmsNormInput(x: Value, gain: Value, dy: Value, epsilon: number, label = 'rmsNormInput'): Value {
-  return x.graph.add(rmsNormInputOp, [x, gain, dy], { epsilon }, label);
+export function rmsNormInputGradient(
+  x: Value,
+  gain: Value,
+  dy: Value,
+  epsilon: number,
+  label = 'rmsNormInputGradient',
+): Value {
+  return x.graph.add(rmsNormInputGradientOp, [x, gain, dy], { epsilon }, label);
 }

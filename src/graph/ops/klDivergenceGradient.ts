@@ -4,26 +4,26 @@
  * logits and teacher [R, V], dy [R, 1] → [R, V].
  */
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
-import type { DivergenceAttributes } from './divergence.ts';
+import type { KlDivergenceAttributes } from './klDivergence.ts';
 
-export const divergenceInputOp: Op<DivergenceAttributes> = {
-  name: 'divergenceInput',
+export const klDivergenceGradientOp: Op<KlDivergenceAttributes> = {
+  name: 'klDivergenceGradient',
   shape(inputs) {
     const [logits, teacher, dy] = inputs;
-    const shape = sameShape('divergenceInput', [logits!, teacher!]);
+    const shape = sameShape('klDivergenceGradient', [logits!, teacher!]);
     if (dy!.shape[0] !== shape[0] || dy!.shape[1] !== 1)
-      throw new GraphError('divergenceInput', 'one gradient a row expected', inputs);
+      throw new GraphError('klDivergenceGradient', 'one gradient a row expected', inputs);
     return shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(20, shape, registers),
 };
 
-export function divergenceInput(
+export function klDivergenceGradient(
   logits: Value,
   teacher: Value,
   dy: Value,
-  attributes: DivergenceAttributes,
-  label = 'divergenceInput',
+  attributes: KlDivergenceAttributes,
+  label = 'klDivergenceGradient',
 ): Value {
-  return logits.graph.add(divergenceInputOp, [logits, teacher, dy], attributes, label);
+  return logits.graph.add(klDivergenceGradientOp, [logits, teacher, dy], attributes, label);
 }

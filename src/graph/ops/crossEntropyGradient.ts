@@ -4,19 +4,19 @@
  */
 import { elementwiseCost, GraphError, type Op, type Value } from '../graph.ts';
 
-export const crossEntropyInputOp: Op<null> = {
-  name: 'crossEntropyInput',
+export const crossEntropyGradientOp: Op<null> = {
+  name: 'crossEntropyGradient',
   shape(inputs) {
     const [logits, ...others] = inputs;
     for (const other of others) {
       if (other.shape[0] !== logits!.shape[0] || other.shape[1] !== 1)
-        throw new GraphError('crossEntropyInput', 'one target and gradient a row expected', inputs);
+        throw new GraphError('crossEntropyGradient', 'one target and gradient a row expected', inputs);
     }
     return logits!.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
 };
 
-export function crossEntropyInput(logits: Value, targets: Value, dy: Value, label = 'crossEntropyInput'): Value {
-  return logits.graph.add(crossEntropyInputOp, [logits, targets, dy], null, label);
+export function crossEntropyGradient(logits: Value, targets: Value, dy: Value, label = 'crossEntropyGradient'): Value {
+  return logits.graph.add(crossEntropyGradientOp, [logits, targets, dy], null, label);
 }

@@ -4,22 +4,22 @@
  */
 import { elementwiseCost, GraphError, type Op, type Value } from '../graph.ts';
 
-export interface EmbedWeightAttributes {
+export interface EmbedWeightGradientAttributes {
   /** Rows of the table. */
   readonly rows: number;
 }
 
-export const embedWeightOp: Op<EmbedWeightAttributes> = {
-  name: 'embedWeight',
+export const embedWeightGradientOp: Op<EmbedWeightGradientAttributes> = {
+  name: 'embedWeightGradient',
   shape(inputs, { rows }) {
     const [dy, ids] = inputs;
     if (ids!.shape[0] !== dy!.shape[0] || ids!.shape[1] !== 1)
-      throw new GraphError('embedWeight', 'one id a row expected', inputs);
+      throw new GraphError('embedWeightGradient', 'one id a row expected', inputs);
     return [rows, dy!.shape[1]];
   },
   cost: ([dy], _, __, registers) => elementwiseCost(1, dy!.shape, registers),
 };
 
-export function embedWeight(dy: Value, ids: Value, rows: number, label = 'embedWeight'): Value {
-  return dy.graph.add(embedWeightOp, [dy, ids], { rows }, label);
+export function embedWeightGradient(dy: Value, ids: Value, rows: number, label = 'embedWeightGradient'): Value {
+  return dy.graph.add(embedWeightGradientOp, [dy, ids], { rows }, label);
 }

@@ -4,7 +4,7 @@ import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
 /**
  * Arguments: 0 rows kind, 1 dy [rows, D], 2 ids (i32), 3 result [V, D], 4 V, 5 D, 6 whether it is added to what there is.
  */
-export function embedWeight(command: usize, thread: i32, threads: i32): void {
+export function embedWeightGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const from = shareFrom(argument(command, 4), thread, threads), to = shareTo(argument(command, 4), thread, threads);
   const bytes = address(command, 5) << 2;

@@ -2,12 +2,13 @@
 import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 
-export const linearInputOp: Op<null> = {
-  name: 'linearInput',
+export const linearInputGradientOp: Op<null> = {
+  name: 'linearInputGradient',
   shape(inputs) {
     const [dy, matrix] = inputs;
-    if (!isWeight(matrix!)) throw new GraphError('linearInput', 'the matrix is not a weight', inputs);
-    if (dy!.shape[1] !== matrix.shape[0]) throw new GraphError('linearInput', 'outputs and rows differ', inputs);
+    if (!isWeight(matrix!)) throw new GraphError('linearInputGradient', 'the matrix is not a weight', inputs);
+    if (dy!.shape[1] !== matrix.shape[0])
+      throw new GraphError('linearInputGradient', 'outputs and rows differ', inputs);
     return [dy!.shape[0], matrix.shape[1]];
   },
   cost([dy, matrix], _, shape, registers) {
@@ -15,6 +16,6 @@ export const linearInputOp: Op<null> = {
   },
 };
 
-export function linearInput(dy: Value, matrix: Value, label = 'linearInput'): Value {
-  return dy.graph.add(linearInputOp, [dy, matrix], null, label);
+export function linearInputGradient(dy: Value, matrix: Value, label = 'linearInputGradient'): Value {
+  return dy.graph.add(linearInputGradientOp, [dy, matrix], null, label);
 }

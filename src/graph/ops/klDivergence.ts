@@ -6,23 +6,23 @@
  */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 
-export interface DivergenceAttributes {
+export interface KlDivergenceAttributes {
   readonly temperature: number;
   /** Share of the reverse divergence, 0 … 1. */
   readonly reverse: number;
 }
 
-export const divergenceOp: Op<DivergenceAttributes> = {
-  name: 'divergence',
-  shape: (inputs) => [sameShape('divergence', inputs)[0], 1],
+export const klDivergenceOp: Op<KlDivergenceAttributes> = {
+  name: 'klDivergence',
+  shape: (inputs) => [sameShape('klDivergence', inputs)[0], 1],
   cost: ([logits], _, __, registers) => elementwiseCost(16, logits!.shape, registers),
 };
 
-export function divergence(
+export function klDivergence(
   logits: Value,
   teacher: Value,
-  attributes: DivergenceAttributes,
-  label = 'divergence',
+  attributes: KlDivergenceAttributes,
+  label = 'klDivergence',
 ): Value {
-  return logits.graph.add(divergenceOp, [logits, teacher], attributes, label);
+  return logits.graph.add(klDivergenceOp, [logits, teacher], attributes, label);
 }

@@ -44,7 +44,7 @@ export const normCases: readonly Case[] = [
     },
   },
   {
-    name: 'rmsNormInputGradient and rmsNormGainGradient',
+    name: 'gradients of rmsNorm',
     tolerance: 1e-11,
     steps: sequences,
     build(test) {
@@ -77,7 +77,7 @@ export const normCases: readonly Case[] = [
     },
   },
   {
-    name: 'layerNormInputGradient and layerNormGainGradient',
+    name: 'gradients of layerNorm',
     tolerance: 1e-11,
     steps: sequences,
     build(test) {

@@ -45,13 +45,14 @@ async function compile(product) {
     },
   };
   const limits = { maxTokens: 1, maxRows: 1, context: 1 };
-  const program = await wasm.compile(graph, { weights, ...limits, threads, trace: true });
+  const program = await wasm.compile(graph, { weights, ...limits, settings: { threads }, trace: true });
   const spent = () => program.timings().reduce((sum, { seconds }) => sum + seconds, 0);
-  if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
+  if (program.description.settings.threads !== threads)
+    throw new Error(`there are ${program.description.settings.threads} threads here`);
   return {
-    run() {
+    async run() {
       const before = spent();
-      program.run({ tokens: [0], rows: [0], inputs: given });
+      await program.run({ tokens: [0], rows: [0], inputs: given }).finished();
       return spent() - before;
     },
     dispose: () => program.dispose(),
@@ -65,7 +66,7 @@ const peak = new Peak(probe);
 const seconds = { forward: 0, inputGradient: 0, weightGradient: 0 };
 for (let run = 0; run <= runs; run++) {
   for (const [name, program] of await Promise.all(programs)) {
-    const spent = program.run();
+    const spent = await program.run();
     // the first run of all warms up
     if (run === 0) continue;
     seconds[name] += spent;

@@ -11,15 +11,12 @@ import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { buildModel } from '../dist/models/buildModel.js';
 import { weightStore } from '../dist/models/weightStore.js';
 import { deviceNotes } from '../dist/runtime/deviceNotes.js';
-import { estimateMemory } from '../dist/runtime/estimate.js';
 import { formatByName } from '../dist/tensor/formats.js';
 import { Learner } from '../dist/train/learner.js';
 import { addLearning } from '../dist/train/trainingGraph.js';
 import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
 import { Peak } from './peak.mjs';
 
-/** Of every weight: the sum of its gradients, two moments. */
-const STATES = 3;
 /** Of Node and the code alone. */
 const memoryBefore = process.memoryUsage().rss;
 
@@ -37,9 +34,10 @@ const forwardFlops = graph
   .reduce((sum, { op, inputs, attributes, shape }) => sum + op.cost(inputs, attributes, shape, registers).flops, 0);
 const learned = addLearning(graph, { clip: optimizer.clip, activationCheckpointing: false });
 
-const limits = { maxTokens: count, maxRows: count, context: sequence, threads };
+const limits = { maxTokens: count, maxRows: count, context: sequence, settings: { threads } };
 const program = await wasm.compile(graph, { ...limits, weights: weightStore(model), notes: deviceNotes() });
-if (program.description.threads !== threads) throw new Error(`there are ${program.description.threads} threads here`);
+if (program.description.settings.threads !== threads)
+  throw new Error(`there are ${program.description.settings.threads} threads here`);
 const weights = learned.map(({ attributes, shape }) => ({
   name: attributes.tensor,
   rows: shape[0],
@@ -62,7 +60,7 @@ for (let run = 0; run <= runs; run++) {
 }
 probe.dispose();
 const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-const { weightBytes, activationBytes } = estimateMemory(graph, 0, formatByName('F32'), registers);
+const { weightBytes, activationBytes } = await wasm.memoryNeeds(graph, limits, formatByName('F32'), limits.settings);
 const spent = median(seconds);
 console.log(
   JSON.stringify({
@@ -72,7 +70,7 @@ console.log(
     loss,
     peakMemoryBytes,
     learningMemoryBytes: peakMemoryBytes - memoryBefore,
-    neededMemoryBytes: (1 + STATES) * weightBytes + activationBytes,
+    neededMemoryBytes: weightBytes + activationBytes,
     parameters: weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
     threads,
   }),

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 /** Folders of src/ by floor; a folder that is not here may not be. */
 const floors: readonly (readonly string[])[] = [
   ['core'],
-  ['tensor', 'tokenizer'],
+  ['tensor', 'tokenizer', 'sampling'],
   ['formats', 'graph'],
   ['models', 'backends'],
   ['runtime'],

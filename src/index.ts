@@ -32,10 +32,10 @@ export {
   measureKernels,
   type Roofline,
 } from './runtime/roofline/measureKernels.ts';
-export type { TokenLogProbability } from './runtime/sampling/logProbabilities.ts';
-export type { SamplingOptions } from './runtime/sampling/sampler.ts';
+export type { Sequence } from './runtime/sequence.ts';
 export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
-export type { Timeline } from './runtime/timeline.ts';
+export type { TokenLogProbability } from './sampling/logProbabilities.ts';
+export type { SamplingOptions } from './sampling/sampler.ts';
 export type { ChatMessage } from './tokenizer/chatTemplate.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';

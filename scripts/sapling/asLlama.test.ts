@@ -34,8 +34,8 @@ it("is the GPT-Neo's function, of one that knows of no positions", async () => {
   const llama = await openCheckpoint(join(folder, 'llama.gguf'));
 
   const tokens = text();
-  const expected = (await referenceModel(neo)).forced(tokens);
-  const found = (await referenceModel(llama)).forced(tokens);
+  const expected = await (await referenceModel(neo)).forced(tokens);
+  const found = await (await referenceModel(llama)).forced(tokens);
   await Promise.all([written.close(), llama.close()]);
   const divergence = (logits: (at: number) => Float32Array) =>
     expected.reduce((sum, wanted, at) => sum + klDivergence(softmax(wanted), softmax(logits(at))), 0) / tokens.length;

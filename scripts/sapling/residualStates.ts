@@ -40,9 +40,9 @@ export async function residualStates(
       tokens.set(ids, i * positions);
       for (const position of ids.keys()) counts[position]++;
     }
-    program.run({ tokens, sequence: positions, rows: Int32Array.of(0), outputs: labels });
+    const result = program.run({ tokens, sequence: positions, rows: Int32Array.of(0), outputs: labels });
     for (const [l, label] of labels.entries()) {
-      const states = program.output(label);
+      const states = await result.output(label);
       for (const [i, ids] of read.entries())
         for (const position of ids.keys()) {
           const at = (i * positions + position) * width;

@@ -1,4 +1,5 @@
 /** What goes to stdout, and notes for people on stderr. */
+import type { ProgramDescription } from '../index.ts';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -20,6 +21,11 @@ export function bytesForPeople(bytes: number): string {
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
   const value = bytes / 1000 ** power;
   return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
+}
+
+/** 'wasm, variant relaxed-i16, threads 2, decodeThreads 1' */
+export function describeBackend({ backend, settings }: ProgramDescription): string {
+  return [backend, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)].join(', ');
 }
 
 /** A table of two columns. */

@@ -25,12 +25,30 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** An op: its name, the shape of its value, its cost. What it computes is said in its file and done by the backends. */
+/** Keys and values that a node keeps for every position of a sequence. */
+export interface CacheSlot {
+  /** Number of the slot; nodes of one graph have different ones. */
+  readonly layer: number;
+  /** Key heads. */
+  readonly heads: number;
+  readonly headSize: number;
+}
+
+/**
+ * An op: its name, the shape of its value, its cost, and what shared code must know of it. What it computes is said in its
+ * file and done by the backends.
+ */
 export interface Op<Attributes> {
   readonly name: string;
-  /** @throws {GraphError} when the inputs' shapes do not fit */
+  /** @throws {GraphError} if the inputs' shapes do not fit */
   shape(inputs: readonly Value[], attributes: Attributes): Shape;
   cost(inputs: readonly Value[], attributes: Attributes, shape: Shape, registers: Registers): Cost;
+  /** What its nodes keep in a sequence's cache. Absent: nothing. */
+  cacheSlot?(attributes: Attributes): CacheSlot;
+  /** Its nodes change a weight or a state, so a step that is asked for them runs to their end. Default false. */
+  readonly hasEffects?: boolean;
+  /** Its nodes run only in steps without a cache, as gradients do. Default false. */
+  readonly batchOnly?: boolean;
 }
 
 /** A node of the graph and the value it yields. */
@@ -108,6 +126,11 @@ export class Graph {
     for (const value of values) visit(value);
     return this.nodes.filter((node) => needed.has(node));
   }
+}
+
+/** The cache slots of some nodes, in their order. */
+export function cacheSlots(nodes: readonly Value[]): CacheSlot[] {
+  return nodes.flatMap(({ op, attributes }) => op.cacheSlot?.(attributes) ?? []);
 }
 
 /** Rows of a shape in one step. */

@@ -101,11 +101,11 @@ export function placesFor({ name, architecture, factors }: Adapter, base: Checkp
  * where it is undefined, are set to zero, with which the model is what it is without.
  * @throws {FormatError} where it does not fit; the program is then as it was
  */
-export function writeFactors(
+export async function writeFactors(
   program: Program,
   places: ReadonlyMap<string, Factors>,
   adapter: Adapter | undefined,
-): void {
+): Promise<void> {
   const shapes = new Map<string, readonly [rows: number, columns: number]>();
   for (const node of program.graph.nodes)
     if (isWeight(node)) shapes.set(node.attributes.tensor, [Number(node.shape[0]), node.shape[1]]);
@@ -123,8 +123,8 @@ export function writeFactors(
         for (let i = 0; i < factors.rank; i++) b[row * place.rank + i] = scale * factors.b[row * factors.rank + i];
       }
     }
-    program.writeTensor(names.a, a);
-    program.writeTensor(names.b, b);
+    await program.writeTensor(names.a, a);
+    await program.writeTensor(names.b, b);
   }
 }
 

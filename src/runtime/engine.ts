@@ -1,12 +1,13 @@
 /** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
-import type { Cache, Program, Step } from '../graph/program.ts';
+import type { Program } from '../graph/program.ts';
+import type { Cache, Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
 import type { Factors } from '../models/architecture.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
-import { Timeline } from './timeline.ts';
+import { Sequence } from './sequence.ts';
 
 export interface EngineOptions {
   /** Positions of a session's cache. */
@@ -69,15 +70,14 @@ export class Engine {
   }
 
   /** @throws {EspalierError} DISPOSED; {MemoryError} where there is no room for another cache */
-  timeline(from?: Timeline): Timeline {
-    const cache = this.cache();
-    return from ? from.fork(cache) : new Timeline(this, cache);
+  sequence(): Sequence {
+    return new Sequence(this, this.cache());
   }
 
   /** @throws {FormatError} for an adapter that does not fit; {EspalierError} DISPOSED */
-  setAdapter(adapter: Adapter | undefined): void {
+  async setAdapter(adapter: Adapter | undefined): Promise<void> {
     this.#checkAlive();
-    writeFactors(this.program, this.#places, adapter);
+    await writeFactors(this.program, this.#places, adapter);
     this.weightsVersion++;
   }
 

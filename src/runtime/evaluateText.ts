@@ -1,14 +1,14 @@
 /** How well a model predicts a text, and how close it comes to another model: as llama-perplexity measures them. */
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { greedy } from '../sampling/greedy.ts';
+import { klDivergence } from '../sampling/klDivergence.ts';
+import { logNormalizer } from '../sampling/logProbabilities.ts';
 import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
-import { greedy } from './sampling/greedy.ts';
-import { klDivergence } from './sampling/klDivergence.ts';
-import { logNormalizer } from './sampling/logProbabilities.ts';
+import type { Sequence } from './sequence.ts';
 import { mean, quantile, standardError } from './statistics.ts';
-import type { Timeline } from './timeline.ts';
 
 export interface EvaluateTextOptions {
   /** Tokens of a chunk; each is predicted from those before it in its chunk only. Default 512, or the model's context. */
@@ -85,16 +85,16 @@ export async function evaluateText(
   const chunks = separator === undefined ? chunksOf(model, text, size, options) : documents(model, text, size, options);
   const total = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const scores: Scores = { logLikelihoods: [], divergences: [], bytes: 0, agreements: 0 };
-  const timelines = models.map((each) => each.timeline());
+  const sequences = models.map((each) => each.sequence());
   try {
     let done = 0;
     for (const chunk of chunks) {
-      await scoreChunk(model, chunk, timelines, scores, options.signal);
+      await scoreChunk(model, chunk, sequences, scores, options.signal);
       done += chunk.tokens.length;
       options.onProgress?.({ stage: 'evaluate', done, total, unit: 'tokens' });
     }
   } finally {
-    for (const timeline of timelines) timeline.free();
+    for (const sequence of sequences) sequence.free();
   }
   return summarize(scores, options.reference !== undefined);
 }
@@ -163,29 +163,29 @@ function documents(
   throw new OptionError('the text', found, 'documents with something to score');
 }
 
-/** Runs all timelines over the chunk in lockstep, a few rows at a time, so that only their logits need be in memory. */
+/** Runs all sequences over the chunk in lockstep, a few rows at a time, so that only their logits need be in memory. */
 async function scoreChunk(
   model: Model,
   { tokens, rows }: Chunk,
-  timelines: readonly Timeline[],
+  sequences: readonly Sequence[],
   scores: Scores,
   signal?: AbortSignal,
 ): Promise<void> {
-  const step = Math.min(...timelines.map(({ maxRows }) => maxRows));
-  for (const timeline of timelines) {
-    timeline.rewind(0);
-    await timeline.advance(tokens.slice(0, rows[0]), { rows: [], output: 'logits', onRow: () => {}, signal });
+  const step = Math.min(...sequences.map(({ maxRows }) => maxRows));
+  for (const sequence of sequences) {
+    sequence.rewind(0);
+    await sequence.advance(tokens.slice(0, rows[0]), { rows: [], output: 'logits', onRow: () => {}, signal });
   }
   for (let from = rows[0]; from <= rows.at(-1)!; from += step) {
     const to = Math.min(from + step, rows.at(-1)! + 1);
     const wanted = rows.filter((row) => row >= from && row < to);
     const logits: Float32Array[][] = [];
-    for (const timeline of timelines) {
+    for (const sequence of sequences) {
       const found: Float32Array[] = [];
       // copied, since whatever else uses the model may run between two steps
       const onRow = (_: number, values: Float32Array) => found.push(values.slice());
       const options = { rows: wanted.map((row) => row - from), output: 'logits' as const, onRow, signal };
-      await timeline.advance(tokens.slice(from, to), options);
+      await sequence.advance(tokens.slice(from, to), options);
       logits.push(found);
     }
     for (const [i, row] of wanted.entries()) scoreToken(model, tokens[row + 1], logits[0][i], logits[1]?.[i], scores);

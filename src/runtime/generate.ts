@@ -1,14 +1,15 @@
 /** The loop that makes text: prefill, then sample and step, token by token. */
 import { nextTask } from '#leaf/runtime/nextTask';
+import { likeliest, logNormalizer } from '../sampling/logProbabilities.ts';
+import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
+import type { Sampler } from '../sampling/sampler.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import type { GenerationRecord, Piece, PieceLogProbability } from './generation.ts';
 import type { PieceWriter } from './pieceWriter.ts';
-import { likeliest, logNormalizer } from './sampling/logProbabilities.ts';
-import type { Sampler } from './sampling/sampler.ts';
-import type { Timeline } from './timeline.ts';
+import type { Sequence } from './sequence.ts';
 
 export interface GenerateTask {
-  readonly timeline: Timeline;
+  readonly sequence: Sequence;
   /** Ids, at least one, no more than the context holds. */
   readonly prompt: readonly number[];
   readonly endOfGeneration: ReadonlySet<number>;
@@ -43,21 +44,21 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
   if (record.finishReason === 'aborted') throw options.signal?.reason;
 }
 
-/** Computes what the timeline does not hold of the prompt yet, at least its last token, and samples the first token. */
+/** Computes what the sequence does not hold of the prompt yet, at least its last token, and samples the first token. */
 async function prefill(task: GenerateTask): Promise<Choice | undefined> {
-  const { timeline, prompt, record, options } = task;
-  timeline.refresh();
-  const reused = Math.min(commonLength(timeline.tokens, prompt), prompt.length - 1);
-  timeline.rewind(reused);
+  const { sequence, prompt, record, options } = task;
+  sequence.refresh();
+  const reused = Math.min(commonLength(sequence.tokens, prompt), prompt.length - 1);
+  sequence.rewind(reused);
   record.reusedTokens = reused;
   const fresh = prompt.slice(reused);
   const started = performance.now();
   let choice: Choice | undefined;
-  await timeline.advance(fresh, {
+  await sequence.advance(fresh, {
     rows: [fresh.length - 1],
     output: 'logits',
     onRow: (_, logits) => {
-      choice = choose(task, logits);
+      choice = chooseFrom(task, logits);
     },
     signal: options.signal,
     onProgress: options.onProgress,
@@ -68,28 +69,45 @@ async function prefill(task: GenerateTask): Promise<Choice | undefined> {
 
 /** Samples what follows a token that was written. */
 async function decode(task: GenerateTask, id: number): Promise<Choice | undefined> {
-  const { timeline, writer, record, options } = task;
+  const { sequence, writer, record, options } = task;
   if (writer.stopped) record.finishReason = 'stop';
   else if (record.ids.length === options.maxTokens) record.finishReason = 'length';
-  else if (timeline.tokens.length === timeline.context) record.finishReason = 'context';
+  else if (sequence.tokens.length === sequence.context) record.finishReason = 'context';
   if (record.finishReason) return undefined;
   await nextTask();
   options.signal?.throwIfAborted();
   const started = performance.now();
-  const choice = choose(task, timeline.next(id));
+  const choice = await step(task, id);
   record.decodeSeconds += secondsSince(started);
   record.decodeSteps++;
   return choice;
 }
 
-/** @param logits [V], may be changed @returns undefined where the generation is over instead */
-function choose({ timeline, endOfGeneration, options, sampler, record }: GenerateTask, logits: Float32Array) {
-  const count = options.logProbabilities;
-  const raw = count === undefined ? logits : logits.slice();
-  const id = sampler.pick(logits, timeline.tokens);
+/** Runs a token and chooses the next one; logits are fetched only if their probabilities are wanted. */
+async function step(task: GenerateTask, id: number): Promise<Choice | undefined> {
+  const { sequence, sampler, options } = task;
+  if (options.logProbabilities !== undefined) return chooseFrom(task, await sequence.next(id));
+  const chosen = await sequence.choose(
+    id,
+    sampler.next(() => [...sequence.tokens.slice(1 - PENALTY_WINDOW), id]),
+  );
+  return goesOn(task, chosen) ? { id: chosen } : undefined;
+}
+
+/** False if the generation is over, which the record says then. */
+function goesOn({ options, endOfGeneration, record }: GenerateTask, id: number): boolean {
   if (options.maxTokens === 0) record.finishReason = 'length';
   else if (endOfGeneration.has(id)) record.finishReason = 'stop';
-  if (record.finishReason) return undefined;
+  return record.finishReason === undefined;
+}
+
+/** @param logits [V], may be changed @returns undefined if the generation is over instead */
+function chooseFrom(task: GenerateTask, logits: Float32Array): Choice | undefined {
+  const { sequence, options, sampler } = task;
+  const count = options.logProbabilities;
+  const raw = count === undefined ? logits : logits.slice();
+  const id = sampler.pick(logits, sequence.tokens);
+  if (!goesOn(task, id)) return undefined;
   if (count === undefined) return { id };
   const normalizer = logNormalizer(raw);
   const logProbability = raw[id] - normalizer;

@@ -3,12 +3,12 @@
  * all of them. All stand at the same position: those with longer prompts read on while others write already.
  */
 import { nextTask } from '#leaf/runtime/nextTask';
-import type { Cache } from '../graph/program.ts';
+import type { Cache, StepResult } from '../graph/step.ts';
+import { createSampler, type Sampler } from '../sampling/sampler.ts';
 import type { Engine } from './engine.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import { type FinishReason, type GenerationRecord, startRecord } from './generation.ts';
 import { PieceWriter } from './pieceWriter.ts';
-import { createSampler, type Sampler } from './sampling/sampler.ts';
 
 export interface GenerateManyOptions extends Omit<GenerateOptions, 'logProbabilities' | 'seed'> {
   /** Of each prompt's draws; default: new ones each time. */
@@ -47,8 +47,8 @@ export async function generateMany(
     for (; all.some(({ finishReason }) => !finishReason); position++) {
       await nextTask();
       options.signal?.throwIfAborted();
-      step(engine, cache, all, position, 1);
-      for (const writing of all) writing.take(position + 1);
+      const logits = await step(engine, cache, all, position, 1).output('logits');
+      for (const writing of all) writing.take(position + 1, logits);
     }
   } finally {
     cache.free();
@@ -94,10 +94,10 @@ class Writing {
   }
 
   /** Samples what stands at a position from the step's logits, unless that is known. */
-  take(position: number): void {
+  take(position: number, all: Float32Array): void {
     if (this.finishReason || position < this.#given) return;
-    const { program, vocabulary } = this.#engine;
-    const logits = program.output('logits').subarray(this.#index * vocabulary, (this.#index + 1) * vocabulary);
+    const { vocabulary } = this.#engine;
+    const logits = all.subarray(this.#index * vocabulary, (this.#index + 1) * vocabulary);
     const reason =
       this.#tokens === this.#options.maxTokens ? 'length' : this.#takeId(this.#sampler.pick(logits, this.#ids));
     if (reason) this.#finish(reason);
@@ -156,7 +156,7 @@ async function readCommonPart(
     await nextTask();
     signal?.throwIfAborted();
     const count = Math.min(most, common - position);
-    step(engine, cache, all, position, count);
+    await step(engine, cache, all, position, count).finished();
     position += count;
     const [done, total] = [position, common].map((tokens) => tokens * all.length);
     onProgress?.({ stage: 'prefill', done, total, unit: 'tokens' });
@@ -165,12 +165,12 @@ async function readCommonPart(
 }
 
 /** Runs the next tokens of all. Logits are computed where one token is. */
-function step(engine: Engine, cache: Cache, all: readonly Writing[], position: number, count: number): void {
+function step(engine: Engine, cache: Cache, all: readonly Writing[], position: number, count: number): StepResult {
   const tokens = new Int32Array(all.length * count);
   for (const [i, writing] of all.entries()) {
     for (let t = 0; t < count; t++) tokens[i * count + t] = writing.idAt(position + t);
   }
   const rows = count === 1 ? all.map((_, i) => i) : [];
   const outputs = count === 1 ? ['logits'] : [];
-  engine.program.run({ cache, tokens, position, rows, outputs, inputs: engine.inputs });
+  return engine.program.run({ cache, tokens, position, rows, outputs, inputs: engine.inputs });
 }

@@ -1,6 +1,7 @@
 /** What can be set of a generation. */
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import type { SamplingOptions } from '../sampling/sampler.ts';
 import {
   abortSignal,
   callback,
@@ -12,7 +13,6 @@ import {
   wholeNumber,
 } from './checkOptions.ts';
 import type { GenerateManyOptions } from './generateMany.ts';
-import type { SamplingOptions } from './sampling/sampler.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** Default: as many as the context has room for. */

@@ -1,5 +1,5 @@
 /** A generation under way: pieces as they come, and the record of all of it at the end. */
-import type { TokenLogProbability } from './sampling/logProbabilities.ts';
+import type { TokenLogProbability } from '../sampling/logProbabilities.ts';
 
 /** Text that is ready, never half a character, and the tokens it took; either may be empty. */
 export interface Piece {

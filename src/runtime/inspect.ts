@@ -47,7 +47,7 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
       source: name,
       kind,
       byteLength,
-      ...(tensors.size > 0 && aboutModel(checkpoint, options)),
+      ...(tensors.size > 0 && (await aboutModel(checkpoint, options))),
       metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
       tensors: Array.from(tensors.values(), aboutTensor),
     };
@@ -58,9 +58,9 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
 
 type AboutModel = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
 
-function aboutModel(checkpoint: Checkpoint, options: LoadOptions): AboutModel {
+async function aboutModel(checkpoint: Checkpoint, options: LoadOptions): Promise<AboutModel> {
   try {
-    const { model, estimate, context } = planModel(checkpoint, options);
+    const { model, estimate, context } = await planModel(checkpoint, options);
     const registers = { T: 1, P: 0, R: 1, S: 1 };
     const { flops, bytes } = model.graph.cost(registers);
     return {

@@ -25,23 +25,25 @@ import { summarize } from './summary.ts';
  */
 export async function load(source: CheckpointSource, options: LoadOptions = {}): Promise<Model> {
   checkLoadOptions(options);
-  const { signal, onProgress, threads, variant, trace, cache } = options;
+  const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
   const opened = await openCheckpoint(source, { signal, onProgress, cache });
   try {
     // adapters are written for the layout of GGUF
     const checkpoint = adapter ? inGgufTerms(opened) : opened;
     const places = adapter && placesFor(adapter, checkpoint);
-    const { model, context, kv, maxTokens, maxRows, estimate } = planModel(checkpoint, options, { factors: places });
+    const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(checkpoint, options, {
+      factors: places,
+    });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const weights = weightStore(model);
     const notes = deviceNotes(cache?.folder);
-    const compile = { weights, maxTokens, maxRows, context, threads, variant, trace, notes, signal, onProgress };
+    const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const { template, tokenizer } = textSide(checkpoint, compiling);
     const engine = new Engine(checkpoint.name, await compiling, { context, kv, template, tokenizer, places });
-    if (adapter) engine.setAdapter(adapter);
+    if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
   } finally {
     await opened.close();
@@ -71,7 +73,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   const { signal, onProgress, cache } = options;
   const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
   try {
-    return planModel(checkpoint, options).estimate;
+    return (await planModel(checkpoint, options)).estimate;
   } finally {
     await checkpoint.close();
   }

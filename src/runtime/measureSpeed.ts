@@ -3,9 +3,10 @@ import { peakMemoryBytes } from '#leaf/runtime/memory';
 import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError } from '../core/errors.ts';
 import { type Random, seededRandom } from '../core/random.ts';
+import type { Settings } from '../graph/program.ts';
+import { greedy } from '../sampling/greedy.ts';
 import { abortSignal, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
-import { greedy } from './sampling/greedy.ts';
 import { quantile } from './statistics.ts';
 
 export interface MeasureSpeedOptions {
@@ -28,10 +29,8 @@ export interface Speed {
   /** The most the process has had in memory; null where the platform does not tell. */
   readonly peakMemoryBytes: number | null;
   readonly backend: string;
-  readonly variant: string;
-  readonly threads: number;
-  /** Of these, the ones that take part in decoding. */
-  readonly decodeThreads: number;
+  /** What the backend ran with; for wasm: variant, threads, decodeThreads. */
+  readonly settings: Settings;
 }
 
 interface Run {
@@ -84,12 +83,12 @@ async function measure(
   signal?: AbortSignal,
 ): Promise<Run> {
   const token = () => random.integer(model.summary.vocabulary);
-  const timeline = model.timeline();
+  const sequence = model.sequence();
   try {
     const prompt = Array.from({ length: prefill }, token);
     const started = performance.now();
     let next = 0;
-    await timeline.advance(prompt, {
+    await sequence.advance(prompt, {
       rows: [prefill - 1],
       output: 'logits',
       onRow: (_, logits) => {
@@ -101,11 +100,11 @@ async function measure(
     for (let i = 0; i < decode; i++) {
       await nextTask();
       signal?.throwIfAborted();
-      next = greedy(timeline.next(next));
+      next = greedy(await sequence.next(next));
     }
     const decoded = performance.now();
     return { prefill: (1000 * prefill) / (prefilled - started), decode: (1000 * decode) / (decoded - prefilled) };
   } finally {
-    timeline.free();
+    sequence.free();
   }
 }

@@ -2,6 +2,7 @@
 import { OptionError } from '../core/errors.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
+import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
 import type { Engine } from './engine.ts';
@@ -9,10 +10,9 @@ import type { MemoryEstimate } from './estimate.ts';
 import { type Continuation, type GenerateManyOptions, generateMany } from './generateMany.ts';
 import { checkGenerateManyOptions } from './generateOptions.ts';
 import { encodePrompt, type Prompt } from './prompt.ts';
-import { logNormalizer, type TokenLogProbability } from './sampling/logProbabilities.ts';
+import type { Sequence } from './sequence.ts';
 import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
-import type { Timeline } from './timeline.ts';
 
 export interface EvaluateOptions {
   /** 'logits' [V] of the next token, or 'hidden' [D], what the output head sees. Default 'logits'. */
@@ -70,17 +70,17 @@ export class Model {
   }
 
   /**
-   * Changes the adapter in no time: sessions go on with it, and compute their past again when they next generate.
+   * Changes the adapter. Sessions continue with it, and compute their past again when they next generate.
    * @param adapter for places that the model was loaded with (`LoadOptions.adapter`); undefined: the model as it is without
    * @throws {FormatError} for one that does not fit, where everything stays as it was
    */
-  setAdapter(adapter: Adapter | undefined): void {
-    this.#engine.setAdapter(adapter);
+  setAdapter(adapter: Adapter | undefined): Promise<void> {
+    return this.#engine.setAdapter(adapter);
   }
 
   /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */
   session(): Session {
-    return new Session(this.#engine, this.#engine.timeline());
+    return new Session(this.#engine, this.#engine.sequence());
   }
 
   /** Prompts that `generateMany` takes: as many as a step takes tokens and gives rows. */
@@ -102,14 +102,14 @@ export class Model {
   }
 
   /** What a session is made of, without text: for tools that score or measure. Free it after use. @throws {MemoryError} */
-  timeline(): Timeline {
-    return this.#engine.timeline();
+  sequence(): Sequence {
+    return this.#engine.sequence();
   }
 
   /**
    * Runs tokens from an empty past and shows the outputs of some of them.
    * @param rows indices into `tokens`, ascending, or 'all'
-   * @param visit called in order; `values` is a view that is overwritten after the call
+   * @param visit called in order
    * @throws {ContextError}; {OptionError}; the signal's reason
    */
   async evaluate(
@@ -122,12 +122,12 @@ export class Model {
     this.#engine.checkTokens(tokens, 'the sequence');
     const wanted = rows === 'all' ? Array.from(tokens, (_, i) => i) : rows;
     checkRows(wanted, tokens.length);
-    const timeline = this.timeline();
+    const sequence = this.sequence();
     try {
       const { output = 'logits', signal } = options;
-      await timeline.advance(tokens, { rows: wanted, output, onRow: visit, signal });
+      await sequence.advance(tokens, { rows: wanted, output, onRow: visit, signal });
     } finally {
-      timeline.free();
+      sequence.free();
     }
   }
 

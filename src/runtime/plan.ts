@@ -1,7 +1,9 @@
 /** Decides from a checkpoint's header and the options how a model will be run: its graph, its sizes, its memory. */
+import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
-import type { AttentionAttributes } from '../graph/ops/attention.ts';
+import { cacheSlots } from '../graph/graph.ts';
+import type { Settings } from '../graph/program.ts';
 import type { ModelParts } from '../models/architecture.ts';
 import { type BuiltModel, buildModel } from '../models/buildModel.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -16,6 +18,7 @@ export interface ModelPlan {
   /** Tokens and wanted rows of a step, at most. */
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly settings: Settings;
   readonly estimate: MemoryEstimate;
 }
 
@@ -26,7 +29,7 @@ const DEFAULT_STEP_TOKENS = 256;
 const LOGIT_BYTES = 2 ** 24;
 
 /** @throws {OptionError} where options do not fit the model; what `buildModel` throws */
-export function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): ModelPlan {
+export async function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): Promise<ModelPlan> {
   const context = options.context ?? Math.min(buildModel(checkpoint).trainedContext, DEFAULT_CONTEXT);
   const model = buildModel(checkpoint, context, parts);
   const kv = formatByName((options.kv ?? 'f16').toUpperCase());
@@ -34,14 +37,19 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: 
   const maxTokens = Math.min(options.stepTokens ?? DEFAULT_STEP_TOKENS, context);
   const vocabulary = model.graph.outputs.get('logits')!.shape[1];
   const maxRows = Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * vocabulary)), maxTokens));
-  const estimate = estimateMemory(model.graph, context, kv, { T: maxTokens, P: 0, R: maxRows, S: maxTokens });
-  return { model, context, kv, maxTokens, maxRows, estimate };
+  const limits = { maxTokens, maxRows, context };
+  const settings = settingsOf(options);
+  const needs = await backendByName(options.backend).memoryNeeds(model.graph, limits, kv, settings);
+  return { model, kv, ...limits, settings, estimate: estimateMemory(needs) };
+}
+
+/** What of the options only some backends know. */
+function settingsOf({ threads, variant }: LoadOptions): Settings {
+  return { ...(threads !== undefined && { threads }), ...(variant !== undefined && { variant }) };
 }
 
 function checkHeads({ graph }: BuiltModel, kv: BlockFormat): void {
-  for (const node of graph.nodes) {
-    if (node.op.name !== 'attention') continue;
-    const { headSize } = node.attributes as AttentionAttributes;
+  for (const { headSize } of cacheSlots(graph.nodes)) {
     if (headSize % kv.blockSize === 0) continue;
     const expected = `a format whose blocks fill heads of ${headSize}, which those of ${kv.blockSize} do not`;
     throw new OptionError('kv', kv.name.toLowerCase(), expected);

@@ -1,38 +1,38 @@
-/** One timeline of a model: what was said so far, and the keys and values computed of it. */
+/** One sequence of a model: what was said so far, and the keys and values computed of it. */
 import { EspalierError } from '../core/errors.ts';
+import { createSampler } from '../sampling/sampler.ts';
 import type { Engine } from './engine.ts';
 import { generate } from './generate.ts';
 import { checkGenerateOptions, type GenerateOptions } from './generateOptions.ts';
 import { Generation, type Piece, startRecord } from './generation.ts';
 import { PieceWriter } from './pieceWriter.ts';
 import { encodePrompt, type Prompt } from './prompt.ts';
-import { createSampler } from './sampling/sampler.ts';
-import type { Timeline } from './timeline.ts';
+import type { Sequence } from './sequence.ts';
 
 export class Session {
   readonly #engine: Engine;
-  readonly #timeline: Timeline;
+  readonly #sequence: Sequence;
   #busy = false;
 
   /** Applications get sessions from `model.session()`. */
-  constructor(engine: Engine, timeline: Timeline) {
+  constructor(engine: Engine, sequence: Sequence) {
     this.#engine = engine;
-    this.#timeline = timeline;
+    this.#sequence = sequence;
   }
 
   /** Ids that were computed and need not be again where the next prompt begins with them. */
   get tokens(): readonly number[] {
-    return [...this.#timeline.tokens];
+    return [...this.#sequence.tokens];
   }
 
   /** Tokens that fit. */
   get context(): number {
-    return this.#timeline.context;
+    return this.#sequence.context;
   }
 
   /** Bytes of keys and values. */
   get cacheBytes(): number {
-    return this.#timeline.cacheBytes;
+    return this.#sequence.cacheBytes;
   }
 
   /**
@@ -51,7 +51,7 @@ export class Session {
     const sampler = createSampler(options);
     const record = startRecord(ids.length, sampler.seed);
     const pieces = generate({
-      timeline: this.#timeline,
+      sequence: this.#sequence,
       prompt: ids,
       endOfGeneration: this.#engine.endOfGeneration,
       options,
@@ -64,18 +64,18 @@ export class Session {
 
   /** A session of its own with the same past; the two do not disturb each other. @throws {MemoryError} */
   clone(): Session {
-    return new Session(this.#engine, this.#engine.timeline(this.#timeline));
+    return new Session(this.#engine, this.#sequence.fork(this.#engine.cache()));
   }
 
   /** Forgets everything. @throws {EspalierError} SESSION_BUSY */
   reset(): void {
     this.#checkIdle();
-    this.#timeline.rewind(0);
+    this.#sequence.rewind(0);
   }
 
   /** Gives the memory of the keys and values back; a generation under way ends with an error. */
   dispose(): void {
-    this.#timeline.free();
+    this.#sequence.free();
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 /** A program that learns: updates of its weights from batches, losses on texts, its state to be kept. */
 import { nextTask } from '#leaf/runtime/nextTask';
 import type { Program } from '../graph/program.ts';
+import type { StepResult } from '../graph/step.ts';
 import { DROPOUT_SEED } from '../models/architecture.ts';
 import type { StateTensor } from './checkpoint/trainingCheckpoint.ts';
 import type { Batch } from './data/batches.ts';
@@ -58,32 +59,35 @@ export class Learner {
     const corrections = optimizer.betas.map((beta) => 1 / (1 - beta ** (step + 1)));
     const settings = Float32Array.of(rate, beta1, beta2, optimizer.epsilon, optimizer.weightDecay, ...corrections);
     let loss = 0;
+    let result: StepResult | undefined;
     for (const [i, batch] of batches.entries()) {
       await nextTask();
       signal?.throwIfAborted();
       const index = step * batches.length + i;
       const counted = countedRows(batch, learned);
-      const taught = teacher?.logits({
+      const taught = await teacher?.logits({
         ...{ tokens: batch.tokens, sequence, index },
         ...{ rows: counted.rows, targets: counted.targets },
         taught: Uint8Array.from(counted.rows, (row) => batch.taught[Math.floor(row / sequence)]),
       });
       const isLast = i === batches.length - 1;
-      this.#run(batch, counted, [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])], {
+      const wanted = [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])];
+      result = this.#run(batch, counted, wanted, {
         [inputs.settings]: settings,
         [DROPOUT_SEED]: Int32Array.of(randomAt(seed, DROPOUT, index).integer(2 ** 31)),
         ...(taught && { [inputs.teacher]: taught }),
       });
-      loss += this.#program.output(outputs.loss)[0];
+      loss += (await result.output(outputs.loss))[0];
     }
-    return { loss, gradientNorm: Math.sqrt(this.#program.output(outputs.squares)[0]) };
+    const squares = await result?.output(outputs.squares);
+    return { loss, gradientNorm: Math.sqrt(squares?.[0] ?? 0) };
   }
 
   /** The loss on a batch's text, summed over its targets, in nats. Nothing is dropped and nothing learned. */
-  textLoss(batch: Batch): number {
+  async textLoss(batch: Batch): Promise<number> {
     const counted = countedRows(batch, batch.learned);
-    this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NOTHING_DROPPED });
-    return this.#program.output(outputs.text)[0] * batch.learned;
+    const result = this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NOTHING_DROPPED });
+    return (await result.output(outputs.text))[0] * batch.learned;
   }
 
   /** Weights and moments, for a checkpoint. */
@@ -106,7 +110,7 @@ export class Learner {
     for (const { name, rows, columns } of this.weights) {
       const { m, v } = momentNames(name);
       for (const tensor of which === 'all' ? [name, m, v] : [name])
-        this.#program.writeTensor(tensor, await read(tensor, [rows, columns]));
+        await this.#program.writeTensor(tensor, await read(tensor, [rows, columns]));
     }
   }
 
@@ -115,9 +119,9 @@ export class Learner {
     { rows, targets, weights }: CountedRows,
     wanted: readonly string[],
     more: Readonly<Record<string, Float32Array | Int32Array>>,
-  ): void {
+  ): StepResult {
     const given = { [inputs.targets]: targets, [inputs.weights]: weights, ...more };
-    this.#program.run({ tokens, rows, sequence: this.#options.sequence, outputs: wanted, inputs: given });
+    return this.#program.run({ tokens, rows, sequence: this.#options.sequence, outputs: wanted, inputs: given });
   }
 }
 

@@ -40,13 +40,17 @@ export function factorsOf(lora: Lora, base: Checkpoint): Map<string, Factors> {
  * Fills the factors of a program with what they begin with: A normal, divided by sqrt(inputs), so that A·x is about as
  * large as x; B zero, so that at first the model is what it was.
  */
-export function beginFactors(program: Program, factors: ReadonlyMap<string, Factors>, seed: number): void {
+export async function beginFactors(
+  program: Program,
+  factors: ReadonlyMap<string, Factors>,
+  seed: number,
+): Promise<void> {
   for (const [index, matrix] of [...factors.keys()].entries()) {
     const { a } = factorNames(matrix);
-    const values = program.readTensor(a);
+    const values = await program.readTensor(a);
     const random = randomAt(seed, FACTORS, index);
     const deviation = 1 / Math.sqrt(values.length / factors.get(matrix)!.rank);
-    program.writeTensor(
+    await program.writeTensor(
       a,
       values.map(() => deviation * random.normal()),
     );
@@ -65,7 +69,7 @@ export async function writeAdapter(
   const trained = new Map<string, AdapterFactors>();
   for (const [matrix, { rank }] of factors) {
     const { a, b } = factorNames(matrix);
-    trained.set(matrix, { rank, a: program.readTensor(a), b: program.readTensor(b) });
+    trained.set(matrix, { rank, a: await program.readTensor(a), b: await program.readTensor(b) });
   }
   const architecture = String(base.metadata.get('general.architecture'));
   const contents = adapterContents({ architecture, alpha: alphaOf(recipe.lora!), factors: trained }, recipe.name);

@@ -17,7 +17,7 @@ export interface TrainedModel {
   /** Of a new model; one that was begun with brings its own. */
   readonly tokenizer?: TokenizerSpec;
   /** The F32 values of a weight; undefined for a tensor that was not in training. */
-  weight(tensor: string): Float32Array | undefined;
+  weight(tensor: string): Promise<Float32Array> | undefined;
 }
 
 const F32 = formatByName('F32');
@@ -73,7 +73,7 @@ function isMatrix({ name, shape }: CheckpointTensor): boolean {
 function tensorToWrite(
   tensor: CheckpointTensor,
   format: BlockFormat,
-  weight: () => Float32Array | undefined,
+  weight: () => Promise<Float32Array> | undefined,
 ): TensorToWrite {
   const { name, shape } = tensor;
   const elements = (tensor.byteLength / tensor.format.blockBytes) * tensor.format.blockSize;
@@ -82,7 +82,7 @@ function tensorToWrite(
     shape,
     format,
     async data() {
-      const values = weight() ?? (await tensorValues(tensor));
+      const values = await (weight() ?? tensorValues(tensor));
       const bytes = new Uint8Array(bytesOf(format, elements));
       format.encode(values, 0, bytes, 0, elements / format.blockSize);
       return bytes;

@@ -34,7 +34,7 @@ export function sampleWriter(
     engine.checkTokens(ids, `samples.prompts[${i}]`);
   }
   return async (prompt, step, index, signal) => {
-    const session = new Session(engine, engine.timeline());
+    const session = new Session(engine, engine.sequence());
     const { tokens: maxTokens, temperature } = samples!;
     const draws = randomAt(seed, SAMPLES, step, index).integer(2 ** 32);
     try {

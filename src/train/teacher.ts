@@ -6,7 +6,7 @@ import { openCheckpoint } from '../formats/open.ts';
 import type { CompileOptions, Program } from '../graph/program.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { weightStore } from '../models/weightStore.ts';
-import { topK } from '../runtime/sampling/topK.ts';
+import { topK } from '../sampling/topK.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { randomAt } from './data/randomAt.ts';
 import { type LargerVocabulary, largerVocabulary } from './largerVocabulary.ts';
@@ -29,8 +29,8 @@ export interface TeachingStep {
 }
 
 export interface Teacher {
-  /** [R, V] whose softmax at the recipe's temperature is what is to be learned; a view that the next call overwrites. */
-  logits(step: TeachingStep): Float32Array;
+  /** [R, V] whose softmax at the recipe's temperature is what is to be learned. */
+  logits(step: TeachingStep): Promise<Float32Array>;
   dispose(): void;
 }
 
@@ -63,14 +63,16 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
   const { vocabulary } = options;
   return {
     dispose,
-    logits(step) {
-      if (members.length === 1 && distillation.topK === undefined)
-        return withCertain(logitsOf(members[0], step, vocabulary), step, vocabulary, (row) => step.taught[row] === 0);
+    async logits(step) {
+      if (members.length === 1 && distillation.topK === undefined) {
+        const logits = await logitsOf(members[0], step, vocabulary);
+        return withCertain(logits, step, vocabulary, (row) => step.taught[row] === 0);
+      }
       const mean = new Float32Array(step.rows.length * vocabulary);
       const weights = distillation.teachers.map(({ weight }) => weight);
       const sum = weights.reduce((total, weight) => total + weight, 0);
       for (const [i, member] of members.entries())
-        addDistributions(logitsOf(member, step, vocabulary), mean, vocabulary, distillation, weights[i] / sum);
+        addDistributions(await logitsOf(member, step, vocabulary), mean, vocabulary, distillation, weights[i] / sum);
       for (let row = 0; row < step.rows.length; row++) {
         const probabilities = mean.subarray(row * vocabulary, (row + 1) * vocabulary);
         cutTail(probabilities, distillation, () => randomAt(options.seed, TAIL, step.index, row));
@@ -117,14 +119,14 @@ async function loadMember(path: string, options: TeacherOptions): Promise<Member
   }
 }
 
-/** [R, V] of the student's tokens. A view that the next call overwrites. */
-function logitsOf({ program, larger }: Member, step: TeachingStep, vocabulary: number): Float32Array {
+/** [R, V] of the student's tokens. */
+async function logitsOf({ program, larger }: Member, step: TeachingStep, vocabulary: number): Promise<Float32Array> {
   const read = larger?.read(step.tokens, step.sequence);
   const ends = step.rows.map((row) => (read ? read.ends[row] : row));
   // any row where none ends: its successor is certain
   const rows = ends.map((row) => Math.max(0, row));
-  program.run({ tokens: read?.tokens ?? step.tokens, sequence: step.sequence, rows, outputs: ['logits'] });
-  const logits = program.output('logits');
+  const tokens = read?.tokens ?? step.tokens;
+  const logits = await program.run({ tokens, sequence: step.sequence, rows, outputs: ['logits'] }).output('logits');
   const width = logits.length / rows.length;
   if (!larger && width === vocabulary) return logits;
   const own = new Float32Array(rows.length * vocabulary);

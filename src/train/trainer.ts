@@ -66,8 +66,7 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   const limits = {
     maxTokens: most,
     maxRows: most,
-    threads: options.threads ?? recipe.threads,
-    variant: found?.state.variant,
+    settings: { ...found?.state.settings, threads: options.threads ?? recipe.threads },
     notes: deviceNotes(),
     signal,
     onProgress,
@@ -90,7 +89,7 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   }));
   const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher });
   if (found) await learner.restore(found.read);
-  else if (factors) beginFactors(program, factors, seed);
+  else if (factors) await beginFactors(program, factors, seed);
   const writeSample = sampleWriter(recipe, program, context, start);
   const log = await openLog(`${folder.name}/log.jsonl`, found?.state.step);
   closing.push(() => log.close());

@@ -165,7 +165,7 @@ export class TrainingRun {
       for (let i = 0; i < batches.count; i++) {
         this.#options.signal?.throwIfAborted();
         const batch = await batches.at(i);
-        loss += learner.textLoss(batch);
+        loss += await learner.textLoss(batch);
         learned += batch.learned;
       }
       texts.push({ name: this.#asWritten(name), loss: loss / learned });
@@ -201,7 +201,7 @@ export class TrainingRun {
       step: this.#step,
       evaluations: this.#evaluations,
       data: data.fingerprint,
-      variant: program.description.variant,
+      settings: program.exactSettings,
       recipe: written,
     };
     await saveCheckpoint(folder, state, learner.state(), recipe.checkpoints.keep);

@@ -51,7 +51,7 @@ function generateIn(
     async ({ path, loading, generating, prompt }) => {
       const model = await espalier.load(path, loading);
       const { ids } = await model.session().generate(prompt, generating).result;
-      const { threads } = model.backend;
+      const threads = Number(model.backend.settings.threads);
       model.dispose();
       return { ids, threads };
     },

@@ -205,6 +205,7 @@ test('bench tells medians', async () => {
     backend: 'wasm',
     variant: expect.any(String),
     threads: 1,
+    decodeThreads: 1,
   });
 });
 

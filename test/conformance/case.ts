@@ -73,7 +73,7 @@ export function prepare(plan: Case): PreparedCase {
 /** A case's outputs on one backend, by step. */
 export type Results = readonly ReadonlyMap<string, Float32Array>[];
 
-export type TargetOptions = Pick<CompileOptions, 'variant' | 'threads'>;
+export type TargetOptions = Pick<CompileOptions, 'settings'>;
 
 export async function runCase(prepared: PreparedCase, backend: Backend, options: TargetOptions = {}): Promise<Results> {
   const { test, plan } = prepared;
@@ -82,13 +82,17 @@ export async function runCase(prepared: PreparedCase, backend: Backend, options:
   const limits = { maxTokens: longest, maxRows: longest, context };
   const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
   try {
-    return runSteps(prepared, program, context);
+    return await runSteps(prepared, program, context);
   } finally {
     program.dispose();
   }
 }
 
-function runSteps({ plan, test, tokens, inputs }: PreparedCase, program: Program, context: number): Results {
+async function runSteps(
+  { plan, test, tokens, inputs }: PreparedCase,
+  program: Program,
+  context: number,
+): Promise<Results> {
   const caches = new Map<number, { cache: ReturnType<Program['createCache']>; end: number }>();
   const cacheOf = (index: number) => {
     let found = caches.get(index);
@@ -98,27 +102,28 @@ function runSteps({ plan, test, tokens, inputs }: PreparedCase, program: Program
     }
     return found;
   };
-  const continued = (T: number, P: number | undefined, index: number, copyOf: number | undefined) => {
+  const continued = async (T: number, P: number | undefined, index: number, copyOf: number | undefined) => {
     const session = cacheOf(index);
     if (copyOf !== undefined) {
       const other = cacheOf(copyOf);
-      session.cache.copyFrom(other.cache, other.end);
+      await session.cache.copyFrom(other.cache, other.end);
       session.end = other.end;
     }
     const position = P ?? session.end;
     session.end = position + T;
     return { cache: session.cache, position };
   };
-  return plan.steps.map(({ T, P, sequence, rows, cache: index = 0, copyOf, outputs }, step) => {
+  const found: Map<string, Float32Array>[] = [];
+  for (const [step, { T, P, sequence, rows, cache: index = 0, copyOf, outputs }] of plan.steps.entries()) {
     const wanted = rows ?? tokens[step]!.map((_, at) => at);
-    const past = sequence === undefined ? continued(T, P, index, copyOf) : { sequence };
-    program.run({ ...past, tokens: tokens[step]!, rows: wanted, outputs, inputs: inputs[step] });
-    const names = outputs ?? [...test.graph.outputs.keys()];
-    return new Map([
-      ...names.map((name) => [name, program.output(name).slice()] as const),
-      ...test.changing.map((name) => [name, program.readTensor(name)] as const),
-    ]);
-  });
+    const past = sequence === undefined ? await continued(T, P, index, copyOf) : { sequence };
+    const result = program.run({ ...past, tokens: tokens[step]!, rows: wanted, outputs, inputs: inputs[step] });
+    const values = new Map<string, Float32Array>();
+    for (const name of outputs ?? test.graph.outputs.keys()) values.set(name, await result.output(name));
+    for (const name of test.changing) values.set(name, await program.readTensor(name));
+    found.push(values);
+  }
+  return found;
 }
 
 /** FNV-1a of the name: a case's numbers do not depend on the cases beside it. */

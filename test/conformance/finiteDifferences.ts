@@ -4,7 +4,8 @@ import { type GradientOptions, gradients } from '../../src/graph/gradients.ts';
 import { isWeight, rowsOf, type Value } from '../../src/graph/graph.ts';
 import { input } from '../../src/graph/ops/input.ts';
 import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
-import { type Program, type Step, stepRegisters, type WeightStore } from '../../src/graph/program.ts';
+import type { Program, WeightStore } from '../../src/graph/program.ts';
+import { type Step, stepRegisters } from '../../src/graph/step.ts';
 import type { Target } from './targets.ts';
 
 /** What gradients are taken of, and a step for it. */
@@ -30,22 +31,22 @@ const STEP = 1 / 128;
 const LEAST_DEVIATION = 0.3;
 const DIRECTIONS = 2;
 
-type Runs = Pick<Target, 'backend' | 'variant' | 'threads'>;
+type Runs = Pick<Target, 'backend' | 'settings'>;
 
 interface Run {
   readonly program: Program;
   /** By weight of `of`, at the step as it was given. */
   readonly gradients: readonly Float32Array[];
   /** What they are the gradients of, with the weights that the program has now. */
-  sum(): number;
+  sum(): Promise<number>;
 }
 
 /** Compiles the value and its gradients, and takes them. */
 async function withGradients<R>(
   { y, of, store, step }: Differentiated,
-  { backend, variant, threads }: Runs,
+  { backend, settings }: Runs,
   options: GradientOptions,
-  use: (run: Run) => R,
+  use: (run: Run) => Promise<R>,
 ): Promise<R> {
   const { graph } = y;
   graph.outputs.clear();
@@ -55,18 +56,18 @@ async function withGradients<R>(
 
   const T = step.tokens.length;
   const limits = { maxTokens: T, maxRows: T, context: T };
-  const program = await backend.compile(graph, { weights: store, ...limits, variant, threads });
+  const program = await backend.compile(graph, { weights: store, ...limits, settings });
   try {
     const rows = rowsOf(y.shape, stepRegisters(step));
     const coefficients = Float32Array.from({ length: rows }, seededRandom(rows).normal);
     const inputs = { ...step.inputs, coefficients };
-    program.run({ ...step, inputs });
-    return use({
+    const result = program.run({ ...step, inputs });
+    return await use({
       program,
-      gradients: of.map((_, i) => program.output(`gradient ${i}`).slice()),
-      sum() {
-        program.run({ ...step, inputs, outputs: ['y'] });
-        return program.output('y').reduce((total, value, row) => total + value * coefficients[row]!, 0);
+      gradients: await Promise.all(of.map((_, i) => result.output(`gradient ${i}`))),
+      async sum() {
+        const values = await program.run({ ...step, inputs, outputs: ['y'] }).output('y');
+        return values.reduce((total, value, row) => total + value * coefficients[row]!, 0);
       },
     });
   } finally {
@@ -80,41 +81,43 @@ export function takeGradients(
   runs: Runs,
   options: GradientOptions = {},
 ): Promise<Float32Array[]> {
-  return withGradients(plan, runs, options, ({ gradients }) => [...gradients]);
+  return withGradients(plan, runs, options, async ({ gradients }) => [...gradients]);
 }
 
 export function checkGradients(plan: Differentiated, runs: Runs): Promise<Checked[]> {
-  return withGradients(plan, runs, {}, (run) =>
-    plan.of.map((value, i) => {
+  return withGradients(plan, runs, {}, async (run) => {
+    const checked: Checked[] = [];
+    for (const [i, value] of plan.of.entries()) {
       if (!isWeight(value)) throw new TypeError(`${value.label} is not a weight`);
       const { tensor } = value.attributes;
-      return { tensor, error: errorOf(run, tensor, run.gradients[i]!) };
-    }),
-  );
+      checked.push({ tensor, error: await errorOf(run, tensor, run.gradients[i]!) });
+    }
+    return checked;
+  });
 }
 
-function errorOf({ program, sum }: Run, tensor: string, gradient: Float32Array): number {
+async function errorOf({ program, sum }: Run, tensor: string, gradient: Float32Array): Promise<number> {
   const random = seededRandom(gradient.length);
-  const weight = program.readTensor(tensor);
+  const weight = await program.readTensor(tensor);
   const deviation = Math.max(LEAST_DEVIATION, norm(weight) / Math.sqrt(weight.length));
   let worst = 0;
   for (let i = 0; i < DIRECTIONS; i++) {
     const direction = Float64Array.from(weight, () => deviation * random.normal());
-    const at = (steps: number): number => {
-      program.writeTensor(
+    const at = async (steps: number): Promise<number> => {
+      await program.writeTensor(
         tensor,
         weight.map((element, at) => element + steps * STEP * direction[at]!),
       );
       return sum();
     };
     // central differences, of fourth order
-    const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP);
+    const slope = (8 * ((await at(1)) - (await at(-1))) - ((await at(2)) - (await at(-2)))) / (12 * STEP);
     const expected = gradient.reduce((total, element, at) => total + element * direction[at]!, 0);
     const error = Math.abs(slope - expected) / (deviation * norm(gradient));
     // an error that is no number is the greatest
     if (!(error <= worst)) worst = error;
   }
-  program.writeTensor(tensor, weight);
+  await program.writeTensor(tensor, weight);
   return worst;
 }
 

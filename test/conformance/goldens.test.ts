@@ -23,7 +23,7 @@ import { availableTargets, type Target } from './targets.ts';
 const CONTEXT = 512;
 
 // threads change no bit (threads.test.ts), so each variant runs with the most it was found to have
-const targets = new Map((await availableTargets()).map((target) => [target.variant, target]));
+const targets = new Map((await availableTargets()).map((target) => [target.settings?.variant, target]));
 const worst = new Map<string, Agreement & { target: string }>();
 
 async function openModel(bytes: Uint8Array, name: string): Promise<BuiltModel> {
@@ -32,40 +32,40 @@ async function openModel(bytes: Uint8Array, name: string): Promise<BuiltModel> {
 
 async function withProgram<R>(
   model: BuiltModel,
-  { backend, variant, threads }: Target,
-  use: (program: Program) => R,
+  { backend, settings }: Target,
+  use: (program: Program) => Promise<R>,
 ): Promise<R> {
   const limits = { maxTokens: CONTEXT, maxRows: CONTEXT, context: CONTEXT };
-  const program = await backend.compile(model.graph, { weights: weightStore(model), ...limits, variant, threads });
+  const program = await backend.compile(model.graph, { weights: weightStore(model), ...limits, settings });
   try {
-    return use(program);
+    return await use(program);
   } finally {
     program.dispose();
   }
 }
 
 /** Logits after each of the tokens: half of them in one step, the others one by one. */
-function forced(program: Program, tokens: readonly number[]): Float32Array[] {
+async function forced(program: Program, tokens: readonly number[]): Promise<Float32Array[]> {
   const cache = program.createCache(CONTEXT, formatByName('F32'));
   const half = tokens.length >> 1;
   const steps = [tokens.slice(0, half), ...tokens.slice(half).map((token) => [token])];
   const logits: Float32Array[] = [];
   for (const step of steps) {
-    program.run({ cache, tokens: step, position: logits.length, rows: step.map((_, at) => at) });
-    const all = program.output('logits');
+    const result = program.run({ cache, tokens: step, position: logits.length, rows: step.map((_, at) => at) });
+    const all = await result.output('logits');
     const width = all.length / step.length;
     for (let at = 0; at < step.length; at++) logits.push(all.slice(at * width, (at + 1) * width));
   }
   return logits;
 }
 
-function greedy(program: Program, prompt: readonly number[], count: number): number[] {
+async function greedy(program: Program, prompt: readonly number[], count: number): Promise<number[]> {
   const cache = program.createCache(CONTEXT, formatByName('F32'));
   const past = [...prompt];
   for (let step = past, position = 0; past.length < prompt.length + count; step = past.slice(-1)) {
-    program.run({ cache, tokens: step, position, rows: [step.length - 1] });
+    const result = program.run({ cache, tokens: step, position, rows: [step.length - 1] });
     position += step.length;
-    past.push(largest(program.output('logits')));
+    past.push(largest(await result.output('logits')));
   }
   return past.slice(prompt.length);
 }
@@ -103,12 +103,12 @@ describe.skipIf(!stories)('stories are those of llama.cpp', () => {
   it.each([...targets.values()])('$name', async (target) => {
     const golden = await readGolden('stories260K');
     const model = await openModel(readFileSync(stories!), 'stories260K.gguf');
-    await withProgram(model, target, (program) => {
-      const { meanKl, top1 } = agreement(golden, forced(program, golden.tokens));
+    await withProgram(model, target, async (program) => {
+      const { meanKl, top1 } = agreement(golden, await forced(program, golden.tokens));
       expect(meanKl).toBeLessThanOrEqual(1e-5);
       expect(top1).toBe(1);
       for (const { tokens, continuation } of golden.greedy!)
-        expect(greedy(program, tokens, continuation.length)).toEqual(continuation);
+        expect(await greedy(program, tokens, continuation.length)).toEqual(continuation);
     });
   });
 });

@@ -21,7 +21,7 @@ import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
 import type { Program } from '../../src/graph/program.ts';
 import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
-import { availableTargets } from './targets.ts';
+import { availableTargets, type Target } from './targets.ts';
 
 const SEQUENCE = 8;
 const SEQUENCES_PER_STEP = 2;
@@ -56,25 +56,25 @@ function learning(graph: Graph): void {
   graph.outputs.set('update', after(columns(settings, 0, 1), updates));
 }
 
-async function compiled({ backend, ...options }: Awaited<ReturnType<typeof availableTargets>>[number]) {
+async function compiled({ backend, settings }: Pick<Target, 'backend' | 'settings'>) {
   const dimensions = { width: 32, heads: 4, kvHeads: 2, headSize: 8, ffn: 64, layers: 2 };
   const bytes = await makeModel({ architecture: 'llama', format: 'F32', dimensions });
   const model = buildModel(await openGguf(memorySource(bytes, 'llama')), SEQUENCE);
   learning(model.graph);
   const most = SEQUENCE * SEQUENCES_PER_STEP;
   const limits = { maxTokens: most, maxRows: most, context: SEQUENCE };
-  return backend.compile(model.graph, { weights: weightStore(model), ...limits, ...options });
+  return backend.compile(model.graph, { weights: weightStore(model), ...limits, settings });
 }
 
 /** One batch of two steps; @returns its mean loss before the update, nats. */
-function update(program: Program, t: number): number {
+async function update(program: Program, t: number): Promise<number> {
   const each = SEQUENCE * SEQUENCES_PER_STEP;
   let loss = 0;
   for (const [from, outputs] of [
     [0, ['loss', 'gradients']],
     [each, ['loss', 'update']],
   ] as const) {
-    program.run({
+    const result = program.run({
       tokens: text.slice(from, from + each),
       rows: Array.from({ length: each }, (_, row) => row),
       sequence: SEQUENCE,
@@ -85,9 +85,15 @@ function update(program: Program, t: number): number {
         settings: Float32Array.of(RATE, 0.9, 0.99, 1e-8, 0.01, 1 / (1 - 0.9 ** t), 1 / (1 - 0.99 ** t)),
       },
     });
-    loss += program.output('loss')[0]!;
+    loss += (await result.output('loss'))[0]!;
   }
   return loss;
+}
+
+async function updates(program: Program, count: number): Promise<number[]> {
+  const losses: number[] = [];
+  for (let t = 1; t <= count; t++) losses.push(await update(program, t));
+  return losses;
 }
 
 const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
@@ -95,13 +101,13 @@ const targets = [{ name: 'reference', backend: reference }, ...(await availableT
 describe.each(targets)('$name', (target) => {
   it('learns a text by heart, the same way every time', async () => {
     const program = await compiled(target);
-    const losses = Array.from({ length: UPDATES }, (_, i) => update(program, i + 1));
+    const losses = await updates(program, UPDATES);
     expect(losses[0]).toBeGreaterThan(3);
     expect(losses.at(-1)).toBeLessThan(0.1);
     program.dispose();
 
     const another = await compiled(target);
-    expect(Array.from({ length: 3 }, (_, i) => update(another, i + 1))).toEqual(losses.slice(0, 3));
+    expect(await updates(another, 3)).toEqual(losses.slice(0, 3));
     another.dispose();
   });
 });

@@ -20,13 +20,16 @@ const wide = [
 
 const all: readonly Target[] = [
   ...wasmVariants.flatMap((variant) =>
-    [1, 2].map((threads) => ({ name: `wasm ${variant}, threads: ${threads}`, backend: wasm, variant, threads })),
+    [1, 2].map((threads) => ({
+      name: `wasm ${variant}, threads: ${threads}`,
+      backend: wasm,
+      settings: { variant, threads },
+    })),
   ),
   ...wide.map(([variant, threads]) => ({
     name: `wasm ${variant}, threads: ${threads}`,
     backend: wasm,
-    variant,
-    threads,
+    settings: { variant, threads },
   })),
 ];
 
@@ -41,15 +44,15 @@ export async function availableTargets(): Promise<Target[]> {
   return available;
 }
 
-async function whyNot({ backend, variant, threads = 1 }: Target): Promise<string | undefined> {
+async function whyNot({ backend, settings }: Target): Promise<string | undefined> {
   const test = new TestGraph(0);
   test.output('y', test.rows(4));
   try {
     const limits = { maxTokens: 1, maxRows: 1, context: 1 };
-    const program = await backend.compile(test.graph, { weights: test.store, ...limits, variant, threads });
+    const program = await backend.compile(test.graph, { weights: test.store, ...limits, settings });
     program.dispose();
-    const { description } = program;
-    return description.threads < threads ? `this machine has ${description.threads} processor` : undefined;
+    const { threads } = program.description.settings;
+    return Number(threads) < Number(settings?.threads) ? `this machine has ${threads} processor` : undefined;
   } catch (error) {
     if (error instanceof EspalierError) return error.message;
     throw error;

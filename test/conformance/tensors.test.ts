@@ -28,42 +28,39 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
 
   it('are read in row order and come back as they were written', async () => {
     const { program, inputs, matrix, gain, state } = await compiled();
-    const run = () => {
-      program.run({ tokens: [3, 4], rows: [0, 1], outputs: ['y'] });
-      return program.output('y').slice();
-    };
-    const before = run();
-    const [old, oldGain] = [program.readTensor(matrix), program.readTensor(gain)];
+    const run = () => program.run({ tokens: [3, 4], rows: [0, 1], outputs: ['y'] }).output('y');
+    const before = await run();
+    const [old, oldGain] = [await program.readTensor(matrix), await program.readTensor(gain)];
     expect([old.length, oldGain.length]).toEqual([13 * 21, 13]);
-    program.writeTensor(matrix, new Float32Array(13 * 21));
-    expect(Math.max(...run().map(Math.abs))).toBe(0);
+    await program.writeTensor(matrix, new Float32Array(13 * 21));
+    expect(Math.max(...(await run()).map(Math.abs))).toBe(0);
     const counted = Float32Array.from(old, (_, i) => i);
-    program.writeTensor(matrix, counted);
-    expect(program.readTensor(matrix)).toEqual(counted);
-    program.writeTensor(matrix, old);
-    program.writeTensor(
+    await program.writeTensor(matrix, counted);
+    expect(await program.readTensor(matrix)).toEqual(counted);
+    await program.writeTensor(matrix, old);
+    await program.writeTensor(
       gain,
       oldGain.map((value) => 2 * value),
     );
-    expect(run()).toEqual(before.map((value) => 2 * value));
+    expect(await run()).toEqual(before.map((value) => 2 * value));
 
     const zeros = new Float32Array(15);
-    expect(program.readTensor(state)).toEqual(zeros);
-    program.run({ tokens: [3, 4], rows: [0, 1], inputs });
+    expect(await program.readTensor(state)).toEqual(zeros);
+    const result = program.run({ tokens: [3, 4], rows: [0, 1], inputs });
     const added = Object.values(inputs)[0]!;
-    expect(program.readTensor(state)).toEqual(added);
-    expect(program.output('sum')).toEqual(added);
-    program.writeTensor(state, zeros);
-    expect(program.readTensor(state)).toEqual(zeros);
+    expect(await program.readTensor(state)).toEqual(added);
+    expect(await result.output('sum')).toEqual(added);
+    await program.writeTensor(state, zeros);
+    expect(await program.readTensor(state)).toEqual(zeros);
     program.dispose();
   });
 
   it('are refused by other names, in other formats, in other sizes', async () => {
     const { program, matrix, halves } = await compiled();
-    expect(() => program.readTensor('none')).toThrow(/tensor is none, expected/);
-    expect(() => program.writeTensor('none', new Float32Array(1))).toThrow(/tensor is none, expected/);
-    expect(() => program.readTensor(halves)).toThrow(/in F16, expected/);
-    expect(() => program.writeTensor(matrix, new Float32Array(3))).toThrow(/is 3 numbers, expected 273/);
+    await expect(program.readTensor('none')).rejects.toThrow(/tensor is none, expected/);
+    await expect(program.writeTensor('none', new Float32Array(1))).rejects.toThrow(/tensor is none, expected/);
+    await expect(program.readTensor(halves)).rejects.toThrow(/in F16, expected/);
+    await expect(program.writeTensor(matrix, new Float32Array(3))).rejects.toThrow(/is 3 numbers, expected 273/);
     program.dispose();
   });
 

@@ -129,7 +129,7 @@ function randomOps(test: TestGraph, formats: readonly BlockFormat[]): ((pick: ()
 
 const plans = [randomCase, learningCase].flatMap((plan) => Array.from({ length: SEEDS }, (_, seed) => plan(seed)));
 const prepared = plans.map(prepare);
-const targets = (await availableTargets()).filter(({ threads }) => threads === 1);
+const targets = (await availableTargets()).filter(({ settings }) => settings?.threads === 1);
 
 /** Where two runs differ in any bit. */
 function firstDifference(actual: Results, expected: Results): string | undefined {
@@ -143,13 +143,13 @@ function firstDifference(actual: Results, expected: Results): string | undefined
   return undefined;
 }
 
-describe.each(targets)('threads of $name', ({ backend, variant }) => {
+describe.each(targets)('threads of $name', ({ backend, settings }) => {
   it.each(prepared.map((graph) => [graph.plan.name, graph] as const))('%s', async (_, graph: PreparedCase) => {
-    const alone = await runCase(graph, backend, { variant, threads: 1 });
+    const alone = await runCase(graph, backend, { settings: { ...settings, threads: 1 } });
     const { error, where } = compare(graph, alone, await runCase(graph, reference));
     expect(error, where).toBeLessThanOrEqual(graph.plan.tolerance);
     for (let threads = 2; threads <= MOST_THREADS; threads++) {
-      const together = await runCase(graph, backend, { variant, threads });
+      const together = await runCase(graph, backend, { settings: { ...settings, threads } });
       expect(firstDifference(together, alone), `${threads} threads`).toBeUndefined();
     }
   });

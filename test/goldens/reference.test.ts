@@ -24,7 +24,7 @@ describe('the reference backend says what llama.cpp says', () => {
   it.each(made)('of $name', async (plan) => {
     const golden = await readGolden(plan.name);
     const model = await referenceModel(await openGguf(memorySource(await goldenModel(golden), golden.name)));
-    const { meanKl, top1 } = agreement(golden, model.forced(golden.tokens));
+    const { meanKl, top1 } = agreement(golden, await model.forced(golden.tokens));
     expect(meanKl).toBeLessThan(tolerance(plan));
     expect(top1).toBeGreaterThanOrEqual(0.98);
   });
@@ -37,7 +37,7 @@ describe('the reference backend says what llama.cpp says', () => {
         await writeHuggingFaceModel(folder, { architecture, format: 'F32' });
         const golden = await readGolden(`${architecture}-F32`);
         const checkpoint = await openCheckpoint(folder);
-        const { meanKl, top1 } = agreement(golden, (await referenceModel(checkpoint)).forced(golden.tokens));
+        const { meanKl, top1 } = agreement(golden, await (await referenceModel(checkpoint)).forced(golden.tokens));
         await checkpoint.close();
         expect(meanKl).toBeLessThan(1e-5);
         expect(top1).toBe(1);
@@ -56,11 +56,11 @@ describe.skipIf(!stories)('the reference backend tells the stories that llama.cp
   it('with the same distributions and greedy tokens', async () => {
     const golden = await readGolden('stories260K');
     const model = await open();
-    const { meanKl, top1 } = agreement(golden, model.forced(golden.tokens));
+    const { meanKl, top1 } = agreement(golden, await model.forced(golden.tokens));
     expect(meanKl).toBeLessThan(1e-5);
     expect(top1).toBe(1);
     for (const { tokens, continuation } of golden.greedy!) {
-      expect(model.greedy(tokens, continuation.length)).toEqual(continuation);
+      expect(await model.greedy(tokens, continuation.length)).toEqual(continuation);
     }
   });
 
@@ -69,12 +69,13 @@ describe.skipIf(!stories)('the reference backend tells the stories that llama.cp
     const model = await open();
     for (const { tokens, context, nll } of perplexity!) {
       const first = context / 2;
-      const found = nll.map((_, index) => {
+      const found: number[] = [];
+      for (const index of nll.keys()) {
         const chunk = tokens.slice(index * context, (index + 1) * context);
-        const logits = model.forced([tokens[0]!, ...chunk.slice(1)]);
+        const logits = await model.forced([tokens[0]!, ...chunk.slice(1)]);
         const losses = chunk.slice(first + 1).map((token, i) => -Math.log(softmax(logits[first + i]!)[token]!));
-        return losses.reduce((sum, loss) => sum + loss, 0);
-      });
+        found.push(losses.reduce((sum, loss) => sum + loss, 0));
+      }
       found.forEach((value, i) => {
         expect(Math.abs(value / nll[i]! - 1)).toBeLessThan(1e-3);
       });

@@ -10,31 +10,31 @@ const CONTEXT = 512;
 
 export interface ReferenceModel {
   /** Logits after each of the tokens, which begin at position 0. */
-  forced(tokens: readonly number[]): Float32Array[];
+  forced(tokens: readonly number[]): Promise<Float32Array[]>;
   /** The tokens that follow a prompt, each the most likely one. */
-  greedy(prompt: readonly number[], count: number): number[];
+  greedy(prompt: readonly number[], count: number): Promise<number[]>;
 }
 
 export async function referenceModel(checkpoint: Checkpoint): Promise<ReferenceModel> {
   const model = buildModel(checkpoint, CONTEXT);
   const limits = { maxTokens: CONTEXT, maxRows: CONTEXT, context: CONTEXT };
   const program = await reference.compile(model.graph, { weights: weightStore(model), ...limits });
-  const step = (cache: ReturnType<typeof newCache>, tokens: readonly number[], position: number) => {
-    program.run({ cache, tokens, position, rows: tokens.map((_, at) => at) });
-    const logits = program.output('logits');
+  const step = async (cache: ReturnType<typeof newCache>, tokens: readonly number[], position: number) => {
+    const result = program.run({ cache, tokens, position, rows: tokens.map((_, at) => at) });
+    const logits = await result.output('logits');
     const width = logits.length / tokens.length;
     return tokens.map((_, at) => logits.slice(at * width, (at + 1) * width));
   };
   const newCache = () => program.createCache(CONTEXT, formatByName('F32'));
   return {
     forced: (tokens) => step(newCache(), tokens, 0),
-    greedy(prompt, count) {
+    async greedy(prompt, count) {
       const cache = newCache();
       const past = [...prompt];
-      let logits = step(cache, prompt, 0).at(-1)!;
+      let logits = (await step(cache, prompt, 0)).at(-1)!;
       while (past.length < prompt.length + count) {
         past.push(logits.indexOf(Math.max(...logits)));
-        logits = step(cache, past.slice(-1), past.length - 1)[0]!;
+        logits = (await step(cache, past.slice(-1), past.length - 1))[0]!;
       }
       return past.slice(prompt.length);
     },

@@ -101,7 +101,7 @@ describe('a student', () => {
       const limits = { maxTokens: 16, maxRows: 16, context: 16, backend, tokenizer, vocabulary, seed: 1 };
       const settings = { temperature: 1, reverse: 0, hardLabels: 0, tail: 0 };
       const teacher = await loadTeacher({ ...settings, teachers: [{ path: run.path('one.gguf'), weight: 1 }] }, limits);
-      const logits = teacher.logits({ ...step, tokens: Int32Array.from(tokens) });
+      const logits = await teacher.logits({ ...step, tokens: Int32Array.from(tokens) });
       const rows = [0, 1].map((row) => [...logits.subarray(row * vocabulary, (row + 1) * vocabulary)]);
       teacher.dispose();
       return rows;
@@ -137,7 +137,9 @@ describe('the likeliest tokens and a tail of others', () => {
       const step = { tokens: Int32Array.of(1, 2, 3, 4), rows: Int32Array.of(3), sequence: 4, ...asked(1) };
       const sum = new Float64Array(vocabulary);
       for (let i = 0; i < index; i++) {
-        const weights = teacher.logits({ ...step, index: i }).map((logit) => Math.exp(logit / settings.temperature));
+        const weights = (await teacher.logits({ ...step, index: i })).map((logit) =>
+          Math.exp(logit / settings.temperature),
+        );
         const total = weights.reduce((all, weight) => all + weight, 0);
         weights.forEach((weight, id) => {
           sum[id] += weight / total / index;

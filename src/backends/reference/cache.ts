@@ -1,5 +1,6 @@
 /** Keys and values of a session, f32 rounded through the format they stand for. */
-import type { Cache } from '../../graph/program.ts';
+import { OptionError } from '../../core/errors.ts';
+import type { Cache } from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import type { Matrix } from './kernel.ts';
 
@@ -42,9 +43,9 @@ export class ReferenceCache implements Cache {
     }
   }
 
-  copyFrom(other: Cache, positions: number): void {
+  async copyFrom(other: Cache, positions: number): Promise<void> {
     if (!(other instanceof ReferenceCache) || other.sequences !== this.sequences)
-      throw new TypeError('caches of different programs or sizes');
+      throw new OptionError('cache', 'of another program or size', 'one like this');
     for (const [layer, keys] of this.#keys.entries()) {
       const width = keys.length / this.context / this.sequences;
       for (let sequence = 0; sequence < this.sequences; sequence++) {

@@ -1,22 +1,23 @@
 /** The reference backend: slow, obvious, and what every other backend is held to. */
-import { UnsupportedError } from '../../core/errors.ts';
-import { type Graph, isWeight, rowsOf, type Value } from '../../graph/graph.ts';
-import type { AttentionAttributes } from '../../graph/ops/attention.ts';
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { cacheSlots, type Graph, isWeight, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
 import { inputValues, isInput } from '../../graph/ops/input.ts';
 import { isState } from '../../graph/ops/state.ts';
 import {
   type Backend,
-  type Cache,
   type CompileOptions,
+  type Limits,
+  type MemoryNeeds,
   type Program,
-  type Step,
-  stepRegisters,
+  type Settings,
   tensorNode,
   type WeightStore,
 } from '../../graph/program.ts';
+import { type Cache, checkStep, type Step, type StepResult } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import { ImmediateResult, idsOf } from '../immediateResult.ts';
 import { ReferenceCache } from './cache.ts';
-import type { Matrix, ReferenceKernel } from './kernel.ts';
+import type { Matrix, ReferenceKernel, StepContext } from './kernel.ts';
 import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
@@ -44,9 +45,26 @@ const kernels = {
   ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, ReferenceKernel>>;
 
+const F32_BYTES = 4;
+
 export const reference: Backend = {
   name: 'reference',
+  async memoryNeeds(graph: Graph, { maxTokens: T, maxRows: R, context }: Limits): Promise<MemoryNeeds> {
+    const registers = { T, P: 0, R, S: T };
+    const bytes = { weights: 0, values: 0 };
+    for (const node of graph.live())
+      bytes[isWeight(node) || isState(node) ? 'weights' : 'values'] +=
+        F32_BYTES * rowsOf(node.shape, registers) * node.shape[1];
+    const width = cacheSlots(graph.live()).reduce((sum, { heads, headSize }) => sum + heads * headSize, 0);
+    return {
+      weightBytes: bytes.weights,
+      cacheBytes: 2 * F32_BYTES * context * width,
+      activationBytes: bytes.values,
+      limitBytes: Number.MAX_SAFE_INTEGER,
+    };
+  },
   async compile(graph: Graph, options: CompileOptions): Promise<Program> {
+    checkSettings(options.settings);
     const nodes = graph.live();
     const kept = new Map<Value, Float32Array>();
     for (const node of nodes) {
@@ -58,6 +76,18 @@ export const reference: Backend = {
     return new ReferenceProgram(graph, nodes, kept, options);
   },
 };
+
+/** A maximum of threads is kept by computing on one; there is nothing else to set. */
+function checkSettings(settings: Settings = {}): void {
+  for (const name of Object.keys(settings))
+    if (name !== 'threads')
+      throw new OptionError(`setting ${name}`, settings[name], 'none of this name in the reference backend');
+}
+
+function ownCache(cache: Cache): ReferenceCache {
+  if (cache instanceof ReferenceCache) return cache;
+  throw new OptionError('cache', 'of another program', 'a cache that this program made');
+}
 
 async function decodeWeight(
   node: Value<{ format: BlockFormat; tensor: string }>,
@@ -77,7 +107,8 @@ class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  readonly description = { backend: 'reference', variant: 'f32', threads: 1, decodeThreads: 1 };
+  readonly description = { backend: 'reference', settings: {} };
+  readonly exactSettings = {};
   readonly #nodes: readonly Value[];
   /** Numbers of weights and states. */
   readonly #kept: Map<Value, Float32Array>;
@@ -99,50 +130,50 @@ class ReferenceProgram implements Program {
 
   createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
     const widths: number[] = [];
-    for (const node of this.#nodes) {
-      if (node.op.name !== 'attention') continue;
-      const { layer, kvHeads, headSize } = node.attributes as AttentionAttributes;
-      widths[layer] = kvHeads * headSize;
-    }
+    for (const { layer, heads, headSize } of cacheSlots(this.#nodes)) widths[layer] = heads * headSize;
     return new ReferenceCache(context, sequences, widths, kv);
   }
 
-  run(step: Step): void {
-    const { cache, tokens, rows, outputs, inputs } = step;
-    if (cache && !(cache instanceof ReferenceCache)) throw new TypeError('a cache of another program');
-    const registers = stepRegisters(step);
+  run(step: Step): StepResult {
+    const { cache, rows, inputs, choose } = step;
+    const { registers, outputs } = checkStep(this, step);
+    const own = cache && ownCache(cache);
+    const tokens = idsOf(step);
     const kept = (node: Value) => this.#kept.get(node)!;
-    const context = { registers, tokens, selected: rows, cache, kept };
-    const wanted = (outputs ?? [...this.graph.outputs.keys()]).map((name) => this.graph.outputs.get(name)!);
+    const context = { registers, tokens, selected: rows, cache: own, kept };
+    const wanted = [...outputs, ...(choose ? [choose.output] : [])].map((name) => this.graph.outputs.get(name)!);
     // a cache takes every layer's keys and values, also where no output needs the last layer
-    const stored = cache ? this.#nodes.filter(({ op }) => op.name === 'attention') : [];
+    const stored = cache ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
+    const live = this.graph.live([...wanted, ...stored]);
+    if (cache && live.some(({ op }) => op.batchOnly))
+      throw new OptionError('cache', 'given', 'none, as the step has gradients');
     this.#values = new Map(this.#kept);
-    for (const node of this.graph.live([...wanted, ...stored])) {
-      if (this.#kept.has(node)) continue;
-      if (isInput(node)) {
-        this.#values.set(node, inputValues(node, inputs, registers));
-        continue;
-      }
-      const output = new Float32Array(rowsOf(node.shape, registers) * node.shape[1]);
-      kernels[node.op.name]!(
-        node,
-        node.inputs.map((input) => this.#values.get(input)!),
-        output,
-        context,
-      );
-      this.#values.set(node, output);
+    for (const node of live) this.#compute(node, registers, inputs, context);
+    const values = this.#values;
+    return new ImmediateResult(outputs, (name) => values.get(this.graph.outputs.get(name)!) as Float32Array, choose);
+  }
+
+  #compute(node: Value, registers: Registers, inputs: Step['inputs'], context: StepContext): void {
+    if (this.#kept.has(node)) return;
+    if (isInput(node)) {
+      this.#values.set(node, inputValues(node, inputs, registers));
+      return;
     }
+    const output = new Float32Array(rowsOf(node.shape, registers) * node.shape[1]);
+    kernels[node.op.name]!(
+      node,
+      node.inputs.map((input) => this.#values.get(input)!),
+      output,
+      context,
+    );
+    this.#values.set(node, output);
   }
 
-  output(name: string): Float32Array {
-    return Float32Array.from(this.#values.get(this.graph.outputs.get(name)!)!);
-  }
-
-  readTensor(name: string): Float32Array {
+  async readTensor(name: string): Promise<Float32Array> {
     return this.#kept.get(tensorNode(this.#nodes, name))!.slice();
   }
 
-  writeTensor(name: string, values: Float32Array): void {
+  async writeTensor(name: string, values: Float32Array): Promise<void> {
     this.#kept.get(tensorNode(this.#nodes, name, values))!.set(values);
   }
 

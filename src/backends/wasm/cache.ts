@@ -1,11 +1,28 @@
 /** A session's keys and values in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
-import type { Cache } from '../../graph/program.ts';
+import { OptionError } from '../../core/errors.ts';
+import type { Cache } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 
 /** Head size as the cache holds it: filled up to whole groups of 8. */
 export function filledHead(headSize: number): number {
   return Math.ceil(headSize / 8) * 8;
+}
+
+/** @param layers filled elements per position of each layer's keys */
+export function cacheBytes(layers: readonly number[], size: CacheSize, kv: BlockFormat): number {
+  const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * paddedContext(size.context) * size.sequences;
+  return bytesOf(kv, elements);
+}
+
+interface CacheSize {
+  readonly context: number;
+  readonly sequences: number;
+}
+
+/** Positions, filled up to whole tiles of 8. */
+function paddedContext(context: number): number {
+  return Math.ceil(context / 8) * 8;
 }
 
 export class WasmCache implements Cache {
@@ -19,33 +36,26 @@ export class WasmCache implements Cache {
   readonly #arena: Arena;
 
   /** @param layers filled elements per position of each layer's keys */
-  constructor(
-    arena: Arena,
-    layers: readonly number[],
-    { context, sequences }: { readonly context: number; readonly sequences: number },
-    kv: BlockFormat,
-    kind: number,
-  ) {
-    this.context = context;
-    this.sequences = sequences;
+  constructor(arena: Arena, layers: readonly number[], size: CacheSize, kv: BlockFormat, kind: number) {
+    this.context = size.context;
+    this.sequences = size.sequences;
     this.kind = kind;
-    this.padded = Math.ceil(context / 8) * 8;
-    const elements = layers.reduce((sum, width) => sum + width, 0) * 2 * this.padded * sequences;
-    this.bytes = bytesOf(kv, elements);
+    this.padded = paddedContext(size.context);
+    this.bytes = cacheBytes(layers, size, kv);
     this.#arena = arena;
     this.address = arena.allocate(this.bytes, 'keys and values');
     // kernels multiply what was never written by a weight of 0, which must not be NaN
     new Uint8Array(arena.memory.buffer, this.address, this.bytes).fill(0);
   }
 
-  copyFrom(other: Cache, _positions: number): void {
+  async copyFrom(other: Cache, _positions: number): Promise<void> {
     if (
       !(other instanceof WasmCache) ||
       other.bytes !== this.bytes ||
       other.kind !== this.kind ||
       other.sequences !== this.sequences
     )
-      throw new TypeError('caches of different programs or sizes');
+      throw new OptionError('cache', 'of another program or size', 'one like this');
     // tiles interleave positions and heads, so all of it is copied
     new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);
   }

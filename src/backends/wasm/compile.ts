@@ -1,16 +1,15 @@
 /** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
 
 import { mostThreads } from '#leaf/backends/wasm/threads';
-import { UnsupportedError } from '../../core/errors.ts';
-import { type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
-import type { AttentionAttributes } from '../../graph/ops/attention.ts';
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { cacheSlots, type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { InputAttributes } from '../../graph/ops/input.ts';
 import { isState } from '../../graph/ops/state.ts';
-import type { CompileOptions, Program } from '../../graph/program.ts';
-import { bytesOf } from '../../tensor/blockFormat.ts';
+import type { CompileOptions, Limits, MemoryNeeds, Program, Settings } from '../../graph/program.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
-import { Arena } from './arena.ts';
-import { filledHead } from './cache.ts';
+import { Arena, MEMORY_LIMIT } from './arena.ts';
+import { cacheBytes, filledHead } from './cache.ts';
 import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
@@ -51,9 +50,9 @@ const lowerings = {
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  const { variant, threads } = readSettings(options.settings);
   const memory = newMemory();
-  const threads = Math.max(1, Math.min(options.threads ?? mostThreads(), mostThreads()));
-  const loading = options.variant === undefined ? chosenKernels(options.notes) : kernelModule(options.variant);
+  const loading = variant === undefined ? chosenKernels(options.notes) : kernelModule(variant);
   const workers = startWorkers(loading, memory, threads);
   const kernels = await loading;
   const exports = instantiate(kernels, memory);
@@ -64,6 +63,52 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
     team.stop();
     throw error;
   }
+}
+
+/** What a program takes is known from its commands: everything but the bytes of the weights is made, and nothing allocated. */
+export async function memoryNeeds(
+  graph: Graph,
+  limits: Limits,
+  kv: BlockFormat,
+  settings?: Settings,
+): Promise<MemoryNeeds> {
+  const { variant, threads } = readSettings(settings);
+  const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
+  const exports = askedKernels(kernels);
+  const { emitter, weights, states, inputs, given, layers } = lower(graph, graph.live(), kernels, exports, limits);
+  const sizes = (regions: Iterable<Region>) => [...regions].reduce((sum, { bytes }) => sum + aligned(bytes), 0);
+  const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
+  const working = placeTemporaries(emitter.commands, kept) + aligned(emitter.scratchBytes) * threads;
+  const steps = sizes([inputs.tokens, inputs.selected, ...given.values()]) + emitter.commands.length * COMMAND_BYTES;
+  return {
+    weightBytes: sizes(weights.regions) + sizes(states.values()),
+    cacheBytes: cacheBytes(layers, { context: limits.context, sequences: 1 }, kv),
+    activationBytes: working + steps,
+    limitBytes: MEMORY_LIMIT,
+  };
+}
+
+/** An instance that is only asked for sizes, one for each build of the kernels. */
+function askedKernels(kernels: KernelModule): KernelExports {
+  let exports = asked.get(kernels.module);
+  if (!exports) {
+    exports = instantiate(kernels, new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }));
+    asked.set(kernels.module, exports);
+  }
+  return exports;
+}
+
+const asked = new Map<WebAssembly.Module, KernelExports>();
+
+/** The settings of this backend. @throws {OptionError} for a name that is none of them */
+function readSettings({ variant, threads, ...others }: Settings = {}): { variant?: string; threads: number } {
+  for (const name of Object.keys(others))
+    throw new OptionError(`setting ${name}`, others[name], 'variant or threads, the settings of the wasm backend');
+  const most = mostThreads();
+  return {
+    ...(variant !== undefined && { variant: String(variant) }),
+    threads: Math.max(1, Math.min(Number(threads ?? most), most)),
+  };
 }
 
 interface Machine {
@@ -107,7 +152,7 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   const ends = new Map<string, number>();
   for (const [name, value] of graph.outputs)
     ends.set(name, finished.get(value) ?? lastWriter(emitter, emitter.region(value)));
-  const stored = emitter.commands.findLastIndex(({ kernel }) => kernel === 'cacheStore');
+  const stored = emitter.commands.findLastIndex(({ storesCache }) => storesCache);
   const forced = new Set([...ends.values(), stored, emitter.commands.length - 1]);
   const barriers = placeBarriers(emitter.commands, forced);
   writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
@@ -128,7 +173,7 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
     options,
   });
   // a step that learns is long enough for all threads
-  if (options.threads === undefined && threads > 1 && states.size + given.size === 0)
+  if (options.settings?.threads === undefined && threads > 1 && states.size + given.size === 0)
     await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
@@ -143,22 +188,14 @@ const bytesPerElement = {
 /** Elements per position of each layer's keys. */
 export type LayerWidths = readonly number[];
 
-function lower(
-  graph: Graph,
-  nodes: readonly Value[],
-  kernels: KernelModule,
-  exports: KernelExports,
-  options: CompileOptions,
-) {
+function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exports: KernelExports, options: Limits) {
   const emitter = new Emitter(kernels, nodes, new Set(graph.outputs.values()), options);
   const weights = new Weights(kernels, exports, emitter);
   const layers: number[] = [];
-  for (const node of nodes) {
-    if (node.op.name !== 'attention') continue;
-    const { layer, kvHeads, headSize } = node.attributes as AttentionAttributes;
+  for (const { layer, heads, headSize } of cacheSlots(nodes)) {
     // layers that no output needs leave no gaps
     while (layers.length < layer) layers.push(0);
-    layers[layer] = kvHeads * filledHead(headSize);
+    layers[layer] = heads * filledHead(headSize);
   }
   const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
   // no two layers share cache memory; these addresses only tell them apart
@@ -219,12 +256,10 @@ function lower(
     const lowering = lowerings[node.op.name];
     if (!lowering) throw new UnsupportedError('op', node.op.name, Object.keys(lowerings));
     lowering(node, context);
-    if (effects.has(node.op.name)) finished.set(node, emitter.commands.length - 1);
+    if (node.op.hasEffects) finished.set(node, emitter.commands.length - 1);
   }
   return { emitter, weights, states, inputs, given, layers, finished };
 }
-
-const effects: ReadonlySet<string> = new Set(['accumulate', 'adamW', 'after']);
 
 /** What programs let be read and written by name. */
 function tensorsOf(nodes: readonly Value[], weights: Weights, states: ReadonlyMap<Value, Region>): NamedTensor[] {

@@ -33,6 +33,8 @@ export interface Command {
   readonly writes: readonly Region[];
   /** Commands of equal split give each thread the same elements, so that they need no barrier between them. */
   readonly split: string | undefined;
+  /** It fills the cache, so that steps without outputs run it too. */
+  readonly storesCache: boolean;
 }
 
 export class Emitter {
@@ -139,9 +141,10 @@ export class Emitter {
     reads: readonly Region[];
     writes: readonly Region[];
     split?: string;
+    storesCache?: boolean;
   }): void {
     if (!this.hasKernel(command.kernel))
       throw new UnsupportedError('kernel', command.kernel, [...this.#kernels.indices.keys()]);
-    this.commands.push({ split: undefined, ...command });
+    this.commands.push({ split: undefined, storesCache: false, ...command });
   }
 }

@@ -1,7 +1,7 @@
 /** The WebAssembly backend: AssemblyScript SIMD kernels over one shared memory, 1 … N threads. */
 import type { Backend } from '../../graph/program.ts';
-import { compile } from './compile.ts';
+import { compile, memoryNeeds } from './compile.ts';
 
 export { variants } from './module.ts';
 export { type Arithmetic, Probe } from './probe.ts';
-export const wasm: Backend = { name: 'wasm', compile };
+export const wasm: Backend = { name: 'wasm', memoryNeeds, compile };

@@ -1,18 +1,12 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import { EspalierError, OptionError } from '../../core/errors.ts';
-import { type Graph, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
+import { cacheSlots, type Graph, rowsOf, type Value } from '../../graph/graph.ts';
 import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
-import {
-  type Cache,
-  type CompileOptions,
-  type Program,
-  type ProgramDescription,
-  type Step,
-  stepRegisters,
-  type Timing,
-} from '../../graph/program.ts';
+import type { CompileOptions, Program, ProgramDescription, Settings, Timing } from '../../graph/program.ts';
+import { type Cache, checkStep, type Step, type StepResult } from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
+import { ImmediateResult, idsOf } from '../immediateResult.ts';
 import type { Arena } from './arena.ts';
 import { WasmCache } from './cache.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
@@ -55,6 +49,8 @@ interface Needs {
   readonly inputs: readonly Value<InputAttributes>[];
   /** Gradients are of batches of sequences only. */
   readonly noCache: boolean;
+  /** The command that finishes the last output; −1 if nothing is wanted. */
+  readonly last: number;
 }
 
 export class WasmProgram implements Program {
@@ -64,7 +60,8 @@ export class WasmProgram implements Program {
   readonly #parts: Parts;
   readonly #trace: number;
   readonly #needs = new Map<string, Needs>();
-  #registers: Registers = { T: 0, P: 0, R: 0, S: 0 };
+  /** The last step's result, whose outputs the next step overwrites. */
+  #latest: ImmediateResult | undefined;
   #disposed = false;
   /** Threads for a step of one token; steps of more take all. */
   #decodeThreads: number;
@@ -82,7 +79,13 @@ export class WasmProgram implements Program {
 
   get description(): ProgramDescription {
     const { kernels, team } = this.#parts;
-    return { backend: 'wasm', variant: kernels.variant, threads: team.threads, decodeThreads: this.#decodeThreads };
+    const settings = { variant: kernels.variant, threads: team.threads, decodeThreads: this.#decodeThreads };
+    return { backend: 'wasm', settings };
+  }
+
+  /** Threads change no bit, variants do. */
+  get exactSettings(): Settings {
+    return { variant: this.#parts.kernels.variant };
   }
 
   get memoryBytes(): number {
@@ -101,22 +104,21 @@ export class WasmProgram implements Program {
     return new WasmCache(arena, layers, { context, sequences }, kv, kind);
   }
 
-  run(step: Step): void {
-    const { cache, tokens, position = 0, rows, outputs } = step;
+  run(step: Step): StepResult {
+    const { cache, position = 0, rows, choose } = step;
     if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
-    if (cache && !(cache instanceof WasmCache)) throw new TypeError('a cache of another program');
-    const { arena, inputs, given, program, ends, stored, team, emitter, kernels } = this.#parts;
-    if (tokens.length < 1 || tokens.length > this.maxTokens)
-      throw new OptionError('tokens', tokens.length, `1 to ${this.maxTokens} in a step`);
-    if (rows.length > this.maxRows) throw new OptionError('rows', rows.length, `at most ${this.maxRows} in a step`);
-    const registers = stepRegisters(step);
+    const own = cache && ownCache(cache);
+    const { arena, inputs, given, program, stored, team, kernels } = this.#parts;
+    const { registers, outputs } = checkStep(this, step);
     if (cache && position + registers.S > cache.context)
       throw new OptionError('position', position, `room for ${registers.S} tokens in ${cache.context} positions`);
     if (!cache && registers.S > this.#parts.options.context)
       throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
-    const needs = this.#needsOf(outputs);
+    const needs = this.#needsOf(outputs, choose?.output);
     if (cache && needs.noCache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
     const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
+    const tokens = idsOf(step);
+    this.#latest?.keep();
     const { buffer } = arena.memory;
     numbers.forEach((values, i) => {
       const { address } = given.get(needs.inputs[i]!)!;
@@ -125,41 +127,39 @@ export class WasmProgram implements Program {
     });
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
-    const least = cache ? stored : -1;
-    const last = outputs ? Math.max(least, ...outputs.map((name) => ends.get(name)!)) : emitter.commands.length - 1;
-    this.#registers = registers;
-    if (last < 0) return;
-    const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
-    control[word.program] = program;
-    control[word.commands] = last + 1;
-    control[word.T] = tokens.length;
-    control[word.P] = position;
-    control[word.R] = rows.length;
-    control[word.trace] = this.#trace;
-    control[word.cache] = cache?.address ?? 0;
-    control[word.context] = cache?.padded ?? 0;
-    control[word.kv] = cache?.kind ?? 0;
-    control[word.wide] = kernels.wide ? 1 : 0;
-    control[word.S] = registers.S;
-    control[word.stride] = cache ? cache.bytes / cache.sequences : 0;
-    team.step(tokens.length === 1 ? this.#decodeThreads : team.threads);
+    const last = cache ? Math.max(needs.last, stored) : needs.last;
+    if (last >= 0) {
+      const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
+      control[word.program] = program;
+      control[word.commands] = last + 1;
+      control[word.T] = tokens.length;
+      control[word.P] = position;
+      control[word.R] = rows.length;
+      control[word.trace] = this.#trace;
+      control[word.cache] = own?.address ?? 0;
+      control[word.context] = own?.padded ?? 0;
+      control[word.kv] = own?.kind ?? 0;
+      control[word.wide] = kernels.wide ? 1 : 0;
+      control[word.S] = registers.S;
+      control[word.stride] = own ? own.bytes / own.sequences : 0;
+      const threads = step.threads ?? (tokens.length === 1 ? this.#decodeThreads : team.threads);
+      team.step(Math.min(threads, team.threads));
+    }
+    const read = (name: string): Float32Array => {
+      const value = this.graph.outputs.get(name)!;
+      const { address } = this.#parts.emitter.region(value);
+      return new Float32Array(arena.memory.buffer, address, rowsOf(value.shape, registers) * value.shape[1]);
+    };
+    this.#latest = new ImmediateResult(outputs, read, choose);
+    return this.#latest;
   }
 
-  output(name: string): Float32Array {
-    const value = this.graph.outputs.get(name)!;
-    const region = this.#parts.emitter.region(value);
-    return new Float32Array(
-      this.#parts.arena.memory.buffer,
-      region.address,
-      rowsOf(value.shape, this.#registers) * value.shape[1],
-    );
-  }
-
-  readTensor(name: string): Float32Array {
+  async readTensor(name: string): Promise<Float32Array> {
     return this.#parts.tensors.read(name);
   }
 
-  writeTensor(name: string, values: Float32Array): void {
+  async writeTensor(name: string, values: Float32Array): Promise<void> {
+    this.#latest?.keep();
     this.#parts.tensors.write(name, values);
   }
 
@@ -180,9 +180,8 @@ export class WasmProgram implements Program {
     }
     const cache = this.createCache(Math.min(options.context, 16), kv);
     const time = (threads: number, steps: number): number => {
-      this.#decodeThreads = threads;
       const started = performance.now();
-      for (let i = 0; i < steps; i++) this.run({ cache, tokens: [0], position: 0, rows: [0] });
+      for (let i = 0; i < steps; i++) this.run({ cache, tokens: [0], position: 0, rows: [0], threads }).release();
       return (performance.now() - started) / steps;
     };
     const candidates = [team.threads, 1, 2, 4].filter((n, i, all) => n <= team.threads && all.indexOf(n) === i);
@@ -215,24 +214,26 @@ export class WasmProgram implements Program {
     this.#parts.team.stop();
   }
 
-  /** What steps that want some outputs, or all, must be given. */
-  #needsOf(outputs: readonly string[] | undefined): Needs {
-    const key = outputs ? outputs.join('\n') : '\n';
+  /** Inputs that a step needs to compute some outputs. */
+  #needsOf(outputs: readonly string[], chosen = ''): Needs {
+    const key = outputs.length === 0 ? chosen : `${outputs.join('\n')}\n${chosen}`;
     let needs = this.#needs.get(key);
     if (!needs) {
-      const live = this.graph.live(outputs?.map((name) => this.graph.outputs.get(name)!));
-      const noCache = live.some(({ op }) => op.name === 'attentionGradient');
-      this.#needs.set(key, (needs = { inputs: live.filter(isInput), noCache }));
+      const names = chosen === '' ? outputs : [...outputs, chosen];
+      const live = this.graph.live(names.map((name) => this.graph.outputs.get(name)!));
+      const last = Math.max(-1, ...names.map((name) => this.#parts.ends.get(name)!));
+      needs = { inputs: live.filter(isInput), noCache: live.some(({ op }) => op.batchOnly), last };
+      this.#needs.set(key, needs);
     }
     return needs;
   }
 
   #headNarrowerThan(block: number): number | undefined {
-    for (const node of this.graph.nodes) {
-      if (node.op.name !== 'attention') continue;
-      const { headSize } = node.attributes as { headSize: number };
-      if (headSize % block !== 0) return headSize;
-    }
-    return undefined;
+    return cacheSlots(this.graph.nodes).find(({ headSize }) => headSize % block !== 0)?.headSize;
   }
+}
+
+function ownCache(cache: Cache): WasmCache {
+  if (cache instanceof WasmCache) return cache;
+  throw new OptionError('cache', 'of another program', 'a cache that this program made');
 }

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { measureSpeed, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addModelOptions, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
-import { bytesForPeople, printFields, printJson } from '../output.ts';
+import { bytesForPeople, describeBackend, printFields, printJson } from '../output.ts';
 import { benchKernels } from './benchKernels.ts';
 
 interface Values extends ModelValues {
@@ -63,7 +63,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
       runs,
       signal,
     });
-    const { peakMemoryBytes, weightBytesPerSecond, backend, variant, threads, decodeThreads } = rest;
+    const { peakMemoryBytes, weightBytesPerSecond, backend, settings } = rest;
     if (json) {
       printJson({
         prefillTokensPerSecond,
@@ -72,8 +72,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
         peakMemoryBytes,
         weightBytesPerSecond,
         backend,
-        variant,
-        threads,
+        ...settings,
       });
       return;
     }
@@ -82,7 +81,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
       decode: `${decodeTokensPerSecond.toFixed(1)} tokens a second, reading ${bytesForPeople(weightBytesPerSecond)} of weights`,
       load: `${loadSeconds.toFixed(2)} s`,
       'peak memory': peakMemoryBytes === null ? 'unknown' : bytesForPeople(peakMemoryBytes),
-      backend: `${backend} ${variant}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${decodeThreads} in decoding`,
+      backend: describeBackend({ backend, settings }),
     });
   } finally {
     model.dispose();

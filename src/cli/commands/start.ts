@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import type { Model, Prompt } from '../../index.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
 import { addModelOptions, examples, loadWithProgress, type ModelValues } from '../options.ts';
-import { print } from '../output.ts';
+import { describeBackend, print } from '../output.ts';
 
 interface Values extends ModelValues {
   readonly model?: string;
@@ -34,9 +34,8 @@ async function start({ model: source = sapling, ...values }: Values): Promise<vo
   const { model, loadSeconds } = await loadWithProgress(source, values, signal);
   try {
     const { name, architecture, parameters, chatTemplate } = model.summary;
-    const { backend, variant, threads } = model.backend;
     const size = `${(parameters / 1e6).toFixed(1)} million parameters`;
-    const machine = `${backend} ${variant}, threads: ${threads}`;
+    const machine = describeBackend(model.backend);
     print(`This is ${name ?? source} (${architecture}, ${size}), loaded in ${loadSeconds.toFixed(2)} s (${machine}).`);
     if (source === sapling)
       print('It holds small talk and tells small stories, and knows nothing else; models/README.md says more.');

@@ -7,6 +7,7 @@ import { isState, type StateAttributes } from './state.ts';
 
 export const accumulateOp: Op<null> = {
   name: 'accumulate',
+  hasEffects: true,
   shape(inputs) {
     if (!accumulatedState(inputs[0]!)) throw new GraphError('accumulate', 'the sum is not a state', inputs);
     return sameShape('accumulate', inputs);

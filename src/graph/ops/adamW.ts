@@ -21,6 +21,7 @@ export interface AdamWAttributes {
 
 export const adamWOp: Op<AdamWAttributes> = {
   name: 'adamW',
+  hasEffects: true,
   shape(inputs) {
     const [weight, gradient, m, v, settings, factor] = inputs;
     if (!isWeight(weight!) || weight.attributes.format.name !== 'F32')

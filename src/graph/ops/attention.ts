@@ -22,6 +22,7 @@ export interface AttentionAttributes {
 
 export const attentionOp: Op<AttentionAttributes> = {
   name: 'attention',
+  cacheSlot: ({ layer, kvHeads, headSize }) => ({ layer, heads: kvHeads, headSize }),
   shape(inputs, { heads, kvHeads, headSize }) {
     const [q, k, v] = inputs;
     if (heads % kvHeads !== 0) throw new GraphError('attention', `${heads} heads over ${kvHeads} key heads`, inputs);

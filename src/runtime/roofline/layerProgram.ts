@@ -6,7 +6,7 @@ import { embed } from '../../graph/ops/embed.ts';
 import { linear } from '../../graph/ops/linear.ts';
 import { tokens } from '../../graph/ops/tokens.ts';
 import { weight } from '../../graph/ops/weight.ts';
-import type { CompileOptions, Program, WeightStore } from '../../graph/program.ts';
+import type { Program, Settings, WeightStore } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 
@@ -20,9 +20,9 @@ export interface Matrices {
 
 export interface LayerProgram {
   /** Multiplies a token with all matrices, which are read from memory where no cache holds them. @returns seconds */
-  runToken(): number;
+  runToken(): Promise<number>;
   /** Multiplies many tokens with the first few matrices. @returns seconds */
-  runTokens(): number;
+  runTokens(): Promise<number>;
   dispose(): void;
 }
 
@@ -38,7 +38,7 @@ const POOL_ELEMENTS = 4096;
 export async function compileLayer(
   { format, rows, columns, count }: Matrices,
   manyTokens: { readonly tokens: number; readonly matrices: number },
-  options: Pick<CompileOptions, 'variant' | 'threads' | 'signal'>,
+  options: { readonly settings: Settings; readonly signal?: AbortSignal },
 ): Promise<LayerProgram> {
   const graph = new Graph();
   const x = embed(weight(graph, 'table', formatByName('F32'), TABLE_ROWS, columns), tokens(graph));
@@ -48,9 +48,11 @@ export async function compileLayer(
   const limits = { maxTokens: manyTokens.tokens, maxRows: 1, context: manyTokens.tokens };
   const program = await wasm.compile(graph, { weights: repeatedWeights(), ...limits, ...options });
   const cache = program.createCache(limits.context, formatByName('F32'));
-  const run = (ids: readonly number[], outputs: readonly string[]): number => {
+  const run = async (ids: readonly number[], outputs: readonly string[]): Promise<number> => {
     const began = performance.now();
-    program.run({ cache, tokens: ids, position: 0, rows: [], outputs });
+    const result = program.run({ cache, tokens: ids, position: 0, rows: [], outputs });
+    result.release();
+    await result.finished();
     return (performance.now() - began) / 1000;
   };
   const many = Array.from({ length: manyTokens.tokens }, (_, i) => i % TABLE_ROWS);

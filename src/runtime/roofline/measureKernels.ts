@@ -175,12 +175,12 @@ async function measureShape(
   const layer = await compileLayer(
     { format, rows, columns, count },
     { tokens: TOKENS, matrices },
-    { variant, threads, signal },
+    { settings: { variant, threads }, signal },
   );
   let [token, many] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   try {
-    layer.runToken();
-    layer.runTokens();
+    await layer.runToken();
+    await layer.runTokens();
     await rest(COMPILING);
     let end = 0;
     for (let round = 0; round < LEAST_ROUNDS || performance.now() < end; round++) {
@@ -188,7 +188,7 @@ async function measureShape(
       for (let i = 0; i < 3; i++) best.seePeak(variant, arithmetic, probe.addProducts(arithmetic));
       // it also leaves nothing of the weights in the caches
       best.seeReading(probe.readMemory());
-      const [tokenNow, manyNow] = [layer.runToken(), layer.runTokens()];
+      const [tokenNow, manyNow] = [await layer.runToken(), await layer.runTokens()];
       if (tokenNow < BETTER * token || manyNow < BETTER * many) end = performance.now() + milliseconds;
       [token, many] = [Math.min(token, tokenNow), Math.min(many, manyNow)];
       await nextTask();

@@ -27,7 +27,7 @@ const state = (step: number, losses: readonly (readonly [step: number, loss: num
   step,
   evaluations: losses.map(([step, loss]) => ({ step, loss })),
   data: 'abc',
-  variant: 'f32',
+  settings: { variant: 'f32' },
   recipe: { seed: 1 },
 });
 const tensors = (value: number) => [
@@ -188,7 +188,7 @@ describe('the checkpoints of a run', () => {
        import { saveCheckpoint } from ${module('checkpoints.ts')};
        const values = () => new Float32Array(300_000).fill(1);
        for (let step = 1; ; step++) {
-         const state = { step, evaluations: [], data: '', variant: 'f32', recipe: {} };
+         const state = { step, evaluations: [], data: '', settings: { variant: 'f32' }, recipe: {} };
          await saveCheckpoint(checkpointFolder(${JSON.stringify(join(path, 'run'))}), state, [{ name: 'w', shape: [300_000], values }], 2);
          process.stdout.write(step + '\\n');
        }`,

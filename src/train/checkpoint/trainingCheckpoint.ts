@@ -13,6 +13,7 @@ import type { CheckpointTensor } from '../../formats/checkpoint.ts';
 import { readSafetensors } from '../../formats/safetensors/read.ts';
 import { writeSafetensors } from '../../formats/safetensors/write.ts';
 import type { TensorToWrite } from '../../formats/tensorToWrite.ts';
+import type { Settings } from '../../graph/program.ts';
 import { formatByName } from '../../tensor/formats.ts';
 
 const stateSchema = z.object({
@@ -28,7 +29,7 @@ const stateSchema = z.object({
     }),
   ),
   data: z.string(),
-  variant: z.string(),
+  settings: z.record(z.string(), z.union([z.string(), z.number()])),
   recipe: z.unknown(),
 });
 
@@ -39,8 +40,8 @@ export interface TrainingState {
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   /** `Dataset.fingerprint`. */
   readonly data: string;
-  /** Build of the kernels that computed it: another one rounds in other ways. */
-  readonly variant: string;
+  /** What the backend must be set to for the same bits: another build of the kernels rounds in other ways. */
+  readonly settings: Settings;
   /** What the run was started with, as JSON. */
   readonly recipe: unknown;
 }

@@ -16,6 +16,7 @@ export const attention: Lowering<AttentionAttributes> = (
     values: [k!, v!, kvHeads, headSize, before],
     reads: [k!, v!],
     writes: [cache],
+    storesCache: true,
   });
   const output = emitter.region(node);
   // a single token's work is cut into chunks of 256 positions, whose results are joined

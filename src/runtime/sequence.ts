@@ -3,42 +3,44 @@
 import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { Cache, Program, Step } from '../graph/program.ts';
+import type { Program } from '../graph/program.ts';
+import type { Cache, Choosing, Step, StepResult } from '../graph/step.ts';
+import type { ChoiceRule } from '../sampling/chooseToken.ts';
 
 export interface AdvanceOptions {
   /** Which of the tokens' outputs are wanted: indices, ascending. */
   readonly rows: readonly number[];
   readonly output: 'logits' | 'hidden';
-  /** Called for each wanted row in order; `values` is a view that the next call overwrites. */
+  /** Called for each wanted row in order. */
   readonly onRow: (row: number, values: Float32Array) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** What timelines hang on: the model's program, until it is disposed. */
-export interface TimelineHost {
+/** What sequences hang on: the model's program, until it is disposed. */
+export interface SequenceHost {
   readonly program: Program;
   readonly disposed: boolean;
   readonly inputs: Step['inputs'];
   readonly weightsVersion: number;
 }
 
-export class Timeline {
+export class Sequence {
   readonly context: number;
-  readonly #host: TimelineHost;
+  readonly #host: SequenceHost;
   #cache: Cache | undefined;
   #tokens: number[] = [];
-  /** Of the weights that the cache was computed with. */
+  /** Version of the weights that the cache was computed with. */
   #version: number;
 
-  constructor(host: TimelineHost, cache: Cache) {
+  constructor(host: SequenceHost, cache: Cache) {
     this.#host = host;
     this.#cache = cache;
     this.context = cache.context;
     this.#version = host.weightsVersion;
   }
 
-  /** What the cache holds. */
+  /** Tokens whose keys and values the cache holds. */
   get tokens(): readonly number[] {
     return this.#tokens;
   }
@@ -47,12 +49,12 @@ export class Timeline {
     return this.#cache?.bytes ?? 0;
   }
 
-  /** Rows that one step returns at most. */
+  /** Maximum rows that one step returns. */
   get maxRows(): number {
     return this.#host.program.maxRows;
   }
 
-  /** Forgets all where the weights are not those any more that it was computed with. */
+  /** Clears the cache if the weights have changed since it was computed. */
   refresh(): void {
     if (this.#version !== this.#host.weightsVersion) this.rewind(0);
     this.#version = this.#host.weightsVersion;
@@ -76,50 +78,65 @@ export class Timeline {
         wanted = asked + this.#host.program.maxRows;
         end = rows[wanted - 1] + 1;
       }
-      this.#step(
+      const result = this.#step(
         tokens.slice(done, end),
         rows.slice(asked, wanted).map((row) => row - done),
         options.output,
       );
-      for (let i = asked; i < wanted; i++) options.onRow(rows[i], this.#row(options.output, i - asked));
+      await this.#showRows(result, rows.slice(asked, wanted), options);
       asked = wanted;
       done = end;
       onProgress?.({ stage: 'prefill', done, total: tokens.length, unit: 'tokens' });
     }
   }
 
-  /** Runs one token and gives what follows it: logits [V], a view that the next step of any session overwrites. */
-  next(token: number): Float32Array {
-    this.#step([token], [0], 'logits');
-    return this.#row('logits', 0);
+  /** Runs one token and returns the next token's logits [V]. */
+  async next(token: number): Promise<Float32Array> {
+    return this.#step([token], [0], 'logits').output('logits');
   }
 
-  /** A timeline of its own with the same past. */
-  fork(cache: Cache): Timeline {
-    const fork = new Timeline(this.#host, cache);
-    cache.copyFrom(this.#open(), this.#tokens.length);
+  /** Runs one token and chooses the next one where the logits are. */
+  async choose(token: number, rule: ChoiceRule): Promise<number> {
+    const result = this.#step([token], [0], undefined, { output: 'logits', rules: [rule] });
+    return (await result.choices())[0];
+  }
+
+  /** A sequence of its own with the same past. */
+  fork(cache: Cache): Sequence {
+    const fork = new Sequence(this.#host, cache);
+    // steps that are submitted later see the copy
+    void cache.copyFrom(this.#open(), this.#tokens.length);
     fork.#tokens = [...this.#tokens];
     fork.#version = this.#version;
     return fork;
   }
 
-  /** Gives the cache back; any further step is an error. */
+  /** Releases the cache. Later calls throw. */
   free(): void {
     if (!this.#host.disposed) this.#cache?.free();
     this.#cache = undefined;
     this.#tokens = [];
   }
 
-  #step(tokens: readonly number[], rows: readonly number[], output: 'logits' | 'hidden'): void {
-    const outputs = rows.length > 0 ? [output] : [];
+  #step(
+    tokens: readonly number[],
+    rows: readonly number[],
+    output: 'logits' | 'hidden' | undefined,
+    choose?: Choosing,
+  ): StepResult {
+    const outputs = rows.length > 0 && output ? [output] : [];
     const { program, inputs } = this.#host;
-    program.run({ cache: this.#open(), tokens, position: this.#tokens.length, rows, outputs, inputs });
+    const position = this.#tokens.length;
+    const result = program.run({ cache: this.#open(), tokens, position, rows, outputs, choose, inputs });
     for (const token of tokens) this.#tokens.push(token);
+    return result;
   }
 
-  #row(output: string, row: number): Float32Array {
-    const width = this.#host.program.graph.outputs.get(output)!.shape[1];
-    return this.#host.program.output(output).subarray(row * width, (row + 1) * width);
+  async #showRows(result: StepResult, rows: readonly number[], { output, onRow }: AdvanceOptions): Promise<void> {
+    if (rows.length === 0) return result.finished();
+    const values = await result.output(output);
+    const width = values.length / rows.length;
+    for (const [i, row] of rows.entries()) onRow(row, values.subarray(i * width, (i + 1) * width));
   }
 
   #open(): Cache {

@@ -1,5 +1,5 @@
 /** The likeliest token, of equals the one of lowest id. */
-import { EspalierError } from '../../core/errors.ts';
+import { EspalierError } from '../core/errors.ts';
 
 /** @param logits [V] @throws {EspalierError} BAD_NUMBERS where every logit is NaN or −∞: the weights are not what they should be */
 export function greedy(logits: Float32Array): number {

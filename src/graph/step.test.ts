@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Cache, stepRegisters } from './program.ts';
+import { type Cache, stepRegisters } from './step.ts';
 
-const cache: Cache = { context: 8, sequences: 1, bytes: 0, copyFrom: () => undefined, free: () => undefined };
+const cache: Cache = { context: 8, sequences: 1, bytes: 0, copyFrom: async () => undefined, free: () => undefined };
 const tokens = [1, 2, 3, 4, 5, 6];
 
 describe('the registers of a step', () => {

@@ -1,5 +1,5 @@
 /** Draws a token with probability softmax(logit / temperature), of candidates or of all. */
-import { expNonPositive } from '../../core/exp.ts';
+import { expNonPositive } from '../core/exp.ts';
 import type { Candidate } from './candidate.ts';
 
 /** @param temperature above 0 @param uniform a number in [0, 1) that decides */

@@ -1,0 +1,81 @@
+/** Result of a step that has run when `run` returns, as on the processor. */
+import { OptionError } from '../core/errors.ts';
+import type { Choosing, ChosenToken, Step, StepResult } from '../graph/step.ts';
+import { chooseToken } from '../sampling/chooseToken.ts';
+
+export class ImmediateResult implements StepResult {
+  readonly #outputs: readonly string[];
+  readonly #read: (name: string) => Float32Array;
+  readonly #choices: Int32Array | undefined;
+  /** Outputs that were read, or copied before their memory was used again. */
+  readonly #copies = new Map<string, Float32Array>();
+  #isReleased = false;
+
+  /** @param read returns an output as it lies in memory, before the next step */
+  constructor(outputs: readonly string[], read: (name: string) => Float32Array, choose: Choosing | undefined) {
+    this.#outputs = outputs;
+    this.#read = read;
+    this.#choices = choose && choose.rules.length > 0 ? choicesOf(read(choose.output), choose) : undefined;
+  }
+
+  async finished(): Promise<void> {}
+
+  async output(name: string): Promise<Float32Array> {
+    if (!this.#outputs.includes(name)) throw new OptionError('output', name, `one of ${this.#outputs.join(', ')}`);
+    if (this.#isReleased && !this.#copies.has(name))
+      throw new OptionError('output', `${name} of a released step`, 'one that is read before');
+    return this.#copyOf(name);
+  }
+
+  async choices(): Promise<Int32Array> {
+    if (!this.#choices) throw new OptionError('choices', 'asked for', 'a step with rules to choose by');
+    return this.#choices;
+  }
+
+  /** The token chosen for a wanted row. */
+  chosen(row: number): number {
+    const id = this.#choices?.[row];
+    if (id === undefined) throw new OptionError('row of a chosen token', row, 'a row that the step chose for');
+    return id;
+  }
+
+  release(): void {
+    this.#isReleased = true;
+  }
+
+  /** Copies what nobody has read yet, before the next step overwrites it. */
+  keep(): void {
+    if (!this.#isReleased) for (const name of this.#outputs) this.#copyOf(name);
+  }
+
+  #copyOf(name: string): Float32Array {
+    let copy = this.#copies.get(name);
+    if (!copy) this.#copies.set(name, (copy = this.#read(name).slice()));
+    return copy;
+  }
+}
+
+function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
+  const width = logits.length / rules.length;
+  return Int32Array.from(rules, (rule, row) => {
+    const own = logits.subarray(row * width, (row + 1) * width);
+    // a penalty changes the logits, which may be wanted as they are
+    return chooseToken(rule.repetitionPenalty === 1 ? own : own.slice(), rule);
+  });
+}
+
+/** A step's ids, of which some may be choices of earlier steps. */
+export function idsOf({ tokens }: Step): ArrayLike<number> {
+  if (ArrayBuffer.isView(tokens)) return tokens as unknown as ArrayLike<number>;
+  const ids = new Int32Array(tokens.length);
+  for (let i = 0; i < ids.length; i++) {
+    const token = tokens[i]!;
+    ids[i] = typeof token === 'number' ? token : idOf(token);
+  }
+  return ids;
+}
+
+function idOf({ from, row }: ChosenToken): number {
+  if (from instanceof ImmediateResult) return from.chosen(row);
+  throw new OptionError('a chosen token', 'of another program', 'one of an earlier step of this program');
+}

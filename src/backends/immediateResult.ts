@@ -8,7 +8,7 @@ export class ImmediateResult implements StepResult {
   readonly #read: (name: string) => Float32Array;
   readonly #choices: Int32Array | undefined;
   /** Outputs that were read, or copied before their memory was used again. */
-  readonly #copies = new Map<string, Float32Array>();
+  #copies: Map<string, Float32Array> | undefined;
   #isReleased = false;
 
   /** @param read returns an output as it lies in memory, before the next step */
@@ -22,7 +22,7 @@ export class ImmediateResult implements StepResult {
 
   async output(name: string): Promise<Float32Array> {
     if (!this.#outputs.includes(name)) throw new OptionError('output', name, `one of ${this.#outputs.join(', ')}`);
-    if (this.#isReleased && !this.#copies.has(name))
+    if (this.#isReleased && !this.#copies?.has(name))
       throw new OptionError('output', `${name} of a released step`, 'one that is read before');
     return this.#copyOf(name);
   }
@@ -49,6 +49,7 @@ export class ImmediateResult implements StepResult {
   }
 
   #copyOf(name: string): Float32Array {
+    this.#copies ??= new Map();
     let copy = this.#copies.get(name);
     if (!copy) this.#copies.set(name, (copy = this.#read(name).slice()));
     return copy;
@@ -57,11 +58,13 @@ export class ImmediateResult implements StepResult {
 
 function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
   const width = logits.length / rules.length;
-  return Int32Array.from(rules, (rule, row) => {
-    const own = logits.subarray(row * width, (row + 1) * width);
+  const choices = new Int32Array(rules.length);
+  for (const [row, rule] of rules.entries()) {
+    const own = rules.length === 1 ? logits : logits.subarray(row * width, (row + 1) * width);
     // a penalty changes the logits, which may be wanted as they are
-    return chooseToken(rule.repetitionPenalty === 1 ? own : own.slice(), rule);
-  });
+    choices[row] = chooseToken(rule.repetitionPenalty === 1 ? own : own.slice(), rule);
+  }
+  return choices;
 }
 
 /** A step's ids, of which some may be choices of earlier steps. */

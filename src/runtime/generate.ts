@@ -87,7 +87,7 @@ async function decode(task: GenerateTask, id: number): Promise<Choice | undefine
 async function step(task: GenerateTask, id: number): Promise<Choice | undefined> {
   const { sequence, sampler, options } = task;
   if (options.logProbabilities !== undefined) return chooseFrom(task, await sequence.next(id));
-  const chosen = await sequence.choose(
+  const [chosen] = await sequence.choose(
     id,
     sampler.next(() => [...sequence.tokens.slice(1 - PENALTY_WINDOW), id]),
   );

@@ -95,10 +95,9 @@ export class Sequence {
     return this.#step([token], [0], 'logits').output('logits');
   }
 
-  /** Runs one token and chooses the next one where the logits are. */
-  async choose(token: number, rule: ChoiceRule): Promise<number> {
-    const result = this.#step([token], [0], undefined, { output: 'logits', rules: [rule] });
-    return (await result.choices())[0];
+  /** Runs one token and chooses the next one where the logits are. @returns [1] */
+  choose(token: number, rule: ChoiceRule): Promise<Int32Array> {
+    return this.#step([token], [0], undefined, { output: 'logits', rules: [rule] }).choices();
   }
 
   /** A sequence of its own with the same past. */

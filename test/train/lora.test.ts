@@ -69,14 +69,14 @@ describe('an adapter', () => {
     const session = adapted.session();
     const reply = async () => await session.generate(text, { maxTokens: 6 }).result;
     const before = await reply();
-    adapted.setAdapter(undefined);
+    await adapted.setAdapter(undefined);
     expect(await said(adapted)).toEqual(without);
     const bare = await reply();
     expect(bare.reusedTokens).toBe(0);
     expect(bare.ids).toEqual((await plain.session().generate(text, { maxTokens: 6 }).result).ids);
-    adapted.setAdapter(await loadAdapter(run.path('other.gguf')));
+    await adapted.setAdapter(await loadAdapter(run.path('other.gguf')));
     expect(await said(adapted)).not.toEqual(without);
-    adapted.setAdapter(await loadAdapter(run.path('plain.gguf')));
+    await adapted.setAdapter(await loadAdapter(run.path('plain.gguf')));
     expect(await said(adapted)).toEqual(first);
     expect((await reply()).ids).toEqual(before.ids);
     plain.dispose();
@@ -86,7 +86,7 @@ describe('an adapter', () => {
   it('is refused where it does not fit', async () => {
     const adapter = await loadAdapter(run.path('plain.gguf'));
     const model = await load(run.path('F32.gguf'), { backend });
-    expect(() => model.setAdapter(adapter)).toThrow(
+    await expect(model.setAdapter(adapter)).rejects.toThrow(
       /adapts blk\.0\.attn_q\.weight, for which the model was loaded without a place/,
     );
     model.dispose();

@@ -49,7 +49,13 @@ const F32_BYTES = 4;
 
 export const reference: Backend = {
   name: 'reference',
-  async memoryNeeds(graph: Graph, { maxTokens: T, maxRows: R, context }: Limits): Promise<MemoryNeeds> {
+  async memoryNeeds(
+    graph: Graph,
+    { maxTokens: T, maxRows: R, context }: Limits,
+    _kv: BlockFormat,
+    settings?: Settings,
+  ): Promise<MemoryNeeds> {
+    checkSettings(settings);
     const registers = { T, P: 0, R, S: T };
     const bytes = { weights: 0, values: 0 };
     for (const node of graph.live())

@@ -1,14 +1,14 @@
 /**
- * Every error Espalier throws on purpose. Each says what, where, got and expected in its message and carries
- * the same facts as fields in `data`, so that a program can act on them without parsing text.
+ * The errors that Espalier throws on purpose. The message says what is wrong, where, what was found and what was expected.
+ * The same facts are fields of `data`, so that a program can act on them without parsing text.
  */
 
-/** Facts that an error carries; JSON-safe so that logs lose nothing. */
+/** Facts about an error. JSON-safe, so that a log can store all of them. */
 export type ErrorData = Readonly<Record<string, unknown>>;
 
-/** Base of all of them: `code` is stable across versions, `message` is for people. */
+/** Base class of Espalier's errors. `code` is stable across versions; `message` is for people. */
 export class EspalierError extends Error {
-  // said in full, as minifiers rename classes
+  // a literal, because minifiers rename classes
   override readonly name: string = 'EspalierError';
   readonly code: string;
   readonly data: ErrorData;
@@ -19,16 +19,16 @@ export class EspalierError extends Error {
   }
 }
 
-/** A file breaks its format: truncated, lying about its sizes, or not what its name says. */
+/** A file breaks its format: it is truncated, its sizes are wrong, or its content is not what its name says. */
 export class FormatError extends EspalierError {
   override readonly name = 'FormatError';
-  /** @param file what was read, @param problem the rest of the sentence, @param data tensor, offset, expected, found … */
+  /** @param file name of the file, @param problem rest of the message, @param data more facts: tensor, offset, expected, found … */
   constructor(file: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
     super('BAD_FORMAT', `${file}: ${problem}`, { file, ...data }, options);
   }
 }
 
-/** A valid file or request asks for something that Espalier does not have; `data.supported` lists what it has. */
+/** A valid file or request needs a feature that Espalier does not have. `data.supported` lists the alternatives. */
 export class UnsupportedError extends EspalierError {
   override readonly name = 'UnsupportedError';
   constructor(what: string, found: string, supported: readonly string[] = [], data: ErrorData = {}) {
@@ -37,7 +37,7 @@ export class UnsupportedError extends EspalierError {
   }
 }
 
-/** An option has a value outside what it takes. */
+/** An option's value is outside its allowed range. */
 export class OptionError extends EspalierError {
   override readonly name = 'OptionError';
   constructor(option: string, found: unknown, expected: string) {
@@ -45,7 +45,7 @@ export class OptionError extends EspalierError {
   }
 }
 
-/** Something would need more memory than there is. Bytes. */
+/** Not enough memory. `needed` and `available` are in bytes. */
 export class MemoryError extends EspalierError {
   override readonly name = 'MemoryError';
   constructor(what: string, needed: number, available: number, data: ErrorData = {}) {
@@ -58,7 +58,7 @@ export class MemoryError extends EspalierError {
   }
 }
 
-/** A prompt, or a prompt and its reply, is longer than the session's context. Tokens. */
+/** The prompt, or the prompt with its reply, is longer than the session's context. Both sizes are in tokens. */
 export class ContextError extends EspalierError {
   override readonly name = 'ContextError';
   constructor(message: string, tokens: number, context: number) {
@@ -66,7 +66,7 @@ export class ContextError extends EspalierError {
   }
 }
 
-/** Bytes could not be had: a missing file, an HTTP status, a connection that broke. */
+/** Bytes could not be read: a missing file, an HTTP error status, a broken connection. */
 export class SourceError extends EspalierError {
   override readonly name = 'SourceError';
   constructor(source: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
@@ -74,7 +74,7 @@ export class SourceError extends EspalierError {
   }
 }
 
-/** A number for people, with thousands separators: 91226112 → "91,226,112". */
+/** Formats a number with thousands separators: 91226112 → "91,226,112". */
 export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US');
 }

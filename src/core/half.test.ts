@@ -5,23 +5,23 @@ import { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from './ha
 const f32 = new Float32Array(1);
 const u32 = new Uint32Array(f32.buffer);
 
-/** The f32 of these bits. */
+/** Returns the f32 with these bits. */
 function floatOf(bits: number): number {
   u32[0] = bits;
   return f32[0];
 }
 
 describe('half floats', () => {
-  it('come back the same, all 65,536 of them', () => {
+  it('survive a round trip, all 65,536 of them', () => {
     for (let half = 0; half < 65536; half++) {
       const value = halfToFloat(half);
       if (Number.isNaN(value)) expect(floatToHalf(value) & 0x7c00).toBe(0x7c00);
-      // a call of expect for each would take most of the test's time
+      // one call of expect per value would dominate the test's time
       else if (floatToHalf(value) !== half) expect(floatToHalf(value)).toBe(half);
     }
   });
 
-  it('are the values that IEEE 754 gives them', () => {
+  it('have the values that IEEE 754 defines', () => {
     expect([0x0000, 0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x03ff, 0x3555, 0x7c00, 0xfc00].map(halfToFloat)).toEqual([
       0,
       1,
@@ -39,7 +39,7 @@ describe('half floats', () => {
     expect(halfToFloat(0x7c01)).toBeNaN();
   });
 
-  it('round to nearest, ties to even, at the edges', () => {
+  it('round to nearest, ties to even, at the edges of the range', () => {
     const cases: [number, number][] = [
       [65519.99, 0x7bff],
       [65520, 0x7c00],
@@ -59,7 +59,7 @@ describe('half floats', () => {
     expect(floatToHalf(Number.NaN) & 0x7fff).toBe(0x7e00);
   });
 
-  it('are the nearest there is to any float', () => {
+  it('are the nearest half to any float', () => {
     fc.assert(
       fc.property(fc.float({ min: -65504, max: 65504, noNaN: true }), (value) => {
         const half = floatToHalf(value);
@@ -75,7 +75,7 @@ describe('half floats', () => {
 });
 
 describe('bfloat16', () => {
-  it('comes back the same, all 65,536 of them', () => {
+  it('survives a round trip, all 65,536 values', () => {
     for (let bits = 0; bits < 65536; bits++) {
       const value = bfloat16ToFloat(bits);
       if (Number.isNaN(value)) expect(floatToBfloat16(value) & 0x7f80).toBe(0x7f80);

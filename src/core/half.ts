@@ -1,8 +1,8 @@
-/** Half floats (IEEE 754 binary16) and bfloat16, to and from f32. */
+/** Conversion between f32, half floats (IEEE 754 binary16) and bfloat16. */
 
 const bits = new DataView(new ArrayBuffer(4));
 
-/** binary16 → number. @param half 0..0xffff */
+/** Converts binary16 to a number. @param half 0 … 0xffff */
 export function halfToFloat(half: number): number {
   const exponent = (half >> 10) & 31;
   const mantissa = half & 1023;
@@ -12,7 +12,7 @@ export function halfToFloat(half: number): number {
   return sign * (1024 + mantissa) * 2 ** (exponent - 25);
 }
 
-/** number → binary16, round to nearest even; beyond 65504 becomes infinity. */
+/** Converts a number to binary16, rounding to nearest even. Values beyond 65504 become infinity. */
 export function floatToHalf(value: number): number {
   bits.setFloat32(0, value);
   const x = bits.getUint32(0);
@@ -21,7 +21,7 @@ export function floatToHalf(value: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
-    // subnormal half: multiples of 2^-24, rounded by the arithmetic itself
+    // subnormal half: a multiple of 2^-24
     bits.setUint32(0, magnitude);
     return sign | roundHalfEven(bits.getFloat32(0) * 2 ** 24);
   }
@@ -29,13 +29,13 @@ export function floatToHalf(value: number): number {
   return sign | ((rounded - 0x38000000) >>> 13);
 }
 
-/** bfloat16 → number. */
+/** Converts bfloat16 to a number. */
 export function bfloat16ToFloat(value: number): number {
   bits.setUint32(0, value << 16);
   return bits.getFloat32(0);
 }
 
-/** number → bfloat16, round to nearest even. */
+/** Converts a number to bfloat16, rounding to nearest even. */
 export function floatToBfloat16(value: number): number {
   bits.setFloat32(0, value);
   const x = bits.getUint32(0);

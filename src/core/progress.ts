@@ -1,12 +1,12 @@
-/** Progress of a long piece of work, as `onProgress` callbacks receive it. */
+/** Progress of a long operation, passed to `onProgress` callbacks. */
 export interface Progress {
-  /** What is being done: 'download', 'load', 'prefill' … */
+  /** Name of the operation: 'download', 'load', 'prefill' … */
   readonly stage: string;
-  /** Units done and in all; bytes for downloads and loading, tokens for prefill. */
+  /** Completed units. Bytes for downloads and loading, tokens for prefill. */
   readonly done: number;
   readonly total: number;
   readonly unit: 'bytes' | 'tokens' | 'kernels';
-  /** The file or tensor at hand, if that helps a person. */
+  /** Current file or tensor, if there is one. */
   readonly item?: string;
 }
 

@@ -1,18 +1,18 @@
-/** Seeded random numbers: the same seed gives the same sequence on every machine. */
+/** Seeded random number generator. A seed produces the same sequence on every machine. */
 export interface Random {
-  /** Uniform in [0, 1), 32 bits of it. */
+  /** Uniform in [0, 1), with a resolution of 2⁻³². */
   uniform(): number;
   /** Uniform integer in [0, bound). */
   integer(bound: number): number;
-  /** Standard normal, by Box and Muller. */
+  /** Standard normal (Box–Muller transform). */
   normal(): number;
-  /** The four state words, to continue a sequence later; pass them back as the seed. */
+  /** The generator's four state words. Pass them as the seed to continue the sequence. */
   state(): [number, number, number, number];
 }
 
 /**
- * xoshiro128** (Blackman, Vigna 2018), its state filled from the seed by splitmix32.
- * @param seed a 32-bit integer, or the state of an earlier generator
+ * xoshiro128** (Blackman, Vigna 2018); splitmix32 expands the seed to the initial state.
+ * @param seed a 32-bit integer, or the state of another generator
  */
 export function seededRandom(seed: number | readonly [number, number, number, number]): Random {
   let [a, b, c, d] = typeof seed === 'number' ? splitmix(seed) : seed;

@@ -1,7 +1,7 @@
-/** A graph for people: one line a node, `%7 [T, 2048] linear(%5, blk.0.attn_q.weight Q4_0) — blk.0.attn_q`. */
+/** Prints a graph, one node per line: `%7 [T, 2048] linear(%5, blk.0.attn_q.weight Q4_0) — blk.0.attn_q`. */
 import { type Graph, isWeight, type Registers, type Value } from './graph.ts';
 
-/** @param registers when given, each line ends with the flops and bytes of the node at these values */
+/** @param registers if set, each line ends with the node's flops and bytes for these register values */
 export function dumpGraph(graph: Graph, registers?: Registers): string {
   const name = (value: Value): string =>
     isWeight(value) ? `${value.attributes.tensor} ${value.attributes.format.name}` : `%${value.id}`;

@@ -18,7 +18,7 @@ import { weightedSum } from './ops/weightedSum.ts';
 
 const [VOCABULARY, WIDTH] = [11, 4];
 
-/** Embedding, rotary embedding with factors, a product, cross-entropy. */
+/** A small model: embedding, rope with factors, linear layers, cross-entropy. */
 function small(format = 'F32') {
   const graph = new Graph();
   const floats = (name: string, rows: number, columns: number) =>
@@ -38,14 +38,14 @@ function small(format = 'F32') {
 const names = (values: readonly Value[]) => values.map(({ label }) => label);
 
 describe('gradients', () => {
-  it('have the shapes of what they are of, with respect to weights and to values between', () => {
+  it('have the shapes of their weights and intermediate values', () => {
     const { table, matrix, hidden, loss } = small();
     const of = [table, matrix, hidden];
     const found = gradients(loss, of);
     for (const value of of) expect(found.get(value)!.shape).toEqual(value.shape);
   });
 
-  it('adds no node for what is not asked for', () => {
+  it('adds only the nodes that the requested gradients need', () => {
     const { graph, hidden, loss } = small();
     const before = graph.nodes.length;
     gradients(loss, [hidden]);
@@ -53,55 +53,55 @@ describe('gradients', () => {
     expect(added).toEqual(['constant', 'weightedSumGradient', 'crossEntropyGradient', 'linearInputGradient']);
   });
 
-  it('adds every part of a gradient to its state as it is made', () => {
+  it('adds each partial gradient to its accumulator at once', () => {
     const { graph, table, matrix, loss } = small();
     const sum = state(graph, 'gradient/table', VOCABULARY, WIDTH);
-    const found = gradients(loss, [table, matrix], { into: new Map([[table, sum]]) });
+    const found = gradients(loss, [table, matrix], { accumulators: new Map([[table, sum]]) });
     const last = found.get(table)!;
     expect(last.op.name).toBe('accumulate');
     expect(last.inputs[0]!.op.name).toBe('accumulate');
     expect(last.inputs[0]!.inputs[0]).toBe(sum);
-    // the head's part is added long before the embedding's is made
+    // the head's partial gradient is added long before the embedding's is computed
     expect(last.inputs[0]!.id).toBeLessThan(found.get(matrix)!.id);
     expect(found.get(matrix)!.op.name).toBe('add');
   });
 
-  it('computes again what is no checkpoint, once, from what is', () => {
+  it('recomputes each value that is not a checkpoint once', () => {
     const { graph, x, table, matrix, loss } = small();
     const before = graph.nodes.length;
     gradients(loss, [table, matrix], { checkpoint: (value) => value === x });
     const added = graph.nodes.slice(before);
-    const copies = added.filter(({ label }) => label.endsWith('.again')).map(({ op }) => op.name);
+    const copies = added.filter(({ label }) => label.endsWith('.recomputed')).map(({ op }) => op.name);
     expect(copies.filter((name) => name === 'rope')).toEqual([]);
     expect(copies.filter((name) => name === 'add')).toHaveLength(1);
-    // nothing of the forward is read but the checkpoint, the constants and the step's numbers
+    // of the forward pass, only the checkpoint, the weights and the step's inputs are read
     const backward = graph.live(added).filter(({ id }) => id >= before);
     const read = new Set(backward.flatMap(({ inputs }) => inputs).filter(({ id }) => id < before));
     expect([...read].filter((value) => value.inputs.length > 0)).toEqual([x]);
   });
 
-  it('refuses a loss that is no single number', () => {
+  it('rejects a loss that is not a single number', () => {
     const { hidden, table } = small();
     expect(() => gradients(hidden, [table])).toThrow('the loss is not a single number');
   });
 
-  it('refuses a weight that is quantized', () => {
+  it('rejects a quantized weight', () => {
     const { loss, matrix } = small('F16');
     expect(() => gradients(loss, [matrix])).toThrow('a weight in F16 has no gradient');
   });
 
-  it('refuses a value that the loss does not depend on', () => {
+  it('rejects a value that the loss does not depend on', () => {
     const { graph, loss } = small();
     const other = weight(graph, 'other', formatByName('F32'), 1, 1);
     expect(() => gradients(loss, [other])).toThrow('the loss does not depend on a value');
   });
 
-  it('refuses an input that its op has no gradient for', () => {
+  it('rejects an input without a gradient', () => {
     const { loss, factors } = small();
-    expect(() => gradients(loss, [factors])).toThrow('rope: it has no gradient with respect to input 1');
+    expect(() => gradients(loss, [factors])).toThrow('rope: no gradient with respect to input 1');
   });
 
-  it('refuses an op without a rule by name', () => {
+  it('rejects an op without a gradient rule and names it', () => {
     const graph = new Graph();
     const row = weight(graph, 'row', formatByName('F32'), 1, 1);
     expect(() => gradients(sumRows(row), [row])).toThrow('the gradient of op sumRows is not supported; supported: ');
@@ -109,34 +109,34 @@ describe('gradients', () => {
 });
 
 describe('trainable weights', () => {
-  it('are those in F32 that have a gradient', () => {
+  it('are the F32 weights that have a gradient', () => {
     expect(names(trainableWeights(small().loss))).toEqual(['table', 'matrix']);
     expect(names(trainableWeights(small('Q8_0').loss))).toEqual(['table']);
   });
 });
 
-describe('what changes from step to step', () => {
+describe('ops that change a state or weight', () => {
   const graph = new Graph();
   const square = (name: string) => state(graph, name, 2, 2);
   const settings = input(graph, 'settings', 1, 7, 'f32');
   const factor = input(graph, 'factor', 1, 1, 'f32');
   const floats = weight(graph, 'floats', formatByName('F32'), 2, 2);
 
-  it('is a state, to which gradients of its shape are added', () => {
+  it('accumulate adds a gradient to a state of the same shape', () => {
     expect(() => accumulate(floats, square('a'))).toThrow('accumulate: the sum is not a state');
     expect(() => accumulate(square('a'), factor)).toThrow('accumulate: shapes differ');
   });
 
-  it('is an F32 weight, updated by an accumulated gradient', () => {
+  it('adamW updates an F32 weight with an accumulated gradient', () => {
     const [m, v] = [square('m'), square('v')];
     const gradient = accumulate(square('g'), square('other'));
     const inputs = { weight: floats, gradient, m, v, settings, factor };
     expect(adamW(inputs, { decays: true }).shape).toEqual([0, 1]);
     const halves = weight(graph, 'halves', formatByName('F16'), 2, 2);
-    expect(() => adamW({ ...inputs, weight: halves }, { decays: true })).toThrow('it is not an F32 weight');
+    expect(() => adamW({ ...inputs, weight: halves }, { decays: true })).toThrow('the weight is not an F32 weight');
     expect(() => adamW({ ...inputs, gradient: m }, { decays: true })).toThrow('the gradient is not accumulated');
     expect(() => adamW({ ...inputs, m: floats }, { decays: true })).toThrow('the moments are not states');
-    expect(() => adamW({ ...inputs, settings: factor }, { decays: true })).toThrow('settings [1, 7] expected');
-    expect(() => adamW({ ...inputs, factor: settings }, { decays: true })).toThrow('a factor [1, 1] expected');
+    expect(() => adamW({ ...inputs, settings: factor }, { decays: true })).toThrow('expected settings [1, 7]');
+    expect(() => adamW({ ...inputs, factor: settings }, { decays: true })).toThrow('expected a factor [1, 1]');
   });
 });

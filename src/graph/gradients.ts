@@ -1,6 +1,6 @@
 /**
- * Learning's half of a graph: adds to it the nodes that compute the gradients of a loss, in reverse order of the nodes that
- * the loss is made of (reverse accumulation, Linnainmaa 1970). How each op passes gradients on is said in gradients/.
+ * Reverse-mode differentiation (Linnainmaa 1970): walks the graph backwards from a loss and adds the nodes that compute its
+ * gradients. The rule of each op is in gradients/.
  */
 import { UnsupportedError } from '../core/errors.ts';
 import { activation } from './gradients/activation.ts';
@@ -49,13 +49,13 @@ const rules = {
 
 export interface GradientOptions {
   /**
-   * States to add gradients to, by the values that these are of. Each part of a gradient is added as soon as it is made, so
-   * that the gradients of a whole model need no memory beside the states; the gradient is then the last value of accumulate.
+   * States that accumulate the gradients, by value. Each partial gradient is added as soon as it is computed, so the
+   * gradients of a whole model need no further memory. The returned gradient is then the last `accumulate` node.
    */
-  readonly into?: ReadonlyMap<Value, Value>;
+  readonly accumulators?: ReadonlyMap<Value, Value>;
   /**
-   * Activation checkpointing (Chen et al. 2016): of the values that the backward nodes need, those for which this is true
-   * are kept, and the others are computed again from them. Default: all are kept.
+   * Activation checkpointing (Chen et al. 2016): true for forward values to keep for the backward pass. The others are
+   * recomputed from them. Default: keeps all.
    */
   readonly checkpoint?: (value: Value) => boolean;
 }
@@ -63,10 +63,11 @@ export interface GradientOptions {
 /**
  * Adds the backward nodes of a loss.
  * @param loss [1, 1]
- * @param of weights (F32) or other values that the loss depends on
- * @returns by value of `of` its gradient, of the same shape; parts of several readers are added up in a fixed order
- * @throws {GraphError} where the loss is no single number, does not depend on a value, or an op has no gradient with
- *   respect to an input; {UnsupportedError} for an op without a rule
+ * @param of F32 weights or other values that the loss depends on
+ * @returns the gradient of each value in `of`, with the value's shape. Partial gradients are added in a fixed order
+ * @throws {GraphError} if the loss is not a single number or does not depend on a value, or if an op has no gradient with
+ *   respect to an input
+ * @throws {UnsupportedError} if an op has no gradient rule
  */
 export function gradients(loss: Value, of: readonly Value[], options: GradientOptions = {}): Map<Value, Value> {
   const { graph } = loss;
@@ -76,27 +77,27 @@ export function gradients(loss: Value, of: readonly Value[], options: GradientOp
     if (isWeight(value) && !isTrainable(value))
       throw new GraphError('gradients', `a weight in ${value.attributes.format.name} has no gradient`, [value]);
   }
-  const wanted = new Set(of);
+  const requested = new Set(of);
   const forward = graph.live([loss]);
   const paths = new Set<Value>();
-  for (const node of forward) if (wanted.has(node) || node.inputs.some((input) => paths.has(input))) paths.add(node);
+  for (const node of forward) if (requested.has(node) || node.inputs.some((input) => paths.has(input))) paths.add(node);
   for (const value of of)
     if (!paths.has(value)) throw new GraphError('gradients', 'the loss does not depend on a value', [loss, value]);
 
-  const again = recomputation(graph, options.checkpoint);
+  const recompute = recomputation(graph, options.checkpoint);
   const found = new Map<Value, Value>([[loss, constant(graph, 1)]]);
   for (const node of forward.reverse()) {
     const dy = found.get(node);
     if (!paths.has(node) || !dy || !node.inputs.some((input) => paths.has(input))) continue;
     const rule = rules[node.op.name];
     if (!rule) throw new UnsupportedError('the gradient of op', node.op.name, Object.keys(rules));
-    const parts = rule({ ...node, inputs: node.inputs.map(again) }, dy);
+    const parts = rule({ ...node, inputs: node.inputs.map(recompute) }, dy);
     node.inputs.forEach((input, i) => {
       if (!paths.has(input)) return;
       const part = parts[i];
-      if (!part) throw new GraphError(node.op.name, `it has no gradient with respect to input ${i}`, node.inputs);
+      if (!part) throw new GraphError(node.op.name, `no gradient with respect to input ${i}`, node.inputs);
       const before = found.get(input);
-      const state = options.into?.get(input);
+      const state = options.accumulators?.get(input);
       if (state) found.set(input, accumulate(before ?? state, part(), `${input.label}.gradient`));
       else found.set(input, before ? sum(before, part(), `${input.label}.gradient`) : part());
     });
@@ -104,7 +105,7 @@ export function gradients(loss: Value, of: readonly Value[], options: GradientOp
   return new Map(of.map((value) => [value, found.get(value)!]));
 }
 
-/** The F32 weights that a loss has gradients with respect to, in the graph's order: not those that only scale frequencies. */
+/** F32 weights that the loss has gradients for, in graph order. Excludes inputs without a gradient, e.g. rope factors. */
 export function trainableWeights(loss: Value): Value<WeightAttributes>[] {
   const forward = loss.graph.live([loss]);
   const reached = new Set([loss]);
@@ -121,17 +122,17 @@ export function trainableWeights(loss: Value): Value<WeightAttributes>[] {
 
 const isTrainable = ({ attributes }: Value<WeightAttributes>): boolean => attributes.format.name === 'F32';
 
-/** What gives a forward value to the backward nodes: itself where it is kept, else a copy of its node, made on first use. */
+/** Returns a function that maps a forward value to itself if it is kept, else to a copy of its node, added on first use. */
 function recomputation(graph: Graph, checkpoint: (value: Value) => boolean = () => true): (value: Value) => Value {
   const copies = new Map<Value, Value>();
-  const again = (value: Value): Value => {
+  const recompute = (value: Value): Value => {
     if (value.inputs.length === 0 || checkpoint(value)) return value;
     let copy = copies.get(value);
     if (!copy) {
-      copy = graph.add(value.op, value.inputs.map(again), value.attributes, `${value.label}.again`);
+      copy = graph.add(value.op, value.inputs.map(recompute), value.attributes, `${value.label}.recomputed`);
       copies.set(value, copy);
     }
     return copy;
   };
-  return again;
+  return recompute;
 }

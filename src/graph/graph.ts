@@ -1,69 +1,67 @@
 /**
- * The intermediate representation: a model is a list of nodes in the order they were made, each the value of one op.
- * Values are f32 matrices [rows, width]; rows may be symbolic. Legend: T tokens of this step, R rows asked for at the
- * end (those whose logits are wanted), P positions already in the cache, S tokens of each sequence, D model width, H heads, K head size, V vocabulary.
+ * The intermediate representation. A model is a graph: a list of nodes in the order they were added, and each node is the value of one op.
+ * Values are f32 matrices [rows, width]; the number of rows may be a run-time register. Letters: T tokens of this step,
+ * R rows of the step's outputs (the tokens whose logits are computed), P positions already in the cache, S tokens per
+ * sequence, D model width, H heads, K head size, V vocabulary.
  */
 import { EspalierError } from '../core/errors.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 
-/** A size: known, or one of the run-time registers. */
+/** A size: a number, or the name of a run-time register. */
 export type Dim = number | 'T' | 'R';
 export type Shape = readonly [rows: Dim, width: number];
 
-/** The registers' values of one step. */
+/** Register values of one step. */
 export interface Registers {
   readonly T: number;
   readonly P: number;
   readonly R: number;
-  /** T is a multiple of it, and token t stands at position P + t mod S; a step without a cache has P = 0. */
+  /** Tokens per sequence; divides T. Token t has position P + t mod S. P is 0 in a step without a cache. */
   readonly S: number;
 }
 
-/** What one step of a node costs: multiply-adds count as two flops; bytes are those of weights and of cache read. */
+/** Cost of a node in one step. A multiply-add counts as two flops; `bytes` counts the weights and the cache that are read. */
 export interface Cost {
   readonly flops: number;
   readonly bytes: number;
 }
 
-/** Keys and values that a node keeps for every position of a sequence. */
+/** Keys and values that a node stores for every position of a sequence. */
 export interface CacheSlot {
-  /** Number of the slot; nodes of one graph have different ones. */
+  /** Index of the slot, unique within a graph. */
   readonly layer: number;
-  /** Key heads. */
+  /** Number of key heads. */
   readonly heads: number;
   readonly headSize: number;
 }
 
-/**
- * An op: its name, the shape of its value, its cost, and what shared code must know of it. What it computes is said in its
- * file and done by the backends.
- */
+/** An op: its name, shape rule and cost. The op's file says what it computes; the backends implement it. */
 export interface Op<Attributes> {
   readonly name: string;
   /** @throws {GraphError} if the inputs' shapes do not fit */
   shape(inputs: readonly Value[], attributes: Attributes): Shape;
   cost(inputs: readonly Value[], attributes: Attributes, shape: Shape, registers: Registers): Cost;
-  /** What its nodes keep in a sequence's cache. Absent: nothing. */
+  /** Cache slot that a node of this op needs. Default: none. */
   cacheSlot?(attributes: Attributes): CacheSlot;
-  /** Its nodes change a weight or a state, so a step that is asked for them runs to their end. Default false. */
+  /** True if the op changes a weight or a state. Default: false. */
   readonly hasEffects?: boolean;
-  /** Its nodes run only in steps without a cache, as gradients do. Default false. */
+  /** True if the op only works in steps without a cache, as gradients do. Default: false. */
   readonly batchOnly?: boolean;
 }
 
-/** A node of the graph and the value it yields. */
+/** A node of the graph. It stands for the value that it computes. */
 export interface Value<Attributes = unknown> {
   readonly id: number;
   readonly op: Op<Attributes>;
   readonly inputs: readonly Value[];
   readonly attributes: Attributes;
   readonly shape: Shape;
-  /** Where in the model it stands, for dumps and traces: 'blk.3.attn_q'. */
+  /** Label for dumps and traces, e.g. 'blk.3.attn_q'. */
   readonly label: string;
   readonly graph: Graph;
 }
 
-/** Inputs of an op that do not fit each other. */
+/** The inputs of an op do not fit together. */
 export class GraphError extends EspalierError {
   constructor(op: string, problem: string, inputs: readonly Value[]) {
     const shapes = inputs.map((input) => `${input.label} [${input.shape.join(', ')}]`).join(', ');
@@ -73,11 +71,11 @@ export class GraphError extends EspalierError {
 
 export class Graph {
   readonly nodes: Value[] = [];
-  /** What a program of this graph can be asked for, by name: 'logits', 'hidden'. */
+  /** Values that a program of this graph can return, by name: 'logits', 'hidden'. */
   readonly outputs = new Map<string, Value>();
   #scope = '';
 
-  /** Appends a node; ops' own functions call this. `label` is put behind the current scope. */
+  /** Appends a node. Called by the functions in ops/. The current scope becomes a prefix of `label`. */
   add<A>(op: Op<A>, inputs: readonly Value[], attributes: A, label = op.name): Value<A> {
     const node: Value<A> = {
       id: this.nodes.length,
@@ -92,7 +90,7 @@ export class Graph {
     return node;
   }
 
-  /** Labels of the nodes made inside `build` begin with `name`. */
+  /** Prefixes the labels of all nodes that `build` adds with `name`. */
   scope<R>(name: string, build: () => R): R {
     const outer = this.#scope;
     this.#scope = `${outer}${name}.`;
@@ -103,7 +101,7 @@ export class Graph {
     }
   }
 
-  /** Cost of a whole step, of all outputs. */
+  /** Cost of one step that computes all outputs. */
   cost(registers: Registers): Cost {
     let flops = 0;
     let bytes = 0;
@@ -115,7 +113,7 @@ export class Graph {
     return { flops, bytes };
   }
 
-  /** The nodes that some values need, in order; default: those that the outputs need. */
+  /** Nodes that `values` depend on, in graph order. Default: the nodes that the outputs depend on. */
   live(values: Iterable<Value> = this.outputs.values()): Value[] {
     const needed = new Set<Value>();
     const visit = (node: Value): void => {
@@ -128,18 +126,18 @@ export class Graph {
   }
 }
 
-/** The cache slots of some nodes, in their order. */
+/** Cache slots of the given nodes, in order. */
 export function cacheSlots(nodes: readonly Value[]): CacheSlot[] {
   return nodes.flatMap(({ op, attributes }) => op.cacheSlot?.(attributes) ?? []);
 }
 
-/** Rows of a shape in one step. */
+/** Number of rows of a shape in one step. */
 export function rowsOf(shape: Shape, registers: Registers): number {
   const rows = shape[0];
   return typeof rows === 'number' ? rows : registers[rows];
 }
 
-/** An elementwise op's shape: that of its first input, which all the others share. */
+/** Shape rule of elementwise ops: all inputs have the same shape. */
 export function sameShape(op: string, inputs: readonly Value[]): Shape {
   const [first, ...others] = inputs;
   for (const other of others) {
@@ -154,7 +152,7 @@ export function elementwiseCost(flops: number, shape: Shape, registers: Register
   return { flops: flops * rowsOf(shape, registers) * shape[1], bytes: 0 };
 }
 
-/** A constant of the model, kept in the format of its file. */
+/** A constant tensor of the model, stored in the format of its file. */
 export interface WeightAttributes {
   readonly tensor: string;
   readonly format: BlockFormat;

@@ -66,9 +66,11 @@ export function addLearning(graph: Graph, options: Learning): Value<WeightAttrib
   const { text, loss } = addLosses(logits, options.distilling);
   const { learns = () => true } = options;
   const weights = trainableWeights(loss).filter(({ attributes }) => learns(attributes.tensor));
-  const into = new Map<Value, Value>(weights.map((weight) => [weight, stateLike(weight, `gradient/${weight.label}`)]));
+  const accumulators = new Map<Value, Value>(
+    weights.map((weight) => [weight, stateLike(weight, `gradient/${weight.label}`)]),
+  );
   const checkpoint = options.activationCheckpointing ? isKept : undefined;
-  const sums = gradients(loss, weights, { into, checkpoint });
+  const sums = gradients(loss, weights, { accumulators, checkpoint });
   const squares = squareSum([...sums.values()]);
   const settings = input(graph, inputs.settings, 1, adamWSettings.length, 'f32');
   const factor = clip(squares, options.clip > 0 ? options.clip : Number.POSITIVE_INFINITY);

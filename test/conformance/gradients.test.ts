@@ -87,9 +87,9 @@ describe.each(targets)('gradients of $name are what differences say', ({ name: t
     const states = plan.of.map(({ graph, label, shape }) =>
       state(graph, `gradient/${label}`, Number(shape[0]), shape[1]),
     );
-    const into = new Map(plan.of.map((weight, i) => [weight, states[i]!]));
+    const accumulators = new Map(plan.of.map((weight, i) => [weight, states[i]!]));
     const checkpoint = ({ label }: Value) => !label.startsWith('blk.') || label.endsWith('_residual');
-    const found = await takeGradients(plan, rest, { into, checkpoint });
+    const found = await takeGradients(plan, rest, { accumulators, checkpoint });
     for (const [i, gradient] of all.entries()) {
       const squares = gradient.reduce((total, element, at) => total + (element - found[i]![at]!) ** 2, 0);
       const power = gradient.reduce((total, element) => total + element ** 2, 0);

@@ -38,8 +38,8 @@ function learning(graph: Graph): void {
   const rows = crossEntropy(graph.outputs.get('logits')!, input(graph, 'targets', 'R', 1, 'i32'));
   const loss = weightedSum(rows, input(graph, 'weights', 'R', 1, 'f32'));
   const weights = trainableWeights(loss);
-  const into = new Map(weights.map((weight) => [weight, stateLike('gradient', weight)]));
-  const sums = gradients(loss, weights, { into });
+  const accumulators = new Map(weights.map((weight) => [weight, stateLike('gradient', weight)]));
+  const sums = gradients(loss, weights, { accumulators });
   const squares = squareSum([...sums.values()]);
   const settings = input(graph, 'settings', 1, 7, 'f32');
   const factor = clip(squares, 1);

@@ -68,12 +68,12 @@ function learningCase(seed: number): Case {
       const y = linear(selectRows(rmsNorm(last, test.floats(1, WIDTH), 1e-5)), test.floats(1, WIDTH));
       const loss = weightedSum(y, test.input('R', 1));
       const weights = trainableWeights(loss);
-      const into = new Map(
+      const accumulators = new Map(
         weights.map((weight) => [weight, test.state(Number(weight.shape[0]), weight.shape[1])] as const),
       );
       const checkpoint = () => test.random.uniform() < 0.7;
       const checkpoints = new Map(test.graph.nodes.map((node) => [node, checkpoint()]));
-      const found = gradients(loss, weights, { into, checkpoint: (node) => checkpoints.get(node) ?? true });
+      const found = gradients(loss, weights, { accumulators, checkpoint: (node) => checkpoints.get(node) ?? true });
       test.output('loss', loss);
       test.output('norm', squareSum([...found.values()]));
     },

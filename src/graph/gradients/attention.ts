@@ -6,7 +6,7 @@ import type { GradientRule } from './rule.ts';
 
 export const attention: GradientRule<AttentionAttributes> = ({ inputs: [q, k, v], attributes, label }, dy) => {
   const [queries, keys] = [q!.shape[1], k!.shape[1]];
-  // made once for whichever are wanted
+  // one node for all three gradients, added on first use
   let all: Value | undefined;
   const part = (from: number, width: number, name: string) => (): Value => {
     all ??= attentionGradient(q!, k!, v!, dy, attributes, `${label}.dqkv`);

@@ -1,6 +1,6 @@
 /**
- * Adds a gradient to a state, for batches of several steps: state ← state + gradient. The value is the state afterwards,
- * to which more can be added in turn.
+ * Adds a gradient to a state, to accumulate over the steps of a batch: state ← state + gradient. The node's value is the
+ * updated state, so further gradients can be added to it.
  */
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
 import { isState, type StateAttributes } from './state.ts';
@@ -19,7 +19,7 @@ export function accumulate(sum: Value, gradient: Value, label = 'accumulate'): V
   return sum.graph.add(accumulateOp, [sum, gradient], null, label);
 }
 
-/** The state that a value of accumulate stands for; undefined for other values. */
+/** Returns the state that an `accumulate` node updates; undefined for other nodes. */
 export function accumulatedState(value: Value): Value<StateAttributes> | undefined {
   let sum = value;
   while (sum.op.name === accumulateOp.name) sum = sum.inputs[0]!;

@@ -1,6 +1,6 @@
 /**
- * y = f(x), element by element. 'silu': x·sigmoid(x). 'gelu': x/2·(1 + tanh(√(2/π)(x + 0.044715x³))), the tanh form
- * that GPT-2 and Gemma use (Hendrycks, Gimpel 2016).
+ * Elementwise activation y = f(x). 'silu': x·sigmoid(x). 'gelu': x/2·(1 + tanh(√(2/π)(x + 0.044715x³))), the tanh
+ * approximation (Hendrycks, Gimpel 2016) that GPT-2 and Gemma use.
  */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 

@@ -1,4 +1,4 @@
-/** The gradient of activation with respect to its input: f′(x) · dy, element by element. */
+/** Gradient of `activation` with respect to its input: f′(x) · dy, elementwise. */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 import type { ActivationAttributes, ActivationKind } from './activation.ts';
 

@@ -1,21 +1,21 @@
 /**
- * One step of AdamW (Loshchilov, Hutter 2019) on a weight, of a gradient g that was accumulated in a state, times `factor`:
+ * One AdamW step (Loshchilov, Hutter 2019) on a weight w. The gradient g is the accumulated gradient times `factor`:
  *   w ← w · (1 − rate · decay)
  *   m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²
  *   w ← w − rate · (m · c₁) / (sqrt(v · c₂) + ε)
- * Then the state of the gradient is set to zero, for the next batch. A factor of 0 leaves w, m and v as they are.
+ * Afterwards the gradient's state is set to zero for the next batch. A factor of 0 leaves w, m and v unchanged.
  * weight, gradient, m and v [rows, columns]; settings [1, 7] = rate, β₁, β₂, ε, decay, c₁ = 1/(1 − β₁ᵗ), c₂ = 1/(1 − β₂ᵗ)
- * with t = 1 for the first step; factor [1, 1]. It has no value, only effects: [0, 1].
+ * with t = 1 for the first step; factor [1, 1]. The node has effects but no value: its shape is [0, 1].
  */
 import { GraphError, isWeight, type Op, sameShape, type Value } from '../graph.ts';
 import { accumulateOp } from './accumulate.ts';
 import { isState } from './state.ts';
 
-/** Where the settings stand in their row. */
+/** Columns of the `settings` input. */
 export const adamWSettings = ['rate', 'beta1', 'beta2', 'epsilon', 'decay', 'correction1', 'correction2'] as const;
 
 export interface AdamWAttributes {
-  /** Whether the weight decays; norms' gains and biases do not. */
+  /** Applies weight decay. False for the gains and biases of norms. */
   readonly decays: boolean;
 }
 
@@ -25,14 +25,14 @@ export const adamWOp: Op<AdamWAttributes> = {
   shape(inputs) {
     const [weight, gradient, m, v, settings, factor] = inputs;
     if (!isWeight(weight!) || weight.attributes.format.name !== 'F32')
-      throw new GraphError('adamW', 'it is not an F32 weight that is to be updated', inputs);
+      throw new GraphError('adamW', 'the weight is not an F32 weight', inputs);
     if (gradient!.op.name !== accumulateOp.name)
       throw new GraphError('adamW', 'the gradient is not accumulated', inputs);
     if (!isState(m!) || !isState(v!)) throw new GraphError('adamW', 'the moments are not states', inputs);
     if (settings!.shape[0] !== 1 || settings!.shape[1] !== adamWSettings.length)
-      throw new GraphError('adamW', `settings [1, ${adamWSettings.length}] expected`, inputs);
+      throw new GraphError('adamW', `expected settings [1, ${adamWSettings.length}]`, inputs);
     if (factor!.shape[0] !== 1 || factor!.shape[1] !== 1)
-      throw new GraphError('adamW', 'a factor [1, 1] expected', inputs);
+      throw new GraphError('adamW', 'expected a factor [1, 1]', inputs);
     sameShape('adamW', [weight, gradient!, m, v]);
     return [0, 1];
   },
@@ -41,12 +41,12 @@ export const adamWOp: Op<AdamWAttributes> = {
 
 export interface AdamWInputs {
   readonly weight: Value;
-  /** A value of accumulate. */
+  /** An `accumulate` node. */
   readonly gradient: Value;
   readonly m: Value;
   readonly v: Value;
   readonly settings: Value;
-  /** What the gradient is multiplied by, see clip. */
+  /** Multiplier of the gradient, see `clip`. */
   readonly factor: Value;
 }
 

@@ -1,4 +1,4 @@
-/** y = a + b, same shapes. */
+/** y = a + b, elementwise. */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 
 export const addOp: Op<null> = {

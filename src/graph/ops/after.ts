@@ -1,4 +1,4 @@
-/** y = x, once the effects of other nodes have happened: the one value to ask for when many weights are to be updated. */
+/** y = x, computed after the effects of other nodes. A training step asks for this one value to update all weights. */
 import type { Op, Value } from '../graph.ts';
 
 export const afterOp: Op<null> = {

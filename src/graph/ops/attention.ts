@@ -1,22 +1,22 @@
 /**
- * Causal attention over the cache: this step's keys and values are stored at P … P+T−1, then every token's queries
- * attend to positions up to its own: softmax(cap(scale · q·kᵀ))·v. Query heads share key heads in groups (GQA).
- * Every sequence of S tokens attends to itself and its own past alone; in a step without a cache nothing is stored.
+ * Causal attention over the cache. This step's keys and values are stored at positions P … P+T−1; then each token attends
+ * to all positions up to its own: softmax(cap(scale · q·kᵀ))·v. Groups of query heads share a key head (GQA).
+ * Each sequence of S tokens attends only to itself and its own past. A step without a cache stores nothing.
  * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
 export interface AttentionAttributes {
-  /** Which slot of the cache holds these keys and values. */
+  /** Layer of the cache that stores these keys and values. */
   readonly layer: number;
   readonly heads: number;
   readonly kvHeads: number;
   readonly headSize: number;
-  /** What q·k is multiplied by, usually 1/sqrt(headSize). */
+  /** Multiplier of q·k, usually 1/sqrt(headSize). */
   readonly scale: number;
-  /** Only the last `window` positions are seen, the token's own included; 0: all. */
+  /** Sliding window: a token sees the last `window` positions, its own included. 0: no limit. */
   readonly window: number;
-  /** Scores go through cap·tanh(score/cap); 0: they do not. */
+  /** Soft cap of the scores: cap·tanh(score/cap). 0: no cap. */
   readonly softcap: number;
 }
 
@@ -25,11 +25,12 @@ export const attentionOp: Op<AttentionAttributes> = {
   cacheSlot: ({ layer, kvHeads, headSize }) => ({ layer, heads: kvHeads, headSize }),
   shape(inputs, { heads, kvHeads, headSize }) {
     const [q, k, v] = inputs;
-    if (heads % kvHeads !== 0) throw new GraphError('attention', `${heads} heads over ${kvHeads} key heads`, inputs);
+    if (heads % kvHeads !== 0)
+      throw new GraphError('attention', `${heads} heads are not a multiple of ${kvHeads} key heads`, inputs);
     if (q!.shape[1] !== heads * headSize)
-      throw new GraphError('attention', `${heads} heads of ${headSize} expected`, inputs);
+      throw new GraphError('attention', `the queries are not ${heads} heads of ${headSize}`, inputs);
     if (k!.shape[1] !== kvHeads * headSize || v!.shape[1] !== kvHeads * headSize)
-      throw new GraphError('attention', `${kvHeads} key heads of ${headSize} expected`, inputs);
+      throw new GraphError('attention', `keys or values are not ${kvHeads} heads of ${headSize}`, inputs);
     return q!.shape;
   },
   cost(_, { heads, kvHeads, headSize, window }, __, { T, P, S }) {

@@ -1,11 +1,11 @@
 /**
- * What gradients are multiplied by so that their norm is `norm` at most (Pascanu et al. 2013), from their squareSum s:
- * y = min(1, norm / sqrt(s)), and 0 where s is infinite or not a number, so that such a gradient changes nothing. [1, 1].
+ * Gradient clipping (Pascanu et al. 2013): the factor that limits the gradient's global norm to `norm`, computed from its
+ * squareSum s. y = min(1, norm / sqrt(s)); 0 if s is infinite or NaN, so that such a gradient changes nothing. [1, 1].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
 export interface ClipAttributes {
-  /** Infinity: no limit. */
+  /** Maximum norm. Infinity: no limit. */
   readonly norm: number;
 }
 
@@ -14,7 +14,7 @@ export const clipOp: Op<ClipAttributes> = {
   shape(inputs) {
     const [squares] = inputs;
     if (squares!.shape[0] !== 1 || squares!.shape[1] !== 1)
-      throw new GraphError('clip', 'a sum [1, 1] expected', inputs);
+      throw new GraphError('clip', 'expected a sum [1, 1]', inputs);
     return [1, 1];
   },
   cost: () => ({ flops: 3, bytes: 0 }),

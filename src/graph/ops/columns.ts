@@ -1,4 +1,4 @@
-/** A run of columns: y = x[:, from : from + width], for projections that are stored fused. */
+/** A slice of columns: y = x[:, from : from + width]. For models that store several projections in one matrix. */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
 export interface ColumnsAttributes {
@@ -11,7 +11,7 @@ export const columnsOp: Op<ColumnsAttributes> = {
   shape(inputs, { from, width }) {
     const [x] = inputs;
     if (from < 0 || from + width > x!.shape[1])
-      throw new GraphError('columns', `columns ${from} to ${from + width} do not exist`, inputs);
+      throw new GraphError('columns', `columns ${from} to ${from + width} are out of range`, inputs);
     return [x!.shape[0], width];
   },
   cost: () => ({ flops: 0, bytes: 0 }),

@@ -1,4 +1,4 @@
-/** One number that never changes, [1, 1]: the gradient that a loss begins with. */
+/** A constant number, [1, 1]. The backward pass starts from the constant 1, the gradient of the loss. */
 import type { Graph, Op, Value } from '../graph.ts';
 
 export interface ConstantAttributes {

@@ -1,5 +1,5 @@
 /**
- * Minus the log probability of each row's target, in nats: y = log Σ exp(x) − x[target]; 0 where the target is negative.
+ * Cross-entropy loss per row, in nats: y = log Σ exp(x) − x[target]. 0 if the target is negative (ignored).
  * logits [R, V], targets [R, 1] integers → [R, 1].
  */
 import { elementwiseCost, GraphError, type Op, type Value } from '../graph.ts';
@@ -9,7 +9,7 @@ export const crossEntropyOp: Op<null> = {
   shape(inputs) {
     const [logits, targets] = inputs;
     if (targets!.shape[0] !== logits!.shape[0] || targets!.shape[1] !== 1)
-      throw new GraphError('crossEntropy', 'one target a row expected', inputs);
+      throw new GraphError('crossEntropy', 'expected one target per row', inputs);
     return [logits!.shape[0], 1];
   },
   cost: ([logits], _, __, registers) => elementwiseCost(6, logits!.shape, registers),

@@ -1,6 +1,6 @@
 /**
- * The gradient of crossEntropy with respect to its logits: (softmax(x) − onehot(target)) · dy, rows of zeros where the
- * target is negative. logits [R, V], targets [R, 1] integers, dy [R, 1] → [R, V].
+ * Gradient of `crossEntropy` with respect to its logits: (softmax(x) − onehot(target)) · dy; zeros in rows with a negative
+ * target. logits [R, V], targets [R, 1] integers, dy [R, 1] → [R, V].
  */
 import { elementwiseCost, GraphError, type Op, type Value } from '../graph.ts';
 
@@ -10,7 +10,7 @@ export const crossEntropyGradientOp: Op<null> = {
     const [logits, ...others] = inputs;
     for (const other of others) {
       if (other.shape[0] !== logits!.shape[0] || other.shape[1] !== 1)
-        throw new GraphError('crossEntropyGradient', 'one target and gradient a row expected', inputs);
+        throw new GraphError('crossEntropyGradient', 'expected one target and one gradient per row', inputs);
     }
     return logits!.shape;
   },

@@ -1,4 +1,4 @@
-/** Rows of a table picked by integer ids: y[t] = table[ids[t]]. table [V, D], ids [T, 1] → [T, D]. */
+/** Embedding lookup: y[t] = table[ids[t]]. table [V, D], ids [T, 1] → [T, D]. */
 import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 

@@ -9,11 +9,11 @@ function numbersOf(node: Value, given: Parameters<typeof inputValues>[1]) {
   return inputValues(node, given, registers);
 }
 
-describe("an input's numbers", () => {
+describe('inputValues', () => {
   const targets = input(new Graph(), 'targets', 'R', 2, 'i32');
   const weights = input(new Graph(), 'weights', 1, 5, 'f32');
 
-  it('are those that the step gives', () => {
+  it('returns the numbers of the step', () => {
     const values = new Int32Array(6);
     expect(numbersOf(targets, { targets: values })).toBe(values);
     expect(numbersOf(weights, { targets: values, weights: new Float32Array(5) })).toHaveLength(5);
@@ -21,10 +21,14 @@ describe("an input's numbers", () => {
 
   it.each([
     ['no inputs', undefined, 'inputs.targets is missing, expected an Int32Array of 3 × 2'],
-    ['others', { weights: new Float32Array(6) }, 'inputs.targets is missing'],
-    ['floats', { targets: new Float32Array(6) }, 'inputs.targets is a Float32Array, expected an Int32Array of 3 × 2'],
-    ['too few', { targets: new Int32Array(5) }, 'inputs.targets is 5 numbers, expected an Int32Array of 3 × 2'],
-  ])('are refused where the step gives %s', (_, given, message) => {
+    ['other inputs only', { weights: new Float32Array(6) }, 'inputs.targets is missing'],
+    [
+      'floats instead of integers',
+      { targets: new Float32Array(6) },
+      'inputs.targets is a Float32Array, expected an Int32Array of 3 × 2',
+    ],
+    ['too few numbers', { targets: new Int32Array(5) }, 'inputs.targets is 5 numbers, expected an Int32Array of 3 × 2'],
+  ])('throws if the step has %s', (_, given, message) => {
     expect(() => numbersOf(targets, given)).toThrow(message);
   });
 });

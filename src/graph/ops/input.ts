@@ -1,14 +1,14 @@
-/** Numbers that come with a step: targets, row weights, a teacher's logits, an optimizer's settings, seeds. */
+/** Numbers that the caller passes to a step: targets, row weights, a teacher's logits, optimizer settings, seeds. */
 import { OptionError } from '../../core/errors.ts';
 import { type Dim, type Graph, type Op, type Registers, rowsOf, type Value } from '../graph.ts';
 
 export type InputKind = 'f32' | 'i32';
 
-/** What a step gives for an input, in row order; an Int32Array for kind 'i32'. */
+/** Numbers of an input in row order. An Int32Array for kind 'i32'. */
 export type InputValues = Float32Array | Int32Array;
 
 export interface InputAttributes {
-  /** What the step calls it. */
+  /** Key in the step's `inputs`. */
   readonly name: string;
   readonly kind: InputKind;
   readonly rows: Dim;
@@ -30,8 +30,8 @@ export function isInput(value: Value): value is Value<InputAttributes> {
 }
 
 /**
- * An input's numbers of one step.
- * @throws {OptionError} where they are missing, of the other kind, or not rows · width of them
+ * Returns the numbers of an input in one step.
+ * @throws {OptionError} if they are missing, have the wrong array type, or are not rows · width numbers
  */
 export function inputValues(
   { attributes: { name, kind, width }, shape }: Value<InputAttributes>,

@@ -1,14 +1,15 @@
 /**
- * How far a student's distribution is from a teacher's, row by row, in nats times temperature² (Hinton et al. 2015):
+ * Distillation loss: KL divergence between a student's and a teacher's distribution per row, in nats times temperature²
+ * (Hinton et al. 2015):
  *   y = temperature² · ((1 − reverse) · KL(p‖q) + reverse · KL(q‖p)),
  *   p = softmax(teacher / temperature), q = softmax(logits / temperature).
- * Reverse is mode seeking (Gu et al. 2024). logits and teacher [R, V] → [R, 1].
+ * The reverse divergence is mode seeking (Gu et al. 2024). logits and teacher [R, V] → [R, 1].
  */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 
 export interface KlDivergenceAttributes {
   readonly temperature: number;
-  /** Share of the reverse divergence, 0 … 1. */
+  /** Weight of the reverse divergence, 0 … 1. */
   readonly reverse: number;
 }
 

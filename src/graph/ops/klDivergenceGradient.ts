@@ -1,5 +1,5 @@
 /**
- * The gradient of divergence with respect to the student's logits, with its p and q:
+ * Gradient of `klDivergence` with respect to the student's logits, with p and q as there:
  *   temperature · dy · ((1 − reverse) · (q − p) + reverse · q · (log q − log p − KL(q‖p))).
  * logits and teacher [R, V], dy [R, 1] → [R, V].
  */
@@ -12,7 +12,7 @@ export const klDivergenceGradientOp: Op<KlDivergenceAttributes> = {
     const [logits, teacher, dy] = inputs;
     const shape = sameShape('klDivergenceGradient', [logits!, teacher!]);
     if (dy!.shape[0] !== shape[0] || dy!.shape[1] !== 1)
-      throw new GraphError('klDivergenceGradient', 'one gradient a row expected', inputs);
+      throw new GraphError('klDivergenceGradient', 'expected one gradient per row', inputs);
     return shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(20, shape, registers),

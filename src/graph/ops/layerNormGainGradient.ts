@@ -1,5 +1,5 @@
 /**
- * The gradient of layerNorm with respect to its gain: Σ dy · (x − mean) / sqrt(variance + epsilon) over rows.
+ * Gradient of `layerNorm` with respect to its gain: Σ dy · (x − mean) / sqrt(variance + epsilon) over rows.
  * x and dy [T, D] → [1, D].
  */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';

@@ -1,6 +1,6 @@
 /**
- * The gradient of layerNorm with respect to its input: with r = 1 / sqrt(variance + epsilon), n = (x − mean) · r and
- * g = dy · gain, dx = r · (g − mean(g) − n · mean(g · n)). x and dy [T, D], gain [1, D] → [T, D].
+ * Gradient of `layerNorm` with respect to its input. With r = 1 / sqrt(variance + epsilon), n = (x − mean) · r and
+ * g = dy · gain: dx = r · (g − mean(g) − n · mean(g · n)). x and dy [T, D], gain [1, D] → [T, D].
  */
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
 import type { LayerNormAttributes } from './layerNorm.ts';
@@ -9,7 +9,8 @@ export const layerNormInputGradientOp: Op<LayerNormAttributes> = {
   name: 'layerNormInputGradient',
   shape(inputs) {
     const [x, gain, dy] = inputs;
-    if (gain!.shape[1] !== x!.shape[1]) throw new GraphError('layerNormInputGradient', 'widths differ', inputs);
+    if (gain!.shape[1] !== x!.shape[1])
+      throw new GraphError('layerNormInputGradient', 'the widths of x and gain differ', inputs);
     return sameShape('layerNormInputGradient', [x!, dy!]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(13, shape, registers),

@@ -1,4 +1,4 @@
-/** Matrix product with a weight stored [outputs, inputs]: y = x·Wᵀ (+ bias). x [T, I], W [O, I], bias [1, O] → [T, O]. */
+/** Matrix product with a weight stored as [outputs, inputs]: y = x·Wᵀ (+ bias). x [T, I], W [O, I], bias [1, O] → [T, O]. */
 import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 
@@ -7,9 +7,11 @@ export const linearOp: Op<null> = {
   shape(inputs) {
     const [x, matrix, bias] = inputs;
     if (!isWeight(matrix!)) throw new GraphError('linear', 'the matrix is not a weight', inputs);
-    if (x!.shape[1] !== matrix.shape[1]) throw new GraphError('linear', 'inputs and columns differ', inputs);
+    if (x!.shape[1] !== matrix.shape[1])
+      throw new GraphError('linear', 'the width of x is not the width of the matrix', inputs);
     const outputs = Number(matrix.shape[0]);
-    if (bias && bias.shape[1] !== outputs) throw new GraphError('linear', 'bias and rows differ', inputs);
+    if (bias && bias.shape[1] !== outputs)
+      throw new GraphError('linear', 'the bias does not have one number per row of the matrix', inputs);
     return [x!.shape[0], outputs];
   },
   cost([x, matrix], _, shape, registers) {

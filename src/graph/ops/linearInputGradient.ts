@@ -1,4 +1,4 @@
-/** The gradient of linear with respect to its input: dx = dy·W. dy [T, O], W [O, I] of any format → [T, I]. */
+/** Gradient of `linear` with respect to its input: dx = dy·W. dy [T, O], W [O, I] in any format → [T, I]. */
 import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 
@@ -8,7 +8,7 @@ export const linearInputGradientOp: Op<null> = {
     const [dy, matrix] = inputs;
     if (!isWeight(matrix!)) throw new GraphError('linearInputGradient', 'the matrix is not a weight', inputs);
     if (dy!.shape[1] !== matrix.shape[0])
-      throw new GraphError('linearInputGradient', 'outputs and rows differ', inputs);
+      throw new GraphError('linearInputGradient', 'the width of dy is not the number of rows of the matrix', inputs);
     return [dy!.shape[0], matrix.shape[1]];
   },
   cost([dy, matrix], _, shape, registers) {

@@ -1,4 +1,4 @@
-/** y = a · b, element by element, same shapes. */
+/** y = a · b, elementwise. */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 
 export const multiplyOp: Op<null> = {

@@ -1,4 +1,4 @@
-/** The positions of this step's tokens, P + t mod S, [T, 1] integers: for learned position embeddings. */
+/** Positions of this step's tokens, P + t mod S, [T, 1] integers. For learned position embeddings. */
 import type { Graph, Op, Value } from '../graph.ts';
 
 export const positionsOp: Op<null> = {

@@ -1,6 +1,6 @@
 /**
- * The gradient of rmsNorm with respect to its input, by groups of `size` columns: with r = 1 / sqrt(mean(x²) + epsilon)
- * and g = dy · gain, dx = r · (g − x · r² · mean(g · x)). x and dy [T, G·size], gain [1, size] → [T, G·size].
+ * Gradient of `rmsNorm` with respect to its input, by groups of `size` columns. With r = 1 / sqrt(mean(x²) + epsilon)
+ * and g = dy · gain: dx = r · (g − x · r² · mean(g · x)). x and dy [T, G·size], gain [1, size] → [T, G·size].
  */
 import { elementwiseCost, GraphError, type Op, sameShape, type Value } from '../graph.ts';
 import type { RmsNormAttributes } from './rmsNorm.ts';
@@ -10,7 +10,7 @@ export const rmsNormInputGradientOp: Op<RmsNormAttributes> = {
   shape(inputs) {
     const [x, gain, dy] = inputs;
     if (x!.shape[1] % gain!.shape[1] !== 0)
-      throw new GraphError('rmsNormInputGradient', 'width is no multiple of the gain', inputs);
+      throw new GraphError('rmsNormInputGradient', 'the width is not a multiple of the width of the gain', inputs);
     return sameShape('rmsNormInputGradient', [x!, dy!]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(9, shape, registers),

@@ -1,4 +1,4 @@
-/** y = x · factor, a constant. */
+/** y = x · factor, with a constant factor. */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export interface ScaleAttributes {

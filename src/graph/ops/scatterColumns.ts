@@ -1,9 +1,9 @@
-/** The gradient of columns: x in columns from … from + its width − 1, zeros in the others. [T, D] → [T, width]. */
+/** Gradient of `columns`: copies x to the columns from `from` on; the other columns are zeros. [T, D] → [T, width]. */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
 export interface ScatterColumnsAttributes {
   readonly from: number;
-  /** Columns of the whole. */
+  /** Number of columns of the result. */
   readonly width: number;
 }
 
@@ -12,7 +12,7 @@ export const scatterColumnsOp: Op<ScatterColumnsAttributes> = {
   shape(inputs, { from, width }) {
     const [x] = inputs;
     if (from < 0 || from + x!.shape[1] > width)
-      throw new GraphError('scatterColumns', `from ${from} they do not fit into ${width} columns`, inputs);
+      throw new GraphError('scatterColumns', `the columns do not fit into ${width} columns from ${from} on`, inputs);
     return [x!.shape[0], width];
   },
   cost: () => ({ flops: 0, bytes: 0 }),

@@ -1,11 +1,11 @@
-/** The rows whose results are wanted: y[r] = x[rows[r]], so that the head runs only for tokens that are sampled. [T, D] → [R, D]. */
+/** Selects the rows of the step's outputs: y[r] = x[rows[r]], so that the output head runs only for sampled tokens. [T, D] → [R, D]. */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
 export const selectRowsOp: Op<null> = {
   name: 'selectRows',
   shape(inputs) {
     const [x] = inputs;
-    if (x!.shape[0] !== 'T') throw new GraphError('selectRows', 'rows are not the tokens of a step', inputs);
+    if (x!.shape[0] !== 'T') throw new GraphError('selectRows', 'the input does not have one row per token', inputs);
     return ['R', x!.shape[1]];
   },
   cost: () => ({ flops: 0, bytes: 0 }),

@@ -1,4 +1,4 @@
-/** y = cap · tanh(x / cap): keeps logits within ±cap (Gemma 2). */
+/** y = cap · tanh(x / cap): limits logits to ±cap (Gemma 2). */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export interface SoftcapAttributes {

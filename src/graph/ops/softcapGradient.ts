@@ -1,4 +1,4 @@
-/** The gradient of softcap with respect to its input: (1 − tanh²(x / cap)) · dy. */
+/** Gradient of `softcap` with respect to its input: (1 − tanh²(x / cap)) · dy. */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 import type { SoftcapAttributes } from './softcap.ts';
 

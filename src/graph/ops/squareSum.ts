@@ -1,4 +1,4 @@
-/** The sum of the squares of all elements of several values, [1, 1]: the square of a gradient's global norm. */
+/** Sum of the squares of all elements of several values, [1, 1]: the square of a gradient's global norm. */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export const squareSumOp: Op<null> = {

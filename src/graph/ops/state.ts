@@ -1,11 +1,11 @@
 /**
- * Numbers that a program keeps from step to step and that its steps change: sums of gradients, an optimizer's moments.
- * [rows, columns], zeros at first. Read and written from outside by name, like a weight.
+ * Numbers that a program keeps between steps and that its steps change: accumulated gradients, optimizer moments.
+ * [rows, columns], initially zeros. Like weights, states are read and written from outside by name.
  */
 import type { Graph, Op, Value } from '../graph.ts';
 
 export interface StateAttributes {
-  /** 'adam.m/blk.0.attn_q.weight'; no other state or weight of the graph has it. */
+  /** Unique among the states and weights of the graph, e.g. 'adam.m/blk.0.attn_q.weight'. */
   readonly name: string;
   readonly rows: number;
   readonly columns: number;

@@ -1,4 +1,4 @@
-/** The sum of all rows: the gradient of a bias. x [T, D] → [1, D]. */
+/** Sum over rows; the gradient of a bias. x [T, D] → [1, D]. */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export const sumRowsOp: Op<null> = {

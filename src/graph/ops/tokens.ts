@@ -1,4 +1,4 @@
-/** The ids of this step's tokens, [T, 1] integers. */
+/** Token ids of this step, [T, 1] integers. */
 import type { Graph, Op, Value } from '../graph.ts';
 
 export const tokensOp: Op<null> = {

@@ -1,4 +1,4 @@
-/** A tensor of the checkpoint, [rows, columns]; a vector is one row. Its bytes are read when a backend compiles the graph. */
+/** A tensor of the checkpoint, [rows, columns]; a vector is one row. The backend reads its bytes when it compiles the graph. */
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Graph, Op, Shape, Value, WeightAttributes } from '../graph.ts';
 
@@ -10,7 +10,7 @@ interface Attributes extends WeightAttributes {
 export const weightOp: Op<Attributes> = {
   name: 'weight',
   shape: (_, { rows, columns }): Shape => [rows, columns],
-  // counted where the weight is used: an embedding reads few of its rows
+  // counted by the ops that use it: an embedding reads few rows
   cost: () => ({ flops: 0, bytes: 0 }),
 };
 
@@ -24,7 +24,7 @@ export function weight(
   return graph.add(weightOp, [], { tensor, format, rows, columns }, tensor);
 }
 
-/** Stored bytes of a weight. */
+/** Size of a weight in its file format, in bytes. */
 export function weightBytes(value: Value): number {
   const { format, rows, columns } = value.attributes as Attributes;
   return bytesOf(format, rows * columns);

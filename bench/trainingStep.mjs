@@ -13,7 +13,7 @@ import { weightStore } from '../dist/models/weightStore.js';
 import { deviceNotes } from '../dist/runtime/deviceNotes.js';
 import { formatByName } from '../dist/tensor/formats.js';
 import { Learner } from '../dist/train/learner.js';
-import { addLearning } from '../dist/train/trainingGraph.js';
+import { addTrainingStep } from '../dist/train/trainingGraph.js';
 import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
 import { Peak } from './peak.mjs';
 
@@ -32,7 +32,7 @@ const forwardFlops = graph
   .live([graph.outputs.get('logits')])
   .filter(({ op }) => op.name === 'linear' || op.name === 'attention')
   .reduce((sum, { op, inputs, attributes, shape }) => sum + op.cost(inputs, attributes, shape, registers).flops, 0);
-const learned = addLearning(graph, { clip: optimizer.clip, activationCheckpointing: false });
+const learned = addTrainingStep(graph, { clip: optimizer.clip, activationCheckpointing: false });
 
 const limits = { maxTokens: count, maxRows: count, context: sequence, settings: { threads } };
 const program = await wasm.compile(graph, { ...limits, weights: weightStore(model), notes: deviceNotes() });

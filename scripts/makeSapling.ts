@@ -45,11 +45,11 @@ await mkdir(runs, { recursive: true });
 const writer = await load(teacher, { threads });
 await generateCorpus(writer, {
   prompts: ['User:'],
-  follow: ['\nBot:', '<|endoftext|>\nUser:'],
-  parts: 6,
+  turnPrefixes: ['\nBot:', '<|endoftext|>\nUser:'],
+  maxTurns: 6,
   stop: '\n',
-  tokens: 200,
-  // a little below what the teacher is, as its own worst guesses are not what it should go on from
+  maxTokens: 200,
+  // slightly below 1, so that the conversation does not continue from unlikely tokens
   temperature: 0.9,
   separator: SEPARATOR,
   batch: 256,

@@ -20,7 +20,7 @@ import { isWeight } from '../../src/graph/graph.ts';
 import { type BuiltModel, buildModel } from '../../src/models/buildModel.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
-import { idsOfTokens } from '../../src/train/largerVocabulary.ts';
+import { teacherIds } from '../../src/train/largerVocabulary.ts';
 import { type ResidualState, residualStates } from './residualStates.ts';
 import { type Turning, turns, turnsOf } from './turnsOfDistances.ts';
 
@@ -63,7 +63,7 @@ export async function asLlama(checkpoint: Checkpoint, options: AsLlamaOptions): 
     positions: sizes.positions,
     threads: options.threads,
   });
-  tensors.embedding(idsOfTokens(tokenizer, checkpoint.tokenizer!, checkpoint.name), counts);
+  tensors.embedding(teacherIds(tokenizer, checkpoint.tokenizer!, checkpoint.name), counts);
   for (let layer = 0; layer < sizes.layers; layer++) {
     const { mean, inverse } = states.get(input(layer))!;
     const places = layer === 0 ? tensors.positions() : mean;

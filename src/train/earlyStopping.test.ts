@@ -4,7 +4,7 @@ import { bestOf, hasStopped } from './earlyStopping.ts';
 const run = (...losses: number[]) => losses.map((loss, i) => ({ step: 100 * (i + 1), loss }));
 
 describe('early stopping', () => {
-  it('ends a run after so many evaluations without a better one', () => {
+  it('ends a run after `patience` evaluations without an improvement', () => {
     const rule = { patience: 2, minimumImprovement: 0 };
     expect(hasStopped([], rule)).toBe(false);
     expect(hasStopped(run(3, 2, 2.1), rule)).toBe(false);
@@ -12,17 +12,17 @@ describe('early stopping', () => {
     expect(hasStopped(run(3, 2, 2.1, 1.9), rule)).toBe(false);
   });
 
-  it('takes small steps together, not one by one, for an improvement', () => {
+  it('measures improvement against the best loss, so that small steps add up', () => {
     const rule = { patience: 2, minimumImprovement: 0.1 };
     expect(hasStopped(run(2, 1.95, 1.89), rule)).toBe(false);
     expect(hasStopped(run(2, 1.95, 1.91), rule)).toBe(true);
   });
 
-  it('counts a loss that is no number as not better', () => {
+  it('counts NaN as no improvement', () => {
     expect(hasStopped(run(2, Number.NaN), { patience: 1, minimumImprovement: 0 })).toBe(true);
   });
 
-  it('knows the best evaluation', () => {
+  it('finds the best evaluation', () => {
     expect(bestOf(run(3, 1, 2, 1))).toEqual({ step: 200, loss: 1 });
     expect(bestOf([])).toBeUndefined();
   });

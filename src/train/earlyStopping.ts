@@ -1,19 +1,19 @@
-/** When a run has stopped getting better. */
+/** Decides when to stop a run that no longer improves. */
 export interface Evaluation {
-  /** Steps done. */
+  /** Number of updates before the evaluation. */
   readonly step: number;
-  /** Mean loss over the held-out texts. */
+  /** Mean loss over the held-out texts, in nats. */
   readonly loss: number;
 }
 
 export interface EarlyStopping {
-  /** Evaluations without a better one after which training ends. */
+  /** Number of evaluations without an improvement after which training ends. */
   readonly patience: number;
-  /** By how much a loss must be below the best before it to be better. */
+  /** Minimum difference to the best loss so far that counts as an improvement. */
   readonly minimumImprovement: number;
 }
 
-/** The evaluation of least loss, the first of equals; undefined where there is none. */
+/** Returns the evaluation with the lowest loss (the first of several), or undefined if there is none. */
 export function bestOf(evaluations: readonly Evaluation[]): Evaluation | undefined {
   return evaluations.reduce<Evaluation | undefined>(
     (best, evaluation) => (best === undefined || evaluation.loss < best.loss ? evaluation : best),
@@ -21,7 +21,7 @@ export function bestOf(evaluations: readonly Evaluation[]): Evaluation | undefin
   );
 }
 
-/** Whether training should end. @param evaluations all so far, in order */
+/** Returns true if training should end. @param evaluations all evaluations of the run, in order */
 export function hasStopped(
   evaluations: readonly Evaluation[],
   { patience, minimumImprovement }: EarlyStopping,

@@ -26,13 +26,13 @@ async function recipe(changes: object = {}) {
 }
 
 describe('from a recipe', () => {
-  it('comes a tokenizer trained on its texts, and batches of them', async () => {
+  it('trains a tokenizer on the texts and makes batches of them', async () => {
     const read = await recipe();
     const tokenizer = await recipeTokenizer(read);
     expect(tokenizer.tokens).toHaveLength(270);
     expect(tokenizer.tokens[0]).toBe('<|endoftext|>');
     const short = recipeDataset(read, tokenizer);
-    await expect(short).rejects.toThrow(/a\.txt: has \d tokens where a sequence of 4 needs 5/);
+    await expect(short).rejects.toThrow(/a\.txt: has \d tokens, but a sequence of 4 needs 5/);
     const sources = [{ path: 'a.txt' }];
     const all = { sources, heldOut: { fraction: 0 }, sequence: 4, batch: 2, cache: 'cache' };
     const data = await recipeDataset(await recipe({ data: all }), tokenizer);
@@ -40,7 +40,7 @@ describe('from a recipe', () => {
     expect(data.heldOut).toHaveLength(0);
   });
 
-  it('comes a tokenizer of all characters, those that are held out too', async () => {
+  it('makes a tokenizer of all characters, including the held-out ones', async () => {
     const sources = [{ path: 'a.txt', separator: '\n\n' }];
     const heldOut = { sources: [{ path: 'b.txt' }] };
     const read = await recipe({
@@ -54,7 +54,7 @@ describe('from a recipe', () => {
     expect(createTokenizer(tokenizer).decode(tokens.subarray(0, 1))).toBe('ä');
   });
 
-  it('comes the tokenizer of a file, where that has one', async () => {
+  it('reads the tokenizer of a file, or reports that it has none', async () => {
     const trained = await recipeTokenizer(await recipe());
     const write = async (file: string, metadata: Parameters<typeof ggufBytes>[0]['metadata']) =>
       writeFile(join(folder, file), await ggufBytes({ metadata, tensors: [] }));
@@ -67,7 +67,7 @@ describe('from a recipe', () => {
     await expect(recipeTokenizer(start)).rejects.toThrow('has no tokenizer: name another file');
   });
 
-  it('comes a schedule that falls to a tenth unless it says otherwise', async () => {
+  it('makes a schedule that ends at a tenth of the learning rate by default', async () => {
     expect(recipeSchedule(await recipe())).toEqual({
       learningRate: 1e-3,
       minimumLearningRate: 1e-4,

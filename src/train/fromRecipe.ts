@@ -1,4 +1,4 @@
-/** What a recipe asks for, made: its tokenizer, its data, its schedule. */
+/** Makes the tokenizer, the dataset and the learning rate schedule that a recipe describes. */
 import { cacheStore } from '#leaf/formats/download/store';
 import { fileSource } from '#leaf/formats/sources/path';
 import { FormatError } from '../core/errors.ts';
@@ -21,12 +21,12 @@ export interface PreparationOptions {
 type RecipeSource = Recipe['data']['sources'][number];
 
 const HELD_OUT = 0.1;
-/** The share of the highest learning rate that is left at the end. */
+/** Default of minimumLearningRate as a fraction of learningRate. */
 const MINIMUM_RATE = 0.1;
 
 /**
- * That of a file or of the start model, or one trained on the texts.
- * @throws {FormatError|SourceError} for texts and files that are broken, or have no tokenizer
+ * Reads the tokenizer from a file or from the start model, or trains it on the texts.
+ * @throws {FormatError|SourceError} if a text or file cannot be read, or the file has no tokenizer
  */
 export async function recipeTokenizer(
   { tokenizer, model, data }: Recipe,
@@ -35,15 +35,15 @@ export async function recipeTokenizer(
   const file = tokenizer?.file ?? model.start;
   if (file !== undefined) return tokenizerOf(file, options.signal);
   const heldOut = data.heldOut.sources ?? [];
-  // a character that is only in what is held out could not be said otherwise
+  // includes the held-out texts: a character outside the vocabulary could not be encoded
   if (tokenizer?.characters) return characterTokenizer(texts([...data.sources, ...heldOut], options));
-  const { size = 0, special, within: larger } = tokenizer ?? {};
+  const { size = 0, special, subsetOf: larger } = tokenizer ?? {};
   const sources = texts(data.sources, options);
   if (larger !== undefined) return shrinkBpe(await tokenizerOf(larger, options.signal), sources, { size, ...options });
   return trainByteLevelBpe(sources, { size, special, ...options });
 }
 
-/** @throws {FormatError|SourceError} see `openDataset` */
+/** @throws {FormatError|SourceError} as `openDataset` */
 export function recipeDataset(
   { data, evaluation, seed }: Recipe,
   tokenizer: TokenizerSpec,

@@ -1,4 +1,4 @@
-/** Text that a model writes, to train others on: many continuations at a time, appended to a file as they come. */
+/** Generates texts to train other models on. Many texts are generated at a time and appended to a file. */
 import { openLogFile } from '#leaf/train/log/logFile';
 import { OptionError } from '../core/errors.ts';
 import type { Continuation } from '../runtime/generateMany.ts';
@@ -6,44 +6,44 @@ import type { Model } from '../runtime/model.ts';
 import { randomAt } from './data/randomAt.ts';
 
 export interface CorpusOptions {
-  /** Beginnings, taken in turns; they are part of the texts. Default: nothing but the model's beginning of a text. */
+  /** Prompts, used in turn. Each text begins with its prompt. Default: an empty prompt. */
   readonly prompts?: readonly string[];
-  /** File that texts are appended to, each with the separator behind it. What it holds already is gone on from. */
+  /** File to append the texts to, each followed by the separator. If it already contains texts, generation continues after them. */
   readonly output: string;
   /**
-   * Put behind a continuation that has come to its end, each to be continued again, in turns as often as there is room or
-   * `parts` says: with the prompt 'User:', and '\\nBot:' and '\\nUser:' here, the model talks to itself.
+   * Texts to insert after each finished turn, used in turn; the model then continues. With the prompt 'User:' and
+   * '\\nBot:', '\\nUser:' here, the model talks to itself. A text ends after `maxTurns` turns or when the context is full.
    */
-  readonly follow?: readonly string[];
-  /** Continuations of a text at most. */
-  readonly parts?: number;
-  /** Stands on a line of its own behind each text. Default '<|endoftext|>'. */
+  readonly turnPrefixes?: readonly string[];
+  /** Maximum number of turns per text. Default: no limit. */
+  readonly maxTurns?: number;
+  /** Line after each text. Default '<|endoftext|>'. */
   readonly separator?: string;
-  /** Texts in all, those that the file holds already among them. */
+  /** Total number of texts, including those already in the file. */
   readonly count: number;
-  /** Tokens of a continuation at most. Default: as many as the context has room for. */
-  readonly tokens?: number;
-  /** Text that ends a continuation, and is not part of it. */
+  /** Maximum tokens per turn. Default: the rest of the context. */
+  readonly maxTokens?: number;
+  /** Stop strings: they end a turn and are not part of it. */
   readonly stop?: string | readonly string[];
-  /** Default 1, of all tokens: as the model is. */
+  /** Default 1 without topK, topP and minP: samples from the model's own distribution. */
   readonly temperature?: number;
   readonly topK?: number;
   readonly topP?: number;
   readonly minP?: number;
-  /** The same seed gives the same texts, however often they are gone on with. Default 1. */
+  /** Seed of the sampler. Default 1. The same seed produces the same texts, even if generation is interrupted and continued. */
   readonly seed?: number;
-  /** Texts that are written at a time. Default 32, or as many as the model takes. */
+  /** Number of texts generated at a time. Default 32, limited by the model's maximum. */
   readonly batch?: number;
   readonly signal?: AbortSignal;
-  /** Told behind each batch. */
+  /** Called after each batch. */
   readonly onProgress?: (progress: CorpusProgress) => void;
 }
 
 export interface CorpusProgress {
-  /** In the file. */
+  /** Number of texts in the file. */
   readonly texts: number;
   readonly count: number;
-  /** Generated in this call. */
+  /** Number of tokens generated in this call. */
   readonly tokens: number;
   readonly seconds: number;
 }
@@ -51,26 +51,28 @@ export interface CorpusProgress {
 const BATCH = 32;
 
 /**
- * @returns what was generated in this call
- * @throws {OptionError}; {SourceError} where the file cannot be written; the signal's reason, where all whole batches
- *   are in the file
+ * Generates texts until the file contains `count` of them.
+ * @returns the totals of this call
+ * @throws {OptionError} if an option is invalid
+ * @throws {SourceError} if the file cannot be written
+ * @throws the signal's reason; all completed batches are then in the file
  */
 export async function generateCorpus(model: Model, options: CorpusOptions): Promise<CorpusProgress> {
   const { prompts = [''], separator = '<|endoftext|>', count, seed = 1, signal } = options;
-  const { tokens: maxTokens, stop, temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
-  const { follow: between = [], parts: most = Number.POSITIVE_INFINITY } = options;
-  const next = (parts: number) => (parts < most ? between[(parts - 1) % between.length] : undefined);
+  const { maxTokens, stop, temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
+  const { turnPrefixes = [], maxTurns = Number.POSITIVE_INFINITY } = options;
+  const next = (turns: number) => (turns < maxTurns ? turnPrefixes[(turns - 1) % turnPrefixes.length] : undefined);
   const batch = Math.min(options.batch ?? BATCH, model.mostAtATime);
   if (separator.trim() === '') throw new OptionError('separator', JSON.stringify(separator), 'a text');
   if (prompts.length === 0) throw new OptionError('prompts', 'empty', 'at least one');
-  const encoded = prompts.map((prompt) => beginning(model, prompt));
+  const encoded = prompts.map((prompt) => promptTokens(model, prompt));
   const file = await openLogFile(options.output);
   const started = performance.now();
   let tokens = 0;
   try {
     const end = `\n${separator}\n`;
     const { kept, texts } = wholeBatches(await file.text(), end, batch, count);
-    await file.set(kept);
+    await file.truncateTo(kept);
     let done = texts;
     const progress = () => ({ texts: done, count, tokens, seconds: (performance.now() - started) / 1000 });
     while (done < count) {
@@ -79,14 +81,14 @@ export async function generateCorpus(model: Model, options: CorpusOptions): Prom
         indices.map((index) => encoded[index % encoded.length]),
         {
           ...{ maxTokens, stop, temperature, topK, topP, minP, signal },
-          ...(between.length > 0 && { follow: next }),
+          ...(turnPrefixes.length > 0 && { follow: next }),
           seeds: indices.map((index) => randomAt(seed, index).integer(2 ** 32)),
         },
       );
       const lines = written.map((continuation, i) => {
         tokens += continuation.tokens;
-        const whole = prompts[indices[i] % prompts.length] + wholeParts(continuation, next);
-        // a text that says the separator itself ends there
+        const whole = prompts[indices[i] % prompts.length] + completeTurns(continuation, next);
+        // a separator inside the generated text ends the text
         return whole.split(separator)[0].trim() + end;
       });
       await file.append(lines.join(''));
@@ -100,25 +102,25 @@ export async function generateCorpus(model: Model, options: CorpusOptions): Prom
   }
 }
 
-/** The ids of a prompt; of an empty one what begins a text. */
-function beginning({ tokenizer }: Model, prompt: string): readonly number[] {
+/** Encodes a prompt. An empty prompt becomes the BOS token, or EOS if the model has no BOS. */
+function promptTokens({ tokenizer }: Model, prompt: string): readonly number[] {
   const ids = tokenizer.encode(prompt, { addEos: false });
   if (ids.length > 0) return ids;
   const first = tokenizer.bos ?? tokenizer.eos;
   if (first !== undefined) return [first];
-  throw new OptionError('prompt', '""', 'some text, as the model has no token that begins one');
+  throw new OptionError('prompt', '""', 'at least one token, because the model has no BOS or EOS token to start with');
 }
 
-/** A text as it is, but without a last part of several that did not come to its end. */
-function wholeParts(
+/** Returns the generated text without its last turn if that turn is unfinished and not the only one. */
+function completeTurns(
   { text, parts, finishReason }: Continuation,
-  between: (parts: number) => string | undefined,
+  nextPrefix: (turns: number) => string | undefined,
 ): string {
   if (parts.length < 2 || finishReason === 'stop') return text;
-  return parts.slice(0, -1).reduce((whole, part, i) => whole + (i === 0 ? '' : between(i)) + part, '');
+  return parts.slice(0, -1).reduce((whole, part, i) => whole + (i === 0 ? '' : nextPrefix(i)) + part, '');
 }
 
-/** What of a file stands: batches as they would be written, so that what follows is the same as in one go. */
+/** Returns the complete batches at the start of a file, so that an interrupted run continues as if it had never stopped. */
 function wholeBatches(text: string, end: string, batch: number, count: number): { kept: string; texts: number } {
   const ends: number[] = [];
   for (let at = text.indexOf(end); at >= 0; at = text.indexOf(end, ends.at(-1))) ends.push(at + end.length);

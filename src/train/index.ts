@@ -1,4 +1,4 @@
-/** The entry `espalier/train`: apart from the main one, so that pages that only run models do not load it. */
+/** Entry point `espalier/train`. It is separate from the main entry so that pages that only run models do not load it. */
 export { type CorpusOptions, type CorpusProgress, generateCorpus } from './generateCorpus.ts';
 export type { LogLine } from './log/logLine.ts';
 export { describeRecipe } from './recipe/describeRecipe.ts';

@@ -1,37 +1,38 @@
 /**
- * A teacher's larger vocabulary in the student's tokens. The teacher reads its own tokens, each in place of the student's
- * that it is written with; what it says of a token that the student lacks is said of the first of these:
+ * Distillation from a teacher whose vocabulary contains the student's tokens and more. The teacher reads a text in its own
+ * tokens. The probability of a teacher's token that the student lacks is added to the first student token of its text:
  *
- *     student    The | del | ic | ious | pear        rows within a token, "del" and "ic", have their successor for certain
- *     teacher    The |   delicious     | pear        behind "The", P(del) = Σ P(tokens written del …)
+ *     student    The | del | ic | ious | pear        after "del" and "ic" the next token is certain
+ *     teacher    The |   delicious     | pear        after "The", P(del) = Σ P(teacher tokens that begin with del …)
  *
- * So the student's probability of a text is, where it has learned all of it, the teacher's own.
+ * A student that learns this perfectly gives every text the same probability as the teacher.
  */
 import { OptionError } from '../core/errors.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface LargerVocabulary {
-  /** What the teacher reads of sequences of equal length, and where in it the student's tokens end. */
-  read(tokens: Int32Array, sequence: number): TokensRead;
+  /** Encodes sequences of equal length, given in the student's tokens, in the teacher's tokens. */
+  encode(tokens: Int32Array, sequence: number): TeacherTokens;
   /**
-   * Says logits of the teacher's vocabulary in the student's.
-   * @param all [teacher's V] @param own [V] is overwritten
+   * Converts logits over the teacher's vocabulary to logits over the student's.
+   * @param all [teacher's V]
+   * @param own [student's V], overwritten
    */
-  say(all: Float32Array, own: Float32Array): void;
+  project(all: Float32Array, own: Float32Array): void;
 }
 
-export interface TokensRead {
-  /** [B·S] of the teacher's; behind the end of a sequence anything. */
+export interface TeacherTokens {
+  /** [B·S] teacher's tokens. Undefined content after the end of each sequence. */
   readonly tokens: Int32Array;
-  /** [B·S] of each of the student's tokens the row of `tokens` that ends with it; −1: none does. */
+  /** [B·S] for each student token the row of `tokens` that ends at the same place, or −1 if there is none. */
   readonly ends: Int32Array;
 }
 
-/** What is less than e^−12 of the likeliest does not count: together less than a thousandth, of chat-3m. */
-const FAINT = 12;
+/** Tokens with less than e^−12 of the highest probability are ignored. Together they have less than 0.001 (measured on chat-3m). */
+const NEGLIGIBLE = 12;
 
-/** @returns undefined where both have the same tokens in the same places @throws {OptionError} naming a token that it lacks */
+/** @returns undefined if both vocabularies are the same @throws {OptionError} if the teacher lacks a token of the student */
 export function largerVocabulary(
   own: TokenizerSpec,
   other: TokenizerSpec | undefined,
@@ -40,14 +41,14 @@ export function largerVocabulary(
   if (!other) throw new OptionError('teacher', teacher, "the student's tokens, but it has no tokenizer");
   if (own.tokens.length === other.tokens.length && own.tokens.every((token, id) => token === other.tokens[id]))
     return undefined;
-  const ids = idsOfTokens(own, other, teacher);
+  const ids = teacherIds(own, other, teacher);
   const shared = new Set(ids);
-  const writing = writtenWith(own, other, shared);
-  const lacking = Int32Array.from(writing.keys());
-  const firsts = Int32Array.from(writing.values(), ([first]) => first);
-  const root = prefixTree(writing);
+  const spellings = studentSpellings(own, other, shared);
+  const lacking = Int32Array.from(spellings.keys());
+  const firsts = Int32Array.from(spellings.values(), ([first]) => first);
+  const root = prefixTree(spellings);
   return {
-    read(tokens, sequence) {
+    encode(tokens, sequence) {
       const found = { tokens: new Int32Array(tokens.length), ends: new Int32Array(tokens.length).fill(-1) };
       for (let from = 0; from < tokens.length; from += sequence) {
         let row = from;
@@ -60,20 +61,20 @@ export function largerVocabulary(
       }
       return found;
     },
-    say(all, own) {
-      let most = Number.NEGATIVE_INFINITY;
-      for (let id = 0; id < all.length; id++) if (all[id] > most) most = all[id];
+    project(all, own) {
+      let maximum = Number.NEGATIVE_INFINITY;
+      for (let id = 0; id < all.length; id++) if (all[id] > maximum) maximum = all[id];
       for (let id = 0; id < ids.length; id++) own[id] = all[ids[id]];
       for (let i = 0; i < lacking.length; i++) {
         const logit = all[lacking[i]];
-        if (logit > most - FAINT) own[firsts[i]] = logOfSum(own[firsts[i]], logit);
+        if (logit > maximum - NEGLIGIBLE) own[firsts[i]] = logSumExp(own[firsts[i]], logit);
       }
     },
   };
 }
 
-/** Where the student's tokens stand in a vocabulary that holds more, in any order. @throws {OptionError} naming one that is not there */
-export function idsOfTokens(own: TokenizerSpec, other: TokenizerSpec, teacher: string): Int32Array {
+/** Returns the teacher's id of each student token. @throws {OptionError} if the teacher lacks a token */
+export function teacherIds(own: TokenizerSpec, other: TokenizerSpec, teacher: string): Int32Array {
   const known = new Map(other.tokens.map((token, id) => [token, id]));
   const missing = own.tokens.filter((token) => !known.has(token));
   if (own.kind !== other.kind || missing.length > 0) {
@@ -84,29 +85,33 @@ export function idsOfTokens(own: TokenizerSpec, other: TokenizerSpec, teacher: s
   return Int32Array.from(own.tokens, (token) => known.get(token)!);
 }
 
-/** The student's tokens for each of the others, but for those that it cannot write. */
-function writtenWith(own: TokenizerSpec, other: TokenizerSpec, shared: ReadonlySet<number>): Map<number, number[]> {
+/** Maps each teacher token that the student lacks to the student tokens of its text. Omits texts that the student cannot encode. */
+function studentSpellings(
+  own: TokenizerSpec,
+  other: TokenizerSpec,
+  shared: ReadonlySet<number>,
+): Map<number, number[]> {
   const [student, teacher] = [own, other].map(createTokenizer);
   const special = new Set(other.added.map(({ id }) => id));
-  const writing = new Map<number, number[]>();
+  const spellings = new Map<number, number[]>();
   for (const id of other.tokens.keys()) {
     if (shared.has(id) || special.has(id)) continue;
     const text = teacher.decode([id]);
     const written = student.encode(text, { addBos: false, addEos: false });
-    if (text !== '' && student.decode(written) === text && !text.includes('\ufffd')) writing.set(id, written);
+    if (text !== '' && student.decode(written) === text && !text.includes('\ufffd')) spellings.set(id, written);
   }
-  return writing;
+  return spellings;
 }
 
 interface Node {
-  /** Of the teacher, whose writing ends here. */
+  /** Teacher's token whose spelling ends at this node. */
   id?: number;
   readonly next: Map<number, Node>;
 }
 
-function prefixTree(writing: ReadonlyMap<number, readonly number[]>): Node {
+function prefixTree(spellings: ReadonlyMap<number, readonly number[]>): Node {
   const root: Node = { next: new Map() };
-  for (const [id, written] of writing) {
+  for (const [id, written] of spellings) {
     let node = root;
     for (const token of written) {
       if (!node.next.has(token)) node.next.set(token, { next: new Map() });
@@ -132,6 +137,6 @@ function longestAt(
   return found;
 }
 
-function logOfSum(a: number, b: number): number {
+function logSumExp(a: number, b: number): number {
   return Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
 }

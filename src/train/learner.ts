@@ -1,4 +1,4 @@
-/** A program that learns: updates of its weights from batches, losses on texts, its state to be kept. */
+/** Runs training steps on a compiled program: updates the weights, computes losses, saves and restores the state. */
 import { nextTask } from '#leaf/runtime/nextTask';
 import type { Program } from '../graph/program.ts';
 import type { StepResult } from '../graph/step.ts';
@@ -11,14 +11,14 @@ import type { Teacher } from './teacher.ts';
 import { inputs, momentNames, outputs } from './trainingGraph.ts';
 
 export interface LearnerOptions {
-  /** Tokens of each sequence of a batch. */
+  /** Tokens per sequence. */
   readonly sequence: number;
   readonly optimizer: Recipe['optimizer'];
   readonly seed: number;
   readonly teacher?: Teacher;
 }
 
-/** A weight that learns. */
+/** A weight that is trained. */
 export interface LearnedWeight {
   readonly name: string;
   readonly rows: number;
@@ -26,15 +26,15 @@ export interface LearnedWeight {
 }
 
 export interface Update {
-  /** Mean over what the batch has to learn, in nats, before the update. */
+  /** Mean loss per target before the update, in nats. */
   readonly loss: number;
-  /** Before clipping. */
+  /** Norm of all gradients before clipping. */
   readonly gradientNorm: number;
 }
 
-/** What draws are for, so that they differ. */
+/** Stream of random numbers, see `randomAt`. */
 const DROPOUT = 1;
-const NOTHING_DROPPED = Int32Array.of(-1);
+const NO_DROPOUT = Int32Array.of(-1);
 
 export class Learner {
   readonly weights: readonly LearnedWeight[];
@@ -48,13 +48,14 @@ export class Learner {
   }
 
   /**
-   * Learns from the batches of one update, whose losses count by what they have to learn.
-   * @param step updates done before @param rate the learning rate
-   * @throws the signal's reason between two batches; the weights are then as they were
+   * Updates the weights once from the given batches. The loss is the mean over the targets of all batches.
+   * @param step number of updates before this one
+   * @param rate learning rate
+   * @throws the signal's reason between two batches; the weights are then unchanged
    */
   async update(batches: readonly Batch[], step: number, rate: number, signal?: AbortSignal): Promise<Update> {
     const { optimizer, seed, teacher, sequence } = this.#options;
-    const learned = batches.reduce((sum, batch) => sum + batch.learned, 0);
+    const targets = batches.reduce((sum, batch) => sum + batch.learned, 0);
     const [beta1, beta2] = optimizer.betas;
     const corrections = optimizer.betas.map((beta) => 1 / (1 - beta ** (step + 1)));
     const settings = Float32Array.of(rate, beta1, beta2, optimizer.epsilon, optimizer.weightDecay, ...corrections);
@@ -64,18 +65,18 @@ export class Learner {
       await nextTask();
       signal?.throwIfAborted();
       const index = step * batches.length + i;
-      const counted = countedRows(batch, learned);
-      const taught = await teacher?.logits({
+      const counted = countedRows(batch, targets);
+      const teacherLogits = await teacher?.logits({
         ...{ tokens: batch.tokens, sequence, index },
         ...{ rows: counted.rows, targets: counted.targets },
-        taught: Uint8Array.from(counted.rows, (row) => batch.taught[Math.floor(row / sequence)]),
+        distilled: Uint8Array.from(counted.rows, (row) => batch.distilled[Math.floor(row / sequence)]),
       });
       const isLast = i === batches.length - 1;
       const wanted = [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])];
       result = this.#run(batch, counted, wanted, {
         [inputs.settings]: settings,
         [DROPOUT_SEED]: Int32Array.of(randomAt(seed, DROPOUT, index).integer(2 ** 31)),
-        ...(taught && { [inputs.teacher]: taught }),
+        ...(teacherLogits && { [inputs.teacher]: teacherLogits }),
       });
       loss += (await result.output(outputs.loss))[0];
     }
@@ -83,14 +84,14 @@ export class Learner {
     return { loss, gradientNorm: Math.sqrt(squares?.[0] ?? 0) };
   }
 
-  /** The loss on a batch's text, summed over its targets, in nats. Nothing is dropped and nothing learned. */
+  /** Returns the loss of a batch summed over its targets, in nats. Without dropout; changes nothing. */
   async textLoss(batch: Batch): Promise<number> {
     const counted = countedRows(batch, batch.learned);
-    const result = this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NOTHING_DROPPED });
+    const result = this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NO_DROPOUT });
     return (await result.output(outputs.text))[0] * batch.learned;
   }
 
-  /** Weights and moments, for a checkpoint. */
+  /** Weights and optimizer moments, for a checkpoint. */
   state(): StateTensor[] {
     return this.weights.flatMap(({ name, rows, columns }) => {
       const { m, v } = momentNames(name);
@@ -102,7 +103,7 @@ export class Learner {
     });
   }
 
-  /** @param read gives the values of a tensor of `state()` @param which weights alone, or their moments too */
+  /** @param read returns the values of a tensor of `state()` @param which 'weights' leaves out the optimizer moments */
   async restore(
     read: (name: string, shape: readonly number[]) => Promise<Float32Array>,
     which: 'all' | 'weights' = 'all',
@@ -131,7 +132,7 @@ interface CountedRows {
   readonly weights: Float32Array;
 }
 
-/** The rows that have a target, the first one where none has. @param learned targets that the loss is the mean of */
+/** Rows that have a target; the first row if none has. @param learned number of targets that the loss is averaged over */
 function countedRows({ targets }: Batch, learned: number): CountedRows {
   const found: number[] = [];
   targets.forEach((target, row) => {
@@ -142,5 +143,5 @@ function countedRows({ targets }: Batch, learned: number): CountedRows {
   return { rows, targets: rows.map((row) => targets[row]), weights };
 }
 
-/** The same for nodes that write: nothing is dropped. */
-export const writingInputs = { [DROPOUT_SEED]: NOTHING_DROPPED };
+/** Inputs for generating text with the training program: no dropout. */
+export const generationInputs = { [DROPOUT_SEED]: NO_DROPOUT };

@@ -1,4 +1,4 @@
-/** Training adapters: which matrices get factors, what these begin with, and what comes of them. */
+/** LoRA training: which matrices get low-rank factors, how these are initialized, how the adapter is written. */
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { writeGguf } from '../formats/gguf/write.ts';
@@ -11,16 +11,17 @@ import type { Recipe } from './recipe/schema.ts';
 
 type Lora = NonNullable<Recipe['lora']>;
 
-/** What draws are for, so that they differ from those of the learner and the teacher. */
+/** Stream of random numbers, see `randomAt`. */
 const FACTORS = 3;
 
 const alphaOf = ({ rank, alpha = 2 * rank }: Lora): number => alpha;
 
 /**
- * Of a model's matrices those that get factors.
- * @param base in GGUF's terms @throws {OptionError} for a target that no block has
+ * Returns the matrices that get low-rank factors.
+ * @param base checkpoint with GGUF names
+ * @throws {OptionError} if no block has a target of `lora`
  */
-export function factorsOf(lora: Lora, base: Checkpoint): Map<string, Factors> {
+export function loraFactors(lora: Lora, base: Checkpoint): Map<string, Factors> {
   const factors = new Map<string, Factors>();
   const parts = new Map<string, string[]>();
   for (const [name, { shape }] of base.tensors) {
@@ -30,17 +31,17 @@ export function factorsOf(lora: Lora, base: Checkpoint): Map<string, Factors> {
   for (const target of lora.targets) {
     const names = parts.get(target);
     if (!names)
-      throw new OptionError('lora.targets', target, `matrices of ${base.name}: ${[...parts.keys()].join(', ')}`);
+      throw new OptionError('lora.targets', target, `a matrix of ${base.name}: ${[...parts.keys()].join(', ')}`);
     for (const name of names) factors.set(name, { rank: lora.rank, scale: alphaOf(lora) / lora.rank });
   }
   return factors;
 }
 
 /**
- * Fills the factors of a program with what they begin with: A normal, divided by sqrt(inputs), so that A·x is about as
- * large as x; B zero, so that at first the model is what it was.
+ * Initializes the factors of a program. A is normal with deviation 1 / sqrt(inputs), so that A·x is about as large as x.
+ * B is zero, so that the adapter changes nothing at first.
  */
-export async function beginFactors(
+export async function initializeFactors(
   program: Program,
   factors: ReadonlyMap<string, Factors>,
   seed: number,
@@ -57,7 +58,7 @@ export async function beginFactors(
   }
 }
 
-/** @throws {SourceError} where it cannot be written */
+/** @throws {SourceError} if the file cannot be written */
 export async function writeAdapter(
   folder: CheckpointFolder,
   file: string,

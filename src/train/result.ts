@@ -1,4 +1,4 @@
-/** What a run makes: a GGUF file of the model that was trained, with its tokenizer, or of an adapter. */
+/** Writes the result of a run: a GGUF file with the trained model and its tokenizer, or with an adapter. */
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
@@ -12,32 +12,32 @@ import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import type { Recipe } from './recipe/schema.ts';
 
 export interface TrainedModel {
-  /** What the run began with: its metadata, and what it holds beside weights that were trained. */
+  /** The checkpoint that training started from: metadata, and tensors that were not trained. */
   readonly checkpoint: Checkpoint;
-  /** Of a new model; one that was begun with brings its own. */
+  /** Tokenizer of a new model. Undefined if the start model brings its own. */
   readonly tokenizer?: TokenizerSpec;
-  /** The F32 values of a weight; undefined for a tensor that was not in training. */
+  /** Returns the F32 values of a trained weight, undefined for other tensors. */
   weight(tensor: string): Promise<Float32Array> | undefined;
 }
 
 const F32 = formatByName('F32');
-/** Of the scales in quantized files (GGML_QNT_VERSION). */
+/** Version of the quantized blocks' scales (GGML_QNT_VERSION in llama.cpp). */
 const QUANTIZATION_VERSION = 2;
 
-/** @throws {OptionError} where a matrix has rows that are not whole blocks of the recipe's format */
+/** @throws {OptionError} if the rows of a matrix are not a multiple of the format's block size */
 export function checkOutputFormat({ output, model }: Recipe, checkpoint: Checkpoint): void {
   const format = formatByName(output.format);
   for (const tensor of checkpoint.tensors.values()) {
     if (!isMatrix(tensor)) continue;
     const width = tensor.shape.at(-1)!;
     if (width % format.blockSize === 0) continue;
-    const wanted = `a format whose blocks fill rows of ${width} (${tensor.name}), which those of ${format.blockSize} do not`;
-    const advice = model.start === undefined ? ', or other sizes' : '';
-    throw new OptionError('output.format', format.name, `${wanted}${advice}`);
+    const expected = `a format with blocks that divide rows of ${width} (${tensor.name}); its blocks have ${format.blockSize}`;
+    const advice = model.start === undefined ? ', or other model sizes' : '';
+    throw new OptionError('output.format', format.name, `${expected}${advice}`);
   }
 }
 
-/** Matrices in the recipe's format, all else in F32. @throws {SourceError} where it cannot be written */
+/** Writes matrices in the recipe's format and other tensors in F32. @throws {SourceError} if the file cannot be written */
 export async function writeModel(
   folder: CheckpointFolder,
   file: string,
@@ -55,7 +55,7 @@ export async function writeModel(
 }
 
 function metadataOf(recipe: Recipe, checkpoint: Checkpoint, tokenizer?: TokenizerSpec): Map<string, GgufValue> {
-  // those that tell of the file that it was, not of the model
+  // keys that describe the source file, not the model
   const outdated = /^(general\.(file_type|quantization_version|name)|split\.)/;
   const kept = [...checkpoint.metadata].filter(([key]) => !outdated.test(key)) as [string, GgufValue][];
   const metadata = new Map<string, GgufValue>([...kept, ['general.name', recipe.name]]);
@@ -65,7 +65,7 @@ function metadataOf(recipe: Recipe, checkpoint: Checkpoint, tokenizer?: Tokenize
   return metadata;
 }
 
-/** Positions and rotary tables stay floats, as in llama.cpp's quantized files. */
+/** True for tensors that are quantized. Position embeddings and rope tables stay F32, as in llama.cpp's files. */
 function isMatrix({ name, shape }: CheckpointTensor): boolean {
   return shape.length === 2 && name !== 'position_embd.weight';
 }

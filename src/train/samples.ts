@@ -1,4 +1,4 @@
-/** What a model that is being trained writes: the training program is run as any model is. */
+/** Writes samples during training: generates text with the training program itself. */
 import { OptionError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -7,17 +7,17 @@ import { formatByName } from '../tensor/formats.ts';
 import { createChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { randomAt } from './data/randomAt.ts';
-import { writingInputs } from './learner.ts';
+import { generationInputs } from './learner.ts';
 import type { Recipe } from './recipe/schema.ts';
 import type { StartingPoint } from './startingPoint.ts';
 
-/** @param index of the prompt @returns what comes behind it */
+/** @param index index of the prompt @returns the continuation without the prompt */
 export type WriteSample = (prompt: string, step: number, index: number, signal?: AbortSignal) => Promise<string>;
 
-/** What draws are for, so that they differ. */
+/** Stream of random numbers, see `randomAt`. */
 const SAMPLES = 4;
 
-/** @throws {OptionError} for a prompt without tokens; {ContextError} for one that is longer than the context */
+/** @throws {OptionError} if a prompt has no tokens @throws {ContextError} if a prompt is longer than the context */
 export function sampleWriter(
   { samples, seed, name }: Recipe,
   program: Program,
@@ -27,7 +27,7 @@ export function sampleWriter(
   const tokenizer = createTokenizer(spec);
   const template = createChatTemplate(checkpoint.chatTemplate);
   const kv = formatByName('F32');
-  const engine = new Engine(name, program, { context, kv, template, tokenizer, inputs: writingInputs });
+  const engine = new Engine(name, program, { context, kv, template, tokenizer, inputs: generationInputs });
   for (const [i, prompt] of (samples?.prompts ?? []).entries()) {
     const ids = tokenizer.encode(prompt, { addEos: false });
     if (ids.length === 0) throw new OptionError(`samples.prompts[${i}]`, JSON.stringify(prompt), 'at least one token');
@@ -36,9 +36,9 @@ export function sampleWriter(
   return async (prompt, step, index, signal) => {
     const session = new Session(engine, engine.sequence());
     const { tokens: maxTokens, temperature } = samples!;
-    const draws = randomAt(seed, SAMPLES, step, index).integer(2 ** 32);
+    const samplerSeed = randomAt(seed, SAMPLES, step, index).integer(2 ** 32);
     try {
-      return (await session.generate(prompt, { maxTokens, temperature, seed: draws, signal }).result).text;
+      return (await session.generate(prompt, { maxTokens, temperature, seed: samplerSeed, signal }).result).text;
     } finally {
       session.dispose();
     }

@@ -5,7 +5,7 @@ const schedule = { learningRate: 1e-3, minimumLearningRate: 1e-4, warmup: 100, s
 const at = (step: number) => learningRateAt(step, schedule);
 
 describe('the learning rate', () => {
-  it('rises to its highest in the warm-up and falls to the minimum at the end', () => {
+  it('rises during warm-up and falls to the minimum at the end', () => {
     expect(at(0)).toBeCloseTo(1e-3 / 101, 12);
     expect(at(99)).toBeCloseTo(1e-3 * (100 / 101), 12);
     expect(at(100)).toBeCloseTo(1e-3, 12);
@@ -15,7 +15,7 @@ describe('the learning rate', () => {
     for (let step = 101; step < 2000; step++) expect(at(step)).toBeLessThan(at(step - 1));
   });
 
-  it('is constant where the minimum is the highest, and without a warm-up from the first step on', () => {
+  it('is constant if the minimum is the maximum and there is no warm-up', () => {
     const constant = { learningRate: 0.1, minimumLearningRate: 0.1, warmup: 0, steps: 10 };
     for (let step = 0; step < 12; step++) expect(learningRateAt(step, constant)).toBe(0.1);
   });

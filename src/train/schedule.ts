@@ -1,18 +1,19 @@
-/** The learning rate of each step. */
+/** Learning rate schedule. */
 export interface Schedule {
-  /** At its highest. */
+  /** Maximum, reached after the warm-up. */
   readonly learningRate: number;
-  /** At the end; the same as `learningRate` for a constant rate. */
+  /** Value at the end. Equal to `learningRate` for a constant rate. */
   readonly minimumLearningRate: number;
-  /** Steps in which it rises. */
+  /** Number of warm-up steps. */
   readonly warmup: number;
-  /** Steps in all. */
+  /** Total number of steps. */
   readonly steps: number;
 }
 
 /**
- * Rises evenly over the warm-up, then falls along half a cosine to the minimum (Loshchilov and Hutter 2017), as in nanoGPT.
- * @param step from 0 on
+ * Returns the learning rate of a step: linear warm-up, then half a cosine down to the minimum (Loshchilov and Hutter
+ * 2017), as in nanoGPT.
+ * @param step counted from 0
  */
 export function learningRateAt(step: number, { learningRate, minimumLearningRate, warmup, steps }: Schedule): number {
   if (step < warmup) return (learningRate * (step + 1)) / (warmup + 1);

@@ -1,17 +1,17 @@
-/** A curve in one line of text. */
-import { thinned } from './thinned.ts';
+/** A curve as one line of text. */
+import { downsample } from './downsample.ts';
 
 const BARS = '▁▂▃▄▅▆▇█';
 
-/** The values as bars from their least to their greatest, in `width` characters at most; a value that is none is a space. */
+/** Draws values as bars scaled between minimum and maximum, in at most `width` characters. NaN and infinity become spaces. */
 export function sparkline(values: readonly number[], width = 40): string {
-  const points = thinned(
+  const points = downsample(
     values.map((y, x) => ({ x, y })),
     width,
   );
   const finite = points.map(({ y }) => y).filter(Number.isFinite);
-  const least = Math.min(...finite);
-  const range = Math.max(...finite) - least;
-  const bar = (y: number) => BARS[range === 0 ? 0 : Math.round(((y - least) / range) * (BARS.length - 1))];
+  const minimum = Math.min(...finite);
+  const range = Math.max(...finite) - minimum;
+  const bar = (y: number) => BARS[range === 0 ? 0 : Math.round(((y - minimum) / range) * (BARS.length - 1))];
   return points.map(({ y }) => (Number.isFinite(y) ? bar(y) : ' ')).join('');
 }

@@ -1,4 +1,4 @@
-/** What a run begins with: the model to train, in GGUF's terms, and its tokenizer. */
+/** What a run starts from: the model to train, with GGUF names and metadata, and its tokenizer. */
 
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
@@ -16,10 +16,10 @@ import { recipeTokenizer } from './fromRecipe.ts';
 import type { Recipe } from './recipe/schema.ts';
 
 export interface StartingPoint {
-  /** As it is stored; closed by whoever asked for it. */
+  /** The caller closes it. */
   readonly checkpoint: Checkpoint;
   readonly tokenizer: TokenizerSpec;
-  /** Whether a weight of that name is to stay as it is. */
+  /** True if the tensor is not trained. */
   isFrozen(tensor: string): boolean;
 }
 
@@ -28,10 +28,10 @@ export interface StartingPointOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** File of a run's folder. */
+/** File name in the run's folder. */
 const TOKENIZER = 'tokenizer.gguf';
 
-/** @throws {OptionError} for sizes that the architecture does not have; what opening texts and models throws */
+/** @throws {OptionError} if the architecture does not support the sizes; errors of opening texts and models */
 export async function startingPoint(
   recipe: Recipe,
   folder: CheckpointFolder,
@@ -47,8 +47,12 @@ export async function startingPoint(
   const { bias = false, layers, width, heads } = model as Required<typeof model>;
   const biasesAreOpen = architecture.fresh.biasesAreOpen ?? false;
   if (bias && !biasesAreOpen)
-    throw new OptionError('model.bias', bias, `nothing or false, as architecture ${architecture.name} has its own`);
-  const tokenizer = await keptTokenizer(recipe, folder, options);
+    throw new OptionError(
+      'model.bias',
+      bias,
+      `no value or false, because architecture ${architecture.name} defines its biases`,
+    );
+  const tokenizer = await cachedTokenizer(recipe, folder, options);
   const sizes = {
     layers,
     width,
@@ -66,8 +70,8 @@ export async function startingPoint(
   return { checkpoint, tokenizer, isFrozen: (tensor) => biasesAreOpen && !bias && tensor.endsWith('.bias') };
 }
 
-/** That of the recipe, trained once a run: later it is read from the run's folder. */
-async function keptTokenizer(
+/** Returns the recipe's tokenizer. It is trained once per run and then read from the run's folder. */
+async function cachedTokenizer(
   recipe: Recipe,
   folder: CheckpointFolder,
   options: StartingPointOptions,
@@ -77,7 +81,7 @@ async function keptTokenizer(
     const contents = { metadata: [['general.architecture', 'tokenizer'], ...metadata] as typeof metadata, tensors: [] };
     await folder.replace(TOKENIZER, (sink) => writeGguf(sink, contents));
   }
-  // read back, so that it is the same in every part of the run
+  // always read from the file, so that every part of the run sees the same tokenizer
   const source: ByteSource = await folder.open(TOKENIZER);
   const file = await openGguf(source);
   try {

@@ -1,4 +1,4 @@
-/** Models that a student learns from, as one: their distributions' mean, cut to the likeliest tokens where that is asked for. */
+/** Distillation teachers: several models combined to one by averaging their distributions, optionally limited to the top k tokens. */
 import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import { expNonPositive } from '../core/exp.ts';
@@ -15,40 +15,40 @@ import type { Recipe } from './recipe/schema.ts';
 type Distillation = NonNullable<Recipe['distillation']>;
 
 export interface TeachingStep {
-  /** Sequences of `sequence` tokens each, one after another. */
+  /** Sequences of `sequence` tokens each, concatenated. */
   readonly tokens: Int32Array;
   readonly sequence: number;
-  /** Tokens whose successors are taught. */
+  /** Rows whose next-token distribution is computed. */
   readonly rows: Int32Array;
-  /** [R] their successors. */
+  /** [R] token that follows each row in the text. */
   readonly targets: Int32Array;
-  /** [R] 1: teachers are asked; 0: the successor is certain, whatever they think. */
-  readonly taught: Uint8Array;
-  /** Number of the batch, for draws. */
+  /** [R] 1: learn the teachers' distribution; 0: learn the target with probability 1. */
+  readonly distilled: Uint8Array;
+  /** Index of the batch; seeds the sampling of tail tokens. */
   readonly index: number;
 }
 
 export interface Teacher {
-  /** [R, V] whose softmax at the recipe's temperature is what is to be learned. */
+  /** Returns logits [R, V]. Their softmax at the recipe's temperature is the distribution to learn. */
   logits(step: TeachingStep): Promise<Float32Array>;
   dispose(): void;
 }
 
 export interface TeacherOptions extends Omit<CompileOptions, 'weights'> {
   readonly backend?: string;
-  /** Of the student. */
+  /** The student's tokenizer. */
   readonly tokenizer: TokenizerSpec;
-  /** Of the student's logits: V. */
+  /** Width of the student's logits, V. */
   readonly vocabulary: number;
   readonly seed: number;
 }
 
-/** What draws are for, so that they differ from those of the learner. */
+/** Stream of random numbers, see `randomAt`. */
 const TAIL = 2;
-/** The logarithm of no probability at all, finite, so that nothing times it is nothing. */
+/** Logit of a token with probability 0. Finite, so that 0 times it is 0. */
 const NEVER = -1e4;
 
-/** @throws {OptionError} for a teacher that lacks some of the student's tokens; what opening and building a model throws */
+/** @throws {OptionError} if a teacher lacks a token of the student; errors of opening and building the models */
 export async function loadTeacher(distillation: Distillation, options: TeacherOptions): Promise<Teacher> {
   const members: Member[] = [];
   const dispose = () => {
@@ -66,7 +66,7 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
     async logits(step) {
       if (members.length === 1 && distillation.topK === undefined) {
         const logits = await logitsOf(members[0], step, vocabulary);
-        return withCertain(logits, step, vocabulary, (row) => step.taught[row] === 0);
+        return withCertain(logits, step, vocabulary, (row) => step.distilled[row] === 0);
       }
       const mean = new Float32Array(step.rows.length * vocabulary);
       const weights = distillation.teachers.map(({ weight }) => weight);
@@ -79,12 +79,12 @@ export async function loadTeacher(distillation: Distillation, options: TeacherOp
         for (let id = 0; id < vocabulary; id++)
           probabilities[id] = distillation.temperature * Math.max(NEVER, Math.log(probabilities[id]));
       }
-      return withCertain(mean, step, vocabulary, (row) => step.taught[row] === 0);
+      return withCertain(mean, step, vocabulary, (row) => step.distilled[row] === 0);
     },
   };
 }
 
-/** Puts all probability on successors that are certain. */
+/** Puts all probability of some rows on their target. */
 function withCertain(
   logits: Float32Array,
   { targets }: TeachingStep,
@@ -99,7 +99,7 @@ function withCertain(
 /** One of the teachers. */
 interface Member {
   readonly program: Program;
-  /** Absent where it has the student's tokens. */
+  /** Undefined if the teacher has the student's tokens. */
   readonly larger?: LargerVocabulary;
 }
 
@@ -110,7 +110,7 @@ async function loadMember(path: string, options: TeacherOptions): Promise<Member
     const larger = largerVocabulary(tokenizer, checkpoint.tokenizer, checkpoint.name);
     const model = buildModel(checkpoint, context);
     const width = model.graph.outputs.get('logits')!.shape[1];
-    if (width < vocabulary) throw new OptionError('vocabulary of the teacher', width, `at least ${vocabulary}`);
+    if (width < vocabulary) throw new OptionError('teacher vocabulary', width, `at least ${vocabulary}`);
     const limits = { ...rest, context, signal };
     const program = await backendByName(backend).compile(model.graph, { ...limits, weights: weightStore(model) });
     return { program, larger };
@@ -119,22 +119,22 @@ async function loadMember(path: string, options: TeacherOptions): Promise<Member
   }
 }
 
-/** [R, V] of the student's tokens. */
+/** Returns logits [R, V] over the student's tokens. */
 async function logitsOf({ program, larger }: Member, step: TeachingStep, vocabulary: number): Promise<Float32Array> {
-  const read = larger?.read(step.tokens, step.sequence);
-  const ends = step.rows.map((row) => (read ? read.ends[row] : row));
-  // any row where none ends: its successor is certain
+  const encoded = larger?.encode(step.tokens, step.sequence);
+  const ends = step.rows.map((row) => (encoded ? encoded.ends[row] : row));
+  // rows without an end are computed for nothing: their next token is certain
   const rows = ends.map((row) => Math.max(0, row));
-  const tokens = read?.tokens ?? step.tokens;
+  const tokens = encoded?.tokens ?? step.tokens;
   const logits = await program.run({ tokens, sequence: step.sequence, rows, outputs: ['logits'] }).output('logits');
   const width = logits.length / rows.length;
   if (!larger && width === vocabulary) return logits;
   const own = new Float32Array(rows.length * vocabulary);
   for (let row = 0; row < rows.length; row++) {
     const all = logits.subarray(row * width, (row + 1) * width);
-    const said = own.subarray(row * vocabulary, (row + 1) * vocabulary);
-    if (larger) larger.say(all, said);
-    else said.set(all.subarray(0, vocabulary));
+    const projected = own.subarray(row * vocabulary, (row + 1) * vocabulary);
+    if (larger) larger.project(all, projected);
+    else projected.set(all.subarray(0, vocabulary));
   }
   return withCertain(own, step, vocabulary, (row) => ends[row] < 0);
 }
@@ -148,19 +148,19 @@ function addDistributions(
   weight: number,
 ): void {
   for (let from = 0; from < mean.length; from += vocabulary) {
-    let most = Number.NEGATIVE_INFINITY;
-    for (let i = from; i < from + vocabulary; i++) most = Math.max(most, logits[i]);
+    let maximum = Number.NEGATIVE_INFINITY;
+    for (let i = from; i < from + vocabulary; i++) maximum = Math.max(maximum, logits[i]);
     let total = 0;
-    for (let i = from; i < from + vocabulary; i++) total += expNonPositive((logits[i] - most) / temperature);
+    for (let i = from; i < from + vocabulary; i++) total += expNonPositive((logits[i] - maximum) / temperature);
     for (let i = from; i < from + vocabulary; i++)
-      mean[i] += (weight / total) * expNonPositive((logits[i] - most) / temperature);
+      mean[i] += (weight / total) * expNonPositive((logits[i] - maximum) / temperature);
   }
 }
 
 /**
- * Leaves the likeliest tokens, and of the others as many as are drawn, each with the same part of what these have together:
- * the expectation of the result is what came in (Anshumann et al. 2025, arXiv 2503.16870). With none drawn the likeliest
- * stand for all.
+ * Keeps the top k tokens and a random sample of the others (`tail`). Each sampled token gets an equal share of the
+ * others' total probability, so the expectation of the result is the input (Anshumann et al. 2025, arXiv 2503.16870).
+ * Without a sample, only the top k tokens keep their probability.
  */
 function cutTail(
   probabilities: Float32Array,
@@ -171,14 +171,19 @@ function cutTail(
   const likeliest = topK(probabilities, kept).map(({ id }) => ({ id, probability: probabilities[id] }));
   for (const { id } of likeliest) probabilities[id] = 0;
   const rest = probabilities.reduce((sum, value) => sum + value, 0);
-  const others = drawn(probabilities, rest, tail, random);
+  const others = sampleWithReplacement(probabilities, rest, tail, random);
   probabilities.fill(0);
   for (const { id, probability } of likeliest) probabilities[id] = probability;
   for (const id of others) probabilities[id] += rest / others.length;
 }
 
-/** So many draws, with repetition, from weights of a given sum. */
-function drawn(weights: Float32Array, sum: number, count: number, random: () => { uniform(): number }): number[] {
+/** Samples `count` indices in proportion to their weights, with replacement. @param sum of the weights */
+function sampleWithReplacement(
+  weights: Float32Array,
+  sum: number,
+  count: number,
+  random: () => { uniform(): number },
+): number[] {
   if (count === 0 || sum === 0) return [];
   const source = random();
   const places = Array.from({ length: count }, () => source.uniform() * sum).sort((a, b) => a - b);

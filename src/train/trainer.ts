@@ -1,4 +1,4 @@
-/** Training from a recipe: everything that a run is made of, opened and compiled. */
+/** Training from a recipe: opens and compiles everything that a run needs. */
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { backendByName } from '../backends/index.ts';
 import type { Factors } from '../models/architecture.ts';
@@ -12,7 +12,7 @@ import type { TrainingCheckpoint } from './checkpoint/trainingCheckpoint.ts';
 import { recipeDataset } from './fromRecipe.ts';
 import { Learner } from './learner.ts';
 import { openLog } from './log/trainingLog.ts';
-import { beginFactors, factorsOf } from './lora.ts';
+import { initializeFactors, loraFactors } from './lora.ts';
 import { recipeDifferences } from './recipe/differences.ts';
 import { type ReadRecipe, readRecipe } from './recipe/readRecipe.ts';
 import type { Recipe } from './recipe/schema.ts';
@@ -21,27 +21,30 @@ import { sampleWriter } from './samples.ts';
 import { type StartingPoint, startingPoint } from './startingPoint.ts';
 import { loadTeacher } from './teacher.ts';
 import { ResumeError } from './trainingError.ts';
-import { addLearning } from './trainingGraph.ts';
+import { addTrainingStep } from './trainingGraph.ts';
 import { type TrainingOptions, type TrainingResult, TrainingRun } from './trainingRun.ts';
 
 /**
- * @param source a recipe or its path
- * @throws {FormatError} for a recipe or text that is wrong; {ResumeError}; {DivergedError} where loss or gradients are no
- *   numbers; {SourceError} where nothing can be read or written, as on a full disk; the signal's reason. The last whole
- *   checkpoint is there after each of them
+ * Trains a model or adapter. After every error the last complete checkpoint can be resumed.
+ * @param source a recipe, or the path of one
+ * @throws {FormatError} if the recipe or a text is invalid
+ * @throws {ResumeError} if the run cannot be resumed, or the folder already contains a run
+ * @throws {DivergedError} if the loss or the gradients become NaN or infinite
+ * @throws {SourceError} if a file cannot be read or written, e.g. on a full disk
+ * @throws the signal's reason
  */
 export async function train(source: string | ReadRecipe, options: TrainingOptions = {}): Promise<TrainingResult> {
   const read = typeof source === 'string' ? await readRecipe(source) : source;
   const closing: (() => unknown)[] = [];
   try {
     const run = await prepare(read, options, closing);
-    return await run.toEnd();
+    return await run.run();
   } finally {
     for (const close of closing.reverse()) await close();
   }
 }
 
-/** Everything a run is made of, opened and compiled. @param closing gets what gives it all back */
+/** @param closing receives the functions that release what was opened, in order */
 async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions, closing: (() => unknown)[]) {
   const { signal, onProgress } = options;
   const folder = checkpointFolder(recipe.checkpoints.folder);
@@ -53,19 +56,19 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   const data = await recipeDataset(recipe, start.tokenizer, { signal, onProgress });
   closing.push(() => data.close());
   if (found && found.state.data !== data.fingerprint)
-    throw new ResumeError(folder.name, 'the texts, or the tokenizer, are not those that the run began with');
-  const factors = recipe.lora && factorsOf(recipe.lora, start.checkpoint);
+    throw new ResumeError(folder.name, 'the texts or the tokenizer have changed since the run started');
+  const factors = recipe.lora && loraFactors(recipe.lora, start.checkpoint);
   const model = modelOf(recipe, start, factors);
-  const weights = addLearning(model.graph, {
-    learns: (tensor) => (factors ? model.factors.has(tensor) : !start.isFrozen(tensor)),
+  const weights = addTrainingStep(model.graph, {
+    isTrained: (tensor) => (factors ? model.factors.has(tensor) : !start.isFrozen(tensor)),
     clip: recipe.optimizer.clip,
     activationCheckpointing: recipe.activationCheckpointing,
-    distilling: recipe.distillation,
+    distillation: recipe.distillation,
   });
-  const most = recipe.data.batch * recipe.data.sequence;
+  const batchTokens = recipe.data.batch * recipe.data.sequence;
   const limits = {
-    maxTokens: most,
-    maxRows: most,
+    maxTokens: batchTokens,
+    maxRows: batchTokens,
     settings: { ...found?.state.settings, threads: options.threads ?? recipe.threads },
     notes: deviceNotes(),
     signal,
@@ -89,7 +92,7 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   }));
   const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher });
   if (found) await learner.restore(found.read);
-  else if (factors) await beginFactors(program, factors, seed);
+  else if (factors) await initializeFactors(program, factors, seed);
   const writeSample = sampleWriter(recipe, program, context, start);
   const log = await openLog(`${folder.name}/log.jsonl`, found?.state.step);
   closing.push(() => log.close());
@@ -105,7 +108,7 @@ async function resumedFrom(
   if (!resume) {
     const step = (await checkpointSteps(folder)).at(-1);
     if (step === undefined) return undefined;
-    const problem = `holds a run of ${step} steps: go on with it (--resume), remove the folder, or name another one`;
+    const problem = `contains a run of ${step} steps: continue it (--resume), remove the folder, or use another folder`;
     throw new ResumeError(folder.name, problem, { step });
   }
   const found = await lastCheckpoint(folder);
@@ -114,18 +117,18 @@ async function resumedFrom(
   const differences = recipeDifferences(checkpoint.state.recipe, written);
   if (differences.length === 0) return checkpoint;
   await checkpoint.close();
-  const problem = `the recipe is not the one that the run began with, it differs in ${differences.join(', ')}`;
+  const problem = `the recipe has changed since the run started, in ${differences.join(', ')}`;
   throw new ResumeError(folder.name, problem, { differences });
 }
 
-/** Positions for sequences and samples. */
+/** Context length for the sequences and the samples. */
 function contextOf({ data, samples }: Recipe, trainedContext: number): number {
   const longest = samples ? samples.tokens + Math.max(...samples.prompts.map(({ length }) => length)) + 1 : 0;
   return Math.max(data.sequence, Math.min(trainedContext, longest));
 }
 
 function modelOf(recipe: Recipe, { checkpoint }: StartingPoint, factors?: Map<string, Factors>): BuiltModel {
-  // what learns is F32; the base of an adapter stays as it is stored
+  // trained weights must be F32; the base of an adapter keeps its format
   const base = factors ? checkpoint : decoded(checkpoint);
   return buildModel(base, contextOf(recipe, buildModel(checkpoint).trainedContext), {
     dropout: recipe.dropout,

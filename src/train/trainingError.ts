@@ -1,16 +1,16 @@
-/** Why a run could not go on. */
+/** Errors of a training run. */
 import { EspalierError, grouped } from '../core/errors.ts';
 
-/** The loss or its gradients are not numbers any more. */
+/** The loss or the gradients have become NaN or infinite. */
 export class DivergedError extends EspalierError {
   override readonly name = 'DivergedError';
 
-  /** @param step the update that was to be made, counted from 1 */
+  /** @param step the failed update, counted from 1 */
   constructor(step: number, found: { readonly loss: number; readonly gradientNorm: number }, learningRate: number) {
-    const numbers = `the loss is ${found.loss} and its gradients' norm ${found.gradientNorm}`;
-    const advice = 'lower optimizer.learningRate, or set optimizer.clip, and look at what the data has there';
-    const kept = 'the last checkpoint is as it was';
-    super('TRAINING_DIVERGED', `in step ${grouped(step)} ${numbers}: ${kept}; ${advice}`, {
+    const numbers = `the loss is ${found.loss} and the gradient norm is ${found.gradientNorm}`;
+    const advice = 'lower optimizer.learningRate or set optimizer.clip, and check the data of this step';
+    const kept = 'the last checkpoint is unchanged';
+    super('TRAINING_DIVERGED', `in step ${grouped(step)} ${numbers}; ${kept}; ${advice}`, {
       step,
       loss: String(found.loss),
       gradientNorm: String(found.gradientNorm),
@@ -19,7 +19,7 @@ export class DivergedError extends EspalierError {
   }
 }
 
-/** A run cannot go on from where it was cut, or one is there already. */
+/** A run cannot be resumed, or a new run would overwrite an existing one. */
 export class ResumeError extends EspalierError {
   override readonly name = 'ResumeError';
 

@@ -1,4 +1,4 @@
-/** What learning adds to a model's graph: its loss, the gradients, the updates of the weights. */
+/** Adds a training step to a model's graph: loss, gradients and weight updates. */
 import { gradients, trainableWeights } from '../graph/gradients.ts';
 import type { Graph, Value, WeightAttributes } from '../graph/graph.ts';
 import { adamW, adamWSettings } from '../graph/ops/adamW.ts';
@@ -14,58 +14,58 @@ import { squareSum } from '../graph/ops/squareSum.ts';
 import { state } from '../graph/ops/state.ts';
 import { weightedSum } from '../graph/ops/weightedSum.ts';
 
-/** Inputs of the graph. */
+/** Names of the graph's inputs. */
 export const inputs = {
-  /** [R, 1] ids; negative: the row does not count. */
+  /** [R, 1] target ids. A negative id excludes the row. */
   targets: 'targets',
-  /** [R, 1] what each row's loss counts. */
+  /** [R, 1] weight of each row's loss. */
   weights: 'weights',
-  /** [R, V] a teacher's logits. */
+  /** [R, V] teacher's logits. */
   teacher: 'teacher',
-  /** [1, 7] see adamW. */
+  /** [1, 7] optimizer settings, see adamW. */
   settings: 'settings',
 } as const;
 
-/** Outputs that learning adds, [1, 1] each, in the order of what they take to compute. */
+/** Names of the outputs of a training step, [1, 1] each, in order of computation. Each one includes the work of those before. */
 export const outputs = {
-  /** The loss on the text alone. */
+  /** Cross-entropy loss on the text. */
   text: 'text loss',
-  /** The loss that is learned. */
+  /** Training loss: with distillation, a mixture of cross-entropy and KL divergence. */
   loss: 'loss',
-  /** The square of the gradients' norm; gradients are added up where it is asked for. */
+  /** Squared norm of the gradients. Asking for it accumulates the gradients. */
   squares: 'squared gradient norm',
-  /** The learning rate; the weights are updated where it is asked for. */
+  /** Learning rate. Asking for it updates the weights. */
   update: 'update',
 } as const;
 
-export interface Distilling extends KlDivergenceAttributes {
-  /** Share of the loss on the text. */
+export interface DistillationLoss extends KlDivergenceAttributes {
+  /** Weight of the cross-entropy loss, 0 … 1. */
   readonly hardLabels: number;
 }
 
-export interface Learning {
-  /** Names of the weights that learn; default: all that can. */
-  readonly learns?: (tensor: string) => boolean;
-  /** Greatest norm of the gradients; 0: no limit. */
+export interface TrainingStepOptions {
+  /** Selects the weights to train. Default: all that have a gradient. */
+  readonly isTrained?: (tensor: string) => boolean;
+  /** Maximum gradient norm. 0: no limit. */
   readonly clip: number;
-  /** Whether activations of the blocks are computed again on the way back. */
+  /** Recomputes the activations inside blocks during the backward pass, to save memory. */
   readonly activationCheckpointing: boolean;
-  /** Absent: the loss is that on the text. */
-  readonly distilling?: Distilling;
+  /** Undefined: the loss is the cross-entropy on the text. */
+  readonly distillation?: DistillationLoss;
 }
 
-/** Of a weight: where AdamW keeps its moments. */
+/** Names of the states with AdamW's moments of a weight. */
 export const momentNames = (tensor: string) => ({ m: `adam.m/${tensor}`, v: `adam.v/${tensor}` });
 
 /**
- * Adds them behind a model's nodes, whose outputs but for 'logits' go.
- * @returns the weights that learn
+ * Adds a training step to a model's graph. Of the model's outputs only 'logits' is kept.
+ * @returns the trained weights
  */
-export function addLearning(graph: Graph, options: Learning): Value<WeightAttributes>[] {
+export function addTrainingStep(graph: Graph, options: TrainingStepOptions): Value<WeightAttributes>[] {
   const logits = graph.outputs.get('logits')!;
-  const { text, loss } = addLosses(logits, options.distilling);
-  const { learns = () => true } = options;
-  const weights = trainableWeights(loss).filter(({ attributes }) => learns(attributes.tensor));
+  const { text, loss } = addLosses(logits, options.distillation);
+  const { isTrained = () => true } = options;
+  const weights = trainableWeights(loss).filter(({ attributes }) => isTrained(attributes.tensor));
   const accumulators = new Map<Value, Value>(
     weights.map((weight) => [weight, stateLike(weight, `gradient/${weight.label}`)]),
   );
@@ -89,16 +89,19 @@ export function addLearning(graph: Graph, options: Learning): Value<WeightAttrib
   return weights;
 }
 
-function addLosses(logits: Value, distilling: Distilling | undefined): { readonly text: Value; readonly loss: Value } {
+function addLosses(
+  logits: Value,
+  distillation: DistillationLoss | undefined,
+): { readonly text: Value; readonly loss: Value } {
   const { graph, shape } = logits;
   const weights = input(graph, inputs.weights, 'R', 1, 'f32');
-  const ofText = crossEntropy(logits, input(graph, inputs.targets, 'R', 1, 'i32'));
-  const text = weightedSum(ofText, weights, outputs.text);
-  if (!distilling) return { text, loss: text };
-  const { hardLabels, temperature, reverse } = distilling;
+  const textLoss = crossEntropy(logits, input(graph, inputs.targets, 'R', 1, 'i32'));
+  const text = weightedSum(textLoss, weights, outputs.text);
+  if (!distillation) return { text, loss: text };
+  const { hardLabels, temperature, reverse } = distillation;
   const teacher = input(graph, inputs.teacher, 'R', shape[1], 'f32');
-  const ofTeacher = scale(klDivergence(logits, teacher, { temperature, reverse }), 1 - hardLabels);
-  const rows = hardLabels === 0 ? ofTeacher : add(ofTeacher, scale(ofText, hardLabels));
+  const teacherLoss = scale(klDivergence(logits, teacher, { temperature, reverse }), 1 - hardLabels);
+  const rows = hardLabels === 0 ? teacherLoss : add(teacherLoss, scale(textLoss, hardLabels));
   return { text, loss: weightedSum(rows, weights, outputs.loss) };
 }
 
@@ -106,7 +109,7 @@ function stateLike({ graph, shape }: Value, name: string): Value {
   return state(graph, name, Number(shape[0]), shape[1]);
 }
 
-/** What is between two branches, and everything outside the blocks. */
+/** Keeps the residual stream between the branches of a block, and everything outside the blocks. */
 function isKept({ label }: Value): boolean {
   return !label.startsWith('blk.') || label.endsWith('_residual');
 }

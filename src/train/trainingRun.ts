@@ -1,4 +1,4 @@
-/** A run under way: steps, evaluations, samples, checkpoints, a log of all of them, and the result. */
+/** A training run: steps, evaluations, samples, checkpoints, the log, and the resulting model. */
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { BackendName } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
@@ -28,28 +28,28 @@ import type { StartingPoint } from './startingPoint.ts';
 import { DivergedError } from './trainingError.ts';
 
 export interface TrainingOptions {
-  /** Goes on from the last checkpoint of the recipe's folder; where that has none, the run begins. */
+  /** Continues from the last checkpoint in the recipe's folder. Starts a new run if there is none. */
   readonly resume?: boolean;
-  /** In place of the recipe's. */
+  /** Overrides the recipe's `threads`. */
   readonly threads?: number;
   /** Default 'auto'. */
   readonly backend?: BackendName;
-  /** Ends the run, which keeps a checkpoint of where it is. */
+  /** Ends the run. A checkpoint of the last step is saved first. */
   readonly signal?: AbortSignal;
-  /** Told of what comes before the first step: texts and weights being read. */
+  /** Progress of reading texts and weights before the first step. */
   readonly onProgress?: OnProgress;
-  /** Told of each line of the log. */
+  /** Called with each line of the log. */
   readonly onLine?: (line: LogLine) => void;
 }
 
 export interface TrainingResult {
-  /** Updates done. */
+  /** Number of updates. */
   readonly steps: number;
-  /** Why it ended: 'all steps are done', or early. */
+  /** Reason of the end: 'all steps are done', or early stopping. */
   readonly reason: string;
-  /** What was written is of this one; undefined where nothing is held out, it is then of the last step. */
+  /** Evaluation of the weights that were written. Undefined if nothing is held out; the weights are then those of the last step. */
   readonly best?: Evaluation;
-  /** The file of the model or adapter. */
+  /** Path of the model or adapter. */
   readonly output: string;
   readonly parameters: number;
   readonly memoryBytes: number;
@@ -74,7 +74,7 @@ export class TrainingRun {
   readonly #parameters: number;
   #step: number;
   #evaluations: Evaluation[];
-  /** Whether all that is due behind the last step was done. */
+  /** True if the evaluation, samples and checkpoint that are due after the last step are done. */
   #isSettled: boolean;
 
   constructor(parts: RunParts, found: TrainingCheckpoint | undefined, options: TrainingOptions) {
@@ -86,17 +86,17 @@ export class TrainingRun {
     this.#isSettled = found !== undefined;
   }
 
-  async toEnd(): Promise<TrainingResult> {
+  async run(): Promise<TrainingResult> {
     const { recipe, written, program } = this.#parts;
     try {
       if (!this.#isSettled) {
         await this.#write({ kind: 'start', step: 0, parameters: this.#parameters, recipe: written });
-        await this.#look();
+        await this.#runDueTasks();
       }
-      let reason = this.#ended();
-      for (; !reason; reason = this.#ended()) {
+      let reason = this.#endReason();
+      for (; !reason; reason = this.#endReason()) {
         await this.#update();
-        await this.#look();
+        await this.#runDueTasks();
       }
       const best = bestOf(this.#evaluations);
       await this.#writeResult();
@@ -105,18 +105,18 @@ export class TrainingRun {
       return { steps: this.#step, reason, best, output: recipe.output.path, parameters, memoryBytes };
     } catch (error) {
       if (this.#options.signal?.aborted && this.#isSettled) await this.#save();
-      // a log that cannot be written either has nothing to add
+      // if the log cannot be written, report the first error
       await this.#end(error instanceof Error ? error.message : String(error)).catch(() => {});
       throw error;
     }
   }
 
-  /** Why the run is over, if it is. */
-  #ended(): string | undefined {
+  /** Returns the reason to end the run, or undefined to continue. */
+  #endReason(): string | undefined {
     const { steps, earlyStopping } = this.#parts.recipe;
     if (this.#step >= steps) return 'all steps are done';
     if (!earlyStopping || !hasStopped(this.#evaluations, earlyStopping)) return undefined;
-    return `${earlyStopping.patience} evaluations were not better than the best one`;
+    return `no improvement in the last ${earlyStopping.patience} evaluations`;
   }
 
   async #update(): Promise<void> {
@@ -142,10 +142,10 @@ export class TrainingRun {
     });
   }
 
-  /** What is due behind a step: an evaluation, samples, a checkpoint, in this order, so that the log goes on behind it. */
-  async #look(): Promise<void> {
+  /** Runs what is due after a step: evaluation, samples, checkpoint. The checkpoint is last, so that the log includes the others. */
+  async #runDueTasks(): Promise<void> {
     const { recipe, data } = this.#parts;
-    const isDue = (every: number) => this.#step % every === 0 || this.#ended() !== undefined;
+    const isDue = (every: number) => this.#step % every === 0 || this.#endReason() !== undefined;
     if (data.heldOut.length > 0 && isDue(recipe.evaluation.every)) await this.#evaluate();
     if (recipe.samples && isDue(recipe.samples.every)) await this.#sample();
     const isBest = bestOf(this.#evaluations)?.step === this.#step;
@@ -168,7 +168,7 @@ export class TrainingRun {
         loss += await learner.textLoss(batch);
         learned += batch.learned;
       }
-      texts.push({ name: this.#asWritten(name), loss: loss / learned });
+      texts.push({ name: this.#writtenPath(name), loss: loss / learned });
       sum += weight * (loss / learned);
       weights += weight;
     }
@@ -177,8 +177,8 @@ export class TrainingRun {
     await this.#write({ kind: 'evaluation', step: this.#step, loss, texts, seconds: secondsSince(started) });
   }
 
-  /** The path of a text as the recipe has it, which says nothing of this machine. */
-  #asWritten(path: string): string {
+  /** Returns the path of a text as written in the recipe, so that logs do not contain paths of this machine. */
+  #writtenPath(path: string): string {
     const { recipe, written } = this.#parts;
     const sources = ({ data }: Recipe) =>
       [...data.sources, ...(data.heldOut.sources ?? [])].map((source) => source.path);
@@ -195,7 +195,7 @@ export class TrainingRun {
 
   async #save(): Promise<void> {
     const { recipe, written, folder, program, learner, data, log } = this.#parts;
-    // before: a run that goes on from the checkpoint does not write these lines again
+    // flush before saving: a run resumed from the checkpoint does not write these lines again
     await log.flush();
     const state: TrainingState = {
       step: this.#step,
@@ -208,7 +208,7 @@ export class TrainingRun {
     await this.#report();
   }
 
-  /** The model of the best evaluation that a checkpoint was kept of, or of the last step. */
+  /** Writes the model of the best evaluation that has a checkpoint, or of the last step. */
   async #writeResult(): Promise<void> {
     const { recipe, folder, learner, program, start, factors } = this.#parts;
     const best = await bestCheckpoint(folder, this.#evaluations);

@@ -33,7 +33,7 @@ async function lossesOf(name: string, changes: object): Promise<{ learned: numbe
 const teachers = [{ path: 'one.gguf' }];
 
 /** So many rows of which the teacher is asked. */
-const asked = (rows: number) => ({ targets: new Int32Array(rows), taught: new Uint8Array(rows).fill(1) });
+const asked = (rows: number) => ({ targets: new Int32Array(rows), distilled: new Uint8Array(rows).fill(1) });
 
 describe('a student', () => {
   it('learns from a teacher, a part of the loss or all of it', async () => {
@@ -48,7 +48,7 @@ describe('a student', () => {
   });
 
   it('learns a text as it is where its teachers are not asked', async () => {
-    const data = { sources: [{ path: 'text.txt', taught: false }], sequence: 16, batch: 4, cache: 'cache' };
+    const data = { sources: [{ path: 'text.txt', distill: false }], sequence: 16, batch: 4, cache: 'cache' };
     const alone = await lossesOf('unasked', { data, distillation: { teachers, hardLabels: 0.25 } });
     const without = await lossesOf('without', {});
     for (const [i, loss] of without.learned.entries()) expect(alone.learned[i]).toBeCloseTo(loss, 4);
@@ -84,7 +84,7 @@ describe('a student', () => {
   it("has a tokenizer of its own, whose tokens are some of the teacher's", async () => {
     const large = { ...apart('large'), tokenizer: { size: 320 }, steps: 20 };
     await train(await run.recipe(large, 'large.json'), { backend });
-    const tokenizer = { size: 290, within: 'large.gguf', special: ['<|endoftext|>'] };
+    const tokenizer = { size: 290, subsetOf: 'large.gguf', special: ['<|endoftext|>'] };
     const distillation = { teachers: [{ path: 'large.gguf' }] };
     const { learned } = await lossesOf('smaller', { tokenizer, distillation });
     expect(learned.at(-1)).toBeLessThan(learned[0] / 1.5);

@@ -1,4 +1,4 @@
-/** Texts that a model writes: the same ones however they are made. */
+/** Generating many texts: the result does not depend on batches or interruptions. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { load, type Model, OptionError } from '../../src/index.ts';
@@ -19,10 +19,10 @@ afterAll(async () => {
 });
 
 const prompts = ['The garden', 'A pear tree grew by', ''];
-const settings = { prompts, count: 10, tokens: 12, batch: 4, temperature: 0.5 };
+const settings = { prompts, count: 10, maxTokens: 12, batch: 4, temperature: 0.5 };
 
-describe('many prompts at a time', () => {
-  it('are continued as each of them alone', async () => {
+describe('generateMany', () => {
+  it('continues each prompt as if it were alone', async () => {
     const alone: string[] = [];
     const options = { maxTokens: 16, temperature: 0 };
     const long = [...prompts.slice(0, 2), 'The garden was full of light and the old pear tree'];
@@ -32,12 +32,12 @@ describe('many prompts at a time', () => {
     expect(together.map(({ finishReason }) => finishReason)).toEqual(['length', 'length', 'length']);
   });
 
-  it('end each where they end', async () => {
-    const drawn = { temperature: 1, seeds: [1, 2, 3], topK: 0, topP: 1, minP: 0 };
-    const all = await model.generateMany(prompts, drawn);
+  it('ends each text on its own', async () => {
+    const sampling = { temperature: 1, seeds: [1, 2, 3], topK: 0, topP: 1, minP: 0 };
+    const all = await model.generateMany(prompts, sampling);
     for (const { finishReason, seed } of all) {
       expect(['stop', 'context']).toContain(finishReason);
-      expect(drawn.seeds).toContain(seed);
+      expect(sampling.seeds).toContain(seed);
     }
     const [{ text }] = await model.generateMany(prompts.slice(0, 1), { maxTokens: 20 });
     const stop = text.slice(4, 6);
@@ -46,7 +46,7 @@ describe('many prompts at a time', () => {
     expect(stopped.finishReason).toBe('stop');
   });
 
-  it('are refused where they are none, too many, or have options that do not exist', async () => {
+  it('rejects no prompts, too many prompts and unknown options', async () => {
     await expect(model.generateMany([])).rejects.toThrow(/prompts is 0 of them, expected 1 to \d+ at a time/);
     await expect(model.generateMany(['a'], { seeds: [1, 2] })).rejects.toThrow(
       /seeds is 2 numbers, expected 1 of them/,
@@ -56,8 +56,8 @@ describe('many prompts at a time', () => {
   });
 });
 
-describe('a corpus', () => {
-  it('is the same when it is cut anywhere and gone on with', async () => {
+describe('generateCorpus', () => {
+  it('writes the same file if it is interrupted anywhere and continued', async () => {
     const whole = run.path('whole.txt');
     const { tokens } = await generateCorpus(model, { ...settings, output: whole });
     const text = await readFile(whole, 'utf8');
@@ -76,7 +76,7 @@ describe('a corpus', () => {
     expect((await readFile(whole, 'utf8')).startsWith(texts.slice(0, 8).join('\n<|endoftext|>\n'))).toBe(true);
   });
 
-  it('keeps whole batches where it is aborted', async () => {
+  it('keeps completed batches after an abort', async () => {
     const controller = new AbortController();
     const output = run.path('aborted.txt');
     const onProgress = () => controller.abort(new Error('enough'));

@@ -1,4 +1,4 @@
-/** `espalier generate-corpus`: lets a model write texts that others can be trained on. */
+/** `espalier generate-corpus`: generates texts to train other models on. */
 import { Command } from 'commander';
 import { type CorpusProgress, generateCorpus } from '../../train/index.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -9,8 +9,8 @@ import { plainText, readTextFile } from '../textInput.ts';
 interface Values extends ModelValues {
   readonly prompts?: string;
   readonly output: string;
-  readonly follow?: readonly string[];
-  readonly parts?: number;
+  readonly turnPrefix?: readonly string[];
+  readonly maxTurns?: number;
   readonly separator: string;
   readonly count: number;
   readonly tokens?: number;
@@ -27,38 +27,42 @@ interface Values extends ModelValues {
 export function generateCorpusCommand(): Command {
   const command = addModelOptions(new Command('generate-corpus'))
     .description(
-      'Lets a model write texts, many at a time, into a file that is gone on with where it was cut. Texts may be given as JSON strings, such as "\\nBot:".',
+      'Generate texts to train other models on and append them to a file. An interrupted run continues where it stopped. Texts may be JSON strings, e.g. "\\nBot:".',
     )
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
-    .option('--prompts <path>', 'beginnings, a line each')
-    .requiredOption('--output <path>', 'text file; what it holds already is gone on from')
+    .option('--prompts <path>', 'file with one prompt per line (default: an empty prompt)')
+    .requiredOption('--output <path>', 'text file to append to')
     .option(
-      '--follow <text>',
-      'put behind a finished continuation, to be continued too; text or a JSON string, several take turns',
+      '--turn-prefix <text>',
+      'text to insert after each finished turn before the model continues; repeat it to alternate',
       collect,
     )
-    .option('--parts <count>', 'with --follow: continuations of a text at most (default: as many as fit)', number)
-    .option('--separator <text>', 'stands on a line of its own behind each text', '<|endoftext|>')
-    .requiredOption('--count <texts>', 'texts in all', number)
-    .option('-n, --tokens <count>', 'tokens of a continuation at most (default: what the context has room for)', number)
-    .option('--stop <text>', 'ends a continuation before this text; may be given several times', collectText)
-    .option('--temperature <number>', '0: always the likeliest token', number, 1)
-    .option('--top-k <count>', 'only the likeliest tokens; 0: all', number, 0)
-    .option('--top-p <share>', 'only those that hold this share of the probability', number, 1)
-    .option('--min-p <share>', 'only those at least this share as likely as the likeliest', number, 0)
-    .option('--seed <number>', 'the same seed gives the same texts', number, 1)
-    .option('--batch <texts>', 'texts at a time (default: 32)', number)
+    .option(
+      '--max-turns <count>',
+      'with --turn-prefix: maximum turns per text (default: until the context is full)',
+      number,
+    )
+    .option('--separator <text>', 'line after each text', '<|endoftext|>')
+    .requiredOption('--count <texts>', 'total number of texts in the file', number)
+    .option('-n, --tokens <count>', 'maximum tokens per turn (default: the rest of the context)', number)
+    .option('--stop <text>', 'stop string; may be repeated', collectText)
+    .option('--temperature <number>', 'sampling temperature; 0: always the most likely token', number, 1)
+    .option('--top-k <count>', 'sample from the k most likely tokens; 0: all', number, 0)
+    .option('--top-p <share>', 'sample from the most likely tokens with this total probability', number, 1)
+    .option('--min-p <share>', 'drop tokens below this fraction of the highest probability', number, 0)
+    .option('--seed <number>', 'seed of the sampler', number, 1)
+    .option('--batch <texts>', 'number of texts generated at a time (default: 32)', number)
     .option('--json', 'one JSON object on the last line')
     .action(run);
   return examples(command, [
-    'espalier generate-corpus teacher.gguf --prompts beginnings.txt --output stories.txt --count 20000 -n 200',
-    `espalier generate-corpus teacher.gguf --prompts user.txt --follow '"\\nBot:"' --follow '"\\nUser:"' --output talks.txt --count 9000`,
+    'espalier generate-corpus teacher.gguf --prompts prompts.txt --output stories.txt --count 20000 -n 200',
+    `espalier generate-corpus teacher.gguf --prompts user.txt --turn-prefix '"\\nBot:"' --turn-prefix '"\\nUser:"' --output talks.txt --count 9000`,
   ]);
 }
 
 async function run(source: string, values: Values): Promise<void> {
   const signal = interruptSignal();
-  const { prompts: path, json, ...options } = values;
+  const { prompts: path, json, turnPrefix, tokens, ...options } = values;
   const prompts = path === undefined ? undefined : readPrompts(await readTextFile(path), path);
   const { model } = await loadWithProgress(source, values, signal);
   const clear = () => {
@@ -69,7 +73,8 @@ async function run(source: string, values: Values): Promise<void> {
       clear();
       if (process.stderr.isTTY) process.stderr.write(summary(progress));
     };
-    const written = await generateCorpus(model, { ...options, prompts, signal, onProgress });
+    const settings = { ...options, turnPrefixes: turnPrefix, maxTokens: tokens };
+    const written = await generateCorpus(model, { ...settings, prompts, signal, onProgress });
     clear();
     if (json) printJson(written);
     else print(values.output);
@@ -85,7 +90,7 @@ function readPrompts(text: string, path: string): string[] {
   return lines.map((line, i) => plainText(line, `line ${i + 1} of ${path}`));
 }
 
-/** Of options that may be given several times. */
+/** Parser of a text option that may be repeated. */
 function collectText(written: string, before: readonly string[] = []): readonly string[] {
   return collect(plainText(written, 'the option'), before);
 }

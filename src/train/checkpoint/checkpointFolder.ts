@@ -1,18 +1,18 @@
-/** A folder of checkpoint files: a directory, a browser's private file system, memory in a test. */
+/** A folder of checkpoint files: a directory, a folder of the origin private file system, or memory in a test. */
 import type { ByteSink } from '../../formats/byteSink.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 
 export interface CheckpointFolder {
-  /** As errors name it. */
+  /** Name for error messages. */
   readonly name: string;
-  /** Names of the files in it, whole ones only; none where there is no folder. */
+  /** Names of the complete files. Empty if the folder does not exist. */
   list(): Promise<readonly string[]>;
   open(file: string): Promise<ByteSource>;
   /**
-   * Makes a file all at once: after a crash at any moment it is there as `work` wrote it, or as it was before.
-   * @throws what `work` throws, and where the disk is full; the file is then as it was before
+   * Writes a file atomically: after a crash at any moment the file has either its new or its old content.
+   * @throws errors of `work`, and {SourceError} e.g. if the disk is full. The file then keeps its old content
    */
   replace(file: string, work: (sink: ByteSink) => Promise<void>): Promise<void>;
-  /** Removes a file, if it is there. */
+  /** Removes a file if it exists. */
   remove(file: string): Promise<void>;
 }

@@ -44,7 +44,7 @@ async function bytesOfCheckpoint(): Promise<Uint8Array> {
 const read = (bytes: Uint8Array) => readTrainingCheckpoint(memorySource(bytes, 'c.safetensors'));
 
 describe('a checkpoint', () => {
-  it('reads back as it was written', async () => {
+  it('reads back what was written', async () => {
     const checkpoint = await read(await bytesOfCheckpoint());
     expect(checkpoint.state).toEqual(state(7, [[5, 1.5]]));
     expect([...checkpoint.tensors]).toEqual([
@@ -55,15 +55,15 @@ describe('a checkpoint', () => {
     expect(values).toEqual(new Float32Array(6).fill(-0.5));
   });
 
-  it('of another model is named as one', async () => {
+  it('of another model is rejected', async () => {
     const checkpoint = await read(await bytesOfCheckpoint());
     await expect(checkpoint.read('blk.0.attn_q.weight', [3, 2])).rejects.toThrow(
-      'c.safetensors: tensor blk.0.attn_q.weight is F32 [2, 3], expected F32 [3, 2]: the checkpoint is of another model',
+      'c.safetensors: tensor blk.0.attn_q.weight is F32 [2, 3], expected F32 [3, 2]: the checkpoint belongs to another model',
     );
     await expect(checkpoint.read('output.weight', [3, 2])).rejects.toThrow('tensor output.weight is nothing');
   });
 
-  it('is refused when it was cut anywhere, and when any byte differs', async () => {
+  it('is rejected if truncated anywhere or if any byte differs', async () => {
     const bytes = await bytesOfCheckpoint();
     for (let at = 0; at < bytes.length; at++) {
       const damaged = bytes.slice();
@@ -78,16 +78,16 @@ describe('a checkpoint', () => {
     }
   });
 
-  it('is not any safetensors file', async () => {
+  it('is told from other safetensors files', async () => {
     const data = new Uint8Array(4);
     const model = await safetensorsBytes({ tensors: [{ name: 'a', shape: [1], format: formatByName('F32'), data }] });
-    await expect(read(model)).rejects.toThrow('it is a safetensors file, but no checkpoint of a training run');
+    await expect(read(model)).rejects.toThrow('it is a safetensors file, but not a checkpoint of a training run');
     await expect(read(new TextEncoder().encode('no tensors at all'))).rejects.toThrow(FormatError);
   });
 });
 
 describe('the checkpoints of a run', () => {
-  it('are the last so many and the best', async () => {
+  it('are the last `keep` and the best one', async () => {
     const path = await newFolder();
     const folder = checkpointFolder(join(path, 'made/here'));
     expect(await lastCheckpoint(folder)).toBeUndefined();
@@ -104,7 +104,7 @@ describe('the checkpoints of a run', () => {
     }
     expect((await folder.list()).toSorted()).toEqual([200, 400, 500].map(checkpointName));
     const found = (await lastCheckpoint(folder))!;
-    expect([found.file, found.checkpoint.state.step, found.passedOver]).toEqual([checkpointName(500), 500, []]);
+    expect([found.file, found.checkpoint.state.step, found.skipped]).toEqual([checkpointName(500), 500, []]);
     expect(await bestCheckpoint(folder, found.checkpoint.state.evaluations)).toEqual({
       file: checkpointName(200),
       step: 200,
@@ -112,7 +112,7 @@ describe('the checkpoints of a run', () => {
     await found.checkpoint.close();
   });
 
-  it('that are torn are passed over for the one before, and say so', async () => {
+  it('are skipped and reported if damaged', async () => {
     const path = await newFolder();
     const folder = checkpointFolder(path);
     for (const step of [1, 2, 3]) await saveCheckpoint(folder, state(step), tensors(step), 3);
@@ -121,17 +121,15 @@ describe('the checkpoints of a run', () => {
     await writeFile(join(path, checkpointName(2)), new Uint8Array(whole.length));
     const found = (await lastCheckpoint(folder))!;
     expect(found.checkpoint.state.step).toBe(1);
-    expect(found.passedOver.map(({ data }) => data.file)).toEqual(
-      [3, 2].map((step) => join(path, checkpointName(step))),
-    );
+    expect(found.skipped.map(({ data }) => data.file)).toEqual([3, 2].map((step) => join(path, checkpointName(step))));
     await found.checkpoint.close();
     await writeFile(join(path, checkpointName(1)), '');
     await expect(lastCheckpoint(folder)).rejects.toThrow(
-      /holds no checkpoint that is whole: .*start again without --resume/,
+      /contains no intact checkpoint: .*start again without --resume/,
     );
   });
 
-  it.skipIf(!existsSync('/dev/full'))('are as before when the disk is full', async () => {
+  it.skipIf(!existsSync('/dev/full'))('are unchanged after the disk was full', async () => {
     const path = await newFolder();
     const folder = checkpointFolder(path);
     await saveCheckpoint(folder, state(1), tensors(1), 1);
@@ -139,7 +137,7 @@ describe('the checkpoints of a run', () => {
     await symlink('/dev/full', join(path, `${checkpointName(2)}.partial`));
     const error = await saveCheckpoint(folder, state(2), tensors(2), 1).catch((error) => error);
     expect(error).toBeInstanceOf(SourceError);
-    expect(error.message).toBe(`${join(path, checkpointName(2))}: the disk is full: make room and resume`);
+    expect(error.message).toBe(`${join(path, checkpointName(2))}: the disk is full; free some space and resume`);
     expect(await readdir(path)).toEqual([checkpointName(1)]);
     const found = (await lastCheckpoint(folder))!;
     expect(found.checkpoint.state.step).toBe(1);
@@ -148,7 +146,7 @@ describe('the checkpoints of a run', () => {
     expect(await readdir(path)).toEqual([checkpointName(2)]);
   });
 
-  it('are as before when making them fails half way, wherever that is', async () => {
+  it('are unchanged after writing fails at any byte', async () => {
     const files = new Map<string, Uint8Array>();
     let room = 0;
     const folder: CheckpointFolder = {
@@ -207,14 +205,14 @@ describe('the checkpoints of a run', () => {
       child.stderr.on('data', (data) => (errors += data));
       const ended = once(child, 'close');
       await Promise.race([saved, ended]);
-      // at another moment of its writing in every round
+      // kill it at a different moment of its writing in every round
       await new Promise((resolve) => setTimeout(resolve, 7 * round));
       child.kill('SIGKILL');
       await ended;
       expect(errors).toBe('');
       const found = (await lastCheckpoint(checkpointFolder(join(path, 'run'))))!;
       expect(found.checkpoint.state.step).toBeGreaterThanOrEqual(reported);
-      expect(found.passedOver).toEqual([]);
+      expect(found.skipped).toEqual([]);
       await found.checkpoint.close();
       await rm(join(path, 'run'), { recursive: true });
     }

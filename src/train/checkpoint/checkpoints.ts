@@ -1,4 +1,4 @@
-/** The checkpoints of a run in their folder: saved, thinned out, found again. */
+/** Saves, removes and finds the checkpoints of a run. */
 import { type EspalierError, FormatError } from '../../core/errors.ts';
 import { bestOf, type Evaluation } from '../earlyStopping.ts';
 import type { CheckpointFolder } from './checkpointFolder.ts';
@@ -13,15 +13,15 @@ import {
 /** step-00002000.safetensors */
 const NAME = /^step-(\d{8,})\.safetensors$/;
 
-/** The name of a step's file. */
+/** File name of a step's checkpoint. */
 export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, '0')}.safetensors`;
 }
 
 /**
  * Saves a checkpoint, then removes all but the last `keep` and the one with the best evaluation.
- * @returns the file's name
- * @throws {SourceError} where it cannot be written, as on a full disk: all earlier checkpoints are there as before
+ * @returns the file name
+ * @throws {SourceError} if it cannot be written, e.g. on a full disk. Earlier checkpoints are then unchanged
  */
 export async function saveCheckpoint(
   folder: CheckpointFolder,
@@ -41,33 +41,33 @@ export async function saveCheckpoint(
 export interface FoundCheckpoint {
   readonly file: string;
   readonly checkpoint: TrainingCheckpoint;
-  /** Why later ones were passed over: they are torn or damaged. */
-  readonly passedOver: readonly EspalierError[];
+  /** Errors of later checkpoints that were skipped because they are damaged. */
+  readonly skipped: readonly EspalierError[];
 }
 
 /**
- * The last checkpoint that is whole.
- * @returns undefined where the folder has none at all
- * @throws {FormatError} where it has some and none is whole; {SourceError}
+ * Finds the last intact checkpoint.
+ * @returns undefined if the folder contains no checkpoint
+ * @throws {FormatError} if all checkpoints are damaged @throws {SourceError} if a file cannot be read
  */
 export async function lastCheckpoint(folder: CheckpointFolder): Promise<FoundCheckpoint | undefined> {
-  const passedOver: EspalierError[] = [];
+  const skipped: EspalierError[] = [];
   for (const step of (await checkpointSteps(folder)).reverse()) {
     const file = checkpointName(step);
     try {
-      return { file, checkpoint: await readTrainingCheckpoint(await folder.open(file)), passedOver };
+      return { file, checkpoint: await readTrainingCheckpoint(await folder.open(file)), skipped };
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      passedOver.push(error);
+      skipped.push(error);
     }
   }
-  if (passedOver.length === 0) return undefined;
-  const reasons = passedOver.map(({ message }) => message).join('; ');
-  const problem = `holds no checkpoint that is whole: ${reasons}; start again without --resume`;
-  throw new FormatError(folder.name, problem, { files: passedOver.length });
+  if (skipped.length === 0) return undefined;
+  const reasons = skipped.map(({ message }) => message).join('; ');
+  const problem = `contains no intact checkpoint: ${reasons}; start again without --resume`;
+  throw new FormatError(folder.name, problem, { files: skipped.length });
 }
 
-/** The checkpoint of least held-out loss that is there. */
+/** Finds the existing checkpoint with the lowest held-out loss. */
 export async function bestCheckpoint(
   folder: CheckpointFolder,
   evaluations: readonly Evaluation[],
@@ -77,7 +77,7 @@ export async function bestCheckpoint(
   return best && { file: checkpointName(best.step), step: best.step };
 }
 
-/** Steps of the checkpoints in a folder, the last at the end. */
+/** Steps of the checkpoints in a folder, ascending. */
 export async function checkpointSteps(folder: CheckpointFolder): Promise<number[]> {
   const steps = (await folder.list()).map((name) => Number(NAME.exec(name)?.[1] ?? Number.NaN));
   return steps.filter((step) => Number.isSafeInteger(step)).sort((a, b) => a - b);

@@ -1,9 +1,9 @@
-/** A folder of checkpoints in the browser's private file system, whose writable streams take effect when they close. */
+/** Checkpoint folder in the browser's origin private file system. A writable stream takes effect when it is closed. */
 import { SourceError, UnsupportedError } from '../../core/errors.ts';
 import { blobSource } from '../../formats/sources/blob.ts';
 import type { CheckpointFolder } from './checkpointFolder.ts';
 
-/** @param path names of folders, with slashes between */
+/** @param path folder names separated by slashes */
 export function checkpointFolder(path: string): CheckpointFolder {
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   const at = async (create: boolean): Promise<FileSystemDirectoryHandle | undefined> => {
@@ -33,14 +33,14 @@ export function checkpointFolder(path: string): CheckpointFolder {
       const handle = await (await at(true))!.getFileHandle(file, { create: true });
       const stream = await handle.createWritable();
       try {
-        // a copy: the stream takes no views of shared memory
+        // copies, because the stream does not accept views of shared memory
         await work({ write: (bytes) => stream.write(new Uint8Array(bytes)) });
         await stream.close();
       } catch (cause) {
         await stream.abort().catch(() => {});
         if (!(cause instanceof DOMException)) throw cause;
         const full = cause.name === 'QuotaExceededError';
-        const problem = full ? 'the disk is full: make room and resume' : cause.message;
+        const problem = full ? 'the disk is full; free some space and resume' : cause.message;
         throw new SourceError(`${path}/${file}`, problem, { reason: cause.name }, { cause });
       }
     },

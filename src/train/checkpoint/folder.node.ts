@@ -1,14 +1,14 @@
-/** A directory of checkpoints. A file is written beside, forced to the disk, and renamed; then the directory is forced too. */
+/** Checkpoint folder on disk. A file is written under a temporary name, synced and renamed; then the directory is synced. */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
 import { fileSource } from '../../formats/sources/path.node.ts';
 import type { CheckpointFolder } from './checkpointFolder.ts';
 
-/** What is behind the name of a file that is being written; one left over by a crash is written over or removed. */
+/** Suffix of temporary files. A file left by a crash is overwritten or removed. */
 const PARTIAL = '.partial';
 
-/** @throws {SourceError} with the system's reason from all that it does */
+/** @throws {SourceError} from all methods, with the system's message */
 export function checkpointFolder(path: string): CheckpointFolder {
   return {
     name: path,
@@ -56,7 +56,7 @@ async function writeThrough(
   }
 }
 
-/** Makes a rename last. Windows cannot open folders, and keeps renames by itself. */
+/** Makes a rename durable. Windows cannot open directories and does not need it. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path).catch(() => undefined);
   await handle?.sync().catch(() => {});
@@ -68,6 +68,6 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 function systemError(path: string, cause: NodeJS.ErrnoException): SourceError {
-  const problem = cause.code === 'ENOSPC' ? 'the disk is full: make room and resume' : cause.message;
+  const problem = cause.code === 'ENOSPC' ? 'the disk is full; free some space and resume' : cause.message;
   return new SourceError(path, problem, { reason: cause.code }, { cause });
 }

@@ -1,7 +1,7 @@
 /**
- * All that a training run needs to go on as if it had never stopped, as one safetensors file: weights, optimizer state and
- * whatever else the trainer names as tensors, the rest as JSON under `__metadata__`. The last tensor is the SHA-256 of
- * every byte before it, so that a file that was torn or damaged is known for one.
+ * The complete state of a training run as one safetensors file, so that a resumed run computes the same as one that never
+ * stopped. Weights and optimizer moments are tensors; the rest is JSON in `__metadata__`. The last tensor is the SHA-256 of
+ * all bytes before it, which detects truncated and damaged files.
  */
 
 import { z } from 'zod';
@@ -18,7 +18,7 @@ import { formatByName } from '../../tensor/formats.ts';
 
 const stateSchema = z.object({
   step: z.int().nonnegative(),
-  // JSON has no infinity and writes null
+  // JSON has no NaN or infinity and writes null
   evaluations: z.array(
     z.object({
       step: z.int().nonnegative(),
@@ -34,30 +34,30 @@ const stateSchema = z.object({
 });
 
 export interface TrainingState {
-  /** Updates of the weights that are done. */
+  /** Number of updates. */
   readonly step: number;
-  /** Steps and losses of all evaluations so far. */
+  /** All evaluations so far. */
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   /** `Dataset.fingerprint`. */
   readonly data: string;
-  /** What the backend must be set to for the same bits: another build of the kernels rounds in other ways. */
+  /** Backend settings that reproduce the run's bits. Another kernel variant rounds differently. */
   readonly settings: Settings;
-  /** What the run was started with, as JSON. */
+  /** The recipe as written. */
   readonly recipe: unknown;
 }
 
 export interface StateTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Row-major values, asked for when the writer comes to this tensor, so that never all of them are held twice. */
+  /** Row-major values. Called when the tensor is written, so that only one copy exists at a time. */
   values(): Float32Array | Promise<Float32Array>;
 }
 
 export interface TrainingCheckpoint {
   readonly state: TrainingState;
-  /** Shape of each tensor. */
+  /** Shapes of the tensors. */
   readonly tensors: ReadonlyMap<string, readonly number[]>;
-  /** Row-major values of a tensor. @throws {FormatError} where there is none of that name and shape; {SourceError} */
+  /** Returns the row-major values of a tensor. @throws {FormatError} if no tensor has this name and shape @throws {SourceError} */
   read(name: string, shape: readonly number[]): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -68,7 +68,7 @@ const DIGEST_BYTES = 32;
 const READ_BYTES = 1 << 20;
 const F32 = formatByName('F32');
 
-/** Streams a checkpoint to a sink. */
+/** Writes a checkpoint to a sink. */
 export async function writeTrainingCheckpoint(
   sink: ByteSink,
   state: TrainingState,
@@ -97,16 +97,16 @@ export async function writeTrainingCheckpoint(
 }
 
 /**
- * Opens a checkpoint, all bytes of which are checked.
- * @param source taken over: `close` closes it, and a failure here too
- * @throws {FormatError} for a file that is torn, damaged, or no checkpoint of a training run
+ * Opens a checkpoint and verifies all of its bytes.
+ * @param source closed by `close`, or if this function throws
+ * @throws {FormatError} if the file is truncated, damaged, or not a checkpoint of a training run
  */
 export async function readTrainingCheckpoint(source: ByteSource): Promise<TrainingCheckpoint> {
   try {
     const file = await readSafetensors(source);
     const text = file.metadata.get(KEY);
     if (text === undefined || file.tensors.get(DIGEST)?.byteLength !== DIGEST_BYTES) {
-      const problem = `has no ${KEY}: it is a safetensors file, but no checkpoint of a training run`;
+      const problem = `has no ${KEY}: it is a safetensors file, but not a checkpoint of a training run`;
       throw new FormatError(source.name, problem, { expected: KEY });
     }
     await checkDigest(source);
@@ -134,7 +134,7 @@ async function readTensor(
   if (tensor?.format !== F32 || tensor.shape.join() !== shape.join()) {
     const found = tensor ? `${tensor.format.name} [${tensor.shape.join(', ')}]` : 'nothing';
     const expected = `F32 [${shape.join(', ')}]`;
-    const problem = `tensor ${name} is ${found}, expected ${expected}: the checkpoint is of another model`;
+    const problem = `tensor ${name} is ${found}, expected ${expected}: the checkpoint belongs to another model`;
     throw new FormatError(file, problem, { tensor: name, expected, found });
   }
   const values = new Float32Array(tensor.byteLength / 4);
@@ -155,7 +155,11 @@ async function checkDigest(source: ByteSource): Promise<void> {
   await source.read(end, DIGEST_BYTES, expected);
   const found = fromHex(hash.hex());
   if (found.every((byte, i) => byte === expected[i])) return;
-  throw new FormatError(source.name, 'its bytes do not have the SHA-256 that it ends with: it is torn or damaged', {});
+  throw new FormatError(
+    source.name,
+    'its SHA-256 does not match the one at its end: the file is truncated or damaged',
+    {},
+  );
 }
 
 function parseState(text: string, file: string): TrainingState {

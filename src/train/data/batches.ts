@@ -1,25 +1,25 @@
-/** Batches of sequences, as a training step takes them. */
+/** Batches of sequences for training and evaluation. */
 import { mixture } from './mixture.ts';
 import type { Sequence } from './packing.ts';
 import type { Sequences } from './sequences.ts';
 import type { TokenFile } from './tokenFile.ts';
 
-/** B sequences of S tokens, one after another. */
+/** B sequences of S tokens, concatenated. */
 export interface Batch {
   /** [B·S] ids. */
   readonly tokens: Int32Array;
-  /** [B·S] the id that follows each token; −1 where that is not to be learned or there is none. */
+  /** [B·S] id of the next token, or −1 if it is not trained on or does not exist. */
   readonly targets: Int32Array;
-  /** Targets that are not −1. */
+  /** Number of targets that are not −1. */
   readonly learned: number;
-  /** [B] 1 where teachers have a say in a sequence. */
-  readonly taught: Uint8Array;
+  /** [B] 1 for sequences that teachers are asked about. */
+  readonly distilled: Uint8Array;
 }
 
 export interface BatchShape {
-  /** S */
+  /** S, tokens per sequence. */
   readonly sequence: number;
-  /** B */
+  /** B, sequences per batch. */
   readonly batch: number;
 }
 
@@ -28,71 +28,71 @@ export interface SequenceSource {
   readonly file: TokenFile;
   readonly sequences: Sequences;
   readonly weight: number;
-  /** Whether teachers have a say in it. */
-  readonly taught: boolean;
+  /** True if teachers are asked about the text. */
+  readonly distill: boolean;
 }
 
-/** @returns the batch of a number (0, 1, …): step × accumulation + micro-step; a pure function of it and the seed */
+/** @returns a function from batch index (step × accumulation + micro-step) to batch; a pure function of index and seed */
 export function trainingBatches(
   sources: readonly SequenceSource[],
   shape: BatchShape,
   seed: number,
 ): (index: number) => Promise<Batch> {
-  const draw = mixture(
+  const pick = mixture(
     sources.map(({ weight }) => weight),
     seed,
   );
   return (index) =>
     assemble(shape, (i) => {
-      const { source, n } = draw(index * shape.batch + i);
-      const { file, taught, sequences } = sources[source];
-      return { file, taught, sequence: sequences.drawn(n) };
+      const { source, index: n } = pick(index * shape.batch + i);
+      const { file, distill, sequences } = sources[source];
+      return { file, distill, sequence: sequences.trainingSequence(n) };
     });
 }
 
-/** Batches that are the same at every evaluation. */
+/** The same batches at every evaluation. */
 export interface EvaluationBatches {
   readonly count: number;
-  /** The last may hold fewer sequences, its other targets −1. */
+  /** The last batch may have fewer sequences; the unused rows have targets −1. */
   at(index: number): Promise<Batch>;
 }
 
-/** All sequences of a text, or where there are more than `most` batches hold, as many of them evenly spread. */
+/** Batches of all sequences of a text. If there are more than `limit` batches, uses evenly spaced sequences. */
 export function evaluationBatches(
-  { file, taught, sequences }: SequenceSource,
+  { file, distill, sequences }: SequenceSource,
   shape: BatchShape,
-  most = Number.POSITIVE_INFINITY,
+  limit = Number.POSITIVE_INFINITY,
 ): EvaluationBatches {
   const total = sequences.count;
-  const used = Math.min(total, most * shape.batch);
+  const used = Math.min(total, limit * shape.batch);
   return {
     count: Math.ceil(used / shape.batch),
     at: (index) =>
       assemble(shape, (i) => {
         const n = index * shape.batch + i;
-        return n < used ? { file, taught, sequence: sequences.at(Math.floor((n * total) / used)) } : undefined;
+        return n < used ? { file, distill, sequence: sequences.at(Math.floor((n * total) / used)) } : undefined;
       }),
   };
 }
 
 async function assemble(
   { sequence: length, batch }: BatchShape,
-  sequenceOf: (i: number) => { file: TokenFile; taught: boolean; sequence: Sequence } | undefined,
+  sequenceOf: (i: number) => { file: TokenFile; distill: boolean; sequence: Sequence } | undefined,
 ): Promise<Batch> {
   const tokens = new Int32Array(batch * length);
   const targets = new Int32Array(batch * length).fill(-1);
-  const taught = new Uint8Array(batch);
+  const distilled = new Uint8Array(batch);
   let learned = 0;
   const row = new Int32Array(length + 1);
   const counts = new Uint8Array(length + 1);
   for (let i = 0; i < batch; i++) {
     const given = sequenceOf(i);
     if (!given) continue;
-    taught[i] = given.taught ? 1 : 0;
+    distilled[i] = given.distill ? 1 : 0;
     let filled = 0;
-    for (const stretch of given.sequence) {
-      const end = filled + stretch.length;
-      await given.file.read(stretch.start, row.subarray(filled, end), counts.subarray(filled, end));
+    for (const span of given.sequence) {
+      const end = filled + span.length;
+      await given.file.read(span.start, row.subarray(filled, end), counts.subarray(filled, end));
       filled = end;
     }
     tokens.set(row.subarray(0, Math.min(filled, length)), i * length);
@@ -102,5 +102,5 @@ async function assemble(
       learned++;
     }
   }
-  return { tokens, targets, learned, taught };
+  return { tokens, targets, learned, distilled };
 }

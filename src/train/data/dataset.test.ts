@@ -32,7 +32,7 @@ const END = 26;
 
 const options = (changes: Partial<DatasetOptions>): DatasetOptions => ({
   texts: [text(alphabet.repeat(10))],
-  draw: 'windows',
+  sampling: 'windows',
   sequence: 5,
   batch: 3,
   tokenizer: letters,
@@ -41,10 +41,10 @@ const options = (changes: Partial<DatasetOptions>): DatasetOptions => ({
   ...changes,
 });
 
-const said = (ids: Iterable<number>) => [...ids].map((id) => alphabet[id] ?? (id < 0 ? '-' : '.')).join('');
+const lettersOf = (ids: Iterable<number>) => [...ids].map((id) => alphabet[id] ?? (id < 0 ? '-' : '.')).join('');
 
 describe('batches', () => {
-  it('of windows are stretches of the text, each target the letter after', async () => {
+  it('of windows are substrings of the text, each target the next letter', async () => {
     const data = await openDataset(options({ heldOut: 0.1 }));
     const starts = new Set<number>();
     for (let index = 0; index < 200; index++) {
@@ -61,13 +61,13 @@ describe('batches', () => {
     await data.close();
   });
 
-  it('follow from the seed and their number alone', async () => {
-    for (const draw of ['windows', 'documents'] as const) {
+  it('depend only on the seed and their index', async () => {
+    for (const sampling of ['windows', 'documents'] as const) {
       const texts = [
         { ...text('one two three four five six', 'a.txt'), separator: ' ', weight: 2 },
         { ...text('seven eight nine ten eleven twelve', 'b.txt'), separator: ' ' },
       ];
-      const open = (seed: number) => openDataset(options({ texts, draw, seed, tokenizer: endless }));
+      const open = (seed: number) => openDataset(options({ texts, sampling, seed, tokenizer: endless }));
       const first = await open(1);
       const inOrder = await Promise.all(Array.from({ length: 40 }, (_, i) => first.batch(i)));
       const again = await open(1);
@@ -78,19 +78,21 @@ describe('batches', () => {
     }
   });
 
-  it('of documents hold whole ones, each once before any again', async () => {
+  it('of documents contain whole documents, each once per epoch', async () => {
     const words = 'one three five seven nine eleven thirteen'.split(' ');
     const texts = [{ ...text(words.join('\n\n')), separator: '\n\n' }];
-    const data = await openDataset(options({ texts, draw: 'documents', sequence: 12, batch: 1, tokenizer: endless }));
-    const lettersOf = (round: readonly string[]) => round.join('').replace(/[^a-z]/g, '');
+    const data = await openDataset(
+      options({ texts, sampling: 'documents', sequence: 12, batch: 1, tokenizer: endless }),
+    );
+    const onlyLetters = (round: readonly string[]) => round.join('').replace(/[^a-z]/g, '');
     const rounds: string[][] = [[], []];
     let index = 0;
     for (const round of rounds) {
-      while (lettersOf(round).length < words.join('').length) {
+      while (onlyLetters(round).length < words.join('').length) {
         const { tokens, targets, learned } = await data.batch(index++);
         // BOS is never learned
         expect([...targets].filter((id) => id >= 0)).toHaveLength(learned);
-        round.push(`${said(tokens.subarray(0, 1))}${said(targets)}`);
+        round.push(`${lettersOf(tokens.subarray(0, 1))}${lettersOf(targets)}`);
       }
     }
     for (const round of rounds) {
@@ -100,18 +102,20 @@ describe('batches', () => {
     expect(rounds[0].toSorted()).toEqual(rounds[1].toSorted());
   });
 
-  it('of documents end with EOS once, and are filled up with what is not learned', async () => {
+  it('of documents end with one EOS and are padded without targets', async () => {
     const texts = [{ ...text('ab<|end|>'), separator: '\n' }];
-    const data = await openDataset(options({ texts, draw: 'documents', sequence: 5, batch: 1, tokenizer: endless }));
+    const data = await openDataset(
+      options({ texts, sampling: 'documents', sequence: 5, batch: 1, tokenizer: endless }),
+    );
     const { tokens, targets } = await data.batch(0);
     expect([...tokens]).toEqual([END, 0, 1, END, 0]);
     expect([...targets]).toEqual([0, 1, END, -1, -1]);
   });
 
-  it('learn only the parts that a rule names', async () => {
+  it('have targets only in the parts that `learn` selects', async () => {
     const texts = [{ ...text('ask me<|end|>\nbot say so<|end|>', 'a.txt'), learn: { after: 'bot', until: '<|end|>' } }];
     const tokenizer = await trainByteLevelBpe(['bot', 'ask', 'say'], { size: 260, special: ['<|end|>'] });
-    const data = await openDataset(options({ texts, draw: 'documents', sequence: 40, batch: 1, tokenizer }));
+    const data = await openDataset(options({ texts, sampling: 'documents', sequence: 40, batch: 1, tokenizer }));
     const { targets } = await data.batch(0);
     const decoded = createTokenizer(tokenizer).decode(
       [...targets].filter((id) => id >= 0),
@@ -121,32 +125,32 @@ describe('batches', () => {
   });
 });
 
-describe('what is held out', () => {
-  it("is the last tenth, to the character as nanoGPT's, in consecutive windows", async () => {
+describe('held-out text', () => {
+  it("is the last tenth in consecutive windows, the same characters as nanoGPT's", async () => {
     const data = await openDataset(options({ heldOut: 0.1 }));
     const [{ batches, name }] = data.heldOut;
     expect([name, batches.count]).toEqual(['a.txt', 2]);
-    expect(said((await batches.at(0)).tokens)).toBe(alphabet.slice(0, 15));
+    expect(lettersOf((await batches.at(0)).tokens)).toBe(alphabet.slice(0, 15));
     // 26 letters are five windows of five and their targets
-    expect(said((await batches.at(1)).targets)).toBe('qrstuvwxyz-----');
+    expect(lettersOf((await batches.at(1)).targets)).toBe('qrstuvwxyz-----');
   });
 
-  it('is as many batches as asked for, spread evenly, the same each time', async () => {
+  it('is limited to evenly spaced batches, the same each time', async () => {
     const data = await openDataset(options({ heldOut: 0.5, evaluationBatches: 2, batch: 1 }));
     const [{ batches }] = data.heldOut;
     expect(batches.count).toBe(2);
     // 25 windows: the first and the one in the middle
-    expect(said((await batches.at(0)).tokens)).toBe('abcde');
+    expect(lettersOf((await batches.at(0)).tokens)).toBe('abcde');
     expect((await batches.at(1)).tokens[0]).toBe(60 % 26);
     expect(await batches.at(1)).toEqual(await batches.at(1));
   });
 
-  it('is the documents behind the split, or texts of their own', async () => {
+  it('is the documents after the split, or separate texts', async () => {
     const texts = [{ ...text('aa bb cc dd ee ff gg hh ii jj'), separator: ' ' }];
-    const shared = { texts, draw: 'documents', batch: 20, tokenizer: endless } as const;
+    const shared = { texts, sampling: 'documents', batch: 20, tokenizer: endless } as const;
     const split = await openDataset(options({ ...shared, heldOut: 0.2 }));
     expect(
-      said((await split.heldOut[0].batches.at(0)).targets)
+      lettersOf((await split.heldOut[0].batches.at(0)).targets)
         .match(/[a-z]/g)!
         .sort()
         .join(''),
@@ -169,8 +173,8 @@ describe('what is held out', () => {
   });
 });
 
-describe('tokens in the cache', () => {
-  it('are made once, and anew where text, tokenizer or rules differ', async () => {
+describe('cached tokens', () => {
+  it('are computed once, and again if text, tokenizer or rules change', async () => {
     const own = await mkdtemp(join(folder, 'cache-'));
     const store = cacheStore(own);
     const files = async () => (await readdir(join(own, 'tokens'))).length;
@@ -198,25 +202,27 @@ describe('tokens in the cache', () => {
     expect(await files()).toBe(4);
   });
 
-  it('are refused where the file is damaged, which is named', async () => {
+  it('are rejected if the file is damaged, and the error names it', async () => {
     const own = await mkdtemp(join(folder, 'cache-'));
     await openDataset(options({ store: cacheStore(own) }));
     const [file] = await readdir(join(own, 'tokens'));
     await truncate(join(own, 'tokens', file), 100);
     const error = await openDataset(options({ store: cacheStore(own) })).catch((error) => error);
     expect(error).toBeInstanceOf(FormatError);
-    expect(error.message).toMatch(/\.tokens: ends with .* it is no file of tokens, or damaged; delete it/);
+    expect(error.message).toMatch(/\.tokens: ends with .* it is not a token file, or damaged; delete it/);
   });
 
-  it('that cannot be kept say so', async () => {
+  it('report that they cannot be stored', async () => {
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     const store = { ...cacheStore(folder), open: async () => undefined, fill: () => Promise.reject(full) };
     const error = await openDataset(options({ store })).catch((error) => error);
     expect(error).toBeInstanceOf(SourceError);
-    expect(error.message).toMatch(/^a\.txt: its tokens cannot be kept in the cache: ENOSPC.*make room or name another/);
+    expect(error.message).toMatch(
+      /^a\.txt: its tokens cannot be stored in the cache: ENOSPC.*free some space or use another/,
+    );
   });
 
-  it('have a format that holds large ids and refuses mutated bytes with a typed error', async () => {
+  it('can be large ids, and mutated files throw typed errors', async () => {
     const parts: Uint8Array[] = [];
     const writer = writeTokenFile(100_000, async (bytes) => void parts.push(bytes.slice()));
     await writer.add([99_999, 0, 40_000], [true, false, true]);
@@ -248,20 +254,20 @@ describe('tokens in the cache', () => {
   });
 });
 
-describe('a text that cannot be trained on is an error that says what to do', () => {
+describe('an unusable text is an error with advice', () => {
   const failed = (changes: Partial<DatasetOptions>) => openDataset(options(changes)).catch((error) => error);
 
-  it('when it is shorter than a sequence', async () => {
+  it('if it is shorter than a sequence', async () => {
     const error = await failed({ texts: [text('abcde')] });
     expect(error).toBeInstanceOf(FormatError);
     expect(error.message).toBe(
-      'a.txt: has 5 tokens where a sequence of 5 needs 6: give it more text, shorten data.sequence, or change what is held out',
+      'a.txt: has 5 tokens, but a sequence of 5 needs 6: add text, reduce data.sequence, or hold out less',
     );
     expect((await failed({ texts: [text('abcde'.repeat(5))], heldOut: 0.1 })).message).toMatch(/has 3 tokens/);
-    expect((await failed({ draw: 'documents', heldOut: 0.1 })).message).toMatch(/has 0 tokens/);
+    expect((await failed({ sampling: 'documents', heldOut: 0.1 })).message).toMatch(/has 0 tokens/);
   });
 
-  it('when it is not there, or vanishes', async () => {
+  it('if it does not exist, or shrinks while it is read', async () => {
     const missing = join(folder, 'missing.txt');
     const error = await failed({ texts: [{ weight: 1, open: () => fileSource(missing) }] });
     expect([error.constructor, error.message]).toEqual([SourceError, `${missing}: no such file`]);
@@ -275,7 +281,7 @@ describe('a text that cannot be trained on is an error that says what to do', ()
     expect(await failed({ texts: [{ weight: 1, open }] })).toBeInstanceOf(FormatError);
   });
 
-  it('when it changes while it is read', async () => {
+  it('if it changes while it is read', async () => {
     let reads = 0;
     const open = async (): Promise<ByteSource> => {
       const source = memorySource(new TextEncoder().encode(alphabet.repeat(100)), 'a.txt');
@@ -290,7 +296,7 @@ describe('a text that cannot be trained on is an error that says what to do', ()
     const error = await failed({ texts: [{ weight: 1, open }] });
     expect([error.constructor, error.message]).toEqual([
       SourceError,
-      'a.txt: changed while it was read: start again when nothing writes to it',
+      'a.txt: the file changed while it was read; start again when no other program writes to it',
     ]);
   });
 });

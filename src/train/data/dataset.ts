@@ -1,4 +1,4 @@
-/** The texts of a recipe, tokenized, split and mixed: what the trainer asks for batches. */
+/** The dataset of a recipe: tokenizes, splits and mixes its texts and serves batches. */
 import type { OnProgress } from '../../core/progress.ts';
 import type { CacheStore } from '../../formats/download/cacheStore.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
@@ -15,19 +15,19 @@ import type { TokenFile } from './tokenFile.ts';
 import { sha256Of, type TextSource, type TokenizedText, tokenize } from './tokenize.ts';
 
 export interface WeightedText extends TextSource {
-  /** How often it is drawn from beside the others. */
+  /** Sampling weight relative to the other texts. In held-out texts, the weight of their loss. */
   readonly weight: number;
-  /** Whether teachers have a say in it; default: they have. */
-  readonly taught?: boolean;
+  /** Ask the teachers about this text. Default: true. */
+  readonly distill?: boolean;
 }
 
 export interface DatasetOptions extends BatchShape {
   readonly texts: readonly WeightedText[];
-  /** 'windows': stretches from anywhere. 'documents': whole ones, packed. */
-  readonly draw: 'windows' | 'documents';
-  /** What is kept from training to evaluate on: the last part of every text, or texts of their own; absent: nothing. */
+  /** 'windows': random windows of the text. 'documents': whole documents, packed into sequences. */
+  readonly sampling: 'windows' | 'documents';
+  /** Held-out data for evaluation: a fraction at the end of every text, or separate texts. Default: none. */
   readonly heldOut?: number | readonly WeightedText[];
-  /** Batches of an evaluation, per held-out text; absent: all that there are. */
+  /** Maximum number of batches per held-out text. Default: all. */
   readonly evaluationBatches?: number;
   readonly tokenizer: TokenizerSpec;
   readonly store: CacheStore;
@@ -37,29 +37,29 @@ export interface DatasetOptions extends BatchShape {
 }
 
 export interface HeldOutText {
-  /** The text's, as errors name it. */
+  /** File name for error messages. */
   readonly name: string;
-  /** Of its loss in the mean of all. */
+  /** Weight of this text's loss in the mean. */
   readonly weight: number;
   readonly batches: EvaluationBatches;
 }
 
 export interface Dataset {
-  /** The batch of a number: step × accumulation + micro-step. */
+  /** Returns a batch by its index: step × accumulation + micro-step. */
   batch(index: number): Promise<Batch>;
   readonly heldOut: readonly HeldOutText[];
-  /** Tokens that are trained on, each counted once. */
+  /** Number of training tokens, each counted once. */
   readonly tokens: number;
-  /** Bytes of text per token, to tell losses per byte. */
+  /** Mean bytes of text per token, to convert losses to nats per byte. */
   readonly bytesPerToken: number;
-  /** Of texts, tokenizer and rules: a run may only go on with the data that it began with. */
+  /** Hash of texts, tokenizer and rules. A run can only be resumed with the same data. */
   readonly fingerprint: string;
   close(): Promise<void>;
 }
 
 /**
- * @throws {FormatError|SourceError} for a text that is empty, not UTF-8, too short for a sequence, or cannot be had; each
- *   says what to do
+ * Opens and tokenizes the texts.
+ * @throws {FormatError|SourceError} if a text is empty, not UTF-8, too short for a sequence, or cannot be read
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const { texts, heldOut, seed, signal } = options;
@@ -77,19 +77,19 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     const training: SequenceSource[] = [];
     const evaluation: SequenceSource[] = [];
     const add = (
-      into: SequenceSource[],
+      target: SequenceSource[],
       file: TokenFile,
-      { weight, taught = true }: WeightedText,
+      { weight, distill = true }: WeightedText,
       range: TokenRange,
     ) => {
-      const make = options.draw === 'windows' ? windows : documents;
-      into.push({ file, weight, taught, sequences: make(file, range, options.sequence, [seed, into.length]) });
+      const make = options.sampling === 'windows' ? windows : documents;
+      target.push({ file, weight, distill, sequences: make(file, range, options.sequence, [seed, target.length]) });
     };
     let tokens = 0;
     let bytes = 0;
     for (const text of texts) {
       const file = await opened(text);
-      const split = typeof heldOut === 'number' ? splitAt(file, heldOut, options.draw) : file.tokens;
+      const split = typeof heldOut === 'number' ? splitAt(file, heldOut, options.sampling) : file.tokens;
       add(training, file, text, { from: 0, to: split });
       if (split < file.tokens) add(evaluation, file, text, { from: split, to: file.tokens });
       tokens += split;
@@ -117,9 +117,9 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   }
 }
 
-/** Where the held-out part of a file begins, in tokens: nanoGPT's int(0.9 · n), or the document that begins before it. */
-function splitAt({ tokens, documentEnds }: TokenFile, fraction: number, draw: DatasetOptions['draw']): number {
+/** First held-out token of a file: nanoGPT's int(0.9 · n), or the start of the document at that place. */
+function splitAt({ tokens, documentEnds }: TokenFile, fraction: number, sampling: DatasetOptions['sampling']): number {
   const split = Math.floor(tokens * (1 - fraction));
-  if (draw === 'windows') return split;
+  if (sampling === 'windows') return split;
   return documentEnds.findLast((end) => end <= split) ?? 0;
 }

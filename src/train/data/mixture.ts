@@ -1,41 +1,41 @@
-/** Mixes sources by weight, so that where each stands follows from the number of the sequence alone. */
+/** Mixes sources by weight. Which source a sequence comes from is a pure function of the seed and the sequence's index. */
 import { randomAt, shuffled } from './randomAt.ts';
 
-export interface Draw {
-  /** Which source. */
+export interface MixtureEntry {
+  /** Index of the source. */
   readonly source: number;
-  /** How many sequences came from it before. */
-  readonly n: number;
+  /** Index of the sequence within its source. */
+  readonly index: number;
 }
 
-/** Sequences in which the weights are met exactly, to a 1024th. */
+/** Sequences per block. Each block contains every source in proportion to its weight, with a resolution of 1/1024. */
 const BLOCK = 1024;
 
-/** The source of each sequence: every block of 1024 has its sources in the same number and a random order. */
-export function mixture(weights: readonly number[], seed: number): (sequence: number) => Draw {
+/** Returns a function from the index of a sequence to its source. Each block has the same counts in a different random order. */
+export function mixture(weights: readonly number[], seed: number): (sequence: number) => MixtureEntry {
   const shares = sharesOf(weights);
   let block = -1;
-  /** Of each sequence of the block: its source, and which of that source's it is. */
+  /** Source of each sequence in the current block, and its rank among the sequences of that source. */
   const sources = new Uint32Array(BLOCK);
   const ranks = new Uint32Array(BLOCK);
   return (sequence) => {
-    const wanted = Math.floor(sequence / BLOCK);
-    if (wanted !== block) {
-      const order = shuffled(BLOCK, randomAt(seed, wanted));
+    const needed = Math.floor(sequence / BLOCK);
+    if (needed !== block) {
+      const order = shuffled(BLOCK, randomAt(seed, needed));
       const seen = shares.map(() => 0);
       const sourceOf = shares.flatMap((share, source) => new Array<number>(share).fill(source));
       for (let i = 0; i < BLOCK; i++) {
         sources[i] = sourceOf[order[i]];
         ranks[i] = seen[sources[i]]++;
       }
-      block = wanted;
+      block = needed;
     }
     const source = sources[sequence % BLOCK];
-    return { source, n: wanted * shares[source] + ranks[sequence % BLOCK] };
+    return { source, index: needed * shares[source] + ranks[sequence % BLOCK] };
   };
 }
 
-/** Whole shares of a block, at least one each, the largest remainders rounded up (Hamilton's method). */
+/** Number of sequences per block for each source: at least one, largest remainders rounded up (Hamilton's method). */
 function sharesOf(weights: readonly number[]): number[] {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const exact = weights.map((weight) => (weight / sum) * BLOCK);
@@ -43,7 +43,7 @@ function sharesOf(weights: readonly number[]): number[] {
   const byRemainder = weights.map((_, i) => i).sort((a, b) => exact[b] - shares[b] - (exact[a] - shares[a]) || a - b);
   let left = BLOCK - shares.reduce((total, share) => total + share, 0);
   for (let i = 0; left > 0; i++, left--) shares[byRemainder[i % byRemainder.length]]++;
-  // those that were raised to one took it from the largest
+  // sources raised to one take it from the largest
   for (; left < 0; left++) shares[shares.indexOf(Math.max(...shares))]--;
   return shares;
 }

@@ -4,7 +4,7 @@ import { seededRandom } from '../../core/random.ts';
 import { packDocuments } from './packing.ts';
 
 describe('documents packed into sequences', () => {
-  it('are all there, each token but the first of a document a target once, and fit', () => {
+  it('are complete: each token but the first of a document is a target exactly once', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 60 });
     fc.assert(
       fc.property(sizes, fc.integer({ min: 1, max: 20 }), fc.integer(), (lengths, length, seed) => {
@@ -14,7 +14,7 @@ describe('documents packed into sequences', () => {
         const targets: number[] = [];
         for (let i = 0; i < packed.count; i++) {
           const sequence = packed.at(i);
-          expect(sequence.reduce((sum, stretch) => sum + stretch.length, 0)).toBeLessThanOrEqual(length + 1);
+          expect(sequence.reduce((sum, span) => sum + span.length, 0)).toBeLessThanOrEqual(length + 1);
           for (const { start, length } of sequence) for (let at = 1; at < length; at++) targets.push(start + at);
         }
         const expected = documents.flatMap(({ start, length }) =>
@@ -26,7 +26,7 @@ describe('documents packed into sequences', () => {
     );
   });
 
-  it('leave little room, and differ with the seed only', () => {
+  it('fill the sequences almost completely, and depend only on the seed', () => {
     const random = seededRandom(3);
     let end = 0;
     const documents = Array.from({ length: 2000 }, () => {

@@ -1,34 +1,34 @@
-/** Which stretches of tokens are trained on, and in which order. */
+/** Selects the token spans of each training sequence. */
 import { FormatError, grouped } from '../../core/errors.ts';
-import { packDocuments, type Sequence, type Stretch } from './packing.ts';
+import { packDocuments, type Sequence, type Span } from './packing.ts';
 import { randomAt, shuffled } from './randomAt.ts';
 import type { TokenFile } from './tokenFile.ts';
 
 export interface Sequences {
-  /** How many there are when each part of the text comes once. */
+  /** Number of sequences in one pass over the text. */
   readonly count: number;
-  /** The sequences in the order of the text (windows) or of their making (documents), 0 … count − 1. */
+  /** Returns a sequence by index, 0 … count − 1, in the order of the text (windows) or of packing (documents). */
   at(index: number): Sequence;
-  /** The n-th sequence of training, n = 0, 1, … without end: a pure function of the seed and n. */
-  drawn(n: number): Sequence;
+  /** Returns the n-th training sequence, n = 0, 1, … without end. A pure function of the seed and n. */
+  trainingSequence(n: number): Sequence;
 }
 
-/** From which token on, and up to which. */
+/** Tokens `from` … `to − 1` of a file. */
 export interface TokenRange {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Windows of S + 1 tokens anywhere in the range, document or not, as nanoGPT draws them: all offsets equally likely.
- * @param place numbers that the draw depends on: seed and source
- * @throws {FormatError} where the range is shorter than a window
+ * Random windows of S + 1 tokens, across document boundaries, as in nanoGPT. All offsets are equally likely.
+ * @param position seed and index of the source, for `randomAt`
+ * @throws {FormatError} if the range is shorter than a window
  */
 export function windows(
   file: TokenFile,
   { from, to }: TokenRange,
   length: number,
-  place: readonly number[],
+  position: readonly number[],
 ): Sequences {
   const offsets = to - from - length;
   if (offsets < 1) throw tooShort(file, to - from, length);
@@ -36,17 +36,17 @@ export function windows(
   return {
     count: Math.floor((to - from - 1) / length),
     at: (index) => window(index * length),
-    drawn: (n) => window(randomAt(...place, n).integer(offsets)),
+    trainingSequence: (n) => window(randomAt(...position, n).integer(offsets)),
   };
 }
 
 /**
- * Whole documents, as many to a sequence as fit; those that are longer are cut. Training sees each sequence once before
- * any again, in an order that is new each time.
- * @throws {FormatError} where the range has no document of two tokens
+ * Whole documents, packed into sequences; longer documents are split. Training uses each sequence once per epoch, in a new
+ * order each time.
+ * @throws {FormatError} if the range has no document of at least two tokens
  */
-export function documents(file: TokenFile, range: TokenRange, length: number, place: readonly number[]): Sequences {
-  const sequences = packDocuments(stretches(file, range), length, randomAt(...place));
+export function documents(file: TokenFile, range: TokenRange, length: number, position: readonly number[]): Sequences {
+  const sequences = packDocuments(documentSpans(file, range), length, randomAt(...position));
   const { count } = sequences;
   if (count === 0) throw tooShort(file, range.to - range.from, 1);
   let order: Uint32Array = new Uint32Array(0);
@@ -54,16 +54,16 @@ export function documents(file: TokenFile, range: TokenRange, length: number, pl
   return {
     count,
     at: sequences.at,
-    drawn(n) {
-      const round = Math.floor(n / count);
-      if (round !== orderOf) order = shuffled(count, randomAt(...place, round));
-      orderOf = round;
+    trainingSequence(n) {
+      const epoch = Math.floor(n / count);
+      if (epoch !== orderOf) order = shuffled(count, randomAt(...position, epoch));
+      orderOf = epoch;
       return sequences.at(order[n % count]);
     },
   };
 }
 
-function* stretches({ documentEnds }: TokenFile, { from, to }: TokenRange): Generator<Stretch> {
+function* documentSpans({ documentEnds }: TokenFile, { from, to }: TokenRange): Generator<Span> {
   let start = 0;
   for (const end of documentEnds) {
     if (start >= from && end <= to) yield { start, length: end - start };
@@ -72,7 +72,7 @@ function* stretches({ documentEnds }: TokenFile, { from, to }: TokenRange): Gene
 }
 
 function tooShort({ name }: TokenFile, found: number, length: number): FormatError {
-  const problem = `has ${grouped(found)} tokens where a sequence of ${grouped(length)} needs ${grouped(length + 1)}`;
-  const advice = 'give it more text, shorten data.sequence, or change what is held out';
+  const problem = `has ${grouped(found)} tokens, but a sequence of ${grouped(length)} needs ${grouped(length + 1)}`;
+  const advice = 'add text, reduce data.sequence, or hold out less';
   return new FormatError(name, `${problem}: ${advice}`, { expected: length + 1, found });
 }

@@ -18,7 +18,7 @@ async function documents(text: string | Uint8Array, options?: TextPiecesOptions)
 }
 
 describe('the documents of a text', () => {
-  it('are the whole text where there is no separator', async () => {
+  it('are the whole text without a separator', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1 }), async (text) => {
         const unmarked = text.startsWith('\uFEFF') ? text.slice(1) : text;
@@ -29,18 +29,18 @@ describe('the documents of a text', () => {
     );
   });
 
-  it('lose the separator and the white space around it, and empty ones are left out', async () => {
+  it('lose the separator and surrounding white space; empty ones are skipped', async () => {
     const text = '\none\n<|end|>\n\n two <|end|><|end|>three<|end|>\n';
     expect(await documents(text, { separator: '<|end|>' })).toEqual(['one', 'two', 'three']);
   });
 
-  it('are parted by line breaks only where there are exactly so many', async () => {
+  it('are separated by exactly as many line breaks as the separator has', async () => {
     const text = 'a\n\nb\nc\n\nd\ne\n\n\nf\n';
     expect(await documents(text, { separator: '\n' })).toEqual(['a\n\nb', 'c\n\nd', 'e\n\n\nf']);
     expect(await documents(text, { separator: '\n\n' })).toEqual(['a', 'b\nc', 'd\ne\n\n\nf']);
   });
 
-  it('are the same when they are longer than what is read at once', async () => {
+  it('are complete if longer than one read', async () => {
     const long = 'Über die Wälder 😀 '.repeat(250_000);
     expect((await documents(long))[0] === long).toBe(true);
     const found = await documents(`a\n\n${long}\n\nb`, { separator: '\n\n' });
@@ -50,7 +50,7 @@ describe('the documents of a text', () => {
     expect((await documents(unbroken))[0] === unbroken).toBe(true);
   });
 
-  it('are pieces that begin with a space where a word ends', async () => {
+  it('are split before the space after a word', async () => {
     const text = 'some words '.repeat(300_000);
     const pieces: string[] = [];
     for await (const piece of textPieces(memorySource(new TextEncoder().encode(text)))) pieces.push(piece.text);
@@ -60,23 +60,23 @@ describe('the documents of a text', () => {
   });
 
   it.each([
-    ['nothing', '', 'a.txt: holds no text: write some into it, or take it out of the recipe'],
-    ['separators only', ' \n\n \n\n', 'a.txt: holds no text'],
+    ['no text', '', 'a.txt: contains no text: add some, or remove the file from the recipe'],
+    ['separators only', ' \n\n \n\n', 'a.txt: contains no text'],
     ['another encoding', Uint8Array.of(0x61, 0xfc, 0x62), 'a.txt: byte 1 is not valid UTF-8: save the file as UTF-8'],
     ['half a character', Uint8Array.of(0x61, 0xe2, 0x82), 'a.txt: byte 2 is not valid UTF-8'],
-  ])('of a file with %s are an error that says what to do', async (_, text, message) => {
+  ])('of a file with %s throw an error with advice', async (_, text, message) => {
     const failed = documents(text, { separator: '\n\n' });
     await expect(failed).rejects.toThrow(FormatError);
     await expect(documents(text, { separator: '\n\n' })).rejects.toThrow(message);
   });
 
-  it('of a large file name the byte that is wrong', async () => {
+  it('of a large file report the offset of the invalid byte', async () => {
     const bytes = new TextEncoder().encode('ä'.repeat(1_500_000));
     bytes[2_100_001] = 0x41;
     await expect(documents(bytes)).rejects.toThrow('byte 2,100,001 is not valid UTF-8');
   });
 
-  it('are no longer read after an abort', async () => {
+  it('stop at an abort', async () => {
     const signal = AbortSignal.abort(new Error('stopped'));
     await expect(documents('a', { signal })).rejects.toThrow('stopped');
   });

@@ -1,19 +1,19 @@
-/** The documents of a text file of any size, read in order and never held as a whole. */
+/** Reads the documents of a text file of any size in pieces, without loading the whole file. */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 
 export interface TextPiece {
   readonly text: string;
-  /** The document ends with this piece; one that is long comes in several. */
+  /** True for the last piece of a document. */
   readonly ends: boolean;
 }
 
 export interface TextPiecesOptions {
   /**
-   * What stands between documents, which lose the white space around them then; without it the file is one document,
-   * taken as it is. A separator of line breaks alone stands only where there are exactly so many: '\n' parts stories whose
-   * paragraphs are parted by '\n\n'.
+   * Separator between documents. White space around documents is removed. Default: the file is one unmodified document.
+   * A separator of line breaks matches exactly that number of them: '\n' separates stories whose paragraphs are
+   * separated by '\n\n'.
    */
   readonly separator?: string;
   readonly onProgress?: OnProgress;
@@ -21,28 +21,28 @@ export interface TextPiecesOptions {
 }
 
 const READ_BYTES = 1 << 20;
-/** Characters of a piece of a long document. */
+/** Maximum characters of a piece. */
 const PIECE_LENGTH = 1 << 20;
 
 /**
- * Long documents are cut between a letter or digit and a space, where no pre-tokenizer in use has a word go on.
- * @throws {FormatError} where the file is empty or not UTF-8, saying where; {SourceError} where it cannot be read
+ * Long documents are split between a letter or digit and a space, where no known pre-tokenizer continues a word.
+ * @throws {FormatError} if the file is empty or not UTF-8, with the byte offset @throws {SourceError} if it cannot be read
  */
 export async function* textPieces(source: ByteSource, options: TextPiecesOptions = {}): AsyncGenerator<TextPiece> {
   const { separator = '', onProgress, signal } = options;
   const find = separator === '' ? () => undefined : separatorFinder(separator);
   const trim = separator !== '';
   let rest = '';
-  /** A piece of the document at hand has been given. */
+  /** True if part of the current document has been yielded. */
   let begun = false;
   let any = false;
   const piece = (text: string, ends: boolean): TextPiece | undefined => {
     const started = trim && !begun ? text.trimStart() : text;
     const trimmed = trim && ends ? started.trimEnd() : started;
-    const wanted = trimmed !== '' || (begun && ends);
-    begun = wanted && !ends;
-    any ||= wanted;
-    return wanted ? { text: trimmed, ends } : undefined;
+    const hasContent = trimmed !== '' || (begun && ends);
+    begun = hasContent && !ends;
+    any ||= hasContent;
+    return hasContent ? { text: trimmed, ends } : undefined;
   };
 
   for await (const { text, end } of decoded(source, signal)) {
@@ -65,10 +65,10 @@ export async function* textPieces(source: ByteSource, options: TextPiecesOptions
   }
   const last = piece(rest, true);
   if (last) yield last;
-  if (!any) throw new FormatError(source.name, 'holds no text: write some into it, or take it out of the recipe');
+  if (!any) throw new FormatError(source.name, 'contains no text: add some, or remove the file from the recipe');
 }
 
-/** The next separator at or after `from`; not one that the text to come may still lengthen. */
+/** Finds the next separator at or after `from`. Returns undefined if the text to come could still lengthen it. */
 type FindSeparator = (text: string, from: number, atEnd: boolean) => { start: number; end: number } | undefined;
 
 function separatorFinder(separator: string): FindSeparator {
@@ -91,7 +91,7 @@ function separatorFinder(separator: string): FindSeparator {
   };
 }
 
-/** Where a text may be cut: the last place before a space and behind a letter or digit, or anywhere but in a character. */
+/** Where to split a text: before the last space that follows a letter or digit, else at the end but not inside a character. */
 function cutAt(text: string): number {
   for (let at = text.length - 1; at > 0; at--) {
     if (text[at] === ' ' && /[\p{L}\p{N}]/u.test(text[at - 1])) return at;
@@ -100,10 +100,10 @@ function cutAt(text: string): number {
   return last >= 0xd800 && last < 0xdc00 ? text.length - 1 : text.length;
 }
 
-/** The file's characters in parts, each with the byte at which it ends; a byte order mark at the start is left out. */
+/** Decodes a file in parts, each with its end offset in bytes. Skips a byte order mark at the start. */
 async function* decoded(source: ByteSource, signal?: AbortSignal): AsyncGenerator<{ text: string; end: number }> {
   const buffer = new Uint8Array(Math.min(READ_BYTES, source.size) + 4);
-  /** Bytes at the start of the buffer: the beginning of a character. */
+  /** Bytes at the start of the buffer that belong to an incomplete character. */
   let carried = 0;
   for (let at = 0; at < source.size; ) {
     signal?.throwIfAborted();
@@ -112,7 +112,7 @@ async function* decoded(source: ByteSource, signal?: AbortSignal): AsyncGenerato
     const filled = carried + length;
     const start = at - carried;
     at += length;
-    const whole = at === source.size ? filled : filled - unfinished(buffer.subarray(0, filled));
+    const whole = at === source.size ? filled : filled - incompleteBytes(buffer.subarray(0, filled));
     const text = decode(source, buffer.subarray(0, whole), start);
     buffer.copyWithin(0, whole, filled);
     carried = filled - whole;
@@ -120,8 +120,8 @@ async function* decoded(source: ByteSource, signal?: AbortSignal): AsyncGenerato
   }
 }
 
-/** Bytes at the end that are the beginning of a character. */
-function unfinished(bytes: Uint8Array): number {
+/** Number of bytes at the end that belong to an incomplete character. */
+function incompleteBytes(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back];
     const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
@@ -131,7 +131,7 @@ function unfinished(bytes: Uint8Array): number {
   return 0;
 }
 
-/** @param start where the bytes begin in the file */
+/** @param start offset of the bytes in the file */
 function decode(source: ByteSource, bytes: Uint8Array, start: number): string {
   if (isUtf8(bytes, false)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   let valid = 0;
@@ -141,11 +141,11 @@ function decode(source: ByteSource, bytes: Uint8Array, start: number): string {
     else invalid = middle;
   }
   const offset = start + valid;
-  const problem = `byte ${grouped(offset)} is not valid UTF-8: save the file as UTF-8 text, or take it out of the recipe`;
+  const problem = `byte ${grouped(offset)} is not valid UTF-8: save the file as UTF-8 text, or remove it from the recipe`;
   throw new FormatError(source.name, problem, { offset, expected: 'UTF-8' });
 }
 
-/** @param open the last character may be unfinished */
+/** @param open true if the last character may be incomplete */
 function isUtf8(bytes: Uint8Array, open: boolean): boolean {
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: open });

@@ -1,12 +1,12 @@
 /**
- * Tokenized text as a file, read anywhere without holding it:
+ * Tokenized text as a file with random access:
  *
- *     token × N              2 bytes each for vocabularies below 2^15, else 4; the top bit: not to be learned
- *     zeros                  up to a multiple of 8
- *     end of document × M    f64 each: how many tokens there are up to its end
+ *     token × N              2 bytes each for vocabularies below 2^15, else 4; top bit set: not trained on
+ *     zeros                  padding to a multiple of 8
+ *     end of document × M    f64 each: number of tokens up to the end of the document
  *     'ESPTOKEN' version:u32 bytes per token:u32 vocabulary:f64 N:f64 M:f64 bytes of text:f64
  *
- * Little endian. The numbers come last because they are known last.
+ * Little endian. The header is at the end because the counts are known last.
  */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
@@ -15,21 +15,21 @@ import { memorySource } from '../../formats/sources/memory.ts';
 const MAGIC = 'ESPTOKEN';
 const VERSION = 1;
 const FOOTER_BYTES = 48;
-/** A file up to this size is kept in memory. */
+/** Smaller files are kept in memory. */
 const KEPT_BYTES = 32 * 1024 * 1024;
 
 export interface TokenFile {
-  /** The text's, as errors name it. */
+  /** File name of the text, for error messages. */
   readonly name: string;
   readonly vocabulary: number;
   readonly tokens: number;
-  /** Of each document: how many tokens there are up to its end. */
+  /** For each document the number of tokens up to its end. */
   readonly documentEnds: Float64Array;
-  /** Bytes of the text, for losses per byte. */
+  /** Size of the text in bytes. */
   readonly textBytes: number;
   /**
-   * Reads tokens from `at` on into `ids`, as many as it holds; learned[i] is 1 where the token is to be learned.
-   * @throws {FormatError} for an id outside the vocabulary; {SourceError}
+   * Reads `ids.length` tokens from `at` on. learned[i] is 1 if the token is trained on, else 0.
+   * @throws {FormatError} if an id is outside the vocabulary @throws {SourceError}
    */
   read(at: number, ids: Int32Array, learned: Uint8Array): Promise<void>;
   close(): Promise<void>;
@@ -38,11 +38,11 @@ export interface TokenFile {
 export interface TokenWriter {
   add(ids: readonly number[], learned: readonly boolean[]): Promise<void>;
   endDocument(): void;
-  /** Writes what is left. @param textBytes bytes of the text */
+  /** Writes the rest of the file. @param textBytes size of the text */
   finish(textBytes: number): Promise<void>;
 }
 
-/** @param write takes the next bytes of the file */
+/** @param write appends bytes to the file */
 export function writeTokenFile(vocabulary: number, write: (bytes: Uint8Array) => Promise<void>): TokenWriter {
   const width = widthOf(vocabulary);
   const mark = markOf(width);
@@ -82,10 +82,10 @@ export function writeTokenFile(vocabulary: number, write: (bytes: Uint8Array) =>
   };
 }
 
-/** @param name of the text that was tokenized @throws {FormatError} for a file that is not what `writeTokenFile` writes */
+/** @param name file name of the text @throws {FormatError} if the file was not written by `writeTokenFile` */
 export async function readTokenFile(source: ByteSource, name: string): Promise<TokenFile> {
   const broken = (problem: string) =>
-    new FormatError(source.name, `${problem}: it is no file of tokens, or damaged; delete it`, { text: name });
+    new FormatError(source.name, `${problem}: it is not a token file, or damaged; delete it`, { text: name });
   if (source.size < FOOTER_BYTES) throw broken(`has ${source.size} bytes`);
   const footer = new DataView(await readBytes(source, source.size - FOOTER_BYTES, FOOTER_BYTES));
   const magic = String.fromCharCode(...new Uint8Array(footer.buffer, 0, MAGIC.length));
@@ -135,7 +135,7 @@ async function readBytes(source: ByteSource, offset: number, length: number): Pr
   return bytes.buffer;
 }
 
-/** The first bytes of a file, which is closed where they are short enough to be kept. */
+/** Loads the first `length` bytes of a file into memory and closes it, if they are few enough. */
 async function keptInMemory(source: ByteSource, length: number): Promise<ByteSource> {
   if (length > KEPT_BYTES) return source;
   const bytes = new Uint8Array(await readBytes(source, 0, length));

@@ -1,6 +1,6 @@
 /**
- * Texts are tokenized once: the tokens are kept in the cache under a hash of the text's bytes, the tokenizer and the
- * rules, so that what is found there is never out of date.
+ * Tokenizes texts once: the tokens are cached under a hash of the text, the tokenizer and the rules, so a cache entry is
+ * never outdated.
  */
 import { sha256 } from '#leaf/formats/download/sha256';
 import { EspalierError, SourceError } from '../../core/errors.ts';
@@ -14,11 +14,11 @@ import { textPieces } from './textPieces.ts';
 import { readTokenFile, type TokenFile, writeTokenFile } from './tokenFile.ts';
 
 export interface TextSource {
-  /** Opens the text anew. @throws {SourceError} */
+  /** Opens the text; called once per run. @throws {SourceError} */
   open(): Promise<ByteSource>;
   /** See `textPieces`. */
   readonly separator?: string;
-  /** Only parts are learned; absent: everything. */
+  /** Selects the parts to train on. Default: everything. */
   readonly learn?: PartRule;
 }
 
@@ -30,18 +30,18 @@ export interface TokenizeOptions {
 }
 
 export interface TokenizedText extends TokenFile {
-  /** The hash of all that its tokens follow from. */
+  /** Hash of everything that the tokens depend on. */
   readonly key: string;
 }
 
-/** To be raised with any change of what the tokens of a text are. */
+/** Increase it when the tokens of a text change. */
 const VERSION = 1;
 const READ_BYTES = 1 << 20;
 
 /**
- * The tokens of a text, made now or found in the cache. A document is BOS (where the vocabulary asks for it; never to be
- * learned), its tokens, and EOS where there is one and the text does not end with it.
- * @throws {FormatError|SourceError} for a text that is empty, not UTF-8, or cannot be had; {UnsupportedError}
+ * Returns the tokens of a text, computed or from the cache. A document is BOS (if the vocabulary asks for it; never trained
+ * on), its tokens, and EOS if there is one and the text does not end with it.
+ * @throws {FormatError|SourceError} if a text is empty, not UTF-8, or cannot be read @throws {UnsupportedError}
  */
 export async function tokenize(text: TextSource, options: TokenizeOptions): Promise<TokenizedText> {
   const { store, signal } = options;
@@ -56,17 +56,17 @@ export async function tokenize(text: TextSource, options: TokenizeOptions): Prom
 
     async function fill(path: readonly string[]): Promise<ByteSource> {
       await store.fill(path, 'tokens', async (partial) => {
-        // what was begun is not gone on with: tokenizing is quick beside training
+        // start again instead of resuming: tokenizing is fast compared with training
         await partial.clear();
         await writeTokens(hashing(source, content), text, options, (bytes) => partial.append(bytes));
       });
       const made = await store.open(path);
-      if (!made) throw new SourceError(path.join('/'), 'is gone from the cache though it was just written');
+      if (!made) throw new SourceError(path.join('/'), 'was removed from the cache right after it was written');
       return made;
     }
   } catch (error) {
     if (error instanceof EspalierError || signal?.aborted) throw error;
-    const problem = `its tokens cannot be kept in the cache: ${(error as Error).message}; make room or name another folder`;
+    const problem = `its tokens cannot be stored in the cache: ${(error as Error).message}; free some space or use another folder`;
     throw new SourceError(source.name, problem, { reason: (error as NodeJS.ErrnoException).code }, { cause: error });
   } finally {
     await source.close();
@@ -113,14 +113,14 @@ async function contentHash(source: ByteSource, { signal, onProgress }: TokenizeO
   return hash.hex();
 }
 
-/** In hexadecimal. */
+/** SHA-256 in hexadecimal. */
 export function sha256Of(text: string): string {
   const hash = sha256();
   hash.update(new TextEncoder().encode(text));
   return hash.hex();
 }
 
-/** A source read once from start to end, which must be what was hashed before. */
+/** Wraps a source that is read once from start to end, and checks that it still has the expected hash. */
 function hashing(source: ByteSource, expected: string): ByteSource {
   const hash = sha256();
   let at = 0;
@@ -133,7 +133,10 @@ function hashing(source: ByteSource, expected: string): ByteSource {
       hash.update(into.subarray(0, length));
       at += length;
       if (at === source.size && hash.hex() !== expected) {
-        throw new SourceError(source.name, 'changed while it was read: start again when nothing writes to it');
+        throw new SourceError(
+          source.name,
+          'the file changed while it was read; start again when no other program writes to it',
+        );
       }
     },
   };

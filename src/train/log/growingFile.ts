@@ -1,9 +1,9 @@
-/** A text file that grows, as both platforms have it. */
+/** An append-only text file, implemented for Node and browsers. */
 export interface GrowingFile {
-  /** The whole text; empty where there was no file. */
+  /** Returns the whole text. Empty if the file is new. */
   text(): Promise<string>;
-  /** Cuts the file to a beginning of its text. */
-  set(beginning: string): Promise<void>;
+  /** Truncates the file to a prefix of its text. */
+  truncateTo(prefix: string): Promise<void>;
   append(text: string): Promise<void>;
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -1,8 +1,8 @@
-/** A growing text file in the browser's private file system. What was appended lasts from the next flush on. */
+/** Append-only text file in the browser's origin private file system. Appended text is stored by the next flush. */
 import { SourceError, UnsupportedError } from '../../core/errors.ts';
 import type { GrowingFile } from './growingFile.ts';
 
-/** @param path names with slashes between @throws {SourceError} where it cannot be written */
+/** @param path folder names and file name separated by slashes @throws {SourceError} if the file cannot be written */
 export async function openLogFile(path: string): Promise<GrowingFile> {
   if (!navigator.storage?.getDirectory)
     throw new UnsupportedError('keeping a log', 'without a private file system', ['pages of secure contexts']);
@@ -22,8 +22,8 @@ export async function openLogFile(path: string): Promise<GrowingFile> {
   };
   return {
     text: async () => text,
-    async set(beginning) {
-      text = beginning;
+    async truncateTo(prefix) {
+      text = prefix;
     },
     async append(more) {
       text += more;

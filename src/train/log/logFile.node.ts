@@ -1,17 +1,17 @@
-/** A growing text file on the disk. */
+/** Append-only text file on disk. */
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
 import type { GrowingFile } from './growingFile.ts';
 
-/** Opens a file, made where there is none, its folder too. @throws {SourceError} from all that it does */
+/** Opens a file, creating it and its folder if necessary. @throws {SourceError} from all methods */
 export async function openLogFile(path: string): Promise<GrowingFile> {
   const typed = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
       const cause = error as NodeJS.ErrnoException;
-      const problem = cause.code === 'ENOSPC' ? 'the disk is full: make room and resume' : cause.message;
+      const problem = cause.code === 'ENOSPC' ? 'the disk is full; free some space and resume' : cause.message;
       throw new SourceError(path, problem, { reason: cause.code }, { cause });
     }
   };
@@ -24,7 +24,7 @@ export async function openLogFile(path: string): Promise<GrowingFile> {
   };
   return {
     text: () => typed(text()),
-    set: (beginning) => typed(handle.truncate(Buffer.byteLength(beginning))),
+    truncateTo: (prefix) => typed(handle.truncate(Buffer.byteLength(prefix))),
     append: (more) => typed(handle.appendFile(more)),
     flush: () => typed(handle.sync()),
     close: () => typed(handle.close()),

@@ -1,7 +1,7 @@
-/** What a training run writes down, a line of JSON each: the same for the same run, but for the fields in seconds. */
+/** The log of a training run: one JSON object per line. Except for the fields in seconds, the same run writes the same log. */
 import { z } from 'zod';
 
-/** JSON has no infinity and no NaN, and writes null. */
+/** JSON has no NaN or infinity and writes null. */
 const number = z
   .number()
   .nullable()
@@ -12,22 +12,22 @@ const schema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start'), step, parameters: z.number(), recipe: z.unknown() }),
   z.object({
     kind: z.literal('step'),
-    /** Updates done, this one included. */
+    /** Number of updates, including this one. */
     step,
-    /** Mean over the tokens learned, in nats. */
+    /** Mean loss per trained token, in nats. */
     loss: number,
     learningRate: z.number(),
-    /** Before clipping. */
+    /** Gradient norm before clipping. */
     gradientNorm: number,
-    /** Of all sequences, learned or not. */
+    /** Number of tokens in all sequences, including those without a target. */
     tokens: z.number(),
-    /** That the step took. */
+    /** Duration of the step. */
     seconds: z.number(),
   }),
   z.object({
     kind: z.literal('evaluation'),
     step,
-    /** Mean over the held-out texts by their weights, in nats per token. */
+    /** Weighted mean over the held-out texts, in nats per token. */
     loss: number,
     texts: z.array(z.object({ name: z.string(), loss: number })),
     seconds: z.number(),
@@ -38,7 +38,7 @@ const schema = z.discriminatedUnion('kind', [
 
 export type LogLine = z.infer<typeof schema>;
 
-/** The line of a text, without its line break; undefined for one that is torn or says something else. */
+/** Parses a line without its line break. Returns undefined if it is truncated or not a log line. */
 export function parseLogLine(text: string): LogLine | undefined {
   try {
     return schema.safeParse(JSON.parse(text)).data;
@@ -47,28 +47,28 @@ export function parseLogLine(text: string): LogLine | undefined {
   }
 }
 
-/** All lines up to the first that is torn. */
+/** Parses all lines up to the first invalid one. */
 export function parseLog(text: string): LogLine[] {
   const lines: LogLine[] = [];
-  for (const { line } of whole(text)) lines.push(line);
+  for (const { line } of validLines(text)) lines.push(line);
   return lines;
 }
 
 /**
- * The part of a log that stands when a run goes on behind a step: up to the first line that is of a later step, torn, or
- * says that the run ended. What is written behind it then makes the log of a run that was never cut.
+ * Returns the part of a log to keep when a run resumes after step `last`: all lines before the first that belongs to a
+ * later step, is invalid, or ends the run. With the new lines appended, the log is that of an uninterrupted run.
  */
 export function logUpTo(text: string, last: number): string {
   let end = 0;
-  for (const { line, to } of whole(text)) {
+  for (const { line, to } of validLines(text)) {
     if (line.step > last || line.kind === 'end') break;
     end = to;
   }
   return text.slice(0, end);
 }
 
-/** Lines that end with a line break and say what a line may, and where in the text each ends. */
-function* whole(text: string): Generator<{ line: LogLine; to: number }> {
+/** Yields valid, complete lines and their end offsets, up to the first invalid line. */
+function* validLines(text: string): Generator<{ line: LogLine; to: number }> {
   for (let from = 0; from < text.length; ) {
     const to = text.indexOf('\n', from) + 1;
     const line = to > 0 ? parseLogLine(text.slice(from, to - 1)) : undefined;

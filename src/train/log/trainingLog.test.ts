@@ -36,7 +36,7 @@ async function write(path: string, lines: readonly LogLine[], resumeAt?: number)
 }
 
 describe('the log of a run', () => {
-  it('is the same whether the run was cut and went on or not', async () => {
+  it('is the same for an interrupted and an uninterrupted run', async () => {
     const whole = await write(join(folder, 'made/whole.jsonl'), [
       start,
       ...run(1, 9),
@@ -44,7 +44,7 @@ describe('the log of a run', () => {
     ]);
     const path = join(folder, 'cut.jsonl');
     await write(path, [start, ...run(1, 7)]);
-    // cut in the middle of a line
+    // interrupted in the middle of a line
     await appendFile(path, '{"kind":"step","st');
     await write(path, [...run(5, 6), { kind: 'end', step: 6, reason: 'interrupted' }], 4);
     const resumed = await write(path, [...run(7, 9), { kind: 'end', step: 9, reason: 'steps' }], 6);
@@ -52,25 +52,25 @@ describe('the log of a run', () => {
     expect(parseLog(resumed)).toEqual([start, ...run(1, 9), { kind: 'end', step: 9, reason: 'steps' }]);
   });
 
-  it('of a new run takes the place of an old one', async () => {
+  it('of a new run replaces an old one', async () => {
     const path = join(folder, 'new.jsonl');
     await write(path, [start, ...run(1, 3)]);
     expect(await write(path, [start])).toBe(`${JSON.stringify(start)}\n`);
   });
 
-  it('is read up to the first line that is torn or strange', () => {
+  it('is read up to the first invalid line', () => {
     const lines = [start, step(1)].map((line) => `${JSON.stringify(line)}\n`).join('');
     expect(parseLog(`${lines}{"kind":"step"}\n${lines}`)).toEqual([start, step(1)]);
     expect(parseLog(`${lines}${JSON.stringify(step(2))}`)).toEqual([start, step(1)]);
     expect(parseLog('no log')).toEqual([]);
   });
 
-  it('keeps losses that are no numbers', () => {
+  it('keeps losses that are NaN', () => {
     const line = { ...step(1), loss: Number.NaN };
     expect(parseLog(`${JSON.stringify(line)}\n`)).toEqual([line]);
   });
 
-  it('that cannot be written says so', async () => {
+  it('throws if it cannot be written', async () => {
     await expect(openLog(folder)).rejects.toThrow(SourceError);
   });
 });

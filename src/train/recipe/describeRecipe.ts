@@ -1,7 +1,7 @@
-/** The help text on recipes. */
+/** Help text that describes the fields of a recipe. */
 import { recipeFields } from './fields.ts';
 
-/** Every field of a recipe: its name, its type, whether it must be there or what it is otherwise, and what it does. */
+/** Lists every field with its type, default and description. */
 export function describeRecipe(): string {
   const lines = recipeFields().map(({ parent, key, type, required, default: standard, description }) => {
     const depth = parent === '' ? 0 : parent.split('.').length;
@@ -9,7 +9,7 @@ export function describeRecipe(): string {
     const state = required ? ', required' : standard === undefined ? '' : `, default ${standard}`;
     return `${wrapped(`${key} (${type}${state})`, indent)}\n${wrapped(description, `${indent}    `)}`;
   });
-  const head = 'A recipe is a JSON object. Relative paths begin at the folder of the recipe. Its fields:';
+  const head = 'A recipe is a JSON object. Relative paths are relative to the recipe file. Its fields:';
   return `${head}\n\n${lines.join('\n')}\n`;
 }
 

@@ -1,13 +1,14 @@
-/** What two recipes differ in, to tell why a run cannot go on. */
+/** Compares two recipes, to explain why a run cannot be resumed. */
 import { fieldName } from './problems.ts';
 import type { Recipe } from './schema.ts';
 
-/** Fields that may change from one part of a run to the next, as they do not change what is computed. */
+/** Fields that may change when a run is resumed, because they do not affect what is computed. */
 const FREE: readonly (keyof Recipe)[] = ['name', 'about', 'checkpoints', 'samples', 'output', 'threads'];
 
 /**
- * Fields in which a run would not be the same, such as 'optimizer.learningRate'.
- * @param before of the run's checkpoint, as JSON @param after as it is written now
+ * Returns the fields that differ and affect the run, e.g. 'optimizer.learningRate'.
+ * @param before recipe of the checkpoint, as JSON
+ * @param after recipe as written now
  */
 export function recipeDifferences(before: unknown, after: Recipe): string[] {
   const found: string[] = [];

@@ -1,20 +1,20 @@
-/** The fields of a recipe, read from its schema. */
+/** Lists the fields of a recipe from its schema. */
 import { z } from 'zod';
 import { recipeSchema } from './schema.ts';
 
 export interface RecipeField {
-  /** The object that it is in: '' or 'data.sources[]'. */
+  /** Path of the object that contains the field: '' or 'data.sources[]'. */
   readonly parent: string;
   readonly key: string;
   /** 'number', 'whole number', 'list of texts', 'windows or documents' … */
   readonly type: string;
   readonly required: boolean;
-  /** As JSON. */
+  /** JSON of the default value. */
   readonly default?: string;
   readonly description: string;
 }
 
-/** What zod's JSON schemas have that is used here. */
+/** The parts of zod's JSON schemas that are used here. */
 interface Schema {
   readonly type?: string;
   readonly description?: string;
@@ -26,7 +26,7 @@ interface Schema {
   readonly prefixItems?: readonly Schema[];
 }
 
-/** All of them, those of an object right behind it. */
+/** All fields in order; the fields of an object follow the object. */
 export function recipeFields(): readonly RecipeField[] {
   const root = z.toJSONSchema(
     recipeSchema((path) => path),

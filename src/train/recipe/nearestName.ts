@@ -1,6 +1,6 @@
-/** The name that someone may have meant. */
+/** Finds the name that the user probably meant. */
 
-/** Of the names the one with the least edits, where a third of its letters or fewer are wrong. */
+/** Returns the name with the smallest edit distance, or undefined if more than a third of its letters differ. */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let least = Number.POSITIVE_INFINITY;
@@ -11,7 +11,7 @@ export function nearestName(name: string, names: readonly string[]): string | un
   return nearest;
 }
 
-/** Letters to put in, take out or change (Levenshtein 1966); texts beyond 64 letters count as far. */
+/** Levenshtein distance; infinite for texts longer than 64 characters. */
 function edits(a: string, b: string): number {
   if (Math.max(a.length, b.length) > 64) return Number.POSITIVE_INFINITY;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

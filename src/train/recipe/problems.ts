@@ -1,9 +1,9 @@
-/** What is wrong with a recipe, for people: which field, what was found, what is expected. */
+/** Describes what is wrong with a recipe: the field, its value and the expected value. */
 import type { z } from 'zod';
 import { type RecipeField, recipeFields } from './fields.ts';
 import { nearestName } from './nearestName.ts';
 
-/** One sentence a problem. @param value what was checked */
+/** Returns one sentence per problem. @param value the JSON that was checked */
 export function problemsOf(error: z.ZodError, value: unknown): string[] {
   const fields = recipeFields();
   return error.issues.flatMap((issue) => {
@@ -15,7 +15,7 @@ export function problemsOf(error: z.ZodError, value: unknown): string[] {
   });
 }
 
-/** data.sources[0].path */
+/** Formats a path as 'data.sources[0].path'. */
 export function fieldName(path: readonly PropertyKey[]): string {
   return path.reduce<string>((name, key) => {
     if (typeof key === 'number') return `${name}[${key}]`;
@@ -23,7 +23,7 @@ export function fieldName(path: readonly PropertyKey[]): string {
   }, '');
 }
 
-/** "a", "a and b", "a, b and c" */
+/** Joins names: "a", "a and b", "a, b and c". */
 export function inWords(names: readonly string[], last = 'and'): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} ${last} ${names.at(-1)}`;
 }
@@ -32,15 +32,15 @@ function unknownField(fields: readonly RecipeField[], path: readonly PropertyKey
   const known = fields.filter(({ parent }) => parent === anyEntry(path)).map(({ key }) => key);
   const near = nearestName(key, known);
   const advice = near ? `did you mean ${near}?` : `expected ${inWords(known, 'or')}`;
-  return `${fieldName([...path, key])} is no field of a recipe, ${advice}`;
+  return `${fieldName([...path, key])} is not a field of a recipe, ${advice}`;
 }
 
-/** The path with [] for any number in brackets. */
+/** Replaces indices in a path by []. */
 function anyEntry(path: readonly PropertyKey[]): string {
   return fieldName(path).replace(/\[\d+\]/g, '[]');
 }
 
-/** Of those fields and entries of lists that `recipeFields` does not tell. */
+/** Type names of values that have no entry in `recipeFields`, such as list items. */
 const types: Readonly<Record<string, string>> = { number: 'number', string: 'text', array: 'list', tuple: 'list' };
 
 function expectedBy(fields: readonly RecipeField[], issue: z.core.$ZodIssue): string {

@@ -1,4 +1,4 @@
-/** Recipes: JSON that people write, checked field by field before anything is computed. */
+/** Reads recipes (JSON) and checks every field before training starts. */
 import { fileSource } from '#leaf/formats/sources/path';
 import { FormatError } from '../../core/errors.ts';
 import { parseJsonObject, readText } from '../../formats/json.ts';
@@ -6,13 +6,13 @@ import { inWords, problemsOf } from './problems.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 
 export interface ReadRecipe {
-  /** With its defaults, and paths that can be opened. */
+  /** With defaults filled in and paths resolved. */
   readonly recipe: Recipe;
-  /** The same with paths as they are written: for logs, reports and checkpoints, which may move to another machine. */
+  /** With defaults filled in and paths as written. For logs, reports and checkpoints, which may move to another machine. */
   readonly written: Recipe;
 }
 
-/** @param path of the file, from whose folder the recipe's relative paths begin @throws {FormatError|SourceError} */
+/** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError|SourceError} */
 export async function readRecipe(path: string): Promise<ReadRecipe> {
   const source = await fileSource(path);
   try {
@@ -23,8 +23,8 @@ export async function readRecipe(path: string): Promise<ReadRecipe> {
 }
 
 /**
- * @param file the recipe's path, as errors name it
- * @throws {FormatError} naming every field that is wrong, what was found and what is expected; they are `data.problems`
+ * @param file path of the recipe
+ * @throws {FormatError} that lists all invalid fields; `data.problems` has one entry per problem
  */
 export function parseRecipe(text: string, file: string): ReadRecipe {
   const value = parseJsonObject(text, file);
@@ -43,20 +43,20 @@ function wrong(file: string, problems: readonly string[]): FormatError {
   return new FormatError(file, problems.join('; '), { problems });
 }
 
-/** What no field alone can be blamed for. */
+/** Yields contradictions between fields. */
 function* contradictions(recipe: Recipe): Generator<string> {
   const { model, tokenizer, data, optimizer, lora, distillation, earlyStopping } = recipe;
   const given = Object.keys(model).filter((key) => key !== 'start');
   if (model.start !== undefined) {
-    if (given.length > 0) yield `model.start brings its own ${inWords(given)}: leave one or the other out`;
-    if (tokenizer) yield 'tokenizer is given, but model.start brings its own: leave one or the other out';
+    if (given.length > 0) yield `model.start defines ${inWords(given)} already: remove one or the other`;
+    if (tokenizer) yield 'tokenizer is set, but model.start has its own: remove one or the other';
   } else {
     for (const key of ['architecture', 'layers', 'width', 'heads'] as const)
-      if (model[key] === undefined) yield `model.${key} is missing, expected it where there is no model.start`;
-    if (lora) yield 'lora is given, which needs a model.start to adapt';
+      if (model[key] === undefined) yield `model.${key} is missing; a model without model.start needs it`;
+    if (lora) yield 'lora needs a model.start to adapt';
     const ways = [tokenizer?.file, tokenizer?.size, tokenizer?.characters || undefined];
     if (ways.filter((way) => way !== undefined).length !== 1)
-      yield 'tokenizer is not told, expected one of file, size and characters: true';
+      yield 'tokenizer is incomplete, expected one of file, size and characters: true';
   }
   const { width, heads, headSize, keyValueHeads = heads } = model;
   if (width !== undefined && heads !== undefined && headSize === undefined && width % heads !== 0)
@@ -66,19 +66,19 @@ function* contradictions(recipe: Recipe): Generator<string> {
   if (model.context !== undefined && model.context < data.sequence)
     yield `data.sequence is ${data.sequence}, expected at most model.context (${model.context})`;
   if (data.heldOut.fraction && data.heldOut.sources)
-    yield 'data.heldOut has a fraction and sources, expected one of them';
+    yield 'data.heldOut has both fraction and sources, expected one of them';
   const { learningRate, minimumLearningRate } = optimizer;
   if (minimumLearningRate !== undefined && minimumLearningRate > learningRate)
     yield `optimizer.minimumLearningRate is ${minimumLearningRate}, expected at most optimizer.learningRate (${learningRate})`;
   if (distillation && distillation.tail > 0 && distillation.topK === undefined)
-    yield `distillation.tail is ${distillation.tail}, expected distillation.topK beside it`;
+    yield `distillation.tail is ${distillation.tail}, but it needs distillation.topK`;
   if (distillation?.topK !== undefined && distillation.reverse > 0)
-    yield `distillation.reverse is ${distillation.reverse}, expected 0 beside distillation.topK, which leaves tokens without probability`;
+    yield `distillation.reverse is ${distillation.reverse}, expected 0 with distillation.topK, because tokens outside the top k have no probability`;
   if (earlyStopping && data.heldOut.fraction === 0 && !data.heldOut.sources)
-    yield 'earlyStopping is given, but data.heldOut holds nothing out';
+    yield 'earlyStopping needs held-out data, but data.heldOut.fraction is 0';
 }
 
-/** A path from the folder of a file; absolute ones, URLs and hf: sources stay. */
+/** Resolves a path relative to the folder of a file. Absolute paths, URLs and hf: sources are unchanged. */
 function beside(file: string, path: string): string {
   const folder = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
   return /^(?:[/\\]|[a-z]:[/\\]|https?:|file:|hf:)/i.test(path) ? path : folder + path;

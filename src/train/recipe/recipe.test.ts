@@ -27,7 +27,7 @@ const problems = (recipe: unknown): string[] => {
 };
 
 describe('a recipe', () => {
-  it("has defaults for all that it does not say: nanoGPT's, where nanoGPT has them", () => {
+  it("has nanoGPT's defaults", () => {
     const { recipe } = parse(base);
     expect(recipe.optimizer).toEqual({
       learningRate: 1e-3,
@@ -38,7 +38,7 @@ describe('a recipe', () => {
       clip: 1,
     });
     expect(recipe).toMatchObject({
-      data: { draw: 'windows', accumulation: 1, heldOut: {} },
+      data: { sampling: 'windows', accumulation: 1, heldOut: {} },
       dropout: 0,
       evaluation: { every: 250 },
       checkpoints: { every: 250, keep: 2 },
@@ -47,7 +47,7 @@ describe('a recipe', () => {
     });
   });
 
-  it('has paths that begin at its folder, and keeps them as they are written too', () => {
+  it('resolves paths relative to its folder, and keeps the written ones too', () => {
     const { recipe, written } = parse(base);
     expect(recipe.data.sources[0].path).toBe('recipes/texts/input.txt');
     expect(recipe.checkpoints.folder).toBe('recipes/run');
@@ -81,17 +81,17 @@ describe('a recipe', () => {
     ],
     [{ ...base, samples: { prompts: [1] } }, ['samples.prompts[0] is 1, expected a text']],
     [{ ...base, tokenizer: [] }, ['tokenizer is an empty list, expected an object']],
-    [{ ...base, stepps: 1 }, ['stepps is no field of a recipe, did you mean steps?']],
+    [{ ...base, stepps: 1 }, ['stepps is not a field of a recipe, did you mean steps?']],
     [
       { ...base, data: { ...base.data, sources: [{ path: 'a', wieght: 1 }] } },
-      ['data.sources[0].wieght is no field of a recipe, did you mean weight?'],
+      ['data.sources[0].wieght is not a field of a recipe, did you mean weight?'],
     ],
     [
       { ...base, earlyStopping: { patience: 1, foo: 1 } },
-      [expect.stringMatching(/foo is no field .* expected patience or minimumImprovement/)],
+      [expect.stringMatching(/foo is not a field .* expected patience or minimumImprovement/)],
     ],
     [{ ...base, steps: -1, seed: 'x' }, ['steps is -1, expected more than 0', 'seed is "x", expected a whole number']],
-  ])('that is wrong is refused with field, found and expected (%#)', (recipe, expected) => {
+  ])('with an invalid field is rejected (%#)', (recipe, expected) => {
     expect(problems(recipe)).toEqual(expected);
   });
 
@@ -99,30 +99,30 @@ describe('a recipe', () => {
     [{ ...base, model: { layers: 4, width: 128, heads: 4 } }, 'model.architecture is missing'],
     [
       { ...base, model: { ...base.model, start: 'a.gguf' }, tokenizer: undefined },
-      'model.start brings its own architecture, layers, width and heads',
+      'model.start defines architecture, layers, width and heads already',
     ],
-    [{ ...adapted, tokenizer: { size: 300 } }, 'tokenizer is given, but model.start brings its own'],
-    [{ ...base, tokenizer: undefined }, 'tokenizer is not told, expected one of file, size and characters: true'],
+    [{ ...adapted, tokenizer: { size: 300 } }, 'tokenizer is set, but model.start has its own'],
+    [{ ...base, tokenizer: undefined }, 'tokenizer is incomplete, expected one of file, size and characters: true'],
     [{ ...base, tokenizer: { size: 300, characters: true } }, 'expected one of file, size'],
-    [{ ...base, lora: {} }, 'lora is given, which needs a model.start'],
+    [{ ...base, lora: {} }, 'lora needs a model.start'],
     [{ ...base, model: { ...base.model, heads: 3 } }, 'model.width is 128, expected a multiple of model.heads (3)'],
     [{ ...base, model: { ...base.model, keyValueHeads: 3 } }, 'model.keyValueHeads is 3, expected a divisor'],
     [{ ...base, model: { ...base.model, context: 32 } }, 'data.sequence is 64, expected at most model.context (32)'],
     [{ ...base, optimizer: { minimumLearningRate: 1 } }, 'optimizer.minimumLearningRate is 1, expected at most'],
-    [{ ...base, distillation: { teachers: [{ path: 'a' }], tail: 4 } }, 'expected distillation.topK beside it'],
+    [{ ...base, distillation: { teachers: [{ path: 'a' }], tail: 4 } }, 'but it needs distillation.topK'],
     [
       { ...base, data: { ...base.data, heldOut: { fraction: 0 } }, earlyStopping: { patience: 2 } },
-      'earlyStopping is given, but data.heldOut holds nothing out',
+      'earlyStopping needs held-out data',
     ],
     [
       { ...base, data: { ...base.data, heldOut: { fraction: 0.1, sources: [{ path: 'a' }] } } },
-      'data.heldOut has a fraction and sources',
+      'data.heldOut has both fraction and sources',
     ],
-  ])('that contradicts itself is refused (%#)', (recipe, expected) => {
+  ])('that contradicts itself is rejected (%#)', (recipe, expected) => {
     expect(problems(recipe)).toEqual([expect.stringContaining(expected)]);
   });
 
-  it('is named in its errors, and must be JSON', () => {
+  it('must be JSON, and errors contain its name', () => {
     expect(() => parse({ ...base, steps: 0, seed: -1 })).toThrow(
       'recipes/a.json: steps is 0, expected more than 0; seed is -1, expected at least 0',
     );
@@ -130,7 +130,7 @@ describe('a recipe', () => {
     expect(() => parseRecipe('[]', 'a.json')).toThrow('a.json: holds [], expected a JSON object');
   });
 
-  it('of any JSON is read or ends in a typed error', () => {
+  it('is parsed or throws a typed error for any JSON', () => {
     const keys = fc.constantFrom(...recipeFields().map(({ key }) => key), '__proto__', 'x');
     const { value } = fc.letrec((tie) => ({
       value: fc.oneof(
@@ -152,19 +152,19 @@ describe('a recipe', () => {
 });
 
 describe('the help on recipes', () => {
-  it('has every field with what it is for', () => {
+  it('describes every field', () => {
     for (const { key, description } of recipeFields())
       expect([key, description]).toEqual([key, expect.stringMatching(/\.$/)]);
     const help = describeRecipe();
-    expect(help).toContain('    learningRate (number, default 0.001)\n        At its highest.\n');
+    expect(help).toContain('    learningRate (number, default 0.001)\n        Maximum learning rate.\n');
     expect(help).toContain('  steps (whole number, required)\n');
-    expect(help).toContain('    draw (one of windows, documents, default "windows")\n');
+    expect(help).toContain('    sampling (one of windows, documents, default "windows")\n');
     expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
   });
 });
 
-describe('two recipes', () => {
-  it('differ in what changes a run, not in names and places', () => {
+describe('recipeDifferences', () => {
+  it('lists changes that affect the run, not names and paths', () => {
     const before = JSON.parse(JSON.stringify(parse(base).written));
     const after = (changes: object) => parse({ ...base, ...changes }).written;
     expect(recipeDifferences(before, after({}))).toEqual([]);
@@ -179,8 +179,8 @@ describe('two recipes', () => {
   });
 });
 
-describe('the nearest name', () => {
-  it('is the one with the least edits, unless it is far', () => {
+describe('nearestName', () => {
+  it('returns the name with the fewest edits, or undefined if all are far', () => {
     expect(nearestName('learningrate', ['learningRate', 'warmup'])).toBe('learningRate');
     expect(nearestName('stpes', ['steps', 'seed'])).toBe('steps');
     expect(nearestName('teacher', ['seed', 'steps'])).toBeUndefined();

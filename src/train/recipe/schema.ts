@@ -1,4 +1,4 @@
-/** What a recipe may say: every field with its bounds, its default and, in `describe`, the words of `--help`. */
+/** Schema of a recipe: every field with its range, default and description (shown by `espalier train --help`). */
 import { z } from 'zod';
 import { blockFormats } from '../../tensor/formats.ts';
 
@@ -6,86 +6,86 @@ const share = () => z.number().min(0).max(1);
 const positive = () => z.number().positive();
 const count = () => z.int().positive();
 
-/** @param path makes a path of the recipe one that can be opened */
+/** @param path resolves a path of the recipe */
 export function recipeSchema(path: (written: string) => string) {
   const file = (words: string) => z.string().min(1).describe(words).transform(path);
 
   const learn = z.strictObject({
-    after: z.string().min(1).describe('Tokens behind this text are learned, such as "Bot:".'),
-    until: z.string().min(1).describe('Up to this text, which is learned too, or the end of the document.'),
+    after: z.string().min(1).describe('Train on the tokens after this text, e.g. "Bot:".'),
+    until: z.string().min(1).describe('Stop after this text (included), or at the end of the document.'),
   });
   const source = z.strictObject({
-    path: file('A text file in UTF-8, of any size.'),
-    weight: positive().default(1).describe('How often it is drawn from, beside the weights of the others.'),
+    path: file('Text file in UTF-8, of any size.'),
+    weight: positive().default(1).describe('Sampling weight relative to the other sources.'),
     separator: z
       .string()
       .min(1)
       .optional()
       .describe(
-        'What stands between two documents, such as "<|endoftext|>"; white space around it goes. Of line breaks alone: exactly so many. Without it the file is one document.',
+        'Separator between documents, e.g. "<|endoftext|>". White space around documents is removed. A separator of line breaks matches exactly that number of them. Default: the file is one document.',
       ),
-    taught: z
+    distill: z
       .boolean()
       .default(true)
-      .describe('Whether teachers are asked; false: it is learned as it is written, whatever they think of it.'),
-    learn: learn.optional().describe('Only parts of each document are learned, such as the replies of a conversation.'),
+      .describe("Learn the teachers' distributions on this text. false: learn the text as written."),
+    learn: learn.optional().describe('Train only on parts of each document, e.g. the replies of a conversation.'),
   });
   const sources = () => z.array(source).min(1);
 
   return z.strictObject({
-    name: z.string().min(1).default('model').describe('What the model is called, in its file and in reports.'),
-    about: z.string().optional().describe('For people who read the recipe; nothing is made of it.'),
+    name: z.string().min(1).default('model').describe('Name of the model in its file and in reports.'),
+    about: z.string().optional().describe('Comment for readers of the recipe. Ignored.'),
     model: z
       .strictObject({
         start: file(
-          'A model to go on from (GGUF, Hugging Face folder, hf:owner/repo); nothing else is said then.',
+          'Model to start from (GGUF file, Hugging Face folder or hf:owner/repo). Excludes the other fields.',
         ).optional(),
-        architecture: z.string().min(1).optional().describe('Such as "llama" or "gpt2".'),
+        architecture: z.string().min(1).optional().describe('Architecture, e.g. "llama" or "gpt2".'),
         layers: count().optional().describe('Number of blocks.'),
-        width: count().optional().describe('Of the embedding. In multiples of 256 every block format fits.'),
-        heads: count().optional().describe('Heads of attention.'),
-        keyValueHeads: count().optional().describe('Heads of keys and values; default: as many as heads.'),
-        headSize: count().optional().describe('Default: width / heads.'),
-        feedForward: count().optional().describe('Width of the feed-forward part; default: 4 × width.'),
-        context: count().optional().describe('Positions that the model is made for; default: data.sequence.'),
+        width: count().optional().describe('Width of the hidden state. Multiples of 256 fit every block format.'),
+        heads: count().optional().describe('Number of attention heads.'),
+        keyValueHeads: count().optional().describe('Number of key and value heads. Default: heads.'),
+        headSize: count().optional().describe('Width of a head. Default: width / heads.'),
+        feedForward: count().optional().describe('Width of the feed-forward layer. Default: 4 × width.'),
+        context: count().optional().describe('Context length of the model. Default: data.sequence.'),
         bias: z
           .boolean()
           .optional()
-          .describe(
-            'Whether linear layers and norms have biases, where the architecture leaves it open; default: false.',
-          ),
-        tied: z.boolean().optional().describe('Whether the output takes the weights of the embedding; default: true.'),
-        normEpsilon: positive().optional().describe('Added to variances in norms; default: 1e-5.'),
+          .describe('Give linear layers and norms a bias, if the architecture makes it optional. Default: false.'),
+        tied: z.boolean().optional().describe('Share the weights of embedding and output layer. Default: true.'),
+        normEpsilon: positive().optional().describe('Epsilon of the norms. Default: 1e-5.'),
         ropeBase: positive()
           .optional()
-          .describe('Of rotary positions, in architectures that have them; default: 10000.'),
+          .describe('Base of the rotary position embedding, if the architecture has one. Default: 10000.'),
       })
-      .describe('What is trained: a model to start from, or the sizes of a new one.'),
+      .describe('The model to train: a start model, or the sizes of a new one.'),
     tokenizer: z
       .strictObject({
-        file: file('A model whose tokenizer is taken.').optional(),
-        size: count().optional().describe('Trains a byte-level BPE of so many tokens on the training sources.'),
-        within: file(
-          "With size: a model of whose tokens these are some, so that it can be a teacher of this one's distributions.",
+        file: file('Model whose tokenizer is used.').optional(),
+        size: count()
+          .optional()
+          .describe('Train a byte-level BPE tokenizer with this number of tokens on data.sources.'),
+        subsetOf: file(
+          'With size: a model whose tokens are reduced to the most useful ones, so that it can be the teacher.',
         ).optional(),
         special: z
           .array(z.string().min(1))
           .default(['<|endoftext|>'])
-          .describe('Texts of its special tokens; the first begins and ends documents.'),
+          .describe('Special tokens. The first one is BOS and EOS.'),
         characters: z
           .boolean()
           .optional()
-          .describe('true: one token for each character of the sources, as in nanoGPT; without special tokens.'),
+          .describe('One token per character of the sources, as in nanoGPT. No special tokens.'),
       })
       .optional()
-      .describe('file, size or characters; not with model.start, which brings its own.'),
+      .describe('Set one of file, size and characters. Not with model.start, which has its own tokenizer.'),
     data: z
       .strictObject({
         sources: sources().describe('Texts to train on.'),
-        draw: z
+        sampling: z
           .enum(['windows', 'documents'])
           .default('windows')
-          .describe('Sequences are windows anywhere in the text, or packed from whole documents.'),
+          .describe('Sequences are random windows of the text, or packed from whole documents.'),
         heldOut: z
           .strictObject({
             fraction: z
@@ -93,119 +93,125 @@ export function recipeSchema(path: (written: string) => string) {
               .min(0)
               .lt(1)
               .optional()
-              .describe('The last part of every source; default: 0.1, or 0 where there are sources.'),
+              .describe('Fraction at the end of every source. Default: 0.1, or 0 with heldOut.sources.'),
             sources: sources()
               .optional()
-              .describe('Texts of their own; weights are those of their losses in the mean.'),
+              .describe('Separate texts. Their weights are the weights of their losses in the mean.'),
           })
           .prefault({})
-          .describe('What is not trained on but evaluated.'),
-        sequence: count().describe('Tokens of a sequence.'),
-        batch: count().default(16).describe('Sequences of a micro-step: memory grows with it.'),
-        accumulation: count().default(1).describe('Micro-steps whose gradients are added up for one update.'),
-        cache: file("Folder for tokenized texts; default: the user's cache, or ESPALIER_CACHE.").optional(),
+          .describe('Data for evaluation, excluded from training.'),
+        sequence: count().describe('Tokens per sequence.'),
+        batch: count().default(16).describe('Sequences per micro-step. Memory grows with it.'),
+        accumulation: count().default(1).describe('Micro-steps per update; their gradients are added.'),
+        cache: file("Folder for tokenized texts. Default: the user's cache folder, or ESPALIER_CACHE.").optional(),
       })
-      .describe('Texts, and how they are cut and mixed.'),
-    steps: count().describe('Updates of the weights.'),
+      .describe('The texts, and how they become sequences.'),
+    steps: count().describe('Number of weight updates.'),
     optimizer: z
       .strictObject({
-        learningRate: positive().default(1e-3).describe('At its highest.'),
+        learningRate: positive().default(1e-3).describe('Maximum learning rate.'),
         minimumLearningRate: z
           .number()
           .min(0)
           .optional()
-          .describe('At the end of the cosine; default: a tenth of the highest. The same as the highest: constant.'),
-        warmup: z.int().min(0).default(100).describe('Steps in which the learning rate rises.'),
+          .describe(
+            'Learning rate at the end of the cosine. Default: learningRate / 10. Set it to learningRate for a constant rate.',
+          ),
+        warmup: z.int().min(0).default(100).describe('Steps over which the learning rate rises linearly.'),
         betas: z
           .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
           .default([0.9, 0.99])
-          .describe("How slowly AdamW's two means of gradients follow."),
-        epsilon: positive().default(1e-8).describe("AdamW's, against division by zero."),
-        weightDecay: z.number().min(0).default(0.1).describe('Of matrices; norms and biases have none.'),
-        clip: z.number().min(0).default(1).describe('Greatest norm of the gradient; 0: not clipped.'),
+          .describe("Decay rates of AdamW's first and second moment."),
+        epsilon: positive().default(1e-8).describe("AdamW's epsilon."),
+        weightDecay: z.number().min(0).default(0.1).describe('Weight decay of matrices. Norms and biases have none.'),
+        clip: z.number().min(0).default(1).describe('Maximum gradient norm. 0: no clipping.'),
       })
       .prefault({})
-      .describe('AdamW, with a warm-up and a cosine.'),
-    dropout: share().default(0).describe('Share of values that are dropped in training.'),
+      .describe('AdamW with linear warm-up and cosine decay.'),
+    dropout: share().default(0).describe('Dropout rate.'),
     activationCheckpointing: z
       .boolean()
       .default(false)
-      .describe('Computes activations anew on the way back: less memory, about a third more time.'),
+      .describe('Recompute activations in the backward pass: less memory, about a third more time.'),
     lora: z
       .strictObject({
-        rank: count().default(8).describe('Of the two factors beside each target.'),
-        alpha: positive().optional().describe('The factors count alpha / rank; default: twice the rank.'),
+        rank: count().default(8).describe('Rank of the factors.'),
+        alpha: positive().optional().describe('The factors are scaled by alpha / rank. Default: 2 × rank.'),
         targets: z
           .array(z.string().min(1))
           .min(1)
           .default(['attn_q', 'attn_v'])
-          .describe("Matrices that get factors, by GGUF's names in a block."),
+          .describe('Matrices to adapt, by their GGUF names within a block.'),
       })
       .optional()
-      .describe('Trains an adapter to model.start, whose weights stay as they are. Hu et al. 2021.'),
+      .describe('Train a LoRA adapter (Hu et al. 2021) instead of the weights of model.start.'),
     distillation: z
       .strictObject({
         teachers: z
           .array(
             z.strictObject({
-              path: file("A model whose vocabulary holds all of the student's tokens, at least."),
-              weight: positive().default(1).describe('Of its probabilities in the mean of all teachers.'),
+              path: file("Model whose vocabulary contains the student's tokens."),
+              weight: positive().default(1).describe('Weight of its probabilities in the mean of all teachers.'),
             }),
           )
           .min(1)
-          .describe('Models whose distributions the student learns.'),
-        temperature: positive().default(1).describe('Divides the logits of both. Hinton et al. 2015.'),
-        reverse: share().default(0).describe('Share of KL(student ‖ teacher); the rest is KL(teacher ‖ student).'),
-        hardLabels: share().default(0.5).describe('Share of the loss on the text itself.'),
-        topK: count().optional().describe("Only so many of a teacher's likeliest tokens are compared; default: all."),
-        tail: z.int().min(0).default(0).describe('Beside topK, so many tokens drawn from the others.'),
+          .describe('Models whose next-token distributions the student learns.'),
+        temperature: positive().default(1).describe('Temperature of both softmaxes (Hinton et al. 2015).'),
+        reverse: share().default(0).describe('Weight of KL(student ‖ teacher). The rest is KL(teacher ‖ student).'),
+        hardLabels: share().default(0.5).describe('Weight of the cross-entropy loss on the text.'),
+        topK: count().optional().describe("Use only the teacher's k most likely tokens. Default: all."),
+        tail: z.int().min(0).default(0).describe('With topK: number of tokens sampled from the others.'),
       })
       .optional()
-      .describe('Learns from larger models beside the text.'),
+      .describe('Distillation: learn from the distributions of larger models.'),
     evaluation: z
       .strictObject({
-        every: count().default(250).describe('Steps between two evaluations.'),
-        batches: count().optional().describe('Per held-out text, evenly spread over it; default: all of it.'),
+        every: count().default(250).describe('Steps between evaluations.'),
+        batches: count().optional().describe('Batches per held-out text, evenly spaced. Default: all.'),
       })
       .prefault({})
-      .describe('Losses on what is held out.'),
+      .describe('Evaluation on held-out data.'),
     earlyStopping: z
       .strictObject({
-        patience: count().describe('Evaluations without a better one after which training ends.'),
-        minimumImprovement: z.number().min(0).default(0).describe('By how much a loss must be lower to be better.'),
+        patience: count().describe('Evaluations without an improvement before training ends.'),
+        minimumImprovement: z
+          .number()
+          .min(0)
+          .default(0)
+          .describe('Smallest decrease of the loss that counts as an improvement.'),
       })
       .optional()
-      .describe('Ends before all steps are done.'),
+      .describe('End training when the held-out loss stops improving.'),
     checkpoints: z
       .strictObject({
-        folder: file('Where checkpoints, log.jsonl and report.html go.').prefault('run'),
-        every: count().default(250).describe('Steps between two checkpoints.'),
-        keep: count().default(2).describe('So many of the last are kept, and the one of the best evaluation.'),
+        folder: file('Folder for checkpoints, log.jsonl and report.html.').prefault('run'),
+        every: count().default(250).describe('Steps between checkpoints.'),
+        keep: count().default(2).describe('Number of latest checkpoints to keep, in addition to the best one.'),
       })
       .prefault({})
-      .describe('What a run that was cut goes on from.'),
+      .describe('Checkpoints, to resume an interrupted run.'),
     samples: z
       .strictObject({
-        prompts: z.array(z.string()).min(1).describe('Texts that the model continues.'),
-        every: count().default(1000).describe('Steps between two times.'),
-        tokens: count().default(100).describe('Length of each.'),
-        temperature: z.number().min(0).default(0.8).describe('0: always the likeliest token.'),
+        prompts: z.array(z.string()).min(1).describe('Prompts to continue.'),
+        every: count().default(1000).describe('Steps between samples.'),
+        tokens: count().default(100).describe('Maximum tokens per sample.'),
+        temperature: z.number().min(0).default(0.8).describe('Sampling temperature. 0: always the most likely token.'),
       })
       .optional()
-      .describe('What the model writes on its way.'),
+      .describe('Texts that the model writes during training.'),
     output: z
       .strictObject({
-        path: file('GGUF file of the best weights, or with lora of the adapter.').prefault('model.gguf'),
+        path: file('GGUF file for the best weights, or for the adapter with lora.').prefault('model.gguf'),
         format: z
           .enum(blockFormats.map(({ name }) => name))
           .default('F32')
-          .describe('Block format of its matrices.'),
-        chatTemplate: z.string().min(1).optional().describe('Jinja source of its chat template.'),
+          .describe('Block format of the matrices.'),
+        chatTemplate: z.string().min(1).optional().describe('Chat template (Jinja).'),
       })
       .prefault({})
-      .describe('The model that comes out.'),
-    seed: z.int().min(0).max(0xffffffff).default(1).describe('The same seed gives the same run.'),
-    threads: count().max(256).optional().describe('Default: what the machine has.'),
+      .describe('The resulting model.'),
+    seed: z.int().min(0).max(0xffffffff).default(1).describe('Random seed. The same seed produces the same run.'),
+    threads: count().max(256).optional().describe('Number of threads. Default: all cores.'),
   });
 }
 

@@ -1,5 +1,5 @@
-/** Curves as an SVG that needs nothing else: axes with round numbers, a legend, thinned to what a screen can show. */
-import { type Point, thinned } from '../thinned.ts';
+/** Line charts as self-contained SVG: axes with round numbers, a legend, curves downsampled to screen resolution. */
+import { downsample, type Point } from '../downsample.ts';
 import { escaped } from './html.ts';
 
 export interface Curve {
@@ -9,10 +9,10 @@ export interface Curve {
 
 export interface ChartOptions {
   readonly title: string;
-  /** What the vertical axis counts. */
+  /** Unit of the vertical axis. */
   readonly unit: string;
-  /** Each curve is drawn up to this quantile of its values, so that a first high loss leaves room for the rest. */
-  readonly upTo?: number;
+  /** Upper end of the vertical axis as a quantile of the values, so that a high loss at the start does not flatten the rest. Default: 1. */
+  readonly upperQuantile?: number;
 }
 
 const WIDTH = 720;
@@ -21,17 +21,17 @@ const LEFT = 64;
 const RIGHT = 24;
 const TOP = 34;
 const BOTTOM = 40;
-const MOST_POINTS = 600;
-/** Told apart by people who see colours differently too (Okabe and Ito 2008). */
+const MAX_POINTS = 600;
+/** Colours that colour-blind people can distinguish (Okabe and Ito 2008). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
-/** @returns an <svg>; one that says so where there are no values */
-export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: ChartOptions): string {
-  const drawn = curves.map(({ name, points }) => ({
+/** @returns an <svg>; without values it says so */
+export function chart(curves: readonly Curve[], { title, unit, upperQuantile = 1 }: ChartOptions): string {
+  const plotted = curves.map(({ name, points }) => ({
     name,
-    points: thinned(points, MOST_POINTS).filter(({ y }) => Number.isFinite(y)),
+    points: downsample(points, MAX_POINTS).filter(({ y }) => Number.isFinite(y)),
   }));
-  const all = drawn.flatMap(({ points }) => points);
+  const all = plotted.flatMap(({ points }) => points);
   const head = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}"><text x="${LEFT}" y="18" class="title">${escaped(title)}</text>`;
   if (all.length === 0) return `${head}<text x="${LEFT}" y="60">no values yet</text></svg>`;
 
@@ -40,7 +40,7 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
     [LEFT, WIDTH - RIGHT],
   );
   const y = axis(
-    drawn.flatMap(({ points }) => lowest(points, upTo)),
+    plotted.flatMap(({ points }) => lowest(points, upperQuantile)),
     [HEIGHT - BOTTOM, TOP],
   );
   const grid = [
@@ -52,7 +52,7 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
       (tick) => `<text x="${fixed(x.at(tick))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${label(tick)}</text>`,
     ),
   ];
-  const lines = drawn.map(({ name, points }, i) => {
+  const lines = plotted.map(({ name, points }, i) => {
     const colour = COLOURS[i % COLOURS.length];
     const place = (point: Point) => `${fixed(x.at(point.x))},${fixed(y.at(point.y))}`;
     const line = `<polyline fill="none" stroke="${colour}" stroke-width="1.5" points="${points.map(place).join(' ')}"/>`;
@@ -60,14 +60,14 @@ export function chart(curves: readonly Curve[], { title, unit, upTo = 1 }: Chart
     return line + dots.join('');
   });
   let legendAt = LEFT;
-  const legend = drawn.map(({ name }, i) => {
+  const legend = plotted.map(({ name }, i) => {
     const at = legendAt;
     legendAt += 26 + 7 * name.length;
     return `<circle cx="${at + 4}" cy="${HEIGHT - 9}" r="4" fill="${COLOURS[i % COLOURS.length]}"/><text x="${at + 12}" y="${HEIGHT - 5}">${escaped(name)}</text>`;
   });
   const units = `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end">${escaped(unit)} by step</text>`;
   const box = `x="0" y="${TOP - 3}" width="${WIDTH}" height="${HEIGHT - BOTTOM - TOP + 6}"`;
-  // an inner <svg> shows nothing outside its box
+  // an inner <svg> clips to its box
   const inner = `<svg ${box} viewBox="0 ${TOP - 3} ${WIDTH} ${HEIGHT - BOTTOM - TOP + 6}">${lines.join('')}</svg>`;
   return `${head}${units}${grid.join('')}${inner}${legend.join('')}</svg>`;
 }
@@ -78,18 +78,18 @@ function dot(place: string, colour: string, name: string, { x, y }: Point, unit:
   return `<circle cx="${cx}" cy="${cy}" r="2.5" fill="${colour}"><title>${escaped(tip)}</title></circle>`;
 }
 
-/** The least of the values, so many that a share of them is there. */
-function lowest(points: readonly Point[], share: number): number[] {
+/** Returns the lowest values, a `fraction` of all. */
+function lowest(points: readonly Point[], fraction: number): number[] {
   const values = points.map(({ y }) => y).sort((a, b) => a - b);
-  return values.slice(0, Math.ceil(values.length * share));
+  return values.slice(0, Math.ceil(values.length * fraction));
 }
 
-/** Where values lie between two ends in pixels, and round values to mark. */
+/** Maps values to pixels between `start` and `end`, and chooses round values as ticks. */
 function axis(values: readonly number[], [start, end]: readonly [number, number]) {
-  const least = values.reduce((a, b) => Math.min(a, b));
-  const greatest = values.reduce((a, b) => Math.max(a, b));
-  const range = greatest - least || Math.abs(greatest) || 1;
-  const from = greatest > least ? least : least - range / 2;
+  const minimum = values.reduce((a, b) => Math.min(a, b));
+  const maximum = values.reduce((a, b) => Math.max(a, b));
+  const range = maximum - minimum || Math.abs(maximum) || 1;
+  const from = maximum > minimum ? minimum : minimum - range / 2;
   const rough = range / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
@@ -100,7 +100,7 @@ function axis(values: readonly number[], [start, end]: readonly [number, number]
 
 const fixed = (value: number) => value.toFixed(1);
 
-/** Up to four digits that matter. */
+/** Formats a number with four significant digits, large integers in full. */
 function label(value: number): string {
   if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e7)) return value.toExponential(1);
   return value.toLocaleString('en-US', { maximumSignificantDigits: Math.abs(value) >= 1000 ? 7 : 4 });

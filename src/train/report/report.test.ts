@@ -20,7 +20,7 @@ function run(steps: number): LogLine[] {
   return lines;
 }
 
-/** Opened and closed elements by turns, so that a page of wrong HTML is found. */
+/** Checks that every element is closed in the right order. */
 function expectBalanced(html: string): void {
   const open: string[] = [];
   for (const [tag, end, name, empty] of html.matchAll(/<(\/?)([a-z0-9]+)[^>]*?(\/?)>/g)) {
@@ -32,7 +32,7 @@ function expectBalanced(html: string): void {
 }
 
 describe('the report of a run', () => {
-  it('shows curves, samples and the recipe, and nothing from elsewhere', () => {
+  it('shows curves, samples and the recipe without external resources', () => {
     const html = trainingReport('Shakespeare <1>', [...run(200), { kind: 'end', step: 200, reason: 'all steps done' }]);
     expectBalanced(html.replace('<!doctype html>', ''));
     expect(html).not.toMatch(/<script|https?:|src=|@import|url\(|NaN|undefined|Infinity/);
@@ -46,7 +46,7 @@ describe('the report of a run', () => {
     expect(html.match(/<polyline/g)).toHaveLength(7);
   });
 
-  it('of a long run is no longer than that of a short one', () => {
+  it('does not grow with the length of the run', () => {
     expect(
       trainingReport(
         'long',
@@ -55,24 +55,24 @@ describe('the report of a run', () => {
     ).toBeLessThan(100_000);
   });
 
-  it('of a run that has only begun, or lost its loss, is a page all the same', () => {
+  it('is valid for a run that has just started or diverged', () => {
     for (const lines of [[], run(1), [{ ...run(1)[1], loss: Number.NaN } as LogLine]]) {
       const html = trainingReport('short', lines);
       expectBalanced(html.replace('<!doctype html>', ''));
-      expect(html).toContain('running, or cut off');
+      expect(html).toContain('running, or interrupted');
     }
   });
 });
 
 describe('a chart', () => {
-  it('marks round values', () => {
+  it('has round tick values', () => {
     const points = [0, 500, 1000].map((x) => ({ x, y: 1.7 + x / 1000 }));
     const svg = chart([{ name: 'loss', points }], { title: 'Loss', unit: 'nats' });
     for (const mark of ['1.8', '2', '2.2', '2.4', '2.6', '0', '200', '1,000']) expect(svg).toContain(`>${mark}</text>`);
     expect(svg).toContain('<title>loss, step 500: 2.2 nats</title>');
   });
 
-  it('of equal values has a line in the middle', () => {
+  it('draws equal values as a line in the middle', () => {
     const svg = chart([{ name: 'rate', points: [1, 2].map((x) => ({ x, y: 0.001 })) }], { title: 'Rate', unit: '' });
     const [, first, second] = /points="[\d.]+,([\d.]+) [\d.]+,([\d.]+)"/.exec(svg)!;
     expect([first, second]).toEqual(['130.0', '130.0']);

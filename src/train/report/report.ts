@@ -1,4 +1,4 @@
-/** A run as one HTML file that needs nothing else: its curves, samples and recipe. No script in it. */
+/** The report of a run: one self-contained HTML page with curves, samples and the recipe. No scripts. */
 import { grouped } from '../../core/errors.ts';
 import { bestOf } from '../earlyStopping.ts';
 import type { LogLine } from '../log/logLine.ts';
@@ -12,7 +12,7 @@ svg{width:100%;height:auto;margin:.5rem 0}svg text{font:11px system-ui,sans-seri
 .grid{stroke:currentColor;stroke-opacity:.15}table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-bottom:1px solid #8884}
 td+td,th+th{font-variant-numeric:tabular-nums}blockquote{margin:.5rem 0;padding-left:.8rem;border-left:3px solid #8888;white-space:pre-wrap}`;
 
-/** @param title of the page, such as the recipe's name @param lines of the run's log */
+/** @param title page title, e.g. the recipe's name @param lines the run's log */
 export function trainingReport(title: string, lines: readonly LogLine[]): string {
   const of = <K extends LogLine['kind']>(kind: K) => lines.filter((line): line is Line<K> => line.kind === kind);
   const steps = of('step');
@@ -28,14 +28,14 @@ export function trainingReport(title: string, lines: readonly LogLine[]): string
   const speed = curve('tokens per second', (line) => line.tokens / line.seconds);
   const sections = [
     summary(start, steps, evaluations, of('end').at(-1)),
-    chart(loss, { title: 'Loss', unit: 'nats per token', upTo: 0.98 }),
+    chart(loss, { title: 'Loss', unit: 'nats per token', upperQuantile: 0.98 }),
     chart(
       curve('learning rate', (line) => line.learningRate),
       { title: 'Learning rate', unit: 'rate' },
     ),
     chart(
       curve('gradient norm', (line) => line.gradientNorm),
-      { title: 'Gradient norm before clipping', unit: 'norm', upTo: 0.98 },
+      { title: 'Gradient norm before clipping', unit: 'norm', upperQuantile: 0.98 },
     ),
     chart(speed, { title: 'Speed', unit: 'tokens per second' }),
     samples(of('sample')),
@@ -45,7 +45,7 @@ export function trainingReport(title: string, lines: readonly LogLine[]): string
   return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${escaped(title)}</h1>\n${sections.join('\n')}\n</body></html>\n`;
 }
 
-/** One for all held-out texts, and where there are several one for each. */
+/** One curve for the mean of all held-out texts. With several texts, also one for each. */
 function heldOutCurves(evaluations: readonly Line<'evaluation'>[]): Curve[] {
   const names = [...new Set(evaluations.flatMap(({ texts }) => texts.map(({ name }) => name)))];
   const points = (loss: (line: Line<'evaluation'>) => number | undefined) =>
@@ -67,7 +67,7 @@ function summary(
   const best = bestOf(evaluations);
   const tokens = steps.reduce((sum, line) => sum + line.tokens, 0);
   const seconds = steps.reduce((sum, line) => sum + line.seconds, 0);
-  const rows: [string, string][] = [['state', end ? end.reason : 'running, or cut off']];
+  const rows: [string, string][] = [['state', end ? end.reason : 'running, or interrupted']];
   if (start) rows.push(['parameters trained', grouped(start.parameters)]);
   if (last) {
     rows.push(['steps', grouped(last.step)], ['tokens', grouped(tokens)]);
@@ -77,7 +77,7 @@ function summary(
   return table(rows);
 }
 
-/** Those of each prompt, the latest first. */
+/** Samples grouped by prompt, the latest first. */
 function samples(lines: readonly Line<'sample'>[]): string {
   if (lines.length === 0) return '';
   const prompts = [...new Set(lines.map(({ prompt }) => prompt))];
@@ -92,7 +92,7 @@ function samples(lines: readonly Line<'sample'>[]): string {
   return `<h2>Samples</h2>${parts.join('')}`;
 }
 
-/** The values of nested objects, each with the path to it. */
+/** Flattens nested objects to [path, value] pairs. */
 function fields(value: unknown, path = ''): [string, string][] {
   if (typeof value !== 'object' || value === null) return [[path, String(value)]];
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return [[path, value.join(', ')]];

@@ -1,2 +1,2 @@
-/** What computes in tests of training. */
+/** Backend for the training tests. */
 export const backend = 'wasm';

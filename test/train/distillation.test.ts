@@ -1,4 +1,4 @@
-/** Students of one teacher or several, which run beside them. */
+/** Distillation from one or several teachers. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/formats/open.ts';
@@ -32,11 +32,11 @@ async function lossesOf(name: string, changes: object): Promise<{ learned: numbe
 
 const teachers = [{ path: 'one.gguf' }];
 
-/** So many rows of which the teacher is asked. */
+/** `rows` rows, all learned from the teacher. */
 const asked = (rows: number) => ({ targets: new Int32Array(rows), distilled: new Uint8Array(rows).fill(1) });
 
 describe('a student', () => {
-  it('learns from a teacher, a part of the loss or all of it', async () => {
+  it('learns from a teacher, as part of the loss or all of it', async () => {
     for (const [name, distillation] of Object.entries({
       mixed: { teachers, temperature: 2 },
       alone: { teachers, hardLabels: 0, reverse: 0.5 },
@@ -47,7 +47,7 @@ describe('a student', () => {
     }
   });
 
-  it('learns a text as it is where its teachers are not asked', async () => {
+  it('learns a text as written if `distill` is false', async () => {
     const data = { sources: [{ path: 'text.txt', distill: false }], sequence: 16, batch: 4, cache: 'cache' };
     const alone = await lossesOf('unasked', { data, distillation: { teachers, hardLabels: 0.25 } });
     const without = await lossesOf('without', {});
@@ -56,7 +56,7 @@ describe('a student', () => {
     expect(asked.learned[0]).not.toBeCloseTo(alone.learned[0], 2);
   });
 
-  it('learns the same from a teacher that is asked twice, and from all of the tokens', async () => {
+  it('learns the same from the same teacher twice, and with topK of all tokens', async () => {
     const { learned } = await lossesOf('plain', { distillation: { teachers } });
     const twice = [{ path: 'one.gguf', weight: 3 }, { path: 'one.gguf' }];
     const ensemble = await lossesOf('ensemble', { distillation: { teachers: twice } });
@@ -69,7 +69,7 @@ describe('a student', () => {
     expect(others.learned).not.toEqual(learned);
   });
 
-  it('goes on with what was cut, tail and all', async () => {
+  it('resumes exactly, including the sampled tail', async () => {
     const distillation = { teachers, topK: 3, tail: 4 };
     const { learned } = await lossesOf('whole', { distillation });
     const path = await run.recipe({ ...JSON.parse(await readFile(run.path('whole.json'), 'utf8')), ...apart('cut') });
@@ -81,7 +81,7 @@ describe('a student', () => {
     expect(steps.map(({ loss }) => loss)).toEqual(learned);
   });
 
-  it("has a tokenizer of its own, whose tokens are some of the teacher's", async () => {
+  it("can have a tokenizer with a subset of the teacher's tokens", async () => {
     const large = { ...apart('large'), tokenizer: { size: 320 }, steps: 20 };
     await train(await run.recipe(large, 'large.json'), { backend });
     const tokenizer = { size: 290, subsetOf: 'large.gguf', special: ['<|endoftext|>'] };
@@ -90,7 +90,7 @@ describe('a student', () => {
     expect(learned.at(-1)).toBeLessThan(learned[0] / 1.5);
   });
 
-  it('is told of its tokens what the teacher says of them, wherever they stand there', async () => {
+  it("gets the teacher's logits of its own tokens, whatever their ids", async () => {
     const checkpoint = await openCheckpoint(run.path('one.gguf'));
     const own = checkpoint.tokenizer!;
     await checkpoint.close();
@@ -115,7 +115,7 @@ describe('a student', () => {
     expect(found).toEqual(all.map((row) => row.slice(2).toReversed()));
   });
 
-  it('has no tokens that its teachers lack', async () => {
+  it('cannot have tokens that a teacher lacks', async () => {
     await writeFile(run.path('text.txt'), `${await readFile(run.path('text.txt'), 'utf8')}?`);
     const other = lossesOf('other', { tokenizer: { characters: true }, distillation: { teachers } });
     await expect(other).rejects.toThrow(OptionError);
@@ -123,8 +123,8 @@ describe('a student', () => {
   });
 });
 
-describe('the likeliest tokens and a tail of others', () => {
-  it('are, on average, all of them', async () => {
+describe('top k tokens with a sampled tail', () => {
+  it('equal the whole distribution on average', async () => {
     const checkpoint = await openCheckpoint(run.path('one.gguf'));
     const tokenizer = checkpoint.tokenizer!;
     await checkpoint.close();

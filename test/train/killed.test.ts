@@ -1,4 +1,4 @@
-/** A run whose process is killed, again and again, wherever it is: gone on with, it is as if nobody had. */
+/** A run whose process is killed repeatedly at random moments and resumed gives the same result as an uninterrupted run. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,7 @@ const ended = (child: ChildProcess) =>
 
 const logOf = (name: string) => readFile(run.path(`${name}/log.jsonl`), 'utf8').catch(() => '');
 
-/** Kills a run some time after it has written a line more than the log had. */
+/** Kills a run some time after it has written a new log line. */
 async function kill(recipe: string, name: string, delay: number): Promise<void> {
   const before = await logOf(name);
   const child = training(recipe);
@@ -49,14 +49,14 @@ async function kill(recipe: string, name: string, delay: number): Promise<void> 
 }
 
 describe('a run that is killed', () => {
-  it('goes on as if it had not been', async () => {
+  it('resumes with the same result as an uninterrupted run', async () => {
     const recipe = (name: string) =>
       run.recipe(
         {
           steps: 40,
           dropout: 0.1,
           samples: { prompts: ['the '], every: 7, tokens: 5 },
-          // nearly all of the time is spent on writing
+          // most of the time is spent writing checkpoints
           checkpoints: { folder: name, every: 1 },
           output: { path: `${name}.gguf` },
         },

@@ -1,4 +1,4 @@
-/** Adapters: trained beside a base that stays as it is, written, put into a model and changed there. */
+/** LoRA adapters: training on a frozen base, writing, loading into a model, swapping. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => run.remove());
 
-/** Trains an adapter of that name. @returns the held-out losses before and after */
+/** Trains an adapter. @returns the held-out losses before and after */
 async function adapt(name: string, base: string, changes: object = {}): Promise<number[]> {
   const path = await run.recipe(
     {
@@ -40,7 +40,7 @@ async function adapt(name: string, base: string, changes: object = {}): Promise<
 }
 
 describe('an adapter', () => {
-  it('learns about as much on a quantized base as on one of floats', async () => {
+  it('learns about as much on a quantized base as on an F32 base', async () => {
     const [before, ...after] = await adapt('plain', 'F32');
     const [quantized, ...others] = await adapt('quantized', 'Q8_0');
     expect(after.at(-1)).toBeLessThan(before - 0.5);
@@ -48,7 +48,7 @@ describe('an adapter', () => {
     expect(Math.abs(others.at(-1)! - after.at(-1)!)).toBeLessThan(0.1);
   });
 
-  it('names its matrices as llama.cpp does', async () => {
+  it('has the tensor names of llama.cpp', async () => {
     const adapter = await loadAdapter(run.path('plain.gguf'));
     expect(adapter).toMatchObject({ architecture: 'llama', alpha: 8 });
     expect([...adapter.factors.keys()]).toEqual(
@@ -56,7 +56,7 @@ describe('an adapter', () => {
     );
   });
 
-  it('changes what a model says, can be taken out, and be put in again within a session', async () => {
+  it('changes the output, and can be removed and set again within a session', async () => {
     await adapt('other', 'F32', { seed: 7, lora: { ...lora, alpha: 1 } });
     const [plain, adapted] = await Promise.all([
       load(run.path('F32.gguf'), { backend }),
@@ -83,7 +83,7 @@ describe('an adapter', () => {
     adapted.dispose();
   });
 
-  it('is refused where it does not fit', async () => {
+  it('is rejected if it does not fit the model', async () => {
     const adapter = await loadAdapter(run.path('plain.gguf'));
     const model = await load(run.path('F32.gguf'), { backend });
     await expect(model.setAdapter(adapter)).rejects.toThrow(
@@ -101,11 +101,11 @@ describe('an adapter', () => {
       /expected|is for/,
     );
     await expect(adapt('wrong', 'F32', { lora: { targets: ['attn_x'] } })).rejects.toThrow(
-      /lora\.targets is attn_x, expected matrices/,
+      /lora\.targets is attn_x, expected a matrix of/,
     );
   });
 
-  it('goes on with training as if it had not been cut', async () => {
+  it('resumes training exactly', async () => {
     const whole = await readFile(run.path('plain.gguf'));
     const path = run.path('plain.json');
     const recipe = JSON.parse(await readFile(path, 'utf8'));

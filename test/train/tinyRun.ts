@@ -1,4 +1,4 @@
-/** A run that takes seconds on any backend: a text that repeats, characters, a model of two small layers. */
+/** A training run of a few seconds on any backend: a repetitive text, a character tokenizer, a model of two small layers. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,15 +11,15 @@ const lines = [
   'a warm day, a sweet pear',
 ];
 
-/** Its lines come again and again, so that little is enough to learn it. */
+/** A repetitive text, so that a few steps suffice to learn it. */
 export const text = Array.from({ length: 40 }, (_, i) => `${lines[(i * i) % lines.length]}\n`).join('');
 
 export interface TinyRun {
   readonly folder: string;
   path(file: string): string;
-  /** Writes a recipe with changes to it. @returns its path */
+  /** Writes the recipe with `changes`. @returns its path */
   recipe(changes?: object, file?: string): Promise<string>;
-  /** What the log says, the time that things took left out. */
+  /** The log without its durations. */
   log(run?: string): Promise<Omit<LogLine, 'seconds'>[]>;
   remove(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Whole runs, small ones: what they write, that they are exact, and how they end. */
+/** Small training runs from start to end: their output, reproducibility and errors. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
@@ -16,7 +16,7 @@ afterEach(() => run.remove());
 
 const start = (path: string, options: TrainingOptions = {}) => train(path, { backend, ...options });
 
-/** A recipe whose folder and output are its own. */
+/** Recipe changes for a separate folder and output file. */
 const apart = (name: string, changes: object = {}) => ({
   ...changes,
   checkpoints: { folder: name, every: 4 },
@@ -25,7 +25,7 @@ const apart = (name: string, changes: object = {}) => ({
 
 const samples = { prompts: ['the '], every: 6, tokens: 8 };
 
-/** Runs until a number of steps is done, then aborts. */
+/** Runs a number of steps, then aborts. */
 async function cut(path: string, steps: number, resume = false): Promise<void> {
   const controller = new AbortController();
   const ended = start(path, {
@@ -39,7 +39,7 @@ async function cut(path: string, steps: number, resume = false): Promise<void> {
 }
 
 describe('a run', () => {
-  it('learns, and writes a model that anybody can load', async () => {
+  it('learns, and writes a model that loads', async () => {
     const result = await start(await run.recipe({ samples }));
     expect(result).toMatchObject({ steps: 12, reason: 'all steps are done', parameters: 33_536 });
     const log = await run.log();
@@ -64,7 +64,7 @@ describe('a run', () => {
     model.dispose();
   });
 
-  it('is the same again, and the same when it is cut and gone on with', async () => {
+  it('is reproducible, and resumes exactly', async () => {
     const changes = { samples, dropout: 0.1, data: { ...(await dataOf()), accumulation: 2, batch: 2 } };
     await start(await run.recipe(apart('whole', changes)));
     const path = await run.recipe(apart('parts', changes), 'parts.json');
@@ -77,7 +77,7 @@ describe('a run', () => {
     expect(await readFile(run.path('parts.gguf'))).toEqual(await readFile(run.path('whole.gguf')));
   });
 
-  it('is the same with small batches that are added up, and with activations computed again', async () => {
+  it('is the same with gradient accumulation and with activation checkpointing', async () => {
     const data = await dataOf();
     const losses = async (name: string, changes: object) => {
       await start(await run.recipe(apart(name, changes), `${name}.json`));
@@ -90,15 +90,15 @@ describe('a run', () => {
     expect(await losses('again', { activationCheckpointing: true })).toEqual(whole);
   });
 
-  it('ends early where that is asked for, with the best weights', async () => {
+  it('stops early if configured, with the best weights', async () => {
     const evaluation = { every: 2 };
     const earlyStopping = { patience: 2, minimumImprovement: 100 };
     const result = await start(await run.recipe({ evaluation, earlyStopping }));
-    expect(result).toMatchObject({ steps: 4, reason: '2 evaluations were not better than the best one' });
+    expect(result).toMatchObject({ steps: 4, reason: 'no improvement in the last 2 evaluations' });
   });
 
   it('writes the weights of its best evaluation', async () => {
-    // it learns, and then forgets, as the learning rate is far too high by then
+    // the model learns and then diverges, because the learning rate is far too high
     const optimizer = { learningRate: 3, minimumLearningRate: 3, warmup: 9, clip: 0 };
     const evaluation = { every: 1 };
     const { best } = await start(await run.recipe({ optimizer, evaluation, steps: 10 }));
@@ -120,7 +120,7 @@ describe('a run', () => {
     expect(evaluated.parameters).toBe(33_536);
   });
 
-  it('keeps what a model has that does not learn, such as the divisors of its rotary frequencies', async () => {
+  it('keeps tensors that are not trained, such as rope factors', async () => {
     await writeFile(run.path('made.gguf'), await makeModel({ architecture: 'llama31', format: 'F32' }));
     const changes = { model: { start: 'made.gguf' }, tokenizer: undefined, steps: 1, ...apart('divided') };
     const { output } = await start(await run.recipe(changes, 'divided.json'));
@@ -135,7 +135,7 @@ describe('a run', () => {
     expect(await valuesOf(output)).toEqual(await valuesOf(run.path('made.gguf')));
   });
 
-  it("writes its matrices in the recipe's format", async () => {
+  it("writes matrices in the recipe's format", async () => {
     await start(await run.recipe({ output: { format: 'Q8_0', chatTemplate: '{{ messages }}' } }));
     const model = await load(run.path('model.gguf'), { backend });
     expect(model.summary.formats).toEqual({ F32: 5, Q8_0: 15 });
@@ -143,10 +143,10 @@ describe('a run', () => {
     model.dispose();
     const wide = start(await run.recipe(apart('wide', { output: { format: 'Q4_K' } })));
     await expect(wide).rejects.toThrow(OptionError);
-    await expect(wide).rejects.toThrow(/output\.format is Q4_K, expected a format whose blocks fill rows of 32/);
+    await expect(wide).rejects.toThrow(/output\.format is Q4_K, expected a format with blocks that divide rows of 32/);
   });
 
-  it('leaves biases zero where the recipe wants none', async () => {
+  it('keeps biases zero if the recipe has none', async () => {
     const model = { architecture: 'gpt2', layers: 1, width: 32, heads: 2 };
     const { parameters } = await start(await run.recipe(apart('without', { model, steps: 2 })));
     const withBiases = await start(
@@ -163,32 +163,34 @@ describe('a run', () => {
   });
 });
 
-describe('a run that cannot go on', () => {
-  it('stops where the loss is no number, and keeps its last checkpoint', async () => {
+describe('a run that cannot continue', () => {
+  it('stops if the loss is NaN, and keeps its last checkpoint', async () => {
     const optimizer = { learningRate: 1e30, minimumLearningRate: 1e30, warmup: 9, clip: 0, weightDecay: 0 };
     const path = await run.recipe({ optimizer });
     const ended = start(path);
     await expect(ended).rejects.toThrow(DivergedError);
     await expect(ended).rejects.toThrow(
-      /in step \d+ the loss is .* norm (NaN|Infinity): the last checkpoint is as it was/,
+      /in step \d+ the loss is .* norm is (NaN|Infinity); the last checkpoint is unchanged/,
     );
     expect((await run.log()).at(-1)).toMatchObject({ kind: 'end', reason: expect.stringContaining('the loss is') });
     expect(await readdir(run.path('run'))).toContain('step-00000000.safetensors');
     await expect(start(path, { resume: true })).rejects.toThrow(DivergedError);
   });
 
-  it('goes on only with its own recipe and data', async () => {
+  it('resumes only with the same recipe and data', async () => {
     const path = await run.recipe();
     await cut(path, 4);
-    await expect(start(path)).rejects.toThrow(/holds a run of 4 steps/);
+    await expect(start(path)).rejects.toThrow(/contains a run of 4 steps/);
     const other = start(await run.recipe({ optimizer: { learningRate: 0.02 } }), { resume: true });
     await expect(other).rejects.toThrow(ResumeError);
-    await expect(other).rejects.toThrow(/it differs in optimizer\.learningRate/);
+    await expect(other).rejects.toThrow(/has changed since the run started, in optimizer\.learningRate/);
     await writeFile(run.path('text.txt'), `${await readFile(run.path('text.txt'), 'utf8')}the end`);
-    await expect(start(await run.recipe(), { resume: true })).rejects.toThrow(/the texts, or the tokenizer, are not/);
+    await expect(start(await run.recipe(), { resume: true })).rejects.toThrow(
+      /the texts or the tokenizer have changed/,
+    );
   });
 
-  it('says which file is broken', async () => {
+  it('names the broken file', async () => {
     await writeFile(run.path('text.txt'), Uint8Array.of(0x61, 0xff, 0x62));
     await expect(start(await run.recipe())).rejects.toThrow(FormatError);
     await rm(run.path('text.txt'));
@@ -197,7 +199,7 @@ describe('a run that cannot go on', () => {
     await expect(start(await run.recipe({ model }))).rejects.toThrow(UnsupportedError);
   });
 
-  it('goes on from the checkpoint before where the last one is damaged', async () => {
+  it('resumes from the previous checkpoint if the last one is damaged', async () => {
     const path = await run.recipe({ evaluation: { every: 100 } });
     await start(path);
     const whole = await run.log();

@@ -46,7 +46,7 @@ export interface Op<Attributes> {
   /** True if the op changes a weight or a state. Default: false. */
   readonly hasEffects?: boolean;
   /** True if the op only works in steps without a cache, as gradients do. Default: false. */
-  readonly batchOnly?: boolean;
+  batchOnly?(attributes: Attributes): boolean;
 }
 
 /** A node of the graph. It stands for the value that it computes. */

@@ -135,6 +135,8 @@ export const gradientCases: readonly GradientCase[] = [
   attentionCase('grouped heads', {}),
   attentionCase('window', { window: 3 }),
   attentionCase('softcap', { softcap: 1.5 }),
+  attentionCase('not causal', { causal: false }),
+  attentionCase('not causal, window and ALiBi', { causal: false, window: 3, alibi: 8 }),
   attentionCase('one key head, window and softcap', { heads: 3, kvHeads: 1, window: 5, softcap: 2 }),
   ofRows('crossEntropy', 11, (x, test) =>
     crossEntropy(

@@ -151,8 +151,8 @@ class ReferenceProgram implements Program {
     // a cache takes every layer's keys and values, also where no output needs the last layer
     const stored = cache ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
     const live = this.graph.live([...wanted, ...stored]);
-    if (cache && live.some(({ op }) => op.batchOnly))
-      throw new OptionError('cache', 'given', 'none, as the step has gradients');
+    if (cache && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))
+      throw new OptionError('cache', 'given', 'none, as the step has gradients or attention that is not causal');
     this.#values = new Map(this.#kept);
     for (const node of live) this.#compute(node, registers, inputs, context);
     const values = this.#values;

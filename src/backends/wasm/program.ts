@@ -115,7 +115,8 @@ export class WasmProgram implements Program {
     if (!cache && registers.S > this.#parts.options.context)
       throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
     const needs = this.#needsOf(outputs, choose?.output);
-    if (cache && needs.noCache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
+    if (cache && needs.noCache)
+      throw new OptionError('cache', 'given', 'none, as the step has gradients or attention that is not causal');
     const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
     const tokens = idsOf(step);
     this.#latest?.keep();
@@ -172,6 +173,8 @@ export class WasmProgram implements Program {
     const { team, options, kernels, emitter } = this.#parts;
     const { flops, bytes } = this.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
+    // an encoder has no steps of one token worth measuring
+    if (this.#needsOf([...this.graph.outputs.keys()]).noCache) return;
     const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
     const kept = Number(await options.notes?.read(name));
     if (Number.isInteger(kept) && kept >= 1 && kept <= team.threads) {
@@ -222,7 +225,11 @@ export class WasmProgram implements Program {
       const names = chosen === '' ? outputs : [...outputs, chosen];
       const live = this.graph.live(names.map((name) => this.graph.outputs.get(name)!));
       const last = Math.max(-1, ...names.map((name) => this.#parts.ends.get(name)!));
-      needs = { inputs: live.filter(isInput), noCache: live.some(({ op }) => op.batchOnly), last };
+      needs = {
+        inputs: live.filter(isInput),
+        noCache: live.some(({ op, attributes }) => op.batchOnly?.(attributes)),
+        last,
+      };
       this.#needs.set(key, needs);
     }
     return needs;

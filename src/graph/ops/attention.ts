@@ -1,7 +1,8 @@
 /**
- * Causal attention over the cache. This step's keys and values are stored at positions P … P+T−1; then each token attends
- * to all positions up to its own: softmax(cap(scale · q·kᵀ))·v. Groups of query heads share a key head (GQA).
- * Each sequence of S tokens attends only to itself and its own past. A step without a cache stores nothing.
+ * Attention: softmax(cap(scale · q·kᵀ) − alibi)·v. Query heads share key heads in groups (GQA).
+ * This step's keys and values are stored in the cache at P … P+T−1, then every token attends to the positions up to its
+ * own. In a step without a cache nothing is stored, and every sequence of S tokens attends to itself alone. Encoders
+ * (`causal: false`) attend to all tokens of their sequence, those behind included; they and ALiBi run without a cache.
  * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
@@ -14,15 +15,31 @@ export interface AttentionAttributes {
   readonly headSize: number;
   /** Multiplier of q·k, usually 1/sqrt(headSize). */
   readonly scale: number;
-  /** Sliding window: a token sees the last `window` positions, its own included. 0: no limit. */
+  /** A token sees positions less than `window` away from its own; 0: all. */
   readonly window: number;
   /** Soft cap of the scores: cap·tanh(score/cap). 0: no cap. */
   readonly softcap: number;
+  /** False: a token also sees the tokens behind it. Default: true. */
+  readonly causal?: boolean;
+  /** Maximum of ALiBi's bias exponent, usually 8: scores lose slope(head) · distance (Press et al. 2022). Default: 0, none. */
+  readonly alibi?: number;
+}
+
+/** True if attention needs the whole sequence in one step. */
+function needsWholeSequence({ causal = true, alibi = 0 }: AttentionAttributes): boolean {
+  return !causal || alibi > 0;
+}
+
+/** ALiBi's slope of one head: powers of 2^(−alibi/n) for the first n = 2^⌊log2 heads⌋ heads, the odd powers of its root for the rest. */
+export function alibiSlope(head: number, heads: number, alibi: number): number {
+  const first = 2 ** Math.floor(Math.log2(heads));
+  return head < first ? 2 ** ((-alibi / first) * (head + 1)) : 2 ** ((-alibi / 2 / first) * (2 * (head - first) + 1));
 }
 
 export const attentionOp: Op<AttentionAttributes> = {
   name: 'attention',
   cacheSlot: ({ layer, kvHeads, headSize }) => ({ layer, heads: kvHeads, headSize }),
+  batchOnly: needsWholeSequence,
   shape(inputs, { heads, kvHeads, headSize }) {
     const [q, k, v] = inputs;
     if (heads % kvHeads !== 0)
@@ -33,9 +50,12 @@ export const attentionOp: Op<AttentionAttributes> = {
       throw new GraphError('attention', `keys or values are not ${kvHeads} heads of ${headSize}`, inputs);
     return q!.shape;
   },
-  cost(_, { heads, kvHeads, headSize, window }, __, { T, P, S }) {
+  cost(_, { heads, kvHeads, headSize, window, causal = true }, __, { T, P, S }) {
     let pairs = 0;
-    for (let t = 0; t < S; t++) pairs += window > 0 ? Math.min(P + t + 1, window) : P + t + 1;
+    for (let t = 0; t < S; t++) {
+      const seen = causal ? P + t + 1 : S;
+      pairs += window > 0 ? Math.min(seen, causal ? window : 2 * window - 1) : seen;
+    }
     pairs *= T / S;
     const seen = window > 0 ? Math.min(P + T, window + T) : P + T;
     return { flops: 4 * pairs * heads * headSize, bytes: 2 * 2 * seen * kvHeads * headSize };

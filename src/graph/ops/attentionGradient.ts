@@ -9,7 +9,7 @@ import { type AttentionAttributes, attentionOp } from './attention.ts';
 
 export const attentionGradientOp: Op<AttentionAttributes> = {
   name: 'attentionGradient',
-  batchOnly: true,
+  batchOnly: () => true,
   shape(inputs, attributes) {
     const [q, k, v, dy] = inputs;
     const [rows, width] = attentionOp.shape([q!, k!, v!], attributes);

@@ -102,12 +102,18 @@ const withoutCache = [
   ...[1, 5, 16].map((window) => ({ heads: 6, kvHeads: 2, headSize: 16, window })),
   { heads: 4, kvHeads: 2, headSize: 32, softcap: 4 },
   { heads: 3, kvHeads: 1, headSize: 12, softcap: 4, window: 7 },
+  ...[0, 1, 2, 9, 33].map((window) => ({ heads: 6, kvHeads: 2, headSize: 16, window, causal: false })),
+  { heads: 3, kvHeads: 1, headSize: 12, softcap: 4, window: 7, causal: false },
+  { heads: 8, kvHeads: 8, headSize: 16, alibi: 8 },
+  { heads: 12, kvHeads: 4, headSize: 16, alibi: 8, causal: false },
 ].map((shape: Shape): Case => {
-  const { heads, kvHeads, headSize, window, softcap } = shape;
+  const { heads, kvHeads, headSize, window, softcap, causal = true, alibi } = shape;
   const name = [
     `${heads} heads of ${headSize} over ${kvHeads}`,
     ...(window ? [`window ${window}`] : []),
     ...(softcap ? [`softcap ${softcap}`] : []),
+    ...(causal ? [] : ['not causal']),
+    ...(alibi ? [`ALiBi ${alibi}`] : []),
   ].join(', ');
   return {
     name: `attention without a cache and its gradients, ${name}`,

@@ -1,5 +1,5 @@
 import { OptionError } from '../../../core/errors.ts';
-import type { AttentionAttributes } from '../../../graph/ops/attention.ts';
+import { type AttentionAttributes, alibiSlope } from '../../../graph/ops/attention.ts';
 import type { Matrix, ReferenceKernel, StepContext } from '../kernel.ts';
 
 /** What one query head of one token gives its attention to. */
@@ -15,18 +15,21 @@ interface Attended {
 }
 
 function* attended(
-  { heads, kvHeads, headSize, scale, window, softcap }: AttentionAttributes,
+  attributes: AttentionAttributes,
   q: Matrix,
   keys: Matrix,
   { registers: { T, P, S }, cache }: StepContext,
 ): Generator<Attended> {
+  const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = attributes;
   const width = kvHeads * headSize;
   for (let t = 0; t < T; t++) {
     // the sequence's rows begin at `first`
     const first = cache ? Math.floor(t / S) * cache.context : t - (t % S);
-    const end = first + P + (t % S) + 1;
-    const start = window > 0 ? Math.max(first, end - window) : first;
+    const own = first + P + (t % S);
+    const start = window > 0 ? Math.max(first, own + 1 - window) : first;
+    const end = causal ? own + 1 : window > 0 ? Math.min(first + S, own + window) : first + S;
     for (let head = 0; head < heads; head++) {
+      const slope = alibi > 0 ? alibiSlope(head, heads, alibi) : 0;
       const query = (t * heads + head) * headSize;
       const shared = Math.floor(head / (heads / kvHeads)) * headSize;
       const scores: number[] = [];
@@ -36,7 +39,7 @@ function* attended(
         for (let i = 0; i < headSize; i++) dot += q[query + i]! * keys[p * width + shared + i]!;
         const score = dot * scale;
         const capped = softcap > 0 ? Math.tanh(score / softcap) : 0;
-        scores.push(softcap > 0 ? softcap * capped : score);
+        scores.push((softcap > 0 ? softcap * capped : score) - slope * Math.abs(p - own));
         slopes.push(1 - capped ** 2);
       }
       const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

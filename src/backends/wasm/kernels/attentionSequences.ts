@@ -3,7 +3,8 @@
  * only. A thread takes a sequence and a key head at a time; products are those of tile.ts, of 6 queries with 8 keys.
  *
  * Arguments of both kernels: 0 queries [T, H·K], 1 output, 2 H heads, 3 G key heads, 4 K head size, 6 scale, 7 window or 0,
- * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values.
+ * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values,
+ * 15 causal (1 or 0), 16 maximum exponent of ALiBi's bias or 0.
  */
 import { address, argument, claim, number, sequence, tokens } from "./parts/control";
 import { takePanels, takeRows, takeTiles, turnRows } from "./parts/gather";
@@ -61,10 +62,10 @@ function attend(command: usize, item: i32, sums: usize): void {
     for (let row = 0; row < s; row += ROWS) {
       const count = min(ROWS, s - row);
       const offset = <usize>(first + row) * pitch + (<usize>(head * k) << 2);
-      const begin = firstKey(command, row), end = row + count;
+      const begin = firstKey(command, row), end = endKey(command, row + count, s);
       takeQueries(command, offset, pitch, count, queries);
       scoresOf(command, keys, queries, begin, end, scores, scorePitch, 0);
-      for (let r = 0; r < ROWS; r++) softmax(command, scores + <usize>r * scorePitch, min(row + r, s - 1), begin, end);
+      for (let r = 0; r < ROWS; r++) softmax(command, scores + <usize>r * scorePitch, head, min(row + r, s - 1), begin, end);
       takeRows(scores + (<usize>begin << 2), scorePitch, ROWS, weights, end - begin);
       for (let column = 0; column < k; column += 8) {
         const v = values + (<usize>((column >> 3) * s + begin) << 5);
@@ -79,6 +80,24 @@ function attend(command: usize, item: i32, sums: usize): void {
 @inline function firstKey(command: usize, row: i32): i32 {
   const window = argument(command, 7);
   return window > 0 ? max(0, row + 1 - window) & ~7 : 0;
+}
+
+/** One more than the last key that any query before `rowEnd` sees. @param s tokens of the sequence */
+@inline function endKey(command: usize, rowEnd: i32, s: i32): i32 {
+  if (argument(command, 15)) return rowEnd;
+  const window = argument(command, 7);
+  return window > 0 ? min(s, rowEnd - 1 + window) : s;
+}
+
+/** ALiBi's slope of a head, 0 without it; as `alibiSlope` of graph/ops/attention.ts. */
+function slopeOf(command: usize, head: i32): f32 {
+  const most = number(command, 16);
+  if (most <= 0) return 0;
+  let first = 1;
+  while (first << 1 <= argument(command, 2)) first <<= 1;
+  const step = most / <f32>first;
+  const steps: f32 = head < first ? <f32>(head + 1) : <f32>(head - first) + 0.5;
+  return Mathf.pow(2, -step * steps);
 }
 
 /**
@@ -108,11 +127,19 @@ function takeQueries(command: usize, offset: usize, pitch: usize, count: i32, to
 }
 
 /** Scores of one row → probabilities, 0 for keys that the row does not see. */
-function softmax(command: usize, scores: usize, row: i32, begin: i32, end: i32): void {
+function softmax(command: usize, scores: usize, head: i32, row: i32, begin: i32, end: i32): void {
   const window = argument(command, 7);
   const last = (end + 7) & ~7;
+  const seenEnd = min(end, endKey(command, row + 1, sequence()));
+  const slope = slopeOf(command, head);
+  if (slope > 0) {
+    for (let key = begin; key < seenEnd; key++) {
+      const at = scores + (<usize>key << 2);
+      store<f32>(at, load<f32>(at) - slope * <f32>abs(key - row));
+    }
+  }
   for (let key = begin; key < (window > 0 ? row + 1 - window : 0); key++) store<f32>(scores + (<usize>key << 2), -Infinity);
-  for (let key = row + 1; key < last; key++) store<f32>(scores + (<usize>key << 2), -Infinity);
+  for (let key = seenEnd; key < last; key++) store<f32>(scores + (<usize>key << 2), -Infinity);
   const from = scores + (<usize>begin << 2), to = scores + (<usize>last << 2);
   let m0 = f32x4.splat(-Infinity), m1 = m0;
   for (let p = from; p < to; p += 32) {
@@ -178,21 +205,21 @@ function gradientsOf(command: usize, item: i32, sums: usize): void {
     takePanels(address(command, 0) + offset, pitch, s, panelColumns, queryPanels, s);
     takePanels(address(command, 11) + offset, pitch, s, panelColumns, pullPanels, s);
     for (let block = 0; block < s; block += BLOCK) {
-      const blockEnd = min(s, block + BLOCK), blockBegin = firstKey(command, block);
+      const blockEnd = min(s, block + BLOCK), blockBegin = firstKey(command, block), keyEnd = endKey(command, blockEnd, s);
       for (let row = block; row < blockEnd; row += ROWS) {
         const count = min(ROWS, s - row);
-        const begin = firstKey(command, row), end = row + count;
+        const begin = firstKey(command, row), end = endKey(command, row + count, s);
         const at = offset + <usize>row * pitch;
         const share = shares + <usize>(row - block) * rowBytes, change = changes + <usize>(row - block) * rowBytes;
         takeQueries(command, at, pitch, count, queryTile);
         takeRows(address(command, 11) + at, pitch, count, pullTile, k);
         scoresOf(command, keys, queryTile, begin, end, share, rowBytes, slopes);
-        for (let r = 0; r < ROWS; r++) softmax(command, share + <usize>r * rowBytes, min(row + r, s - 1), begin, end);
+        for (let r = 0; r < ROWS; r++) softmax(command, share + <usize>r * rowBytes, head, min(row + r, s - 1), begin, end);
         pullsOf(values, pullTile, k, begin, end, change, rowBytes);
         for (let r: usize = 0; r < <usize>ROWS; r++) {
           changesOf(command, share + r * rowBytes, change + r * rowBytes, slopes + r * rowBytes, begin, end);
-          clear(share + r * rowBytes, blockBegin, begin, (end + 7) & ~7, filled(blockEnd));
-          clear(change + r * rowBytes, blockBegin, begin, (end + 7) & ~7, filled(blockEnd));
+          clear(share + r * rowBytes, blockBegin, begin, (end + 7) & ~7, filled(keyEnd));
+          clear(change + r * rowBytes, blockBegin, begin, (end + 7) & ~7, filled(keyEnd));
         }
         takeRows(change + (<usize>begin << 2), rowBytes, ROWS, changeTile, end - begin);
         for (let column = 0; column < k; column += 8) {
@@ -201,8 +228,8 @@ function gradientsOf(command: usize, item: i32, sums: usize): void {
           productTo(to, outPitch, count, min(8, k - column), false, w, changeTile, end - begin, sums);
         }
       }
-      addColumns(shares, rowBytes, block, blockEnd, blockBegin, pullPanels, outValues, outPitch, k, tiles, sums);
-      addColumns(changes, rowBytes, block, blockEnd, blockBegin, queryPanels, outKeys, outPitch, k, tiles, sums);
+      addColumns(shares, rowBytes, block, blockEnd, blockBegin, keyEnd, pullPanels, outValues, outPitch, k, tiles, sums);
+      addColumns(changes, rowBytes, block, blockEnd, blockBegin, keyEnd, queryPanels, outKeys, outPitch, k, tiles, sums);
     }
   }
 }
@@ -237,17 +264,17 @@ function changesOf(command: usize, shares: usize, pulls: usize, slopes: usize, b
 
 /** to[key] += Σ_query x[query][key] · panels[query], over a block's queries. */
 function addColumns(
-  x: usize, pitch: usize, block: i32, blockEnd: i32, begin: i32, panels: usize, to: usize, outPitch: usize, k: i32, tiles: usize, sums: usize,
+  x: usize, pitch: usize, block: i32, blockEnd: i32, begin: i32, end: i32, panels: usize, to: usize, outPitch: usize, k: i32, tiles: usize, sums: usize,
 ): void {
   const rows = blockEnd - block;
-  const count = (blockEnd - begin + ROWS - 1) / ROWS;
+  const count = (end - begin + ROWS - 1) / ROWS;
   takeTiles(x + (<usize>begin << 2), pitch, rows, count, tiles, rows);
   for (let column = 0; column < k; column += 8) {
     let at = tiles;
     const w = panels + (<usize>((column >> 3) * sequence() + block) << 5);
-    for (let key = begin; key < blockEnd; key += ROWS) {
+    for (let key = begin; key < end; key += ROWS) {
       const out = to + <usize>key * outPitch + (<usize>column << 2);
-      productTo(out, outPitch, min(ROWS, blockEnd - key), min(8, k - column), true, w, at, rows, sums);
+      productTo(out, outPitch, min(ROWS, end - key), min(8, k - column), true, w, at, rows, sums);
       at += <usize>rows * ROWS << 2;
     }
   }

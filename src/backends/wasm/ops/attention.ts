@@ -7,7 +7,7 @@ export const attention: Lowering<AttentionAttributes> = (
   { emitter, weights, exports, cacheElementsBefore, cacheRegion },
 ) => {
   const [q, k, v] = node.inputs.map((input) => emitter.region(input));
-  const { layer, heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
+  const { layer, heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = node.attributes;
   const before = cacheElementsBefore(layer);
   const cache = cacheRegion(layer);
   emitter.emit({
@@ -47,6 +47,8 @@ export const attention: Lowering<AttentionAttributes> = (
       // steps without a cache take them from here
       k!,
       v!,
+      causal ? 1 : 0,
+      { float: alibi },
     ],
     reads: [q!, k!, v!, cache],
     writes: [output, partials, counters],
@@ -56,14 +58,14 @@ export const attention: Lowering<AttentionAttributes> = (
 export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter, exports }) => {
   const regions = node.inputs.map((input) => emitter.region(input));
   const [q, k, v, dy] = regions;
-  const { heads, kvHeads, headSize, scale, window, softcap } = node.attributes;
+  const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = node.attributes;
   const output = emitter.region(node);
   emitter.needScratch(Number(exports.attentionGradientScratch!(emitter.longestSequence, headSize)));
   const shape = [heads, kvHeads, headSize, 0, { float: scale }, window, { float: softcap }];
   emitter.emit({
     kernel: 'attentionGradient',
     label: node.label,
-    values: [q!, output, ...shape, 'scratch', 'scratchStride', dy!, 0, k!, v!],
+    values: [q!, output, ...shape, 'scratch', 'scratchStride', dy!, 0, k!, v!, causal ? 1 : 0, { float: alibi }],
     reads: regions,
     writes: [output],
   });

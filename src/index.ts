@@ -10,7 +10,10 @@ export {
   SourceError,
   UnsupportedError,
 } from './core/errors.ts';
-export type { OnProgress, Progress } from './core/progress.ts';
+export type { Notice, OnProgress, Progress } from './core/progress.ts';
+export type { CachedFile, CacheLocation, CacheUsage } from './formats/download/cache.ts';
+export * as cache from './formats/download/cache.ts';
+export type { CacheOptions } from './formats/download/hub.ts';
 export type { CheckpointSource } from './formats/open.ts';
 export type { ProgramDescription, Timing } from './graph/program.ts';
 export type { Adapter } from './models/adapter.ts';

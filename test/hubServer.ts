@@ -1,7 +1,8 @@
 /** A local server that behaves like the Hugging Face hub and, when told so, like a bad one. */
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 
 /** What goes wrong with one answer. */
 export interface Fault {
@@ -25,6 +26,10 @@ export interface Fault {
   readonly etag?: string;
   /** Says that the body is compressed. */
   readonly encoding?: string;
+  /** Compresses the body. */
+  readonly gzip?: boolean;
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface SeenRequest {
@@ -32,6 +37,7 @@ export interface SeenRequest {
   readonly path: string;
   readonly range?: string;
   readonly authorization?: string;
+  readonly headers: IncomingHttpHeaders;
 }
 
 export interface HubServer {
@@ -41,6 +47,10 @@ export interface HubServer {
   readonly requests: SeenRequest[];
   /** Asked for every request of a file's bytes. */
   fault: (request: SeenRequest, index: number) => Fault | undefined;
+  /** Asked for every request before anything else. */
+  refusal: (request: SeenRequest) => Fault | undefined;
+  /** Moves the branch main of owner/repo to a commit with these files; answers then name the commit. */
+  publish(commit: string, files: Readonly<Record<string, Uint8Array>>): void;
   close(): Promise<void>;
 }
 
@@ -49,11 +59,18 @@ export async function startHub(): Promise<HubServer> {
   const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
+  /** Commit of the branch main of owner/repo. */
+  let branch: string | undefined;
   const hub: HubServer = {
     url: `http://127.0.0.1:${port}`,
     files: new Map(),
     requests: [],
     fault: () => undefined,
+    refusal: () => undefined,
+    publish(commit, files) {
+      branch = commit;
+      for (const [name, bytes] of Object.entries(files)) hub.files.set(`/owner/repo/resolve/${commit}/${name}`, bytes);
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -62,19 +79,28 @@ export async function startHub(): Promise<HubServer> {
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = decodeURI(request.url!.replace(/[?].*/, ''));
+    const asked = decodeURI(request.url!.replace(/[?].*/, ''));
     const { range, authorization } = request.headers;
-    const seen = { method: request.method!, path, range, authorization };
+    const seen = { method: request.method!, path: asked, range, authorization, headers: request.headers };
     hub.requests.push(seen);
+    const refusal = hub.refusal(seen);
+    if (refusal) return send(request, response, new Uint8Array(0), refusal);
+    const path =
+      branch === undefined ? asked : asked.replace('/owner/repo/resolve/main/', `/owner/repo/resolve/${branch}/`);
+    const commit = /^\/owner\/repo\/resolve\/([0-9a-f]{40})\//.exec(path)?.[1];
+    if (commit) response.setHeader('x-repo-commit', commit);
     const bytes = hub.files.get(path.replace(/^\/cdn/, ''));
-    if (!bytes) return void response.writeHead(404, { 'content-type': 'text/plain' }).end('Entry not found');
+    if (!bytes) {
+      const code = commit ? { 'x-error-code': 'EntryNotFound' } : {};
+      return void response.writeHead(404, { 'content-type': 'text/plain', ...code }).end('Entry not found');
+    }
     const isLarge = /\.(gguf|safetensors)$/.test(path) && path.includes('/resolve/');
     if (isLarge && !path.startsWith('/cdn')) {
       const location = encodeURI(`http://localhost:${port}/cdn${path}?signature=secret`);
       const linked = { 'x-linked-etag': `"${sha256Of(bytes)}"`, 'x-linked-size': String(bytes.length) };
       return void response.writeHead(302, { location, ...linked }).end();
     }
-    const index = hub.requests.filter((other) => other.path === path && other.method === seen.method).length - 1;
+    const index = hub.requests.filter((other) => other.path === asked && other.method === seen.method).length - 1;
     const fault = hub.fault(seen, index) ?? {};
     await send(request, response, fault.body ?? bytes, fault);
   }
@@ -89,17 +115,26 @@ async function send(
   fault: Fault,
 ): Promise<void> {
   if (fault.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
-  if (fault.status) return void response.writeHead(fault.status, { 'content-type': 'text/plain' }).end('no');
+  if (fault.status) {
+    return void response.writeHead(fault.status, { 'content-type': 'text/plain', ...fault.headers }).end('no');
+  }
   if (fault.html) return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>');
-  const headers: Record<string, string> = { etag: fault.etag ?? `"${sha256Of(bytes).slice(0, 40)}"` };
+  const headers: Record<string, string> = { etag: fault.etag ?? `"${sha256Of(bytes).slice(0, 40)}"`, ...fault.headers };
   if (fault.encoding) headers['content-encoding'] = fault.encoding;
-  const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+  if (fault.gzip) {
+    const body = gzipSync(bytes);
+    response.writeHead(200, { ...headers, 'content-encoding': 'gzip', 'content-length': String(body.length) });
+    return void response.end(request.method === 'HEAD' ? undefined : body);
+  }
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  const from = Number(first ?? 0);
+  const to = last ? Math.min(Number(last), bytes.length - 1) : bytes.length - 1;
   const ranged = request.headers.range !== undefined && !fault.ignoresRange;
   if (ranged && from >= bytes.length) {
     return void response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
   }
-  if (ranged) headers['content-range'] = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
-  const body = ranged ? bytes.subarray(from) : bytes;
+  if (ranged) headers['content-range'] = `bytes ${from}-${to}/${bytes.length}`;
+  const body = ranged ? bytes.subarray(from, to + 1) : bytes;
   if (!fault.hidesLength) headers['content-length'] = String(fault.contentLength ?? body.length);
   response.writeHead(ranged ? 206 : 200, headers);
   if (request.method === 'HEAD') return void response.end();

@@ -8,6 +8,20 @@ export interface Progress {
   readonly unit: 'bytes' | 'tokens' | 'kernels';
   /** Current file or tensor, if there is one. */
   readonly item?: string;
+  /** Something that a person should know and that does not stop the work. Each notice is reported once. */
+  readonly notice?: Notice;
+}
+
+/** Plain data, so that it can be sent between threads. */
+export interface Notice {
+  /**
+   * 'NOT_KEPT': the download is used but not stored, so the next load downloads it again.
+   * 'WAITING': the server asked to wait, or somebody else is downloading the same file.
+   * 'OFFLINE': the server could not be asked whether the stored copy is current.
+   */
+  readonly code: 'NOT_KEPT' | 'WAITING' | 'OFFLINE';
+  readonly message: string;
+  readonly data: Readonly<Record<string, unknown>>;
 }
 
 export type OnProgress = (progress: Progress) => void;

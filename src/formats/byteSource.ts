@@ -2,20 +2,25 @@
 import { FormatError, grouped } from '../core/errors.ts';
 
 export interface ByteSource {
-  /** Path, URL or file name, as errors name it. */
+  /** Path, URL or file name, for error messages. */
   readonly name: string;
-  /** Bytes in all. */
+  /** Number of bytes. */
   readonly size: number;
   /**
    * Reads exactly `length` bytes from `offset` into the start of `into` (which may be a view of shared memory).
    * @throws {SourceError} when the bytes cannot be had; {FormatError} when the file ends before them
    */
   read(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
-  /** Gives file handles back; reading afterwards is an error. */
+  /**
+   * Present where reading also stores the file: downloads what nobody has read, checks the whole and stores it.
+   * @throws {SourceError} where the bytes are not those that the server described: what was read must not be used
+   */
+  finish?(signal?: AbortSignal): Promise<void>;
+  /** Releases file handles and connections. Later reads throw. */
   close(): Promise<void>;
 }
 
-/** What every source checks before it reads. @throws {FormatError} when the file ends before the range does */
+/** Checks that every source makes before it reads. @throws {FormatError} when the file ends before the range does */
 export function checkRange(source: ByteSource, offset: number, length: number, into: Uint8Array): void {
   if (length > into.length) throw new RangeError(`${length} bytes do not fit a view of ${into.length}`);
   if (offset < 0 || offset + length > source.size) {
@@ -28,7 +33,7 @@ export function checkRange(source: ByteSource, offset: number, length: number, i
   }
 }
 
-/** Work on open sources, which are closed when it fails. */
+/** Runs `work`; closes the sources if it fails. */
 export async function closingOnError<T>(sources: readonly ByteSource[], work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -40,4 +45,9 @@ export async function closingOnError<T>(sources: readonly ByteSource[], work: ()
 
 export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
   await Promise.all(sources.map((source) => source.close()));
+}
+
+/** Stores what is being downloaded. @throws {SourceError} where the bytes are wrong */
+export async function finishAll(sources: readonly ByteSource[], signal?: AbortSignal): Promise<void> {
+  for (const source of sources) await source.finish?.(signal);
 }

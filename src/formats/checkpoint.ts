@@ -17,7 +17,7 @@ export interface CheckpointTensor {
 export type MetadataValue = unknown;
 
 export interface Checkpoint {
-  /** Path, URL or file name of the first file, as errors name it. */
+  /** Path, URL or file name of the first file, for error messages. */
   readonly name: string;
   /** 'gguf': metadata holds GGUF keys. 'huggingface': metadata holds config.json's fields, tensors have their PyTorch names. */
   readonly kind: 'gguf' | 'huggingface';
@@ -29,5 +29,10 @@ export interface Checkpoint {
   readonly chatTemplate?: string;
   /** Bytes of all files. */
   readonly byteLength: number;
+  /**
+   * Completes downloads that are stored while they are read, and checks them.
+   * @throws {SourceError} where bytes were wrong: what was read must not be used
+   */
+  finish?(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }

@@ -37,6 +37,7 @@ export function inGgufTerms(checkpoint: Checkpoint): Checkpoint {
     tokenizer,
     chatTemplate,
     byteLength,
+    finish: (signal) => checkpoint.finish?.(signal) ?? Promise.resolve(),
     close: () => checkpoint.close(),
   };
 }

@@ -4,7 +4,7 @@ import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { dumpGraph } from '../graph/dump.ts';
 import type { MemoryEstimate } from './estimate.ts';
-import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
 import { planModel } from './plan.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 
@@ -39,8 +39,7 @@ const SHOWN_ELEMENTS = 16;
 /** @throws what opening the files throws; {OptionError} */
 export async function inspect(source: CheckpointSource, options: LoadOptions = {}): Promise<Inspection> {
   checkLoadOptions(options);
-  const { signal, onProgress, cache } = options;
-  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
     const { name, kind, byteLength, metadata, tensors } = checkpoint;
     return {

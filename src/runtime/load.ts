@@ -12,7 +12,7 @@ import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
-import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
 import { Model } from './model.ts';
 import { planModel } from './plan.ts';
 import { summarize } from './summary.ts';
@@ -27,7 +27,7 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
   checkLoadOptions(options);
   const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
-  const opened = await openCheckpoint(source, { signal, onProgress, cache });
+  const opened = await openCheckpoint(source, openOptions(options));
   try {
     // adapters are written for the layout of GGUF
     const checkpoint = adapter ? inGgufTerms(opened) : opened;
@@ -42,7 +42,14 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const { template, tokenizer } = textSide(checkpoint, compiling);
-    const engine = new Engine(checkpoint.name, await compiling, { context, kv, template, tokenizer, places });
+    const program = await compiling;
+    try {
+      await opened.finish?.(signal);
+    } catch (error) {
+      program.dispose();
+      throw error;
+    }
+    const engine = new Engine(checkpoint.name, program, { context, kv, template, tokenizer, places });
     if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
   } finally {
@@ -53,10 +60,11 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
 /** @param source of the adapter's GGUF file, as `load` takes one @throws {FormatError} where it is none; {SourceError} */
 export async function loadAdapter(source: CheckpointSource, options: LoadOptions = {}): Promise<Adapter> {
   checkLoadOptions(options);
-  const { signal, onProgress, cache } = options;
-  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  const checkpoint = await openCheckpoint(source, openOptions(options));
   try {
-    return await readAdapter(checkpoint);
+    const adapter = await readAdapter(checkpoint);
+    await checkpoint.finish?.(options.signal);
+    return adapter;
   } finally {
     await checkpoint.close();
   }
@@ -70,8 +78,7 @@ async function adapterOf({ adapter, ...options }: LoadOptions): Promise<Adapter 
 /** What loading a model would take, from its header alone. @throws what `load` throws but {MemoryError} */
 export async function estimate(source: CheckpointSource, options: LoadOptions = {}): Promise<MemoryEstimate> {
   checkLoadOptions(options);
-  const { signal, onProgress, cache } = options;
-  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
     return (await planModel(checkpoint, options)).estimate;
   } finally {

@@ -2,7 +2,7 @@
 import { type BackendName, backends } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { CacheOptions } from '../formats/download/hub.ts';
-import type { CheckpointSource } from '../formats/open.ts';
+import type { CheckpointSource, OpenOptions } from '../formats/open.ts';
 import type { Adapter } from '../models/adapter.ts';
 import { abortSignal, callback, checkOptions, oneOf, type Rules, wholeNumber } from './checkOptions.ts';
 
@@ -32,7 +32,9 @@ export interface LoadOptions {
    * of no higher rank, see `model.setAdapter`.
    */
   readonly adapter?: CheckpointSource | Adapter;
-  /** Where `hf:` models come from and are kept, and what was measured of the device. */
+  /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Where `hf:` models come from, and where downloads and measurements of the device are stored. */
   readonly cache?: CacheOptions;
 }
 
@@ -50,10 +52,29 @@ const rules: Rules<LoadOptions> = {
     expected: 'an adapter, a path, a URL or bytes',
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
   },
+  headers: {
+    expected: 'an object of texts, such as { Authorization: "Bearer …" }',
+    accepts: (value) =>
+      typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
+  },
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
+};
+
+const cacheRules: Rules<CacheOptions> = {
+  folder: { expected: 'a path or name', accepts: (value) => typeof value === 'string' && value !== '' },
+  endpoint: { expected: 'a URL', accepts: (value) => typeof value === 'string' },
+  token: { expected: 'a text', accepts: (value) => typeof value === 'string' },
+  keep: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  retry: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
 };
 
 /** @throws {OptionError} */
 export function checkLoadOptions(options: LoadOptions): void {
   checkOptions(options, rules);
+  checkOptions(options.cache ?? {}, cacheRules);
+}
+
+/** The options that say where a model comes from. */
+export function openOptions({ signal, onProgress, headers, cache }: LoadOptions): OpenOptions {
+  return { signal, onProgress, headers, cache };
 }

@@ -8,7 +8,7 @@ import { httpSource } from '../formats/sources/http.ts';
 import { tokenizerFromHuggingFace } from '../formats/tokenizerFromHuggingFace.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { checkLoadOptions, type LoadOptions } from './loadOptions.ts';
+import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
 
 const FILE = 'tokenizer.json';
 
@@ -21,8 +21,7 @@ export async function loadTokenizer(source: CheckpointSource, options: LoadOptio
   const name = source instanceof URL ? source.href : source;
   if (typeof name === 'string' && name.endsWith(FILE))
     return createTokenizer(await readJsonFiles(name, options.signal));
-  const { signal, onProgress, cache } = options;
-  const checkpoint = await openCheckpoint(source, { signal, onProgress, cache });
+  const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
     if (checkpoint.tokenizer) return createTokenizer(checkpoint.tokenizer);
     throw new EspalierError('NO_TOKENIZER', `${checkpoint.name}: it holds no tokenizer`);

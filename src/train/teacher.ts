@@ -113,6 +113,7 @@ async function loadMember(path: string, options: TeacherOptions): Promise<Member
     if (width < vocabulary) throw new OptionError('teacher vocabulary', width, `at least ${vocabulary}`);
     const limits = { ...rest, context, signal };
     const program = await backendByName(backend).compile(model.graph, { ...limits, weights: weightStore(model) });
+    await checkpoint.finish?.(signal);
     return { program, larger };
   } finally {
     await checkpoint.close();

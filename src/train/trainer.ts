@@ -78,6 +78,7 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   const context = contextOf(recipe, model.trainedContext);
   const program = await backend.compile(model.graph, { ...limits, context, weights: weightStore(model) });
   closing.push(() => program.dispose());
+  await start.checkpoint.finish?.(signal);
   const vocabulary = model.graph.outputs.get('logits')!.shape[1];
   const { optimizer, seed, distillation } = recipe;
   const { sequence } = recipe.data;

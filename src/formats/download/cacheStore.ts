@@ -1,26 +1,91 @@
-/** Where downloaded files are kept, by paths of several names such as ['huggingface.co', 'owner', 'repo', 'main', 'x.gguf']. */
+/**
+ * Where files are kept between runs: a folder in Node, the private file system in browsers. A file has a path of several
+ * names, such as ['files', '3f2a…', 'bytes']; names are at most 80 characters of [a-z0-9.-], so that no file system merges
+ * or refuses them.
+ */
 import type { ByteSource } from '../byteSource.ts';
 
 export interface CacheStore {
-  /** The complete file at a path; undefined where there is none. */
+  /** Opens a complete file; undefined where there is none. */
   open(path: readonly string[]): Promise<ByteSource | undefined>;
   /**
-   * Makes a file complete, all at once: `work` appends what the partial file lacks, and when it resolves the file is
-   * there. When it throws, the partial file is kept for the next try. Nobody else writes the partial file meanwhile.
-   * @param version names what is downloaded; a partial file of another version is thrown away
+   * Waits until nobody else writes the file, then opens what is left of an earlier download for writing.
+   * @returns undefined where the file is complete, perhaps since somebody else wrote it meanwhile
+   * @throws {NotKeptError} where this machine or browser cannot keep it; the signal's reason
+   */
+  claim(path: readonly string[], version: string, options?: ClaimOptions): Promise<PartialFile | undefined>;
+  /**
+   * Writes a file with `work` and makes it complete. Where `work` throws, what it wrote stays for the next attempt.
+   * Does nothing where the file is complete.
    */
   fill(path: readonly string[], version: string, work: (partial: PartialFile) => Promise<void>): Promise<void>;
-  /** Remembers that the server has no such file, so that nobody asks again. */
-  markAbsent(path: readonly string[]): Promise<void>;
-  isAbsent(path: readonly string[]): Promise<boolean>;
+  /** Removes a file or a folder of files, complete or not. @returns bytes freed */
+  remove(path: readonly string[]): Promise<number>;
+  /** Names in a folder. */
+  names(path: readonly string[]): Promise<readonly string[]>;
+  /** Bytes of a file or folder, partial files included. */
+  bytes(path: readonly string[]): Promise<number>;
+  /** Bytes that can still be written; undefined where nobody knows. */
+  available(): Promise<number | undefined>;
 }
 
+export interface ClaimOptions {
+  readonly signal?: AbortSignal;
+  /** Called now and then while somebody else writes the file, with the number of bytes written so far. */
+  readonly onWait?: (bytes: number) => void;
+}
+
+/** A file that is being written. Exactly one of `complete`, `release` and `discard` ends it. */
 export interface PartialFile {
-  /** Bytes so far. */
+  /** Bytes written so far. */
   readonly size: number;
   append(bytes: Uint8Array): Promise<void>;
-  /** Reads bytes that are there. */
+  /** Reads bytes that were written. */
   read(offset: number, length: number, into: Uint8Array): Promise<void>;
-  /** Throws all bytes away. */
+  /** Removes all bytes. */
   clear(): Promise<void>;
+  /** Makes the file complete. It is there whole or not at all, whenever the process ends. `read` still works afterwards. */
+  complete(): Promise<void>;
+  /** Keeps the bytes for the next attempt. */
+  release(): Promise<void>;
+  /** Removes the bytes. */
+  discard(): Promise<void>;
+}
+
+/** `CacheStore.fill` in terms of `claim`. */
+export async function fillClaimed(
+  claimed: PartialFile | undefined,
+  work: (partial: PartialFile) => Promise<void>,
+): Promise<void> {
+  if (!claimed) return;
+  try {
+    await work(claimed);
+  } catch (error) {
+    await claimed.release();
+    throw error;
+  }
+  await claimed.complete();
+  await claimed.release();
+}
+
+/** Reads a small text file. @returns undefined where there is none */
+export async function readSmallFile(store: CacheStore, path: readonly string[]): Promise<string | undefined> {
+  const source = await store.open(path);
+  if (!source) return undefined;
+  try {
+    const bytes = new Uint8Array(source.size);
+    await source.read(0, bytes.length, bytes);
+    return new TextDecoder().decode(bytes);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Writes a small text file, which replaces an older one. */
+export async function writeSmallFile(store: CacheStore, path: readonly string[], text: string): Promise<void> {
+  await store.remove(path);
+  await store.fill(path, 'text', async (partial) => {
+    await partial.clear();
+    await partial.append(new TextEncoder().encode(text));
+  });
 }

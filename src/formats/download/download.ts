@@ -1,105 +1,261 @@
-/** Files of a server kept in a cache: begun downloads go on where they stopped, finished ones are checked. */
+/** A file that is downloaded while it is read, in file order, and stored on the way. */
 import { sha256 } from '#leaf/formats/download/sha256';
 import { grouped, SourceError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
-import type { ByteSource } from '../byteSource.ts';
+import { type ByteSource, checkRange } from '../byteSource.ts';
+import { httpSource } from '../sources/http.ts';
 import { HttpFile, type HttpOptions } from '../sources/httpFile.ts';
-import type { CacheStore, PartialFile } from './cacheStore.ts';
-import { describeRemote, type RemoteFile } from './remoteFile.ts';
+import { nameOf } from '../sources/request.ts';
+import type { PartialFile } from './cacheStore.ts';
+import { cacheFull, type NotKeptError, notKept } from './notKept.ts';
 
 export interface DownloadOptions extends HttpOptions {
   readonly onProgress?: OnProgress;
 }
 
+export interface DownloadTarget {
+  readonly url: URL;
+  readonly size: number;
+  readonly sha256?: string;
+  readonly partial: PartialFile;
+  /** The open answer to a first request, if there is one. */
+  readonly file?: HttpFile;
+  /** Bytes that can still be stored; undefined where nobody knows. */
+  readonly available: () => Promise<number | undefined>;
+  /** Called when the file is stored. */
+  readonly onComplete?: () => Promise<void>;
+}
+
 const HASH_PART_BYTES = 1024 * 1024;
 
-/** What was downloaded is not what the server described. */
+/**
+ * Reads wait until the download has reached them. Where the bytes cannot be stored any more, what was stored is removed,
+ * and reads go to the server from then on; `onNotice` says so.
+ * @throws {SourceError} from the server (`data.status`)
+ */
+export async function downloadingSource(target: DownloadTarget, options: DownloadOptions): Promise<ByteSource> {
+  const download = new Download(target, options);
+  try {
+    await download.start();
+    return download;
+  } catch (error) {
+    await download.close();
+    throw error;
+  }
+}
+
+class Download implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly #target: DownloadTarget;
+  readonly #options: DownloadOptions;
+  /** Undefined where the file cannot be stored. */
+  #partial: PartialFile | undefined;
+  #file: HttpFile | undefined;
+  /** Of the partial file's bytes. */
+  #hash?: ReturnType<typeof sha256>;
+  /** Used where the file cannot be stored. */
+  #direct?: ByteSource;
+  #complete = false;
+  #closed = false;
+  /** The last of the calls, which run one after another. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(target: DownloadTarget, options: DownloadOptions) {
+    this.name = nameOf(target.url);
+    this.size = target.size;
+    this.#target = target;
+    this.#options = { ...options, noStore: true };
+    this.#partial = target.partial;
+    this.#file = target.file;
+  }
+
+  /** Continues an earlier download. One that can be checked is completed first, since its beginning may be broken. */
+  async start(): Promise<void> {
+    const { sha256: expected, available } = this.#target;
+    const partial = this.#partial!;
+    if (partial.size > this.size) await partial.clear();
+    const room = await available().catch(() => undefined);
+    const needed = this.size - partial.size;
+    if (room !== undefined && needed > room) return this.#giveUp(cacheFull(this.name, needed, room));
+    if (expected !== undefined) this.#hash = sha256();
+    this.#report();
+    if (partial.size === 0 || expected === undefined) return;
+    const { signal } = this.#options;
+    await this.#hashPartial(signal);
+    try {
+      await this.#fill(signal);
+      await this.#keep();
+    } catch (error) {
+      const misfit = error instanceof SourceError && (error.data.status === 416 || error instanceof SpoiledError);
+      if (!misfit || !this.#partial) throw error;
+      await partial.clear();
+      this.#dropFile();
+      this.#hash = sha256();
+    }
+  }
+
+  async read(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    checkRange(this, offset, length, into);
+    signal?.throwIfAborted();
+    await this.#inTurn(() => this.#readNow(offset, length, into, signal));
+  }
+
+  async finish(signal?: AbortSignal): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#complete) return;
+      await this.#fill(signal);
+      try {
+        await this.#keep();
+      } catch (error) {
+        await this.#partial?.discard();
+        this.#partial = undefined;
+        throw error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#file?.close();
+    await this.#last.catch(() => {});
+    await this.#partial?.release();
+    await this.#direct?.close();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #readNow(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    for (let done = 0; done < length; ) {
+      const at = offset + done;
+      const left = length - done;
+      const partial = this.#partial;
+      if (!partial) return this.#readDirectly(at, left, into.subarray(done), signal);
+      if (at < partial.size) {
+        const count = Math.min(left, partial.size - at);
+        const read = await partial.read(at, count, into.subarray(done)).then(
+          () => true,
+          (error) => this.#giveUp(error),
+        );
+        if (read) done += count;
+        continue;
+      }
+      const start = partial.size;
+      const bytes = await this.#pull(partial, signal);
+      const part = bytes.subarray(Math.min(bytes.length, at - start)).subarray(0, left);
+      into.set(part, done);
+      done += part.length;
+    }
+  }
+
+  async #readDirectly(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    this.#direct ??= await httpSource(this.#target.url, { ...this.#options, noStore: false, signal });
+    await this.#direct.read(offset, length, into, signal);
+  }
+
+  /** Downloads and stores the next bytes. */
+  async #pull(partial: PartialFile, signal?: AbortSignal): Promise<Uint8Array> {
+    if (this.#closed) throw new SourceError(this.name, 'was closed');
+    const file = (this.#file ??= await HttpFile.open(this.#target.url, { ...this.#options, signal }, partial.size));
+    if (file.size !== this.size) {
+      const problem = `the server sends ${grouped(file.size)} bytes but described ${grouped(this.size)}`;
+      throw new SpoiledError(this.name, problem, { expected: this.size, found: file.size });
+    }
+    const bytes = await file.next(partial.size, signal);
+    this.#hash?.update(bytes);
+    try {
+      await partial.append(bytes);
+      this.#report();
+    } catch (error) {
+      if (signal?.aborted || this.#closed) throw error;
+      await this.#giveUp(error);
+    }
+    return bytes;
+  }
+
+  /** Downloads the rest. */
+  async #fill(signal?: AbortSignal): Promise<void> {
+    while (this.#partial && this.#partial.size < this.size) await this.#pull(this.#partial, signal);
+  }
+
+  /** Checks the whole file and stores it. @throws {SpoiledError} */
+  async #keep(): Promise<void> {
+    const { sha256: expected, onComplete } = this.#target;
+    if (!this.#partial) return;
+    const found = this.#hash?.hex();
+    if (found !== expected) {
+      const problem = `the bytes that came have the SHA-256 ${found}, the server gives ${expected}`;
+      throw new SpoiledError(this.name, problem, { expected, found });
+    }
+    try {
+      await this.#partial.complete();
+      this.#complete = true;
+      await onComplete?.();
+    } catch (error) {
+      await this.#giveUp(error);
+    }
+  }
+
+  /** Goes on without storing. */
+  async #giveUp(cause: unknown): Promise<void> {
+    const needed = this.size - (this.#partial?.size ?? 0);
+    const error = await notKept(this.name, cause, needed, this.#target.available);
+    await this.#partial?.discard().catch(() => {});
+    this.#partial = undefined;
+    this.#dropFile();
+    reportNotKept(error, this.#options);
+  }
+
+  async #hashPartial(signal?: AbortSignal): Promise<void> {
+    const partial = this.#partial!;
+    const buffer = new Uint8Array(Math.min(partial.size, HASH_PART_BYTES));
+    for (let offset = 0; offset < partial.size; offset += buffer.length) {
+      signal?.throwIfAborted();
+      const part = buffer.subarray(0, Math.min(buffer.length, partial.size - offset));
+      await partial.read(offset, part.length, part);
+      this.#hash!.update(part);
+    }
+  }
+
+  #dropFile(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #report(): void {
+    const done = this.#partial?.size ?? this.size;
+    this.#options.onProgress?.({
+      stage: 'download',
+      done,
+      total: this.size,
+      unit: 'bytes',
+      item: itemOf(this.#target.url),
+    });
+  }
+}
+
+/** The bytes are not those that the server described. */
 class SpoiledError extends SourceError {}
 
-/**
- * Opens a file of the cache, downloading it before where it is not there. A file that is there is used as it is,
- * without asking the server.
- * @throws {SourceError} from the server (its `data.status`), or when the bytes are not those it described
- */
-export async function cachedFile(
-  store: CacheStore,
-  path: readonly string[],
-  url: URL,
-  options: DownloadOptions = {},
-): Promise<ByteSource> {
-  const item = path.at(-1)!;
-  const there = await store.open(path);
-  if (there) {
-    options.onProgress?.({ stage: 'download', done: there.size, total: there.size, unit: 'bytes', item });
-    return there;
+/** The file's name in a URL, for progress. */
+export function itemOf(url: URL): string {
+  const last = url.pathname.split('/').findLast((part) => part !== '') ?? url.host;
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
   }
-  const remote = await describeRemote(url, options);
-  await store.fill(path, remote.version, async (partial) => {
-    const resumed = partial.size > 0;
-    try {
-      await complete(partial, remote, url, item, options);
-    } catch (error) {
-      const misfit = error instanceof SourceError && error.data.status === 416;
-      if (!(error instanceof SpoiledError) && !misfit) throw error;
-      await partial.clear();
-      // what an earlier run left may be at fault, so once more from the start
-      if (!resumed) throw error;
-      await complete(partial, remote, url, item, options).catch(async (again) => {
-        if (again instanceof SpoiledError) await partial.clear();
-        throw again;
-      });
-    }
+}
+
+export function reportNotKept({ code, message, data }: NotKeptError, { onNotice }: DownloadOptions): void {
+  const { file: _, ...facts } = data;
+  onNotice?.({
+    code: 'NOT_KEPT',
+    message: `${message}; it is used without being kept`,
+    data: { reason: code, ...facts },
   });
-  const downloaded = await store.open(path);
-  if (!downloaded) throw new SourceError(path.join('/'), 'is gone from the cache just after it was downloaded');
-  return downloaded;
-}
-
-/** Appends what a partial file lacks and checks the whole. */
-async function complete(
-  partial: PartialFile,
-  remote: RemoteFile,
-  url: URL,
-  item: string,
-  options: DownloadOptions,
-): Promise<void> {
-  const name = url.origin + url.pathname;
-  const hash = remote.sha256 === undefined ? undefined : sha256();
-  const report = () =>
-    options.onProgress?.({ stage: 'download', done: partial.size, total: remote.size, unit: 'bytes', item });
-  if (partial.size > remote.size) throw new SpoiledError(name, 'the cache holds more bytes than the file has');
-  if (hash) await hashPartial(partial, hash, options.signal);
-  report();
-  if (partial.size < remote.size) {
-    const file = await HttpFile.open(url, options, partial.size);
-    try {
-      if (file.size !== remote.size) {
-        const problem = `the server sends ${grouped(file.size)} bytes but described ${grouped(remote.size)}`;
-        throw new SpoiledError(name, problem, { expected: remote.size, found: file.size });
-      }
-      while (partial.size < remote.size) {
-        const bytes = await file.next(partial.size, options.signal);
-        hash?.update(bytes);
-        await partial.append(bytes);
-        report();
-      }
-    } finally {
-      file.close();
-    }
-  }
-  const found = hash?.hex();
-  if (found !== remote.sha256) {
-    const problem = `the bytes that came have the SHA-256 ${found}, the server gives ${remote.sha256}`;
-    throw new SpoiledError(name, problem, { expected: remote.sha256, found });
-  }
-}
-
-async function hashPartial(partial: PartialFile, hash: ReturnType<typeof sha256>, signal?: AbortSignal): Promise<void> {
-  const buffer = new Uint8Array(Math.min(partial.size, HASH_PART_BYTES));
-  for (let offset = 0; offset < partial.size; offset += buffer.length) {
-    signal?.throwIfAborted();
-    const part = buffer.subarray(0, Math.min(buffer.length, partial.size - offset));
-    await partial.read(offset, part.length, part);
-    hash.update(part);
-  }
 }

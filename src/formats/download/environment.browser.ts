@@ -1,4 +1,15 @@
-/** A page has no environment. */
+/** A page has no environment variables and no files of the user. */
 export function environment(_name: string): string | undefined {
   return undefined;
 }
+
+export function userFile(_path: string): string | undefined {
+  return undefined;
+}
+
+export function homeFolder(): string {
+  return '~';
+}
+
+/** Browsers follow redirects without showing their headers. */
+export const IS_BROWSER: boolean = true;

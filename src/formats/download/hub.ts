@@ -1,73 +1,97 @@
-/** Repositories of a Hugging Face hub: `hf:owner/repo[@revision][/folder][/file]`. */
-import { environment } from '#leaf/formats/download/environment';
-import { cacheStore } from '#leaf/formats/download/store';
+/**
+ * Repositories of a Hugging Face hub: `hf:owner/repo[@revision][/folder][/file]`. All files of a folder come from one
+ * commit. In Node they are stored in Hugging Face's own cache.
+ */
+import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
 import { OptionError, SourceError } from '../../core/errors.ts';
-import type { OnProgress } from '../../core/progress.ts';
 import type { Folder } from '../folder.ts';
 import type { RetryPolicy } from '../sources/retrying.ts';
-import { cachedFile } from './download.ts';
+import type { DownloadOptions } from './download.ts';
+import { HubRepository } from './hubRepository.ts';
 
 export interface CacheOptions {
-  /** Where downloads are kept: a path in Node (default ESPALIER_CACHE, then `espalier` in the user's cache folder), a name in pages. */
+  /**
+   * Where downloads are stored. In Node a path; default: ESPALIER_CACHE, then `espalier` in the user's cache folder, and
+   * for `hf:` Hugging Face's own cache (HF_HUB_CACHE, HF_HOME), which Python's tools share. In browsers the name of a
+   * folder in the private file system.
+   */
   readonly folder?: string;
   /** The hub's URL; default HF_ENDPOINT, then https://huggingface.co. */
   readonly endpoint?: string;
-  /** For repositories that need one; default HF_TOKEN. Sent to the hub only. */
+  /** Access token; default HF_TOKEN, then that of `hf auth login`. Sent to the hub only. */
   readonly token?: string;
+  /** False: stored files are used, but nothing is stored. Default true. */
+  readonly keep?: boolean;
   readonly retry?: RetryPolicy;
 }
 
-export interface HubOptions {
+export interface HubOptions extends Pick<DownloadOptions, 'onProgress' | 'onNotice'> {
   readonly cache?: CacheOptions;
-  readonly onProgress?: OnProgress;
+  /** True where only headers are read: large files are then not stored. */
+  readonly headerOnly?: boolean;
 }
 
-/** What an `hf:` name means: a folder of the repository and, where it ends like a model file, the file in it. */
+/** A file of a repository, by names that anybody may have typed. */
+export interface HubName {
+  readonly owner: string;
+  readonly repo: string;
+  readonly revision: string;
+  /** Folders and file inside the repository. */
+  readonly inside: readonly string[];
+}
+
+/** Locates the folder of a repository and, where the name ends like a model file, the file in it. @throws {OptionError} */
 export function locateOnHub(name: string, options: HubOptions = {}): { folder: Folder; file?: string } {
-  const parts = /^hf:([\w.-]+)\/([\w.-]+)(?:@([^/]+))?((?:\/[^/]+)*)\/?$/.exec(name);
+  const { inside, ...rest } = parseHubName(name);
+  const folders = [...inside];
+  const file = isWeights(folders.at(-1) ?? '') ? folders.pop() : undefined;
+  const repository = new HubRepository(rest, folders, options);
+  return { folder: repository, file };
+}
+
+/** @throws {OptionError} */
+export function parseHubName(name: string): HubName {
+  const parts = /^hf:(?:\/\/)?([\w.-]+)\/([\w.-]+)(?:@([^/]+))?((?:\/[^/]+)*)\/?$/.exec(name);
   if (!parts) throw new OptionError('source', name, 'hf:owner/repo[@revision][/file]');
-  const [, owner, repo, encodedRevision = 'main', rest] = parts;
-  const revision = decodeURIComponent(encodedRevision);
+  const [, owner = '', repo = '', encoded = 'main', rest = ''] = parts;
+  const revision = decoded(encoded);
   const inside = rest.split('/').slice(1);
-  if ([owner, repo, ...revision.split('/'), ...inside].some((part) => /^\.+$|[\\\0]/.test(part))) {
+  const all = [owner, repo, ...revision.split('/'), ...inside];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no file has them in its name
+  if (all.some((part) => part === '' || /^\.+$|[\\\x00-\x1f]/.test(part)))
     throw new OptionError('source', name, 'names without . and ..');
+  return { owner, repo, revision, inside };
+}
+
+/** A web address of the hub, such as https://huggingface.co/owner/repo/blob/main/x.gguf, as an `hf:` name. */
+export function hubNameOf(url: URL): string | undefined {
+  if (!/^(www\.)?(huggingface\.co|hf\.co)$/.test(url.host)) return undefined;
+  const parts = url.pathname
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decoded);
+  const [owner, repo, view, revision, ...inside] = parts;
+  if (!owner || !repo || ['datasets', 'spaces', 'models', 'api', 'docs', 'blog', 'papers'].includes(owner))
+    return undefined;
+  if (view === undefined) return `hf:${owner}/${repo}`;
+  if (!['blob', 'resolve', 'tree', 'raw'].includes(view) || !revision) return undefined;
+  return [`hf:${owner}/${repo}@${encodeURIComponent(revision)}`, ...inside].join('/');
+}
+
+/** Files that may be too large to be read whole. */
+export function isWeights(file: string): boolean {
+  return /\.(gguf|safetensors)$/i.test(file);
+}
+
+/** Hugging Face's cache inside a cache folder of one's own; undefined: where its tools have it. */
+export function hubFolder(folder = environment('ESPALIER_CACHE')): string | undefined {
+  return folder === undefined || IS_BROWSER ? folder : `${folder}/hub`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new SourceError(text, 'has a % that is not followed by two hexadecimal digits');
   }
-  const file = /\.(gguf|safetensors)$/i.test(inside.at(-1) ?? '') ? inside.pop() : undefined;
-  return { folder: hubFolder([owner, repo, revision], inside, options), file };
-}
-
-function hubFolder(
-  [owner, repo, revision]: string[],
-  inside: readonly string[],
-  { cache = {}, onProgress }: HubOptions,
-): Folder {
-  const endpoint = new URL(cache.endpoint ?? environment('HF_ENDPOINT') ?? 'https://huggingface.co');
-  const token = cache.token ?? environment('HF_TOKEN');
-  const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
-  const store = cacheStore(cache.folder);
-  return {
-    name: `hf:${[`${owner}/${repo}@${revision}`, ...inside].join('/')}`,
-    async open(file, signal) {
-      const path = [endpoint.host, owner, repo, revision, ...inside, file].map(safeName);
-      if (await store.isAbsent(path)) return undefined;
-      const url = new URL(endpoint);
-      const address = [owner, repo, 'resolve', revision, ...inside, file].map(encodeURIComponent);
-      url.pathname = [url.pathname.replace(/\/$/, ''), ...address].join('/');
-      try {
-        return await cachedFile(store, path, url, { headers, signal, onProgress, retry: cache.retry });
-      } catch (error) {
-        if (!(error instanceof SourceError && error.data.status === 404)) throw error;
-        if (OPTIONAL.test(file)) await store.markAbsent(path);
-        return undefined;
-      }
-    },
-  };
-}
-
-/** Files that a model folder can do without; that there are none is remembered, so that later loads stay offline. */
-const OPTIONAL = /^(?!config\.json$).*\.(json|jinja)$/;
-
-/** A name that every file system takes. */
-function safeName(name: string): string {
-  return name.replace(/[^\w.@+-]/g, '_');
 }

@@ -1,66 +1,91 @@
-/** What a hub says of a file before it is downloaded. */
-import { SourceError } from '../../core/errors.ts';
-import type { HttpOptions } from '../sources/httpFile.ts';
-import { reasonOf, refusal, retrying, TransientError } from '../sources/retrying.ts';
+/** What a server tells about a file before it is downloaded. */
+import {
+  type HttpOptions,
+  isAuthorized,
+  refuseHtml,
+  type Validators,
+  validatorsOf,
+  waitNotice,
+} from '../sources/httpFile.ts';
+import { refusal } from '../sources/refusal.ts';
+import { nameOf, request } from '../sources/request.ts';
+import { retrying } from '../sources/retrying.ts';
 
-export interface RemoteFile {
-  readonly size: number;
-  /** Another one whenever the bytes are others; letters and digits. */
-  readonly version: string;
-  /** Of the bytes, in hexadecimal, where the hub tells it. */
+export interface RemoteFile extends Omit<Validators, 'size'> {
+  /** Absent where the server does not tell. */
+  readonly size?: number;
+  /** SHA-256 of the bytes in hexadecimal, where a hub tells it. */
   readonly sha256?: string;
+  /** Commit of the repository, where a hub tells it. */
+  readonly commit?: string;
 }
-
-const MAX_REDIRECTS = 5;
 
 /**
- * Asks for a file's size and hash. A hub says them with the redirect to where the bytes are, not there.
- * @throws {SourceError} its `data.status` is 404 where there is no such file
+ * Asks for a file's size, version and hash. A hub tells them with its redirect to the bytes, before the redirect's target.
+ * @throws {SourceError} with `data.status` 404 where there is no such file
  */
 export async function describeRemote(url: URL, options: HttpOptions): Promise<RemoteFile> {
-  const name = url.origin + url.pathname;
-  const ask = () => head(url, name, options);
-  const { headers, status } = await retrying(ask, { ...options.retry, signal: options.signal });
-  if (headers.get('content-type')?.startsWith('text/html') && !headers.has('x-linked-etag')) {
-    throw new SourceError(name, 'the server sent an HTML page instead of a file', { status, found: 'text/html' });
-  }
-  const tag = headers.get('x-linked-etag') ?? headers.get('etag');
-  const size = Number(headers.get('x-linked-size') ?? headers.get('content-length') ?? Number.NaN);
-  if (!Number.isSafeInteger(size)) throw new SourceError(name, 'the server does not tell its size', { status });
-  const identity = tag?.replace(/^W\//, '').replaceAll('"', '') ?? headers.get('last-modified') ?? '';
-  const sha256 = /^[0-9a-f]{64}$/.test(identity) ? identity : undefined;
-  return { size, sha256, version: await shortHash(`${identity} ${size}`) };
+  const name = nameOf(url);
+  const ask = () => describe(url, name, options);
+  const { retry, signal, onNotice } = options;
+  return retrying(ask, { ...retry, signal, onWait: waitNotice(name, onNotice) });
 }
 
-/** The answer that has the headers: the first redirect that tells them, or the file itself. */
-async function head(url: URL, name: string, options: HttpOptions): Promise<Response> {
-  let target = url;
-  for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
-    // a token is for the hub alone
-    const headers = target.origin === url.origin ? options.headers : undefined;
-    const response = await request(target, name, { headers, signal: options.signal, redirect: 'manual' });
-    // pages may not look into redirects
-    if (response.type === 'opaqueredirect')
-      return checked(await request(target, name, { headers, signal: options.signal }));
-    const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
-    if (location === null || response.headers.has('x-linked-etag')) return checked(response, location !== null);
-    target = new URL(location, target);
-  }
-  throw new SourceError(name, `the server redirects more than ${MAX_REDIRECTS} times`);
+async function describe(url: URL, name: string, options: HttpOptions): Promise<RemoteFile> {
+  const { headers, signal } = options;
+  const init = { headers, signal, cache: 'no-store', stopAt: isLinked } as const;
+  const head = await request(url, { ...init, method: 'HEAD' });
+  const known = head.ok || isLinked(head) ? described(name, head) : undefined;
+  // every other answer to HEAD may mean only that the server does not like HEAD
+  if (known?.size !== undefined || head.status === 404) return known ?? refuse(head);
+  const found = await request(url, { ...init, range: 'bytes=0-' });
+  found.body?.cancel().catch(() => {});
+  const empty = found.status === 416 && /^bytes \*\/0$/.test(found.headers.get('content-range') ?? '');
+  if (!found.ok && !isLinked(found) && !empty) refuse(found);
+  return { ...known, ...described(name, found) };
 
-  function checked(response: Response, redirected = false): Response {
-    if (response.ok || redirected) return response;
-    throw refusal(name, response.status, 0);
+  function refuse(response: Response): never {
+    throw refusal(name, response, { authorized: isAuthorized(headers) });
   }
 }
 
-async function request(url: URL, name: string, init: RequestInit): Promise<Response> {
-  return fetch(url, { ...init, method: 'HEAD' }).catch((cause: Error) => {
-    throw new TransientError(name, `cannot be reached: ${reasonOf(cause)}`, {}, { cause });
-  });
+function isLinked({ headers }: Response): boolean {
+  return headers.has('x-linked-etag');
 }
 
-async function shortHash(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+function described(name: string, response: Response): RemoteFile {
+  const { headers } = response;
+  if (!isLinked(response)) refuseHtml(name, response);
+  const total = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1];
+  const compressed = (headers.get('content-encoding') || 'identity') !== 'identity';
+  const length =
+    compressed || (response.status >= 300 && response.status !== 416) ? null : headers.get('content-length');
+  const told = headers.get('x-linked-size') ?? total ?? length;
+  const size = told === null || !/^\d+$/.test(told) ? undefined : Number(told);
+  const { modified } = validatorsOf(headers, 0);
+  const linked = headers.get('x-linked-etag');
+  const etag = linked ?? (headers.get('etag') || undefined);
+  // other servers make ETags of other things than the bytes' hash
+  const hash = bareEtag(linked ?? undefined);
+  return {
+    size,
+    etag,
+    modified,
+    sha256: hash && /^[0-9a-f]{64}$/.test(hash) ? hash : undefined,
+    commit: commitOf(headers),
+  };
+}
+
+export function commitOf(headers: Headers): string | undefined {
+  const commit = headers.get('x-repo-commit') ?? '';
+  return isCommit(commit) ? commit : undefined;
+}
+
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/** W/"abc" → abc */
+export function bareEtag(etag: string | undefined): string | undefined {
+  return etag?.replace(/^W\//, '').replaceAll('"', '');
 }

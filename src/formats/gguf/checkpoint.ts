@@ -1,7 +1,7 @@
 /** A GGUF file, or all parts of a split one, as a checkpoint. */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
-import { type ByteSource, closeAll, closingOnError } from '../byteSource.ts';
+import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { tokenizerFromGguf } from '../tokenizerFromGguf.ts';
@@ -38,6 +38,10 @@ class GgufCheckpoint implements Checkpoint {
     return typeof template === 'string' ? template : undefined;
   }
 
+  finish(signal?: AbortSignal): Promise<void> {
+    return finishAll(this.sources, signal);
+  }
+
   async close(): Promise<void> {
     await closeAll(this.sources);
   }
@@ -71,7 +75,7 @@ async function openParts(
 ): Promise<GgufFile[]> {
   const name = PART_NAME.exec(file);
   if (!folder || !name || Number(name[3]) !== count) {
-    const problem = `is one of ${count} parts, which are found only by a path or URL that ends like -00001-of-0000${count}.gguf`;
+    const problem = `is one of ${count} parts, which are found only by a path or URL that ends like -00001-of-${String(count).padStart(5, '0')}.gguf, or by giving all Files`;
     throw new FormatError(given.name, problem, { expected: count, found: file });
   }
   const parts: GgufFile[] = [];

@@ -1,7 +1,7 @@
 /** A Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
 import { FormatError, SourceError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
-import { type ByteSource, closeAll, closingOnError } from '../byteSource.ts';
+import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { type JsonObject, parseJsonObject, readText } from '../json.ts';
@@ -47,6 +47,10 @@ class HuggingFaceCheckpoint implements Checkpoint {
 
   get chatTemplate(): string | undefined {
     return this.texts.chatTemplate ?? configuredTemplate(this.texts.tokenizerConfig?.chat_template);
+  }
+
+  finish(signal?: AbortSignal): Promise<void> {
+    return finishAll(this.weights.sources, signal);
   }
 
   async close(): Promise<void> {

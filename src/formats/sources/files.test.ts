@@ -50,8 +50,8 @@ describe.each(sources)('%s', (_, open) => {
 
 it('a path names a folder or a file in it', async () => {
   expect(await locatePath(folder)).toMatchObject({ folder: { name: folder } });
-  expect((await locatePath(join(folder, 'a.bin'))).file).toBe('a.bin');
-  expect((await locatePath(pathToFileURL(join(folder, 'a.bin')).href)).file).toBe('a.bin');
+  expect(await locatePath(join(folder, 'a.bin'))).toMatchObject({ file: 'a.bin' });
+  expect(await locatePath(pathToFileURL(join(folder, 'a.bin')).href)).toMatchObject({ file: 'a.bin' });
   const error = await locatePath(join(folder, 'missing')).catch((error) => error);
   expect(error).toBeInstanceOf(SourceError);
   expect(error.message).toBe(`${join(folder, 'missing')}: no such file`);

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type HubServer, startHub } from '../../../test/hubServer.ts';
 import { FormatError, SourceError } from '../../core/errors.ts';
+import type { Notice } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
-import { httpSource, locateUrl } from './http.ts';
+import { httpSource } from './http.ts';
 
 const retry = { tries: 3, delay: 1 };
 const bytes = randomBytes(1_000_000);
@@ -112,8 +113,6 @@ it.each([
   ['a range it does not have', { status: 416 }, 'the server answered 416: there are no bytes from 0 on', 1],
   ['an overload that stays', { status: 500 }, 'the server answered 500', 3],
   ['a page', { html: true }, 'the server sent an HTML page instead of a file', 1],
-  ['no length', { ignoresRange: true, hidesLength: true }, 'the server does not tell its size', 1],
-  ['compressed bytes', { encoding: 'gzip' }, 'the server sent it compressed (gzip), which has no byte ranges', 1],
 ])('says so when the server gives %s', async (_, fault, message, requests) => {
   hub.fault = () => fault;
   const error = await failure(readAll());
@@ -171,13 +170,65 @@ it('follows redirects and keeps the token from other hosts', async () => {
   expect(hub.requests.map(({ authorization }) => authorization)).toEqual(['Bearer t', undefined]);
 });
 
-it('takes a URL apart into folder and file', async () => {
-  hub.files.set('/models/my model.gguf', bytes);
-  const { folder, file } = locateUrl(`${hub.url}/models/my%20model.gguf?key=1`);
-  expect([folder.name, file]).toEqual([`${hub.url}/models/`, 'my model.gguf']);
-  const source = await folder.open('my model.gguf');
-  expect(source?.size).toBe(bytes.length);
-  await source?.close();
-  expect(await folder.open('other.gguf')).toBeUndefined();
-  expect(locateUrl(`${hub.url}/models/llama`).folder.name).toBe(`${hub.url}/models/llama/`);
+it.each([
+  ['in chunks, without a length', { ignoresRange: true, hidesLength: true }],
+  ['compressed', { gzip: true }],
+])('a file that comes %s is read whole', async (_, fault) => {
+  hub.fault = () => fault;
+  expectSame(await readAll(), bytes);
+});
+
+it('asks for bytes as they are', async () => {
+  await readAll();
+  expect(hub.requests[0].headers['accept-encoding']).toBe('identity');
+});
+
+it('headers go to the URL’s own host only', async () => {
+  const path = '/owner/repo/resolve/main/x.gguf';
+  hub.files.set(path, bytes);
+  const source = await httpSource(hub.url + path, { headers: { 'X-Secret': 's', Cookie: 'c=1' } });
+  await source.close();
+  expect(hub.requests.map(({ headers }) => [headers['x-secret'], headers.cookie])).toEqual([
+    ['s', 'c=1'],
+    [undefined, undefined],
+  ]);
+});
+
+it('a header alone is read by requests that have an end', async () => {
+  const source = await httpSource(`${hub.url}/model.bin`, { retry, window: 10_000 });
+  const into = new Uint8Array(100_000);
+  await source.read(0, 100_000, into);
+  expectSame(into, bytes.subarray(0, 100_000));
+  await source.close();
+  expect(hub.requests.map(({ range }) => range)).toEqual(['bytes=0-9999', 'bytes=10000-49999', 'bytes=50000-209999']);
+});
+
+it.each([
+  ['seconds', () => '1'],
+  ['a date', () => new Date(Date.now() + 1500).toUTCString()],
+])('waits as long as Retry-After asks, in %s, and says so', async (_, value) => {
+  const notices: Notice[] = [];
+  hub.fault = (_, index) => (index === 0 ? { status: 429, headers: { 'retry-after': value() } } : undefined);
+  expectSame(await readAll({ onNotice: (notice) => notices.push(notice) }), bytes);
+  const message = expect.stringMatching(/model\.bin: the server asks to wait [12] s/);
+  expect(notices).toEqual([{ code: 'WAITING', message, data: expect.objectContaining({ status: 429 }) }]);
+});
+
+it('does not wait longer than its limit, and hears its signal while it waits', async () => {
+  hub.fault = () => ({ status: 503, headers: { 'retry-after': '60' } });
+  const error = (await failure(readAll({ retry: { maxWait: 50_000 } }))) as SourceError;
+  expect(error.message).toMatch('the server answered 503: it is overloaded; it asks to wait 60 s');
+  expect(error.data).toMatchObject({ status: 503, retryAfterSeconds: 60 });
+  const controller = new AbortController();
+  const onNotice = () => controller.abort(new Error('stopped'));
+  expect((await failure(readAll({ signal: controller.signal, onNotice }))).message).toBe('stopped');
+});
+
+it('an address where nobody has ever answered is tried twice, one that cannot be asked once', async () => {
+  await hub.close();
+  const wait = { tries: 5, delay: 1 };
+  const started = performance.now();
+  await failure(readAll({ retry: { ...wait, delay: 200 } }));
+  expect(performance.now() - started).toBeLessThan(1000);
+  await expect(httpSource('http://127.0.0.1:1/x', { retry: wait })).rejects.toThrow('bad port');
 });

@@ -1,16 +1,46 @@
-/** Files on HTTP servers, and the folders that URLs form. */
-import { SourceError } from '../../core/errors.ts';
+/** Files on HTTP servers as sources of bytes. */
+import type { OnProgress } from '../../core/progress.ts';
 import { type ByteSource, checkRange } from '../byteSource.ts';
-import type { Folder } from '../folder.ts';
-import { HttpFile, type HttpOptions } from './httpFile.ts';
+import { blobSource } from './blob.ts';
+import { HttpFile, type HttpOptions, NoLengthError } from './httpFile.ts';
+import { nameOf } from './request.ts';
+import { UnreachableError } from './retrying.ts';
+import { fetchWhole } from './wholeBody.ts';
+
+export interface HttpSourceOptions extends HttpOptions {
+  readonly onProgress?: OnProgress;
+}
 
 /**
- * Opens a file at a URL; reads that go forward share one request. @throws {SourceError} for a refusal, an HTML page
- * instead of the file, a file that changes meanwhile, and connections that keep breaking
+ * Opens a file at a URL. Reads that go forward share one request. A file whose length the server does not tell is
+ * downloaded whole first. @throws {SourceError} for a refusal, an HTML page instead of the file, a file that changes
+ * meanwhile, and connections that keep breaking
  */
-export async function httpSource(url: string | URL, options: HttpOptions = {}): Promise<ByteSource> {
-  const file = await HttpFile.open(url, options);
-  /** What came but was not asked for yet, and where in the file it begins. */
+export async function httpSource(url: string | URL, options: HttpSourceOptions = {}): Promise<ByteSource> {
+  const address = new URL(url);
+  try {
+    return streamedSource(await HttpFile.open(address, options));
+  } catch (error) {
+    if (!isOnlyWhole(error)) throw error;
+    return fetchWhole(address, options).then(
+      ({ blob }) => blobSource(blob, nameOf(address)),
+      (again) => {
+        throw error instanceof UnreachableError && again instanceof UnreachableError ? error : again;
+      },
+    );
+  }
+}
+
+/** True for failures that a request without Range may avoid. */
+export function isOnlyWhole(error: unknown): boolean {
+  if (error instanceof NoLengthError) return true;
+  // a browser hides why a request failed: it fails for compressed answers to a range, too. Node names a cause
+  return error instanceof UnreachableError && (error.cause as Error | undefined)?.cause === undefined;
+}
+
+/** Reads a file in the order of the calls, which share its one stream. */
+export function streamedSource(file: HttpFile): ByteSource {
+  /** Bytes that have arrived and were not asked for yet, and their offset in the file. */
   let rest = new Uint8Array(0);
   let restAt = 0;
 
@@ -34,7 +64,6 @@ export async function httpSource(url: string | URL, options: HttpOptions = {}): 
     async read(offset, length, into, signal) {
       checkRange(source, offset, length, into);
       signal?.throwIfAborted();
-      // one after another, in the order they were asked for: they share the one stream
       const read = last.then(() => readNow(offset, length, into, signal));
       last = read.catch(() => {});
       await read;
@@ -44,26 +73,4 @@ export async function httpSource(url: string | URL, options: HttpOptions = {}): 
     },
   };
   return source;
-}
-
-/** What a URL names: a folder and, where it ends like a model file, the file in it. Its query goes with every file. */
-export function locateUrl(url: string | URL, options: HttpOptions = {}): { folder: Folder; file?: string } {
-  const base = new URL(url);
-  const file = /\/([^/]+\.(?:gguf|safetensors))$/i.exec(base.pathname)?.[1];
-  if (file) base.pathname = base.pathname.slice(0, -file.length);
-  else if (!base.pathname.endsWith('/')) base.pathname += '/';
-  const folder: Folder = {
-    name: base.origin + base.pathname,
-    open(name, signal) {
-      const target = new URL(base);
-      target.pathname += encodeURIComponent(name);
-      return httpSource(target, { ...options, signal }).catch(undefinedWhenMissing);
-    },
-  };
-  return { folder, file: file && decodeURIComponent(file) };
-}
-
-function undefinedWhenMissing(error: unknown): undefined {
-  if (error instanceof SourceError && error.data.status === 404) return undefined;
-  throw error;
 }

@@ -1,170 +1,226 @@
 /**
  * One file on an HTTP server, read as few long streams: a request asks for everything from a byte on and stays open
- * while reads go forward, so a model read in file order takes one request. Broken connections are taken up again at
- * the byte reached. A server without byte ranges works too, if slowly: going back means beginning anew.
+ * while reads go forward, so a model read in file order takes one request. A broken connection is resumed at the next
+ * byte. Servers without byte ranges work too, slowly: reading backwards starts again at the first byte.
  */
-import { grouped, SourceError } from '../../core/errors.ts';
-import { type RetryPolicy, reasonOf, refusal, retrying, TransientError } from './retrying.ts';
 
-export interface HttpOptions {
-  /** Sent with every request, such as Authorization. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
+import { grouped, SourceError } from '../../core/errors.ts';
+import type { Notice } from '../../core/progress.ts';
+import { refusal } from './refusal.ts';
+import { nameOf, type HttpOptions as RequestOptions, request } from './request.ts';
+import { type RetryPolicy, reasonOf, retrying, TransientError } from './retrying.ts';
+
+export interface HttpOptions extends RequestOptions {
   readonly retry?: RetryPolicy;
+  readonly onNotice?: (notice: Notice) => void;
+  /** True for files that are stored here: the browser's own HTTP cache need not store them too. */
+  readonly noStore?: boolean;
+  /** Bytes of the first request; later requests are longer. Default: everything. For reading only a file's header. */
+  readonly window?: number;
 }
 
-/** Bytes that are read on over sooner than another request is sent. */
+/** The server does not say how long the file is, or compresses it: it can only be read whole. */
+export class NoLengthError extends SourceError {}
+
+/** Gaps up to this size are read and thrown away, which is faster than another request. */
 const SKIPPED_BYTES = 1 << 20;
 
-/** What a server says that tells whether its file is still the same. */
-interface Identity {
+/** What a server says about a version of a file. */
+export interface Validators {
   readonly size: number;
   readonly etag?: string;
   readonly modified?: string;
 }
 
-export class HttpFile {
-  /** As errors name it: without the query, which may hold a secret. */
-  readonly name: string;
-  private identity?: Identity;
-  private controller = new AbortController();
-  private body?: ReadableStreamDefaultReader<Uint8Array>;
-  /** The next byte that `body` gives. */
-  private bodyAt = 0;
-  private hasRanges = false;
-  private closed = false;
+/** True where both describe the same bytes, as far as servers tell. */
+export function sameVersion(a: Validators, b: Validators): boolean {
+  if (a.size !== b.size) return false;
+  return a.etag || b.etag ? a.etag === b.etag : a.modified === b.modified;
+}
 
-  private constructor(
-    private readonly url: URL,
-    private readonly options: HttpOptions,
-  ) {
-    this.name = url.origin + url.pathname;
+export class HttpFile {
+  /** The URL for messages. */
+  readonly name: string;
+  readonly #url: URL;
+  readonly #options: HttpOptions;
+  #validators?: Validators;
+  #controller = new AbortController();
+  #body?: ReadableStreamDefaultReader<Uint8Array>;
+  /** File offset of the next byte that the body returns. */
+  #bodyAt = 0;
+  /** File offset of the body's end. */
+  #bodyEnd = 0;
+  #hasRanges = false;
+  #window: number;
+  #closed = false;
+
+  private constructor(url: URL, options: HttpOptions) {
+    this.name = nameOf(url);
+    this.#url = url;
+    this.#options = options;
+    this.#window = options.window ?? Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Sends the first request. @param from the byte at which reading will begin
-   * @throws {SourceError} its `data.status` is the HTTP status where the server answered
+   * Sends the first request. @param from offset of the first byte that will be read
+   * @throws {NoLengthError}; {SourceError} with `data.status` where the server refused
    */
   static async open(url: string | URL, options: HttpOptions = {}, from = 0): Promise<HttpFile> {
     const file = new HttpFile(new URL(url), options);
-    await file.retrying(options.signal, () => file.request(from));
+    await file.#retrying(options.signal, () => file.#request(from));
     return file;
   }
 
   get size(): number {
-    return this.identity!.size;
+    return this.#validators!.size;
   }
 
-  /** The next bytes from `offset` on: at least one, as many as have come. @throws {SourceError} */
+  get validators(): Validators {
+    return this.#validators!;
+  }
+
+  /** Returns bytes from `offset` on: at least one, as many as have arrived. @throws {SourceError} */
   next(offset: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.retrying(signal, async () => {
-      const isFar = this.hasRanges && offset - this.bodyAt > SKIPPED_BYTES;
-      if (!this.body || this.bodyAt > offset || isFar) await this.request(offset);
+    return this.#retrying(signal, async () => {
       for (;;) {
-        const chunk = await this.chunk();
-        const before = offset - (this.bodyAt - chunk.length);
+        const isFar = this.#hasRanges && offset - this.#bodyAt > SKIPPED_BYTES;
+        const ended = this.#bodyAt >= this.#bodyEnd;
+        if (!this.#body || ended || this.#bodyAt > offset || isFar) await this.#request(offset);
+        const chunk = await this.#chunk();
+        const before = offset - (this.#bodyAt - chunk.length);
         if (before < chunk.length) return chunk.subarray(before);
       }
     });
   }
 
   close(): void {
-    this.closed = true;
-    this.drop();
+    this.#closed = true;
+    this.#drop();
   }
 
-  /** The next chunk of the open body. */
-  private async chunk(): Promise<Uint8Array> {
-    const { value } = await this.body!.read().catch((cause: Error) => {
-      throw this.broken(cause);
+  async #chunk(): Promise<Uint8Array> {
+    const { value } = await this.#body!.read().catch((cause: Error) => {
+      throw this.#broken(cause);
     });
-    if (!value) throw this.broken();
-    this.bodyAt += value.length;
+    if (!value) throw this.#broken();
+    this.#bodyAt += value.length;
     return value;
   }
 
   /** Opens a body that begins at `from`, or at 0 where the server has no ranges. */
-  private async request(from: number): Promise<void> {
-    this.drop();
-    if (this.closed) throw new SourceError(this.name, 'was closed');
-    const headers = { ...this.options.headers, Range: `bytes=${from}-` };
-    const response = await fetch(this.url, { headers, signal: this.controller.signal }).catch((cause: Error) => {
-      throw new TransientError(this.name, `cannot be reached: ${reasonOf(cause)}`, {}, { cause });
+  async #request(from: number): Promise<void> {
+    this.#drop();
+    if (this.#closed) throw new SourceError(this.name, 'was closed');
+    const last = Number.isFinite(this.#window) ? String(from + this.#window - 1) : '';
+    const { headers, noStore } = this.#options;
+    const response = await request(this.#url, {
+      headers,
+      range: `bytes=${from}-${last}`,
+      signal: this.#controller.signal,
+      cache: noStore ? 'no-store' : 'default',
     });
     try {
-      this.hasRanges = response.status === 206;
-      this.bodyAt = this.hasRanges ? from : 0;
-      this.identify(response, from);
-      this.body = (response.body ?? new Response('').body!).getReader();
+      this.#hasRanges = response.status === 206;
+      this.#bodyAt = this.#hasRanges ? from : 0;
+      this.#identify(response, from);
+      this.#body = (response.body ?? new Response('').body!).getReader();
+      // a longer header is read in fewer and fewer requests
+      this.#window *= 4;
     } catch (error) {
       response.body?.cancel().catch(() => {});
-      throw error;
+      // pages see no Content-Range of other origins, so they must ask for everything to learn the size
+      if (!(error instanceof NoLengthError && last && this.#hasRanges)) throw error;
+      this.#window = Number.POSITIVE_INFINITY;
+      await this.#request(from);
     }
   }
 
-  /** Checks a response and that it speaks of the same file as those before. */
-  private identify(response: Response, from: number): void {
+  /** Checks a response, and that it describes the same file as those before. */
+  #identify(response: Response, from: number): void {
     const { status, headers } = response;
-    const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers.get('content-range') ?? '');
-    const empty = status === 416 && from === 0 && range?.[2] === '0';
-    if (status !== 200 && status !== 206 && !empty) throw refusal(this.name, status, from);
-    if (headers.get('content-type')?.startsWith('text/html')) {
-      throw new SourceError(this.name, 'the server sent an HTML page instead of a file', {
-        status,
-        found: 'text/html',
-      });
+    const range = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '');
+    const empty = status === 416 && from === 0 && range?.[3] === '0';
+    if (status !== 200 && status !== 206 && !empty) {
+      throw refusal(this.name, response, { from, authorized: isAuthorized(this.#options.headers) });
     }
-    const encoding = headers.get('content-encoding') ?? 'identity';
+    refuseHtml(this.name, response);
+    const encoding = headers.get('content-encoding') || 'identity';
     if (encoding !== 'identity') {
       const problem = `the server sent it compressed (${encoding}), which has no byte ranges`;
-      throw new SourceError(this.name, problem, { status, found: encoding });
+      throw new NoLengthError(this.name, problem, { status, found: encoding });
     }
     if (range?.[1] && Number(range[1]) !== from) {
       const problem = `the server sent bytes from ${grouped(Number(range[1]))} on instead of ${grouped(from)}`;
       throw new SourceError(this.name, problem, { status, expected: from, found: Number(range[1]) });
     }
-    // pages see no Content-Range of other origins, but the length up to the end
     const length = headers.get('content-length');
-    const size = range ? Number(range[2]) : this.bodyAt + (length === null ? Number.NaN : Number(length));
-    if (!Number.isSafeInteger(size)) throw new SourceError(this.name, 'the server does not tell its size', { status });
-    const found = {
-      size,
-      etag: headers.get('etag') ?? undefined,
-      modified: headers.get('last-modified') ?? undefined,
-    };
-    const expected = (this.identity ??= found);
-    const same = expected.etag || found.etag ? expected.etag === found.etag : expected.modified === found.modified;
-    if (!same || expected.size !== size) {
-      throw new SourceError(this.name, 'changed on the server while it was read', { expected, found });
-    }
+    const unbounded = status === 200 || !Number.isFinite(this.#window);
+    const size =
+      range && range[3] !== '*' ? Number(range[3]) : length && unbounded ? this.#bodyAt + Number(length) : Number.NaN;
+    if (!Number.isSafeInteger(size))
+      throw new NoLengthError(this.name, 'the server does not tell its size', { status });
+    this.#bodyEnd = range?.[2] ? Number(range[2]) + 1 : size;
+    const found = validatorsOf(headers, size);
+    const expected = (this.#validators ??= found);
+    if (sameVersion(expected, found)) return;
+    throw new SourceError(this.name, 'changed on the server while it was read', { expected, found });
   }
 
-  private broken(cause?: Error): TransientError {
-    const problem = `the connection broke at byte ${grouped(this.bodyAt)} of ${grouped(this.size)}`;
-    const data = { offset: this.bodyAt, expected: this.size };
+  #broken(cause?: Error): TransientError {
+    const problem = `the connection broke at byte ${grouped(this.#bodyAt)} of ${grouped(this.size)}`;
+    const data = { offset: this.#bodyAt, expected: this.size };
     return new TransientError(this.name, cause ? `${problem}: ${reasonOf(cause)}` : problem, data, { cause });
   }
 
-  /** Runs one step, which `signal` ends, with a fresh request after a failure that may pass. */
-  private async retrying<T>(signal: AbortSignal | undefined, step: () => Promise<T>): Promise<T> {
-    const abort = () => this.drop();
+  /** Runs one step, which `signal` ends, with a new request after each temporary failure. */
+  async #retrying<T>(signal: AbortSignal | undefined, step: () => Promise<T>): Promise<T> {
+    const abort = () => this.#drop();
     signal?.addEventListener('abort', abort);
     const attempt = () =>
       step().catch((error) => {
-        this.drop();
+        this.#drop();
         throw error;
       });
     try {
-      return await retrying(attempt, { ...this.options.retry, signal });
+      const { retry, onNotice } = this.#options;
+      return await retrying(attempt, { ...retry, signal, onWait: waitNotice(this.name, onNotice) });
     } finally {
       signal?.removeEventListener('abort', abort);
     }
   }
 
-  /** Ends the request at hand, if any. */
-  private drop(): void {
-    this.controller.abort();
-    this.controller = new AbortController();
-    this.body = undefined;
+  /** Ends the current request, if any. One that has been read to its end is left alone: it is not cancelled. */
+  #drop(): void {
+    if (this.#body && this.#bodyAt >= this.#bodyEnd) this.#body.cancel().catch(() => {});
+    else this.#controller.abort();
+    this.#controller = new AbortController();
+    this.#body = undefined;
   }
+}
+
+export function validatorsOf(headers: Headers, size: number): Validators {
+  return {
+    size,
+    etag: headers.get('etag') || undefined,
+    modified: headers.get('last-modified') || undefined,
+  };
+}
+
+/** Captive portals and web servers answer with a page in place of a file. @throws {SourceError} */
+export function refuseHtml(name: string, { status, headers }: Response): void {
+  if (!headers.get('content-type')?.startsWith('text/html')) return;
+  throw new SourceError(name, 'the server sent an HTML page instead of a file', { status, found: 'text/html' });
+}
+
+export function isAuthorized(headers: HttpOptions['headers']): boolean {
+  return Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'authorization');
+}
+
+/** Reports a wait that a server asked for. */
+export function waitNotice(name: string, onNotice: HttpOptions['onNotice']) {
+  return (milliseconds: number, { data }: SourceError) => {
+    const seconds = Math.ceil(milliseconds / 1000);
+    const message = `${name}: the server asks to wait ${grouped(seconds)} s`;
+    onNotice?.({ code: 'WAITING', message, data: { seconds, status: data.status } });
+  };
 }

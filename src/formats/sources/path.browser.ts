@@ -3,10 +3,11 @@ import { UnsupportedError } from '../../core/errors.ts';
 import type { ByteSink } from '../byteSink.ts';
 import type { ByteSource } from '../byteSource.ts';
 import type { Folder } from '../folder.ts';
-import { httpSource, locateUrl } from './http.ts';
+import { locateUrl, openUrl } from './url.ts';
 
-export async function locatePath(path: string): Promise<{ folder: Folder; file?: string }> {
-  return locateUrl(absolute(path));
+/** What a path names: in a page always a URL. @throws {UnsupportedError} for file: URLs */
+export async function locatePath(path: string): Promise<URL | { readonly folder: Folder; readonly file?: string }> {
+  return absolute(path);
 }
 
 export function directory(path: string): Folder {
@@ -14,13 +15,18 @@ export function directory(path: string): Folder {
 }
 
 export function fileSource(path: string): Promise<ByteSource> {
-  return httpSource(absolute(path));
+  return openUrl(absolute(path));
 }
 
 export async function fileSink(path: string): Promise<ByteSink & { close(): Promise<void> }> {
   throw new UnsupportedError('writing to the path', path, ['a sink of your own']);
 }
 
-function absolute(path: string): string {
-  return new URL(path, globalThis.location.href).href;
+function absolute(path: string): URL {
+  const url = new URL(path, globalThis.location.href);
+  if (url.protocol !== 'file:') return url;
+  throw new UnsupportedError('reading the file', url.href, [
+    'a File from <input type="file">',
+    'pages of a web server',
+  ]);
 }

@@ -1,18 +1,20 @@
 /** Files and directories of this machine. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FormatError, grouped, SourceError } from '../../core/errors.ts';
 import type { ByteSink } from '../byteSink.ts';
 import { type ByteSource, checkRange } from '../byteSource.ts';
-import type { Folder } from '../folder.ts';
+import type { NamedFolder } from './files.ts';
 
 /** Bytes per system call: short enough that an abort is heard soon, far below the 2 GiB that a call can take. */
 const READ_BYTES = 64 * 1024 * 1024;
 
-/** What a path or a file: URL names: a folder and, unless it is the folder itself, a file in it. */
-export async function locatePath(path: string): Promise<{ folder: Folder; file?: string }> {
-  const local = path.startsWith('file:') ? fileURLToPath(path) : path;
+/** What a path or a file: URL names: a folder and, unless it is the folder itself, a file in it. @throws {SourceError} */
+export async function locatePath(
+  path: string,
+): Promise<URL | { readonly folder: NamedFolder; readonly file?: string }> {
+  const local = localPath(path);
   const status = await stat(local).catch((cause) => {
     throw systemError(local, cause);
   });
@@ -21,11 +23,21 @@ export async function locatePath(path: string): Promise<{ folder: Folder; file?:
 }
 
 /** The directory at a path. */
-export function directory(path: string): Folder {
+export function directory(path: string): NamedFolder {
   return {
     name: path,
+    names: () => readdir(path),
     open: (file) => fileSource(join(path, file)).catch(undefinedWhenMissing),
   };
+}
+
+function localPath(path: string): string {
+  if (!path.startsWith('file:')) return path;
+  try {
+    return fileURLToPath(path);
+  } catch (cause) {
+    throw new SourceError(path, `is not the URL of a file: ${(cause as Error).message}`, {}, { cause });
+  }
 }
 
 /** Opens a file; its bytes are read straight into the given views. @throws {SourceError} */

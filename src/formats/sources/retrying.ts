@@ -1,44 +1,67 @@
-/** Which failures of HTTP may pass, and waiting until they do. */
-import { grouped, SourceError } from '../../core/errors.ts';
+/** Retries of HTTP requests: which failures are temporary, and how long to wait for them. */
+import { SourceError } from '../../core/errors.ts';
 
-/** How often and how patiently. */
 export interface RetryPolicy {
-  /** Tries without any progress before giving up. */
+  /** Attempts without progress before giving up. Default 5; 2 where the server has never answered. */
   readonly tries?: number;
-  /** ms before the second try; doubled before each further one. */
+  /** Milliseconds before the second attempt; doubled before each further one. Default 250. */
   readonly delay?: number;
+  /** Longest wait, in milliseconds, that a server may ask for with Retry-After. Default 5 minutes. */
+  readonly maxWait?: number;
 }
 
-/** A failure that the next try may not meet. */
-export class TransientError extends SourceError {}
-
-const TRANSIENT_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
-
-const explanations = new Map<number, (from: number) => string>([
-  [401, () => 'access needs a token'],
-  [403, () => 'access is refused; a token may be missing'],
-  [404, () => 'there is no such file'],
-  [416, (from) => `there are no bytes from ${grouped(from)} on`],
-]);
-
-/** The error for a status that brings no file. @param from the first byte that was asked for */
-export function refusal(file: string, status: number, from: number): SourceError {
-  const kind = TRANSIENT_STATUS.has(status) ? TransientError : SourceError;
-  const explanation = explanations.get(status);
-  const text = explanation ? `: ${explanation(from)}` : '';
-  return new kind(file, `the server answered ${status}${text}`, { status, offset: from });
+export interface RetryOptions extends RetryPolicy {
+  readonly signal?: AbortSignal;
+  /** Called before a wait that the server asked for. */
+  readonly onWait?: (milliseconds: number, reason: SourceError) => void;
 }
 
-/** What went wrong, which fetch hides in the cause of "fetch failed". */
+/** A failure that may be over at the next attempt. */
+export class TransientError extends SourceError {
+  /** Milliseconds that the server asked to wait. */
+  readonly retryAfter?: number;
+  constructor(...[source, problem, data, options]: ConstructorParameters<typeof SourceError>) {
+    super(source, problem, data, options);
+    const seconds = data?.retryAfterSeconds;
+    if (typeof seconds === 'number') this.retryAfter = seconds * 1000;
+  }
+}
+
+/** The server could not be reached at all. */
+export class UnreachableError extends TransientError {}
+
+/** Attempts at a server that never answers: one more than the first, since networks hiccup. */
+const UNREACHABLE_TRIES = 2;
+const MAX_WAIT = 300_000;
+
+/** @throws {UnreachableError} with the reason that `fetch` hides in the cause of "fetch failed" */
+export function unreachable(file: string, cause: Error): SourceError {
+  const reason = reasonOf(cause);
+  const problem = isOffline() ? 'cannot be reached: this device is offline' : `cannot be reached: ${reason}`;
+  const hint = reason === 'Failed to fetch' ? ' (the server is down, or does not allow this page by CORS)' : '';
+  const kind = /bad port|unknown scheme|Invalid URL/i.test(reason) ? SourceError : UnreachableError;
+  return new kind(file, problem + hint, { reason: (cause.cause as NodeError)?.code }, { cause });
+}
+
+type NodeError = { readonly code?: string } | undefined;
+
+/** The message of an error of `fetch`, or of its cause. */
 export function reasonOf(error: Error): string {
   const cause = error.cause instanceof Error ? error.cause : error;
-  return cause.message || error.message;
+  // an AggregateError of several addresses has no message of its own
+  const [first] = cause instanceof AggregateError ? (cause.errors as Error[]) : [];
+  return cause.message || first?.message || error.message;
 }
 
-/** Runs a step until it does not end in a TransientError, or too often did. */
+export function isOffline(): boolean {
+  // Node 21 and newer have a navigator without onLine
+  return typeof navigator !== 'undefined' && (navigator as { onLine?: boolean }).onLine === false;
+}
+
+/** Repeats `step` until it succeeds, fails for good, or has failed too often. @throws the step's error; the signal's reason */
 export async function retrying<T>(
   step: () => Promise<T>,
-  { tries = 5, delay = 250, signal }: RetryPolicy & { signal?: AbortSignal },
+  { tries = 5, delay = 250, maxWait = MAX_WAIT, signal, onWait }: RetryOptions,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
@@ -46,14 +69,20 @@ export async function retrying<T>(
       return await step();
     } catch (error) {
       signal?.throwIfAborted();
-      if (!(error instanceof TransientError) || attempt >= tries) throw error;
-      await wait(delay * 2 ** (attempt - 1), signal);
+      const most = error instanceof UnreachableError ? Math.min(tries, UNREACHABLE_TRIES) : tries;
+      if (!(error instanceof TransientError) || attempt >= most || isOffline()) throw error;
+      const asked = error.retryAfter;
+      if (asked !== undefined && asked > maxWait) throw error;
+      if (asked) onWait?.(asked, error);
+      await wait(asked ?? delay * 2 ** (attempt - 1), signal);
     }
   }
 }
 
-function wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
+/** @throws the signal's reason */
+export function wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
     const timer = setTimeout(done, milliseconds);
     signal?.addEventListener('abort', abort);
     function done() {

@@ -1,0 +1,72 @@
+/** Opens a file of a server so that it is stored while it is read, wherever it is stored. */
+import { grouped } from '../../core/errors.ts';
+import type { ByteSource } from '../byteSource.ts';
+import { httpSource } from '../sources/http.ts';
+import type { HttpFile } from '../sources/httpFile.ts';
+import { nameOf } from '../sources/request.ts';
+import type { CacheStore, ClaimOptions, PartialFile } from './cacheStore.ts';
+import { type DownloadOptions, downloadingSource, itemOf, reportNotKept } from './download.ts';
+import { notKept } from './notKept.ts';
+
+/** The place of one file in a cache. */
+export interface CacheSlot extends Pick<CacheStore, 'available'> {
+  open(): Promise<ByteSource | undefined>;
+  claim(options: ClaimOptions): Promise<PartialFile | undefined>;
+  /** Called when the file is complete. */
+  readonly onComplete?: () => Promise<void>;
+}
+
+export interface KnownFile {
+  readonly size: number;
+  readonly sha256?: string;
+  /** The open answer to a first request, if there is one. Closed here if it is not used. */
+  readonly file?: HttpFile;
+}
+
+/**
+ * Waits while somebody else downloads the same file, and then uses theirs. Where the file cannot be stored, it is read
+ * from the server as it is needed, and a notice says so.
+ */
+export async function openThrough(
+  slot: CacheSlot,
+  url: URL,
+  { size, sha256, file }: KnownFile,
+  options: DownloadOptions,
+): Promise<ByteSource> {
+  const { signal } = options;
+  const name = nameOf(url);
+  let partial: PartialFile | undefined;
+  try {
+    partial = await slot.claim({ signal, onWait: waiting(url, size, options) });
+  } catch (error) {
+    file?.close();
+    signal?.throwIfAborted();
+    reportNotKept(await notKept(name, error, size, slot.available), options);
+    return httpSource(url, options);
+  }
+  if (partial) {
+    const { available, onComplete } = slot;
+    return downloadingSource({ url, size, sha256, partial, file, available, onComplete }, options);
+  }
+  file?.close();
+  const kept = await slot.open();
+  if (!kept) return httpSource(url, options);
+  reportKept(kept, url, options);
+  return kept;
+}
+
+/** A file that is complete already is reported as a finished download. */
+export function reportKept({ size }: ByteSource, url: URL, { onProgress }: DownloadOptions): void {
+  onProgress?.({ stage: 'download', done: size, total: size, unit: 'bytes', item: itemOf(url) });
+}
+
+/** Reports how far the other download is. */
+function waiting(url: URL, total: number, { onProgress, onNotice }: DownloadOptions): (bytes: number) => void {
+  let told = false;
+  return (bytes) => {
+    const message = `${nameOf(url)}: waiting for another download of the same file, at byte ${grouped(bytes)}`;
+    if (!told) onNotice?.({ code: 'WAITING', message, data: { bytes, total } });
+    told = true;
+    onProgress?.({ stage: 'download', done: Math.min(bytes, total), total, unit: 'bytes', item: itemOf(url) });
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * Turns of processes that want to write the same file, by the lock files that Hugging Face's Python tools use: an
+ * exclusive flock(2). Node has no such call, so a helper process of util-linux holds the lock; it ends with this process,
+ * however that ends. Where there is no such helper, turns hold within this process only: two processes then download the
+ * same file twice, and nothing worse, since each writes a file of its own.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+export interface Turn {
+  /** True where other processes are kept out too. */
+  readonly exclusive: boolean;
+  end(): void;
+}
+
+export interface TurnOptions {
+  readonly signal?: AbortSignal;
+  /** Called every quarter of a second while somebody else has the turn. */
+  readonly onWait?: () => void;
+  /** False: other processes are not kept out. Default true. */
+  readonly amongProcesses?: boolean;
+}
+
+const WAIT_INTERVAL = 250;
+
+/** Path of a lock file → the end of the last turn that was asked for in this process. */
+const queues = new Map<string, Promise<void>>();
+
+/** Waits for the turn. @throws the signal's reason */
+export async function takeTurn(path: string, { signal, onWait, amongProcesses = true }: TurnOptions): Promise<Turn> {
+  signal?.throwIfAborted();
+  const timer = onWait && setInterval(onWait, WAIT_INTERVAL);
+  let end = () => {};
+  const before = queues.get(path);
+  const mine = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const all = Promise.all([before, mine]).then(() => {
+    if (queues.get(path) === all) queues.delete(path);
+  });
+  queues.set(path, all);
+  try {
+    if (before) await abortable(before, signal);
+    const release = amongProcesses ? await lockAmongProcesses(path, signal) : undefined;
+    return {
+      exclusive: release !== undefined,
+      end() {
+        release?.();
+        end();
+      },
+    };
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** @returns what releases the lock; undefined where there is no helper */
+async function lockAmongProcesses(path: string, signal?: AbortSignal): Promise<(() => void) | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  await mkdir(dirname(path), { recursive: true });
+  let helper: ChildProcessByStdio<Writable, Readable, null>;
+  try {
+    // prints a line once it has the lock, and ends when its input does
+    helper = spawn('flock', ['-x', path, 'sh', '-c', 'echo; exec cat >&2'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  } catch {
+    return undefined;
+  }
+  const failed = new Promise<undefined>((resolve) => {
+    helper.on('error', () => resolve(undefined)).on('close', () => resolve(undefined));
+  });
+  helper.stdin.on('error', () => {});
+  const locked = new Promise<() => void>((resolve) => {
+    helper.stdout.once('data', () => {
+      for (const handle of [helper, helper.stdin, helper.stdout] as unknown as { unref?(): void }[]) handle.unref?.();
+      resolve(() => void helper.stdin.end());
+    });
+  });
+  try {
+    return await abortable(Promise.race([locked, failed]), signal);
+  } catch (error) {
+    helper.kill();
+    throw error;
+  }
+}
+
+function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,8 @@
+/** Downloads half of a URL into a cache, says so, and waits to be killed. Arguments: cache folder, URL. */
+import { cachedUrl } from '../src/formats/download/urlCache.ts';
+
+const [folder, url] = process.argv.slice(2) as [string, string];
+const source = await cachedUrl(new URL(url), { folder });
+await source.read(0, 500_000, new Uint8Array(500_000));
+console.log('half');
+setInterval(() => {}, 1000);

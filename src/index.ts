@@ -15,6 +15,7 @@ export type { CachedFile, CacheLocation, CacheUsage } from './formats/download/c
 export * as cache from './formats/download/cache.ts';
 export type { CacheOptions } from './formats/download/hub.ts';
 export type { CheckpointSource } from './formats/open.ts';
+export { type DecodeTextOptions, decodeText, textEncodings } from './formats/textEncoding.ts';
 export type { ProgramDescription, Timing } from './graph/program.ts';
 export type { Adapter } from './models/adapter.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';

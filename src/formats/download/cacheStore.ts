@@ -89,3 +89,11 @@ export async function writeSmallFile(store: CacheStore, path: readonly string[],
     await partial.append(new TextEncoder().encode(text));
   });
 }
+
+/** End of the names of partial files on a disk, as Hugging Face's tools have it. */
+export const PARTIAL_SUFFIX = '.incomplete';
+
+/** True for the name of a partial file of `file`. */
+export function isPartialOf(name: string, file: string): boolean {
+  return name.startsWith(`${file}.`) && name.endsWith(PARTIAL_SUFFIX);
+}

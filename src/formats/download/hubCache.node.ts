@@ -15,7 +15,7 @@ import type { HubCache, HubFile, StoredHubFile } from './hubCache.ts';
 import { hubCacheFolder } from './hubEnvironment.ts';
 import { claimPartial } from './partialFile.node.ts';
 import { isCommit } from './remoteFile.ts';
-import { availableAt } from './store.node.ts';
+import { cacheStore } from './store.node.ts';
 
 /** What a killed Python process left: ETAG.incomplete, and since huggingface_hub 1.4 ETAG.1a2b3c4d.incomplete. */
 const PYTHON_PARTIAL = /^(\.[0-9a-f]{8})?\.incomplete$/;
@@ -98,7 +98,7 @@ export function hubCache(folder: string = hubCacheFolder()): HubCache {
       if (others.length === 0) await rm(homeOf(file), { recursive: true, force: true });
       return size;
     },
-    available: () => availableAt(folder),
+    available: () => cacheStore(folder).available(),
   };
   return cache;
 }

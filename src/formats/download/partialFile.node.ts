@@ -6,10 +6,10 @@
 import { constants, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { ClaimOptions, PartialFile } from './cacheStore.ts';
+import { type ClaimOptions, isPartialOf, PARTIAL_SUFFIX, type PartialFile } from './cacheStore.ts';
 import { takeTurn } from './turns.node.ts';
 
-export interface ClaimPartialOptions extends ClaimOptions {
+interface ClaimPartialOptions extends ClaimOptions {
   /** Path of the lock file. */
   readonly lock: string;
   /** False: other processes may write the same file at the same time, each a partial file of its own. Default true. */
@@ -25,7 +25,6 @@ export interface ClaimPartialOptions extends ClaimOptions {
 
 /** A partial file that nobody has written to for this long, in milliseconds, has no writer, whatever its name says. */
 const ABANDONED_AFTER = 3_600_000;
-const SUFFIX = '.incomplete';
 
 let partials = 0;
 
@@ -46,11 +45,6 @@ export async function claimPartial(file: string, options: ClaimPartialOptions): 
     turn.end();
     throw error;
   }
-}
-
-/** True for the name of a partial file of `file`. */
-export function isPartialOf(name: string, file: string): boolean {
-  return name.startsWith(`${file}.`) && name.endsWith(SUFFIX);
 }
 
 async function openPartial(
@@ -157,7 +151,7 @@ async function bytesOfPartials(file: string): Promise<number> {
 }
 
 function partialName(file: string, version: string, ...owner: (string | number)[]): string {
-  return `${file}.${version}.${[...owner, partials++].join('-')}${SUFFIX}`;
+  return `${file}.${version}.${[...owner, partials++].join('-')}${PARTIAL_SUFFIX}`;
 }
 
 function host(): string {

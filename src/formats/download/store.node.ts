@@ -3,9 +3,9 @@ import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { directory } from '../sources/path.node.ts';
-import { type CacheStore, type ClaimOptions, fillClaimed } from './cacheStore.ts';
+import { type CacheStore, type ClaimOptions, fillClaimed, isPartialOf } from './cacheStore.ts';
 import { environment } from './environment.node.ts';
-import { claimPartial, isPartialOf } from './partialFile.node.ts';
+import { claimPartial } from './partialFile.node.ts';
 
 /** @param folder default: ESPALIER_CACHE, then `espalier` in the user's cache folder */
 export function cacheStore(folder: string = defaultFolder()): CacheStore {
@@ -51,7 +51,7 @@ function defaultFolder(): string {
 }
 
 /** Bytes free on the disk of a folder that may have to be made first. */
-export async function availableAt(folder: string): Promise<number | undefined> {
+async function availableAt(folder: string): Promise<number | undefined> {
   for (let at = folder; ; at = dirname(at)) {
     const found = await statfs(at).catch(() => undefined);
     if (found) return found.bavail * found.bsize;

@@ -84,6 +84,8 @@ function firstInvalid(bytes: Uint8Array): number {
     if (isUtf8(bytes.subarray(0, middle), true)) valid = middle;
     else invalid = middle;
   }
+  // back to the start of a character that the next byte does not continue
+  while (!isUtf8(bytes.subarray(0, valid), false)) valid--;
   return valid;
 }
 

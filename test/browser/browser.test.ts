@@ -272,7 +272,9 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     expect(await load()).toMatch(/large\.gguf: the connection broke at byte 1[6-9],[\d,]+ of/);
     expect(await load()).toBe(10);
     expect(await load()).toBe(10);
-    expect(server.requests.filter((request) => request.path === path).map(({ from }) => from)).toEqual([0, PART_BYTES]);
+    const [first, second, ...more] = server.requests.filter((request) => request.path === path).map(({ from }) => from);
+    expect([first, more]).toEqual([0, []]);
+    expect(second).toBeGreaterThan(PART_BYTES);
     await context.close();
   });
 });

@@ -14,10 +14,7 @@ export interface CacheStore {
    * @throws {NotKeptError} where this machine or browser cannot keep it; the signal's reason
    */
   claim(path: readonly string[], version: string, options?: ClaimOptions): Promise<PartialFile | undefined>;
-  /**
-   * Writes a file with `work` and makes it complete. Where `work` throws, what it wrote stays for the next attempt.
-   * Does nothing where the file is complete.
-   */
+  /** Writes a file with `work`, which replaces an older one when it resolves. */
   fill(path: readonly string[], version: string, work: (partial: PartialFile) => Promise<void>): Promise<void>;
   /** Removes a file or a folder of files, complete or not. @returns bytes freed */
   remove(path: readonly string[]): Promise<number>;
@@ -53,11 +50,7 @@ export interface PartialFile {
 }
 
 /** `CacheStore.fill` in terms of `claim`. */
-export async function fillClaimed(
-  claimed: PartialFile | undefined,
-  work: (partial: PartialFile) => Promise<void>,
-): Promise<void> {
-  if (!claimed) return;
+export async function fillClaimed(claimed: PartialFile, work: (partial: PartialFile) => Promise<void>): Promise<void> {
   try {
     await work(claimed);
   } catch (error) {
@@ -83,7 +76,6 @@ export async function readSmallFile(store: CacheStore, path: readonly string[]):
 
 /** Writes a small text file, which replaces an older one. */
 export async function writeSmallFile(store: CacheStore, path: readonly string[], text: string): Promise<void> {
-  await store.remove(path);
   await store.fill(path, 'text', async (partial) => {
     await partial.clear();
     await partial.append(new TextEncoder().encode(text));

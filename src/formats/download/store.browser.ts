@@ -1,6 +1,6 @@
 /** The cache in the browser's private file system (OPFS). A file is a folder: see partialFile.browser.ts. */
 import { blobSource } from '../sources/blob.ts';
-import { type CacheStore, fillClaimed } from './cacheStore.ts';
+import { type CacheStore, type ClaimOptions, fillClaimed, type PartialFile } from './cacheStore.ts';
 import { NotKeptError, notKept } from './notKept.ts';
 import { completeParts, undefinedWhenMissing } from './opfs.ts';
 import { claimPartial } from './partialFile.browser.ts';
@@ -9,6 +9,27 @@ import { takeTurn } from './turns.browser.ts';
 /** @param folder name of a folder in the private file system */
 export function cacheStore(folder = 'espalier'): CacheStore {
   const at = (path: readonly string[], create = false) => subfolder([folder, ...path], create);
+  async function claim(
+    path: readonly string[],
+    version: string,
+    { signal, onWait }: ClaimOptions,
+    find: typeof completeParts,
+  ): Promise<PartialFile | undefined> {
+    const name = path.join('/');
+    const home = await at(path, true).catch(async (cause) => {
+      throw await notKept(name, cause);
+    });
+    const told = onWait && (() => void bytesIn(home!).then(onWait, () => {}));
+    const turn = await takeTurn(`${folder}/${name}`, { signal, onWait: told });
+    try {
+      if (!(await find(home!))) return await claimPartial(home!, version, () => turn.end());
+      turn.end();
+      return undefined;
+    } catch (error) {
+      turn.end();
+      throw await notKept(name, error);
+    }
+  }
   const store: CacheStore = {
     async open(path) {
       const home = await at(path).catch(() => undefined);
@@ -16,24 +37,9 @@ export function cacheStore(folder = 'espalier'): CacheStore {
       // a Blob of files reads each of them only where it is asked to
       return files && blobSource(new Blob(files), path.join('/'));
     },
-    async claim(path, version, options = {}) {
-      const home = await at(path, true).catch(async (cause) => {
-        throw await notKept(path.join('/'), cause);
-      });
-      const { signal, onWait } = options;
-      const told = onWait && (() => void bytesIn(home!).then(onWait, () => {}));
-      const turn = await takeTurn(`${folder}/${path.join('/')}`, { signal, onWait: told });
-      try {
-        if (!(await completeParts(home!))) return await claimPartial(home!, version, () => turn.end());
-        turn.end();
-        return undefined;
-      } catch (error) {
-        turn.end();
-        throw await notKept(path.join('/'), error);
-      }
-    },
+    claim: (path, version, options = {}) => claim(path, version, options, completeParts),
     async fill(path, version, work) {
-      await fillClaimed(await store.claim(path, version), work);
+      await fillClaimed((await claim(path, version, {}, async () => undefined))!, work);
     },
     async remove(path) {
       const bytes = await store.bytes(path);

@@ -3,26 +3,30 @@ import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { directory } from '../sources/path.node.ts';
-import { type CacheStore, type ClaimOptions, fillClaimed, isPartialOf } from './cacheStore.ts';
+import { type CacheStore, fillClaimed, isPartialOf } from './cacheStore.ts';
 import { environment } from './environment.node.ts';
 import { claimPartial } from './partialFile.node.ts';
 
 /** @param folder default: ESPALIER_CACHE, then `espalier` in the user's cache folder */
 export function cacheStore(folder: string = defaultFolder()): CacheStore {
   const at = (path: readonly string[]) => join(folder, ...path);
-  const claim = (path: readonly string[], version: string, options: ClaimOptions & { amongProcesses?: boolean }) => {
-    const file = at(path);
+  const place = (path: readonly string[], version: string) => {
     const lock = join(folder, '.locks', `${path.join('-')}.lock`);
-    return claimPartial(file, { ...options, lock, version, exists: () => isFile(file) });
+    return { file: at(path), lock, version };
   };
   const store: CacheStore = {
     async open(path) {
       const file = at(path);
       return directory(dirname(file)).open(basename(file));
     },
-    claim: (path, version, options = {}) => claim(path, version, options),
+    claim(path, version, options = {}) {
+      const { file, ...rest } = place(path, version);
+      return claimPartial(file, { ...options, ...rest, exists: () => isFile(file) });
+    },
     async fill(path, version, work) {
-      await fillClaimed(await claim(path, version, { amongProcesses: false }), work);
+      const { file, ...rest } = place(path, version);
+      const claimed = await claimPartial(file, { ...rest, amongProcesses: false, exists: async () => false });
+      await fillClaimed(claimed!, work);
     },
     async remove(path) {
       const file = at(path);

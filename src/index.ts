@@ -8,6 +8,7 @@ export {
   MemoryError,
   OptionError,
   SourceError,
+  StartError,
   UnsupportedError,
 } from './core/errors.ts';
 export type { Notice, OnProgress, Progress } from './core/progress.ts';

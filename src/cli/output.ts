@@ -23,9 +23,10 @@ export function bytesForPeople(bytes: number): string {
   return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
 }
 
-/** 'wasm, variant relaxed-i16, threads 2, decodeThreads 1' */
-export function describeBackend({ backend, settings }: ProgramDescription): string {
-  return [backend, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)].join(', ');
+/** 'wasm, variant relaxed-i16, threads 2, decodeThreads 1'; what holds it back follows in brackets. */
+export function describeBackend({ backend, settings, limits }: ProgramDescription): string {
+  const parts = [backend, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)];
+  return parts.join(', ') + limits.map((limit) => ` (${limit})`).join('');
 }
 
 /** A table of two columns. */

@@ -45,16 +45,21 @@ export class OptionError extends EspalierError {
   }
 }
 
-/** Not enough memory. `needed` and `available` are in bytes. */
+/** Not enough memory. `needed` and `available` are in bytes; `data.advice` says what to do and ends the message. */
 export class MemoryError extends EspalierError {
   override readonly name = 'MemoryError';
   constructor(what: string, needed: number, available: number, data: ErrorData = {}) {
-    super('OUT_OF_MEMORY', `${what} needs ${grouped(needed)} bytes but ${grouped(available)} are available`, {
-      what,
-      needed,
-      available,
-      ...data,
-    });
+    const advice = typeof data.advice === 'string' ? `; ${data.advice}` : '';
+    const message = `${what} needs ${grouped(needed)} bytes but ${grouped(available)} are available${advice}`;
+    super('OUT_OF_MEMORY', message, { what, needed, available, ...data });
+  }
+}
+
+/** The engine cannot run here. `data.reason` is 'content-security-policy', 'old-runtime', 'missing-features' or 'other'. */
+export class StartError extends EspalierError {
+  override readonly name = 'StartError';
+  constructor(problem: string, data: ErrorData = {}, options?: ErrorOptions) {
+    super('CANNOT_START', problem, data, options);
   }
 }
 

@@ -94,6 +94,8 @@ export interface ProgramDescription {
   readonly backend: string;
   /** What the backend runs with, in its own terms; for wasm: variant, threads, decodeThreads. */
   readonly settings: Settings;
+  /** Why it runs on less than the device has, a sentence each: 'one thread: this page is not cross-origin isolated …'. */
+  readonly limits: readonly string[];
 }
 
 export interface Program {

@@ -7,6 +7,7 @@ import type { Factors } from '../models/architecture.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
+import { OpenCaches } from './openCaches.ts';
 import { Sequence } from './sequence.ts';
 
 export interface EngineOptions {
@@ -35,6 +36,7 @@ export class Engine {
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;
+  readonly #caches = new OpenCaches();
   #disposed = false;
 
   constructor(name: string, program: Program, options: EngineOptions) {
@@ -70,8 +72,11 @@ export class Engine {
   }
 
   /** @throws {EspalierError} DISPOSED; {MemoryError} where there is no room for another cache */
-  sequence(): Sequence {
-    return new Sequence(this, this.cache());
+  sequence(from?: Sequence): Sequence {
+    const cache = this.cache();
+    const sequence = from ? from.fork(cache) : new Sequence(this, cache);
+    this.#caches.add(sequence, cache);
+    return sequence;
   }
 
   /** @throws {FormatError} for an adapter that does not fit; {EspalierError} DISPOSED */
@@ -84,7 +89,12 @@ export class Engine {
   /** Room for the past of one sequence, or of several. @throws {EspalierError} DISPOSED; {MemoryError} */
   cache(sequences = 1): Cache {
     this.#checkAlive();
-    return this.program.createCache(this.context, this.kv, sequences);
+    return this.#caches.withRoom(() => this.program.createCache(this.context, this.kv, sequences));
+  }
+
+  /** Releases the cache of a timeline. */
+  release(cache: Cache): void {
+    this.#caches.release(cache);
   }
 
   get disposed(): boolean {
@@ -94,6 +104,7 @@ export class Engine {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#caches.releaseAll();
     this.program.dispose();
   }
 

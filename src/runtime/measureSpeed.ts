@@ -3,7 +3,7 @@ import { peakMemoryBytes } from '#leaf/runtime/memory';
 import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError } from '../core/errors.ts';
 import { type Random, seededRandom } from '../core/random.ts';
-import type { Settings } from '../graph/program.ts';
+import type { ProgramDescription } from '../graph/program.ts';
 import { greedy } from '../sampling/greedy.ts';
 import { abortSignal, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
@@ -21,16 +21,13 @@ export interface MeasureSpeedOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface Speed {
+export interface Speed extends ProgramDescription {
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
   /** Bytes of weights that decoding reads per second: what memory bandwidth bounds. */
   readonly weightBytesPerSecond: number;
   /** The most the process has had in memory; null where the platform does not tell. */
   readonly peakMemoryBytes: number | null;
-  readonly backend: string;
-  /** What the backend ran with; for wasm: variant, threads, decodeThreads. */
-  readonly settings: Settings;
 }
 
 interface Run {

@@ -1,11 +1,18 @@
-/** Lets everything else that waits have its turn. A message, because timers are held back to 4 ms when they nest. */
+/** Lets everything else that waits have its turn. Sends a message, because nested timers wait at least 4 ms. */
 const waiting: (() => void)[] = [];
-const { port1, port2 } = new MessageChannel();
-port1.onmessage = () => waiting.shift()?.();
+let port: MessagePort | undefined;
+
+/** Made on first use: importing the package has no side effects. */
+function messagePort(): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => waiting.shift()?.();
+  return port2;
+}
 
 export function nextTask(): Promise<void> {
+  const own = (port ??= messagePort());
   return new Promise((resolve) => {
     waiting.push(resolve);
-    port2.postMessage(null);
+    own.postMessage(null);
   });
 }

@@ -23,6 +23,8 @@ export interface SequenceHost {
   readonly disposed: boolean;
   readonly inputs: Step['inputs'];
   readonly weightsVersion: number;
+  /** Releases a cache that is no longer needed. */
+  release(cache: Cache): void;
 }
 
 export class Sequence {
@@ -112,7 +114,7 @@ export class Sequence {
 
   /** Releases the cache. Later calls throw. */
   free(): void {
-    if (!this.#host.disposed) this.#cache?.free();
+    if (this.#cache) this.#host.release(this.#cache);
     this.#cache = undefined;
     this.#tokens = [];
   }

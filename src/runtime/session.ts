@@ -64,7 +64,7 @@ export class Session {
 
   /** A session of its own with the same past; the two do not disturb each other. @throws {MemoryError} */
   clone(): Session {
-    return new Session(this.#engine, this.#sequence.fork(this.#engine.cache()));
+    return new Session(this.#engine, this.#engine.sequence(this.#sequence));
   }
 
   /** Forgets everything. @throws {EspalierError} SESSION_BUSY */

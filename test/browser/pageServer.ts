@@ -11,30 +11,44 @@ const page = `<!doctype html>
 <title>Espalier</title>
 <link rel="icon" href="data:,">
 <input type="file">
-<script type="module">
-  import * as espalier from '/espalier.browser.js';
-  globalThis.espalier = espalier;
-</script>`;
+<script type="module" src="/page.js"></script>`;
+
+/** A file of its own, as a Content-Security-Policy may forbid inline scripts. */
+const script = `import * as espalier from '/espalier.browser.js';
+globalThis.espalier = espalier;`;
 
 /** Loads and generates as a page does, in a worker: there the caller's thread may sleep. */
 const worker = `import { load } from '/espalier.browser.js';
 const answer = async ({ source, prompt, loading, generating }) => {
   const model = await load(source, loading);
   const { ids } = await model.session().generate(prompt, generating).result;
-  const { threads } = model.backend;
+  const { threads } = model.backend.settings;
   model.dispose();
-  return { ids, threads };
+  return { ids, threads, limits: model.backend.limits };
 };
 onmessage = ({ data }) => answer(data).then(postMessage, (error) => postMessage(String(error)));`;
 
+/** The same in a service worker, which answers through the port that comes with the message. */
+const serviceWorker = worker.replace(
+  /^onmessage.*$/m,
+  `onmessage = ({ data, ports: [port] }) =>
+  answer(data).then((found) => port.postMessage(found), (error) => port.postMessage(String(error)));
+oninstall = () => skipWaiting();`,
+);
+
 /** With these a page may share memory between threads. */
-const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+export const isolation = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+};
 
 export interface PageServer {
   /** A page that may have threads. */
   readonly isolated: string;
   /** A page that may not. */
   readonly plain: string;
+  /** More pages: path such as '/strict.html' → headers. */
+  readonly pages: Map<string, Record<string, string>>;
   /** Path such as '/model.gguf' → bytes. */
   readonly files: Map<string, Uint8Array>;
   /** GET requests of files, with the first byte they asked for. */
@@ -57,6 +71,7 @@ export async function servePages(): Promise<PageServer> {
   const pages: PageServer = {
     isolated: `http://127.0.0.1:${port}/isolated.html`,
     plain: `http://127.0.0.1:${port}/plain.html`,
+    pages: new Map(),
     files: new Map(),
     requests: [],
     close: () =>
@@ -71,8 +86,11 @@ export async function servePages(): Promise<PageServer> {
     const bytes = pages.files.get(pathname);
     if (bytes) return sendFile(request, response, pathname, bytes);
     if (pathname === '/espalier.browser.js') return send(response, 'text/javascript', readFileSync(bundlePath));
+    if (pathname === '/page.js') return send(response, 'text/javascript', Buffer.from(script));
     if (pathname === '/worker.js') return send(response, 'text/javascript', Buffer.from(worker), isolation);
-    const headers = pathname === '/isolated.html' ? isolation : {};
+    if (pathname === '/serviceWorker.js')
+      return send(response, 'text/javascript', Buffer.from(serviceWorker), isolation);
+    const headers = pathname === '/isolated.html' ? isolation : (pages.pages.get(pathname) ?? {});
     send(response, 'text/html; charset=utf-8', Buffer.from(page), headers);
   }
 

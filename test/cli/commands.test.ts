@@ -206,6 +206,7 @@ test('bench tells medians', async () => {
     variant: expect.any(String),
     threads: 1,
     decodeThreads: 1,
+    limits: [],
   });
 });
 

@@ -113,7 +113,7 @@ class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  readonly description = { backend: 'reference', settings: {} };
+  readonly description = { backend: 'reference', settings: {}, limits: [] };
   readonly exactSettings = {};
   readonly #nodes: readonly Value[];
   /** Numbers of weights and states. */

@@ -1,5 +1,5 @@
 /** Hands out pieces of the WebAssembly memory: grows it when it is full, and takes pieces back. */
-import { MemoryError } from '../../core/errors.ts';
+import { EspalierError, MemoryError } from '../../core/errors.ts';
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
@@ -12,7 +12,8 @@ interface Piece {
 }
 
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  /** Undefined once disposed, so that the memory can be collected though somebody holds the arena. */
+  #memory: WebAssembly.Memory | undefined;
   /** Free pieces by address, never adjacent. */
   readonly #free: Piece[] = [];
   readonly #used = new Map<number, number>();
@@ -20,8 +21,21 @@ export class Arena {
 
   /** @param begin the first address that may be handed out */
   constructor(memory: WebAssembly.Memory, begin: number) {
-    this.memory = memory;
+    this.#memory = memory;
     this.#end = begin;
+  }
+
+  /** @throws {EspalierError} DISPOSED */
+  get memory(): WebAssembly.Memory {
+    if (!this.#memory) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
+    return this.#memory;
+  }
+
+  /** Lets go of the memory. */
+  dispose(): void {
+    this.#memory = undefined;
+    this.#used.clear();
+    this.#free.length = 0;
   }
 
   /** Bytes handed out. */

@@ -1,5 +1,5 @@
 /** A session's keys and values in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
-import { OptionError } from '../../core/errors.ts';
+import { EspalierError, OptionError } from '../../core/errors.ts';
 import type { Cache } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
@@ -33,7 +33,8 @@ export class WasmCache implements Cache {
   readonly kind: number;
   /** Positions, filled up to whole tiles of 8. */
   readonly padded: number;
-  readonly #arena: Arena;
+  /** Undefined once freed. */
+  #arena: Arena | undefined;
 
   /** @param layers filled elements per position of each layer's keys */
   constructor(arena: Arena, layers: readonly number[], size: CacheSize, kv: BlockFormat, kind: number) {
@@ -56,11 +57,13 @@ export class WasmCache implements Cache {
       other.sequences !== this.sequences
     )
       throw new OptionError('cache', 'of another program or size', 'one like this');
+    if (!this.#arena) throw new EspalierError('DISPOSED', 'the cache was freed');
     // tiles interleave positions and heads, so all of it is copied
     new Uint8Array(this.#arena.memory.buffer).copyWithin(this.address, other.address, other.address + this.bytes);
   }
 
   free(): void {
-    this.#arena.release(this.address);
+    this.#arena?.release(this.address);
+    this.#arena = undefined;
   }
 }

@@ -1,50 +1,68 @@
 /**
- * Chooses the kernels that are fastest on this device, by trying them on one product for some 80 ms, and keeps the choice
- * for next time. What is kept is only a hint: it is asked for anew where the engine or the machine has changed, and
- * measured again where it does not work any more.
+ * Chooses the kernels that are fastest on this device. Times them on one product for some 80 ms and stores the choice for
+ * the next start. Another engine or machine is measured again, and so is one where the stored choice no longer works.
  */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import type { Notes } from '../../graph/program.ts';
 import { CONTROL, CONTROL_WORDS, FIRST_FREE, word } from './control.ts';
 import { instantiate, type KernelModule, kernelModule, relaxedSimd, type Variant } from './module.ts';
 
-/** Milliseconds that trying may take, compiling aside. */
+/** Milliseconds of timing, without compiling. */
 const TRYING = 80;
-/** How much faster another variant must be to be taken instead of the first. */
+/** A variant replaces the first only if it is faster by this factor. */
 const MARGIN = 1.05;
 
-/** The product that is tried: like a layer's of a small model, in a format that most models are in. */
+/** Size of the timed product: a layer of a small model, in the most common block format. */
 const [ROWS, COLUMNS, TOKENS] = [256, 1024, 16];
 
 let measured: Promise<KernelModule> | undefined;
 
-/** @param notes where the choice is kept; without them the variant that is fastest on most devices is taken */
+/**
+ * @param notes where the choice is stored; without them nothing is timed, and the usually fastest variant is used
+ * @throws {StartError} with the first cause if none of the variants compiles
+ */
 export async function chosenKernels(notes: Notes | undefined): Promise<KernelModule> {
   const candidates: readonly [Variant, ...Variant[]] = relaxedSimd()
     ? ['relaxed-i16', 'relaxed-i16-wide', 'relaxed-i32', 'relaxed-i32-wide']
     : ['baseline', 'baseline-wide'];
-  if (!notes) return kernelModule(candidates[0]);
+  if (!notes) return firstThatRuns(candidates);
   const name = `${deviceName()}: kernels of ${candidates.join(', ')}`;
   const kept = await notes.read(name);
   if (kept !== undefined && candidates.some((candidate) => candidate === kept)) {
     const kernels = await kernelModule(kept).catch(() => undefined);
     if (kernels) return kernels;
   }
-  measured ??= fastest(candidates);
+  measured ??= fastest(candidates).catch((error: unknown) => {
+    measured = undefined;
+    throw error;
+  });
   const kernels = await measured;
   await notes.write(name, kernels.variant);
   return kernels;
 }
 
+async function firstThatRuns(candidates: readonly Variant[]): Promise<KernelModule> {
+  let problem: unknown;
+  for (const candidate of candidates) {
+    try {
+      return await kernelModule(candidate);
+    } catch (error) {
+      problem ??= error;
+    }
+  }
+  throw problem;
+}
+
 async function fastest(candidates: readonly Variant[]): Promise<KernelModule> {
-  // an engine that computes a variant wrongly, or lacks it, goes without
-  const tried = await Promise.all(candidates.map((variant) => kernelModule(variant).catch(() => undefined)));
-  const trials = tried.filter((kernels) => kernels !== undefined).map((kernels) => new Trial(kernels));
-  // in turn, so that what the machine does besides strikes all of them, and an engine's better code comes while they run
-  for (const end = performance.now() + TRYING; performance.now() < end; ) for (const trial of trials) trial.run();
+  // an engine that lacks a variant or computes it wrongly goes without it
+  const tried = await Promise.allSettled(candidates.map((variant) => kernelModule(variant)));
+  const trials = tried.flatMap((result) => (result.status === 'fulfilled' ? [new Trial(result.value)] : []));
   const [first, ...others] = trials;
-  const best = others.reduce((a, b) => (b.seconds < a.seconds ? b : a), first!);
-  return best.seconds * MARGIN < first!.seconds ? best.kernels : first!.kernels;
+  if (!first) throw (tried[0] as PromiseRejectedResult).reason;
+  // in turn, so that other load on the machine slows all of them alike, and the engine can optimize while they run
+  for (const end = performance.now() + TRYING; performance.now() < end; ) for (const trial of trials) trial.run();
+  const best = others.reduce((a, b) => (b.seconds < a.seconds ? b : a), first);
+  return best.seconds * MARGIN < first.seconds ? best.kernels : first.kernels;
 }
 
 /** One variant's product, for one token and for several. */

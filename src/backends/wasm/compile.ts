@@ -1,6 +1,6 @@
 /** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
 
-import { mostThreads } from '#leaf/backends/wasm/threads';
+import { threadLimit } from '#leaf/backends/wasm/threads';
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { cacheSlots, type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { InputAttributes } from '../../graph/ops/input.ts';
@@ -29,6 +29,7 @@ import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
 import * as update from './ops/update.ts';
 import { WasmProgram } from './program.ts';
+import { startError } from './startError.ts';
 import { startWorkers, Team } from './team.ts';
 import { type NamedTensor, Tensors } from './tensors.ts';
 import { loadWeights, type PackedFormat, type Placement, packedBytes, packedFormat } from './weights.ts';
@@ -50,7 +51,7 @@ const lowerings = {
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const { variant, threads } = readSettings(options.settings);
+  const { variant, threads, limits } = readSettings(options.settings);
   const memory = newMemory();
   const loading = variant === undefined ? chosenKernels(options.notes) : kernelModule(variant);
   const workers = startWorkers(loading, memory, threads);
@@ -58,9 +59,9 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   const exports = instantiate(kernels, memory);
   const team = new Team(exports, memory, workers);
   try {
-    return await assemble(graph, options, { kernels, memory, exports, team, threads });
+    return await assemble(graph, options, { kernels, memory, exports, team, threads, limits });
   } catch (error) {
-    team.stop();
+    void team.stop();
     throw error;
   }
 }
@@ -101,13 +102,14 @@ function askedKernels(kernels: KernelModule): KernelExports {
 const asked = new Map<WebAssembly.Module, KernelExports>();
 
 /** The settings of this backend. @throws {OptionError} for a name that is none of them */
-function readSettings({ variant, threads, ...others }: Settings = {}): { variant?: string; threads: number } {
+function readSettings({ variant, threads, ...others }: Settings = {}) {
   for (const name of Object.keys(others))
     throw new OptionError(`setting ${name}`, others[name], 'variant or threads, the settings of the wasm backend');
-  const most = mostThreads();
+  const { most, reason } = threadLimit();
   return {
-    ...(variant !== undefined && { variant: String(variant) }),
+    variant: variant === undefined ? undefined : String(variant),
     threads: Math.max(1, Math.min(Number(threads ?? most), most)),
+    limits: reason !== undefined && threads !== 1 ? [`one thread: ${reason}`] : [],
   };
 }
 
@@ -116,12 +118,15 @@ interface Machine {
   readonly memory: WebAssembly.Memory;
   readonly exports: KernelExports;
   readonly team: Team;
-  /** That the team will have. */
+  /** That the team will have, if all its workers start. */
   readonly threads: number;
+  readonly limits: readonly string[];
 }
 
 async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
-  const { kernels, memory, exports, team, threads } = machine;
+  // the program does not hold the store: its checkpoint may be bytes in memory
+  const { weights: _store, ...programOptions } = options;
+  const { kernels, memory, exports, team, threads, limits } = machine;
   const nodes = graph.live();
   const { emitter, weights, states, inputs, given, layers, finished } = lower(graph, nodes, kernels, exports, options);
 
@@ -167,13 +172,14 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
     stored,
     inputs,
     given,
-    tensors: new Tensors(memory, tensorsOf(nodes, weights, states)),
+    tensors: new Tensors(arena, tensorsOf(nodes, weights, states)),
     layers,
     kernels,
-    options,
+    limits: team.problem === undefined ? limits : [...limits, `${team.threads} of ${threads} threads: ${team.problem}`],
+    options: programOptions,
   });
   // a step that learns is long enough for all threads
-  if (options.settings?.threads === undefined && threads > 1 && states.size + given.size === 0)
+  if (options.settings?.threads === undefined && team.threads > 1 && states.size + given.size === 0)
     await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
@@ -357,7 +363,9 @@ function lastWriter(emitter: Emitter, region: Region): number {
   return emitter.commands.findLastIndex(({ writes }) => writes.includes(region));
 }
 
+/** @throws {StartError} */
 function newMemory(): WebAssembly.Memory {
+  if (typeof WebAssembly === 'undefined') throw startError(new ReferenceError('WebAssembly is not defined'));
   // what a device lets a page reserve differs; the memory grows to what it needs only
   for (const maximum of [65536, 32768, 16384, 8192]) {
     try {
@@ -366,7 +374,11 @@ function newMemory(): WebAssembly.Memory {
       // the next smaller one
     }
   }
-  return new WebAssembly.Memory({ initial: 2, maximum: 4096, shared: true });
+  try {
+    return new WebAssembly.Memory({ initial: 2, maximum: 4096, shared: true });
+  } catch (error) {
+    throw startError(error);
+  }
 }
 
 function writeCommands(

@@ -1,8 +1,10 @@
 /** The compiled kernels: chooses the variant that this engine can run, and makes instances whose kernels stand in a table. */
 
+import { inflate } from '#leaf/backends/wasm/inflate';
 import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
 import { OptionError } from '../../core/errors.ts';
 import { CONTROL } from './control.ts';
+import { startError } from './startError.ts';
 
 /** What the kernels are built with. */
 type Build = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
@@ -33,14 +35,15 @@ const RELAXED_PROBE = new Uint8Array([
 
 const modules = new Map<Build, Promise<KernelModule>>();
 
-/** Whether this engine has relaxed SIMD, once it was asked to switch it on. */
+/** True if this engine has relaxed SIMD; switches it on where that needs a flag. @throws {StartError} without WebAssembly */
 export function relaxedSimd(): boolean {
+  if (typeof WebAssembly === 'undefined') throw startError(new ReferenceError('WebAssembly is not defined'));
   if (WebAssembly.validate(RELAXED_PROBE)) return true;
   enableRelaxedSimd();
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
-/** @throws {OptionError} for one that there is not, or that this engine cannot run */
+/** @throws {OptionError} for an unknown variant, or one that this engine cannot run; {StartError} if none compiles */
 export async function kernelModule(variant: string): Promise<KernelModule> {
   if (!variants.includes(variant as Variant)) throw new OptionError('variant', variant, variants.join(', '));
   const wide = variant.endsWith('-wide');
@@ -51,12 +54,14 @@ export async function kernelModule(variant: string): Promise<KernelModule> {
   if (!compiled) {
     compiled = compile(build);
     modules.set(build, compiled);
+    // a chunk that could not be fetched may come the next time
+    compiled.catch(() => modules.delete(build));
   }
   return { ...(await compiled), variant: variant as Variant, wide };
 }
 
 async function compile(variant: Build): Promise<KernelModule> {
-  const module = await WebAssembly.compile(await unpacked(await moduleText(variant)));
+  const module = await compiledModule(variant);
   const names = WebAssembly.Module.exports(module)
     .filter(({ kind }) => kind === 'function')
     .map(({ name }) => name);
@@ -64,6 +69,17 @@ async function compile(variant: Build): Promise<KernelModule> {
   if (!sound(kernels))
     throw new OptionError('variant', variant, 'another one, as this engine computes its products wrongly');
   return kernels;
+}
+
+/** @throws {StartError} */
+async function compiledModule(variant: Build): Promise<WebAssembly.Module> {
+  try {
+    // deflated base64 has a third of the module's size, and half of what compressing plain base64 leaves
+    const deflated = Uint8Array.from(atob(await moduleText(variant)), (character) => character.charCodeAt(0));
+    return await WebAssembly.compile(await inflate(deflated));
+  } catch (error) {
+    throw startError(error);
+  }
 }
 
 /** One product of each sign, on top of sums, as the kernels take them. */
@@ -81,18 +97,11 @@ function sound(kernels: KernelModule): boolean {
   return new Int32Array(memory.buffer, at + 48, 4).every((sum) => sum === expected);
 }
 
-/** Only the chosen variant is loaded where modules are loaded one by one. */
+/** Base64 of the deflated module. Only the chosen variant is fetched where modules are separate files. */
 async function moduleText(variant: Build): Promise<string> {
   if (variant === 'relaxed-i16') return (await import('./built/relaxedI16.ts')).module;
   if (variant === 'relaxed-i32') return (await import('./built/relaxedI32.ts')).module;
   return (await import('./built/baseline.ts')).module;
-}
-
-/** @param text base64 of the deflated module: a third of it as it is, and half of what compressing its base64 leaves */
-async function unpacked(text: string): Promise<ArrayBuffer> {
-  const deflated = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
-  return new Response(inflated).arrayBuffer();
 }
 
 /** An instance of thread 0; workers make theirs in the same way (workerSource.ts). */

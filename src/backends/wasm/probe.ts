@@ -1,5 +1,5 @@
 /** What kernels could reach on this device at most: memory read and products added by kernels that do nothing else. */
-import { mostThreads } from '#leaf/backends/wasm/threads';
+import { threadLimit } from '#leaf/backends/wasm/threads';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { Arena } from './arena.ts';
 import { chosenKernels } from './choose.ts';
@@ -52,9 +52,9 @@ export class Probe {
   readonly #results: number;
 
   /** Waits until all threads take part. @throws {OptionError} for a variant that does not run here; {MemoryError} */
-  static async start({ variant, threads = mostThreads(), bytes }: ProbeOptions): Promise<Probe> {
+  static async start({ variant, threads = threadLimit().most, bytes }: ProbeOptions): Promise<Probe> {
     const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
-    const probe = new Probe(kernels, Math.max(1, Math.min(threads, mostThreads())), bytes);
+    const probe = new Probe(kernels, Math.max(1, Math.min(threads, threadLimit().most)), bytes);
     await probe.#team.complete();
     return probe;
   }
@@ -106,7 +106,7 @@ export class Probe {
 
   /** Ends its threads; it cannot be used afterwards. */
   dispose(): void {
-    this.#team.stop();
+    void this.#team.stop();
   }
 
   #seconds(kernel: string, values: readonly number[]): number {

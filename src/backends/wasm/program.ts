@@ -1,5 +1,6 @@
 /** A compiled program: writes a step's numbers into the control block and lets the team run it. */
 import { deviceName } from '#leaf/backends/wasm/threads';
+import { collectGarbage } from '../../core/collectGarbage.ts';
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import { cacheSlots, type Graph, rowsOf, type Value } from '../../graph/graph.ts';
 import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
@@ -42,7 +43,8 @@ interface Parts {
   /** Elements per position of each layer's keys, heads filled up. */
   readonly layers: readonly number[];
   readonly kernels: KernelModule;
-  readonly options: CompileOptions;
+  readonly limits: readonly string[];
+  readonly options: Omit<CompileOptions, 'weights'>;
 }
 
 interface Needs {
@@ -57,17 +59,21 @@ export class WasmProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
-  readonly #parts: Parts;
+  /** Undefined once disposed, so that the memory can be collected though somebody holds the program. */
+  #loaded: Parts | undefined;
+  /** Its settings lack decodeThreads, which is chosen later. */
+  readonly #description: Omit<ProgramDescription, 'backend'>;
   readonly #trace: number;
   readonly #needs = new Map<string, Needs>();
   /** The last step's result, whose outputs the next step overwrites. */
   #latest: ImmediateResult | undefined;
-  #disposed = false;
   /** Threads for a step of one token; steps of more take all. */
   #decodeThreads: number;
 
   constructor(parts: Parts) {
-    this.#parts = parts;
+    this.#loaded = parts;
+    const { kernels, team, limits } = parts;
+    this.#description = { settings: { variant: kernels.variant, threads: team.threads }, limits };
     this.graph = parts.graph;
     this.maxTokens = parts.options.maxTokens;
     this.maxRows = parts.options.maxRows;
@@ -78,9 +84,8 @@ export class WasmProgram implements Program {
   }
 
   get description(): ProgramDescription {
-    const { kernels, team } = this.#parts;
-    const settings = { variant: kernels.variant, threads: team.threads, decodeThreads: this.#decodeThreads };
-    return { backend: 'wasm', settings };
+    const { settings, limits } = this.#description;
+    return { backend: 'wasm', settings: { ...settings, decodeThreads: this.#decodeThreads }, limits };
   }
 
   /** Threads change no bit, variants do. */
@@ -89,7 +94,7 @@ export class WasmProgram implements Program {
   }
 
   get memoryBytes(): number {
-    return this.#parts.arena.usedBytes;
+    return this.#loaded?.arena.usedBytes ?? 0;
   }
 
   createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
@@ -106,9 +111,8 @@ export class WasmProgram implements Program {
 
   run(step: Step): StepResult {
     const { cache, position = 0, rows, choose } = step;
-    if (this.#disposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
-    const own = cache && ownCache(cache);
     const { arena, inputs, given, program, stored, team, kernels } = this.#parts;
+    const own = cache && ownCache(cache);
     const { registers, outputs } = checkStep(this, step);
     if (cache && position + registers.S > cache.context)
       throw new OptionError('position', position, `room for ${registers.S} tokens in ${cache.context} positions`);
@@ -205,16 +209,25 @@ export class WasmProgram implements Program {
   }
 
   timings(): Timing[] {
+    if (this.#trace === 0 || !this.#loaded) return [];
     const { commands } = this.#parts.emitter;
-    if (this.#trace === 0) return [];
     const seconds = new Float64Array(this.#parts.arena.memory.buffer, this.#trace, commands.length);
     return commands.map(({ label, kernel }, i) => ({ label, kernel, seconds: seconds[i]! }));
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#parts.team.stop();
+    if (!this.#loaded) return;
+    // workers hold the memory too, until they have ended
+    void this.#loaded.team.stop().then(collectGarbage);
+    this.#loaded.arena.dispose();
+    this.#loaded = undefined;
+    this.#latest = undefined;
+  }
+
+  /** @throws {EspalierError} DISPOSED */
+  get #parts(): Parts {
+    if (!this.#loaded) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
+    return this.#loaded;
   }
 
   /** Inputs that a step needs to compute some outputs. */

@@ -1,5 +1,6 @@
 /** Weights and states by name, read and written in row order wherever they lie. */
 import { OptionError } from '../../core/errors.ts';
+import type { Arena } from './arena.ts';
 import type { Region } from './emitter.ts';
 import { GROUP } from './weights.ts';
 
@@ -16,11 +17,11 @@ export interface NamedTensor {
 }
 
 export class Tensors {
-  readonly #memory: WebAssembly.Memory;
+  readonly #arena: Arena;
   readonly #byName: ReadonlyMap<string, NamedTensor>;
 
-  constructor(memory: WebAssembly.Memory, tensors: readonly NamedTensor[]) {
-    this.#memory = memory;
+  constructor(arena: Arena, tensors: readonly NamedTensor[]) {
+    this.#arena = arena;
     this.#byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   }
 
@@ -64,6 +65,6 @@ export class Tensors {
 
   #view({ region, rows, columns, packed }: NamedTensor): Float32Array {
     const all = packed ? Math.ceil(rows / GROUP) * GROUP : rows;
-    return new Float32Array(this.#memory.buffer, region!.address, all * columns);
+    return new Float32Array(this.#arena.memory.buffer, region!.address, all * columns);
   }
 }

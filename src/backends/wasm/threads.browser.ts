@@ -1,9 +1,16 @@
-/** Threads in browsers: Workers, where the page is cross-origin isolated, else none. */
-import { type WorkerSetup, workerSource } from './workerSource.ts';
+/** Threads in browsers: Workers, where the page may share memory with them. */
+import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
-/** A page's main thread must not sleep; a worker may. */
+/** A page's main thread and a service worker must not sleep; other workers may. */
 export function callerMayWait(): boolean {
-  return typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== 'undefined';
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    // returns at once, as the word is not 1
+    Atomics.wait(new Int32Array(buffer), 0, 1);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What speed depends on, as far as a page may know: the browser and its processors. */
@@ -11,31 +18,66 @@ export function deviceName(): string {
   return `${navigator.userAgent} on ${navigator.hardwareConcurrency}`;
 }
 
-export function mostThreads(): number {
-  return globalThis.crossOriginIsolated ? (navigator.hardwareConcurrency ?? 1) : 1;
+export function threadLimit(): ThreadLimit {
+  const processors = navigator.hardwareConcurrency ?? 1;
+  if (processors === 1) return { most: 1 };
+  const reason = refusal();
+  return reason ? { most: 1, reason } : { most: processors };
+}
+
+function refusal(): string | undefined {
+  if (!globalThis.crossOriginIsolated)
+    return 'this page is not cross-origin isolated: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+  if (typeof SharedArrayBuffer === 'undefined') return 'this browser has no SharedArrayBuffer';
+  if (typeof Worker === 'undefined') return 'there are no workers here, as in a service worker';
+  return undefined;
 }
 
 /** Browsers have it or not; no page can switch it on. */
 export function enableRelaxedSimd(): void {}
 
-/** Starts a worker, sets it up when that can be done, and waits until it is in its loop. @returns what ends it */
-export function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
+/** A reason why no browser of this version can run the engine; browsers are judged by their features instead. */
+export function runtimeProblem(): string | undefined {
+  return undefined;
+}
+
+/**
+ * Starts a worker, sets it up when that can be done, and waits until it is in its loop. Rejects wherever that fails.
+ * @returns a function that ends it
+ */
+export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
   const source = `${workerSource}
 onmessage = ({ data }) => enter(data, () => postMessage('ready'));`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const worker = new Worker(url);
-  return new Promise((resolve, reject) => {
-    worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'));
-    worker.onmessage = () => {
-      URL.revokeObjectURL(url);
-      resolve(async () => worker.terminate());
-    };
-    setup.then(
-      (value) => worker.postMessage(value),
-      (error) => {
-        reject(error);
-        worker.terminate();
-      },
-    );
-  });
+  let worker: Worker | undefined;
+  try {
+    const started = (worker = new Worker(trustedUrl(url)));
+    await new Promise<void>((resolve, reject) => {
+      // an error without a message: the script was refused before it ran
+      started.onerror = ({ message }) =>
+        reject(new Error(message || "the page's Content-Security-Policy needs worker-src blob:"));
+      started.onmessage = () => resolve();
+      setup.then((value) => started.postMessage(value)).catch(reject);
+    });
+    return async () => started.terminate();
+  } catch (error) {
+    worker?.terminate();
+    throw error;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+}
+
+let policy: { createScriptURL(url: string): string } | undefined;
+
+/** For pages with `require-trusted-types-for 'script'`, which may have to allow the policy by its name. */
+function trustedUrl(url: string): string {
+  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
+  if (!trustedTypes) return url;
+  policy ??= trustedTypes.createPolicy('espalier', { createScriptURL: (own) => own });
+  return policy.createScriptURL(url);
 }

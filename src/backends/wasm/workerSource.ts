@@ -22,3 +22,11 @@ export interface WorkerSetup {
   /** The step word when it starts. */
   readonly seen: number;
 }
+
+/** How many threads may compute here. */
+export interface ThreadLimit {
+  /** The caller's own among them. */
+  readonly most: number;
+  /** Why it is one only, on a device that has more processors. */
+  readonly reason?: string;
+}

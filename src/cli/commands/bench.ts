@@ -63,7 +63,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
       runs,
       signal,
     });
-    const { peakMemoryBytes, weightBytesPerSecond, backend, settings } = rest;
+    const { peakMemoryBytes, weightBytesPerSecond, backend, settings, limits } = rest;
     if (json) {
       printJson({
         prefillTokensPerSecond,
@@ -73,6 +73,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
         weightBytesPerSecond,
         backend,
         ...settings,
+        limits,
       });
       return;
     }
@@ -81,7 +82,7 @@ async function bench(source: string | undefined, values: Values, command: Comman
       decode: `${decodeTokensPerSecond.toFixed(1)} tokens a second, reading ${bytesForPeople(weightBytesPerSecond)} of weights`,
       load: `${loadSeconds.toFixed(2)} s`,
       'peak memory': peakMemoryBytes === null ? 'unknown' : bytesForPeople(peakMemoryBytes),
-      backend: describeBackend({ backend, settings }),
+      backend: describeBackend({ backend, settings, limits }),
     });
   } finally {
     model.dispose();

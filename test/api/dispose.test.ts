@@ -1,0 +1,65 @@
+/** What is given back: sessions that were dropped, and a disposed model's memory though somebody still holds the model. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeModel } from '../../scripts/models/index.ts';
+import { load } from '../../src/index.ts';
+
+const MEGABYTE = 1e6;
+const built = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+
+describe('giving back', () => {
+  let folder: string;
+  let path: string;
+  let weights: number;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'espalier-dispose-'));
+    path = join(folder, 'large.gguf');
+    const bytes = await makeModel({ architecture: 'llama', format: 'F32', dimensions: { ffn: 16384 } });
+    weights = bytes.length;
+    writeFileSync(path, bytes);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('a disposed model gives its memory back at once, though it and a session are held', () => {
+    // in a process of its own, so that nothing else uses memory
+    const script = `
+      import { load } from ${JSON.stringify(built)};
+      const used = () => process.memoryUsage().rss;
+      const model = await load(${JSON.stringify(path)});
+      const session = model.session();
+      await session.generate([1, 2, 3], { maxTokens: 2 }).result;
+      const loaded = used();
+      model.dispose();
+      let least = loaded;
+      for (let i = 0; i < 200 && loaded - least < ${weights} * 0.7; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        least = Math.min(least, used());
+      }
+      const code = await session.generate([1]).result.catch((error) => error.code);
+      console.log(JSON.stringify({ freed: loaded - least, code, backend: model.backend.backend, left: model.memoryBytes }));`;
+    const args = ['--input-type=module', '-e', script];
+    const found = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
+    expect(weights).toBeGreaterThan(50 * MEGABYTE);
+    expect(found).toMatchObject({ code: 'DISPOSED', backend: 'wasm', left: 0 });
+    expect(found.freed).toBeGreaterThan(weights * 0.7);
+  });
+
+  it('sessions that were dropped without dispose do not pile up', async () => {
+    const model = await load(path, { context: 32768, threads: 1 });
+    const bytes = model.session().cacheBytes;
+    const loaded = model.memoryBytes;
+    expect(bytes).toBeGreaterThan(4 * MEGABYTE);
+    const sessions = Math.ceil((1500 * MEGABYTE) / bytes);
+    let most = 0;
+    for (let i = 0; i < sessions; i++) {
+      await model.session().generate([1, 2, 3], { maxTokens: 1 }).result;
+      most = Math.max(most, model.memoryBytes - loaded);
+    }
+    expect(most).toBeLessThan(1000 * MEGABYTE);
+    model.dispose();
+  });
+});

@@ -1,0 +1,163 @@
+/** What the compiler knows of the place in the template, and what a function of the template has while it runs. */
+import type { RenderContext } from './context.ts';
+import { JinjaError } from './errors.ts';
+import { checkLength } from './limits.ts';
+import { FunctionCode, type Load, type Reference, Symbols } from './symbols.ts';
+import { Undefined, type Value } from './values.ts';
+
+/** Variables of a function that runs. A slot that holds undefined is a variable without a value. */
+export class Activation {
+  readonly slots: (Value | undefined)[] = [];
+  readonly context: RenderContext;
+  readonly parent: Activation | undefined;
+
+  constructor(context: RenderContext, parent?: Activation) {
+    this.context = context;
+    this.parent = parent;
+  }
+}
+
+/** Text that a statement writes. */
+export class Output {
+  readonly #parts: string[] = [];
+  #length = 0;
+
+  write(text: string): void {
+    this.#length += text.length;
+    checkLength(this.#length);
+    this.#parts.push(text);
+  }
+
+  text(): string {
+    return this.#parts.join('');
+  }
+}
+
+export type Evaluate = (activation: Activation) => Value;
+
+/** What comes after a statement: the next one, the loop's next round, or the end of the loop. */
+export const NEXT = 0;
+export const CONTINUE = 1;
+export const BREAK = 2;
+export type Flow = typeof NEXT | typeof CONTINUE | typeof BREAK;
+export type Execute = (activation: Activation, output: Output) => Flow;
+
+/** HTML escaping as `autoescape` blocks set it; 'dynamic': only known while rendering. */
+export type Autoescape = boolean | 'dynamic';
+
+export class Frame {
+  readonly symbols: Symbols;
+  /** Assignments are seen by blocks. */
+  readonly toplevel: boolean;
+  /** In a branch of an `if`: unknown filters and tests are an error only where they are used. */
+  readonly soft: boolean;
+  /** `break` and `continue` have a loop to go to. */
+  readonly inLoop: boolean;
+  readonly autoescape: Autoescape;
+
+  constructor(symbols: Symbols, of: Partial<Omit<Frame, 'symbols'>> = {}) {
+    this.symbols = symbols;
+    this.toplevel = of.toplevel ?? false;
+    this.soft = of.soft ?? false;
+    this.inLoop = of.inLoop ?? false;
+    this.autoescape = of.autoescape ?? false;
+  }
+
+  get code(): FunctionCode {
+    return this.symbols.code;
+  }
+
+  /** A scope within this one. */
+  inner(): Frame {
+    return this.innerIn(this.code, this.inLoop);
+  }
+
+  /** The scope of a function within this one. */
+  innerFunction(): Frame {
+    return this.innerIn(new FunctionCode(this.code), false);
+  }
+
+  /** A scope within this one whose variables live in the given function. */
+  innerIn(code: FunctionCode, inLoop: boolean): Frame {
+    return new Frame(new Symbols(code, this.symbols), { autoescape: this.autoescape, inLoop });
+  }
+
+  /** The same scope, in a branch. */
+  branch(): Frame {
+    return this.#with({ soft: true });
+  }
+
+  withAutoescape(autoescape: Autoescape): Frame {
+    return this.#with({ autoescape });
+  }
+
+  #with(changes: Partial<Omit<Frame, 'symbols'>>): Frame {
+    const { toplevel, soft, inLoop, autoescape } = this;
+    return new Frame(this.symbols, { toplevel, soft, inLoop, autoescape, ...changes });
+  }
+
+  /** Gives the scope's variables their first values. */
+  enter(): (activation: Activation) => void {
+    const steps = [...this.symbols.loads]
+      .map(([slot, load]) => this.#entering(slot, load))
+      .filter((step) => step !== undefined);
+    return (activation) => {
+      for (const step of steps) step(activation);
+    };
+  }
+
+  #entering(slot: number, load: Load): ((activation: Activation) => void) | undefined {
+    switch (load.kind) {
+      case 'parameter':
+        return undefined;
+      case 'undefined':
+        return ({ slots }) => {
+          slots[slot] = undefined;
+        };
+      case 'resolve':
+        return ({ slots, context }) => {
+          slots[slot] = context.resolve(load.name);
+        };
+      case 'alias': {
+        const read = this.reader(load.of);
+        return (activation) => {
+          activation.slots[slot] = read(activation);
+        };
+      }
+    }
+  }
+
+  /** Takes the values of the scope's variables away. */
+  leave(): (activation: Activation) => void {
+    const slots = [...this.symbols.loads.keys()];
+    return (activation) => {
+      for (const slot of slots) activation.slots[slot] = undefined;
+    };
+  }
+
+  reader({ code, slot }: Reference): (activation: Activation) => Value | undefined {
+    let hops = 0;
+    for (let at: FunctionCode | undefined = this.code; at !== code; at = at?.parent) {
+      if (!at) throw new Error('a variable of a function that is not around this one');
+      hops++;
+    }
+    if (hops === 0) return ({ slots }) => slots[slot];
+    return (activation) => {
+      let at = activation;
+      for (let i = 0; i < hops; i++) at = at.parent!;
+      return at.slots[slot];
+    };
+  }
+
+  variable(name: string): Evaluate {
+    const read = this.reader(this.symbols.reference(name));
+    return (activation) => {
+      const value = read(activation);
+      return value === undefined ? new Undefined(() => `'${name}' is undefined`) : value;
+    };
+  }
+}
+
+export function compileError(message: string, line: number): JinjaError {
+  return new JinjaError('TemplateAssertionError', message, line);
+}

@@ -42,5 +42,5 @@ export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
 export type { TokenLogProbability } from './sampling/logProbabilities.ts';
 export type { SamplingOptions } from './sampling/sampler.ts';
-export type { ChatMessage } from './tokenizer/chatTemplate.ts';
+export type { ChatMessage } from './tokenizer/chatMessage.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';

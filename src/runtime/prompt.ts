@@ -1,6 +1,6 @@
 /** What can be asked of a session: text, a conversation, or token ids; and how it becomes ids. */
 import { OptionError } from '../core/errors.ts';
-import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
+import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import type { Engine } from './engine.ts';
 
 /**

@@ -59,7 +59,7 @@ describe('a chat template', () => {
 
   it('counts like range of Python', () => {
     expect(render('{{ range(3) }}{{ range(1, 3) }}{{ range(5, 0, -2) }}{{ range(3, 1) }}')).toBe(
-      '[0, 1, 2][1, 2][5, 3, 1][]',
+      'range(0, 3)range(1, 3)range(5, 0, -2)range(3, 1)',
     );
   });
 });

@@ -1,4 +1,5 @@
-"""Makes chatTemplates.golden.gz: what Jinja2 itself, set up as transformers does it, makes of the shared chat templates.
+"""Makes chatTemplates.golden.gz: what Jinja2 itself, set up as transformers does it, makes of the shared chat templates
+and of the templates among huggingface.js's test cases (whose expected texts are JavaScript's in places).
 
 Kept are hashes, as the templates belong to their vendors. Needs `pip install jinja2` and the shared data; run
 `python3 test/tokenizers/makeTemplateGolden.py` in the repository root.
@@ -16,6 +17,7 @@ from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FOLDER = "../shared/data/vectors/chat-templates"
+VECTORS = "../shared/data/vectors/jinja"
 NOW = datetime.datetime(2025, 7, 10)
 
 BASE = [
@@ -45,6 +47,81 @@ CONVERSATIONS = {
     "system": {"messages": [{"role": "system", "content": "Be brief."}, *BASE]},
     "tools": {"messages": BASE, "tools": [TOOL]},
     "calls": {"messages": BASE + CALLS, "tools": [TOOL]},
+    "calls without tools": {"messages": BASE + CALLS},
+    "two calls": {
+        "messages": [
+            BASE[0],
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "call1abcd", "type": "function", "function": CALL},
+                    {
+                        "id": "call2abcd",
+                        "type": "function",
+                        "function": {
+                            "name": "set",
+                            "arguments": {"on": True, "level": 0.5, "note": None, "list": ["a", {"b": "c\n\"d\""}]},
+                        },
+                    },
+                ],
+            },
+            {"role": "tool", "name": "get_weather", "tool_call_id": "call1abcd", "content": "17 C"},
+            {"role": "tool", "name": "set", "tool_call_id": "call2abcd", "content": '{"done": true}'},
+            {"role": "assistant", "content": "Done."},
+            {"role": "user", "content": "Thanks."},
+        ],
+        "tools": [TOOL, {"type": "function", "function": {"name": "set", "description": "", "parameters": {}}}],
+    },
+    "text arguments": {
+        "messages": [
+            BASE[0],
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {
+                        "id": "abcdefghi",
+                        "type": "function",
+                        "function": {"name": "get_weather", "arguments": '{"city": "Lima"}'},
+                    }
+                ],
+            },
+            CALLS[1],
+        ],
+        "tools": [TOOL],
+    },
+    "unicode": {
+        "messages": [
+            {"role": "user", "content": " \u00a0Ça va\u2028? 👩‍👩‍👧 \ufeff\u0085"},
+            {"role": "assistant", "content": "\n\n  Très bien,\r\n\tmerci 👍🏽\n"},
+            {"role": "user", "content": "<|im_start|>{{ x }}{% if %}\x1c"},
+        ]
+    },
+    "parts": {
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "Be kind."}]},
+            {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]},
+        ]
+    },
+    "thinking": {
+        "messages": [
+            BASE[0],
+            {"role": "assistant", "content": "<think>\nWell\n</think>\n\n    Paris", "reasoning_content": "Hm"},
+            BASE[2],
+        ],
+        "enable_thinking": True,
+        "thinking": True,
+        "reasoning_effort": "high",
+    },
+    "not thinking": {"messages": BASE, "enable_thinking": False, "thinking": False, "reasoning_effort": "low"},
+    "documents": {
+        "messages": BASE,
+        "documents": [{"title": "Peru", "text": "Lima is its capital."}, {"title": "B", "text": "\"x\""}],
+    },
+    "long": {"messages": [BASE[i % 2] for i in range(41)]},
+    "developer": {"messages": [{"role": "developer", "content": "Rules."}, BASE[0]]},
+    "assistant last": {"messages": BASE[:2]},
+    "none": {"messages": []},
 }
 
 
@@ -84,9 +161,7 @@ for file in sorted(os.listdir(FOLDER)):
     for name, conversation in CONVERSATIONS.items():
         try:
             text = environment.from_string(source).render(
-                messages=conversation["messages"],
-                tools=conversation.get("tools"),
-                documents=None,
+                **{"tools": None, "documents": None, **conversation},
                 add_generation_prompt=True,
                 bos_token="<s>",
                 eos_token="</s>",
@@ -95,6 +170,25 @@ for file in sorted(os.listdir(FOLDER)):
         except Exception as error:  # whatever a template does wrong
             results[f"{file} {name}"] = f"fails: {error}"
 
-golden = {"oracle": f"Jinja2 {jinja2.__version__}", "conversations": CONVERSATIONS, "results": results}
+vectors = {}
+
+
+def hashed(template, variables):
+    try:
+        return hashlib.sha256(environment.from_string(template).render(variables).encode()).hexdigest()
+    except Exception as error:
+        return f"fails: {error}"
+
+
+with open(f"{VECTORS}/hfjs-chat-templates-e2e.json", encoding="utf-8") as file:
+    for group in json.load(file).values():
+        for name, case in group.items():
+            vectors[f"conversation {name}"] = hashed(case["chat_template"], case["data"])
+with open(f"{VECTORS}/hfjs-template-cases.json", encoding="utf-8") as file:
+    for name, case in json.load(file).items():
+        if "__function__" not in json.dumps(case["context"]):
+            vectors[f"case {name}"] = hashed(case["template"], case["context"])
+
+golden = {"oracle": f"Jinja2 {jinja2.__version__}", "conversations": CONVERSATIONS, "results": results, "vectors": vectors}
 with open("test/tokenizers/chatTemplates.golden.gz", "wb") as file:
     file.write(gzip.compress(json.dumps(golden).encode(), mtime=0))

@@ -18,11 +18,11 @@ export function callValue(callee: Value, args: Arguments): Value {
 export type Signature = (args: Arguments) => (Value | undefined)[];
 
 /**
- * @param parameters names in order; `name?` is optional. Those before '/' cannot be given by name
+ * @param parameters names in order; `name?` is optional. Where '/' comes first, none can be given by name
  * @returns a function that throws {JinjaError} TypeError for arguments that do not fit
  */
 export function signature(name: string, ...parameters: readonly string[]): Signature {
-  const byPosition = parameters.indexOf('/');
+  const byPositionOnly = parameters[0] === '/';
   const names = parameters.filter((parameter) => parameter !== '/').map((parameter) => parameter.replace('?', ''));
   const required = parameters.filter((parameter) => parameter !== '/' && !parameter.endsWith('?')).length;
   return ({ positional, named }) => {
@@ -31,7 +31,7 @@ export function signature(name: string, ...parameters: readonly string[]): Signa
     const values: (Value | undefined)[] = [...positional];
     for (const [key, value] of named) {
       const at = names.indexOf(key);
-      if (at < byPosition || at < 0) throw typeError(`${name}() got an unexpected keyword argument '${key}'`);
+      if (byPositionOnly || at < 0) throw typeError(`${name}() got an unexpected keyword argument '${key}'`);
       if (at < positional.length) throw typeError(`${name}() got multiple values for argument '${key}'`);
       values[at] = value;
     }

@@ -3,7 +3,6 @@ import { compileExpression } from './compileExpression.ts';
 import { compileBody } from './compileStatement.ts';
 import { compileTarget } from './compileTarget.ts';
 import { Activation, BREAK, compileError, type Execute, type Flow, type Frame, NEXT, Output } from './frame.ts';
-import { escapeHtml } from './html.ts';
 import { iterate } from './iterate.ts';
 import { nested, spend } from './limits.ts';
 import { LoopContext, type Recurse } from './loop.ts';
@@ -37,7 +36,6 @@ export function compileFor(node: For, frame: Frame): Execute {
   const run = compileRounds(node, frame);
   if (!node.recursive) return (activation, output) => run(activation, activation, output, iterable(activation));
   // a recursive loop is a function: it is called again for what is below an element
-  const { autoescape } = frame;
   return (outer, output) => {
     const { context } = outer;
     const recurse: Recurse = (values, depth) =>
@@ -47,8 +45,7 @@ export function compileFor(node: For, frame: Frame): Execute {
         return context.autoescape ? new Markup(written.text()) : written.text();
       });
     const text = recurse(iterable(outer), 0);
-    const escapes = autoescape === true || (autoescape === 'dynamic' && context.autoescape);
-    output.write((escapes ? escapeHtml : str)(text));
+    output.write(str(text));
     return NEXT;
   };
 }

@@ -20,7 +20,7 @@ import { atLine, spend } from './limits.ts';
 import { Macro } from './macro.ts';
 import type { Expression, Parameters, Statement } from './nodes.ts';
 import { str } from './repr.ts';
-import { isTrue, Markup, Undefined, type Value } from './values.ts';
+import { isString, isTrue, Markup, stringValue, typeName, Undefined, type Value } from './values.ts';
 import { undeclaredNames } from './walk.ts';
 
 export function compileBody(nodes: readonly Statement[], frame: Frame): Execute {
@@ -136,10 +136,10 @@ function compileSetBlock(node: Extract<Statement, { type: 'setBlock' }>, frame: 
   const filtered = node.filter && compileFilter(node.filter, inner, () => text);
   return (activation) => {
     const { autoescape } = activation.context;
-    const written = new Output();
-    const flow = render(activation, written);
+    const inside = new Output();
+    const flow = render(activation, inside);
     if (flow !== NEXT) return flow;
-    text = written.text();
+    text = inside.text();
     const value = filtered ? filtered(activation) : text;
     assign.store(activation, autoescape ? new Markup(str(value)) : value);
     leave(activation);
@@ -177,14 +177,18 @@ function compileCallBlock(node: Extract<Statement, { type: 'callBlock' }>, frame
   const define = compileMacroBody(node, node.body, frame, undefined, node.line);
   const callee = compileExpression(node.call.callee, frame);
   const given = compileArguments(node.call, frame);
-  const { autoescape } = frame;
   return (activation, output) => {
     const caller = define(activation);
     const result = callValue(callee(activation), given(activation, caller));
-    const escapes = autoescape === true || (autoescape === 'dynamic' && activation.context.autoescape);
-    output.write((escapes ? escapeHtml : str)(result));
+    output.write(written(result));
     return NEXT;
   };
+}
+
+/** What a block writes must be text: nothing makes a string of it, or escapes it. */
+export function written(value: Value): string {
+  if (isString(value)) return stringValue(value);
+  throw typeError(`sequence item 0: expected str instance, ${typeName(value)} found`);
 }
 
 function compileMacroBody(
@@ -253,12 +257,12 @@ function compileFilterBlock(node: Extract<Statement, { type: 'filterBlock' }>, f
   const filtered = compileFilter(node.filter, inner, () => text);
   const { autoescape } = frame;
   return (activation, output) => {
-    const written = new Output();
-    const flow = render(activation, written);
+    const inside = new Output();
+    const flow = render(activation, inside);
     if (flow !== NEXT) return flow;
     const escapes = autoescape === true || (autoescape === 'dynamic' && activation.context.autoescape);
-    text = escapes ? new Markup(written.text()) : written.text();
-    output.write((escapes ? escapeHtml : str)(filtered(activation)));
+    text = escapes ? new Markup(inside.text()) : inside.text();
+    output.write(written(filtered(activation)));
     leave(activation);
     return NEXT;
   };

@@ -9,15 +9,17 @@ const MAX_DEPTH = 200;
 /** @returns the variables, and how many values and characters they hold */
 export function fromJavaScript(variables: Readonly<Record<string, unknown>>): {
   values: Map<string, Value>;
-  size: number;
+  count: number;
+  characters: number;
 } {
-  let size = 0;
+  let count = 0;
+  let characters = 0;
   const convert = (value: unknown, depth: number): Value => {
-    size++;
+    count++;
     if (depth > MAX_DEPTH) throw new JinjaError('RecursionError', `a variable is nested more than ${MAX_DEPTH} deep`);
     switch (typeof value) {
       case 'string':
-        size += value.length;
+        characters += value.length;
         return value;
       case 'boolean':
         return value;
@@ -44,7 +46,7 @@ export function fromJavaScript(variables: Readonly<Record<string, unknown>>): {
   };
   const values = new Map<string, Value>();
   for (const [name, value] of Object.entries(variables)) if (value !== undefined) values.set(name, convert(value, 0));
-  return { values, size };
+  return { values, count, characters };
 }
 
 /** Arguments of an application's function. */

@@ -41,9 +41,10 @@ export interface Template {
   render(variables: Readonly<Record<string, unknown>>, options?: RenderOptions): string;
 }
 
-const BASE_STEPS = 5_000_000;
-/** For each value and each character that is passed. */
-const STEPS_OF_INPUT = 20;
+const BASE_STEPS = 1_000_000;
+/** Those that a value or a character of the input adds. Some templates go over all messages for each message. */
+const STEPS_OF_VALUE = 3_000;
+const STEPS_OF_CHARACTER = 20;
 
 /** @throws {JinjaError} TemplateSyntaxError or TemplateAssertionError for what is not valid */
 export function compileTemplate(source: string): Template {
@@ -51,9 +52,9 @@ export function compileTemplate(source: string): Template {
   const { root, blocks } = guarded(() => compile(body));
   return {
     render(variables, { now = new Date(), steps } = {}) {
-      const { values, size } = guarded(() => fromJavaScript(variables));
+      const { values, count, characters } = guarded(() => fromJavaScript(variables));
       const given = new Map<string, Value>([...globals(now), ...values]);
-      const budget = steps ?? BASE_STEPS + STEPS_OF_INPUT * size;
+      const budget = steps ?? BASE_STEPS + STEPS_OF_VALUE * count + STEPS_OF_CHARACTER * characters;
       try {
         return guarded(() => withBudget(budget, () => root(new RenderContext(given, blocks, now))));
       } finally {

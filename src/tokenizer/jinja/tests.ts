@@ -58,8 +58,8 @@ test('callable', (value) => value instanceof PyObject && (value.call !== undefin
 test('escaped', (value) => value instanceof Markup);
 test('lower', (value) => isLower(str(value)));
 test('upper', (value) => isUpper(str(value)));
-test('filter', (value) => isString(value) && filters.has(stringValue(value)));
-test('test', (value) => isString(value) && all.has(stringValue(value)));
+test('filter', (value) => isNameIn(filters, value));
+test('test', (value) => isNameIn(all, value));
 
 const divisor = signature('divisibleby', 'num');
 all.set('divisibleby', (value, args) => equal(binary('%', value, divisor(args)[0]!), 0));
@@ -72,6 +72,11 @@ comparison(['>', 'gt', 'greaterthan'], (value, other) => ordered('>', value, oth
 comparison(['>=', 'ge'], (value, other) => ordered('>=', value, other));
 comparison(['in'], (value, seq) => contains(seq, value));
 comparison(['sameas'], isSame);
+
+/** @throws {JinjaError} TypeError for a value that has no hash */
+function isNameIn(names: ReadonlyMap<string, unknown>, value: Value): boolean {
+  return new Dict([[value, null]]).size > 0 && isString(value) && names.has(stringValue(value));
+}
 
 /** It has a length and elements by index: a dict counts, and so does what is undefined. */
 function isSequence(value: Value): boolean {

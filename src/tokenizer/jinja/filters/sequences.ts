@@ -40,7 +40,9 @@ export const sequenceFilters: Filters = [
   }),
   filter('last', [], (value) => itemOr(reversedItems(value)[0], 'No last item, sequence was empty.')),
   filter('random', [], (value) => {
-    if (value instanceof Dict || !isIterable(value)) throw typeError(`'${typeName(value)}' object is not a sequence`);
+    // a dict is asked for the key that is drawn
+    if (value instanceof Dict && value.size > 0) throw new JinjaError('KeyError', 'a number');
+    if (!isIterable(value)) throw typeError(`object of type '${typeName(value)}' has no len()`);
     const items = listOf(value);
     return itemOr(items[Math.floor(Math.random() * items.length)], 'No random item, sequence was empty.');
   }),
@@ -140,7 +142,7 @@ function* itemsOf(value: Value): Generator<Value> {
 }
 
 function isReversible(value: Value): boolean {
-  return Array.isArray(value) || [Tuple, Dict, DictView, Range, Bytes].some((type) => value instanceof type);
+  return Array.isArray(value) || [Tuple, Dict, DictView, Range, Bytes, Undefined].some((type) => value instanceof type);
 }
 
 function reversedItems(value: Value): Value[] {
@@ -148,7 +150,6 @@ function reversedItems(value: Value): Value[] {
     const last = characterAt(stringValue(value), -1);
     return last === undefined ? [] : [last];
   }
-  if (value instanceof Undefined) throw typeError("'Undefined' object is not reversible");
   if (!isReversible(value)) throw typeError(`'${typeName(value)}' object is not reversible`);
   return listOf(value).reverse();
 }

@@ -4,6 +4,7 @@ import { getAttribute } from '../attributes.ts';
 import { callValue } from '../call.ts';
 import { JinjaError, typeError } from '../errors.ts';
 import { escapeHtml } from '../html.ts';
+import { len } from '../iterate.ts';
 import { checkLength, spendText } from '../limits.ts';
 import { replaceText } from '../methods/string.ts';
 import { binary } from '../operators.ts';
@@ -84,8 +85,8 @@ export const textFilters: Filters = [
       if (limit < lengthOf(ending))
         throw new JinjaError('ValueError', `expected length >= ${lengthOf(ending)}, got ${limit}`);
       if (slack < 0) throw new JinjaError('ValueError', `expected leeway >= 0, got ${slack}`);
+      if (len(value) <= limit + slack) return value;
       const source = text(value);
-      if (lengthOf(source) <= limit + slack) return value;
       const cut = substring(source, 0, limit - lengthOf(ending));
       if (flag(killWords)) return like(value, cut + ending);
       const space = cut.lastIndexOf(' ');

@@ -1,4 +1,4 @@
-/** An error in one line. */
+/** Formats an error as one line. */
 export function describeError(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return oneLine(text);

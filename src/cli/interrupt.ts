@@ -1,8 +1,8 @@
-/** Ctrl-C: asks the work at hand to stop. */
+/** Handles Ctrl-C: aborts the current work. */
 
-/** Why the work stopped. */
+/** Abort reason after Ctrl-C. */
 export class Interrupted extends Error {
-  /** What shells expect of a program that Ctrl-C ended. */
+  /** Conventional exit code of a program that was ended by SIGINT. */
   static readonly EXIT_CODE = 130;
 
   constructor() {
@@ -11,7 +11,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Calls `stop` for every Ctrl-C and request to end. @returns what undoes it */
+/** Calls `stop` on SIGINT and SIGTERM. @returns a function that removes the handlers */
 export function onInterrupt(stop: (signal: NodeJS.Signals) => void): () => void {
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const signal of signals) process.on(signal, stop);
@@ -20,7 +20,7 @@ export function onInterrupt(stop: (signal: NodeJS.Signals) => void): () => void 
   };
 }
 
-/** A signal that Ctrl-C aborts, for work that ends with the process. */
+/** Returns a signal that Ctrl-C aborts. A second Ctrl-C ends the process. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   onInterrupt(() => {

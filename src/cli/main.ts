@@ -4,7 +4,7 @@ import { describeError } from './errorLine.ts';
 import { Interrupted } from './interrupt.ts';
 import { createProgram } from './program.ts';
 
-// a reader that has had enough (`espalier … | head`) is no error
+// the reader closed the pipe, as in `espalier … | head`
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;

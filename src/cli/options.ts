@@ -1,42 +1,44 @@
-/** Options that several commands share, and how their values are read. */
+/** Options shared by several commands, and parsers of option values. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LoadOptions, load, type Model, type SamplingOptions } from '../index.ts';
 import { progressBar } from './progressBar.ts';
 import { printTrace } from './trace.ts';
 
-/** Values of `addModelOptions`, under their names in the API. */
+/** Values of `addModelOptions`, with the names of the API. */
 export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter'>;
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
     '--context <tokens>',
-    'tokens that fit (default: what the model was trained for, at most 4096)',
+    'context length in tokens (default: the trained length, at most 4096)',
     number,
   );
 }
 
-/** The same without --context, for commands that mean something of their own by it. */
+/** The model options without --context, for commands that define their own. */
 export function addEngineOptions(command: Command): Command {
   return addComputeOptions(command)
-    .addOption(new Option('--kv <format>', 'format of keys and values').choices(['f32', 'f16', 'q8_0']).default('f16'))
-    .option('--adapter <path>', 'a LoRA adapter (GGUF) that the model is run with');
+    .addOption(new Option('--kv <format>', 'format of the KV cache').choices(['f32', 'f16', 'q8_0']).default('f16'))
+    .option('--adapter <path>', 'LoRA adapter (GGUF) to apply');
 }
 
-/** What computes, and with how much. */
+/** Options that select the backend and its threads. */
 export function addComputeOptions(command: Command): Command {
   return command
-    .option('--threads <count>', 'threads to compute with (default: what the backend finds best)', number)
-    .addOption(new Option('--backend <name>', 'what computes').choices(['auto', 'wasm', 'reference']).default('auto'));
+    .option('--threads <count>', 'number of threads (default: measured)', number)
+    .addOption(
+      new Option('--backend <name>', 'compute backend').choices(['auto', 'wasm', 'reference']).default('auto'),
+    );
 }
 
 export function addSamplingOptions(command: Command, temperature: number): Command {
   return command
-    .option('--temperature <number>', '0: always the likeliest token', number, temperature)
-    .option('--top-k <count>', 'only the likeliest tokens; 0: all (default: 40)', number)
-    .option('--top-p <share>', 'only those that hold this share of the probability (default: 0.95)', number)
-    .option('--min-p <share>', 'only those at least this share as likely as the likeliest (default: 0.05)', number)
-    .option('--repetition-penalty <number>', 'divides the logits of the last 64 tokens (default: 1)', number)
-    .option('--seed <number>', 'repeats the draws of another time', number);
+    .option('--temperature <number>', 'sampling temperature; 0: always the most likely token', number, temperature)
+    .option('--top-k <count>', 'sample from the k most likely tokens; 0: all (default: 40)', number)
+    .option('--top-p <share>', 'sample from the most likely tokens with this total probability (default: 0.95)', number)
+    .option('--min-p <share>', 'drop tokens below this fraction of the highest probability (default: 0.05)', number)
+    .option('--repetition-penalty <number>', 'divide the logits of the last 64 tokens by this (default: 1)', number)
+    .option('--seed <number>', 'seed of the sampler (default: random)', number);
 }
 
 export function samplingOf(values: SamplingOptions): SamplingOptions {
@@ -44,7 +46,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
   return { temperature, topK, topP, minP, repetitionPenalty, seed };
 }
 
-/** Loads with progress shown. */
+/** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
   { threads, context, kv, backend, variant, adapter }: ModelValues,
@@ -63,19 +65,19 @@ export async function loadWithProgress(
   }
 }
 
-/** Reads an option's value; ranges are the API's to check. */
+/** Parses a number. The API checks ranges. */
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Expected a number.');
   return value;
 }
 
-/** For options that may be given several times. */
+/** Parser of an option that may be repeated. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }
 
-/** Examples at the end of a command's help. */
+/** Adds examples to the end of a command's help. */
 export function examples(command: Command, lines: readonly string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
 }

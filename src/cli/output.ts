@@ -1,21 +1,21 @@
-/** What goes to stdout, and notes for people on stderr. */
+/** Output on stdout, and notes for people on stderr. */
 import type { ProgramDescription } from '../index.ts';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** For `--json`: one object on one line. */
+/** Prints one JSON object on one line, for `--json`. */
 export function printJson(value: object): void {
   print(JSON.stringify(value));
 }
 
-/** A remark that scripts need not see: only where a person watches. */
+/** Prints a note on stderr if it is a terminal. */
 export function note(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
 }
 
-/** 1234567 bytes → "1.2 MB" */
+/** Formats a size: 1234567 → "1.2 MB". */
 export function bytesForPeople(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
@@ -23,19 +23,19 @@ export function bytesForPeople(bytes: number): string {
   return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
 }
 
-/** 'wasm, variant relaxed-i16, threads 2, decodeThreads 1'; what holds it back follows in brackets. */
+/** Formats a backend: 'wasm, variant relaxed-i16, threads 2, decodeThreads 1', followed by its limits in parentheses. */
 export function describeBackend({ backend, settings, limits }: ProgramDescription): string {
   const parts = [backend, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)];
   return parts.join(', ') + limits.map((limit) => ` (${limit})`).join('');
 }
 
-/** A table of two columns. */
+/** Prints a table of names and values. */
 export function printFields(fields: Readonly<Record<string, unknown>>): void {
   const width = Math.max(...Object.keys(fields).map((name) => name.length));
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) print(`${name.padEnd(width)}  ${value}`);
 }
 
-/** A table with a head; numbers, with a unit or a percent sign or without, stand to the right. */
+/** Prints a table with a header. Columns of numbers are aligned to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const numeric = head.map((_, column) => rows.some((row) => /^\d/.test(row[column]!)));

@@ -1,4 +1,4 @@
-/** All commands; adding one is adding its file and a line here. */
+/** The list of commands. To add one, add its file and a line here. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
@@ -27,7 +27,7 @@ const commands = [
 
 export function createProgram(): Command {
   const program = new Command('espalier')
-    .description('Runs and trains language models on the device: GGUF files and Hugging Face folders.')
+    .description('Run and train language models on the device, from GGUF files and Hugging Face folders.')
     .version(version(), '-V, --version')
     .configureOutput({ outputError: (text, write) => write(`espalier: ${oneLine(text.replace(/^error: /, ''))}\n`) });
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));

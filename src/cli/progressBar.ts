@@ -1,11 +1,11 @@
-/** Progress on stderr, where a person watches. */
+/** Progress bar on stderr, only on a terminal. */
 import { SingleBar } from 'cli-progress';
 import type { OnProgress } from '../index.ts';
 import { bytesForPeople } from './output.ts';
 
 export interface ProgressBar {
   readonly onProgress: OnProgress;
-  /** Clears the line. */
+  /** Removes the bar. */
   stop(): void;
 }
 

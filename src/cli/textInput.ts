@@ -1,4 +1,4 @@
-/** Text from files and from what is piped in. All commands read texts here. */
+/** Reads text from files and from stdin. All commands use it. */
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
@@ -10,13 +10,13 @@ export interface TextValues {
 
 export function addEncodingOption(command: Command): Command {
   return command.addOption(
-    new Option('--encoding <name>', 'encoding of text files and piped text (default: utf-8)').choices(textEncodings),
+    new Option('--encoding <name>', 'encoding of text files and stdin (default: utf-8)').choices(textEncodings),
   );
 }
 
-const ADVICE = 'save it as UTF-8, or name its encoding with --encoding, such as latin1 or utf-16';
+const ADVICE = 'save it as UTF-8, or set --encoding, e.g. latin1 or utf-16';
 
-/** @throws {SourceError} where the file cannot be read; {FormatError} where it is not in its encoding */
+/** @throws {SourceError} if the file cannot be read @throws {FormatError} if it does not have the encoding */
 export async function readTextFile(path: string, { encoding }: TextValues = {}): Promise<string> {
   let bytes: Buffer;
   try {
@@ -30,23 +30,23 @@ export async function readTextFile(path: string, { encoding }: TextValues = {}):
   return decodeText(bytes, path, { encoding, advice: ADVICE });
 }
 
-/** What is piped in; undefined where stdin is a terminal. @throws {FormatError} */
+/** Reads stdin. Returns undefined if it is a terminal. @throws {FormatError} */
 export async function readPipedText({ encoding }: TextValues = {}): Promise<string | undefined> {
   if (process.stdin.isTTY) return undefined;
   return decodeText(await buffer(process.stdin), 'piped text', { encoding, advice: ADVICE });
 }
 
-/** What is piped in as a prompt: without the line break at its end, which shells and editors add. */
+/** Reads a prompt from stdin. Removes the line break that shells and editors add at the end. */
 export async function readPipedPrompt(values: TextValues = {}): Promise<string | undefined> {
   return (await readPipedText(values))?.replace(/\r?\n$/, '');
 }
 
-/** A text as it is written, or a JSON string. @param what names it in errors @throws {OptionError} */
+/** Returns a text, decoding it if it is a JSON string. @param what name for errors @throws {OptionError} */
 export function plainText(written: string, what: string): string {
   if (!/^".*"\s*$/.test(written)) return written;
   try {
     return JSON.parse(written) as string;
   } catch {
-    throw new OptionError(what, written.slice(0, 60), 'a text, or a JSON string');
+    throw new OptionError(what, written.slice(0, 60), 'text or a valid JSON string');
   }
 }

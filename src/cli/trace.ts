@@ -1,4 +1,4 @@
-/** Where the time of a model's steps went, for ESPALIER_TRACE=1: per kernel, or per command with ESPALIER_TRACE=all. */
+/** Prints where the time of a model's steps went: per kernel with ESPALIER_TRACE=1, per command with ESPALIER_TRACE=all. */
 import type { Model } from '../index.ts';
 
 export function printTrace(model: Model): void {

@@ -1,19 +1,19 @@
-/** A training run for those who watch: one line that changes where there is a terminal, and lines that stay for what matters. */
+/** Shows a training run: a status line on a terminal, and permanent lines for evaluations and samples. */
 import { type LogLine, sparkline } from '../train/index.ts';
 import { print } from './output.ts';
 
 export interface TrainingProgress {
   readonly onLine: (line: LogLine) => void;
-  /** Clears the line that changes. */
+  /** Removes the status line. */
   stop(): void;
 }
 
-/** Steps that speed and the time left are told from. */
+/** Number of recent steps used for speed and remaining time. */
 const RECENT = 50;
-/** Milliseconds between two changes of the line. */
+/** Minimum milliseconds between updates of the status line. */
 const INTERVAL = 100;
 
-/** @param steps of the whole run @param quiet nothing goes to stdout */
+/** @param steps total steps of the run @param quiet prints nothing to stdout */
 export function trainingProgress(steps: number, quiet: boolean): TrainingProgress {
   const losses: number[] = [];
   const recent: { readonly tokens: number; readonly seconds: number }[] = [];
@@ -45,7 +45,7 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
         const curve = sparkline(losses, Math.max(8, Math.min(40, (stderr.columns ?? 80) - 70)));
         stderr.write(`\r\x1b[K${status(line.step)} ${curve}`);
       } else if (line.kind === 'start') {
-        keep(`${line.parameters.toLocaleString('en-US')} parameters learn`);
+        keep(`training ${line.parameters.toLocaleString('en-US')} parameters`);
       } else if (line.kind === 'evaluation') {
         const learned = recent.length > 0 ? `${status(line.step)} · ` : `step ${line.step}/${steps} · `;
         keep(`${learned}held out ${line.loss.toFixed(4)}${losses.length > 1 ? ` ${sparkline(losses, 24)}` : ''}`);
@@ -56,7 +56,7 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
   };
 }
 
-/** 3725 → "1:02:05" */
+/** Formats seconds: 3725 → "1:02:05". */
 function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const two = (part: number) => String(part).padStart(2, '0');

@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe('notes of the device', () => {
-  it('are there for the next one who asks, and only by their name', async () => {
+describe('device notes', () => {
+  it('are read back by their name only', async () => {
     await deviceNotes(folder).write('a', 'one');
     await deviceNotes(folder).write('b', 'two');
     await deviceNotes(folder).write('a', 'three');
@@ -20,7 +20,7 @@ describe('notes of the device', () => {
     expect(await deviceNotes(folder).read('c')).toBeUndefined();
   });
 
-  it('that are broken are none', async () => {
+  it('are ignored if broken', async () => {
     await deviceNotes(folder).write('a', 'one');
     for (const file of await readdir(join(folder, 'device')))
       await writeFile(join(folder, 'device', file), '{"name":"a"');
@@ -29,7 +29,7 @@ describe('notes of the device', () => {
     expect(await deviceNotes(folder).read('a')).toBe('four');
   });
 
-  it('that cannot be written are no failure', async () => {
+  it('do not throw if they cannot be written', async () => {
     const notes = deviceNotes('/dev/null/nowhere');
     await notes.write('a', 'one');
     expect(await notes.read('a')).toBeUndefined();

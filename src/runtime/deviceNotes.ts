@@ -1,4 +1,4 @@
-/** What backends have measured of this device, kept beside the downloads: a file each, never changed. */
+/** Keeps measurements of this device in the download cache, one file each. */
 import { cacheStore } from '#leaf/formats/download/store';
 import type { Notes } from '../graph/program.ts';
 
@@ -7,7 +7,7 @@ interface Note {
   readonly text: string;
 }
 
-/** @param folder of the cache, as `CacheOptions.folder` */
+/** @param folder cache folder, as `CacheOptions.folder` */
 export function deviceNotes(folder?: string): Notes {
   const store = cacheStore(folder);
   return {
@@ -32,13 +32,13 @@ export function deviceNotes(folder?: string): Notes {
           await partial.append(bytes);
         });
       } catch {
-        // a page without a private file system, a folder that cannot be written: it is measured again next time
+        // no private file system, or a read-only folder: it is measured again next time
       }
     },
   };
 }
 
-/** FNV-1a twice over, so that two names do not meet; if they do, the name inside tells them apart. */
+/** Two FNV-1a hashes of the name. If two names collide, the name inside the file decides. */
 function pathOf(name: string): string[] {
   const hash = (seed: number) => {
     let value = seed;

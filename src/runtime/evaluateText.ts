@@ -1,4 +1,4 @@
-/** How well a model predicts a text, and how close it comes to another model: as llama-perplexity measures them. */
+/** Perplexity of a text and KL divergence from a reference model, measured as llama-perplexity does. */
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { greedy } from '../sampling/greedy.ts';
@@ -11,49 +11,49 @@ import type { Sequence } from './sequence.ts';
 import { mean, quantile, standardError } from './statistics.ts';
 
 export interface EvaluateTextOptions {
-  /** Tokens of a chunk; each is predicted from those before it in its chunk only. Default 512, or the model's context. */
+  /** Chunk length in tokens. A token sees only the tokens before it in its chunk. Default 512, limited by the model's context. */
   readonly context?: number;
-  /** Scores every token but the first of a chunk, a last short chunk included; otherwise the second half of whole chunks. */
+  /** Score all tokens but the first of each chunk, including the last incomplete chunk. Default: the second half of complete chunks. */
   readonly all?: boolean;
   /**
-   * What stands between documents: each is then predicted by itself, to its end, and every token but its first is scored.
-   * Special tokens that are written in them count as such.
+   * Separator between documents. Each document is evaluated on its own, and all of its tokens but the first are scored.
+   * Special tokens in the text are parsed.
    */
   readonly separator?: string;
-  /** With a separator: only parts of each document are scored, such as the replies of a conversation. */
+  /** With `separator`: score only parts of each document, e.g. the replies of a conversation. */
   readonly parts?: PartRule;
-  /** Takes only so many tokens of the text, or documents until they have so many. */
+  /** Maximum number of tokens to read. With `separator`, stops after the document that reaches it. */
   readonly maxTokens?: number;
-  /** A model with the same vocabulary, to be compared with. */
+  /** Reference model with the same vocabulary. */
   readonly reference?: Model;
   readonly signal?: AbortSignal;
-  /** Stage 'evaluate'. */
+  /** Progress with stage 'evaluate'. */
   readonly onProgress?: OnProgress;
 }
 
 export interface TextEvaluation {
-  /** How many were scored. */
+  /** Number of scored tokens. */
   readonly tokens: number;
-  /** Mean negative log-likelihood of a token, in nats. */
+  /** Mean negative log-likelihood per token, in nats. */
   readonly nll: number;
-  /** e^nll. */
+  /** e^nll */
   readonly perplexity: number;
-  /** The same per byte of the scored tokens, in bits: comparable between vocabularies. */
+  /** Mean negative log-likelihood per byte, in bits. Comparable between vocabularies. */
   readonly bitsPerByte: number;
-  /** Divergence from the reference model in nats per token: its mean, the standard error of that, its 99th percentile. */
+  /** KL divergence from the reference model in nats per token: mean, its standard error, and the 99th percentile. */
   readonly kld?: { readonly mean: number; readonly sigma: number; readonly p99: number };
-  /** Share of tokens where both models find the same one likeliest. */
+  /** Fraction of tokens for which both models have the same most likely token. */
   readonly top1?: number;
 }
 
-/** A stretch of the text that is evaluated from an empty past. */
+/** Part of the text that is evaluated with an empty cache. */
 interface Chunk {
   readonly tokens: readonly number[];
-  /** Those whose next tokens are scored, ascending; none of them is the last. */
+  /** Rows whose next tokens are scored, ascending. Never the last row. */
   readonly rows: readonly number[];
 }
 
-/** What was summed up so far. */
+/** Running totals. */
 interface Scores {
   readonly logLikelihoods: number[];
   readonly divergences: number[];
@@ -61,7 +61,7 @@ interface Scores {
   agreements: number;
 }
 
-/** @throws {OptionError}; {ContextError} where chunks are longer than a model's context; the signal's reason */
+/** @throws {OptionError} @throws {ContextError} if chunks are longer than a model's context @throws the signal's reason */
 export async function evaluateText(
   model: Model,
   text: string,
@@ -81,7 +81,7 @@ export async function evaluateText(
   const size = options.context ?? Math.min(512, ...models.map(({ context }) => context));
   checkModels(models, size);
   const { separator, parts } = options;
-  if (parts && separator === undefined) throw new OptionError('parts', 'given', 'a separator of documents beside it');
+  if (parts && separator === undefined) throw new OptionError('parts', 'set', 'separator to be set too');
   const chunks = separator === undefined ? chunksOf(model, text, size, options) : documents(model, text, size, options);
   const total = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const scores: Scores = { logLikelihoods: [], divergences: [], bytes: 0, agreements: 0 };
@@ -107,7 +107,7 @@ function checkModels(models: readonly Model[], size: number): void {
     }
     const { vocabulary } = models[0].summary;
     if (summary.vocabulary !== vocabulary)
-      throw new OptionError('vocabulary of the reference model', summary.vocabulary, `${vocabulary}, the model's own`);
+      throw new OptionError('vocabulary of the reference model', summary.vocabulary, `${vocabulary} like the model's`);
   }
 }
 
@@ -128,7 +128,7 @@ function chunksOf({ tokenizer }: Model, text: string, size: number, { all, maxTo
   );
 }
 
-/** Of each document; those that are longer than a chunk are cut, and their parts see nothing of each other. */
+/** Chunks of each document. A document longer than a chunk is split; its chunks do not see each other. */
 function documents(
   { tokenizer }: Model,
   text: string,
@@ -159,11 +159,11 @@ function documents(
     }
   }
   if (chunks.length > 0) return chunks;
-  const found = rule ? `without any part behind ${JSON.stringify(rule.after)}` : 'empty';
-  throw new OptionError('the text', found, 'documents with something to score');
+  const found = rule ? `without ${JSON.stringify(rule.after)}` : 'empty';
+  throw new OptionError('the text', found, 'documents with tokens to score');
 }
 
-/** Runs all sequences over the chunk in lockstep, a few rows at a time, so that only their logits need be in memory. */
+/** Runs all sequences over the chunk in lockstep, a few rows at a time, so that only their logits are in memory. */
 async function scoreChunk(
   model: Model,
   { tokens, rows }: Chunk,
@@ -182,7 +182,7 @@ async function scoreChunk(
     const logits: Float32Array[][] = [];
     for (const sequence of sequences) {
       const found: Float32Array[] = [];
-      // copied, since whatever else uses the model may run between two steps
+      // copied, because another session of the model may run between two steps
       const onRow = (_: number, values: Float32Array) => found.push(values.slice());
       const options = { rows: wanted.map((row) => row - from), output: 'logits' as const, onRow, signal };
       await sequence.advance(tokens.slice(from, to), options);
@@ -200,7 +200,7 @@ function scoreToken(
   scores: Scores,
 ): void {
   scores.logLikelihoods.push(logits[token] - logNormalizer(logits));
-  // what ends a text is no byte of it
+  // an end token stands for no bytes of the text
   scores.bytes += tokenizer.endOfGeneration.has(token) ? 0 : tokenizer.bytes(token).length;
   if (!reference) return;
   scores.divergences.push(klDivergence(reference, logits));

@@ -1,6 +1,6 @@
 /** The loop that makes text: prefill, then sample and step, token by token. */
 import { nextTask } from '#leaf/runtime/nextTask';
-import { likeliest, logNormalizer } from '../sampling/logProbabilities.ts';
+import { logNormalizer, topLogProbs } from '../sampling/logProbabilities.ts';
 import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
 import type { Sampler } from '../sampling/sampler.ts';
 import type { GenerateOptions } from './generateOptions.ts';
@@ -111,7 +111,7 @@ function chooseFrom(task: GenerateTask, logits: Float32Array): Choice | undefine
   if (count === undefined) return { id };
   const normalizer = logNormalizer(raw);
   const logProbability = raw[id] - normalizer;
-  return { id, logProbability: { id, logProbability, likeliest: likeliest(raw, normalizer, count) } };
+  return { id, logProbability: { id, logProbability, topLogProbs: topLogProbs(raw, normalizer, count) } };
 }
 
 function commonLength(a: readonly number[], b: readonly number[]): number {

@@ -15,14 +15,14 @@ import {
 import type { GenerateManyOptions } from './generateMany.ts';
 
 export interface GenerateOptions extends SamplingOptions {
-  /** Default: as many as the context has room for. */
+  /** Maximum number of generated tokens. Default: the rest of the context. */
   readonly maxTokens?: number;
-  /** Text that ends the generation and is not part of it. */
+  /** Stop strings: they end the generation and are not part of the text. */
   readonly stop?: string | readonly string[];
   readonly signal?: AbortSignal;
-  /** Told of the prompt's progress, stage 'prefill'. */
+  /** Progress of the prompt, with stage 'prefill'. */
   readonly onProgress?: OnProgress;
-  /** Pieces tell the log-probability of their tokens and of this many of the likeliest; default: none. */
+  /** Number of most likely tokens to report per position (`topLogProbs`). Pieces then have `logProbabilities`. Default: none. */
   readonly logProbabilities?: number;
 }
 

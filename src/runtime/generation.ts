@@ -1,45 +1,45 @@
-/** A generation under way: pieces as they come, and the record of all of it at the end. */
+/** Types of a generation: its pieces, and the result at the end. */
 import type { TokenLogProbability } from '../sampling/logProbabilities.ts';
 
-/** Text that is ready, never half a character, and the tokens it took; either may be empty. */
+/** A piece of generated text, always whole characters, and its tokens. Either may be empty. */
 export interface Piece {
   readonly text: string;
   readonly ids: readonly number[];
-  /** One entry for each id, where asked for. */
+  /** One entry per id, if the option `logProbabilities` is set. */
   readonly logProbabilities?: readonly PieceLogProbability[];
 }
 
 export interface PieceLogProbability extends TokenLogProbability {
-  /** The likeliest tokens at this place, likeliest first. */
-  readonly likeliest: readonly TokenLogProbability[];
+  /** The most likely tokens at this position, in descending order. */
+  readonly topLogProbs: readonly TokenLogProbability[];
 }
 
 /**
- * 'stop': the model ended its text, or a stop string came. 'length': maxTokens. 'context': the context is full.
- * 'aborted': the signal fired or the iteration was left.
+ * 'stop': an end token or a stop string. 'length': maxTokens is reached. 'context': the context is full.
+ * 'aborted': the signal was aborted, or the iteration was ended early.
  */
 export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
 
 export interface GenerationResult {
-  /** All pieces' text. */
+  /** Text of all pieces. */
   readonly text: string;
-  /** All pieces' ids; the token that ended the generation is not one of them. */
+  /** Ids of all pieces. The end token is not included. */
   readonly ids: readonly number[];
   readonly promptTokens: number;
-  /** Of these, how many the session had computed before. */
+  /** Prompt tokens that were already in the session's cache. */
   readonly reusedTokens: number;
-  /** How many tokens were generated: `ids.length`. */
+  /** Number of generated tokens: `ids.length`. */
   readonly tokens: number;
   readonly finishReason: FinishReason;
-  /** Prompt tokens computed per second, 0 where none were. */
+  /** Prompt tokens computed per second. 0 if none were computed. */
   readonly prefillTokensPerSecond: number;
-  /** Tokens computed one after another per second, the time that the consumer took left out; 0 where none were. */
+  /** Generated tokens per second, excluding the time that the consumer took. 0 if none were generated. */
   readonly decodeTokensPerSecond: number;
-  /** What the draws began from: with it and the same options the generation can be repeated. */
+  /** Seed of the sampler. The same seed and options repeat the generation. */
   readonly seed: number;
 }
 
-/** What is known of a generation while it goes on; without a finish reason it is not over. */
+/** State of a running generation. It is finished when `finishReason` is set. */
 export interface GenerationRecord {
   text: string;
   readonly ids: number[];

@@ -1,4 +1,4 @@
-/** What a model's files hold, without loading it. All of it JSON-safe. */
+/** Describes a model's files without loading the weights. JSON-safe. */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
@@ -12,31 +12,31 @@ export interface Inspection {
   readonly source: string;
   readonly kind: Checkpoint['kind'];
   readonly byteLength: number;
-  /** Absent where the files hold a vocabulary only, or a model that cannot be run. */
+  /** Undefined if the files contain only a vocabulary, or a model that cannot run. */
   readonly model?: ModelSummary;
-  /** Why it cannot be run. */
+  /** Reason why the model cannot run. */
   readonly problem?: string;
-  /** Of a session of `context` tokens. */
+  /** Memory needs of a session with `context` tokens. */
   readonly memory?: MemoryEstimate & { readonly context: number };
-  /** Long arrays are told by their length: "[string × 32000]". */
+  /** Metadata. Long arrays are shortened to "[string × 32000]". */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly tensors: readonly TensorInspection[];
-  /** One line a node, with its cost where one token is computed, and the cost of all of them. */
+  /** The graph, one node per line with its cost for one token, and the total cost per token. */
   readonly graph?: { readonly nodes: string; readonly flopsPerToken: number; readonly bytesPerToken: number };
 }
 
 export interface TensorInspection {
   readonly name: string;
   readonly format: string;
-  /** Slowest dimension first. */
+  /** Dimensions, slowest first. */
   readonly shape: readonly number[];
   readonly byteLength: number;
 }
 
-/** Arrays up to this length are shown whole. */
+/** Longer arrays are shortened. */
 const SHOWN_ELEMENTS = 16;
 
-/** @throws what opening the files throws; {OptionError} */
+/** @throws {OptionError} if an option is invalid; errors of opening the files */
 export async function inspect(source: CheckpointSource, options: LoadOptions = {}): Promise<Inspection> {
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
@@ -46,18 +46,18 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
       source: name,
       kind,
       byteLength,
-      ...(tensors.size > 0 && (await aboutModel(checkpoint, options))),
+      ...(tensors.size > 0 && (await describeModel(checkpoint, options))),
       metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
-      tensors: Array.from(tensors.values(), aboutTensor),
+      tensors: Array.from(tensors.values(), describeTensor),
     };
   } finally {
     await checkpoint.close();
   }
 }
 
-type AboutModel = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
+type ModelDescription = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
 
-async function aboutModel(checkpoint: Checkpoint, options: LoadOptions): Promise<AboutModel> {
+async function describeModel(checkpoint: Checkpoint, options: LoadOptions): Promise<ModelDescription> {
   try {
     const { model, estimate, context } = await planModel(checkpoint, options);
     const registers = { T: 1, P: 0, R: 1, S: 1 };
@@ -68,13 +68,13 @@ async function aboutModel(checkpoint: Checkpoint, options: LoadOptions): Promise
       graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
     };
   } catch (error) {
-    // what the files hold can be told all the same
+    // the metadata and tensors are still useful
     if (error instanceof UnsupportedError || error instanceof FormatError) return { problem: error.message };
     throw error;
   }
 }
 
-function aboutTensor({ name, format, shape, byteLength }: CheckpointTensor): TensorInspection {
+function describeTensor({ name, format, shape, byteLength }: CheckpointTensor): TensorInspection {
   return { name, format: format.name, shape, byteLength };
 }
 

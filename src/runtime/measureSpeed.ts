@@ -1,4 +1,4 @@
-/** How fast a loaded model is on this machine. */
+/** Measures the speed of a loaded model. */
 import { peakMemoryBytes } from '#leaf/runtime/memory';
 import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError } from '../core/errors.ts';
@@ -10,13 +10,13 @@ import type { Model } from './model.ts';
 import { quantile } from './statistics.ts';
 
 export interface MeasureSpeedOptions {
-  /** Tokens of the prompt. Default 256. */
+  /** Prompt length in tokens. Default 256. */
   readonly prefill?: number;
-  /** Tokens computed behind it, each the likeliest after the one before. Default 48. */
+  /** Number of tokens to generate after the prompt, greedily. Default 48. */
   readonly decode?: number;
-  /** Medians are taken over so many, each in a session of its own. Default 3. */
+  /** Number of runs; the result is their median. Default 3. */
   readonly runs?: number;
-  /** Of the random tokens. Default 1. */
+  /** Seed of the random prompt. Default 1. */
   readonly seed?: number;
   readonly signal?: AbortSignal;
 }
@@ -24,9 +24,9 @@ export interface MeasureSpeedOptions {
 export interface Speed extends ProgramDescription {
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
-  /** Bytes of weights that decoding reads per second: what memory bandwidth bounds. */
+  /** Bytes of weights read per second of decoding. Memory bandwidth limits it. */
   readonly weightBytesPerSecond: number;
-  /** The most the process has had in memory; null where the platform does not tell. */
+  /** Peak memory of the process, or null if the platform does not report it. */
   readonly peakMemoryBytes: number | null;
 }
 
@@ -35,7 +35,7 @@ interface Run {
   readonly decode: number;
 }
 
-/** @throws {OptionError}; {ContextError} where both together do not fit the context; the signal's reason */
+/** @throws {OptionError} @throws {ContextError} if prefill + decode exceed the context @throws the signal's reason */
 export async function measureSpeed(model: Model, options: MeasureSpeedOptions = {}): Promise<Speed> {
   const positive = wholeNumber(1);
   checkOptions(options, {
@@ -51,7 +51,7 @@ export async function measureSpeed(model: Model, options: MeasureSpeedOptions = 
     throw new ContextError(message, prefill + decode, model.context);
   }
   const random = seededRandom(seed);
-  // engines compile what is run often once more, better: the first run does not count
+  // warm-up: engines recompile hot code during the first run
   await measure(model, prefill, decode, random, signal);
   const measured: Run[] = [];
   for (let run = 0; run < runs; run++) measured.push(await measure(model, prefill, decode, random, signal));
@@ -71,7 +71,7 @@ export async function measureSpeed(model: Model, options: MeasureSpeedOptions = 
   };
 }
 
-/** Tokens per second of one run. */
+/** One run. Returns tokens per second. */
 async function measure(
   model: Model,
   prefill: number,

@@ -1,4 +1,4 @@
-/** Makes pieces of tokens: waits for whole characters and for text that cannot become a stop string any more. */
+/** Turns tokens into pieces of text. Holds back incomplete characters and text that may become a stop string. */
 import type { Decoder } from '../tokenizer/tokenizer.ts';
 import type { GenerationRecord, Piece, PieceLogProbability } from './generation.ts';
 import { StopStrings } from './stopStrings.ts';
@@ -11,19 +11,19 @@ export class PieceWriter {
   #logProbabilities: PieceLogProbability[] = [];
   #stopped = false;
 
-  /** @param decoder absent where there is no tokenizer: pieces have no text @param record takes all text and ids */
+  /** @param decoder undefined without a tokenizer; pieces then have no text @param record collects all text and ids */
   constructor(decoder: Decoder | undefined, stops: readonly string[], record: GenerationRecord) {
     this.#decoder = decoder;
     this.#stops = new StopStrings(stops);
     this.#record = record;
   }
 
-  /** Whether a stop string was found. */
+  /** True once a stop string is found. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** @returns a piece, unless everything waits */
+  /** @returns a piece, or undefined if all text is held back */
   push(id: number, logProbability?: PieceLogProbability): Piece | undefined {
     this.#ids.push(id);
     this.#record.ids.push(id);
@@ -34,7 +34,7 @@ export class PieceWriter {
     return text === '' ? undefined : this.#piece(text);
   }
 
-  /** What still waits, when no more tokens come. */
+  /** Returns the rest of the text. Call it after the last token. */
   flush(): Piece | undefined {
     let rest = '';
     if (this.#decoder && !this.#stopped) {

@@ -1,4 +1,4 @@
-/** Statistics over measured values. */
+/** Statistics of measured values. */
 
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
@@ -6,7 +6,7 @@ export function mean(values: ArrayLike<number>): number {
   return sum / values.length;
 }
 
-/** How far the mean of such values may be off, one standard deviation of it: what llama-perplexity prints behind ±. */
+/** Standard error of the mean; llama-perplexity prints it after ±. */
 export function standardError(values: ArrayLike<number>): number {
   const centre = mean(values);
   let sum = 0;
@@ -14,7 +14,7 @@ export function standardError(values: ArrayLike<number>): number {
   return values.length > 1 ? Math.sqrt(sum / values.length / (values.length - 1)) : 0;
 }
 
-/** Between two values linearly interpolated. @param share 0.5 for the median */
+/** Quantile with linear interpolation. @param share 0 … 1; 0.5 is the median */
 export function quantile(values: Iterable<number>, share: number): number {
   const sorted = Float64Array.from(values).sort();
   const at = share * (sorted.length - 1);

@@ -1,17 +1,17 @@
 /**
- * Finds stop strings in text that comes in pieces. Text that could be the beginning of one is held back until the
- * next piece tells, so that no part of a stop string is ever handed out.
+ * Finds stop strings in streamed text. Text that could be the start of a stop string is held back until the next piece
+ * decides, so that no part of a stop string is ever returned.
  */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = '';
 
-  /** @param stops none of them empty */
+  /** @param stops non-empty strings */
   constructor(stops: readonly string[]) {
     this.#stops = stops;
   }
 
-  /** @returns the text that can be handed out now; once a stop string is found, that before it */
+  /** @returns the text that is safe to show; if a stop string is found, only the text before it */
   push(text: string): { readonly text: string; readonly found: boolean } {
     const all = this.#held + text;
     const at = this.#earliest(all);
@@ -19,12 +19,12 @@ export class StopStrings {
       this.#held = '';
       return { text: all.slice(0, at), found: true };
     }
-    const keep = this.#beginning(all);
+    const keep = this.#longestStopPrefix(all);
     this.#held = all.slice(all.length - keep);
     return { text: all.slice(0, all.length - keep), found: false };
   }
 
-  /** What was held back, when nothing more comes. */
+  /** Returns the text still held back. Call it at the end of the stream. */
   flush(): string {
     const rest = this.#held;
     this.#held = '';
@@ -40,8 +40,8 @@ export class StopStrings {
     return earliest;
   }
 
-  /** Characters at the end of the text that begin a stop string, as many as possible. */
-  #beginning(text: string): number {
+  /** Length of the longest suffix of `text` that is a prefix of a stop string. */
+  #longestStopPrefix(text: string): number {
     let longest = 0;
     for (const stop of this.#stops) {
       for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {

@@ -1,24 +1,24 @@
-/** A model in a few lines: what people ask first. JSON-safe. */
+/** Summary of a model. JSON-safe. */
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { isWeight } from '../graph/graph.ts';
 import type { BuiltModel } from '../models/buildModel.ts';
 
 export interface ModelSummary {
-  /** Path, URL or file name. */
+  /** Path, URL or file name of the model. */
   readonly source: string;
-  /** What the model calls itself. */
+  /** Name in the model's metadata. */
   readonly name?: string;
   readonly architecture: string;
-  /** Weights counted one by one. */
+  /** Number of weights. */
   readonly parameters: number;
-  /** Tensors of each block format, by name. */
+  /** Number of tensors per block format, by format name. */
   readonly formats: Readonly<Record<string, number>>;
-  /** Positions the model was trained for. */
+  /** Context length that the model was trained with, in tokens. */
   readonly trainedContext: number;
   readonly vocabulary: number;
-  /** Whether the files hold a chat template; without one a plain default is used. */
+  /** True if the files contain a chat template. Otherwise a plain default is used. */
   readonly chatTemplate: boolean;
-  /** Of all files. */
+  /** Total size of the files. */
   readonly byteLength: number;
 }
 

@@ -1,7 +1,7 @@
-/** The likeliest token, of equals the one of lowest id. */
+/** Greedy decoding: the most likely token; of equal ones the lowest id. */
 import { EspalierError } from '../core/errors.ts';
 
-/** @param logits [V] @throws {EspalierError} BAD_NUMBERS where every logit is NaN or −∞: the weights are not what they should be */
+/** @param logits [V] @throws {EspalierError} BAD_NUMBERS if every logit is NaN or −∞, which means that the weights are broken */
 export function greedy(logits: Float32Array): number {
   const { length } = logits;
   let best = -1;

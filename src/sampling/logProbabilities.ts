@@ -1,4 +1,4 @@
-/** Log-probabilities (natural logarithms) from logits. */
+/** Log-probabilities (in nats) from logits. */
 import { topK } from './topK.ts';
 
 export interface TokenLogProbability {
@@ -6,7 +6,7 @@ export interface TokenLogProbability {
   readonly logProbability: number;
 }
 
-/** log Σ e^logit: what to subtract from a logit. @param logits [V] */
+/** Returns log Σ e^logit. A log-probability is the logit minus this. @param logits [V] */
 export function logNormalizer(logits: Float32Array): number {
   let highest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) if (logits[i] > highest) highest = logits[i];
@@ -15,7 +15,7 @@ export function logNormalizer(logits: Float32Array): number {
   return highest + Math.log(sum);
 }
 
-/** The `count` likeliest tokens, likeliest first. */
-export function likeliest(logits: Float32Array, normalizer: number, count: number): TokenLogProbability[] {
+/** Returns the `count` most likely tokens in descending order. */
+export function topLogProbs(logits: Float32Array, normalizer: number, count: number): TokenLogProbability[] {
   return topK(logits, count).map(({ id, logit }) => ({ id, logProbability: logit - normalizer }));
 }

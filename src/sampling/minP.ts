@@ -1,7 +1,7 @@
-/** Drops candidates less likely than a share of the likeliest one (Nguyen et al. 2024, arXiv 2407.01082). */
+/** Drops candidates below a fraction of the highest probability (Nguyen et al. 2024, arXiv 2407.01082). */
 import type { Candidate } from './candidate.ts';
 
-/** @param p 0 keeps all */
+/** @param p fraction, 0 … 1; 0 keeps all */
 export function minP(candidates: readonly Candidate[], p: number): readonly Candidate[] {
   if (p <= 0) return candidates;
   const least = candidates[0].logit + Math.log(p);

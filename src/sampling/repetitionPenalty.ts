@@ -1,11 +1,11 @@
-/** Makes tokens that came lately less likely (Keskar et al. 2019), as llama.cpp does it: over the last 64 tokens, prompt included. */
+/** Makes recent tokens less likely (Keskar et al. 2019). As in llama.cpp, the last 64 tokens count, including the prompt. */
 
-/** llama.cpp's default, `--repeat-last-n`. */
+/** Number of recent tokens; the default of llama.cpp's `--repeat-last-n`. */
 export const PENALTY_WINDOW = 64;
 
 /**
- * Positive logits are divided by the penalty, others multiplied, once a token however often it came.
- * @param logits [V], changed in place @param recent ids
+ * Divides positive logits by the penalty and multiplies the others with it, once per token however often it occurred.
+ * @param logits [V], changed in place @param recent ids of recent tokens
  */
 export function penalizeRepetition(logits: Float32Array, recent: Iterable<number>, penalty: number): void {
   for (const id of new Set(recent)) {

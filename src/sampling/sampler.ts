@@ -1,18 +1,18 @@
-/** Makes the rule of each draw from a generation's options and its seed. */
+/** Samples tokens with the options and the seed of a generation. */
 import { seededRandom } from '../core/random.ts';
 import { type ChoiceRule, chooseToken } from './chooseToken.ts';
 import { PENALTY_WINDOW } from './repetitionPenalty.ts';
 
 export interface SamplingOptions {
-  /** 0: always the likeliest token. Default 0. */
+  /** Sampling temperature. 0: always the most likely token. Default 0. */
   readonly temperature?: number;
-  /** Only the k likeliest tokens; 0: all. Default 40. */
+  /** Sample from the k most likely tokens. 0: all. Default 40. */
   readonly topK?: number;
-  /** Only the likeliest tokens that hold this share of the probability; 1: all. Default 0.95. */
+  /** Sample from the most likely tokens with this total probability. 1: all. Default 0.95. */
   readonly topP?: number;
-  /** Only tokens at least this share as likely as the likeliest; 0: all. Default 0.05. */
+  /** Drop tokens below this fraction of the highest probability. 0: none. Default 0.05. */
   readonly minP?: number;
-  /** Divides the logits of the last 64 tokens; 1: does not. Default 1. */
+  /** Divisor of the logits of the last 64 tokens. 1: no penalty. Default 1. */
   readonly repetitionPenalty?: number;
   /** Seed of the sampler. Default: random; the result reports it. */
   readonly seed?: number;
@@ -20,15 +20,15 @@ export interface SamplingOptions {
 
 export interface Sampler {
   readonly seed: number;
-  /** The rule of the next choice, with a random number of its own. @param past returns the tokens before, the latest last */
+  /** Returns the rule for the next token, with a new random number. @param past returns the previous tokens in order */
   next(past: () => readonly number[]): ChoiceRule;
-  /** Chooses at once. @param logits [V], may be changed in place */
+  /** Chooses a token. @param logits [V], may be changed in place */
   pick(logits: Float32Array, past: readonly number[]): number;
 }
 
-const NOTHING: readonly number[] = [];
+const NONE: readonly number[] = [];
 
-/** @param options checked already */
+/** @param options must be valid */
 export function createSampler(options: SamplingOptions): Sampler {
   const { temperature = 0, topK = 40, topP = 0.95, minP = 0.05, repetitionPenalty = 1 } = options;
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
@@ -39,7 +39,7 @@ export function createSampler(options: SamplingOptions): Sampler {
     topP,
     minP,
     repetitionPenalty,
-    recent: repetitionPenalty === 1 ? NOTHING : past().slice(-PENALTY_WINDOW),
+    recent: repetitionPenalty === 1 ? NONE : past().slice(-PENALTY_WINDOW),
     uniform: temperature === 0 ? 0 : random.uniform(),
   });
   return {

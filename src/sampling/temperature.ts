@@ -1,9 +1,9 @@
-/** Draws a token with probability softmax(logit / temperature), of candidates or of all. */
+/** Samples a token with probability softmax(logit / temperature). */
 import { expNonPositive } from '../core/exp.ts';
 import type { Candidate } from './candidate.ts';
 
-/** @param temperature above 0 @param uniform a number in [0, 1) that decides */
-export function drawAt(candidates: readonly Candidate[], temperature: number, uniform: number): number {
+/** @param temperature above 0 @param uniform random number in [0, 1) that selects the token */
+export function sampleCandidates(candidates: readonly Candidate[], temperature: number, uniform: number): number {
   const weights = candidates.map(({ logit }) => Math.exp((logit - candidates[0].logit) / temperature));
   let rest = uniform * weights.reduce((sum, weight) => sum + weight, 0);
   for (const [i, weight] of weights.entries()) {
@@ -13,12 +13,12 @@ export function drawAt(candidates: readonly Candidate[], temperature: number, un
   return candidates.at(-1)!.id;
 }
 
-/** The same of a whole vocabulary, which need not be sorted. @param logits [V] @returns undefined where none is finite */
-export function drawFromAll(logits: Float32Array, temperature: number, uniform: number): number | undefined {
+/** Samples from a whole vocabulary without sorting it. @param logits [V] @returns undefined if no logit is finite */
+export function sampleLogits(logits: Float32Array, temperature: number, uniform: number): number | undefined {
   let highest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if (logits[id] > highest) highest = logits[id];
   if (kept.length < logits.length) kept = new Float64Array(logits.length);
-  // locals: the loops run for every token of a vocabulary
+  // a local variable, because the loops below are hot
   const weights = kept;
   const inverse = 1 / temperature;
   let sum = 0;
@@ -38,5 +38,5 @@ export function drawFromAll(logits: Float32Array, temperature: number, uniform: 
   return last;
 }
 
-/** Weights of one draw, kept for the next one. */
+/** Reused buffer for the weights. */
 let kept = new Float64Array(0);

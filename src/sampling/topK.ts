@@ -1,9 +1,9 @@
-/** The k likeliest tokens (Fan et al. 2018), without sorting the vocabulary. */
+/** Selects the k most likely tokens (Fan et al. 2018) without sorting the vocabulary. */
 import { type Candidate, isWorse } from './candidate.ts';
 
-/** @param logits [V] @returns at most `k` candidates; NaN and −∞ are never among them */
+/** @param logits [V] @returns at most `k` candidates, without NaN and −∞ */
 export function topK(logits: Float32Array, k: number): Candidate[] {
-  // a heap whose root is the worst of the k best so far: most logits are turned away by one comparison
+  // a heap whose root is the worst of the k best so far: one comparison rejects most logits
   const heap: Candidate[] = [];
   const { length } = logits;
   let worst = Number.NEGATIVE_INFINITY;

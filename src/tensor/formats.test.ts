@@ -6,7 +6,7 @@ import { seededRandom } from '../core/random.ts';
 import { type BlockFormat, bytesOf } from './blockFormat.ts';
 import { blockFormats, formatByGgmlType, formatByName } from './formats.ts';
 
-/** ggml's own answers; ggml-blocks.py beside it makes it. */
+/** Results of ggml, made by ggml-blocks.py beside the file. */
 const ggml = JSON.parse(readFileSync(new URL('../../test/goldens/ggml-blocks.json', import.meta.url), 'utf8')) as {
   types: Record<string, [name: string, blockSize: number, blockBytes: number]>;
   decoded: Record<string, { bytes: string; values: string }>;
@@ -19,7 +19,7 @@ function bytesFrom(base64: string): Uint8Array {
   return Uint8Array.from(Buffer.from(base64, 'base64'));
 }
 
-/** ggml's q4_K is our Q4_K. */
+/** ggml writes q4_K for our Q4_K. */
 function formatOf(ggmlName: string): BlockFormat {
   return formatByName(ggmlName.toUpperCase());
 }
@@ -54,7 +54,7 @@ function relativeError(x: Float32Array, y: Float32Array): number {
   return Math.sqrt(squaredError(x, y) / squaredError(x, new Float32Array(x.length)));
 }
 
-/** Sums of four uniform integers of 22 bits, exact in f32, mean 0; ggml-blocks.py has the same. */
+/** Sums of four uniform 22-bit integers: exact in f32, mean 0. Same as in ggml-blocks.py. */
 function noise(seed: number, count: number): Float32Array {
   let state = seed;
   return Float32Array.from({ length: count }, () => {
@@ -67,7 +67,7 @@ function noise(seed: number, count: number): Float32Array {
   });
 }
 
-/** One row's importance, for all rows; ggml-blocks.py has the same. */
+/** Importance, the same for all rows. Same as in ggml-blocks.py. */
 function importances(count: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => 2 ** ((((i % 1024) * 7) % 13) - 6));
 }
@@ -80,7 +80,7 @@ describe('the table of formats', () => {
     }
   });
 
-  it('has every format the engine promises, once', () => {
+  it('contains every promised format once', () => {
     expect(blockFormats.map((format) => format.name)).toEqual(
       'F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4'.split(' '),
     );
@@ -93,7 +93,7 @@ describe('the table of formats', () => {
     }
   });
 
-  it('names an unsupported type as ggml does, says where it is and lists the supported ones', () => {
+  it('throws an error that names an unsupported type and its location and lists the supported types', () => {
     const supported = new Set(blockFormats.map((format) => format.ggmlType));
     for (const [type, [name]] of Object.entries(ggml.types)) {
       if (supported.has(Number(type))) continue;
@@ -108,14 +108,14 @@ describe('the table of formats', () => {
 
 describe('agreement with ggml', () => {
   for (const [name, { bytes, values }] of Object.entries(ggml.decoded)) {
-    it(`${name}: random bytes decode to the very same floats`, () => {
+    it(`${name}: random bytes decode to the same floats`, () => {
       const expected = new Float32Array(bytesFrom(values).buffer);
       expect(decode(formatOf(name), bytesFrom(bytes))).toEqual(expected);
     });
   }
 
   for (const [name, bytes] of Object.entries(ggml.encoded)) {
-    it(`${name}: the same elements encode to the very same bytes`, () => {
+    it(`${name}: the same elements encode to the same bytes`, () => {
       expect(encode(formatOf(name), noise(1, 1024))).toEqual(bytesFrom(bytes));
     });
   }
@@ -137,7 +137,7 @@ describe('agreement with ggml', () => {
   }
 });
 
-/** Root mean square error, relative, on normal data; the most that any data may have. */
+/** Relative root mean square error on normal data, and the maximum on any data. */
 const errors: Record<string, { normal: number; most: number; idempotent?: true }> = {
   F32: { normal: 0, most: 0, idempotent: true },
   F16: { normal: 0.00022, most: 0.0005, idempotent: true },
@@ -154,7 +154,7 @@ const errors: Record<string, { normal: number; most: number; idempotent?: true }
   Q6_K: { normal: 0.0175, most: 0.06 },
   IQ4_NL: { normal: 0.075, most: 0.2 },
   IQ4_XS: { normal: 0.076, most: 0.2 },
-  // ternary formats hold what is ternary already: anything else rounds to -1, 0 or 1 times the greatest
+  // ternary formats are made for ternary data; other data is rounded to -1, 0 or 1 times the maximum
   TQ1_0: { normal: 0.82, most: 1, idempotent: true },
   TQ2_0: { normal: 0.82, most: 1, idempotent: true },
   MXFP4: { normal: 0.117, most: 0.36, idempotent: true },
@@ -163,7 +163,7 @@ const errors: Record<string, { normal: number; most: number; idempotent?: true }
 describe.each(blockFormats)('$name', (format) => {
   const { normal, most, idempotent } = errors[format.name];
   const count = Math.max(format.blockSize, 32) * 2;
-  /** Elements of sizes that weights have, magnitudes up to 2^-6 … 2^6 within a block. */
+  /** Elements with magnitudes up to 2^-6 … 2^6 per block, as weights have. */
   const elements = fc
     .tuple(
       fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: count, maxLength: count }),
@@ -171,16 +171,16 @@ describe.each(blockFormats)('$name', (format) => {
     )
     .map(([values, exponent]) => Float32Array.from(values, (value) => value * 2 ** exponent));
 
-  it('has its error on normal data', () => {
+  it('has the expected error on normal data', () => {
     const random = seededRandom(3);
     const x = Float32Array.from({ length: 32 * 1024 }, () => random.normal());
     expect(relativeError(x, roundTrip(format, x))).toBeLessThanOrEqual(normal);
   });
 
-  it('never has more error than its steps explain', () => {
+  it('never exceeds its maximum error', () => {
     fc.assert(
       fc.property(elements, (x) => {
-        // below this the half-float scales run out of bits
+        // smaller scales are subnormal half floats
         const floor = 2 ** -24 * 256 * Math.sqrt(x.length);
         const error = Math.sqrt(squaredError(x, roundTrip(format, x)));
         expect(error).toBeLessThanOrEqual(most * Math.sqrt(squaredError(x, new Float32Array(count))) + floor);
@@ -190,11 +190,11 @@ describe.each(blockFormats)('$name', (format) => {
   });
 
   if (idempotent) {
-    it('loses nothing more when encoded again', () => {
+    it('is unchanged by a second round trip', () => {
       fc.assert(
         fc.property(elements, (x) => {
           const once = roundTrip(format, x);
-          // the sign of zero may go
+          // the sign of zero may change
           expect(roundTrip(format, once).map(plusZero)).toEqual(once.map(plusZero));
         }),
         { numRuns: 50, seed: 2 },
@@ -217,7 +217,7 @@ describe.each(blockFormats)('$name', (format) => {
     }
   });
 
-  it('keeps one large element, and the zeros beside it near zero', () => {
+  it('keeps one large element, and zeros beside it near zero', () => {
     for (const large of [3, -3]) {
       const x = new Float32Array(count);
       x[5] = large;
@@ -228,13 +228,13 @@ describe.each(blockFormats)('$name', (format) => {
     }
   });
 
-  it('loses at most their size of elements too small for a half float', () => {
+  it('has an absolute error no larger than elements that are too small for a half float', () => {
     const x = noise(5, count).map((value) => value * 1e-12);
     const y = roundTrip(format, x);
     expect(Math.sqrt(squaredError(x, y) / count)).toBeLessThan(1e-11);
   });
 
-  it('encodes what it cannot hold without touching other blocks: the error is left to see', () => {
+  it('encodes values out of range without affecting other blocks', () => {
     for (const bad of [1e38, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const x = noise(6, count);
       x[0] = bad;
@@ -248,7 +248,7 @@ describe.each(blockFormats)('$name', (format) => {
     }
   });
 
-  it('stays within the offsets and blocks it is given', () => {
+  it('reads and writes only the given blocks', () => {
     const blocks = 3;
     const x = noise(7, blocks * format.blockSize);
     const bytes = new Uint8Array(blocks * format.blockBytes + 10).fill(0xab);

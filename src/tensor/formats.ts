@@ -1,4 +1,4 @@
-/** All block formats. A new one is a file in quant/ and a line here. */
+/** The list of block formats. To add one, add a file in quant/ and a line here. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { BlockFormat } from './blockFormat.ts';
 import { BF16 } from './quant/bf16.ts';
@@ -43,7 +43,7 @@ export const blockFormats: readonly BlockFormat[] = [
 
 const names = blockFormats.map((format) => format.name);
 
-/** @param name ggml's, such as 'Q4_0' @throws {UnsupportedError} listing the names there are */
+/** @param name as in ggml, e.g. 'Q4_0' @throws {UnsupportedError} if it is unknown; lists the known names */
 export function formatByName(name: string): BlockFormat {
   const format = blockFormats.find((format) => format.name === name);
   if (!format) throw new UnsupportedError('block format', name, names);
@@ -51,9 +51,9 @@ export function formatByName(name: string): BlockFormat {
 }
 
 /**
- * @param type ggml's number of the type, as GGUF files store it
- * @param where what has the type, for the error: 'model.gguf: tensor blk.0.attn_q.weight'
- * @throws {UnsupportedError} naming `where`, the type and the formats there are
+ * @param type type number in ggml and in GGUF files
+ * @param where location for the error message, e.g. 'model.gguf: tensor blk.0.attn_q.weight'
+ * @throws {UnsupportedError} if it is unknown; names `where`, the type and the known formats
  */
 export function formatByGgmlType(type: number, where: string): BlockFormat {
   const format = blockFormats.find((format) => format.ggmlType === type);
@@ -62,7 +62,7 @@ export function formatByGgmlType(type: number, where: string): BlockFormat {
   return format;
 }
 
-/** ggml's names of the types that have no file here, by number, so that errors can name them. */
+/** ggml's names of unsupported types by number, for error messages. */
 const otherGgmlTypes: Readonly<Record<number, string>> = {
   4: 'Q4_2',
   5: 'Q4_3',

@@ -21,7 +21,7 @@ async function generated(session: Session, text: string | number[], options: Gen
   return session.generate(text, { maxTokens: 12, ...options }).result;
 }
 
-/** The likeliest next token again and again, by evaluating the whole sequence each time. */
+/** Greedy decoding that evaluates the whole sequence for each token. */
 async function naive(ids: readonly number[], count: number): Promise<number[]> {
   const all = [...ids];
   for (let i = 0; i < count; i++) {
@@ -119,9 +119,9 @@ describe('generating', () => {
     const { ids } = await generation.result;
     expect(told.map(({ id }) => id)).toEqual(ids);
     const forced = await model.logProbabilities([...model.tokenizer.encode(prompt), ...ids]);
-    for (const [i, { id, logProbability, likeliest }] of told.entries()) {
-      expect(likeliest).toHaveLength(3);
-      expect(likeliest[0]).toEqual({ id, logProbability });
+    for (const [i, { id, logProbability, topLogProbs }] of told.entries()) {
+      expect(topLogProbs).toHaveLength(3);
+      expect(topLogProbs[0]).toEqual({ id, logProbability });
       expect(logProbability).toBeCloseTo(forced[forced.length - ids.length + i].logProbability, 4);
     }
   });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => folder.remove());
 
 describe('run', () => {
-  test('streams text to stdout and, where nobody watches, nothing to stderr', async () => {
+  test('streams text to stdout, and prints nothing to stderr without a terminal', async () => {
     const { code, stdout, stderr } = await espalier(['run', model, 'In spring', '-n', '8']);
     expect(code).toBe(0);
     expect(stderr).toBe('');
@@ -33,12 +33,12 @@ describe('run', () => {
     });
   });
 
-  test('takes a prompt that is piped in', async () => {
+  test('reads the prompt from stdin', async () => {
     const piped = await json(['run', model, '-n', '8'], { input: 'In spring' });
     expect(piped.ids).toEqual((await json(['run', model, 'In spring', '-n', '8'])).ids);
   });
 
-  test('takes sampling options, and the same seed says the same', async () => {
+  test('accepts sampling options, and repeats the text for the same seed', async () => {
     const options = ['--temperature', '2', '--top-k', '0', '--top-p', '0.99', '--min-p', '0', '--seed', '3', '-n', '8'];
     const first = await json(['run', model, 'In spring', ...options, '--threads', '1', '--kv', 'f32']);
     const again = await json(['run', model, 'In spring', ...options, '--threads', '1', '--kv', 'f32']);
@@ -46,7 +46,7 @@ describe('run', () => {
     expect(first.ids).not.toEqual((await json(['run', model, 'In spring', '-n', '8'])).ids);
   });
 
-  test('ends before stop strings', async () => {
+  test('ends before a stop string', async () => {
     const { text } = await json(['run', model, 'In spring', '-n', '8']);
     const stop = String(text).slice(3, 6);
     const stopped = await json(['run', model, 'In spring', '-n', '8', '--stop', 'unheard of', '--stop', stop]);
@@ -69,20 +69,20 @@ describe('run', () => {
 });
 
 describe('chat', () => {
-  test('answers a line a turn, begins anew, ends', async () => {
+  test('answers each line, resets and exits', async () => {
     const chatModel = await writeTinyModel(folder.path('chat.gguf'), { architecture: 'smollm2' });
     const args = ['chat', chatModel, '-n', '6', '--temperature', '0'];
     const { code, stdout, stderr } = await espalier(args, {
       input: 'Hello\n/reset\nHello\n\nAnd now?\n/exit\nnever\n',
     });
     expect([code, stderr]).toEqual([0, '']);
-    // replies may hold line breaks of their own
+    // replies may contain line breaks
     const reply = (await espalier(args, { input: 'Hello\n' })).stdout;
     expect(stdout.startsWith(reply + reply)).toBe(true);
     expect(stdout.length).toBeGreaterThan(2 * reply.length);
   });
 
-  test('Ctrl-C stops a reply, and the conversation goes on', async () => {
+  test('Ctrl-C stops a reply but not the conversation', async () => {
     let replies = 0;
     const { code, stdout } = await espalier(['chat', model, '-n', '1500', '--temperature', '0'], {
       input: 'Hello\nAgain\n',
@@ -94,7 +94,7 @@ describe('chat', () => {
     expect(stdout.endsWith('\n')).toBe(true);
   });
 
-  test('a conversation that outgrows the context is told and goes on', async () => {
+  test('reports a conversation that outgrows the context, and continues', async () => {
     const { code, stderr } = await espalier(['chat', model, '--context', '48', '-n', '2'], {
       input: `${'long '.repeat(60)}\nHi\n`,
     });
@@ -104,7 +104,7 @@ describe('chat', () => {
 });
 
 describe('inspect', () => {
-  test('tells metadata, and tensors and graph where asked', async () => {
+  test('shows metadata, and tensors and graph on request', async () => {
     const short = await json(['inspect', model]);
     expect(short).toMatchObject({
       source: model,
@@ -123,26 +123,26 @@ describe('inspect', () => {
   });
 });
 
-test('a model that cannot be run is inspected all the same', async () => {
+test('inspect describes a model that cannot run', async () => {
   const path = folder.path('unknown.gguf');
   const bytes = await makeModel({ architecture: 'llama', format: 'F32' });
-  // the value of general.architecture, wherever it is in the header
+  // replace the value of general.architecture in the header
   bytes.set(new TextEncoder().encode('lama2'), Buffer.from(bytes.buffer, bytes.byteOffset).indexOf('llama', 0));
   await writeFile(path, bytes);
   const found = await json(['inspect', path]);
   expect(found.problem).toMatch(/architecture lama2 is not supported; supported: llama, /);
-  expect((await espalier(['inspect', path])).stdout).toMatch(/cannot be run +.+lama2/);
+  expect((await espalier(['inspect', path])).stdout).toMatch(/cannot run +.+lama2/);
 });
 
 describe('tokenize', () => {
-  test('tells ids and pieces', async () => {
+  test('shows ids and pieces', async () => {
     const { ids, pieces } = await json(['tokenize', model, 'the tree']);
     expect(ids).toHaveLength((pieces as string[]).length);
     expect((pieces as string[]).join('')).toBe('<s> the tree');
     expect((await json(['tokenize', model, 'the tree', '--no-bos'])).ids).toEqual((ids as number[]).slice(1));
   });
 
-  test('takes a file, or what is piped in', async () => {
+  test('reads a file or stdin', async () => {
     const { ids } = await json(['tokenize', model, '--file', text]);
     expect((ids as number[]).length).toBeGreaterThan(500);
     expect((await json(['tokenize', model], { input: gardenText })).ids).toEqual(ids);
@@ -164,7 +164,7 @@ describe('tokenize', () => {
 });
 
 describe('eval', () => {
-  test('tells perplexity, and divergence from a reference', async () => {
+  test('shows perplexity, and the KL divergence from a reference', async () => {
     const quantized = await writeTinyModel(folder.path('q4.gguf'), { format: 'Q4_0' });
     const alone = await json(['eval', quantized, '--text', text, '--context', '64', '--max-tokens', '200']);
     expect(alone).toEqual({
@@ -194,7 +194,7 @@ describe('eval', () => {
   });
 });
 
-test('bench tells medians', async () => {
+test('bench shows medians', async () => {
   const found = await json(['bench', model, '--prefill', '16', '--decode', '4', '--runs', '2', '--threads', '1']);
   expect(found).toEqual({
     prefillTokensPerSecond: expect.any(Number),
@@ -211,14 +211,14 @@ test('bench tells medians', async () => {
 });
 
 describe('start', () => {
-  test('explains what this is, and lets the model that ships with it talk and tell', async () => {
+  test('introduces Espalier and lets the shipped model write', async () => {
     const { code, stdout } = await espalier(['start']);
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /^Espalier runs large language models on the device.+This is sapling \(llama, 6\.6 million/s,
     );
     expect(stdout).toMatch(
-      /> Hey, how are you\?\n\w.+tokens, [\d,]+ a second.+Once upon a time.+tokens, [\d,]+ a second/s,
+      /> Hey, how are you\?\n\w.+tokens, [\d,]+ tokens\/s.+Once upon a time.+tokens, [\d,]+ tokens\/s/s,
     );
     expect(stdout).toContain('npx espalier chat models/sapling.gguf');
   });
@@ -226,11 +226,11 @@ describe('start', () => {
   test('lets any model write', async () => {
     const { code, stdout } = await espalier(['start', '--model', model]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/Once upon a time.+tokens, [\d,]+ a second/s);
+    expect(stdout).toMatch(/Once upon a time.+tokens, [\d,]+ tokens\/s/s);
   });
 });
 
-describe('what goes wrong', () => {
+describe('errors', () => {
   const commands = ['run', 'chat', 'inspect', 'tokenize', 'eval', 'bench', 'train', 'generate-corpus', 'start'];
 
   test.each(commands)('%s explains itself, with examples', async (command) => {
@@ -257,19 +257,19 @@ describe('what goes wrong', () => {
     expect(stderr).toMatch(/^espalier: .+\n$/);
   });
 
-  test('a file that is no model: one line and exit code 1', async () => {
+  test('a file that is not a model is one line and exit code 1', async () => {
     const { code, stderr } = await espalier(['run', text, 'x']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^espalier: .+garden\.txt: begins with .+ neither GGUF nor safetensors\n$/);
   });
 
-  test('a prompt that does not fit: one line and exit code 1, --json or not', async () => {
+  test('a prompt that does not fit is one line and exit code 1, with and without --json', async () => {
     const { code, stdout, stderr } = await espalier(['run', model, '--context', '16', '--json'], { input: gardenText });
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^espalier: the prompt has \d+ tokens but the context holds 16\n$/);
   });
 
-  test('options out of range are told by the API', async () => {
+  test('options out of range are reported by the API', async () => {
     const { code, stderr } = await espalier(['run', model, 'x', '--top-p', '2']);
     expect([code, stderr]).toEqual([1, 'espalier: topP is 2, expected a number above 0 and at most 1\n']);
   });

@@ -1,4 +1,4 @@
-/** Runs the built command line as people do. */
+/** Runs the built command line in a child process. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ export interface Finished {
 
 export interface RunOptions {
   readonly input?: string;
-  /** Called with all of stdout whenever more of it came. */
+  /** Called with all of stdout so far, whenever it grows. */
   readonly onStdout?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
 
@@ -39,7 +39,7 @@ export function espalier(args: readonly string[], { input = '', onStdout }: RunO
   });
 }
 
-/** The object on the last line of stdout. @throws where there is more than that line */
+/** Parses stdout as one line of JSON. @throws if there is more than that line */
 export async function json(args: readonly string[], options?: RunOptions): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await espalier([...args, '--json'], options);
   if (code !== 0) throw new Error(`exit code ${code}: ${stderr}`);
@@ -47,7 +47,7 @@ export async function json(args: readonly string[], options?: RunOptions): Promi
   return JSON.parse(stdout);
 }
 
-/** A folder that is gone after the tests. */
+/** A temporary folder that is removed after the tests. */
 export async function scratchFolder(): Promise<{ path: (name: string) => string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'espalier-cli-'));
   return { path: (name) => join(folder, name), remove: () => rm(folder, { recursive: true }) };

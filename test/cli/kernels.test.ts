@@ -4,7 +4,7 @@ import { espalier, json } from './espalier.ts';
 
 const quick = ['bench', '--kernels', 'q4_0', '--variant', 'baseline', '--threads', '1', '--time', '1'];
 
-test('bench --kernels tells rates near what the device allows', async () => {
+test('bench --kernels reports rates near the peaks of the device', async () => {
   const { threads, readBytesPerSecond, peaks, kernels } = (await json(quick)) as Record<string, unknown> & Roofline;
   expect(threads).toBe(1);
   expect(kernels).toHaveLength(4);
@@ -15,14 +15,14 @@ test('bench --kernels tells rates near what the device allows', async () => {
     share,
   ];
   for (const rate of kernels.flatMap(rates)) expect(Number.isFinite(rate) && rate > 0).toBe(true);
-  // three times what the device allows would be a mistake of counting, and no noise
+  // three times the peak cannot be noise: it would be a counting error
   for (const { share } of kernels) expect(share).toBeLessThan(3);
 });
 
 test('bench --kernels prints tables', async () => {
   const { code, stdout, stderr } = await espalier(quick);
   expect([code, stderr]).toEqual([0, '']);
-  expect(stdout).toMatch(/^memory is read at [\d.]+ GB\/s by 1 thread\n/);
+  expect(stdout).toMatch(/^memory bandwidth [\d.]+ GB\/s with 1 thread\n/);
   expect(stdout).toMatch(/^one token\nvariant .+\nbaseline +Q4_0 +2048 × 2048 +[\d.]+ +[\d.]+ +\d+% +(memory|int8)$/m);
   expect(stdout).toMatch(/^64 tokens\n/m);
 });

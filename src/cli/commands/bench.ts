@@ -1,4 +1,4 @@
-/** `espalier bench`: how fast a model is on this machine, or how fast the kernels are. */
+/** `espalier bench`: measures the speed of a model, or of the kernels. */
 import { Command } from 'commander';
 import { measureSpeed, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -18,21 +18,21 @@ interface Values extends ModelValues {
 export function benchCommand(): Command {
   const command = addModelOptions(new Command('bench'))
     .description(
-      'Measures speed and memory on random tokens, medians over several runs; or the kernels alone, beside what memory and arithmetic allow.',
+      'Measure speed and memory with random tokens (median of several runs), or the kernels alone (--kernels) compared with memory bandwidth and peak arithmetic.',
     )
     .argument('[model]', 'path, URL or hf:owner/repo/file.gguf')
-    .option('--prefill <tokens>', 'tokens of the prompt', number, 256)
-    .option('--decode <tokens>', 'tokens computed one after another', number, 48)
-    .option('--runs <count>', 'runs, each in a session of its own', number, 3)
+    .option('--prefill <tokens>', 'prompt length', number, 256)
+    .option('--decode <tokens>', 'number of tokens to generate', number, 48)
+    .option('--runs <count>', 'number of runs', number, 3)
     .option(
       '--variant <name>',
-      'build of the kernels: relaxed-i16, relaxed-i32, baseline, or one of them with -wide (default: the fastest, as measured once)',
+      'kernel variant: relaxed-i16, relaxed-i32 or baseline, optionally with -wide (default: the fastest, measured once)',
     )
     .option(
       '--kernels [formats...]',
-      'the kernels alone, of every variant that runs here: formats such as Q4_0, or all (default: five of them)',
+      'measure the kernels of all variants; formats such as Q4_0, or all (default: five formats)',
     )
-    .option('--time <milliseconds>', 'how long kernels must not have become faster (default: 300)', number)
+    .option('--time <milliseconds>', 'with --kernels: stop after this time without a speedup (default: 300)', number)
     .option('--json', 'one JSON object on the last line')
     .action(bench);
   return examples(command, [
@@ -47,12 +47,12 @@ async function bench(source: string | undefined, values: Values, command: Comman
   const signal = interruptSignal();
   const { kernels, time, json } = values;
   if (kernels !== undefined) {
-    if (source !== undefined) throw new OptionError('the model', source, 'none, as --kernels takes none');
+    if (source !== undefined) throw new OptionError('the model', source, 'no model with --kernels');
     const { variant, threads } = values;
     return benchKernels(kernels === true ? undefined : kernels, { variant, threads, milliseconds: time, signal }, json);
   }
   if (source === undefined) command.error("error: missing required argument 'model'");
-  if (time !== undefined) throw new OptionError('--time', time, 'none without --kernels');
+  if (time !== undefined) throw new OptionError('--time', time, '--kernels to be set too');
   const { prefill, decode, runs } = values;
   const context = values.context ?? prefill + decode;
   const { model, loadSeconds } = await loadWithProgress(source, { ...values, context }, signal);
@@ -78,8 +78,8 @@ async function bench(source: string | undefined, values: Values, command: Comman
       return;
     }
     printFields({
-      prefill: `${prefillTokensPerSecond.toFixed(1)} tokens a second`,
-      decode: `${decodeTokensPerSecond.toFixed(1)} tokens a second, reading ${bytesForPeople(weightBytesPerSecond)} of weights`,
+      prefill: `${prefillTokensPerSecond.toFixed(1)} tokens/s`,
+      decode: `${decodeTokensPerSecond.toFixed(1)} tokens/s, reads ${bytesForPeople(weightBytesPerSecond)}/s of weights`,
       load: `${loadSeconds.toFixed(2)} s`,
       'peak memory': peakMemoryBytes === null ? 'unknown' : bytesForPeople(peakMemoryBytes),
       backend: describeBackend({ backend, settings, limits }),

@@ -1,9 +1,9 @@
-/** `espalier bench --kernels`: the roofline of the kernels on this machine. */
+/** `espalier bench --kernels`: prints the roofline of the kernels. */
 import { type KernelSpeed, type MeasureKernelsOptions, measureKernels, type Roofline } from '../../index.ts';
 import { print, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 
-/** @param formats names in any case, or 'all' alone @param options of the measurement */
+/** @param formats names in any case, or only 'all' */
 export async function benchKernels(
   formats: readonly string[] | undefined,
   options: Omit<MeasureKernelsOptions, 'formats' | 'onProgress'>,
@@ -18,13 +18,13 @@ export async function benchKernels(
   else printRoofline(roofline);
 }
 
-/** What kinds of products are called. */
+/** Column titles of the kinds of arithmetic. */
 const arithmetics = { int8: 'int8', int16: 'int16', floats: 'f32' } as const;
 const bounds = { ...arithmetics, memory: 'memory' } as const;
 
 function printRoofline({ threads, readBytesPerSecond, peaks, kernels, skipped }: Roofline): void {
-  print(`memory is read at ${giga(readBytesPerSecond)} GB/s by ${threads} ${threads === 1 ? 'thread' : 'threads'}`);
-  print('\nproducts added up, GMAC/s at most');
+  print(`memory bandwidth ${giga(readBytesPerSecond)} GB/s with ${threads} ${threads === 1 ? 'thread' : 'threads'}`);
+  print('\npeak multiply-adds, GMAC/s');
   printTable(
     ['variant', ...Object.values(arithmetics)],
     Object.entries(peaks).map(([variant, peak]) => [
@@ -40,7 +40,7 @@ function printRoofline({ threads, readBytesPerSecond, peaks, kernels, skipped }:
       kernels.filter((kernel) => kernel.tokens === tokens).map(rowOf),
     );
   }
-  for (const { variant, reason } of skipped) print(`\nnot measured: ${variant}: ${reason}`);
+  for (const { variant, reason } of skipped) print(`\nskipped ${variant}: ${reason}`);
 }
 
 function rowOf(kernel: KernelSpeed): string[] {

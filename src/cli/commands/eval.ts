@@ -1,4 +1,4 @@
-/** `espalier eval`: how well a model predicts a text. */
+/** `espalier eval`: measures how well a model predicts a text. */
 import { Command } from 'commander';
 import { type EvaluateTextOptions, evaluateText, type Model, OptionError, type TextEvaluation } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -21,17 +21,19 @@ interface Values extends ModelValues {
 
 export function evalCommand(): Command {
   const command = addEngineOptions(new Command('eval'))
-    .description('Perplexity of a text, as llama-perplexity tells it, and the divergence from a reference model.')
+    .description(
+      'Measure the perplexity of a text, as llama-perplexity does, and the KL divergence from a reference model.',
+    )
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
-    .requiredOption('--text <path>', 'a text file')
-    .option('--context <tokens>', 'tokens of a chunk', number, 512)
-    .option('--max-tokens <count>', 'only so many tokens of the text', number)
-    .option('--reference <model>', 'a model of the same vocabulary: tells KL divergence and how often both agree')
-    .option('--all', 'scores every token but the first of a chunk, not the second half of whole chunks only')
-    .option('--separator <text>', 'stands between documents, each predicted by itself; text or a JSON string: "\\n\\n"')
-    .option('--after <text>', 'with --separator: scores only what stands behind this text, such as "Bot:"')
-    .option('--until <text>', 'with --after: up to this text, which is scored too, or the end of the document')
-    .option('--json', 'one JSON object on the last line')
+    .requiredOption('--text <path>', 'text file')
+    .option('--context <tokens>', 'tokens per chunk', number, 512)
+    .option('--max-tokens <count>', 'maximum number of tokens to read', number)
+    .option('--reference <model>', 'model with the same vocabulary, for KL divergence and top-token agreement')
+    .option('--all', 'score all tokens but the first of each chunk (default: the second half of complete chunks)')
+    .option('--separator <text>', 'evaluate documents separately, split at this text or JSON string, e.g. "\\n\\n"')
+    .option('--after <text>', 'with --separator: score only the tokens after this text, e.g. "Bot:"')
+    .option('--until <text>', 'with --after: stop scoring after this text, or at the end of the document')
+    .option('--json', 'print one JSON object on the last line')
     .action(evaluate);
   return examples(command, [
     'espalier eval model.gguf --text wiki.test.raw',
@@ -70,7 +72,12 @@ async function evaluate(source: string, values: Values): Promise<void> {
 }
 
 function documents({ separator, after, until }: Values): Pick<EvaluateTextOptions, 'separator' | 'parts'> {
-  if ((after === undefined) !== (until === undefined)) throw new OptionError('--after', after, '--until beside it');
+  if ((after === undefined) !== (until === undefined))
+    throw new OptionError(
+      after === undefined ? '--until' : '--after',
+      after ?? until,
+      `${after === undefined ? '--after' : '--until'} to be set too`,
+    );
   const parts =
     after === undefined ? undefined : { after: plainText(after, '--after'), until: plainText(until!, '--until') };
   return { separator: separator === undefined ? undefined : plainText(separator, '--separator'), parts };
@@ -79,9 +86,9 @@ function documents({ separator, after, until }: Values): Pick<EvaluateTextOption
 function table({ tokens, nll, perplexity, bitsPerByte, kld, top1 }: TextEvaluation): Record<string, unknown> {
   return {
     tokens,
-    'nats a token': nll.toFixed(4),
+    'nats/token': nll.toFixed(4),
     perplexity: perplexity.toFixed(4),
-    'bits a byte': bitsPerByte.toFixed(4),
+    'bits/byte': bitsPerByte.toFixed(4),
     'KL divergence':
       kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}, p99 ${kld.p99.toExponential(2)}`,
     'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)} %`,

@@ -52,7 +52,7 @@ export function generateCorpusCommand(): Command {
     .option('--min-p <share>', 'drop tokens below this fraction of the highest probability', number, 0)
     .option('--seed <number>', 'seed of the sampler', number, 1)
     .option('--batch <texts>', 'number of texts generated at a time (default: 32)', number)
-    .option('--json', 'one JSON object on the last line')
+    .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(command, [
     'espalier generate-corpus teacher.gguf --prompts prompts.txt --output stories.txt --count 20000 -n 200',

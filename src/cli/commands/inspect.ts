@@ -1,4 +1,4 @@
-/** `espalier inspect`: what a model's files hold. */
+/** `espalier inspect`: shows what a model's files contain. */
 import { Command } from 'commander';
 import { type Inspection, inspect } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -14,12 +14,12 @@ interface Values {
 
 export function inspectCommand(): Command {
   const command = new Command('inspect')
-    .description("Tells a model's metadata, tensors, graph and needs without loading it.")
+    .description("Show a model's metadata, tensors, graph and memory needs without loading it.")
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
     .option('--tensors', 'list all tensors')
-    .option('--graph', 'list the nodes of the graph with their costs per token')
-    .option('--context <tokens>', 'tokens of the session whose memory is told', number)
-    .option('--json', 'one JSON object on the last line')
+    .option('--graph', 'list the nodes of the graph with their cost per token')
+    .option('--context <tokens>', 'context length for the memory estimate', number)
+    .option('--json', 'print one JSON object on the last line')
     .action(show);
   return examples(command, ['espalier inspect model.gguf', 'espalier inspect model.gguf --tensors --graph']);
 }
@@ -41,14 +41,14 @@ async function show(source: string, values: Values): Promise<void> {
   if (!graph) return;
   print(`\n${graph.nodes}`);
   const read = bytesForPeople(graph.bytesPerToken);
-  print(`a token costs ${(graph.flopsPerToken / 1e6).toFixed(1)} Mflop and reads ${read}`);
+  print(`cost per token: ${(graph.flopsPerToken / 1e6).toFixed(1)} Mflop, ${read} read`);
 }
 
 function printSummary({ source, byteLength, tensors, model, memory, problem }: Inspection): void {
   const file = bytesForPeople(byteLength);
   if (model && memory) printModel(source, tensors.length, model, memory);
-  else if (problem) printFields({ source, file, tensors: tensors.length, 'cannot be run': problem });
-  else printFields({ source, file, holds: 'a vocabulary, no tensors' });
+  else if (problem) printFields({ source, file, tensors: tensors.length, 'cannot run': problem });
+  else printFields({ source, file, contains: 'a vocabulary, no tensors' });
 }
 
 function printModel(
@@ -69,9 +69,9 @@ function printModel(
     tensors: `${tensors}: ${formats.join(', ')}`,
     'trained context': model.trainedContext,
     vocabulary: model.vocabulary,
-    'chat template': model.chatTemplate ? 'its own' : 'none, so a plain one is used',
+    'chat template': model.chatTemplate ? 'in the file' : 'none; a plain default is used',
     memory: `${bytesForPeople(totalBytes)} for ${context} tokens: weights ${parts[0]}, cache ${parts[1]}, activations ${parts[2]}`,
-    available: `${bytesForPeople(availableBytes)}: it ${fits ? 'fits' : 'does not fit'}`,
+    available: `${bytesForPeople(availableBytes)}; the model ${fits ? 'fits' : 'does not fit'}`,
   });
 }
 

@@ -24,13 +24,13 @@ interface Values extends ModelValues, SamplingOptions {
 
 export function runCommand(): Command {
   const command = new Command('run')
-    .description('Continues a prompt, the text streamed to stdout.')
+    .description('Continue a prompt and stream the text to stdout.')
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
-    .argument('[prompt]', 'default: what is piped in')
-    .option('-n, --tokens <count>', 'tokens at most', number, 256)
-    .option('--stop <text>', 'ends before this text; may be given several times', collect);
+    .argument('[prompt]', 'prompt (default: read from stdin)')
+    .option('-n, --tokens <count>', 'maximum number of tokens', number, 256)
+    .option('--stop <text>', 'stop string; may be repeated', collect);
   addSamplingOptions(addModelOptions(command), 0)
-    .option('--json', 'one JSON object on the last line instead of the text')
+    .option('--json', 'print one JSON object on the last line instead of the text')
     .action(run);
   return examples(command, [
     'espalier run model.gguf "Once upon a time"',
@@ -60,7 +60,7 @@ async function run(source: string, given: string | undefined, values: Values): P
     const result = await generation.result;
     if (json) printJson(report(result, loadSeconds));
     else print('');
-    note(`${result.tokens} tokens, ${result.decodeTokensPerSecond.toFixed(1)} a second (${result.finishReason})`);
+    note(`${result.tokens} tokens, ${result.decodeTokensPerSecond.toFixed(1)} tokens/s (${result.finishReason})`);
   } finally {
     progress.stop();
     model.dispose();

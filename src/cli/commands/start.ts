@@ -1,4 +1,4 @@
-/** `espalier start`, what `npm start` runs: a first look. */
+/** `espalier start`: a first demonstration; `npm start` runs it. */
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Model, Prompt } from '../../index.ts';
@@ -11,41 +11,44 @@ interface Values extends ModelValues {
 }
 
 /** The model that ships with the package. */
-const sapling = fileURLToPath(new URL('../../../models/sapling.gguf', import.meta.url));
+const SAPLING = fileURLToPath(new URL('../../../models/sapling.gguf', import.meta.url));
 
-const greeting = `Espalier runs large language models on the device they are needed on, in Node and in browsers,
-with nothing to install but this package. It reads GGUF files, as llama.cpp does, and Hugging Face folders.
+const GREETING = `Espalier runs large language models on the user's own device, in Node and in browsers. There is nothing to install
+but this package. It reads GGUF files, as llama.cpp does, and Hugging Face folders.
 `;
 
-const question = 'Hey, how are you?';
-const opening = 'Once upon a time';
+const QUESTION = 'Hey, how are you?';
+const OPENING = 'Once upon a time';
 
 export function startCommand(): Command {
   const command = addModelOptions(new Command('start'))
-    .description('A first look: tells what Espalier is, and lets a model write.')
-    .option('--model <model>', 'path, URL or hf:owner/repo/file.gguf (default: the small one that ships with Espalier)')
+    .description('Introduce Espalier and let a model write.')
+    .option(
+      '--model <model>',
+      'path, URL or hf:owner/repo/file.gguf (default: the small model that ships with Espalier)',
+    )
     .action(start);
   return examples(command, ['espalier start', 'espalier start --model model.gguf']);
 }
 
-async function start({ model: source = sapling, ...values }: Values): Promise<void> {
+async function start({ model: source = SAPLING, ...values }: Values): Promise<void> {
   const signal = interruptSignal();
-  print(greeting);
+  print(GREETING);
   const { model, loadSeconds } = await loadWithProgress(source, values, signal);
   try {
     const { name, architecture, parameters, chatTemplate } = model.summary;
     const size = `${(parameters / 1e6).toFixed(1)} million parameters`;
     const machine = describeBackend(model.backend);
     print(`This is ${name ?? source} (${architecture}, ${size}), loaded in ${loadSeconds.toFixed(2)} s (${machine}).`);
-    if (source === sapling)
-      print('It holds small talk and tells small stories, and knows nothing else; models/README.md says more.');
+    if (source === SAPLING)
+      print('It makes small talk and tells small stories. It knows nothing else; see models/README.md.');
     if (chatTemplate) {
-      process.stdout.write(`\n> ${question}\n`);
-      await write(model, [{ role: 'user', content: question }], signal);
+      process.stdout.write(`\n> ${QUESTION}\n`);
+      await write(model, [{ role: 'user', content: QUESTION }], signal);
     }
-    process.stdout.write(`\n${opening}`);
-    await write(model, opening, signal);
-    print(nextSteps(source === sapling ? 'models/sapling.gguf' : source));
+    process.stdout.write(`\n${OPENING}`);
+    await write(model, OPENING, signal);
+    print(nextSteps(source === SAPLING ? 'models/sapling.gguf' : source));
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = Interrupted.EXIT_CODE;
@@ -54,7 +57,7 @@ async function start({ model: source = sapling, ...values }: Values): Promise<vo
   }
 }
 
-/** Streams what the model says, and tells how fast. */
+/** Streams the model's text and prints the speed. */
 async function write(model: Model, prompt: Prompt, signal: AbortSignal) {
   const session = model.session();
   try {
@@ -65,7 +68,7 @@ async function write(model: Model, prompt: Prompt, signal: AbortSignal) {
       begun ||= text.trim() !== '';
     }
     const { tokens, decodeTokensPerSecond } = await generation.result;
-    print(`\n[${tokens} tokens, ${Math.round(decodeTokensPerSecond).toLocaleString('en-US')} a second]`);
+    print(`\n[${tokens} tokens, ${Math.round(decodeTokensPerSecond).toLocaleString('en-US')} tokens/s]`);
   } finally {
     session.dispose();
   }
@@ -73,10 +76,10 @@ async function write(model: Model, prompt: Prompt, signal: AbortSignal) {
 
 function nextSteps(model: string): string {
   return `
-What to do next, also with any GGUF file or hf:owner/repo/file.gguf:
+Next steps, with this model, any GGUF file or hf:owner/repo/file.gguf:
 
-  npx espalier chat ${model}             talk with it
+  npx espalier chat ${model}             chat with it
   npx espalier run ${model} "A prompt"   continue a text
-  npx espalier bench ${model}            see how fast it is here
-  npx espalier --help${' '.repeat(model.length + 11)}everything else`;
+  npx espalier bench ${model}            measure its speed
+  npx espalier --help${' '.repeat(model.length + 11)}list all commands`;
 }

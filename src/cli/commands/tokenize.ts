@@ -1,4 +1,4 @@
-/** `espalier tokenize`: text to token ids. */
+/** `espalier tokenize`: converts text to token ids. */
 import { Command } from 'commander';
 import { loadTokenizer, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -14,12 +14,12 @@ interface Values {
 
 export function tokenizeCommand(): Command {
   const command = new Command('tokenize')
-    .description('Tells the token ids of a text and what each stands for.')
-    .argument('<model>', 'a model, a GGUF that holds a vocabulary only, or a tokenizer.json')
-    .argument('[text]', 'default: what is piped in')
-    .option('--file <path>', 'takes the text from a file')
-    .option('--no-bos', 'leaves out the token that begins a text')
-    .option('--json', 'one JSON object on the last line')
+    .description('Show the token ids of a text and the text of each token.')
+    .argument('<model>', 'model, GGUF file with only a vocabulary, or tokenizer.json')
+    .argument('[text]', 'text (default: read from stdin)')
+    .option('--file <path>', 'read the text from a file')
+    .option('--no-bos', 'do not add a BOS token')
+    .option('--json', 'print one JSON object on the last line')
     .action(tokenize);
   return examples(command, [
     'espalier tokenize model.gguf "Hello, world"',
@@ -28,9 +28,9 @@ export function tokenizeCommand(): Command {
 }
 
 async function tokenize(source: string, given: string | undefined, { file, bos, json }: Values): Promise<void> {
-  if (given !== undefined && file !== undefined) throw new OptionError('--file', file, 'no text beside it');
+  if (given !== undefined && file !== undefined) throw new OptionError('--file', file, 'no text argument');
   const text = file === undefined ? (given ?? (await readPipedText())) : await readTextFile(file);
-  if (text === undefined) throw new OptionError('text', 'missing', 'an argument, --file, or text piped in');
+  if (text === undefined) throw new OptionError('text', 'missing', 'a text argument, --file, or text on stdin');
   const tokenizer = await loadTokenizer(source, { signal: interruptSignal() });
   const ids = tokenizer.encode(text, bos ? {} : { addBos: false });
   const pieces = ids.map((id) => tokenizer.piece(id));

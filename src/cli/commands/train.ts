@@ -1,4 +1,4 @@
-/** `espalier train`: trains what a recipe says. */
+/** `espalier train`: trains a model from a recipe. */
 import { Command } from 'commander';
 import type { BackendName } from '../../index.ts';
 import { describeRecipe, readRecipe, train } from '../../train/index.ts';
@@ -17,10 +17,10 @@ interface Values {
 
 export function trainCommand(): Command {
   const command = addComputeOptions(new Command('train'))
-    .description('Trains a model, or an adapter to one, as a recipe says; Ctrl-C ends it with a checkpoint.')
-    .argument('<recipe>', 'a JSON file')
-    .option('--resume', "goes on from the last checkpoint of the recipe's folder, as if it had never been cut")
-    .option('--json', 'one JSON object on the last line')
+    .description('Train a model or an adapter from a recipe. Ctrl-C saves a checkpoint and stops.')
+    .argument('<recipe>', 'recipe (JSON file)')
+    .option('--resume', "continue from the last checkpoint in the recipe's folder")
+    .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(command, [
     'espalier train recipes/shakespeare-char.json',

@@ -1,4 +1,4 @@
-/** A program of nothing but products with matrices of one size, for measuring. */
+/** A program of matrix products only, for measurements. */
 import { wasm } from '../../backends/wasm/index.ts';
 import { seededRandom } from '../../core/random.ts';
 import { Graph } from '../../graph/graph.ts';
@@ -10,7 +10,7 @@ import type { Program, Settings, WeightStore } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 
-/** Matrices [rows, columns]. */
+/** `count` matrices [rows, columns]. */
 export interface Matrices {
   readonly format: BlockFormat;
   readonly rows: number;
@@ -19,21 +19,21 @@ export interface Matrices {
 }
 
 export interface LayerProgram {
-  /** Multiplies a token with all matrices, which are read from memory where no cache holds them. @returns seconds */
+  /** Multiplies one token with all matrices. These exceed the caches, so they are read from memory. @returns seconds */
   runToken(): Promise<number>;
-  /** Multiplies many tokens with the first few matrices. @returns seconds */
+  /** Multiplies many tokens with the first matrices. @returns seconds */
   runTokens(): Promise<number>;
   dispose(): void;
 }
 
-/** Rows of the table that activations are taken from. */
+/** Rows of the embedding table that provides the activations. */
 const TABLE_ROWS = 8;
-/** Elements that are encoded once and repeated then; whole blocks of every format. */
+/** Number of elements that are encoded once and repeated. A multiple of every block size. */
 const POOL_ELEMENTS = 4096;
 
 /**
- * Every product is an output of its own, so that a step can end behind it.
- * @param manyTokens tokens of `runTokens`, and with how many matrices they are multiplied
+ * Each product is an output of its own, so that a step can stop after any of them.
+ * @param manyTokens number of tokens of `runTokens`, and the number of matrices it multiplies them with
  */
 export async function compileLayer(
   { format, rows, columns, count }: Matrices,
@@ -63,13 +63,13 @@ export async function compileLayer(
   };
 }
 
-/** Engines do not count shared memory, so what a program held stays until they collect for the sake of something else. */
+/** Releases a program. The allocation makes the engine collect garbage, because it does not count shared memory. */
 function disposeOf(program: Program): void {
   program.dispose();
   new ArrayBuffer(program.memoryBytes);
 }
 
-/** Normal values, encoded: bytes drawn at random would hold subnormal scales, which are slower than those of models. */
+/** Encoded normal values. Random bytes would contain subnormal scales, which are slower than those of real models. */
 function repeatedWeights(): WeightStore {
   const { normal } = seededRandom(1);
   const values = Float32Array.from({ length: POOL_ELEMENTS }, normal);

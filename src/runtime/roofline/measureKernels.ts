@@ -1,4 +1,4 @@
-/** How fast the matrix products are on this device, beside what its memory and its arithmetic allow. */
+/** Measures the matrix products on this device and compares them with its memory bandwidth and peak arithmetic. */
 import { nextTask } from '#leaf/runtime/nextTask';
 import { type Arithmetic, Probe, variants } from '../../backends/wasm/index.ts';
 import { OptionError } from '../../core/errors.ts';
@@ -10,15 +10,15 @@ import { compileLayer } from './layerProgram.ts';
 import { boundOf, type Work } from './roofline.ts';
 
 export interface MeasureKernelsOptions {
-  /** Block formats by name, or all there are. Default: five that stand for the ways in which kernels are written. */
+  /** Names of block formats, or 'all'. Default: five formats, one per way of writing a kernel. */
   readonly formats?: readonly string[] | 'all';
-  /** Build of the kernels. Default: all that run here. */
+  /** Kernel variant. Default: all that run on this device. */
   readonly variant?: string;
-  /** Default: all there are. */
+  /** Number of threads. Default: all. */
   readonly threads?: number;
-  /** Of the weights that a step of one token reads, and of the memory read beside them: more than the caches. Default 64 MiB. */
+  /** Bytes of weights that one token reads; must exceed the caches. Default 64 MiB. */
   readonly bytes?: number;
-  /** A measurement goes on until it has not bettered by a tenth for so long, three rounds at least. Default 300. */
+  /** A measurement ends after this time without a speedup of 10%, but not before three rounds. Default 300. */
   readonly milliseconds?: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -28,46 +28,46 @@ export interface MeasureKernelsOptions {
 export interface KernelSpeed {
   readonly variant: string;
   readonly format: string;
-  /** Of the matrix. */
+  /** Size of the matrix. */
   readonly rows: number;
   readonly columns: number;
-  /** Of a step. */
+  /** Tokens per step. */
   readonly tokens: number;
-  /** Packed weights. */
+  /** Bytes of packed weights read per second. */
   readonly bytesPerSecond: number;
   readonly multiplyAddsPerSecond: number;
-  /** What bounds it: reading the weights, or adding up products of this kind. */
+  /** Bottleneck: reading the weights, or this kind of arithmetic. */
   readonly bound: 'memory' | Arithmetic;
-  /** Of what the bound allows, 0 … 1; noise may bring it above. */
+  /** Fraction of the bottleneck's peak, 0 … 1. Noise may raise it above 1. */
   readonly share: number;
 }
 
 export interface Roofline {
   readonly threads: number;
-  /** By a kernel that does nothing else. */
+  /** Peak memory bandwidth, measured with a kernel that only reads. */
   readonly readBytesPerSecond: number;
-  /** The same for products, by variant and by what they are made of: multiply-adds per second. */
+  /** Peak multiply-adds per second, by variant and arithmetic, measured with a kernel that only computes. */
   readonly peaks: Readonly<Record<string, Readonly<Partial<Record<Arithmetic, number>>>>>;
   readonly kernels: readonly KernelSpeed[];
-  /** Variants that do not run here, and why. */
+  /** Variants that do not run on this device. */
   readonly skipped: readonly { readonly variant: string; readonly reason: string }[];
 }
 
 const DEFAULT_FORMATS = ['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K', 'F16'];
-/** Matrices of models of 1B and of 135M parameters, [rows, columns]. */
+/** [rows, columns] in models of 1B and of 135M parameters. */
 const SHAPES = [
   [2048, 2048],
   [576, 1536],
 ] as const;
-/** Of a prompt's step. */
+/** Tokens of a prompt step. */
 const TOKENS = 64;
-/** Multiply-adds of such a step, at least: beside them its other ops are nothing. */
+/** Minimum multiply-adds of such a step, so that its other ops are negligible. */
 const STEP_MULTIPLY_ADDS = 5e8;
-/** Milliseconds without work after the first steps, in which the engine compiles once more what they ran. */
+/** Pause after the first steps in milliseconds, in which the engine recompiles hot code. */
 const COMPILING = 100;
-const LEAST_ROUNDS = 3;
-/** Of the time before: a measurement that improves so goes on, as on a busy device engines compile late. */
-const BETTER = 0.9;
+const MIN_ROUNDS = 3;
+/** A round below this fraction of the best time extends the measurement: on a busy device the engine recompiles late. */
+const SPEEDUP = 0.9;
 
 const rules: Rules<MeasureKernelsOptions> = {
   formats: {
@@ -82,7 +82,7 @@ const rules: Rules<MeasureKernelsOptions> = {
   signal: abortSignal,
 };
 
-/** What has been seen at best. */
+/** Best values seen so far. */
 class Best {
   readBytesPerSecond = 0;
   readonly peaks: Record<string, Partial<Record<Arithmetic, number>>> = {};
@@ -97,7 +97,7 @@ class Best {
   }
 }
 
-/** A measured step, to be judged when the bounds are known. */
+/** A measured step. It is rated when the peaks are known. */
 interface Measured {
   readonly variant: string;
   readonly format: string;
@@ -110,8 +110,8 @@ interface Measured {
 }
 
 /**
- * Measures kernels and bounds in turn, round after round, so that whatever else the device does strikes both.
- * @throws {OptionError}; {UnsupportedError} for an unknown format; {MemoryError}; the signal's reason
+ * Measures kernels and peaks alternately, round after round, so that other load on the device affects both.
+ * @throws {OptionError} @throws {UnsupportedError} if a format is unknown @throws {MemoryError} @throws the signal's reason
  */
 export async function measureKernels(options: MeasureKernelsOptions = {}): Promise<Roofline> {
   checkOptions(options, rules);
@@ -120,12 +120,12 @@ export async function measureKernels(options: MeasureKernelsOptions = {}): Promi
   const best = new Best();
   const skipped: { variant: string; reason: string }[] = [];
   const measured: Measured[] = [];
-  const wanted = only === undefined ? variants : [only];
+  const requested = only === undefined ? variants : [only];
   const perVariant = chosen.length * SHAPES.length;
-  const total = wanted.length * perVariant;
+  const total = requested.length * perVariant;
   let done = 0;
-  let threadsTaken = 0;
-  for (const variant of wanted) {
+  let usedThreads = 0;
+  for (const variant of requested) {
     signal?.throwIfAborted();
     let probe: Probe;
     try {
@@ -137,7 +137,7 @@ export async function measureKernels(options: MeasureKernelsOptions = {}): Promi
       continue;
     }
     try {
-      threadsTaken = probe.threads;
+      usedThreads = probe.threads;
       for (const format of chosen) {
         for (const [rows, columns] of SHAPES) {
           const item = `${variant} ${format.name} ${rows} × ${columns}`;
@@ -151,10 +151,10 @@ export async function measureKernels(options: MeasureKernelsOptions = {}): Promi
   }
   const { readBytesPerSecond, peaks } = best;
   return {
-    threads: threadsTaken,
+    threads: usedThreads,
     readBytesPerSecond,
     peaks,
-    kernels: measured.map((one) => judged(one, best)),
+    kernels: measured.map((one) => rate(one, best)),
     skipped,
   };
 }
@@ -183,13 +183,13 @@ async function measureShape(
     await layer.runTokens();
     await rest(COMPILING);
     let end = 0;
-    for (let round = 0; round < LEAST_ROUNDS || performance.now() < end; round++) {
-      // the first of them also wakes the threads up
+    for (let round = 0; round < MIN_ROUNDS || performance.now() < end; round++) {
+      // the first call also wakes the threads
       for (let i = 0; i < 3; i++) best.seePeak(variant, arithmetic, probe.addProducts(arithmetic));
-      // it also leaves nothing of the weights in the caches
+      // this also evicts the weights from the caches
       best.seeReading(probe.readMemory());
       const [tokenNow, manyNow] = [await layer.runToken(), await layer.runTokens()];
-      if (tokenNow < BETTER * token || manyNow < BETTER * many) end = performance.now() + milliseconds;
+      if (tokenNow < SPEEDUP * token || manyNow < SPEEDUP * many) end = performance.now() + milliseconds;
       [token, many] = [Math.min(token, tokenNow), Math.min(many, manyNow)];
       await nextTask();
       signal?.throwIfAborted();
@@ -204,7 +204,7 @@ async function measureShape(
   return [of(1, count, token), of(TOKENS, matrices, many)];
 }
 
-function judged({ arithmetic, work, seconds, ...rest }: Measured, { readBytesPerSecond, peaks }: Best): KernelSpeed {
+function rate({ arithmetic, work, seconds, ...rest }: Measured, { readBytesPerSecond, peaks }: Best): KernelSpeed {
   const multiplyAddsPerSecond = peaks[rest.variant]![arithmetic]!;
   const bound = boundOf(work, { bytesPerSecond: readBytesPerSecond, multiplyAddsPerSecond });
   return {

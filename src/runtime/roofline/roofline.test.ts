@@ -4,12 +4,12 @@ import { boundOf } from './roofline.ts';
 
 const ceilings = { bytesPerSecond: 10, multiplyAddsPerSecond: 100 };
 
-it('work that reads much is bound by memory, work that computes much by arithmetic', () => {
+it('bounds memory-heavy work by memory and compute-heavy work by arithmetic', () => {
   expect(boundOf({ bytes: 20, multiplyAdds: 40 }, ceilings)).toEqual({ seconds: 2, by: 'memory' });
   expect(boundOf({ bytes: 20, multiplyAdds: 800 }, ceilings)).toEqual({ seconds: 8, by: 'arithmetic' });
 });
 
-it('neither ceiling can be exceeded by work that takes no longer than its bound', () => {
+it('never allows work to exceed a ceiling', () => {
   const positive = fc.double({ min: 1e-3, max: 1e12, noNaN: true });
   fc.assert(
     fc.property(

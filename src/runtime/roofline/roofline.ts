@@ -1,22 +1,22 @@
-/** The roofline model (Williams, Waterman, Patterson 2009): work is bounded by what it reads or by what it computes. */
+/** The roofline model (Williams, Waterman, Patterson 2009): work is bounded by memory bandwidth or by arithmetic. */
 
-/** What a kernel does in one step. */
+/** Work of a kernel in one step. */
 export interface Work {
-  /** Of memory that no cache holds. */
+  /** Bytes read from memory, not from caches. */
   readonly bytes: number;
   readonly multiplyAdds: number;
 }
 
-/** What the device does at most. */
+/** Peak rates of the device. */
 export interface Ceilings {
   readonly bytesPerSecond: number;
   readonly multiplyAddsPerSecond: number;
 }
 
 export interface Bound {
-  /** Work cannot be done in less. */
+  /** Lower bound of the time. */
   readonly seconds: number;
-  /** Why not. */
+  /** The bottleneck. */
   readonly by: 'memory' | 'arithmetic';
 }
 

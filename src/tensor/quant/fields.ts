@@ -1,11 +1,11 @@
-/** Fields of a block: where they lie, and reading and writing the half floats among them. */
+/** Fields of a block: their offsets, and access to half floats. */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
 
 /**
- * Byte offsets of a block's fields, which follow each other without gaps.
- * @param bytes the block's size, as its specification states it
- * @param sizes bytes of each field, in order
- * @throws {Error} when the fields do not fill the block exactly: a mistake in the format's file
+ * Returns the byte offsets of a block's fields, which have no gaps between them.
+ * @param bytes size of the block according to the specification
+ * @param sizes sizes of the fields in bytes, in order
+ * @throws {Error} if the fields do not fill the block exactly, which is a bug in the format's file
  */
 export function layout<Field extends string>(
   name: string,
@@ -22,12 +22,12 @@ export function layout<Field extends string>(
   return offsets;
 }
 
-/** The half float at byte `at`, little-endian. */
+/** Reads the half float at byte `at`, little-endian. */
 export function readHalf(from: Uint8Array, at: number): number {
   return halfToFloat(from[at] | (from[at + 1] << 8));
 }
 
-/** Stores `value` as a half float at byte `at`; returns it as stored, rounded. */
+/** Writes `value` as a half float at byte `at`. Returns the rounded value. */
 export function writeHalf(to: Uint8Array, at: number, value: number): number {
   const half = floatToHalf(value);
   to[at] = half;

@@ -1,11 +1,11 @@
-/** Blocks written out by hand from the layouts: every field, the first and last elements, both halves of each packing. */
+/** Blocks written by hand from the layouts. They cover every field, the first and last elements, and both halves of each packing. */
 import { describe, expect, it } from 'vitest';
 import { blockFormats, formatByName } from '../formats.ts';
 import { layout } from './fields.ts';
 
 const half = { one: [0x00, 0x3c], two: [0x00, 0x40], quarter: [0x00, 0x34], minusThree: [0x00, 0xc2] };
 
-/** Zeros but for some runs of bytes, keyed by the first one's offset. */
+/** A block of zeros with some bytes set, keyed by offset. */
 type Bytes = Readonly<Record<number, readonly number[]>>;
 /** Elements, keyed by index. */
 type Elements = Readonly<Record<number, number>>;

@@ -1,13 +1,13 @@
 /**
- * The uneven levels of IQ4_NL and IQ4_XS, dense near zero as weights are, and the search for a scale over them: tries
- * like those of search.ts, the levels taking the place of the integers (ggml tries one side only, its error is 2 to 6 % more).
+ * The uneven levels of IQ4_NL and IQ4_XS, dense near zero like weights, and the search for their scale. It tries candidates
+ * as search.ts does, with levels instead of integers. ggml tries one sign only and has 2 to 6 % more error.
  */
 import { extremeOf, nothing, refinements } from './search.ts';
 
 /** ggml's 16 levels (kvalues_iq4nl). */
 export const levels = new Int8Array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
 
-/** The index of the level nearest to each half integer from -128; halfway between two levels is always one of them. */
+/** Index of the level nearest to each half integer from -128 on. Midpoints between levels are always half integers. */
 const nearest = Uint8Array.from({ length: 512 }, (_, i) => {
   const half = i - 256;
   let index = 0;
@@ -15,15 +15,15 @@ const nearest = Uint8Array.from({ length: 512 }, (_, i) => {
   return index;
 });
 
-/** Index of the level nearest to `value`; of two as near, the higher. */
+/** Index of the level nearest to `value`; of two equally near ones the higher. */
 export function nearestLevel(value: number): number {
-  // NaN becomes the lowest
+  // NaN maps to the lowest level
   return nearest[Math.max(0, Math.min(511, Math.floor(value * 2) + 256)) | 0];
 }
 
 /**
- * The scale for x ≈ scale * level; 0 when all elements are nothing.
- * @param weights of the squared errors, from `weightsFrom`
+ * Finds the scale for x ≈ scale * level. 0 if all elements are negligible.
+ * @param weights weights of the squared errors, from `weightsFrom` on
  */
 export function fitLevels(
   x: Float32Array,

@@ -1,14 +1,14 @@
 import type { BlockFormat } from '../blockFormat.ts';
 
-/** A block format that codes one block at a time. */
+/** A block format that encodes and decodes one block at a time. */
 export interface PerBlock extends Pick<BlockFormat, 'name' | 'ggmlType' | 'blockSize' | 'blockBytes'> {
-  /** @param block the block's first byte in `from`, @param x its first element in `to` */
+  /** @param block offset of the block in `from`, @param x offset of its elements in `to` */
   decodeBlock(from: Uint8Array, block: number, to: Float32Array, x: number): void;
-  /** @param x the block's first element in `from` and `importance`, @param block its first byte in `to` */
+  /** @param x offset of the elements in `from` and `importance`, @param block offset of the block in `to` */
   encodeBlock(from: Float32Array, x: number, to: Uint8Array, block: number, importance?: Float32Array): void;
 }
 
-/** Codes block after block. */
+/** Makes a BlockFormat from functions for a single block. */
 export function perBlock(format: PerBlock): BlockFormat {
   const { name, ggmlType, blockSize, blockBytes } = format;
   return {

@@ -1,6 +1,6 @@
 /**
- * Encoding of the plain 4- and 5-bit blocks of 32 elements. Without importance the integers are those of ggml's reference
- * encoders, byte for byte, which needs their very roundings to f32; with importance the scale is searched for.
+ * Quantizes the plain 4- and 5-bit blocks of 32 elements. Without importance the result equals ggml's reference encoder
+ * byte for byte, so the roundings to f32 must be the same. With importance the scale is searched for.
  */
 import { roundWithin } from './round.ts';
 import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.ts';
@@ -8,7 +8,7 @@ import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.
 const size = 32;
 
 /**
- * x ≈ d * (q - half), q in 0..2*half-1; the element of greatest magnitude becomes q = 0, whatever its sign.
+ * x ≈ d * (q - half), q in 0..2*half-1. The element of greatest magnitude becomes q = 0, whatever its sign.
  * @param quants receives q
  * @returns d
  */
@@ -32,11 +32,11 @@ export function quantizeAgainstExtreme(
   return d;
 }
 
-/** What quantizeRange found. */
+/** Result of quantizeRange. */
 export const range: ScaleAndMin = { scale: 0, min: 0 };
 
 /**
- * x ≈ range.scale * q - range.min, q in 0..highest; without importance the range is that of the elements.
+ * x ≈ range.scale * q - range.min, q in 0..highest. Without importance the range is the elements' minimum to maximum.
  * @param quants receives q
  */
 export function quantizeRange(

@@ -25,7 +25,7 @@ export const Q8_0 = perBlock({
     for (let i = 0; i < 32; i++) to[x + i] = d * ((from[block + at.qs + i] << 24) >> 24);
   },
 
-  /** The greatest magnitude becomes 127; the same bytes as ggml's reference. Importance is ignored. */
+  /** The greatest magnitude becomes ±127. The bytes equal those of ggml's reference encoder. Ignores importance. */
   encodeBlock(from, x, to, block) {
     const d = Math.fround(Math.abs(extremeOf(from, x, blockSize)) / 127);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);

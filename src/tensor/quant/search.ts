@@ -1,18 +1,18 @@
 /**
- * Searches for the scales of a block: those of least weighted squared error among a few tries. Every try rounds the
- * elements with a scale near the obvious one and solves for the best scale of the integers so found (least squares), as
- * ggml's encoders of the K-quants do (make_qx_quants, make_qkx3_quants). The best is then refined: round with it, solve
- * again. Nine or ten tries refined have 1 to 4 % less error than ggml's 19 to 37 unrefined.
+ * Searches for the scales of a block with the least weighted squared error among a few candidates. Each candidate rounds the
+ * elements with a scale near the obvious one and solves for the best scale of these integers (least squares), as
+ * ggml's K-quant encoders do (make_qx_quants, make_qkx3_quants). The best is then refined by rounding and solving
+ * again. Nine or ten candidates with refinement have 1 to 4 % less error than ggml's 19 to 37 without.
  */
 import { roundWithin } from './round.ts';
 
-/** Elements smaller than this are as good as zero. */
+/** Smaller elements count as zero. */
 export const nothing = 1e-15;
 
-/** Times that the best try is rounded with and solved again, while that helps. */
+/** Maximum number of refinements of the best candidate. */
 export const refinements = 3;
 
-/** The element of greatest magnitude, with its sign; the first of equals. */
+/** Returns the element of greatest magnitude with its sign; of equal ones the first. */
 export function extremeOf(x: Float32Array, from: number, count: number): number {
   let extreme = 0;
   for (let i = from; i < from + count; i++) {
@@ -22,8 +22,8 @@ export function extremeOf(x: Float32Array, from: number, count: number): number 
 }
 
 /**
- * The scale for x ≈ scale * q, q an integer in `lowest`..`highest`; 0 when all elements are nothing.
- * @param weights of the squared errors, from `weightsFrom`
+ * Finds the scale for x ≈ scale * q, q an integer in `lowest`..`highest`. 0 if all elements are negligible.
+ * @param weights weights of the squared errors, from `weightsFrom` on
  */
 export function fitScale(
   x: Float32Array,
@@ -38,7 +38,7 @@ export function fitScale(
   if (Math.abs(extreme) < nothing) return 0;
   let scale = extreme / highest;
   let best = 0;
-  // the extreme element within one step of the lowest integer, then of the highest
+  // the extreme element becomes the lowest integer ± 1, then the highest ± 1
   const tries = 10;
   for (let attempt = 0; attempt < tries + refinements; attempt++) {
     const end = attempt < 5 ? lowest : highest;
@@ -52,7 +52,7 @@ export function fitScale(
       xq += wq * value;
       qq += wq * q;
     }
-    // the squared error left is Σwx² - xq²/qq
+    // the remaining squared error is Σwx² - xq²/qq
     if (xq * xq > best * qq) {
       scale = xq / qq;
       best = scale * xq;
@@ -61,16 +61,16 @@ export function fitScale(
   return scale;
 }
 
-/** What fitScaleAndMin found: x ≈ scale * q - min. */
+/** Result of fitScaleAndMin: x ≈ scale * q - min. */
 export interface ScaleAndMin {
   scale: number;
   min: number;
 }
 
 /**
- * The scale and min for x ≈ scale * q - min, q an integer in 0..`highest`, min not negative.
- * @param weights of the squared errors, from `weightsFrom`
- * @param found receives the two
+ * Finds scale and min for x ≈ scale * q - min, q an integer in 0..`highest`, min not negative.
+ * @param weights weights of the squared errors, from `weightsFrom` on
+ * @param found receives the result
  */
 export function fitScaleAndMin(
   x: Float32Array,
@@ -98,7 +98,7 @@ export function fitScaleAndMin(
   found.min = -least;
   if (range < nothing) return;
   let best = Number.NEGATIVE_INFINITY;
-  // the greatest element within one step of the highest integer
+  // the greatest element becomes the highest integer ± 1
   const tries = 9;
   for (let attempt = 0; attempt < tries + refinements; attempt++) {
     const refining = attempt >= tries;
@@ -123,7 +123,7 @@ export function fitScaleAndMin(
       offset = 0;
       scale = xq / qq;
     }
-    // the squared error left is Σwx² - explained
+    // the remaining squared error is Σwx² - explained
     const explained = scale * xq + offset * sumX;
     if (scale > 0 && explained > best) {
       best = explained;
@@ -134,9 +134,9 @@ export function fitScaleAndMin(
 }
 
 /**
- * Weights of the squared errors where no importance is given: root mean square + |x|. Large elements count for more, as
- * in ggml's encoders, which found perplexity the better for it.
- * @param weights receives them, from 0
+ * Default weights of the squared errors: root mean square + |x|. Large elements count more, as
+ * in ggml's encoders, because this improves perplexity.
+ * @param weights receives the weights, from 0 on
  */
 export function weighByMagnitude(x: Float32Array, from: number, count: number, weights: Float32Array): void {
   let squares = 0;

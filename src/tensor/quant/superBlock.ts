@@ -1,15 +1,14 @@
 /**
- * Encoding of a super-block of 256 elements (the K-quants, IQ4_XS) into integers: sub-blocks whose scales (and mins) are
- * themselves integers times one half float of the super-block. The formats differ in the ranges of the integers and in how
+ * Quantizes a super-block of 256 elements (K-quants, IQ4_XS): the scales (and mins) of its sub-blocks are
+ * integers times one half float of the super-block. The formats differ in the ranges of the integers and in how
  * they pack them.
  *
  *     x ≈ d * scale[j] * q[i] - dmin * min[j]       j sub-block, i element; q[i] an integer or an uneven level
  *
- * 1. Each sub-block's real scale and min are searched for (search.ts), then d and dmin for the scales and mins so found.
- * 2. Each sub-block takes the integers, within one of the rounded ones, whose elements have the least error: the error
- *    of one integer is made good by the other and by the elements.
- * 3. Given all the integers, d and dmin are solved for (least squares) and the elements rounded once more.
- * ggml stops after 1; 2 and 3 take off a further 0.5 to 6 % of the error.
+ * 1. Search for the real scale and min of each sub-block (search.ts), then for d and dmin of these scales and mins.
+ * 2. For each sub-block, try the rounded scale and min ± 1 and keep the pair with the least error of the elements.
+ * 3. Given all integers, solve for d and dmin (least squares) and round the elements again.
+ * ggml stops after 1. Steps 2 and 3 reduce the error by another 0.5 to 6 %.
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
 import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
@@ -18,29 +17,29 @@ import { fitScale, fitScaleAndMin, type ScaleAndMin, sumOf, weighByMagnitude } f
 
 export const superBlockSize = 256;
 
-/** The integers that a format has room for. */
+/** Ranges of a format's integers. */
 export interface SuperBlockRanges {
-  /** Elements of a sub-block. */
+  /** Elements per sub-block. */
   readonly size: number;
-  /** The elements' integers. */
+  /** Range of the elements. */
   readonly lowest: number;
   readonly highest: number;
-  /** The elements' integers are indices of levels (nonLinear.ts). */
+  /** The elements' integers are indices into the levels of nonLinear.ts. */
   readonly uneven?: true;
   readonly lowestScale: number;
   readonly highestScale: number;
-  /** 0 where the format has no mins. */
+  /** 0 if the format has no mins. */
   readonly highestMin: number;
 }
 
-/** A super-block in integers. One for all: encoders are not re-entrant. */
+/** A quantized super-block. One shared buffer: encoders are not re-entrant. */
 export const superBlock = {
   /** Half floats, as numbers. */
   d: 0,
   dmin: 0,
   scales: new Int8Array(16),
   mins: new Int8Array(16),
-  /** The elements' integers less the lowest one, so from 0. */
+  /** The elements' integers minus the lowest one, so they start at 0. */
   quants: new Uint8Array(superBlockSize),
 };
 
@@ -50,7 +49,7 @@ const weightSums = new Float32Array(16);
 const ownWeights = new Float32Array(superBlockSize);
 const found: ScaleAndMin = { scale: 0, min: 0 };
 
-/** Fills `superBlock` with the 256 elements from `from`. */
+/** Quantizes 256 elements from `from` on into `superBlock`. */
 export function quantizeSuperBlock(
   ranges: SuperBlockRanges,
   x: Float32Array,
@@ -86,7 +85,7 @@ export function quantizeSuperBlock(
   }
 }
 
-/** The sub-block's scale and min of least error among those within one of the rounded real ones. */
+/** Chooses the scale and min of sub-block `j` with the least error among the rounded ones ± 1. */
 function chooseIntegers(
   ranges: SuperBlockRanges,
   j: number,
@@ -115,7 +114,7 @@ function chooseIntegers(
   roundElements(ranges, j, scales[j], mins[j], x, from, weights, weightsFrom);
 }
 
-/** Rounds the elements of sub-block `j` for the given integers; returns their weighted squared error. */
+/** Rounds the elements of sub-block `j` for the given scale and min. Returns their weighted squared error. */
 function roundElements(
   ranges: SuperBlockRanges,
   j: number,
@@ -141,7 +140,7 @@ function roundElements(
   return error;
 }
 
-/** d and dmin of least weighted squared error, given all the integers. */
+/** Sets d and dmin to the values with the least weighted squared error, given all integers. */
 function solveForHalves(
   ranges: SuperBlockRanges,
   x: Float32Array,

@@ -2,7 +2,7 @@ import { roundAwayFromZero } from './round.ts';
 import { extremeOf } from './search.ts';
 
 /**
- * x ≈ d * (q - 1), q in 0..2, for 256 elements that are ternary already: d is the greatest magnitude. The same as ggml's.
+ * x ≈ d * (q - 1), q in 0..2, for 256 elements that are already ternary: d is the greatest magnitude. Equals ggml's encoder.
  * @param trits receives q
  * @returns d
  */

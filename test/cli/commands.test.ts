@@ -215,7 +215,7 @@ describe('start', () => {
     const { code, stdout } = await espalier(['start']);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^Espalier runs large language models on the device.+This is sapling \(llama, 6\.6 million/s,
+      /^Espalier runs large language models on the user's own device.+This is sapling \(llama, 6\.6 million/s,
     );
     expect(stdout).toMatch(
       /> Hey, how are you\?\n\w.+tokens, [\d,]+ tokens\/s.+Once upon a time.+tokens, [\d,]+ tokens\/s/s,

@@ -29,8 +29,8 @@ test('bench --kernels prints tables', async () => {
 
 test.each([
   [['bench'], /missing required argument 'model'/],
-  [['bench', 'model.gguf', '--kernels'], /the model is model\.gguf, expected none/],
-  [['bench', 'model.gguf', '--time', '5'], /--time is 5, expected none without --kernels/],
+  [['bench', 'model.gguf', '--kernels'], /the model is model\.gguf, expected no model with --kernels/],
+  [['bench', 'model.gguf', '--time', '5'], /--time is 5, expected --kernels to be set too/],
   [['bench', '--kernels', 'q9'], /block format Q9 is not supported/],
 ])('%j: one line and exit code 1', async (args, message) => {
   const { code, stdout, stderr } = await espalier(args);

@@ -1,18 +1,29 @@
 #!/usr/bin/env node
 /** The command line: `espalier <command>`. */
+import type { Command } from 'commander';
 import { describeError } from './errorLine.ts';
 import { Interrupted } from './interrupt.ts';
 import { createProgram } from './program.ts';
 
 // the reader closed the pipe, as in `espalier … | head`
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // a reader that has had enough (`espalier … | head`) is no error
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`espalier: the output cannot be written: ${error.message}\n`, () => process.exit(1));
+});
+// nobody is left to tell
+process.stderr.on('error', () => {});
+
+const program = createProgram();
+let running: Command | undefined;
+program.hook('preAction', (_, command) => {
+  running = command;
 });
 
 try {
-  await createProgram().parseAsync();
+  if (process.argv.length <= 2) program.outputHelp();
+  else await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`espalier: ${describeError(error)}\n`);
+  process.stderr.write(`espalier: ${describeError(error, running)}\n`);
   process.exitCode = error instanceof Interrupted ? Interrupted.EXIT_CODE : 1;
 }

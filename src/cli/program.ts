@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
+import { cacheCommand } from './commands/cache.ts';
 import { chatCommand } from './commands/chat.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
@@ -23,6 +24,7 @@ const commands = [
   trainCommand,
   generateCorpusCommand,
   startCommand,
+  cacheCommand,
 ];
 
 export function createProgram(): Command {

@@ -1,4 +1,4 @@
-/** JSON files that come with a model: read whole, refused when they are not JSON objects. */
+/** JSON files of a model. */
 import { FormatError } from '../core/errors.ts';
 import type { ByteSource } from './byteSource.ts';
 import { decodeUtf8 } from './utf8.ts';
@@ -8,7 +8,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** Levels of objects and arrays: real files have less than ten, and code that walks them may recurse. */
 const MAX_DEPTH = 64;
 
-/** All bytes of a small file. @throws {FormatError|SourceError} */
+/** Reads a small file as UTF-8 text. @throws {FormatError|SourceError} */
 export async function readText(source: ByteSource, signal?: AbortSignal): Promise<string> {
   const bytes = new Uint8Array(source.size);
   await source.read(0, bytes.length, bytes, signal);
@@ -27,15 +27,29 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   throw new FormatError(file, `holds ${text.trim().slice(0, 20)}, expected a JSON object`, { expected: 'object' });
 }
 
+/** Python writes NaN and infinity as bare words, and transformers 5 as an object: both are read as numbers. */
 function parse(text: string, file: string): unknown {
+  const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;
   try {
-    return JSON.parse(text);
+    return JSON.parse(/NaN|Infinity/.test(plain) ? quotedFloats(plain) : plain, floatOf);
   } catch (cause) {
     throw new FormatError(file, `is not JSON: ${(cause as Error).message}`, { expected: 'JSON' }, { cause });
   }
 }
 
-/** The most brackets open at once, those in strings aside. */
+/** Writes bare words in transformers' form; strings stay as they are. */
+function quotedFloats(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (token) =>
+    token.startsWith('"') ? token : `{"__float__":"${token}"}`,
+  );
+}
+
+function floatOf(_key: string, value: unknown): unknown {
+  const word = (value as { __float__?: unknown } | null)?.__float__;
+  return typeof word === 'string' && /^(NaN|-?Infinity)$/.test(word) ? Number(word) : value;
+}
+
+/** Largest number of brackets that are open at the same time, outside strings. */
 function nesting(text: string): number {
   let depth = 0;
   let deepest = 0;

@@ -105,6 +105,11 @@ function byName({ name, metadata }: Checkpoint): Architecture {
 function byModelType({ name, metadata }: Checkpoint): Architecture {
   const wanted = metadata.get('model_type');
   const found = architectures.find(({ huggingFace }) => huggingFace?.modelTypes.some((type) => type === wanted));
+  if (wanted === undefined) {
+    const what = metadata.size === 0 || name.endsWith('.safetensors') ? 'has tensors only' : 'has no model_type';
+    const problem = `${what}: a model needs its config.json as well; give the folder that holds both`;
+    throw new FormatError(name, problem, { expected: 'model_type' });
+  }
   if (!found) {
     const types = architectures.flatMap(({ huggingFace }) => huggingFace?.modelTypes ?? []);
     throw new UnsupportedError(`${name}: model_type`, String(wanted), types);

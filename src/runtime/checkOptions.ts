@@ -46,9 +46,17 @@ export const abortSignal: Rule = {
   accepts: (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'throwIfAborted' in value,
 };
 
+/** A value for an error message. JSON has no NaN, no infinity, no bigint. */
 function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
-  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  const inner = (_: string, each: unknown) =>
+    typeof each === 'bigint' || (typeof each === 'number' && !Number.isFinite(each)) ? String(each) : each;
+  try {
+    return (JSON.stringify(value, inner) ?? String(value)).slice(0, 80);
+  } catch {
+    return 'an object that contains itself';
+  }
 }
 
 function atMost(most: number): string {

@@ -138,7 +138,7 @@ function documents(
   const { bos, eos } = tokenizer;
   const chunks: Chunk[] = [];
   let taken = 0;
-  for (const document of text.split(separator).map((piece) => piece.trim())) {
+  for (const document of text.split(separatorPattern(separator)).map((piece) => piece.trim())) {
     if (document === '' || taken >= maxTokens) continue;
     const parts = textParts(rule, tokenizer);
     const ids = tokenizer.encode(document, { addBos: false, addEos: false });

@@ -79,7 +79,7 @@ function describeTensor({ name, format, shape, byteLength }: CheckpointTensor): 
 }
 
 function shown(value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) return value.toString();
   if (ArrayBuffer.isView(value)) return shown(Array.from(value as Uint8Array));
   if (!Array.isArray(value)) return value;
   if (value.length > SHOWN_ELEMENTS) return `[${typeof value[0]} × ${value.length}]`;

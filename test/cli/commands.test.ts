@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { gardenText, makeModel } from '../../scripts/models/index.ts';
 import { sharedData } from '../sharedData.ts';
-import { espalier, json, scratchFolder, writeTinyModel } from './espalier.ts';
+import { espalier, json, scratchFolder, shell, writeTinyModel } from './espalier.ts';
 
 let folder: Awaited<ReturnType<typeof scratchFolder>>;
 let model: string;
@@ -30,12 +31,25 @@ describe('run', () => {
       decodeTokensPerSecond: expect.any(Number),
       loadSeconds: expect.any(Number),
       finishReason: 'length',
+      seed: expect.any(Number),
     });
   });
 
   test('reads the prompt from stdin', async () => {
     const piped = await json(['run', model, '-n', '8'], { input: 'In spring' });
-    expect(piped.ids).toEqual((await json(['run', model, 'In spring', '-n', '8'])).ids);
+    const { ids } = await json(['run', model, 'In spring', '-n', '8']);
+    expect(piped.ids).toEqual(ids);
+    for (const input of ['In spring\n', 'In spring\r\n', '\uFEFFIn spring\n'])
+      expect((await json(['run', model, '-n', '8'], { input })).ids).toEqual(ids);
+    const two = await json(['run', model, '-n', '8'], { input: 'In spring\n\n' });
+    expect(two.promptTokens).toBeGreaterThan(Number(piped.promptTokens));
+  });
+
+  test('reports the seed that repeats a text', async () => {
+    const options = ['--temperature', '2', '--top-k', '0', '--top-p', '1', '--min-p', '0', '-n', '12'];
+    const first = await json(['run', model, 'In spring', ...options]);
+    const again = await json(['run', model, 'In spring', ...options, '--seed', String(first.seed)]);
+    expect(again.text).toBe(first.text);
   });
 
   test('accepts sampling options, and repeats the text for the same seed', async () => {
@@ -272,5 +286,45 @@ describe('errors', () => {
   test('options out of range are reported by the API', async () => {
     const { code, stderr } = await espalier(['run', model, 'x', '--top-p', '2']);
     expect([code, stderr]).toEqual([1, 'espalier: topP is 2, expected a number above 0 and at most 1\n']);
+    const tokens = await espalier(['run', model, 'x', '-n', '-5']);
+    expect(tokens.stderr).toMatch(/^espalier: --tokens is -5, expected a whole number/);
+  });
+
+  test.each([
+    ['Latin-1', Buffer.from('Caf\xe9 au lait', 'latin1'), /byte 3 \(0xe9\) is not valid UTF-8: .*--encoding/],
+    ['UTF-16', Buffer.from('\uFEFFIn spring', 'utf16le'), /is UTF-16LE, not UTF-8: .*--encoding/],
+  ])('a text in %s: one line that says where', async (_, bytes, message) => {
+    const path = folder.path('text.txt');
+    await writeFile(path, bytes);
+    for (const args of [
+      ['eval', model, '--text', path],
+      ['tokenize', model, '--file', path],
+      ['generate-corpus', model, '--prompts', path, '--output', folder.path('out.txt'), '--count', '1'],
+    ]) {
+      const { code, stderr } = await espalier(args);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(/^espalier: .+text\.txt: .+\n$/);
+    }
+    const piped = await espalier(['tokenize', model], { input: bytes });
+    expect([piped.code, piped.stderr]).toEqual([1, expect.stringMatching(message)]);
+    const named = await json(['tokenize', model, '--file', path, '--encoding', _ === 'UTF-16' ? 'utf-16' : 'latin1']);
+    const [expected] = _ === 'UTF-16' ? ['In spring'] : ['Café au lait'];
+    expect(named.ids).toEqual((await json(['tokenize', model, expected])).ids);
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('output that cannot be written: one line and exit code 1', async () => {
+    for (const args of [`run '${model}' hello -n 4`, `inspect '${model}'`, `tokenize '${model}' hello`, '--help']) {
+      const { code, stderr } = await shell(`${args} > /dev/full`);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/^espalier: the output cannot be written: .*no space left.*\n$/),
+      ]);
+    }
+  });
+
+  test('a reader that has had enough is no error', async () => {
+    const { code, stderr } = await shell(`inspect '${model}' --tensors --graph | head -c 10`);
+    expect([code, stderr]).toEqual([0, '']);
   });
 });

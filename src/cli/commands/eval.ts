@@ -5,9 +5,9 @@ import { interruptSignal } from '../interrupt.ts';
 import { addEngineOptions, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
 import { printFields, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { plainText, readTextFile } from '../textInput.ts';
+import { addEncodingOption, plainText, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values extends ModelValues {
+interface Values extends ModelValues, TextValues {
   readonly text: string;
   readonly context: number;
   readonly maxTokens?: number;
@@ -35,7 +35,7 @@ export function evalCommand(): Command {
     .option('--until <text>', 'with --after: stop scoring after this text, or at the end of the document')
     .option('--json', 'print one JSON object on the last line')
     .action(evaluate);
-  return examples(command, [
+  return examples(addEncodingOption(command), [
     'espalier eval model.gguf --text wiki.test.raw',
     `espalier eval model.gguf --text chats.txt --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>'`,
     'espalier eval model-q4.gguf --reference model-f16.gguf --text wiki.test.raw --max-tokens 20000 --json',
@@ -44,7 +44,7 @@ export function evalCommand(): Command {
 
 async function evaluate(source: string, values: Values): Promise<void> {
   const signal = interruptSignal();
-  const text = await readTextFile(values.text);
+  const text = await readTextFile(values.text, values);
   const models: Model[] = [];
   const progress = progressBar();
   try {

@@ -4,9 +4,9 @@ import { type CorpusProgress, generateCorpus } from '../../train/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addModelOptions, collect, examples, loadWithProgress, type ModelValues, number } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { plainText, readTextFile } from '../textInput.ts';
+import { addEncodingOption, plainText, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values extends ModelValues {
+interface Values extends ModelValues, TextValues {
   readonly prompts?: string;
   readonly output: string;
   readonly turnPrefix?: readonly string[];
@@ -54,7 +54,7 @@ export function generateCorpusCommand(): Command {
     .option('--batch <texts>', 'number of texts generated at a time (default: 32)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
-  return examples(command, [
+  return examples(addEncodingOption(command), [
     'espalier generate-corpus teacher.gguf --prompts prompts.txt --output stories.txt --count 20000 -n 200',
     `espalier generate-corpus teacher.gguf --prompts user.txt --turn-prefix '"\\nBot:"' --turn-prefix '"\\nUser:"' --output talks.txt --count 9000`,
   ]);
@@ -63,7 +63,7 @@ export function generateCorpusCommand(): Command {
 async function run(source: string, values: Values): Promise<void> {
   const signal = interruptSignal();
   const { prompts: path, json, turnPrefix, tokens, ...options } = values;
-  const prompts = path === undefined ? undefined : readPrompts(await readTextFile(path), path);
+  const prompts = path === undefined ? undefined : readPrompts(await readTextFile(path, values), path);
   const { model } = await loadWithProgress(source, values, signal);
   const clear = () => {
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');

@@ -4,6 +4,7 @@ import { type Inspection, inspect } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { examples, number } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
 
 interface Values {
   readonly tensors?: boolean;
@@ -25,7 +26,11 @@ export function inspectCommand(): Command {
 }
 
 async function show(source: string, values: Values): Promise<void> {
-  const found = await inspect(source, { context: values.context, signal: interruptSignal() });
+  const progress = progressBar();
+  const { onProgress } = progress;
+  const found = await inspect(source, { context: values.context, signal: interruptSignal(), onProgress }).finally(
+    progress.stop,
+  );
   const tensors = values.tensors ? found.tensors : undefined;
   const graph = values.graph ? found.graph : undefined;
   if (values.json) {

@@ -1,4 +1,4 @@
-/** `espalier run`: continues a prompt. */
+/** `espalier run`: continue a prompt. */
 import { Command } from 'commander';
 import type { GenerationResult, SamplingOptions } from '../../index.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
@@ -14,9 +14,9 @@ import {
 } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { readPipedText } from '../textInput.ts';
+import { addEncodingOption, readPipedPrompt, type TextValues } from '../textInput.ts';
 
-interface Values extends ModelValues, SamplingOptions {
+interface Values extends ModelValues, SamplingOptions, TextValues {
   readonly tokens: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
@@ -41,7 +41,7 @@ export function runCommand(): Command {
 
 async function run(source: string, given: string | undefined, values: Values): Promise<void> {
   const signal = interruptSignal();
-  const prompt = given ?? (await readPipedText()) ?? '';
+  const prompt = given ?? (await readPipedPrompt(values)) ?? '';
   const { model, loadSeconds } = await loadWithProgress(source, values, signal);
   const progress = progressBar();
   try {
@@ -68,6 +68,7 @@ async function run(source: string, given: string | undefined, values: Values): P
 }
 
 function report(result: GenerationResult, loadSeconds: number): object {
-  const { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond, finishReason } = result;
-  return { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds, finishReason };
+  const { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond } = result;
+  const speed = { prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds };
+  return { text, ids, promptTokens, tokens, ...speed, finishReason: result.finishReason, seed: result.seed };
 }

@@ -4,9 +4,10 @@ import { loadTokenizer, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { examples } from '../options.ts';
 import { print, printJson } from '../output.ts';
-import { readPipedText, readTextFile } from '../textInput.ts';
+import { progressBar } from '../progressBar.ts';
+import { addEncodingOption, readPipedText, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values {
+interface Values extends TextValues {
   readonly file?: string;
   readonly bos: boolean;
   readonly json?: boolean;
@@ -21,7 +22,7 @@ export function tokenizeCommand(): Command {
     .option('--no-bos', 'do not add a BOS token')
     .option('--json', 'print one JSON object on the last line')
     .action(tokenize);
-  return examples(command, [
+  return examples(addEncodingOption(command), [
     'espalier tokenize model.gguf "Hello, world"',
     'espalier tokenize tokenizer.json --file book.txt --json',
   ]);

@@ -264,6 +264,10 @@ describe('an unusable text is an error with advice', () => {
       'a.txt: has 5 tokens, but a sequence of 5 needs 6: add text, reduce data.sequence, or hold out less',
     );
     expect((await failed({ texts: [text('abcde'.repeat(5))], heldOut: 0.1 })).message).toMatch(/has 3 tokens/);
+    const separated = { ...text('abcde'.repeat(5)), separator: '<|end|>' };
+    expect((await failed({ texts: [separated], sampling: 'documents', heldOut: 0.1 })).message).toMatch(
+      'its separator "<|end|>" does not occur',
+    );
     expect((await failed({ sampling: 'documents', heldOut: 0.1 })).message).toMatch(/has 0 tokens/);
   });
 

@@ -1,4 +1,5 @@
 /** The dataset of a recipe: tokenizes, splits and mixes its texts and serves batches. */
+import { FormatError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { CacheStore } from '../../formats/download/cacheStore.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
@@ -89,6 +90,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     let bytes = 0;
     for (const text of texts) {
       const file = await opened(text);
+      if (typeof heldOut === 'number' && options.sampling === 'documents') checkSeparator(file, text);
       const split = typeof heldOut === 'number' ? splitAt(file, heldOut, options.sampling) : file.tokens;
       add(training, file, text, { from: 0, to: split });
       if (split < file.tokens) add(evaluation, file, text, { from: split, to: file.tokens });
@@ -115,6 +117,13 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     await close();
     throw error;
   }
+}
+
+/** @throws {FormatError} if no document can be held out because the separator does not occur */
+function checkSeparator({ name, documentEnds }: TokenFile, { separator }: TextSource): void {
+  if (separator === undefined || documentEnds.length > 1) return;
+  const problem = `is a single document, since its separator ${JSON.stringify(separator)} does not occur: no document can be held out`;
+  throw new FormatError(name, problem, { separator });
 }
 
 /** First held-out token of a file: nanoGPT's int(0.9 · n), or the start of the document at that place. */

@@ -40,6 +40,15 @@ describe('the documents of a text', () => {
     expect(await documents(text, { separator: '\n\n' })).toEqual(['a', 'b\nc', 'd\ne\n\n\nf']);
   });
 
+  it('are separated by the line breaks of Windows, too', async () => {
+    const text = 'a\r\n\r\nb\r\nc\r\n\r\nd\n\r\ne\r\n\r\n\r\nf\r\n';
+    expect(await documents(text, { separator: '\n\n' })).toEqual(['a', 'b\r\nc', 'd', 'e\r\n\r\n\r\nf']);
+    expect(await documents('a\r\n--\r\nb.c', { separator: '\n--\n' })).toEqual(['a', 'b.c']);
+    expect(await documents('a.b.*c', { separator: '.*' })).toEqual(['a.b', 'c']);
+    const long = `${'x'.repeat((1 << 20) - 1)}\r\n\r\n${'y'.repeat((1 << 20) - 1)}\r\n\r\nz`;
+    expect((await documents(long, { separator: '\n\n' })).map(({ length }) => length)).toEqual([1048575, 1048575, 1]);
+  });
+
   it('are complete if longer than one read', async () => {
     const long = 'Über die Wälder 😀 '.repeat(250_000);
     expect((await documents(long))[0] === long).toBe(true);

@@ -55,7 +55,7 @@ export async function* textPieces(source: ByteSource, options: TextPiecesOptions
       if (document) yield document;
       from = found.end;
     }
-    while (rest.length - from > PIECE_LENGTH + separator.length) {
+    while (rest.length - from > PIECE_LENGTH + 2 * separator.length) {
       const cut = from + cutAt(rest.slice(from, from + PIECE_LENGTH));
       const part = piece(rest.slice(from, cut), false);
       if (part) yield part;
@@ -71,21 +71,25 @@ export async function* textPieces(source: ByteSource, options: TextPiecesOptions
 /** Finds the next separator at or after `from`. Returns undefined if the text to come could still lengthen it. */
 type FindSeparator = (text: string, from: number, atEnd: boolean) => { start: number; end: number } | undefined;
 
+/** A line break of the separator matches those of Windows (\r\n), too. */
 function separatorFinder(separator: string): FindSeparator {
-  const { length } = separator;
   if (!/^\n+$/.test(separator)) {
+    const pattern = new RegExp(separator.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replaceAll('\n', '\\r?\\n'), 'g');
     return (text, from) => {
-      const start = text.indexOf(separator, from);
-      return start < 0 ? undefined : { start, end: start + length };
+      pattern.lastIndex = from;
+      const found = pattern.exec(text);
+      return found ? { start: found.index, end: found.index + found[0].length } : undefined;
     };
   }
   return (text, from, atEnd) => {
-    for (let start = text.indexOf('\n', from); start >= 0; ) {
-      let end = start;
-      while (text[end] === '\n') end++;
-      if (end === text.length && !atEnd) return undefined;
-      if (end - start === length) return { start, end };
-      start = text.indexOf('\n', end);
+    const breaks = /(?:\r?\n)+/g;
+    breaks.lastIndex = from;
+    for (let found = breaks.exec(text); found; found = breaks.exec(text)) {
+      const [run] = found;
+      const end = found.index + run.length;
+      const isOpen = end === text.length || (end === text.length - 1 && text[end] === '\r');
+      if (isOpen && !atEnd) return undefined;
+      if (run.replaceAll('\r', '').length === separator.length) return { start: found.index, end };
     }
     return undefined;
   };

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `espalier <command>`. */
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { describeError } from './errorLine.ts';
 import { Interrupted } from './interrupt.ts';
 import { createProgram } from './program.ts';
@@ -24,6 +24,10 @@ try {
   if (process.argv.length <= 2) program.outputHelp();
   else await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`espalier: ${describeError(error, running)}\n`);
-  process.exitCode = error instanceof Interrupted ? Interrupted.EXIT_CODE : 1;
+  // commander has shown its help, or what is wrong with the arguments
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else {
+    process.stderr.write(`espalier: ${describeError(error, running)}\n`);
+    process.exitCode = error instanceof Interrupted ? Interrupted.EXIT_CODE : 1;
+  }
 }

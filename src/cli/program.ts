@@ -31,6 +31,8 @@ export function createProgram(): Command {
   const program = new Command('espalier')
     .description('Run and train language models on the device, from GGUF files and Hugging Face folders.')
     .version(version(), '-V, --version')
+    // the process ends by itself, so that what was written is written or fails
+    .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`espalier: ${oneLine(text.replace(/^error: /, ''))}\n`) });
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
   return examples(program, ['espalier run model.gguf "Once upon a time" -n 100', 'espalier help eval']);

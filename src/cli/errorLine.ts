@@ -1,5 +1,14 @@
-/** Formats an error as one line. */
-export function describeError(error: unknown): string {
+/** Errors as single lines, in the words of the command line. */
+import type { Command } from 'commander';
+import { OptionError } from '../index.ts';
+
+/** Formats an error as one line. An option that the command calls by another name than the API is named as its flag. */
+export function describeError(error: unknown, command?: Command): string {
+  if (error instanceof OptionError && command) {
+    const { option, found, expected } = error.data as Readonly<Record<'option' | 'found' | 'expected', unknown>>;
+    const flag = flagOf(String(option), command);
+    if (flag) return oneLine(`${flag} is ${String(found)}, expected ${String(expected)}`);
+  }
   const text = error instanceof Error ? error.message || error.name : String(error);
   return oneLine(text);
 }

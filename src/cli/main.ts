@@ -5,7 +5,6 @@ import { describeError } from './errorLine.ts';
 import { Interrupted } from './interrupt.ts';
 import { createProgram } from './program.ts';
 
-// the reader closed the pipe, as in `espalier … | head`
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // a reader that has had enough (`espalier … | head`) is no error
   if (error.code === 'EPIPE') process.exit(0);

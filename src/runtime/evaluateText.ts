@@ -128,6 +128,11 @@ function chunksOf({ tokenizer }: Model, text: string, size: number, { all, maxTo
   );
 }
 
+/** Line breaks of the separator match those of Windows (\r\n), too. */
+function separatorPattern(separator: string): RegExp {
+  return new RegExp(separator.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replaceAll('\n', '\\r?\\n'));
+}
+
 /** Chunks of each document. A document longer than a chunk is split; its chunks do not see each other. */
 function documents(
   { tokenizer }: Model,

@@ -16,7 +16,7 @@ export interface Finished {
 }
 
 export interface RunOptions {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** Called with all of stdout so far, whenever it grows. */
   readonly onStdout?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -34,6 +34,18 @@ export function espalier(args: readonly string[], { input = '', onStdout }: RunO
     stderr += text;
   });
   child.stdin.end(input);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** Runs the command line in a shell, which pipes and redirects. */
+export function shell(line: string): Promise<Finished> {
+  const child = spawn('sh', ['-c', `'${process.execPath}' '${main}' ${line}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
   });

@@ -26,10 +26,10 @@ export function runCommand(): Command {
   const command = new Command('run')
     .description('Continue a prompt and stream the text to stdout.')
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
-    .argument('[prompt]', 'prompt (default: read from stdin)')
+    .argument('[prompt]', 'prompt (default: stdin, without the line break at its end)')
     .option('-n, --tokens <count>', 'maximum number of tokens', number, 256)
     .option('--stop <text>', 'stop string; may be repeated', collect);
-  addSamplingOptions(addModelOptions(command), 0)
+  addEncodingOption(addSamplingOptions(addModelOptions(command), 0))
     .option('--json', 'print one JSON object on the last line instead of the text')
     .action(run);
   return examples(command, [

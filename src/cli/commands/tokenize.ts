@@ -28,11 +28,14 @@ export function tokenizeCommand(): Command {
   ]);
 }
 
-async function tokenize(source: string, given: string | undefined, { file, bos, json }: Values): Promise<void> {
+async function tokenize(source: string, given: string | undefined, values: Values): Promise<void> {
+  const { file, bos, json } = values;
   if (given !== undefined && file !== undefined) throw new OptionError('--file', file, 'no text argument');
-  const text = file === undefined ? (given ?? (await readPipedText())) : await readTextFile(file);
+  const text = file === undefined ? (given ?? (await readPipedText(values))) : await readTextFile(file, values);
   if (text === undefined) throw new OptionError('text', 'missing', 'a text argument, --file, or text on stdin');
-  const tokenizer = await loadTokenizer(source, { signal: interruptSignal() });
+  const progress = progressBar();
+  const { onProgress } = progress;
+  const tokenizer = await loadTokenizer(source, { signal: interruptSignal(), onProgress }).finally(progress.stop);
   const ids = tokenizer.encode(text, bos ? {} : { addBos: false });
   const pieces = ids.map((id) => tokenizer.piece(id));
   if (json) return printJson({ ids, pieces });

@@ -1,6 +1,6 @@
 /**
- * What is measured in headless Chromium: a browser of its own for every run, and a page that fetches the model whole,
- * hands it to the engine as a Blob, does the work once to warm up and then as often as wanted.
+ * Measurements in headless Chromium. Each run starts a new browser with a page that downloads the model,
+ * passes it to the engine as a Blob, does the work once as a warm-up and then several times.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -14,7 +14,7 @@ import type { Inference } from './inference.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** What pages ask for, beside the model. */
+/** Files that the server provides, in addition to the model. */
 const files: Readonly<Record<string, string>> = {
   '/': path('./pages/index.html'),
   '/espalier.js': path('./pages/espalier.js'),
@@ -30,10 +30,10 @@ const types: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
   '.gguf': 'application/octet-stream',
 };
-/** With these a page may share memory between threads. */
+/** Headers for cross-origin isolation, which shared memory needs. */
 const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
-/** What a page's script exports as `measure`. */
+/** The function `measure` that a page's script exports. */
 interface PageWork {
   readonly model: string;
   readonly prefill: number;
@@ -45,7 +45,7 @@ interface PageReadings extends Readings {
   readonly threads: number;
 }
 
-/** Ours in a worker of the page, where the caller's thread computes too. One thread needs no isolation and has none. */
+/** Espalier in a worker of the page, whose own thread computes too. A single thread runs without isolation. */
 export function espalierInChromium(threads: number): Engine<Inference> {
   const where = threads === 1 ? 'Chromium, not isolated' : 'Chromium';
   return {
@@ -54,7 +54,7 @@ export function espalierInChromium(threads: number): Engine<Inference> {
   };
 }
 
-/** llama.cpp in WebAssembly, its speeds by its own clock: what passes between worker and page is not counted. */
+/** llama.cpp in WebAssembly. Speeds are its own measurements, without the messages between worker and page. */
 export function wllama(threads: number): Engine<Inference> {
   return {
     name: `wllama in Chromium, ${threadsOf(threads)}`,
@@ -63,7 +63,7 @@ export function wllama(threads: number): Engine<Inference> {
 }
 
 async function runPage(script: string, contest: Inference, threads: number, isolated: boolean): Promise<Readings> {
-  if (!haveChromium()) throw new Skipped('there is no Chromium here');
+  if (!haveChromium()) throw new Skipped('no Chromium found');
   const { prefill, decode, runs } = contest.work;
   const server = await serve({ ...files, '/model.gguf': contest.model.file() }, isolated);
   const browser = await startChromium();

@@ -1,4 +1,4 @@
-/** What the programs of figures share: their options, what is made before, the runs, the report. */
+/** Shared main program of the benchmarks: options, preparation, runs, report. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,18 +11,18 @@ import { jsonOf, judge, tableOf } from './report.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const optionsHelp = `
-  --rounds N          runs of every engine, in turn; medians count (default: 5)
-  --list              the names of the figures and what they are
-  --quick             a smoke test: one round of little work, no verdict worth having
-  --node PATH         our side under another Node
+  --rounds N          rounds; every engine runs once per round, medians count (default: 5)
+  --list              list all figures
+  --quick             smoke test: one round with little work; its verdicts mean nothing
+  --node PATH         run Espalier with another Node
   -h, --help
 
-Builds what is stale and installs the peers where they are missing. Progress goes to stderr; stdout gets a table and, as
-the last line, one JSON object.`;
+Builds what is stale and installs missing peers. Progress goes to stderr. stdout gets a table and, on the last line, one
+JSON object.`;
 
 /**
- * @param about what the program does and how it is called, for --help
- * @param peer a package of bench/peers that the figures need
+ * @param about description and usage for --help
+ * @param peer package of bench/peers that the figures need
  */
 export async function benchCommand(about: string, figures: readonly Figure[], peer: string): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -41,8 +41,8 @@ export async function benchCommand(about: string, figures: readonly Figure[], pe
   }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   const unknown = positionals.find((start) => !figures.some(({ name }) => name.startsWith(start)));
-  if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds ${values.rounds}: expected a whole number from 1`);
-  if (unknown) fail(`no figure begins with ${unknown}; --list names them`);
+  if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds ${values.rounds}: expected an integer of at least 1`);
+  if (unknown) fail(`no figure has the prefix ${unknown}; --list shows all figures`);
 
   if (values.list) {
     for (const { name, title } of figures) console.log(`${name.padEnd(28)} ${title}`);
@@ -66,17 +66,17 @@ export async function benchCommand(about: string, figures: readonly Figure[], pe
   console.log(jsonOf(verdicts, { machine, rounds, quick }));
 }
 
-/** The figures with less work, those of one contest still sharing it. */
+/** Returns the figures with less work. Figures of one contest still share it. */
 function quickly(figures: readonly Figure[]): Figure[] {
   const smaller = new Map<Contest, Contest>();
   for (const { contest } of figures) smaller.set(contest, { ...contest, work: contest.quickWork });
   return figures.map((figure) => ({ ...figure, contest: smaller.get(figure.contest)! }));
 }
 
-/** A step of preparation; what it says is progress. */
+/** Runs a preparation step. Its output goes to stderr. */
 function run(command: string, args: readonly string[], cwd: string): void {
   const { status } = spawnSync(command, args, { cwd, stdio: ['ignore', process.stderr.fd, process.stderr.fd] });
-  if (status !== 0) fail(`${command} ${args.join(' ')} failed: nothing was measured`);
+  if (status !== 0) fail(`${command} ${args.join(' ')} failed; nothing was measured`);
 }
 
 function fail(message: string): never {

@@ -1,51 +1,51 @@
-/** What is measured: figures, the engines they compare, the work that these do, and what a run says of it. */
+/** Types of the benchmarks: figures, the engines they compare, the work, and the readings of a run. */
 
-/** Work that several engines do. */
+/** The same work done by several engines. */
 export interface Contest {
-  /** As reports name it. */
+  /** Name in reports. */
   readonly title: string;
-  /** Numbers that say what is done, for engines and reports. */
+  /** Parameters of the work. */
   readonly work: Readonly<Record<string, number>>;
-  /** The same in seconds instead of minutes. */
+  /** Parameters for --quick: seconds instead of minutes. */
   readonly quickWork: this['work'];
-  /** Done before each run. @throws {Skipped} */
+  /** Runs before each run. @throws {Skipped} */
   prepare?(): Promise<void>;
 }
 
-/** What runs tell; an engine tells what it knows. */
+/** Readings of a run. Engines report only some of them. */
 export interface Readings {
   readonly prefillTokensPerSecond?: number;
   readonly decodeTokensPerSecond?: number;
-  /** Of the file in the page cache, everything included that must be done before the first token. */
+  /** Time to load a file in the page cache, including all work before the first token. */
   readonly loadSeconds?: number;
   readonly peakMemoryBytes?: number;
   readonly weightBytesPerSecond?: number;
-  /** Of whole updates. */
+  /** Training speed. */
   readonly learnedTokensPerSecond?: number;
-  /** Before the last update. */
+  /** Loss before the last update. */
   readonly loss?: number;
-  /** Flops of a training step that its maths has. */
+  /** Flops that the mathematics of a training step needs. */
   readonly stepFlopsPerSecond?: number;
-  /** Of the process, beyond what it had before there was a model. */
+  /** Memory of the process minus its memory before the model existed. */
   readonly learningMemoryBytes?: number;
-  /** Weights, gradients, optimizer's state and the activations that the graph says. */
+  /** Bytes of weights, gradients, optimizer state and activations according to the graph. */
   readonly neededMemoryBytes?: number;
   readonly forwardFlopsPerSecond?: number;
   readonly inputGradientFlopsPerSecond?: number;
   readonly weightGradientFlopsPerSecond?: number;
-  /** Of a kernel that does nothing but multiply and add f32. */
+  /** Peak of a kernel that only multiplies and adds f32. */
   readonly peakFlopsPerSecond?: number;
 }
 
 export interface Settings {
-  /** Node that runs our side. */
+  /** Node that runs Espalier. */
   readonly node: string;
 }
 
 export interface Engine<C extends Contest = Contest> {
-  /** As reports name it, settings included. */
+  /** Name in reports, with settings. */
   readonly name: string;
-  /** One measurement in fresh processes. @throws {Skipped} where it cannot be had here */
+  /** One measurement in fresh processes. @throws {Skipped} if it cannot run on this machine */
   run(contest: C, settings: Settings): Promise<Readings>;
 }
 
@@ -55,16 +55,16 @@ export interface Figure<C extends Contest = Contest> {
   /** Figures of the same contest are measured together. */
   readonly contest: C;
   readonly reading: keyof Readings;
-  /** The best of them counts. */
+  /** Espalier's engines; the best one counts. */
   readonly ours: readonly Engine<C>[];
-  /** What ours is divided by: again the best of them. */
+  /** Engines to compare with; the ratio is ours / the best of them. */
   readonly against: readonly Engine<C>[];
-  /** What is read of these, where it is something else, such as the bound of a run that tells both. */
+  /** Reading of `against` if it differs from `reading`, e.g. a bound that is measured in the same run. */
   readonly againstReading?: keyof Readings;
-  /** Bounds of the ratio; where less is better, `atMost`; where both sides are to be the same, how far it may be from 1. */
+  /** Required ratio. `atMost` if less is better; `within` is the maximum distance from 1 if both sides should be equal. */
   readonly must: { readonly atLeast: number } | { readonly atMost: number } | { readonly within: number };
   readonly aim?: number;
 }
 
-/** Something that a measurement needs is not here. */
+/** A measurement is skipped because something it needs is missing. */
 export class Skipped extends Error {}

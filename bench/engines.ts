@@ -1,6 +1,6 @@
 /**
- * What is measured in Node. Each engine computes the same: a prompt of random tokens at once, the logits of its last one,
- * then one token at a time. All keep keys and values as f16, on the CPU alone.
+ * Engines in Node. All compute the same: a prompt of random tokens in one batch, the logits of its last token,
+ * then one token at a time. All use an f16 KV cache and only the CPU.
  */
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -17,8 +17,8 @@ interface OurReadings extends Readings {
 }
 
 /**
- * Ours, as anyone can repeat it: `espalier bench`. Its first repetition is cold and counts like the others.
- * @param nodeOptions what comes before the program
+ * Espalier, measured with `espalier bench`.
+ * @param nodeOptions options of Node
  */
 async function bench(
   node: string,
@@ -29,7 +29,7 @@ async function bench(
   const program = [path('../dist/cli/main.js'), 'bench', contest.model.file()];
   const args = [...nodeOptions, ...program, ...workOptions(contest.work, threads), '--backend', 'wasm', '--json'];
   const readings = await lastLineOf<OurReadings>(node, args);
-  if (readings.threads !== threads) throw new Skipped(`there are ${readings.threads} threads here`);
+  if (readings.threads !== threads) throw new Skipped(`the engine uses ${readings.threads} threads`);
   return readings;
 }
 
@@ -37,7 +37,7 @@ export function espalier(threads: number): Engine<Inference> {
   return { name: `espalier, ${threadsOf(threads)}`, run: (contest, { node }) => bench(node, contest, threads) };
 }
 
-/** In an engine that says it has no relaxed SIMD. */
+/** Espalier on an engine without relaxed SIMD. */
 export function withoutRelaxedSimd(threads: number): Engine<Inference> {
   return {
     name: `espalier without relaxed SIMD, ${threadsOf(threads)}`,
@@ -49,7 +49,7 @@ export function withoutRelaxedSimd(threads: number): Engine<Inference> {
   };
 }
 
-/** An engine doing the contest's work on another model. */
+/** An engine that does the contest's work on another model. */
 export function onModel(engine: Engine<Inference>, model: BenchModel): Engine<Inference> {
   return {
     name: `${engine.name}, ${model.title}`,
@@ -60,7 +60,7 @@ export function onModel(engine: Engine<Inference>, model: BenchModel): Engine<In
   };
 }
 
-/** node-llama-cpp's own build of llama.cpp; its first repetition warms up and does not count. */
+/** llama.cpp as built by node-llama-cpp. Its first repetition is a warm-up and does not count. */
 export function native(threads: number): Engine<Inference> {
   return {
     name: `node-llama-cpp, ${threadsOf(threads)}`,
@@ -75,7 +75,7 @@ function workOptions(work: Inference['work'], threads: number): string[] {
   return Object.entries({ ...work, threads }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 }
 
-/** What weights could be read at if reading them were all there is to do: the bound of decoding. */
+/** Memory bandwidth: the upper bound of reading weights in decoding. */
 export function memory(threads: number): Engine<Inference> {
   return {
     name: `memory, ${threadsOf(threads)}`,
@@ -83,13 +83,13 @@ export function memory(threads: number): Engine<Inference> {
   };
 }
 
-/** Bytes per second that threads read of memory when they do nothing else. */
+/** Peak memory bandwidth in bytes per second. */
 export async function readBandwidth(threads: number): Promise<number> {
   const args = [path('./readBandwidth.mjs'), String(threads)];
   return (await lastLineOf<{ bytesPerSecond: number }>(process.execPath, args)).bytesPerSecond;
 }
 
-/** What a model must not take more of: its file, the cache of the contest's tokens, and so much beside them. */
+/** Memory limit of a model: its file, the KV cache of the contest's tokens, and `besideBytes`. */
 export function memoryBudget(besideBytes: number): Engine<Inference> {
   return {
     name: `file + KV + ${besideBytes / 1e6} MB`,

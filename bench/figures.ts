@@ -1,4 +1,4 @@
-/** The figures that running models is held to. Adding one is adding an entry. */
+/** The figures of inference, with the required ratios. To add one, add an entry. */
 import { blockFormats } from '../src/tensor/formats.ts';
 import { espalierInChromium, wllama } from './chromium.ts';
 import type { Figure } from './contest.ts';
@@ -28,13 +28,13 @@ const longContext = inference(small4.model, { prefill: 1800, decode: 48, runs: 1
 const tiny = inference(stories, { prefill: 16, decode: 240, runs: 5 });
 const inPage = inference(small4.model, { prefill: 256, decode: 48, runs: 1 });
 
-/** Every other format is held to what this one reaches. */
+/** The format that all others are compared with. */
 const yardstick = onModel(two, quarterModel('Q4_0'));
 
 const decoding = { reading: 'decodeTokensPerSecond', against: llamaCpp } as const;
 const prefilling = { reading: 'prefillTokensPerSecond', against: llamaCpp } as const;
 
-/** `name` is begun by what is measured, so that figures can be chosen by how their names begin. */
+/** Names start with what is measured, so that figures can be selected by prefix. */
 export const figures: readonly Figure<Inference>[] = [
   figure('decode-1b-q4_0', 'decode', large4, { ...decoding, ours: [two], must: { atLeast: 1.1 }, aim: 1.5 }),
   figure('decode-1b-q4_k', 'decode', largeK, { ...decoding, ours: [two], must: { atLeast: 1.05 }, aim: 1.5 }),
@@ -42,7 +42,7 @@ export const figures: readonly Figure<Inference>[] = [
   figure('decode-135m-q4_0', 'decode', small4, { ...decoding, ours: either, must: { atLeast: 1.2 }, aim: 1.6 }),
   figure('decode-135m-q8_0', 'decode', small8, { ...decoding, ours: either, must: { atLeast: 1.1 }, aim: 1.6 }),
   figure('decode-stories260k', 'decode', tiny, { ...decoding, ours: either, must: { atLeast: 3 }, aim: 8 }),
-  figure('decode-1800-135m-q4_0', 'decode behind 1,800 tokens', longContext, {
+  figure('decode-1800-135m-q4_0', 'decode after 1,800 tokens', longContext, {
     ...decoding,
     ours: either,
     must: { atLeast: 1 },

@@ -1,13 +1,13 @@
-/** Contests of tokens computed with a model. */
+/** Inference contests. */
 import type { Contest } from './contest.ts';
 import { type BenchModel, warmPageCache } from './models.ts';
 
 export interface InferenceWork {
-  /** Tokens of the prompt, computed at once; their last one's logits are wanted. */
+  /** Prompt length. Only the logits of the last token are computed. */
   readonly prefill: number;
-  /** Tokens computed one after another behind it. */
+  /** Number of tokens to generate after the prompt. */
   readonly decode: number;
-  /** Repetitions in one process, of which the median counts. */
+  /** Repetitions in one process; the median counts. */
   readonly runs: number;
 }
 

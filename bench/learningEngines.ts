@@ -1,4 +1,4 @@
-/** What is measured of learning, in Node. */
+/** Engines of the training benchmarks, in Node. */
 import { fileURLToPath } from 'node:url';
 import type { FreshSizes } from '../src/models/architecture.ts';
 import type { Contest, Engine, Readings } from './contest.ts';
@@ -7,7 +7,7 @@ import { lastLineOf } from './process.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Updates of a new model, always with the same batch. */
+/** Training a new model, always with the same batch. */
 export interface Learning extends Contest {
   readonly architecture: string;
   readonly sizes: FreshSizes;
@@ -15,15 +15,15 @@ export interface Learning extends Contest {
 }
 
 export interface LearningWork {
-  /** Sequences of a step. */
+  /** Sequences per step. */
   readonly batch: number;
-  /** Tokens of each. */
+  /** Tokens per sequence. */
   readonly sequence: number;
-  /** Updates in one process, of which the median counts, behind one that warms up. */
+  /** Timed updates in one process, after one warm-up; the median counts. */
   readonly runs: number;
 }
 
-/** Products of a matrix [outputs, inputs]. */
+/** Matrix products with a matrix [outputs, inputs]. */
 export interface Products extends Contest {
   readonly work: ProductsWork & Contest['work'];
 }
@@ -32,7 +32,7 @@ export interface ProductsWork {
   readonly rows: number;
   readonly outputs: number;
   readonly inputs: number;
-  /** Repetitions in one process, behind one that warms up. */
+  /** Repetitions in one process, after one warm-up. */
   readonly runs: number;
 }
 
@@ -45,7 +45,7 @@ export function products(work: ProductsWork): Products {
   return { title: `products of ${outputs} × ${inputs}`, work: { ...work }, quickWork: { ...work, runs: 2 } };
 }
 
-/** As learningTask.mjs takes it. */
+/** The task as JSON for learningTask.mjs. */
 function taskOf({ architecture, sizes, work }: Learning): string {
   return JSON.stringify({ architecture, sizes, ...work });
 }
@@ -58,9 +58,9 @@ export function trainingStep(threads: number): Engine<Learning> {
 }
 
 /**
- * In WebAssembly with SIMD. It has no threads in Node (tensorflow/tfjs#3830); its other backend that needs no native binary,
+ * TensorFlow.js on WebAssembly with SIMD. It has no threads in Node (tensorflow/tfjs#3830). Its other backend without a native binary,
  * 'cpu' in plain JavaScript, takes several times as long.
- * @param products its own, or rewritten by us to avoid what is slow there
+ * @param products 'rewritten' replaces its matrix products by faster equivalents
  */
 export function tensorFlow(products: 'stock' | 'rewritten'): Engine<Learning> {
   const program = path('./peers/tensorFlow.mjs');
@@ -70,7 +70,7 @@ export function tensorFlow(products: 'stock' | 'rewritten'): Engine<Learning> {
   };
 }
 
-/** Each product alone, and the FMA peak between them. */
+/** Measures each product alone, alternating with the FMA peak. */
 export function productSpeed(threads: number): Engine<Products> {
   return {
     name: `espalier, ${threadsOf(threads)}`,

@@ -1,4 +1,4 @@
-/** The figures that learning is held to. Adding one is adding an entry. */
+/** The figures of training, with the required ratios. To add one, add an entry. */
 import type { FreshSizes } from '../src/models/architecture.ts';
 import type { Figure } from './contest.ts';
 import { threadsOf } from './engines.ts';
@@ -25,7 +25,7 @@ const small: FreshSizes = {
   vocabulary: 2560,
   context: 256,
 };
-/** What nanoGPT's README has for CPUs, as ours is in recipes/shakespeare-char.json. */
+/** The CPU settings of nanoGPT's README, as in recipes/shakespeare-char.json. */
 const nano: FreshSizes = {
   ...usual,
   layers: 4,
@@ -42,7 +42,7 @@ const llama3m = learning('llama of 3M', 'llama', small, { batch: 8, sequence: 25
 const nanoGpt = learning("nanoGPT's", 'gpt2', nano, { batch: 12, sequence: 64, runs: 10 });
 const ours = [trainingStep(2)];
 
-/** Of a step of 2,048 tokens of such models. */
+/** Products of a step of 2,048 tokens of these models. */
 const shapes = [
   { outputs: 256, inputs: 256 },
   { outputs: 768, inputs: 256 },
@@ -50,7 +50,7 @@ const shapes = [
   { outputs: 4096, inputs: 256 },
 ].map((shape) => products({ rows: 2048, ...shape, runs: 20 }));
 
-/** `name` is begun by what is measured, so that figures can be chosen by how their names begin. */
+/** Names start with what is measured, so that figures can be selected by prefix. */
 export const learningFigures: readonly Figure[] = [
   ...shapes.flatMap((contest) => [1, 2].flatMap((threads) => productFigures(contest, threads))),
   {
@@ -65,7 +65,7 @@ export const learningFigures: readonly Figure[] = [
   } satisfies Figure<Learning>,
   {
     name: 'memory-3m',
-    title: 'memory beside what the graph needs, llama of 3M',
+    title: 'memory compared with the needs of the graph, llama of 3M',
     contest: llama3m,
     reading: 'learningMemoryBytes',
     ours,
@@ -77,7 +77,7 @@ export const learningFigures: readonly Figure[] = [
   ...beside(nanoGpt, 'nanogpt'),
 ];
 
-/** The FMA peak is measured in the same runs. */
+/** Compared with the FMA peak of the same run. */
 function productFigures(contest: Products, threads: number): Figure<Products>[] {
   const engine = [productSpeed(threads)];
   const { outputs, inputs } = contest.work;
@@ -98,7 +98,7 @@ function productFigures(contest: Products, threads: number): Figure<Products>[] 
   }));
 }
 
-/** The same step by TensorFlow.js, and that it is the same: weights and batch are, so losses must be. */
+/** The same step in TensorFlow.js. Weights and batch are the same, so the losses must be equal. */
 function beside(contest: Learning, name: string): Figure<Learning>[] {
   const [stock, rewritten] = [tensorFlow('stock'), tensorFlow('rewritten')];
   const tokens = { contest, ours, reading: 'learnedTokensPerSecond' } as const;
@@ -107,7 +107,7 @@ function beside(contest: Learning, name: string): Figure<Learning>[] {
     { name: `tokens-${name}`, title, ...tokens, against: [stock], must: { atLeast: 10 } },
     {
       name: `rewritten-${name}`,
-      title: `${title}, beside rewritten products`,
+      title: `${title}, with rewritten products`,
       ...tokens,
       against: [rewritten],
       must: { atLeast: 3 },

@@ -1,24 +1,24 @@
-/** What every engine of a training contest is given: the same weights, batch and settings. From Espalier's build in dist/. */
+/** Weights, batch and settings of a training contest, the same for all engines. Uses Espalier's build in dist/. */
 import { freshArchitecture, freshCheckpoint } from '../dist/models/freshModel.js';
 
 /**
  * @typedef {object} LearningTask
  * @property {string} architecture
  * @property {import('../src/models/architecture.ts').FreshSizes} sizes
- * @property {number} batch sequences of a step
- * @property {number} sequence tokens of each
- * @property {number} runs updates that are timed, behind one that warms up
+ * @property {number} batch sequences per step
+ * @property {number} sequence tokens per sequence
+ * @property {number} runs timed updates, after one warm-up
  */
 
-/** AdamW's, and the greatest norm of the gradients. */
+/** Settings of AdamW, and the maximum gradient norm. */
 export const optimizer = { rate: 1e-3, betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0.1, clip: 1 };
 
-/** The model that learns, as it begins. @param {LearningTask} task */
+/** The model before training. @param {LearningTask} task */
 export function freshModel({ architecture, sizes }) {
   return freshCheckpoint(freshArchitecture(architecture), sizes, 1);
 }
 
-/** Token ids and, behind each, what it is to be followed by. The same batch for every update. @param {LearningTask} task */
+/** Token ids and their targets. All updates use the same batch. @param {LearningTask} task */
 export function batchOf({ batch, sequence, sizes: { vocabulary } }) {
   const id = (i) => (i * i * 31 + i * 7) % vocabulary;
   const ids = (from) => Int32Array.from({ length: batch * sequence }, (_, i) => id(i + from));

@@ -1,4 +1,4 @@
-/** What a reader must know of the machine to make sense of the figures. */
+/** Describes the machine, to interpret the figures. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
@@ -6,7 +6,7 @@ import { readBandwidth } from './engines.ts';
 
 export type MachineFacts = Readonly<Record<string, string>>;
 
-/** @param node the one that runs our side */
+/** @param node the Node that runs Espalier */
 export async function machineFacts(node: string): Promise<MachineFacts> {
   const load = loadavg()[0];
   const bandwidth = (bytesPerSecond: number) => `${(bytesPerSecond / 1e9).toFixed(1)} GB/s`;

@@ -1,12 +1,12 @@
-/** Runs the contests of figures: their engines in turn, round after round. */
+/** Runs contests: the engines alternate, round after round. */
 import { type Contest, type Engine, type Figure, type Readings, type Settings, Skipped } from './contest.ts';
 
-/** What came of one engine in one contest. */
+/** Readings of one engine in one contest. */
 export interface Outcome {
   readonly engine: Engine;
-  /** One for each round. */
+  /** One per round. */
   readonly rounds: Readings[];
-  /** Why there are no more of them. */
+  /** Reason why the engine stopped early. */
   ended?: { readonly kind: 'skipped' | 'failed'; readonly reason: string };
 }
 
@@ -34,7 +34,7 @@ function titleOf({ title, work }: Contest): string {
   return [title, ...numbers].join(', ');
 }
 
-/** @returns what came of it, for people */
+/** @returns a description of the result */
 async function runOnce(entrant: Outcome, contest: Contest, settings: Settings): Promise<string> {
   try {
     await contest.prepare?.();

@@ -1,4 +1,4 @@
-/** The models of the comparison: random weights in real shapes, made once into bench/models, and a real tiny one. */
+/** Models of the benchmarks: random weights in real shapes, generated once into bench/models, and a real tiny model. */
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,9 +7,9 @@ import { Skipped } from './contest.ts';
 
 export interface BenchModel {
   readonly title: string;
-  /** Keys and values of one token, f16. */
+  /** Size of an f16 KV cache per token. */
   readonly cacheBytesPerToken: number;
-  /** The path of its file, made where it is missing. @throws {Skipped} */
+  /** Returns the path of the file and generates it if necessary. @throws {Skipped} */
   file(): string;
 }
 
@@ -19,7 +19,7 @@ const folder = `${root}bench/models`;
 /** Keys and values × layers × KV heads × head size × bytes of an f16; shapes as scripts/makeModel.ts has them. */
 const cacheBytesPerToken = { '135m': 2 * 30 * 3 * 64 * 2, '1b': 2 * 16 * 8 * 64 * 2 };
 
-/** @param format as scripts/makeModel.ts takes it: Q4_K mixes in Q6_K as llama.cpp's Q4_K_M does */
+/** @param format as in scripts/makeModel.ts: Q4_K mixes in Q6_K as llama.cpp's Q4_K_M does */
 export function randomModel(shape: '135m' | '1b', format: 'Q4_0' | 'Q4_K' | 'Q8_0'): BenchModel {
   return {
     title: `${shape.toUpperCase()} ${format}`,
@@ -30,7 +30,7 @@ export function randomModel(shape: '135m' | '1b', format: 'Q4_0' | 'Q4_K' | 'Q8_
 
 /**
  * A quarter of the 1B shape's layers and of its vocabulary, all matrices in one format. A token reads 259 million weights,
- * which are more bytes than caches hold in every format (TQ1_0: 55 MB); the files of all formats take 4.7 GB.
+ * which exceeds the caches in every format (TQ1_0: 55 MB). The files of all formats take 4.7 GB.
  */
 export function quarterModel(format: string): BenchModel {
   const size = ['--shape', '1b', '--layers', '4', '--vocab', '8000'];
@@ -41,7 +41,7 @@ export function quarterModel(format: string): BenchModel {
   };
 }
 
-/** Others may be reading the folder: a file appears there when it is whole. @param options of scripts/makeModel.ts */
+/** Generates a file. It appears in the folder only when complete, as others may read it. @param options options of scripts/makeModel.ts */
 function made(name: string, options: readonly string[]): string {
   const file = `${folder}/${name}.gguf`;
   if (existsSync(file)) return file;
@@ -65,12 +65,12 @@ export const stories: BenchModel = {
   cacheBytesPerToken: 2 * 5 * 4 * 8 * 2,
   file: () => {
     const file = sharedData(storiesPath);
-    if (!file) throw new Skipped(`../shared/data/${storiesPath} is not here`);
+    if (!file) throw new Skipped(`../shared/data/${storiesPath} is missing`);
     return file;
   },
 };
 
-/** Reads a file once, so that the runs after it find it in the page cache. */
+/** Reads a file once to bring it into the page cache. */
 export async function warmPageCache(file: string): Promise<void> {
   for await (const _ of createReadStream(file, { highWaterMark: 2 ** 22 }));
 }

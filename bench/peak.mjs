@@ -1,11 +1,11 @@
 /**
- * The FMA peak beside which work is held: by turns with it and for as long. What a burst of a millisecond reaches between
- * two pieces of work is what the host had left then, which is another thing than what it had while the work ran.
+ * Measures the FMA peak, alternating with the work and for the same time. A short burst between
+ * two pieces of work would measure the host at another moment than the work itself.
  */
 export class Peak {
   #probe;
   #bursts = 0;
-  /** Of all bursts, each for one flop: they do the same work. */
+  /** Seconds per flop of all bursts; they do the same work. */
   #secondsPerFlop = 0;
 
   /** @param {import('../src/backends/wasm/index.ts').Probe} probe */
@@ -13,7 +13,7 @@ export class Peak {
     this.#probe = probe;
   }
 
-  /** @param {number} seconds at least so long */
+  /** @param {number} seconds minimum duration */
   measure(seconds) {
     const end = performance.now() + seconds * 1000;
     do {

@@ -1,12 +1,12 @@
-/** Programs that print what they measured as a JSON object on their last line. */
+/** Runs programs that print their measurements as a JSON object on the last line. */
 import { spawn } from 'node:child_process';
 
-/** A process that has said nothing for so long hangs. */
-const MOST_MILLISECONDS = 900_000;
+/** Timeout of a process. */
+const TIMEOUT_MILLISECONDS = 900_000;
 
-/** @throws {Error} with the last line of stderr where it fails */
+/** @throws {Error} with the last line of stderr if it fails */
 export async function lastLineOf<T>(command: string, args: readonly string[]): Promise<T> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: MOST_MILLISECONDS });
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MILLISECONDS });
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -1,7 +1,7 @@
 /**
- * The speed of f32 matrix products, forward and backward, as a training step has them: `node products.mjs ROWS OUTPUTS
- * INPUTS THREADS RUNS`. Prints one JSON line of flops per second: of several runs of each product, packing its operands
- * included, and of a kernel that does nothing but multiply and add, which takes turns with them (see peak.mjs).
+ * Measures the f32 matrix products of a training step, forward and backward: `node products.mjs ROWS OUTPUTS
+ * INPUTS THREADS RUNS`. Prints one JSON line of flops per second: of several runs of each product, including packing,
+ * and of a kernel that only multiplies and adds, which alternates with them (see peak.mjs).
  */
 import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { Graph } from '../dist/graph/graph.js';
@@ -21,10 +21,10 @@ const products = {
   weightGradient: ({ x, dy }) => linearWeightGradient(dy(), x()),
 };
 
-/** Numbers of ordinary size. */
+/** Random numbers of ordinary magnitude. */
 const numbers = (count) => Float32Array.from({ length: count }, (_, i) => Math.sin(i));
 
-/** A program of one product. @returns what runs it, and tells the seconds of its commands alone */
+/** Compiles one product. @returns a function that runs it and returns the seconds of its commands */
 async function compile(product) {
   const graph = new Graph();
   const given = {};
@@ -48,7 +48,7 @@ async function compile(product) {
   const program = await wasm.compile(graph, { weights, ...limits, settings: { threads }, trace: true });
   const spent = () => program.timings().reduce((sum, { seconds }) => sum + seconds, 0);
   if (program.description.settings.threads !== threads)
-    throw new Error(`there are ${program.description.settings.threads} threads here`);
+    throw new Error(`the engine uses ${program.description.settings.threads} threads`);
   return {
     async run() {
       const before = spent();
@@ -67,7 +67,7 @@ const seconds = { forward: 0, inputGradient: 0, weightGradient: 0 };
 for (let run = 0; run <= runs; run++) {
   for (const [name, program] of await Promise.all(programs)) {
     const spent = await program.run();
-    // the first run of all warms up
+    // the first run is a warm-up
     if (run === 0) continue;
     seconds[name] += spent;
     peak.measure(spent);

@@ -1,5 +1,5 @@
 /**
- * What training is worth: whether an adapter learns as much on a quantized base, and a student more from a teacher. See
+ * Measures training quality: adapters on a quantized base compared with an F32 base, and students with and without a teacher. See
  * `about`.
  */
 import { spawn } from 'node:child_process';
@@ -24,7 +24,7 @@ Both begin with the same model: a llama of 1.5 million parameters that learns ti
                 llama.cpp runs model and adapter too, and its greedy continuation is compared with ours.
   distillation  a student of a fifth of its size, with three seeds, on the text alone and on the teacher's
                 distributions beside it: the same tokens, the held-out loss of each.
-Goes on where it was cut (runs/quality). The last line is JSON.`;
+An interrupted run continues where it stopped (runs/quality). The last line is JSON.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -47,7 +47,7 @@ await mkdir(runs, { recursive: true });
 const data = { sequence: 128, batch: 8 };
 const shakespeare = { sources: [{ path: shared('text/tinyshakespeare.txt') }], heldOut: { fraction: 0.1 }, ...data };
 
-/** Runs a recipe, or goes on with it. @returns the held-out losses, the first of them before the first step */
+/** Runs or resumes a recipe. @returns the held-out losses; the first one is from before training */
 async function learn(name: string, recipe: object): Promise<number[]> {
   const path = join(runs, `${name}.json`);
   const every = 100;
@@ -61,7 +61,7 @@ async function learn(name: string, recipe: object): Promise<number[]> {
   return log.filter((line) => line.kind === 'evaluation').map(({ loss }) => loss);
 }
 
-/** The model that both begin with, in F32. */
+/** The base model in F32. */
 async function teach(): Promise<string> {
   await learn('base', {
     model: { architecture: 'llama', layers: 3, width: 192, heads: 6, feedForward: 512, context: 256 },
@@ -74,7 +74,7 @@ async function teach(): Promise<string> {
   return join(runs, 'base.gguf');
 }
 
-/** The same model in another format. */
+/** The base model in another format. */
 async function encoded(from: string, format: 'Q8_0'): Promise<string> {
   const { recipe } = await readRecipe(join(runs, 'base.json'));
   const checkpoint = await openCheckpoint(from);
@@ -112,10 +112,10 @@ async function parameters(path: string): Promise<number> {
   return [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-/** The greedy continuation with an adapter, by llama.cpp and by us. */
+/** Compares the greedy continuation with an adapter between llama.cpp and Espalier. */
 async function asLlamaCppSaysIt(base: string) {
   const peers = new URL('peers/', import.meta.url);
-  if (!existsSync(new URL('node_modules', peers))) return { llamaCpp: 'not asked: bench/peers is not installed' };
+  if (!existsSync(new URL('node_modules', peers))) return { llamaCpp: 'skipped: bench/peers is not installed' };
   const path = join(runs, 'play-F32.gguf');
   const job = { model: base, adapter: path, text: 'DROMIO OF SYRACUSE', greedy: 40 };
   const peer = spawn(process.execPath, [fileURLToPath(new URL('oracle.mjs', peers)), '--jobs'], {

@@ -1,7 +1,7 @@
 /**
- * Bytes per second that threads read of memory: `node readBandwidth.mjs 2` → {"bytesPerSecond":…,"threads":2}.
- * Each thread reads half a gigabyte of its own from end to end, several times, 16 bytes a load and eight loads in
- * flight; from the moment when all start to the moment when the last is done.
+ * Measures memory bandwidth: `node readBandwidth.mjs 2` → {"bytesPerSecond":…,"threads":2}.
+ * Each thread reads its own half gigabyte several times, 16 bytes per load and eight loads in
+ * flight. Time runs from the common start until the last thread is done.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import asc from 'assemblyscript/asc';
@@ -9,7 +9,7 @@ import asc from 'assemblyscript/asc';
 const MEBIBYTES = 512;
 const [WARM_PASSES, PASSES] = [4, 8];
 
-/** Reads the memory below `end`; what it returns keeps the loads from being left out. */
+/** Reads the memory below `end`. The result keeps the compiler from removing the loads. */
 const kernel = `
 export function read(end: usize): i64 {
   let a = i64x2.splat(0), b = a, c = a, d = a;
@@ -50,7 +50,7 @@ if (isMainThread) {
     env: { abort: () => {} },
   });
   const bytes = new Uint8Array(exports.memory.buffer);
-  // pages that were never written are one page of zeros
+  // pages that were never written would share one page of zeros
   bytes.fill(1);
   const read = (passes) => {
     for (let pass = 0; pass < passes; pass++) exports.read(bytes.length);
@@ -58,7 +58,7 @@ if (isMainThread) {
   read(WARM_PASSES);
   if (Atomics.add(waiting, 0, 1) + 1 === threads) Atomics.notify(waiting, 0);
   for (let arrived; (arrived = Atomics.load(waiting, 0)) < threads; ) Atomics.wait(waiting, 0, arrived);
-  // threads have clocks of their own, with one origin of time
+  // each thread has its own clock, relative to its own time origin
   const now = () => performance.timeOrigin + performance.now();
   const began = now();
   read(PASSES);

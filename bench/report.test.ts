@@ -32,7 +32,7 @@ function outcomesOf(
 const reading = 'decodeTokensPerSecond';
 
 describe('a figure', () => {
-  it('divides our median by that of the best engine against us', () => {
+  it('divides our median by that of the best engine to compare with', () => {
     const outcomes = outcomesOf(
       [
         [ours, [30, 10, 20]],
@@ -50,7 +50,7 @@ describe('a figure', () => {
     expect(judge(figure(reading, { atLeast: 2.01 }), outcomes).result).toBe('below the bar');
   });
 
-  it('whose less is better takes the least', () => {
+  it('takes the minimum if less is better', () => {
     const outcomes = outcomesOf(
       [
         [ours, [3]],
@@ -64,7 +64,7 @@ describe('a figure', () => {
     expect(judge(figure('loadSeconds', { atMost: 0.7 }), outcomes).result).toBe('below the bar');
   });
 
-  it('does without an engine that cannot be had, and is skipped where none of a side can', () => {
+  it('ignores a skipped engine, and is skipped if a side has no other engine', () => {
     const gone = { kind: 'skipped', reason: 'it is not here' } as const;
     const without = (...skipped: Engine[]) =>
       outcomesOf(
@@ -76,7 +76,7 @@ describe('a figure', () => {
     expect(judge(wanted, without(slow, fast))).toMatchObject({ result: 'skipped', reason: 'slow: it is not here' });
   });
 
-  it('fails with an engine that fails, also after some rounds', () => {
+  it('fails if an engine fails, even after some rounds', () => {
     const broken = { kind: 'failed', reason: 'it broke' } as const;
     const outcomes = outcomesOf(
       [
@@ -112,6 +112,6 @@ it('the report has a row for each figure and one line of JSON', () => {
   });
 });
 
-it('figures have names of their own', () => {
+it('figures have unique names', () => {
   for (const all of [figures, learningFigures]) expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
 });

@@ -1,9 +1,9 @@
-/** From readings to verdicts, and how they are shown. */
+/** Turns readings into verdicts and prints them. */
 import type { Engine, Figure, Readings } from './contest.ts';
 import type { MachineFacts } from './machine.ts';
 import type { Outcome, Outcomes } from './measure.ts';
 
-/** One side of a figure over the rounds. */
+/** One side of a figure, over all rounds. */
 export interface Side {
   readonly engine: string;
   readonly median: number;
@@ -15,10 +15,10 @@ export interface Verdict {
   readonly figure: Figure;
   readonly ours?: Side;
   readonly against?: Side;
-  /** Of the medians: ours / against. */
+  /** Ratio of the medians: ours / against. */
   readonly ratio?: number;
   readonly result: 'pass' | 'below the bar' | 'skipped' | 'failed';
-  /** Of what was skipped or failed. */
+  /** Reason of a skipped or failed figure. */
   readonly reason?: string;
 }
 
@@ -47,7 +47,7 @@ function entrantsOf(entrants: readonly Outcome[], engines: readonly Engine[]): r
   return entrants.filter(({ engine }) => engines.includes(engine));
 }
 
-/** The side of the engine whose median is best; undefined where none was measured. */
+/** Returns the engine with the best median, or undefined if none was measured. */
 function best({ must }: Figure, reading: keyof Readings, entrants: readonly Outcome[]): Side | undefined {
   const better =
     'atLeast' in must ? (a: Side, b: Side) => b.median - a.median : (a: Side, b: Side) => a.median - b.median;
@@ -126,7 +126,7 @@ export interface RunFacts {
   readonly quick: boolean;
 }
 
-/** One line. */
+/** Prints the verdicts as one line of JSON. */
 export function jsonOf(verdicts: readonly Verdict[], facts: RunFacts): string {
   const rows = verdicts.map(({ figure, ...outcome }) => {
     const { name, title, contest, reading, againstReading, must, aim } = figure;

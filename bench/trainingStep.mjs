@@ -1,11 +1,11 @@
 /**
- * The speed of a whole training step, forward, backward, clipping and AdamW: `node trainingStep.mjs THREADS TASK`, TASK as in
+ * Measures a whole training step: forward, backward, clipping and AdamW. `node trainingStep.mjs THREADS TASK`, TASK as in
  * learningTask.mjs, in JSON. Prints one JSON line.
  *
- * Flops are those that the maths has: of every matrix product and of attention's causal pairs forward, and twice as many
- * backward. What is computed again, and everything else, counts as time alone. The peak is that of a kernel that does
- * nothing but multiply and add, which takes turns with the steps (see peak.mjs). Memory of learning is what the process has
- * had at most beyond Node and the code, compiled kernels and threads included.
+ * Flops are those of the mathematics: all matrix products and the causal pairs of attention forward, and twice as many
+ * backward. Recomputation and all other work only costs time. The peak is that of a kernel that
+ * only multiplies and adds, which alternates with the steps (see peak.mjs). Memory is the peak of the process
+ * minus Node and the code; it includes compiled kernels and threads.
  */
 import { Probe, wasm } from '../dist/backends/wasm/index.js';
 import { buildModel } from '../dist/models/buildModel.js';
@@ -17,7 +17,7 @@ import { addTrainingStep } from '../dist/train/trainingGraph.js';
 import { batchOf, freshModel, median, optimizer } from './learningTask.mjs';
 import { Peak } from './peak.mjs';
 
-/** Of Node and the code alone. */
+/** Memory of Node and the code. */
 const memoryBefore = process.memoryUsage().rss;
 
 const threads = Number(process.argv[2]);
@@ -37,7 +37,7 @@ const learned = addTrainingStep(graph, { clip: optimizer.clip, activationCheckpo
 const limits = { maxTokens: count, maxRows: count, context: sequence, settings: { threads } };
 const program = await wasm.compile(graph, { ...limits, weights: weightStore(model), notes: deviceNotes() });
 if (program.description.settings.threads !== threads)
-  throw new Error(`there are ${program.description.settings.threads} threads here`);
+  throw new Error(`the engine uses ${program.description.settings.threads} threads`);
 const weights = learned.map(({ attributes, shape }) => ({
   name: attributes.tensor,
   rows: shape[0],

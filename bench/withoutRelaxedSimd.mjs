@@ -1,5 +1,5 @@
 /**
- * Imported before a program: WebAssembly as an engine has it that does not know relaxed SIMD. Asking whether a module is
- * valid is how Espalier finds out, and the only thing it asks.
+ * Import it before a program to simulate an engine without relaxed SIMD. Espalier detects relaxed SIMD only by asking
+ * whether a module is valid.
  */
 WebAssembly.validate = () => false;

@@ -1,9 +1,9 @@
 /**
- * Builds everything that is not committed: the AssemblyScript kernels as modules of text, then dist/ with tsc, then the
+ * Builds everything that is not committed: the AssemblyScript kernels as text modules, then dist/ with tsc, then the
  * browser bundle. Run by npm's `prepare`.
  *
  *   --kernels   stops after the kernels
- *   --if-stale  builds only what is older than the files it is made of
+ *   --if-stale  builds only outputs that are older than their sources
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ const kernels = `${root}src/backends/wasm/kernels`;
 const built = `${root}src/backends/wasm/built`;
 const bundlePath = `${root}dist/espalier.browser.js`;
 
-/** What a variant is compiled with; the engine picks among them on the device. */
+/** Compiler options of the kernel variants. The engine chooses a variant on the device. */
 const variants: Readonly<Record<string, readonly string[]>> = {
   baseline: [],
   relaxedI16: ['--enable', 'relaxed-simd'],
@@ -25,7 +25,7 @@ const variants: Readonly<Record<string, readonly string[]>> = {
 };
 
 async function compileKernels(): Promise<void> {
-  // every file is an entry, so that its exports become kernels: adding one is adding its file
+  // every file is an entry point, so its exports become kernels
   const entries = [kernels, `${kernels}/formats`].flatMap((folder) =>
     readdirSync(folder)
       .filter((file) => file.endsWith('.ts'))
@@ -63,8 +63,8 @@ async function compileTypeScript(): Promise<void> {
 }
 
 /**
- * One file for pages without a bundler: one import, one request, one hash. It holds all kernel variants, of which a
- * page needs one: some 38 of 128 kB gzipped that chunks would spare it. Bundlers that begin at dist/index.js split them.
+ * One file for pages without a bundler: one import, one request, one hash. It contains all kernel variants although a
+ * page needs only one; chunks would save about 38 of 128 kB (gzip). Bundlers that start at dist/index.js split them.
  */
 async function bundle(): Promise<void> {
   await build({
@@ -79,7 +79,7 @@ async function bundle(): Promise<void> {
   });
 }
 
-/** When the newest of some files was changed; folders stand for all below them that is compiled. */
+/** Time of the latest change of some files. A folder stands for all compiled files below it. */
 function changed(...paths: readonly string[]): number {
   const times = paths.flatMap((path) => {
     const full = `${root}${path}`;

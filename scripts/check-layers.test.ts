@@ -10,7 +10,7 @@ afterEach(() => {
   for (const root of made.splice(0)) rmSync(root, { recursive: true });
 });
 
-/** Writes a small tree and says what is wrong with it, one line each. */
+/** Writes a small tree. Returns its violations, one line each. */
 function faults(files: Readonly<Record<string, string>>): string[] {
   const root = mkdtempSync(join(tmpdir(), 'espalier-layers-'));
   made.push(root);
@@ -22,7 +22,7 @@ function faults(files: Readonly<Record<string, string>>): string[] {
   return checkLayers(root).violations.map(({ file, line, specifier, why }) => `${file}:${line} ${specifier} ${why}`);
 }
 
-it('imports from lower floors and from the same folder are right', () => {
+it('imports from lower floors and from the same folder are allowed', () => {
   expect(
     faults({
       'src/core/errors.ts': 'export const a = 1;',
@@ -35,7 +35,7 @@ it('imports from lower floors and from the same folder are right', () => {
   ).toEqual([]);
 });
 
-describe('a wrong import is named with its file and line', () => {
+describe('a wrong import is reported with its file and line', () => {
   it.each([
     ['a higher floor', 'core/a.ts', "import { x } from '../runtime/load.ts';", 'floor 4 is imported from floor 0'],
     ['its own floor', 'formats/a.ts', "import { x } from '../graph/b.ts';", 'floor 2 is imported from floor 2'],
@@ -57,36 +57,36 @@ describe('a wrong import is named with its file and line', () => {
     ['a package', 'core/a.ts', "import { x } from 'vitest';", "vitest is not among the package's dependencies"],
     ['no folder of ours', 'attic/a.ts', 'export {};', 'src/attic/ has no floor'],
   ])('%s', (_, file, text, why) => {
-    const found = faults({ [`src/${file}`]: `/** What it is. */\n\n${text}` });
+    const found = faults({ [`src/${file}`]: `/** Header. */\n\n${text}` });
     expect(found.length).toBeGreaterThan(0);
     expect(found.at(0)).toContain(why);
     expect(found.at(0)).toContain(`src/${file}:${why.includes('has no floor') ? 1 : 3} `);
   });
 
-  it('an import over several lines, at the line of its source', () => {
+  it('of several lines, at the line of its specifier', () => {
     const text = "import {\n  a,\n  type B,\n} from '../formats/b.ts';";
     expect(faults({ 'src/core/a.ts': text })).toEqual([
       'src/core/a.ts:4 ../formats/b.ts floor 2 is imported from floor 0',
     ]);
   });
 
-  it('of the app, which sees the public entry only', () => {
+  it('of the app, which may only import the public entry', () => {
     expect(faults({ 'web/page.ts': "import { x } from '../src/core/b.ts';" })).toEqual([
       'web/page.ts:1 ../src/core/b.ts web/ sees the public entry only',
     ]);
   });
 });
 
-it('packages that are installed with ours may be imported, by any path in them', () => {
+it('dependencies may be imported with any subpath', () => {
   expect(faults({ 'src/core/a.ts': "import a from 'zod/mini';\nimport b from '@scope/tool/part';" })).toEqual([]);
 });
 
-it('comments and texts that speak of imports are none', () => {
+it('imports in comments and strings are ignored', () => {
   const text = "/**\n * import { x } from '../graph/b.ts';\n */\n// import('../graph/b.ts')\nconst a = \"import 'x'\";";
   expect(faults({ 'src/core/a.ts': text })).toEqual([]);
 });
 
-it('tests import test tools and helpers, and keep to the floors', () => {
+it('tests may import test tools and helpers, but must respect the floors', () => {
   expect(
     faults({
       'src/tensor/a.test.ts':
@@ -98,34 +98,34 @@ it('tests import test tools and helpers, and keep to the floors', () => {
 describe('a leaf', () => {
   const node = "import { freemem } from 'node:os';\nexport function free(): number {\n  return freemem();\n}";
 
-  it('is for both platforms and exports the same names', () => {
+  it('is valid if both platforms export the same names', () => {
     const browser = 'export const free = () => 1;';
     const user = "import { free } from '#leaf/core/memory';";
     const files = { 'src/core/memory.node.ts': node, 'src/core/memory.browser.ts': browser, 'src/core/a.ts': user };
     expect(faults(files)).toEqual([]);
   });
 
-  it('for one platform only is refused', () => {
+  it('for only one platform is rejected', () => {
     expect(faults({ 'src/core/memory.node.ts': node })).toEqual([
       'src/core/memory.node.ts:1  a leaf for one platform only',
     ]);
   });
 
-  it('that exports less than its twin is refused', () => {
+  it('that exports less than its counterpart is rejected', () => {
     const browser = 'const free = 1;\nexport { free, type Other as Extra };\nexport async function more() {}';
     expect(faults({ 'src/core/memory.node.ts': node, 'src/core/memory.browser.ts': browser })).toEqual([
       'src/core/memory.node.ts:1  lacks Extra, more, which src/core/memory.browser.ts exports',
     ]);
   });
 
-  it('that nobody wrote cannot be imported', () => {
+  it('that does not exist cannot be imported', () => {
     expect(faults({ 'src/core/a.ts': "import { x } from '#leaf/core/missing';" })).toEqual([
       'src/core/a.ts:1 #leaf/core/missing there is no such leaf',
     ]);
   });
 });
 
-it('this tree has no wrong import', () => {
+it('this repository has no wrong import', () => {
   const { files, violations } = checkLayers(fileURLToPath(new URL('..', import.meta.url)));
   expect(violations).toEqual([]);
   expect(files).toBeGreaterThan(100);

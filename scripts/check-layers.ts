@@ -1,17 +1,17 @@
 /**
- * Fails on an import from a wrong floor, so that src/ stays readable from the bottom up.
+ * Checks that every folder of src/ imports only from lower floors, so that src/ can be read from the bottom up.
  *
- * A folder of src/ imports only from lower floors and from itself. src/index.ts, the public entry, stands on all of
- * them; the faces (cli/, server/) and the app (web/) see it and the entries apart from it only. Platform code lies in leaves
- * (*.node.ts, *.browser.ts), imported as `#leaf/<path below src without suffix>`, which exist for both platforms and
- * export the same names; node:* is for Node's leaves and the faces. Packages are those that are installed with ours.
- * Type-only imports count: they show what a folder knows of. Tests also import test tools, test/ and scripts/.
+ * A folder of src/ may import from lower floors and from itself. src/index.ts, the public entry, may import from all of
+ * them. The faces (cli/, server/) and the app (web/) may import only the entries. Platform code is in leaves
+ * (*.node.ts, *.browser.ts), imported as `#leaf/<path below src without suffix>`. Leaves exist for both platforms and
+ * export the same names. Only Node leaves and faces may import node:*. Packages must be dependencies.
+ * Type-only imports count too: they show what a folder depends on. Tests may also import test tools, test/ and scripts/.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Folders of src/ by floor; a folder that is not here may not be. */
+/** Folders of src/ by floor. Every folder must be listed. */
 const floors: readonly (readonly string[])[] = [
   ['core'],
   ['tensor', 'tokenizer', 'sampling'],
@@ -24,22 +24,22 @@ const floors: readonly (readonly string[])[] = [
 ];
 const faces: readonly string[] = ['cli', 'server'];
 
-/** The floor of a folder of src/; undefined where it has none. */
+/** Returns the floor of a folder of src/, or undefined if it has none. */
 export function floorOf(folder: string): number | undefined {
   const floor = [...floors, faces].findIndex((folders) => folders.includes(folder));
   return floor < 0 ? undefined : floor;
 }
 
 const ENTRY = 'src/index.ts';
-/** Entries apart from it, so that pages that only run models do not load what else there is. */
+/** Further entries. They are separate so that pages that only run models load less. */
 const MORE_ENTRIES = ['src/train/index.ts'];
 const APP = 'web';
 
 export interface Violation {
-  /** Relative to the root, with slashes. */
+  /** Path relative to the root, with slashes. */
   readonly file: string;
   readonly line: number;
-  /** What is imported. */
+  /** Imported module. */
   readonly specifier: string;
   readonly why: string;
   readonly allowed: string;
@@ -51,7 +51,7 @@ export interface LayerReport {
   readonly violations: readonly Violation[];
 }
 
-/** What is wrong with an import. */
+/** Violation of the rules by an import. */
 interface Fault {
   readonly why: string;
   readonly allowed: string;
@@ -64,7 +64,7 @@ interface Import {
   readonly line: number;
 }
 
-/** Checks the src/ and web/ below a folder that holds a package.json. */
+/** Checks src/ and web/ of a package. @param root folder of package.json */
 export function checkLayers(root: string): LayerReport {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     readonly name?: string;
@@ -90,9 +90,9 @@ export function checkLayers(root: string): LayerReport {
 
 interface House {
   readonly root: string;
-  /** The package's own name: the public entry as others see it. */
+  /** Name of the package, which stands for its public entry. */
   readonly name: string;
-  /** What may be imported of others. */
+  /** Packages that may be imported. */
   readonly packages: readonly string[];
 }
 
@@ -115,10 +115,10 @@ function faultOf(house: House, file: string, specifier: string): Fault | undefin
   if (folder === APP && (specifier === house.name || specifier.startsWith(`${house.name}/`))) return undefined;
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
   if (house.packages.includes(name)) return undefined;
-  return { why: `${name} is not among the package's dependencies`, allowed: list(house.packages) };
+  return { why: `${name} is not a dependency`, allowed: list(house.packages) };
 }
 
-/** @param target a file of the tree, or of a leaf that is named without its platform */
+/** @param target file of the repository, or leaf without its platform suffix */
 function faultOfTarget(file: string, target: string): Fault | undefined {
   const from = placeOf(file);
   const to = placeOf(target);
@@ -130,7 +130,7 @@ function faultOfTarget(file: string, target: string): Fault | undefined {
   if (isTest(file) && to.floor === undefined) return undefined;
   if (from.floor === undefined || from.seesEntryOnly) {
     if (target === ENTRY || MORE_ENTRIES.includes(target)) return undefined;
-    return { why: `${from.folder}/ sees the public entry only`, allowed: ENTRY };
+    return { why: `${from.folder}/ may only import the public entry`, allowed: ENTRY };
   }
   if (to.floor !== undefined && to.floor < from.floor) return undefined;
   const lower = floors.slice(0, from.floor).flat();
@@ -141,9 +141,9 @@ function faultOfTarget(file: string, target: string): Fault | undefined {
 }
 
 interface Place {
-  /** Of src/, or at the root; '' for the public entry. */
+  /** Folder of src/ or of the root; '' for the public entry. */
   readonly folder: string;
-  /** Undefined outside src/ and in folders without one. */
+  /** Undefined outside src/ and for folders without a floor. */
   readonly floor?: number;
   readonly seesEntryOnly?: boolean;
 }
@@ -162,7 +162,7 @@ function faultOfPlace(file: string): Fault | undefined {
   return { why: `src/${folder}/ has no floor`, allowed: list([...floors.flat(), ...faces]) };
 }
 
-/** Both leaves of a pair must be there and export the same. */
+/** Checks that both leaves of a pair exist and export the same names. */
 function faultOfLeaf(root: string, file: string, text: string): Fault | undefined {
   const [, path, platform] = /^(.+)\.(node|browser)\.ts$/.exec(file) ?? [];
   if (!path || isTest(file)) return undefined;
@@ -180,8 +180,8 @@ const isLeaf = (file: string, platform: 'node' | 'browser') => file.endsWith(`.$
 const list = (names: readonly string[]) => (names.length === 0 ? 'none' : names.join(', '));
 
 /**
- * Statements begin their line, as the formatter makes sure; `import()` may be anywhere but in a comment. Text is not
- * parsed, so that the check needs no compiler.
+ * Finds imports by regular expressions, without a compiler. The formatter puts every import statement at the start of a
+ * line; `import()` may be anywhere except in a comment.
  */
 const STATEMENT = /^(?:import|export)\b(?:[\w\s{},*$]*?\bfrom)?\s*(['"])(.+?)\1/gm;
 const EXPRESSION = /^(?!\s*(?:\*|\/\/)).*?\bimport\(\s*(['"])(.+?)\1/gm;
@@ -207,7 +207,7 @@ function exportsOf(text: string): string[] {
   return [...new Set([...declared.map(([, name]) => name), ...names])].sort();
 }
 
-/** Paths of TypeScript files below a folder, relative to the root, with slashes. */
+/** Lists TypeScript files below a folder, relative to the root, with slashes. */
 function sourceFiles(root: string, folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })

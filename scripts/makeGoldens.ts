@@ -1,13 +1,12 @@
 /**
- * Asks llama.cpp about every model of `goldenPlans` and writes its answers under test/goldens.
+ * Runs every model of `goldenPlans` in llama.cpp and writes the results to test/goldens.
  *
  *   (cd bench/peers && npm ci)
- *   npx tsx scripts/makeGoldens.ts [names that contain this]
+ *   npx tsx scripts/makeGoldens.ts [part of a name]
  *
- * The forced tokens are llama.cpp's own where it continues a prompt, else random ones of the vocabulary, with BOS before
- * them where it has one. Where llama.cpp's two best
- * next tokens lie so close that rounding could swap them, another token is tried, so that a different top token means
- * a fault and not chance.
+ * The forced tokens are llama.cpp's continuation of a prompt, or random tokens, after BOS if the vocabulary has one.
+ * If the two most likely next tokens are so close that rounding could swap them, another token is tried. So a different top token
+ * is an error and not chance.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -30,9 +29,9 @@ import {
 import { gardenText } from './models/text.ts';
 
 const POSITIONS = 64;
-/** Of a model that was trained. */
+/** Prompt for trained models. */
 const FOLLOWED = 128;
-/** Between the best two logits. Rounding activations to 8 bits moves logits by some hundredths. */
+/** Minimum distance of the two highest logits. Rounding activations to 8 bits changes logits by some hundredths. */
 const LEAST_GAP = 0.25;
 const TRIES = 60;
 const SEED = 7;
@@ -47,10 +46,10 @@ interface Job {
 
 interface Answer {
   readonly tokens: readonly number[];
-  /** Null where the vocabulary adds none. */
+  /** Null if the vocabulary adds no BOS. */
   readonly bos: number | null;
   readonly greedy: readonly number[];
-  /** One row for each token. */
+  /** One row per token. */
   readonly logits: readonly Float32Array[];
 }
 
@@ -58,7 +57,7 @@ const peers: { dependencies: Record<string, string> } = JSON.parse(
   await readFile(new URL('../bench/peers/package.json', import.meta.url), 'utf8'),
 );
 
-/** bench/peers/oracle.mjs as a process that answers one job after another. */
+/** Process of bench/peers/oracle.mjs that runs jobs one by one. */
 function startOracle() {
   const script = fileURLToPath(new URL('../bench/peers/oracle.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, '--jobs'], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -67,7 +66,7 @@ function startOracle() {
     async ask(job: Job): Promise<Answer> {
       child.stdin.write(`${JSON.stringify(job)}\n`);
       const line = await lines.next();
-      if (line.done) throw new Error(`the oracle ended at ${job.model}`);
+      if (line.done) throw new Error(`the oracle ended during ${job.model}`);
       const answer: Omit<Answer, 'logits'> & { logits?: string } = JSON.parse(line.value);
       return { ...answer, logits: rowsOf(answer.logits, answer.tokens.length) };
     },
@@ -99,12 +98,12 @@ async function makeGolden(plan: GoldenPlan, path: string): Promise<Golden> {
   };
 }
 
-/** A prompt and its own continuation. */
+/** A prompt and its greedy continuation. */
 function followed(model: string, { tokens, continuation }: Greedy): Promise<Answer> {
   return oracle.ask({ model, tokens: [...tokens, ...continuation].slice(0, FOLLOWED), logits: true });
 }
 
-/** Tries tokens until llama.cpp is sure of its best one after each of them, or the tries are used up. */
+/** Replaces tokens until the most likely next token is clear at every position, or the maximum of attempts is reached. */
 async function forcedTokens(model: string): Promise<Answer> {
   const probe = await oracle.ask({ model, tokens: [3], logits: true });
   const random = seededRandom(SEED);
@@ -122,7 +121,7 @@ async function forcedTokens(model: string): Promise<Answer> {
   }
 }
 
-/** Between the two largest. */
+/** Distance of the two highest values. */
 function gap(logits: Float32Array): number {
   const [first, second] = logits.toSorted().subarray(-2).reverse();
   return first - second;

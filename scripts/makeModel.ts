@@ -1,14 +1,14 @@
 /**
- * Makes a random model: the same options give the same bytes on every machine.
+ * Generates a random model. The same options produce the same bytes on every machine.
  *
  *   npx tsx scripts/makeModel.ts --arch llama --format Q4_K --out tiny.gguf
  *   npx tsx scripts/makeModel.ts --shape 135m --format Q4_0 --out bench/models/135m-q4_0.gguf
  *   npx tsx scripts/makeModel.ts --arch qwen2 --hf --out tiny-qwen2
  *
- * The tiny shape is for agreement: encoded weights, every matrix in the format that is asked for. The larger shapes are
- * for speed: their blocks are drawn from a pool of encoded ones and their formats mixed as llama.cpp's quantize does
- * (Q4_K gives what it calls Q4_K_M; --pure mixes nothing), so that sizes and speeds are those of real models; what they
- * say is noise.
+ * The tiny shape is for correctness tests: all matrices have the requested format. The larger shapes are
+ * for speed tests: their blocks come from a pool of encoded blocks, and formats are mixed as llama.cpp's quantize does
+ * (Q4_K corresponds to Q4_K_M; --pure mixes nothing), so that sizes and speeds are those of real models. Their output
+ * is noise.
  */
 import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -29,7 +29,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     dimensions: { width: 576, layers: 30, heads: 9, kvHeads: 3, headSize: 64, ffn: 1536, vocabulary: 49152 },
     large: true,
   },
-  // Llama 3.2 1B with Llama 2's vocabulary and a head of its own
+  // Llama 3.2 1B with Llama 2's vocabulary and an untied output layer
   '1b': {
     architecture: 'llama',
     dimensions: { width: 2048, layers: 16, heads: 32, kvHeads: 8, headSize: 64, ffn: 8192, vocabulary: 32000 },
@@ -73,7 +73,7 @@ function given(): Partial<Dimensions> {
   return Object.fromEntries(named.flatMap(([name, text]) => (text === undefined ? [] : [[name, Number(text)]])));
 }
 
-/** A file as a sink that waits while the disk is behind. */
+/** Writes to a file and waits while the disk is busy. */
 function fileSink(path: string): ByteSink & { close(): Promise<void> } {
   const stream = createWriteStream(path);
   const settle = (work: (done: (error?: Error | null) => void) => void) =>

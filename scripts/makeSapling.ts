@@ -1,13 +1,13 @@
 /**
- * Makes the model that ships with Espalier, on two cores in less than two hours; run again, it goes on where it was cut.
+ * Makes the model that ships with Espalier, in less than two hours on two cores. An interrupted run continues where it stopped.
  *
  *   npx tsx scripts/makeSapling.ts [--threads 2]
  *
- * Reads ../shared/data, as its recipe does.
- * Its teacher writes conversations with itself; stories are told in conversations too. A smaller tokenizer is made of the
- * teacher's, and the teacher put in Llama's terms; recipes/sapling/sapling.json then trains that on both, and on what the
- * teacher thinks of every token. Everything is kept in runs/sapling. At the end the model and its card are written to
- * models/.
+ * It reads ../shared/data, as the recipe does.
+ * 1. The teacher writes conversations with itself. Stories become conversations too.
+ * 2. The teacher's tokenizer is reduced, and its GPT-Neo weights are converted to a Llama.
+ * 3. recipes/sapling/sapling.json trains the result on both texts and on the teacher's distributions.
+ * Intermediate files are in runs/sapling. The model and its card are written to models/.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -25,7 +25,7 @@ import { toldStories } from './sapling/toldStories.ts';
 
 const TALKS = 12_288;
 const TOKENS = 5120;
-/** Conversations that the teacher is seen at work on. */
+/** Number of conversations used to measure the teacher's residual stream. */
 const SEEN = 1200;
 const SEPARATOR = '~~~~';
 const FORMAT = 'Q4_K';

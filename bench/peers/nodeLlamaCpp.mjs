@@ -1,10 +1,10 @@
 /**
- * The speed of node-llama-cpp on the CPU, measured as `espalier bench` measures its own.
+ * Measures node-llama-cpp on the CPU in the same way as `espalier bench`.
  *
  *   node nodeLlamaCpp.mjs model.gguf [--prefill 256] [--decode 48] [--threads 1] [--runs 3]
  *
  * Prints one JSON line of medians. Prefill: all tokens in one batch, logits of the last. Decode: one token at a time, each
- * the greedy choice after the one before. One run before those that count warms up.
+ * chosen greedily. One warm-up run comes first.
  */
 import { parseArgs } from 'node:util';
 import { startLlama } from './oracle.mjs';
@@ -28,7 +28,7 @@ const context = await model.createContext({ contextSize: prefill + decode + 16, 
 const sequence = context.getSequence();
 const loadSeconds = (performance.now() - loading) / 1000;
 
-/** Tokens per second of one prefill and of the decoding after it. */
+/** One run. Returns tokens per second of prefill and decode. */
 async function measure() {
   await sequence.clearHistory();
   const prompt = Array.from({ length: prefill }, (_, i) => 300 + ((i * 37) % 200));

@@ -1,24 +1,24 @@
 /**
- * llama.cpp's word on a model, through node-llama-cpp, on the CPU: the logits after every token of a given sequence,
+ * Runs a model in llama.cpp on the CPU, through node-llama-cpp. Returns the logits after every token of a sequence
  * and the greedy continuation of a prompt.
  *
  *   node oracle.mjs model.gguf --text 'Once upon a time' --greedy 20 [--threads 1]
  *   node oracle.mjs model.gguf --tokens 1,403,407 --logits
  *   node oracle.mjs --jobs < jobs.jsonl
  *
- * Prints one JSON line a model: {model, tokens, bos, greedy, logits}. A job is {model, text | tokens, greedy, logits, …}
- * with the settings of `ask`. Logits are base64 of f32, a row of the vocabulary for each token.
+ * Prints one JSON line per model: {model, tokens, bos, greedy, logits}. A job is {model, text | tokens, greedy, logits, …}
+ * with the settings of `ask`. Logits are f32 in base64, one row [V] per token.
  *
- * Settings are llama.cpp's own unless told otherwise: flash attention 'auto' (on, for the CPU), KV cache F16.
+ * The defaults are llama.cpp's: flash attention 'auto' (on, for the CPU), KV cache F16.
  * Greedy is the largest raw logit: at temperature 0 node-llama-cpp's sampler chain is llama.cpp's greedy sampler alone,
- * with no penalty, and end-of-text tokens are followed like any other here.
+ * without penalty. Generation continues after end-of-text tokens.
  */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
 
-/** node-llama-cpp without a GPU, without building anything; `verbose` shows what llama.cpp read of the model. */
+/** Loads node-llama-cpp without a GPU and without building it; `verbose` prints what llama.cpp read from the model. */
 export function startLlama(verbose = false) {
   const logLevel = verbose ? LlamaLogLevel.info : LlamaLogLevel.error;
   return getLlama({ gpu: false, build: 'never', maxThreads: 0, logLevel, progressLogs: false });
@@ -27,8 +27,8 @@ export function startLlama(verbose = false) {
 /**
  * @param {import('node-llama-cpp').Llama} llama
  * @param {{ model: string, text?: string, tokens?: number[], greedy?: number, logits?: boolean, threads?: number,
- *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number, adapter?: string }} job a text is tokenized as llama.cpp
- *   does it, with BOS where the vocabulary adds one
+ *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number, adapter?: string }} job a text is tokenized by llama.cpp,
+ *   with BOS if the vocabulary adds one
  */
 export async function ask(llama, job) {
   const { greedy = 0, threads = 1, flashAttention = 'auto', kv = 'F16', context: contextSize = 512 } = job;
@@ -62,7 +62,7 @@ function tokenize(model, text) {
   return [...bos, ...model.tokenize(text)];
 }
 
-/** Logits by id; node-llama-cpp hands them over sorted by size. */
+/** Orders logits by id; node-llama-cpp returns them sorted by value. */
 function inOrder(logits) {
   const row = new Float32Array(logits.size);
   for (const [token, logit] of logits) row[token] = logit;

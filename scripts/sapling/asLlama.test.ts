@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const dimensions = { width: 32, layers: 2, heads: 4, kvHeads: 4, headSize: 8, ffn: 64 };
 
-it("is the GPT-Neo's function, of one that knows of no positions", async () => {
+it('computes the same function as a GPT-Neo without position embeddings', async () => {
   await writeHuggingFaceModel(folder, { architecture: 'gpt_neo', format: 'F32', dimensions });
   const written = await openCheckpoint(folder);
   const positions = written.tensors.get('transformer.wpe.weight')!;
@@ -39,6 +39,6 @@ it("is the GPT-Neo's function, of one that knows of no positions", async () => {
   await Promise.all([written.close(), llama.close()]);
   const divergence = (logits: (at: number) => Float32Array) =>
     expected.reduce((sum, wanted, at) => sum + klDivergence(softmax(wanted), softmax(logits(at))), 0) / tokens.length;
-  // what is left: the means of the embeddings, a 32nd of them here, in the tied output; the other GELU; the last norm's bias
+  // remaining differences: the means of the embeddings in the tied output, the approximate GELU, the bias of the last norm
   expect(divergence((at) => found[at])).toBeLessThan(0.06 * divergence(() => expected[0]));
 });

@@ -1,14 +1,14 @@
 /**
- * A GPT-Neo in Llama's terms, so that it need not be learned from nothing: the same function but for what is said below,
- * in twice the width, whose other half is there to be learned.
+ * Converts a GPT-Neo to a Llama of twice the width, as a starting point for training. It computes the same function except for
+ * the differences below. The other half of the width is free for training.
  *
- * - A layer norm is an RMS norm of a stream that has no mean: everything that writes to the stream is taken without its
- *   mean. Half of the channels are zero at first, so norms divide by a √2-th: gains make up for it. What the norms add goes
- *   into the biases behind them (that of the last one into the bias before it, by the mean deviation).
- * - gelu(x) ≈ silu(1.702 x) / 1.702 (Hendrycks and Gimpel 2016): a gated feed-forward whose other factor is 1.
- * - Learned positions: what queries make of a key's position is, on average, a function of the distance, see
- *   turnsOfDistances.ts. Half of each head's columns say it by turning; the other half do not turn and hold the content.
- *   Everything else that positions say is lost, but for their mean, which goes into the embedding.
+ * - A layer norm equals an RMS norm if the residual stream has no mean, so the mean is removed from everything that is
+ *   added to the stream. Half of the channels are zero at first, so norms divide by 1/√2 of the deviation; the gains correct that.
+ *   The norms' biases move into the biases after them (the last one into the bias before it, scaled by the mean deviation).
+ * - gelu(x) ≈ silu(1.702 x) / 1.702 (Hendrycks and Gimpel 2016): a gated feed-forward layer whose other factor is 1.
+ * - Learned positions: on average, the effect of a key's position on a query is a function of the distance, see
+ *   turnsOfDistances.ts. Half of each head's columns represent it by rotation; the other half do not rotate and hold the content.
+ *   All other information of the positions is lost, except their mean, which moves into the embedding.
  */
 import { seededRandom } from '../../src/core/random.ts';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
@@ -25,20 +25,20 @@ import { type ResidualState, residualStates } from './residualStates.ts';
 import { type Turning, turns, turnsOf } from './turnsOfDistances.ts';
 
 export interface AsLlamaOptions {
-  /** Of some of its tokens. */
+  /** Tokenizer with a subset of its tokens. */
   readonly tokenizer: TokenizerSpec;
-  /** In its own ids: what it is seen at work on, each from position 0 on. */
+  /** Sample texts as ids, each from position 0 on. */
   readonly texts: readonly (readonly number[])[];
   readonly threads: number;
 }
 
 const GELU = 1.702;
 const ROPE_BASE = 10_000;
-/** Divides a pair's frequency so that it does not turn. */
+/** Rope factor of pairs that do not rotate. */
 const STILL = 1e6;
-/** What keys say in columns that turn. */
+/** Value of keys in rotating columns. */
 const SAID = 2;
-/** Of gains, and of weights that nothing reads or writes yet. */
+/** Deviations of gains, and of weights that are not used yet. */
 const FRESH = { gain: 0.3, values: 0.05, writes: 0.01 };
 
 export async function asLlama(checkpoint: Checkpoint, options: AsLlamaOptions): Promise<GgufContents> {
@@ -55,7 +55,8 @@ export async function asLlama(checkpoint: Checkpoint, options: AsLlamaOptions): 
   };
   const { tokenizer } = options;
   const headSize = sizes.width / sizes.heads;
-  if (headSize !== 4 * turns.length) throw new Error(`heads of ${headSize} columns do not hold ${turns.length} turns`);
+  if (headSize !== 4 * turns.length)
+    throw new Error(`heads of ${headSize} columns have no room for ${turns.length} frequencies`);
   const tensors = new Weights(weights, sizes);
   const input = (layer: number) => (layer === 0 ? 'embedding' : `blk.${layer - 1}.ffn_residual`);
   const labels = Array.from({ length: sizes.layers + 1 }, (_, layer) => input(layer));
@@ -94,7 +95,7 @@ export async function asLlama(checkpoint: Checkpoint, options: AsLlamaOptions): 
 
 interface Sizes {
   readonly layers: number;
-  /** Of the GPT-Neo. */
+  /** Sizes of the GPT-Neo. */
   readonly narrow: number;
   readonly width: number;
   readonly heads: number;
@@ -102,7 +103,7 @@ interface Sizes {
   readonly positions: number;
 }
 
-/** Makes the tensors, one part of the model after another. */
+/** Makes the tensors of one part of the model after another. */
 class Weights {
   readonly made: TensorToWrite[] = [];
   readonly #from: ReadonlyMap<string, Float32Array>;
@@ -114,7 +115,7 @@ class Weights {
     this.#sizes = sizes;
   }
 
-  /** [positions, narrow] what is added to embeddings. */
+  /** [positions, narrow] position embeddings. */
   positions(): Float64Array {
     return Float64Array.from(rowsWithoutMean(this.#get('position_embd.weight'), this.#sizes.narrow));
   }
@@ -128,7 +129,7 @@ class Weights {
     for (let i = 0; i < positions.length; i++)
       mean[i % narrow] += (positions[i] * counts[Math.floor(i / narrow)]) / total;
     const wide = new Float32Array(ids.length * width);
-    // the same for all tokens, so that it takes nothing from the tied output but a constant
+    // the same for all tokens, so that it changes the tied output only by a constant
     for (const [token, id] of ids.entries())
       for (let i = 0; i < narrow; i++) wide[token * width + i] = embeddings[id * narrow + i] + mean[i];
     this.#make('token_embd.weight', wide, width);
@@ -148,7 +149,7 @@ class Weights {
       const still = head * headSize + own;
       for (let c = 0; c < own; c++) {
         const from = head * own + c;
-        // attention divides scores by √headSize = 4 here, and did not there
+        // the Llama divides scores by √headSize = 4; the GPT-Neo does not
         queries.add(still + c, 2, q, from);
         keys.add(still + c, 2, k, from);
         values.add(head * headSize + c, 1, v, from);
@@ -177,7 +178,7 @@ class Weights {
     );
   }
 
-  /** @param before mean of 1 / deviation of what it leaves, where the last norm follows, whose bias it takes over */
+  /** @param before in the last layer: mean of 1 / deviation of its output, to take over the bias of the last norm */
   feedForward(layer: number, before?: number): void {
     const { narrow, width, ffn } = this.#sizes;
     const block = `blk.${layer}`;
@@ -216,12 +217,12 @@ class Weights {
     );
   }
 
-  /** Of each column of the keys, what it says of a token at a distance, beyond what it says of one at none. */
+  /** For each column of the keys its value at a distance, minus its value at distance 0. */
   #distances(layer: number, { mean, inverse }: ResidualState, counts: Float64Array): Turning[][] {
     const { narrow } = this.#sizes;
     const gains = this.#get(`blk.${layer}.attn_norm.weight`);
     const keys = this.#get(`blk.${layer}.attn_k.weight`);
-    // positions that few texts reach say little, and the first one is a world of its own
+    // few texts reach the last positions, and the first one is an exception
     const rare = counts.findIndex((count) => count < FEWEST);
     const end = rare < 0 ? counts.length : rare;
     return Array.from({ length: narrow }, (_, row) => {
@@ -244,7 +245,7 @@ class Weights {
     });
   }
 
-  /** A linear layer with the norm's bias in its own; the norm's gain stays in the norm. */
+  /** A linear layer with the norm's bias merged into its own. The gain stays in the norm. */
   #behindNorm(name: string, norm: string): Linear {
     const { narrow } = this.#sizes;
     const weight = this.#get(`${name}.weight`);
@@ -286,7 +287,7 @@ class Weights {
   }
 }
 
-/** Texts that must reach a position for its mean to count, and how far distances are looked at. */
+/** Number of texts that must reach a position for its mean to count, and the maximum distance. */
 const FEWEST = 60;
 const FARTHEST = 120;
 
@@ -301,7 +302,7 @@ class Linear {
     this.bias = new Float32Array(rows);
   }
 
-  /** this[row] += factor · other[from]; other may have fewer inputs. */
+  /** this[row] += factor · other[from]. `other` may have fewer inputs. */
   add(row: number, factor: number, other: Linear, from: number): void {
     for (let i = 0; i < other.inputs; i++)
       this.weight[row * this.inputs + i] += factor * other.weight[from * other.inputs + i];

@@ -1,4 +1,4 @@
-/** The card of the model that ships with Espalier: what it is, and what it says, asked when it was made. */
+/** Writes the card of the model that ships with Espalier, with samples. */
 import { stat } from 'node:fs/promises';
 import { evaluateText, type GenerateOptions, load, type Model, type Prompt } from '../../src/index.ts';
 
@@ -23,18 +23,18 @@ const openings = [
   'There was a little bird who wanted to',
 ];
 
-/** Always the likeliest token goes in circles in a long text. */
+/** Stories are sampled, because greedy decoding repeats itself in long texts. */
 const STORIES = { temperature: 0.6, seed: 1 };
 
 export interface CardParts {
-  /** Paths. */
+  /** Paths of the model and its teacher. */
   readonly model: string;
   readonly teacher: string;
-  /** Conversations to judge both on. */
+  /** Held-out conversations for the evaluation. */
   readonly chats: string;
   readonly parameters: number;
   readonly format: string;
-  /** What it learned from, and with. */
+  /** Facts about the training. */
   readonly talks: number;
   readonly tokens: number;
 }
@@ -70,7 +70,7 @@ async function said(model: Model, prompt: Prompt, options: GenerateOptions): Pro
 
 interface Found {
   readonly size: number;
-  /** Bits per byte of replies. */
+  /** Bits per byte of the replies. */
   readonly own: number;
   readonly taught: number;
   readonly replies: readonly string[];
@@ -84,39 +84,38 @@ function card(
   const count = (value: number) => value.toLocaleString('en-US');
   return `# Sapling
 
-The model that ships with Espalier, so that there is something to run where there is no network: it holds small talk and
-tells small stories, in English, and nothing else. [sapling.gguf](sapling.gguf), ${count(size)} bytes.
+The small model that ships with Espalier, so that there is something to run without a network. It makes small talk and
+tells small stories in English, and nothing else. [sapling.gguf](sapling.gguf), ${count(size)} bytes.
 
 | | |
 |---|---|
 | architecture | llama with biases: 8 layers, width 256, 16 heads of 16, feed-forward 512, tied embedding |
 | parameters | ${count(parameters)}, in ${format} |
-| tokenizer | its own byte-level BPE of ${count(tokens)} tokens, those of its teacher's 14,019 that its texts need most |
+| tokenizer | byte-level BPE of ${count(tokens)} tokens, the most useful ones of its teacher's 14,019 |
 | context | 256 tokens |
-| form | \`User: …\\nBot: …<|endoftext|>\`, in its chat template |
+| prompt format | \`User: …\\nBot: …<|endoftext|>\`, in its chat template |
 
 ## How it was made
 
-\`npx tsx scripts/makeSapling.ts\`, on two cores: its teacher, chat-3m (a GPT-Neo of 3 million parameters), writes
-${count(talks)} conversations with itself; stories of TinyStories are told in answer to requests. The teacher, put in Llama's
-terms (\`scripts/sapling/asLlama.ts\`), is what it begins as: layer norms become RMS norms, learned positions turns, the
-rest of twice the width is there to be learned. Then [recipes/sapling/sapling.json](../recipes/sapling/sapling.json)
-trains it on the replies and on TinyStories, on what the teacher thinks of every next token (forward KL divergence), and on
-told stories as they are.
+\`npx tsx scripts/makeSapling.ts\`, on two cores, makes it. Its teacher, chat-3m (a GPT-Neo of 3 million parameters), writes
+${count(talks)} conversations with itself, and stories of TinyStories become answers to requests. The starting point is the teacher
+converted to a Llama of twice the width (\`scripts/sapling/asLlama.ts\`): layer norms become RMS norms, and learned
+positions become rotary ones. Then [recipes/sapling/sapling.json](../recipes/sapling/sapling.json)
+trains it on the teacher's next-token distributions (forward KL divergence) for the replies and TinyStories, and on the told
+stories as written.
 
-Bits per byte over the bot's replies of held-out conversations (SODA; 772 documents, never trained on; \`espalier eval
+Bits per byte of the bot's replies in held-out conversations (SODA; 772 documents, never trained on; \`espalier eval
 models/sapling.gguf --text … --separator '"\\n\\n"' --after Bot: --until '<|endoftext|>' --context 256\`):
-**${own.toFixed(4)}**, its teacher **${taught.toFixed(4)}**: ${(own / taught).toFixed(3)} times as much.
+**${own.toFixed(4)}**; its teacher: **${taught.toFixed(4)}**: ${(own / taught).toFixed(3)} times as many.
 
-## What it can do and what it cannot
+## What it can and cannot do
 
-It says something that fits, most of the time, to one or two sentences of everyday talk, and goes on with a children's story
-for some paragraphs. It knows nothing of the world, cannot count, reason or follow instructions, forgets names within a few
-sentences, and makes mistakes of grammar. It was not taught to be safe or right: do not let it advise anybody. It is there
-to try Espalier with, and for tests.
+It usually gives a fitting answer to one or two sentences of everyday talk, and continues a children's story for some
+paragraphs. It knows nothing about the world. It cannot count, reason or follow instructions, forgets names within a few
+sentences, and makes grammar mistakes. It was not trained to be safe or correct: do not let it advise anybody. It is for
+trying Espalier, and for tests.
 
-What it says, unedited and not chosen, as of when it was made: replies with the likeliest token each time, stories with
-tokens drawn at temperature ${STORIES.temperature} (seed ${STORIES.seed}).
+The samples below are unedited and were not selected. Replies are decoded greedily; stories are sampled at temperature ${STORIES.temperature} (seed ${STORIES.seed}).
 
 ### Ten replies
 
@@ -128,11 +127,11 @@ ${stories.join('\n\n')}
 
 ## Licences and notices
 
-The weights are under the licence of this repository. They were learned from:
+The weights are under the licence of this repository. The training data:
 
 - **chat-3m**, the chat model of therezor/cardputer-ai, MIT. It was fine-tuned from roneneldan/TinyStories-Instruct-3M (Eldan
-  and Li 2023, arXiv:2305.07759) on a part of **SODA** (Kim et al. 2022, arXiv:2212.10465, CC BY 4.0) and on
-  TinyStoriesInstruct (CDLA-Sharing-1.0). Its vocabulary is a part of GPT-2's (OpenAI, MIT).
-- **TinyStories** (CDLA-Sharing-1.0, which puts no restrictions on results such as trained models): a sample of 944 kB.
+  and Li 2023, arXiv:2305.07759) on part of **SODA** (Kim et al. 2022, arXiv:2212.10465, CC BY 4.0) and on
+  TinyStoriesInstruct (CDLA-Sharing-1.0). Its vocabulary is part of GPT-2's (OpenAI, MIT).
+- **TinyStories** (CDLA-Sharing-1.0, which does not restrict results such as trained models): a sample of 944 kB.
 `;
 }

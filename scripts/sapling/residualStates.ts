@@ -1,25 +1,25 @@
-/** What is in a model's residual stream on average at each position: what it knows of where a token stands. */
+/** Computes the mean of a model's residual stream at each position. */
 import { backendByName } from '../../src/backends/index.ts';
 import type { BuiltModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 
 export interface ResidualState {
-  /** [positions, width], each without its mean over the width, as layer norms see it. */
+  /** [positions, width], each row minus its mean, as layer norms see it. */
   readonly mean: Float64Array;
-  /** Mean of 1 / deviation over all tokens: what layer norms multiply by. */
+  /** Mean of 1 / deviation over all tokens, the factor of layer norms. */
   readonly inverse: number;
 }
 
 export interface ResidualStates {
-  /** By the label of the graph's node. */
+  /** States by label of the graph's node. */
   readonly of: ReadonlyMap<string, ResidualState>;
-  /** How many of the texts have a token at each position. */
+  /** Number of texts that have a token at each position. */
   readonly counts: Float64Array;
 }
 
 const AT_A_TIME = 4;
 
-/** @param texts ids, each read from position 0 on, no longer than `positions` */
+/** @param texts token ids, each from position 0 on and at most `positions` long */
 export async function residualStates(
   model: BuiltModel,
   labels: readonly string[],

@@ -1,4 +1,4 @@
-/** Stories as answers: each as what a bot says to somebody who asks for one. */
+/** Turns stories into conversations: a user asks for a story and the bot tells it. */
 
 const requests = [
   'Tell me a story.',
@@ -9,7 +9,7 @@ const requests = [
   'I want to hear a story.',
 ];
 
-/** @param text stories between single line breaks; their paragraphs are parted by two @returns conversations */
+/** @param text stories separated by single line breaks, paragraphs by two @returns conversations */
 export function toldStories(text: string): string[] {
   const stories = text
     .split(/(?<!\n)\n(?!\n)/)

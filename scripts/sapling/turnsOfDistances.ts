@@ -1,10 +1,10 @@
 /**
- * Functions of the distance between two tokens as sums of turns, which rotary embeddings can say:
+ * Fits functions of the distance between two tokens by sums of rotations, which rotary embeddings can represent:
  *
  *     f(d) ≈ constant + Σ a_f cos(t_f d) + b_f sin(t_f d)
  */
 
-/** Radians a position: those that fit what chat-3m's learned positions say, nearly straight lines, best of 24. */
+/** Radians per position. Of 24 candidates, these fit chat-3m's learned positions best, which are nearly straight lines. */
 export const turns: readonly number[] = [13, 15, 19, 23].map((power) => 3 * 0.8 ** power);
 
 export interface Turning {
@@ -12,7 +12,7 @@ export interface Turning {
   readonly sine: number;
 }
 
-/** Least squares, near distances counting more. @param values at distances 0, 1, … @returns one for each of `turns` */
+/** Weighted least squares; near distances count more. @param values values at distances 0, 1, … @returns coefficients, one per frequency of `turns` */
 export function turnsOf(values: Float64Array): Turning[] {
   const size = 1 + 2 * turns.length;
   const system = Array.from({ length: size }, (_, i) =>
@@ -27,10 +27,10 @@ export function turnsOf(values: Float64Array): Turning[] {
   return turns.map((_, f) => ({ cosine: solution[1 + 2 * f], sine: solution[2 + 2 * f] }));
 }
 
-/** Keeps coefficients small where turns are much alike. */
+/** Regularization, which keeps coefficients small for similar frequencies. */
 const RIDGE = 1e-3;
 
-/** Gauss and Jordan, with pivots. @param system rows of coefficients, the right side last; changed */
+/** Gauss–Jordan elimination with pivoting. @param system rows of coefficients with the right side last; changed in place */
 function solved(system: number[][]): number[] {
   const size = system.length;
   for (let i = 0; i < size; i++) {

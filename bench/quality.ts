@@ -18,12 +18,12 @@ import { writeModel } from '../src/train/result.ts';
 
 const about = `npx tsx bench/quality.ts [adapter] [distillation] [--shared ../shared/data] [--threads 2]
 
-Both begin with the same model: a llama of 1.5 million parameters that learns tiny Shakespeare for some minutes.
-  adapter       rank 8 on queries, values and the feed-forward part, on that model in F32 and in Q8_0, learning a play
-                of which the last tenth is held out: how far the held-out loss falls. Where bench/peers is installed,
-                llama.cpp runs model and adapter too, and its greedy continuation is compared with ours.
-  distillation  a student of a fifth of its size, with three seeds, on the text alone and on the teacher's
-                distributions beside it: the same tokens, the held-out loss of each.
+Both start from the same model: a llama of 1.5 million parameters, trained on tiny Shakespeare for some minutes.
+  adapter       LoRA of rank 8 on queries, values and feed-forward layers, for the model in F32 and in Q8_0. It learns a play
+                without its last tenth; the result is the decrease of the held-out loss. If bench/peers is installed,
+                llama.cpp runs model and adapter too, and its greedy continuation is compared with Espalier's.
+  distillation  a student of a fifth of the size, with three seeds, trained on the text alone and with the teacher's
+                distributions; the result is the held-out loss of each.
 An interrupted run continues where it stopped (runs/quality). The last line is JSON.`;
 
 const { values, positionals } = parseArgs({

@@ -51,10 +51,15 @@ describe('a wrong import is reported with its file and line', () => {
       'the public entry is imported from floor 4',
     ],
     ['what is no part of src/', 'core/a.ts', "import { x } from '../../test/b.ts';", 'outside src/ is imported from'],
-    ['beneath the public entry', 'cli/a.ts', "import { x } from '../core/b.ts';", 'cli/ sees the public entry only'],
+    [
+      'beneath the public entry',
+      'cli/a.ts',
+      "import { x } from '../core/b.ts';",
+      'cli/ may only import the public entry',
+    ],
     ['platform code', 'core/a.ts', "import { x } from 'node:fs';", 'platform code outside a leaf'],
     ['a leaf by its file', 'core/a.ts', "import { x } from './b.node.ts';", 'a leaf for node only'],
-    ['a package', 'core/a.ts', "import { x } from 'vitest';", "vitest is not among the package's dependencies"],
+    ['a package', 'core/a.ts', "import { x } from 'vitest';", 'vitest is not a dependency'],
     ['no folder of ours', 'attic/a.ts', 'export {};', 'src/attic/ has no floor'],
   ])('%s', (_, file, text, why) => {
     const found = faults({ [`src/${file}`]: `/** Header. */\n\n${text}` });
@@ -72,7 +77,7 @@ describe('a wrong import is reported with its file and line', () => {
 
   it('of the app, which may only import the public entry', () => {
     expect(faults({ 'web/page.ts': "import { x } from '../src/core/b.ts';" })).toEqual([
-      'web/page.ts:1 ../src/core/b.ts web/ sees the public entry only',
+      'web/page.ts:1 ../src/core/b.ts web/ may only import the public entry',
     ]);
   });
 });

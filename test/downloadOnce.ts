@@ -1,4 +1,4 @@
-/** Opens hf:owner/repo/x.gguf once: the other process of the cache's test. Arguments: cache folder, hub's URL. */
+/** Opens hf:owner/repo/x.gguf once, as the second process of the cache tests. Arguments: cache folder, URL of the hub. */
 import { locateOnHub } from '../src/formats/download/hub.ts';
 
 const [folder, endpoint] = process.argv.slice(2);

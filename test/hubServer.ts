@@ -1,34 +1,34 @@
-/** A local server that behaves like the Hugging Face hub and, when told so, like a bad one. */
+/** A local server that behaves like the Hugging Face hub, with optional faults. */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 
-/** What goes wrong with one answer. */
+/** Faults of one response. */
 export interface Fault {
-  /** Answers with this status and no file. */
+  /** Status to respond with instead of the file. */
   readonly status?: number;
-  /** Answers with a page, as captive portals do. */
+  /** Responds with an HTML page, as captive portals do. */
   readonly html?: boolean;
-  /** Breaks the connection after so many bytes of the body. */
+  /** Closes the connection after this number of bytes of the body. */
   readonly cutAfter?: number;
-  /** Waits before the first byte, in ms. */
+  /** Delay before the first byte, in ms. */
   readonly delay?: number;
-  /** Says this length, whatever it sends. */
+  /** Wrong content-length. */
   readonly contentLength?: number;
-  /** Sends the whole file though a range was asked for. */
+  /** Ignores the requested range and sends the whole file. */
   readonly ignoresRange?: boolean;
-  /** Leaves out the length (and sends chunks). */
+  /** Omits content-length and sends chunks. */
   readonly hidesLength?: boolean;
-  /** Sends these bytes in place of the file's. */
+  /** Content to send instead of the file. */
   readonly body?: Uint8Array;
-  /** Says another ETag than the file's. */
+  /** Wrong ETag. */
   readonly etag?: string;
-  /** Says that the body is compressed. */
+  /** Declares the body as compressed although it is not. */
   readonly encoding?: string;
   /** Compresses the body. */
   readonly gzip?: boolean;
-  /** Further headers. */
+  /** Additional headers. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -42,19 +42,19 @@ export interface SeenRequest {
 
 export interface HubServer {
   readonly url: string;
-  /** Path such as '/owner/repo/resolve/main/x.gguf' → bytes. */
+  /** Files by path, e.g. '/owner/repo/resolve/main/x.gguf'. */
   readonly files: Map<string, Uint8Array>;
   readonly requests: SeenRequest[];
-  /** Asked for every request of a file's bytes. */
+  /** Called for every request of a file; returns its faults. */
   fault: (request: SeenRequest, index: number) => Fault | undefined;
-  /** Asked for every request before anything else. */
+  /** Called first for every request. */
   refusal: (request: SeenRequest) => Fault | undefined;
   /** Moves the branch main of owner/repo to a commit with these files; answers then name the commit. */
   publish(commit: string, files: Readonly<Record<string, Uint8Array>>): void;
   close(): Promise<void>;
 }
 
-/** Files of model formats are answered by a redirect to another host, which says their size and SHA-256; others are not. */
+/** Model files are redirected to another host, with size and SHA-256 in headers. Other files are sent directly. */
 export async function startHub(): Promise<HubServer> {
   const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,4 +1,4 @@
-/** What npm would publish, installed in another project: it runs, bundles for pages and has its types. */
+/** The published package, installed in another project: it runs in Node, bundles for browsers, and has types. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ beforeAll(() => {
   const home = join(project, 'node_modules/espalier');
   mkdirSync(home, { recursive: true });
   run('tar', '-xzf', filename, '-C', home, '--strip-components=1');
-  // in place of an installation, which would ask the registry
+  // unpacked instead of installed, because npm would contact the registry
   const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
   };
@@ -61,7 +61,7 @@ it('has the command line', () => {
   expect(run(process.execPath, 'node_modules/espalier/dist/cli/main.js', '--version')).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-it('bundles for pages, the kernels apart and only what is used', async () => {
+it('bundles for browsers with separate kernel chunks and without unused code', async () => {
   const { metafile } = await build({
     absWorkingDir: project,
     entryPoints: ['app.js'],
@@ -83,7 +83,7 @@ it('bundles for pages, the kernels apart and only what is used', async () => {
   expect(chunks.every(({ entryPoint }) => entryPoint?.includes('/wasm/built/'))).toBe(true);
 });
 
-it('has types that hold without our settings', () => {
+it('has types that compile with other compiler options', () => {
   const text = `
     import { load, type Piece, SourceError } from 'espalier';
     const model = await load('model.gguf', { threads: 2 });
@@ -96,7 +96,7 @@ it('has types that hold without our settings', () => {
   run(process.execPath, join(root, 'node_modules/typescript/bin/tsc'), ...flags, 'app.ts');
 });
 
-it('holds what is needed to run it, and no more', () => {
+it('contains only the files needed to run it', () => {
   const names = readdirSync(join(project, 'node_modules/espalier'), { recursive: true, encoding: 'utf8' });
   expect(names.filter((name) => !name.includes('/')).sort()).toEqual(
     ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'models', 'package.json'].sort(),

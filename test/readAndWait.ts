@@ -1,4 +1,4 @@
-/** Downloads half of a URL into a cache, says so, and waits to be killed. Arguments: cache folder, URL. */
+/** Downloads half of a URL into a cache, prints a line, and waits to be killed. Arguments: cache folder, URL. */
 import { cachedUrl } from '../src/formats/download/urlCache.ts';
 
 const [folder, url] = process.argv.slice(2) as [string, string];

@@ -1,11 +1,11 @@
-/** Where real models, tokenizers and texts lie beside a checkout that has them; absent on a fresh clone. */
+/** Folder of real models, tokenizers and texts beside the repository. A fresh clone does not have it. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../shared/data/', import.meta.url));
 const told = new Set<string>();
 
-/** The path of a file of the shared data, or undefined (the reason is printed once) where it is not there. */
+/** Returns the path of a file in the shared data. If it is missing, returns undefined and prints the reason once. */
 export function sharedData(path: string): string | undefined {
   const full = root + path;
   if (existsSync(full)) return full;

@@ -1,10 +1,10 @@
 /**
- * README.md's annotated tree is the map of the house, so it is held to the house. Its convention:
+ * Checks that README.md's annotated tree matches the repository. Its format:
  *
- * - It is the fenced block whose first line is `src/`. Two spaces of indentation are one folder down.
- * - A line is `name/`, or `name` of a file, then spaces, then what it is for. `src/` alone needs no words.
- * - A folder directly in src/ has its floor before the words: `core/  0  errors, …`.
- * - Every folder of src/ is there two levels deep, and every folder beside src/ that git does not ignore.
+ * - It is the fenced block whose first line is `src/`. Two spaces of indentation mean one level.
+ * - A line is `name/` of a folder or `name` of a file, spaces, and a description. Only `src/` has no description.
+ * - A folder directly in src/ has its floor before the description: `core/  0  errors, …`.
+ * - It lists the folders of src/ two levels deep, and all folders beside src/ that git does not ignore.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { floorOf } from '../scripts/check-layers.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface Entry {
-  /** Relative to the root; folders end in a slash. */
+  /** Path relative to the root; folders end in a slash. */
   readonly path: string;
   readonly words: string;
 }
@@ -52,18 +52,18 @@ describe("README.md's tree", () => {
   const entries = entriesOf(readFileSync(`${root}README.md`, 'utf8'));
   const folders = entries.map(({ path }) => path).filter((path) => path.endsWith('/'));
 
-  it('lists every folder of src/ two levels deep, and those beside it', () => {
+  it('lists every folder of src/ two levels deep, and the folders beside it', () => {
     expect(foldersThatAre().filter((path) => !folders.includes(path))).toEqual([]);
   });
 
-  it('lists nothing that is not there, and nothing twice', () => {
+  it('lists nothing that does not exist, and nothing twice', () => {
     const isThere = (path: string) =>
       statSync(root + path, { throwIfNoEntry: false })?.isDirectory() === path.endsWith('/');
     expect(entries.map(({ path }) => path).filter((path) => !isThere(path))).toEqual([]);
     expect(folders).toEqual([...new Set(folders)]);
   });
 
-  it('says of each what it is for, and the floor of those in src/', () => {
+  it('describes each entry, with the floor of folders in src/', () => {
     for (const { path, words } of entries) {
       if (path === 'src/') continue;
       expect(words, path).toMatch(/[a-z]{3}/i);

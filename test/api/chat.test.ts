@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { load } from '../../src/index.ts';
 import { tinyModel } from './tinyModel.ts';
 
-test("a conversation goes through the model's template, and its next turn reuses the one before", async () => {
+test("a conversation uses the model's template, and each turn reuses the cache of the previous one", async () => {
   const model = await load(await tinyModel('smollm2'), { context: 512 });
   expect(model.summary.chatTemplate).toBe(true);
   const session = model.session();
@@ -17,7 +17,7 @@ test("a conversation goes through the model's template, and its next turn reuses
   model.dispose();
 });
 
-test('a model without a template has a plain one, after BOS where it wants that', async () => {
+test('a model without a template gets a plain one, after BOS if the model adds BOS', async () => {
   const model = await load(await tinyModel(), { context: 512 });
   expect(model.summary.chatTemplate).toBe(false);
   const session = model.session();

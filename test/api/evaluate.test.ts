@@ -12,7 +12,7 @@ afterAll(() => model.dispose());
 describe('evaluating tokens', () => {
   const ids = [1, 40, 41, 42, 43, 44, 45, 46];
 
-  test('shows the rows that are wanted, whatever the steps', async () => {
+  test('calls back for the requested rows, independent of the step size', async () => {
     const small = await load(await tinyModel(), { context: 256, kv: 'f32', stepTokens: 3 });
     const all: Float32Array[] = [];
     await model.evaluate(ids, 'all', (row, values) => {
@@ -28,7 +28,7 @@ describe('evaluating tokens', () => {
     small.dispose();
   });
 
-  test('log-probabilities are those of the tokens that came', async () => {
+  test('log-probabilities belong to the actual next tokens', async () => {
     const found = await model.logProbabilities(ids);
     expect(found.map(({ id }) => id)).toEqual(ids.slice(1));
     let total = 0;
@@ -38,7 +38,7 @@ describe('evaluating tokens', () => {
     });
   });
 
-  test('embeddings are pooled as asked', async () => {
+  test('embeddings are pooled as requested', async () => {
     const last = await model.embed(ids, { pooling: 'last' });
     const mean = await model.embed(ids);
     expect(last).toHaveLength(256);
@@ -51,7 +51,7 @@ describe('evaluating tokens', () => {
     expect(await model.embed('a pear')).toHaveLength(256);
   });
 
-  test.each([[[3, 3]], [[8]], [[-1]], [[0.5]]])('the rows %o are refused', async (rows) => {
+  test.each([[[3, 3]], [[8]], [[-1]], [[0.5]]])('the rows %o are rejected', async (rows) => {
     await expect(model.evaluate(ids, rows, () => {})).rejects.toThrow(/row/);
   });
 });
@@ -71,7 +71,7 @@ describe('evaluating a text', () => {
     expect(found.kld).toBeUndefined();
   });
 
-  test('of conversations scores the replies alone, each document by itself', async () => {
+  test('scores only the replies of conversations, each document separately', async () => {
     const gpt2 = await load(await tinyModel('gpt2'), { context: 256, kv: 'f32' });
     const first = 'A: a pear\nB: in the garden<|endoftext|>\nA: how so\nB: so<|endoftext|>';
     const second = 'A: who\nB: the gardener';
@@ -103,7 +103,7 @@ describe('evaluating a text', () => {
     gpt2.dispose();
   });
 
-  test('a model does not diverge from itself', async () => {
+  test('a model has no KL divergence from itself', async () => {
     const twin = await load(await tinyModel(), { context: 256, kv: 'f32' });
     const found = await evaluateText(model, gardenText, { context: 128, maxTokens: 300, reference: twin });
     expect(found.tokens).toBe(2 * 63);
@@ -112,7 +112,7 @@ describe('evaluating a text', () => {
     twin.dispose();
   });
 
-  test('a quantized model diverges a little', async () => {
+  test('a quantized model has a small KL divergence', async () => {
     const quantized = await load(await tinyModel('llama', 'Q4_0'), { context: 256, kv: 'f32' });
     const found = await evaluateText(quantized, gardenText, { context: 128, maxTokens: 256, reference: model });
     expect(found.kld!.mean).toBeGreaterThan(1e-5);
@@ -122,13 +122,13 @@ describe('evaluating a text', () => {
     quantized.dispose();
   });
 
-  test('what cannot be evaluated is refused', async () => {
+  test('invalid input is rejected', async () => {
     await expect(evaluateText(model, 'short', { context: 128 })).rejects.toThrow(/expected at least a chunk of 128/);
     await expect(evaluateText(model, gardenText, { context: 512 })).rejects.toThrow(/chunks have 512 tokens but/);
   });
 });
 
-test('speed is measured in plausible numbers', async () => {
+test('measured speeds are plausible', async () => {
   const speed = await measureSpeed(model, { prefill: 16, decode: 4, runs: 2 });
   expect(speed).toMatchObject({ ...model.backend });
   expect(speed.prefillTokensPerSecond).toBeGreaterThan(0);
@@ -137,7 +137,7 @@ test('speed is measured in plausible numbers', async () => {
 });
 
 describe('without loading', () => {
-  test('a model is inspected', async () => {
+  test('a model can be inspected', async () => {
     const found = await inspect(await tinyModel('llama', 'Q4_0'));
     expect(found.model).toEqual(
       model.summary && expect.objectContaining({ architecture: 'llama', parameters: model.summary.parameters }),
@@ -151,7 +151,7 @@ describe('without loading', () => {
     expect(JSON.parse(JSON.stringify(found))).toEqual(found);
   });
 
-  test('its tokenizer is had', async () => {
+  test('a tokenizer can be loaded', async () => {
     const tokenizer = await loadTokenizer(await tinyModel());
     expect(tokenizer.encode('a pear')).toEqual(model.tokenizer.encode('a pear'));
   });

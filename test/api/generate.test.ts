@@ -31,7 +31,7 @@ async function naive(ids: readonly number[], count: number): Promise<number[]> {
 }
 
 describe('generating', () => {
-  test('gives what evaluating the whole sequence anew for each token gives', async () => {
+  test('equals evaluating the whole sequence for each token', async () => {
     const ids = model.tokenizer.encode(prompt);
     const { ids: found } = await generated(model.session(), prompt, { maxTokens: 6 });
     expect(found).toEqual(await naive(ids, 6));
@@ -44,7 +44,7 @@ describe('generating', () => {
     small.dispose();
   });
 
-  test('streams pieces that are the result', async () => {
+  test('streams pieces that add up to the result', async () => {
     const generation = model.session().generate(prompt, { maxTokens: 30 });
     const pieces: Piece[] = [];
     for await (const piece of generation) pieces.push(piece);
@@ -58,7 +58,7 @@ describe('generating', () => {
     expect(result.decodeTokensPerSecond).toBeGreaterThan(0);
   });
 
-  test('never gives half a character', async () => {
+  test('never returns part of a character', async () => {
     for (let seed = 0; seed < 8; seed++) {
       const options = { temperature: 3, topK: 0, topP: 1, minP: 0, seed, maxTokens: 40 };
       const generation = model.session().generate(prompt, options);
@@ -71,7 +71,7 @@ describe('generating', () => {
     }
   });
 
-  test('ends before a stop string, however tokens cut it', async () => {
+  test('ends before a stop string, even if several tokens form it', async () => {
     const { text } = await generated(model.session(), prompt, { maxTokens: 24 });
     for (const [from, to] of [
       [3, 9],
@@ -88,14 +88,14 @@ describe('generating', () => {
     }
   });
 
-  test('fills the context and says so', async () => {
+  test('fills the context and reports it', async () => {
     const result = await generated(model.session(), prompt, { maxTokens: undefined });
     expect(result.finishReason).toBe('context');
-    // the last token that is sampled need not be computed
+    // the last sampled token does not need a step of its own
     expect(result.promptTokens + result.tokens).toBe(model.context + 1);
   });
 
-  test('ends where the model ends its text, without that token', async () => {
+  test('ends at an end token, without its text', async () => {
     const anything = { temperature: 50, topK: 0, topP: 1, minP: 0, maxTokens: undefined };
     const results: GenerationResult[] = [];
     for (let seed = 0; results.at(-1)?.finishReason !== 'stop'; seed++)
@@ -105,13 +105,13 @@ describe('generating', () => {
     expect(text).toBe(model.tokenizer.decode(ids, { continues: true }));
   });
 
-  test('draws the same with the seed that it told', async () => {
+  test('repeats the text with the reported seed', async () => {
     const first = await generated(model.session(), prompt, { temperature: 1 });
     const again = await generated(model.session(), prompt, { temperature: 1, seed: first.seed });
     expect(again.ids).toEqual(first.ids);
   });
 
-  test('tells log-probabilities where asked', async () => {
+  test('reports log-probabilities on request', async () => {
     const generation = model.session().generate(prompt, { maxTokens: 4, logProbabilities: 3 });
     const pieces: Piece[] = [];
     for await (const piece of generation) pieces.push(piece);
@@ -126,7 +126,7 @@ describe('generating', () => {
     }
   });
 
-  test('no tokens can be asked for: the prompt is computed', async () => {
+  test('maxTokens: 0 only computes the prompt', async () => {
     const session = model.session();
     expect(await generated(session, prompt, { maxTokens: 0 })).toMatchObject({
       ids: [],
@@ -138,7 +138,7 @@ describe('generating', () => {
 });
 
 describe('a session', () => {
-  test('does not compute a past again that the prompt begins with', async () => {
+  test('does not recompute a prefix of the prompt that is in the cache', async () => {
     const session = model.session();
     const first = await generated(session, prompt);
     const longer = [
@@ -151,7 +151,7 @@ describe('a session', () => {
     expect(continued.ids).toEqual((await generated(model.session(), longer)).ids);
   });
 
-  test('computes at least the last token of a prompt it knows', async () => {
+  test('recomputes only the last token of a known prompt', async () => {
     const session = model.session();
     const first = await generated(session, prompt);
     const again = await generated(session, prompt);
@@ -159,14 +159,14 @@ describe('a session', () => {
     expect(again.ids).toEqual(first.ids);
   });
 
-  test('forgets what another prompt replaces', async () => {
+  test('discards the cache of a different prompt', async () => {
     const session = model.session();
     await generated(session, prompt);
     const other = 'Every winter is cold';
     expect((await generated(session, other)).ids).toEqual((await generated(model.session(), other)).ids);
   });
 
-  test('has clones that do not disturb it', async () => {
+  test('is not affected by its clones', async () => {
     const session = model.session();
     const first = await generated(session, prompt);
     const clone = session.clone();
@@ -186,7 +186,7 @@ describe('a session', () => {
     expect((await generated(session, prompt)).reusedTokens).toBe(0);
   });
 
-  test('generates one thing at a time', async () => {
+  test('runs one generation at a time', async () => {
     const session = model.session();
     const first = session.generate(prompt, { maxTokens: 8 });
     const second = session.generate(prompt, { maxTokens: 8 });
@@ -196,7 +196,7 @@ describe('a session', () => {
     expect((await generated(session, prompt)).tokens).toBe(12);
   });
 
-  test('generates beside other sessions without disturbing them', async () => {
+  test('is not affected by other sessions', async () => {
     const prompts = [prompt, 'In spring the buds opened', 'She measured the wall'];
     const alone: GenerationResult[] = [];
     for (const text of prompts) alone.push(await generated(model.session(), text));
@@ -214,7 +214,7 @@ describe('a session', () => {
 });
 
 describe('stopping', () => {
-  test('leaving the loop stops and frees the session', async () => {
+  test('leaving the loop stops the generation and frees the session', async () => {
     const session = model.session();
     const generation = session.generate(prompt, { maxTokens: 100 });
     for await (const _ of generation) break;
@@ -224,7 +224,7 @@ describe('stopping', () => {
     expect((await generated(session, prompt)).tokens).toBe(12);
   });
 
-  test('a signal ends the loop with its reason, and the result tells how far it came', async () => {
+  test('a signal ends the loop with its reason, and the result has the text so far', async () => {
     const controller = new AbortController();
     const session = model.session();
     const generation = session.generate(prompt, { maxTokens: 100, signal: controller.signal });
@@ -243,7 +243,7 @@ describe('stopping', () => {
     expect(after.reusedTokens).toBeGreaterThan(0);
   });
 
-  test('a signal is heard between the steps of a prompt', async () => {
+  test('a signal aborts between the steps of a prompt', async () => {
     const small = await load(await tinyModel(), { context: 128, stepTokens: 4 });
     const controller = new AbortController();
     const seen: number[] = [];
@@ -264,12 +264,12 @@ describe('stopping', () => {
     small.dispose();
   });
 
-  test('a signal that fired before lets nothing begin', async () => {
+  test('an aborted signal prevents the start', async () => {
     const generation = model.session().generate(prompt, { signal: AbortSignal.abort(new Error('too late')) });
     await expect(generation.next()).rejects.toThrow('too late');
   });
 
-  test('the result can be asked for while pieces are taken', async () => {
+  test('the result can be awaited while iterating', async () => {
     const generation = model.session().generate(prompt, { maxTokens: 20 });
     const result = generation.result;
     let text = '';
@@ -279,7 +279,7 @@ describe('stopping', () => {
 });
 
 describe('bad input', () => {
-  test('a prompt longer than the context is refused with the numbers before anything is computed', () => {
+  test('a prompt longer than the context throws at once, with the numbers', () => {
     const session = model.session();
     const long = Array.from({ length: 129 }, () => 5);
     expect(() => session.generate(long)).toThrow('the prompt has 129 tokens but the context holds 128');
@@ -295,11 +295,11 @@ describe('bad input', () => {
     [{ maxTokens: -1 }, /maxTokens/],
     [{ stop: '' }, /stop/],
     [{ stop: ['a', ''] }, /stop/],
-  ])('the options %o are refused', (options, message) => {
+  ])('the options %o are rejected', (options, message) => {
     expect(() => model.session().generate(prompt, options)).toThrow(message);
   });
 
-  test.each([[[]], [[512]], [[-1]], [[1.5]], [[1, 'a'] as unknown as number[]]])('the prompt %o is refused', (ids) => {
+  test.each([[[]], [[512]], [[-1]], [[1.5]], [[1, 'a'] as unknown as number[]]])('the prompt %o is rejected', (ids) => {
     expect(() => model.session().generate(ids)).toThrow(/prompt/);
   });
 });

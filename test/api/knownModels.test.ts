@@ -1,4 +1,4 @@
-/** Models that someone else made, through the API, against what others computed of them. */
+/** Models made by others, compared with results of other programs, through the API. */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { type Golden, gardenText, goldenModel, readGolden } from '../../scripts/models/index.ts';
@@ -20,7 +20,7 @@ async function expectPerplexities({ perplexity = [] }: Golden, bytes: Uint8Array
   model.dispose();
 }
 
-test("perplexity is llama.cpp's, of a made model", async () => {
+test("the perplexity of a generated model equals llama.cpp's", async () => {
   const golden = await readGolden('gpt2-F32');
   expect(golden.perplexity?.length).toBeGreaterThan(0);
   await expectPerplexities(golden, await goldenModel(golden));
@@ -31,23 +31,26 @@ describe.skipIf(!stories)('stories260K', () => {
     await expectPerplexities(await readGolden('stories260K'), await readFile(stories!));
   });
 
-  test.each(['wasm', 'reference'] as const)("tells llama.cpp's stories on the %s backend", async (backend) => {
-    const { greedy = [] } = await readGolden('stories260K');
-    const model = await load(stories!, { backend });
-    for (const { prompt, tokens, continuation } of greedy) {
-      const session = model.session();
-      const result = await session.generate(prompt, { maxTokens: continuation.length }).result;
-      expect(session.tokens.slice(0, tokens.length)).toEqual(tokens);
-      expect(result.ids).toEqual(continuation.slice(0, result.tokens));
-      expect(
-        result.tokens === continuation.length || model.tokenizer.endOfGeneration.has(continuation[result.tokens]),
-      ).toBe(true);
-    }
-    model.dispose();
-  });
+  test.each(['wasm', 'reference'] as const)(
+    'writes the same stories as llama.cpp on the %s backend',
+    async (backend) => {
+      const { greedy = [] } = await readGolden('stories260K');
+      const model = await load(stories!, { backend });
+      for (const { prompt, tokens, continuation } of greedy) {
+        const session = model.session();
+        const result = await session.generate(prompt, { maxTokens: continuation.length }).result;
+        expect(session.tokens.slice(0, tokens.length)).toEqual(tokens);
+        expect(result.ids).toEqual(continuation.slice(0, result.tokens));
+        expect(
+          result.tokens === continuation.length || model.tokenizer.endOfGeneration.has(continuation[result.tokens]),
+        ).toBe(true);
+      }
+      model.dispose();
+    },
+  );
 });
 
-/** Of reference.json, made by a forward pass in numpy. */
+/** Contents of reference.json, made by a forward pass in numpy. */
 interface Reference {
   readonly prompts: readonly {
     readonly prompt: string;
@@ -61,7 +64,7 @@ interface Reference {
 }
 
 describe.skipIf(!chat)('chat-3m, a Hugging Face folder', () => {
-  test.each(['wasm', 'reference'] as const)('answers as its reference says on the %s backend', async (backend) => {
+  test.each(['wasm', 'reference'] as const)('gives the reference answers on the %s backend', async (backend) => {
     const reference: Reference = JSON.parse(await readFile(`${chat}/reference.json`, 'utf8'));
     const model = await load(chat!, { backend, kv: 'f32' });
     const session = model.session();

@@ -7,7 +7,7 @@ import { startHub } from '../hubServer.ts';
 import { tinyModel } from './tinyModel.ts';
 
 describe('loading', () => {
-  test('tells what the model is', async () => {
+  test('describes the model', async () => {
     const model = await load(await tinyModel('llama', 'Q4_0'));
     expect(model.summary).toMatchObject({
       architecture: 'llama',
@@ -20,7 +20,7 @@ describe('loading', () => {
     model.dispose();
   });
 
-  test('reports its progress in bytes, to the end', async () => {
+  test('reports progress in bytes up to the total', async () => {
     const seen: number[] = [];
     const model = await load(await tinyModel(), {
       context: 64,
@@ -34,14 +34,14 @@ describe('loading', () => {
     model.dispose();
   });
 
-  test('reads a file from a server forward, without asking for anything twice', async () => {
+  test('reads a file from a server in order, and no byte twice', async () => {
     const hub = await startHub();
     hub.files.set('/tiny.gguf', await tinyModel('llama', 'Q4_0'));
     const model = await load(`${hub.url}/tiny.gguf`, { context: 64 });
     model.dispose();
     await hub.close();
     const starts = hub.requests.filter(({ range }) => range).map(({ range }) => Number(/\d+/.exec(range!)![0]));
-    // the header may be read a little beyond its end
+    // reading the header may go a little beyond its end
     expect(starts.length).toBeLessThanOrEqual(2);
     expect(starts).toEqual([...starts].sort((a, b) => a - b));
   });
@@ -57,11 +57,11 @@ describe('loading', () => {
     [{ context: 0 }, /context is 0, expected a whole number from 1/],
     [{ kv: 'q4_0' } as unknown as LoadOptions, /kv is "q4_0", expected 'f32' or 'f16' or 'q8_0'/],
     [{ backend: 'cuda' } as unknown as LoadOptions, /backend is "cuda", expected 'auto' or/],
-  ])('the options %o are refused', async (options, message) => {
+  ])('the options %o are rejected', async (options, message) => {
     await expect(load(await tinyModel(), options)).rejects.toThrow(message);
   });
 
-  test('positions that were learned cannot be exceeded', async () => {
+  test('learned positions limit the context', async () => {
     await expect(load(await tinyModel('gpt2'), { context: 4096 })).rejects.toThrow(
       /context is 4096, expected at most 512/,
     );
@@ -69,7 +69,7 @@ describe('loading', () => {
 });
 
 describe('memory', () => {
-  test('is reckoned before loading', async () => {
+  test('is estimated before loading', async () => {
     const bytes = await tinyModel();
     const reckoned = await estimate(bytes, { context: 1000, kv: 'f16' });
     // two layers, keys and values of 4 heads of 32, two bytes each
@@ -82,7 +82,7 @@ describe('memory', () => {
     expect(eighth.cacheBytes / reckoned.cacheBytes).toBeCloseTo(34 / 64, 6);
   });
 
-  test('that there is not is refused with the numbers', async () => {
+  test('that is not available throws an error with the numbers', async () => {
     const bytes = await tinyModel();
     const options = { context: 2 ** 24 };
     const reckoned = await estimate(bytes, options);
@@ -95,7 +95,7 @@ describe('memory', () => {
 });
 
 describe('disposing', () => {
-  test('ends sessions, and twice is once', async () => {
+  test('ends sessions, and may be repeated', async () => {
     const model = await load(await tinyModel(), { context: 64 });
     const session = model.session();
     const generation = session.generate('It was raining a bit');
@@ -107,7 +107,7 @@ describe('disposing', () => {
     expect(() => session.dispose()).not.toThrow();
   });
 
-  test('gives memory and threads back, over 50 loads', async () => {
+  test('releases memory and threads, over 50 loads', async () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
     const bytes = await tinyModel('llama', 'Q8_0');
@@ -128,7 +128,7 @@ describe('disposing', () => {
     for (let i = 0; i < 45; i++) await once();
     const grown = (await settled()) - before;
     expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(handles + 1);
-    // each load takes some 6 MB, which 45 times over would be 270
+    // each load takes about 6 MB; 45 leaks would be 270 MB
     expect(grown).toBeLessThan(40e6);
   });
 });

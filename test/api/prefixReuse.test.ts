@@ -10,8 +10,8 @@ describe.each(['f32', 'f16', 'q8_0'] as const)('with keys and values in %s', (kv
   });
   afterAll(() => model.dispose());
 
-  test('whatever a session computed before, a prompt is continued as in a new one', async () => {
-    // few ids, so that prompts often begin alike
+  test('a used session continues a prompt like a new one', async () => {
+    // few ids, so that prompts often share a prefix
     const prompts = fc.array(fc.array(fc.integer({ min: 260, max: 261 }), { minLength: 1, maxLength: 24 }), {
       minLength: 1,
       maxLength: 4,

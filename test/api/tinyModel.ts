@@ -1,4 +1,4 @@
-/** Random models of two layers, made once per test file: what they say is noise, but always the same noise. */
+/** Random models of two layers, generated once per test file. Their output is noise, but always the same. */
 import { makeModel } from '../../scripts/models/index.ts';
 
 const made = new Map<string, Promise<Uint8Array>>();

@@ -13,13 +13,13 @@ import { sharedData } from '../sharedData.ts';
 import { haveChromium, openPage, startChromium, type TestPage } from './chromium.ts';
 import { bundlePath, type PageServer, servePages } from './pageServer.ts';
 
-/** What the page's script leaves there. */
+/** Globals that the page's script sets. */
 declare const espalier: typeof Espalier;
 
 const MOST_GZIPPED_BYTES = 250_000;
 const TOKENS = 200;
 const PROMPT = 'Once upon a time there was a tree';
-/** Parts in which the private file system keeps downloads. */
+/** Size of the parts of a download in the private file system. */
 const PART_BYTES = 16 * 1024 * 1024;
 
 const storiesPath = sharedData('weights/stories260K.gguf');
@@ -31,7 +31,7 @@ interface Answer {
   readonly threads: number;
 }
 
-/** What the same build says in Node. */
+/** Tokens of the same build in Node. */
 function idsInNode(path: string): number[] {
   const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
   const args = [main, 'run', path, PROMPT, '-n', String(TOKENS), '--temperature', '0', '--json'];
@@ -59,7 +59,7 @@ function generateIn(
   );
 }
 
-it('the bundle is one file of at most 250 kB gzipped that needs nothing of Node', () => {
+it('the bundle is one file of at most 250 kB (gzip) without Node modules', () => {
   const bundle = readFileSync(bundlePath);
   const gzipped = gzipSync(bundle, { level: 9 }).length;
   const kilobytes = (bytes: number) => (bytes / 1000).toFixed(1);
@@ -115,7 +115,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
   });
 
   describe.each(models)('%s', (name) => {
-    it('says the same as in Node with threads', async () => {
+    it('generates the same as Node, with threads', async () => {
       const page = await open(server.isolated);
       expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
       const { ids, threads } = await generateIn(page, `/${name}.gguf`, { threads: 2 });
@@ -124,7 +124,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
       expect(ids.length).toBeGreaterThan(20);
     });
 
-    it('says the same with one thread, which is all where memory cannot be shared', async () => {
+    it('generates the same with one thread, without cross-origin isolation', async () => {
       const page = await open(server.plain);
       expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
       const { ids, threads } = await generateIn(page, `/${name}.gguf`, { threads: 2 });
@@ -132,7 +132,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
       expect(ids).toEqual(expected.get(name));
     });
 
-    it('says the same in a worker of the page', async () => {
+    it('generates the same in a worker', async () => {
       const page = await open(server.isolated);
       const task = { source: `/${name}.gguf`, prompt: PROMPT, loading: { threads: 2 } };
       const generating = { temperature: 0, maxTokens: TOKENS };
@@ -151,7 +151,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     });
   });
 
-  it('loads a File that was picked, and a Blob', async () => {
+  it('loads a selected File, and a Blob', async () => {
     const page = await open(server.isolated);
     await page.setInputFiles('input', join(folder, 'tiny.gguf'));
     const found = await page.evaluate(
@@ -175,7 +175,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     ]);
   });
 
-  it('gives threads back when disposed, and loads again', async () => {
+  it('releases threads on dispose, and loads again', async () => {
     const page = await open(server.isolated);
     const few = 20;
     for (let i = 0; i < 5; i++) {
@@ -188,7 +188,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
 
   it('stops loading when aborted, and loads afterwards', async () => {
     const page = await open(server.isolated);
-    // the header comes, the weights do not
+    // the server sends the header but not the weights
     let chunks = 0;
     server.throttle = () => (++chunks > 4 ? new Promise((resolve) => setTimeout(resolve, 500)) : Promise.resolve());
     const reason = await page.evaluate(() => {
@@ -201,7 +201,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     expect((await generateIn(page, '/tiny.gguf')).ids).toEqual(expected.get('tiny'));
   });
 
-  it('stops generating when aborted, and the session goes on', async () => {
+  it('stops generating when aborted, and the session stays usable', async () => {
     const page = await open(server.isolated);
     const found = await page.evaluate(
       async ({ prompt, maxTokens }) => {
@@ -229,7 +229,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     expect(found.ids).toEqual(expected.get('tiny'));
   });
 
-  it('says so when a page comes in place of the model, and when the bytes are no model', async () => {
+  it('reports an HTML page instead of a model, and bytes that are not a model', async () => {
     const page = await open(server.isolated);
     server.files.set('/broken.gguf', server.files.get('/tiny.gguf')!.subarray(0, 100_000));
     const failure = (path: string) =>
@@ -248,7 +248,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     expect(await failure('/broken.gguf')).toMatch(/^FormatError true .*broken\.gguf: .* truncated/);
   });
 
-  it('a download to the private file system goes on where it broke off, and is not repeated', async () => {
+  it('a download to the private file system resumes, and is not repeated', async () => {
     const path = '/owner/repo/resolve/main/large.gguf';
     const large = await makeModel({ architecture: 'llama', format: 'F32', dimensions: { ffn: 3072 } });
     expect(large.length).toBeGreaterThan(PART_BYTES + 1_000_000);

@@ -1,8 +1,8 @@
-/** Headless Chromium for tests: Debian's, or the one that CHROMIUM names. */
+/** Headless Chromium for tests: /usr/bin/chromium, or the path in CHROMIUM. */
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
-/** CI sets ESPALIER_BROWSER=required: then no test of a browser may be skipped. */
+/** CI sets ESPALIER_BROWSER=required, so that no browser test is skipped. */
 const required = process.env.ESPALIER_BROWSER === 'required';
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
@@ -16,7 +16,7 @@ const flags = [
   '--disable-sync',
 ];
 
-/** Whether there is a browser; prints the reason where tests are skipped for want of one. */
+/** Returns true if there is a browser. Otherwise prints why tests are skipped. */
 export function haveChromium(): boolean {
   if (existsSync(executablePath) || required) return true;
   console.log(`skipped: the browser suite, as there is no ${executablePath} (CHROMIUM names another one)`);
@@ -27,7 +27,7 @@ export function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath, args: flags });
 }
 
-/** A page that has loaded the library, and its errors: console errors and uncaught exceptions. */
+/** A page that has loaded the library, with its console errors and uncaught exceptions. */
 export interface TestPage {
   readonly page: Page;
   readonly errors: string[];

@@ -1,4 +1,4 @@
-/** Serves the bundle, models and a page to a browser: with and without cross-origin isolation. */
+/** Serves the bundle, models and pages to a browser, with and without cross-origin isolation. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,11 +13,11 @@ const page = `<!doctype html>
 <input type="file">
 <script type="module" src="/page.js"></script>`;
 
-/** A file of its own, as a Content-Security-Policy may forbid inline scripts. */
+/** A separate file, because a Content-Security-Policy may forbid inline scripts. */
 const script = `import * as espalier from '/espalier.browser.js';
 globalThis.espalier = espalier;`;
 
-/** Loads and generates as a page does, in a worker: there the caller's thread may sleep. */
+/** Loads and generates in a worker, where the caller's thread may sleep. */
 const worker = `import { load } from '/espalier.browser.js';
 const answer = async ({ source, prompt, loading, generating }) => {
   const model = await load(source, loading);
@@ -36,16 +36,16 @@ const serviceWorker = worker.replace(
 oninstall = () => skipWaiting();`,
 );
 
-/** With these a page may share memory between threads. */
+/** Headers for cross-origin isolation, which shared memory needs. */
 export const isolation = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
 };
 
 export interface PageServer {
-  /** A page that may have threads. */
+  /** URL of a page that may use threads. */
   readonly isolated: string;
-  /** A page that may not. */
+  /** URL of a page that may not use threads. */
   readonly plain: string;
   /** More pages: path such as '/strict.html' → headers. */
   readonly pages: Map<string, Record<string, string>>;

@@ -17,23 +17,23 @@ export interface StepPlan {
   readonly cache?: number;
   /** A cache whose past is copied into its own before the step. */
   readonly copyOf?: number;
-  /** The wanted outputs; default: all. */
+  /** Outputs to compute. Default: all. */
   readonly outputs?: readonly string[];
 }
 
 export interface Case {
   readonly name: string;
-  /** Normalized mean squared error that a backend may have in any output: sum of squared differences by sum of squares. */
+  /** Maximum normalized squared error of any output: sum of squared differences / sum of squares. */
   readonly tolerance: number;
   readonly steps: readonly StepPlan[];
-  /** Positions that a cache holds; default: 128. */
+  /** Context length of the cache. Default: 128. */
   readonly context?: number;
-  /** Format of keys and values; default: F32. */
+  /** Format of the KV cache. Default: F32. */
   readonly kv?: string;
   build(test: TestGraph): void;
 }
 
-/** Steps of one, few and many tokens that do not depend on each other, and of which all, some or no rows are wanted. */
+/** Independent steps of one, few and many tokens, with all, some or no selected rows. */
 export const everyLength: readonly StepPlan[] = [
   ...[1, 2, 4, 5, 64].map((T) => ({ T, P: 0 })),
   { T: 3, P: 0, rows: [0, 2] },
@@ -41,7 +41,7 @@ export const everyLength: readonly StepPlan[] = [
   { T: 1, P: 0, rows: [] },
 ];
 
-/** Steps without a cache: one sequence, several of them, of one token, with all or some rows wanted. */
+/** Steps without a cache: one or several sequences, also of one token, with all or some selected rows. */
 export const sequences: readonly StepPlan[] = [
   { T: 1, sequence: 1 },
   { T: 4, sequence: 1 },
@@ -52,7 +52,7 @@ export const sequences: readonly StepPlan[] = [
   { T: 5, sequence: 5, rows: [] },
 ];
 
-/** A case with its graph, and the tokens and other numbers of its steps. */
+/** A case with its graph, and the tokens and inputs of its steps. */
 export interface PreparedCase {
   readonly plan: Case;
   readonly test: TestGraph;
@@ -70,7 +70,7 @@ export function prepare(plan: Case): PreparedCase {
   return { plan, test, tokens, inputs };
 }
 
-/** A case's outputs on one backend, by step. */
+/** Outputs of a case on one backend, by step. */
 export type Results = readonly ReadonlyMap<string, Float32Array>[];
 
 export type TargetOptions = Pick<CompileOptions, 'settings'>;
@@ -126,7 +126,7 @@ async function runSteps(
   return found;
 }
 
-/** FNV-1a of the name: a case's numbers do not depend on the cases beside it. */
+/** FNV-1a hash of the name, so that the numbers of a case do not depend on other cases. */
 export function seedOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
@@ -137,11 +137,11 @@ export interface Difference {
   readonly output: string;
   /** Normalized squared error over all steps. */
   readonly error: number;
-  /** The element that differs most. */
+  /** Description of the element with the greatest difference. */
   readonly where: string;
 }
 
-/** What differs most between two runs of a case. */
+/** Finds the greatest difference between two runs of a case. */
 export function compare({ plan }: PreparedCase, actual: Results, expected: Results): Difference {
   const names = new Set(expected.flatMap((outputs) => [...outputs.keys()]));
   const differences = [...names].map((output): Difference => {
@@ -165,6 +165,6 @@ export function compare({ plan }: PreparedCase, actual: Results, expected: Resul
     if (!(power > 0)) throw new Error(`${output}: the reference says nothing: sum of squares ${power}`);
     return { output, error: squares / power, where };
   });
-  // an error that is no number is the greatest
+  // NaN counts as the greatest error
   return differences.reduce((worst, next) => (next.error <= worst.error ? worst : next));
 }

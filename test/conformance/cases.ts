@@ -1,4 +1,4 @@
-/** The list of conformance cases: every op in all shapes that matter. A backend that passes them is right. */
+/** The list of conformance cases: every op in all relevant shapes. A backend is correct if it passes them. */
 import type { Case } from './case.ts';
 import { attentionCases } from './cases/attention.ts';
 import { dropoutCases } from './cases/dropout.ts';

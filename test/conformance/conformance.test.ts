@@ -1,4 +1,4 @@
-/** Every backend and variant against the reference, case by case. */
+/** Compares every backend and variant with the reference, case by case. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { reference } from '../../src/backends/reference/index.ts';
 import { type Case, compare, type PreparedCase, prepare, type Results, runCase } from './case.ts';
@@ -8,7 +8,7 @@ import { availableTargets } from './targets.ts';
 const expected = new Map<Case, { prepared: PreparedCase; results: Promise<Results> }>();
 const worst = new Map<Case, { error: number; what: string }>();
 
-/** What the reference says, asked once. */
+/** Results of the reference, computed once. */
 function expectedOf(plan: Case) {
   let found = expected.get(plan);
   if (!found) {

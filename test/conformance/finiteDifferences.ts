@@ -1,4 +1,4 @@
-/** Holds gradients to differences of the values that they are of: forward and backward both by the backend under test. */
+/** Compares gradients with finite differences. The backend under test computes both. */
 import { seededRandom } from '../../src/core/random.ts';
 import { type GradientOptions, gradients } from '../../src/graph/gradients.ts';
 import { isWeight, rowsOf, type Value } from '../../src/graph/graph.ts';
@@ -8,26 +8,26 @@ import type { Program, WeightStore } from '../../src/graph/program.ts';
 import { type Step, stepRegisters } from '../../src/graph/step.ts';
 import type { Target } from './targets.ts';
 
-/** What gradients are taken of, and a step for it. */
+/** A value to differentiate, and a step that computes it. */
 export interface Differentiated {
-  /** [rows, 1]; of its sum with random coefficients the gradients are taken. */
+  /** [rows, 1]; its sum with random coefficients is differentiated. */
   readonly y: Value;
-  /** F32 weights that they are taken with respect to. */
+  /** F32 weights to differentiate with respect to. */
   readonly of: readonly Value[];
   readonly store: WeightStore;
   readonly step: Step;
 }
 
-/** A weight's gradient, and how far it is from the differences. */
+/** Gradient of a weight, and its distance from the finite differences. */
 export interface Checked {
   readonly tensor: string;
-  /** Greatest difference in a random direction, relative to the norm of the gradient. */
+  /** Maximum difference in random directions, relative to the norm of the gradient. */
   readonly error: number;
 }
 
-/** Relative to the deviation of a weight's elements. */
+/** Step size relative to the deviation of the weight's elements. */
 const STEP = 1 / 128;
-/** Where elements are nearly zeros: shorter steps than of this would measure how the sum is rounded. */
+/** Minimum deviation, for elements near zero. Smaller steps would measure rounding errors of the sum. */
 const LEAST_DEVIATION = 0.3;
 const DIRECTIONS = 2;
 
@@ -35,13 +35,13 @@ type Runs = Pick<Target, 'backend' | 'settings'>;
 
 interface Run {
   readonly program: Program;
-  /** By weight of `of`, at the step as it was given. */
+  /** Gradients by weight of `of`, at the given step. */
   readonly gradients: readonly Float32Array[];
-  /** What they are the gradients of, with the weights that the program has now. */
+  /** Computes the differentiated value with the current weights. */
   sum(): Promise<number>;
 }
 
-/** Compiles the value and its gradients, and takes them. */
+/** Compiles a value with its gradients and computes them. */
 async function withGradients<R>(
   { y, of, store, step }: Differentiated,
   { backend, settings }: Runs,
@@ -110,11 +110,11 @@ async function errorOf({ program, sum }: Run, tensor: string, gradient: Float32A
       );
       return sum();
     };
-    // central differences, of fourth order
+    // central differences of fourth order
     const slope = (8 * ((await at(1)) - (await at(-1))) - ((await at(2)) - (await at(-2)))) / (12 * STEP);
     const expected = gradient.reduce((total, element, at) => total + element * direction[at]!, 0);
     const error = Math.abs(slope - expected) / (deviation * norm(gradient));
-    // an error that is no number is the greatest
+    // NaN counts as the greatest error
     if (!(error <= worst)) worst = error;
   }
   await program.writeTensor(tensor, weight);

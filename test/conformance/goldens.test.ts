@@ -1,4 +1,4 @@
-/** Every backend and variant against llama.cpp: whole models, in every architecture and format. */
+/** Compares whole models with llama.cpp, on every backend and variant, for every architecture and format. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -19,10 +19,10 @@ import { formatByName } from '../../src/tensor/formats.ts';
 import { sharedData } from '../sharedData.ts';
 import { availableTargets, type Target } from './targets.ts';
 
-/** As large as the context that llama.cpp was given: Phi-3's factors go by it. */
+/** The context length that llama.cpp had. Phi-3's rope factors depend on it. */
 const CONTEXT = 512;
 
-// threads change no bit (threads.test.ts), so each variant runs with the most it was found to have
+// threads do not change any bit (threads.test.ts), so each variant runs with its maximum only
 const targets = new Map((await availableTargets()).map((target) => [target.settings?.variant, target]));
 const worst = new Map<string, Agreement & { target: string }>();
 
@@ -44,7 +44,7 @@ async function withProgram<R>(
   }
 }
 
-/** Logits after each of the tokens: half of them in one step, the others one by one. */
+/** Logits after each token: the first half in one step, the others one by one. */
 async function forced(program: Program, tokens: readonly number[]): Promise<Float32Array[]> {
   const cache = program.createCache(CONTEXT, formatByName('F32'));
   const half = tokens.length >> 1;
@@ -70,13 +70,13 @@ async function greedy(program: Program, prompt: readonly number[], count: number
   return past.slice(prompt.length);
 }
 
-/** Nats. llama.cpp rounds activations too, not always as we do: to BF16 for BF16, to 8 bits for quantized formats. */
+/** Tolerances in nats. llama.cpp rounds activations too, but differently: to BF16 for BF16, to 8 bits for quantized formats. */
 function limitOf({ model }: GoldenPlan): number {
   const format = 'made' in model ? model.made.format : 'F32';
   return { F32: 1e-5, F16: 1e-5, BF16: 1e-4 }[format] ?? 2e-3;
 }
 
-describe('distributions are those of llama.cpp', () => {
+describe('distributions agree with llama.cpp', () => {
   it.each(goldenPlans.filter(({ model }) => 'made' in model))('$name', async (plan) => {
     const golden = await readGolden(plan.name);
     const model = await openModel(await goldenModel(golden), plan.name);

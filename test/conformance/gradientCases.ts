@@ -1,4 +1,4 @@
-/** What gradients are checked by finite differences of: every op, alone and where its value has several readers. */
+/** Cases for finite differences: every op alone, and values that several ops read. */
 import type { Value } from '../../src/graph/graph.ts';
 import { activation } from '../../src/graph/ops/activation.ts';
 import { add } from '../../src/graph/ops/add.ts';
@@ -23,11 +23,11 @@ import { type TestGraph, VOCABULARY } from './testGraph.ts';
 
 export interface GradientCase {
   readonly name: string;
-  /** Returns the value whose gradients are taken, and the F32 weights that they are taken with respect to. */
+  /** Returns the value to differentiate and the F32 weights to differentiate with respect to. */
   build(test: TestGraph): { readonly y: Value; readonly of: readonly Value[] };
 }
 
-/** Of a function of rows [T, width] that are looked up in a trainable table. */
+/** Case of a function of rows [T, width] of a trainable table. */
 function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => Value): GradientCase {
   return {
     name,
@@ -51,14 +51,14 @@ function attentionCase(name: string, shape: Partial<AttentionAttributes>): Gradi
   };
 }
 
-/** A matrix that is not trained passes gradients to its input. */
+/** A frozen matrix passes gradients to its input. */
 function throughMatrixIn(format: string): GradientCase {
   return ofRows(`linear with a matrix in ${format}`, 256, (x, test) =>
     linear(x, test.blocks(formatByName(format), 9, 256)),
   );
 }
 
-/** For the reference alone: other backends round what they multiply with such a matrix, and rounded values rise in steps. */
+/** Only for the reference: other backends round activations for such a matrix, so their values are step functions. */
 export const roundedCases: readonly GradientCase[] = ['Q4_0', 'Q6_K', 'TQ2_0'].map(throughMatrixIn);
 
 const turning = { headSize: 8, frequencies: Float32Array.of(1, 0.3, 0.1), magnitude: 1.1 } as const;

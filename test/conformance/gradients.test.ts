@@ -1,4 +1,4 @@
-/** Gradients of every op and of whole models against finite differences, on every backend and the reference itself. */
+/** Compares gradients of every op and of whole models with finite differences, on every backend including the reference. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
 import { reference } from '../../src/backends/reference/index.ts';
@@ -22,7 +22,7 @@ import { TestGraph, VOCABULARY } from './testGraph.ts';
 const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
 const worst = new Map<string, { error: number; what: string }>();
 
-/** Of differences of f32 values: what rounding leaves of them; of models also what steps are too long for. */
+/** Tolerances. Finite differences of f32 values have rounding errors, and for whole models also truncation errors. */
 const TOLERANCE = { ops: 5e-4, models: 3e-3 };
 
 function expectSmall(name: string, target: string, checked: readonly Checked[], tolerance: number): void {
@@ -32,12 +32,12 @@ function expectSmall(name: string, target: string, checked: readonly Checked[], 
   }
 }
 
-/** Three sequences of four tokens, of which some rows are wanted. */
+/** Three sequences of four tokens, with some selected rows. */
 function differentiated({ name, build }: GradientCase): Differentiated {
   const test = new TestGraph(seedOf(name));
   const { y, of } = build(test);
   const [rows, width] = y.shape;
-  // one column, whose gradient is another one in every element
+  // one column whose gradient differs in every element
   const column =
     width === 1
       ? y
@@ -51,7 +51,7 @@ function differentiated({ name, build }: GradientCase): Differentiated {
   return { y: column, of, store: test.store, step: { tokens, rows: wanted, sequence: 4, inputs } };
 }
 
-/** A whole small model, of all whose weights gradients are taken, under its cross-entropy. */
+/** A small model with cross-entropy loss, differentiated with respect to all weights. */
 async function model(architecture: string): Promise<Differentiated> {
   const dimensions = { width: 24, heads: 4, kvHeads: architecture === 'gpt2' ? 4 : 2, headSize: 6, ffn: 32, layers: 2 };
   const bytes = await makeModel({ architecture, format: 'F32', dimensions });
@@ -67,7 +67,7 @@ async function model(architecture: string): Promise<Differentiated> {
 
 const models = ['llama', 'gpt2', 'gemma2', 'qwen3', 'phi3'];
 
-it.each(roundedCases)('gradients of the reference are what differences say: $name', async (plan) => {
+it.each(roundedCases)('gradients of the reference agree with finite differences: $name', async (plan) => {
   const checked = await checkGradients(differentiated(plan), { backend: reference });
   expectSmall(plan.name, 'reference', checked, TOLERANCE.ops);
 });
@@ -81,7 +81,7 @@ describe.each(targets)('gradients of $name are what differences say', ({ name: t
     expectSmall(architecture, target, await checkGradients(await model(architecture), rest), TOLERANCE.models);
   });
 
-  it.each(['llama', 'gpt2'])('of a whole %s of which little is kept, in states', async (architecture) => {
+  it.each(['llama', 'gpt2'])('of a whole %s with activation checkpointing and accumulators', async (architecture) => {
     const all = await takeGradients(await model(architecture), rest);
     const plan = await model(architecture);
     const states = plan.of.map(({ graph, label, shape }) =>

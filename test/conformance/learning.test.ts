@@ -1,6 +1,6 @@
 /**
- * Everything that learning is made of, together: a model as its architecture builds it, its loss, gradients added up over two
- * steps, clipped, applied. It learns a text of 32 tokens by heart, on every backend.
+ * A complete training step: a model built by its architecture, loss, gradients accumulated over two
+ * steps, clipping, AdamW. It memorizes a text of 32 tokens on every backend.
  */
 import { describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
@@ -28,10 +28,10 @@ const SEQUENCES_PER_STEP = 2;
 const RATE = 0.01;
 const UPDATES = 40;
 
-/** Two batches of sequences, of 32 predictions in all. */
+/** Two batches of sequences with 32 predictions in total. */
 const text = Array.from({ length: 33 }, (_, i) => (i * i * 7 + 3 * i + 1) % 61);
 
-/** Adds to a model's graph its loss (mean over the batch), gradients and updates. */
+/** Adds the loss (mean over the batch), gradients and updates to a model's graph. */
 function learning(graph: Graph): void {
   const stateLike = (kind: string, { label, shape }: Value) =>
     state(graph, `${kind}/${label}`, Number(shape[0]), shape[1]);
@@ -66,7 +66,7 @@ async function compiled({ backend, settings }: Pick<Target, 'backend' | 'setting
   return backend.compile(model.graph, { weights: weightStore(model), ...limits, settings });
 }
 
-/** One batch of two steps; @returns its mean loss before the update, nats. */
+/** Trains on one batch of two steps. @returns its mean loss before the update, in nats */
 async function update(program: Program, t: number): Promise<number> {
   const each = SEQUENCE * SEQUENCES_PER_STEP;
   let loss = 0;
@@ -99,7 +99,7 @@ async function updates(program: Program, count: number): Promise<number[]> {
 const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
 
 describe.each(targets)('$name', (target) => {
-  it('learns a text by heart, the same way every time', async () => {
+  it('memorizes a text reproducibly', async () => {
     const program = await compiled(target);
     const losses = await updates(program, UPDATES);
     expect(losses[0]).toBeGreaterThan(3);

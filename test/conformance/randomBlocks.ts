@@ -1,9 +1,9 @@
-/** Blocks of random bytes whose scales are finite and of one order. */
+/** Blocks of random bytes with finite scales of similar magnitude. */
 import { floatToHalf } from '../../src/core/half.ts';
 import type { Random } from '../../src/core/random.ts';
 import type { BlockFormat } from '../../src/tensor/blockFormat.ts';
 
-/** Where half floats stand in a block; formats without an entry have none, or are floats themselves. */
+/** Offsets of half floats in a block. Formats without an entry have none, or consist of floats. */
 const halves: Readonly<Record<string, readonly number[]>> = {
   Q8_0: [0],
   Q4_0: [0],
@@ -21,7 +21,7 @@ const halves: Readonly<Record<string, readonly number[]>> = {
   TQ2_0: [64],
 };
 
-/** @param fill the byte that codes and small scales are made of; default: random ones */
+/** @param fill byte for codes and small scales. Default: random bytes */
 export function writeRandomBlock(
   format: BlockFormat,
   to: Uint8Array,
@@ -34,7 +34,7 @@ export function writeRandomBlock(
     return;
   }
   for (let i = 0; i < format.blockBytes; i++) to[at + i] = fill();
-  // powers of two around 1/8
+  // powers of two near 1/8
   if (format.name === 'MXFP4') to[at] = 122 + random.integer(5);
   for (const offset of halves[format.name] ?? []) {
     const half = floatToHalf((0.5 + random.uniform()) * (random.uniform() < 0.5 ? -0.01 : 0.01));

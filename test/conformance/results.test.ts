@@ -1,4 +1,4 @@
-/** What a step computed belongs to it, whatever follows; a step can choose tokens; memory is known beforehand. On every backend. */
+/** Step results stay valid after later steps, steps can choose tokens, and memory needs are known in advance. On every backend. */
 import { describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
 import { reference } from '../../src/backends/reference/index.ts';
@@ -29,7 +29,7 @@ async function compiled({ backend, settings }: Pick<Target, 'backend' | 'setting
 const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
 
 describe.each(targets)('steps of $name', (target) => {
-  it('have results that later steps leave as they are', async () => {
+  it('have results that later steps do not change', async () => {
     const program = await compiled(target);
     const steps = [[1, 2, 3], [4], [5, 6]];
     const run = (tokens: readonly number[]) => program.run({ tokens, rows: tokens.map((_, row) => row) });
@@ -40,7 +40,7 @@ describe.each(targets)('steps of $name', (target) => {
     program.dispose();
   });
 
-  it('choose tokens, greedily and by a random number, and continue with what was chosen', async () => {
+  it('choose tokens greedily or by a random number, and continue with the chosen token', async () => {
     const program = await compiled(target);
     const rules = [
       greedy,
@@ -61,7 +61,7 @@ describe.each(targets)('steps of $name', (target) => {
     program.dispose();
   });
 
-  it('are refused by name where they ask for what there is not', async () => {
+  it('throw errors that name unknown outputs', async () => {
     const program = await compiled(target);
     const other = await compiled({ backend: target.backend === reference ? wasm : reference });
     const run = (step: Partial<Parameters<typeof program.run>[0]>) => () =>
@@ -80,8 +80,8 @@ describe.each(targets)('steps of $name', (target) => {
   });
 });
 
-describe('memory that the wasm backend says a program needs', () => {
-  it.each(blockFormats.map(({ name }) => name))('is what it takes, within 5%%: weights in %s', async (format) => {
+describe('memory estimate of the wasm backend', () => {
+  it.each(blockFormats.map(({ name }) => name))('is within 5%% of the actual memory: weights in %s', async (format) => {
     const test = new TestGraph(1);
     test.output('y', linear(test.rows(768), test.blocks(formatByName(format), 500, 768)));
     const settings = { threads: 2 };

@@ -1,4 +1,4 @@
-/** The backends and variants that every case runs on, against the reference. A backend more is a line in `all`. */
+/** The backends and variants to compare with the reference. To add one, add a line to `all`. */
 import { wasm } from '../../src/backends/wasm/index.ts';
 import { EspalierError } from '../../src/core/errors.ts';
 import type { Backend } from '../../src/graph/program.ts';
@@ -11,7 +11,7 @@ export interface Target extends TargetOptions {
 }
 
 export const wasmVariants = ['baseline', 'relaxed-i16', 'relaxed-i32'];
-/** Tiles of 8 tokens differ in nothing but the products, so one of them is enough with threads. */
+/** Tiles of 8 tokens affect only matrix products, so one such variant with threads suffices. */
 const wide = [
   ['baseline-wide', 1],
   ['relaxed-i16-wide', 2],
@@ -33,7 +33,7 @@ const all: readonly Target[] = [
   })),
 ];
 
-/** Those that this machine can run; why it cannot run the others is printed. */
+/** Targets that run on this machine. Prints why the others do not. */
 export async function availableTargets(): Promise<Target[]> {
   const available: Target[] = [];
   for (const target of all) {

@@ -1,4 +1,4 @@
-/** Weights and states as they are read and set from outside, on every backend. */
+/** Reading and writing weights and states, on every backend. */
 import { describe, expect, it } from 'vitest';
 import { reference } from '../../src/backends/reference/index.ts';
 import { accumulate } from '../../src/graph/ops/accumulate.ts';
@@ -26,7 +26,7 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
     return { program, inputs, matrix: matrix.label, halves: halves.label, gain: gain.label, state: test.changing[0]! };
   };
 
-  it('are read in row order and come back as they were written', async () => {
+  it('are read in row order, with the values that were written', async () => {
     const { program, inputs, matrix, gain, state } = await compiled();
     const run = () => program.run({ tokens: [3, 4], rows: [0, 1], outputs: ['y'] }).output('y');
     const before = await run();
@@ -55,7 +55,7 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
     program.dispose();
   });
 
-  it('are refused by other names, in other formats, in other sizes', async () => {
+  it('throw for unknown names, other formats and wrong sizes', async () => {
     const { program, matrix, halves } = await compiled();
     await expect(program.readTensor('none')).rejects.toThrow(/tensor is none, expected/);
     await expect(program.writeTensor('none', new Float32Array(1))).rejects.toThrow(/tensor is none, expected/);
@@ -64,7 +64,7 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
     program.dispose();
   });
 
-  it('need the numbers that a step is to come with, no others', async () => {
+  it('need exactly the inputs of the requested outputs', async () => {
     const { program } = await compiled();
     program.run({ tokens: [1], rows: [0], outputs: ['y', 'z'] });
     expect(() => program.run({ tokens: [1], rows: [0] })).toThrow(

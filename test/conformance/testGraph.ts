@@ -1,4 +1,4 @@
-/** A small graph with random weights that are held in memory, made by a case. */
+/** A small graph with random weights in memory, built by a case. */
 import { type Random, seededRandom } from '../../src/core/random.ts';
 import { type Dim, Graph, type Registers, rowsOf, type Value } from '../../src/graph/graph.ts';
 import { embed } from '../../src/graph/ops/embed.ts';
@@ -12,10 +12,10 @@ import { type BlockFormat, bytesOf } from '../../src/tensor/blockFormat.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { writeRandomBlock } from './randomBlocks.ts';
 
-/** Ids that steps are made of: rows of the tables that stand for a step's input. */
+/** Number of token ids: rows of the tables that provide a step's values. */
 export const VOCABULARY = 64;
 
-/** Gives one element of a step's input. */
+/** Returns one element. */
 export type Draw = (row: number, column: number) => number;
 
 export class TestGraph {
@@ -23,7 +23,7 @@ export class TestGraph {
   readonly random: Random;
   readonly store: WeightStore;
   readonly tokens: Value;
-  /** Weights and states that steps change: their names. */
+  /** Names of weights and states that steps change. */
   readonly changing: string[] = [];
   readonly #bytes = new Map<string, Uint8Array>();
   readonly #inputs: { readonly node: Value; readonly kind: InputKind; readonly value: Draw }[] = [];
@@ -39,39 +39,39 @@ export class TestGraph {
     };
   }
 
-  /** A weight of the format's own bytes. */
+  /** A weight from encoded bytes. */
   stored(format: BlockFormat, rows: number, columns: number, bytes: Uint8Array): Value {
     const tensor = `weight ${this.#bytes.size}`;
     this.#bytes.set(tensor, bytes);
     return weight(this.graph, tensor, format, rows, columns);
   }
 
-  /** A weight of random blocks: every bit pattern that a file may hold, not only those that an encoder writes. */
+  /** A weight of random blocks. They cover all bit patterns, not only those that an encoder writes. */
   blocks(format: BlockFormat, rows: number, columns: number): Value {
     const bytes = new Uint8Array(bytesOf(format, rows * columns));
     for (let at = 0; at < bytes.length; at += format.blockBytes) writeRandomBlock(format, bytes, at, this.random);
     return this.stored(format, rows, columns, bytes);
   }
 
-  /** An F32 weight. @param value gives each element, in row order; default: standard normal */
+  /** An F32 weight. @param value returns each element in row order. Default: standard normal */
   floats(rows: number, columns: number, value: (row: number, column: number) => number = this.random.normal): Value {
     const values = Float32Array.from({ length: rows * columns }, (_, i) => value(Math.floor(i / columns), i % columns));
     return this.stored(formatByName('F32'), rows, columns, new Uint8Array(values.buffer));
   }
 
-  /** A table's rows by token, [T, width]. */
+  /** Rows of a table by token, [T, width]. */
   embedded(table: Value): Value {
     return embed(table, this.tokens);
   }
 
-  /** Random rows by token, [T, width]. @param deviation of their elements */
+  /** Random rows by token, [T, width]. @param deviation standard deviation of the elements */
   rows(width: number, deviation = 1): Value {
     return this.embedded(this.floats(VOCABULARY, width, () => deviation * this.random.normal()));
   }
 
   /**
-   * Rows by token, [T, width], that an integer form of activations holds exactly: per 32 columns whole multiples of a
-   * power of two, the greatest magnitude being `most` of them.
+   * Rows by token, [T, width], that quantized activations represent exactly: per 32 columns integer multiples of a
+   * power of two, the greatest of which is `most`.
    */
   wholeRows(width: number, most: number): Value {
     const table = new Float32Array(VOCABULARY * width);
@@ -84,14 +84,14 @@ export class TestGraph {
     return this.embedded(this.floats(VOCABULARY, width, (row, column) => table[row * width + column]!));
   }
 
-  /** Numbers that come with every step. @param value gives each element, in row order; default: standard normal */
+  /** An input of every step. @param value returns each element in row order. Default: standard normal */
   input(rows: Dim, width: number, kind: InputKind = 'f32', value: Draw = this.random.normal): Value {
     const node = input(this.graph, `input ${this.#inputs.length}`, rows, width, kind);
     this.#inputs.push({ node, kind, value });
     return node;
   }
 
-  /** Draws what a step gives for the inputs. */
+  /** Generates the inputs of a step. */
   inputs(registers: Registers): Record<string, InputValues> {
     const drawn = this.#inputs.map(({ node, kind, value }): [string, InputValues] => {
       const width = node.shape[1];
@@ -103,19 +103,19 @@ export class TestGraph {
     return Object.fromEntries(drawn);
   }
 
-  /** A state, whose numbers after every step are compared too. */
+  /** A state. Its values after every step are compared too. */
   state(rows: number, columns: number): Value {
     const name = `state ${this.changing.length}`;
     this.changing.push(name);
     return state(this.graph, name, rows, columns);
   }
 
-  /** Makes all rows of a value an output, also those that the step does not want. */
+  /** Adds an output with all rows of a value, including rows that the step does not select. */
   rowsOutput(name: string, value: Value): void {
     this.graph.outputs.set(name, value);
   }
 
-  /** Makes a value an output; of a value with rows of tokens those that the step wants. */
+  /** Adds an output. Of a value with one row per token, only the selected rows. */
   output(name: string, value: Value): void {
     this.graph.outputs.set(name, value.shape[0] === 'T' ? selectRows(value) : value);
   }

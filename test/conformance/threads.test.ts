@@ -1,6 +1,6 @@
 /**
- * Threads wait for each other where they must: random graphs, in which memory is used again and again, give the same
- * bits with any number of threads, also with more of them than the machine has processors.
+ * Tests the synchronization of threads: random graphs that reuse memory produce the same
+ * bits with any number of threads, even more than the machine has processors.
  */
 import { describe, expect, it, vi } from 'vitest';
 import { reference } from '../../src/backends/reference/index.ts';
@@ -26,17 +26,17 @@ import type { TestGraph } from './testGraph.ts';
 
 const MOST_THREADS = 4;
 
-// a program takes no more threads than there are processors
+// a program uses at most as many threads as there are processors
 vi.mock('node:os', async (actual) => ({ ...(await actual<object>()), availableParallelism: () => MOST_THREADS }));
 
 const SEEDS = 24;
 const WIDTH = 64;
 const HEAD_SIZE = 16;
-/** Of every other graph; the rest has products whose inputs are rounded, which their ops, one after the other, make much of. */
+/** Formats of every other graph. The rest has matrix products with rounded inputs, which successive ops amplify. */
 const exact = { formats: ['F32', 'F16', 'BF16'], tolerance: 1e-10 };
 const rounded = { formats: ['Q8_0', 'IQ4_NL', 'F32'], tolerance: 1e-4 };
 
-/** A graph of a few dozen ops, each of values made before it. */
+/** A random graph of a few dozen ops. */
 function randomCase(seed: number): Case {
   const { formats, tolerance } = seed % 2 === 0 ? exact : rounded;
   return {
@@ -52,7 +52,7 @@ function randomCase(seed: number): Case {
   };
 }
 
-/** A smaller one with its gradients, which are added up over steps; some of what they need is computed again. */
+/** A smaller random graph with gradients, accumulators and recomputation. */
 function learningCase(seed: number): Case {
   return {
     name: `random gradients ${seed}`,
@@ -80,7 +80,7 @@ function learningCase(seed: number): Case {
   };
 }
 
-/** Two inputs and as many values made of them, each by an op of values before it. */
+/** Two inputs and random ops on earlier values. */
 function randomValues(test: TestGraph, formats: readonly string[], count: number): Value[] {
   const ops = randomOps(test, formats.map(formatByName));
   const values = [test.rows(WIDTH), test.rows(WIDTH)];
@@ -94,7 +94,7 @@ function randomValues(test: TestGraph, formats: readonly string[], count: number
 function randomOps(test: TestGraph, formats: readonly BlockFormat[]): ((pick: () => Value) => Value)[] {
   let layer = 0;
   const gain = () => test.floats(1, WIDTH);
-  // products keep the size of what they take
+  // matrix products preserve the magnitude of their inputs
   const project = (x: Value, rows: number) => {
     const format = formats[test.random.integer(formats.length)]!;
     return scale(linear(rmsNorm(x, gain(), 1e-5), test.blocks(format, rows, WIDTH)), format.blockSize === 1 ? 0.1 : 1);
@@ -131,7 +131,7 @@ const plans = [randomCase, learningCase].flatMap((plan) => Array.from({ length: 
 const prepared = plans.map(prepare);
 const targets = (await availableTargets()).filter(({ settings }) => settings?.threads === 1);
 
-/** Where two runs differ in any bit. */
+/** Finds the first bit in which two runs differ. */
 function firstDifference(actual: Results, expected: Results): string | undefined {
   for (const [step, outputs] of expected.entries()) {
     for (const [name, right] of outputs) {

@@ -1,14 +1,14 @@
-/** How spoiled files are drawn from valid ones. */
+/** Generates corrupted files from valid ones. */
 import type { Random } from '../../src/core/random.ts';
 import { mutate } from './mutate.ts';
 import { mutateValue } from './mutateValue.ts';
 
-/** Spoiled bytes of one of the files. */
+/** Corrupts the bytes of one of the files. */
 export function drawBytes(seeds: readonly Uint8Array[]): (random: Random) => Uint8Array {
   return (random) => mutate(seeds[random.integer(seeds.length)], seeds, random);
 }
 
-/** Spoiled bytes of JSON every other time, JSON of spoiled values in between. */
+/** Corrupts alternately the bytes and the values of JSON. */
 export function drawJson(values: readonly object[]): (random: Random, index: number) => Uint8Array {
   const seeds = values.map((value) => new TextEncoder().encode(JSON.stringify(value)));
   const spoiledBytes = drawBytes(seeds);
@@ -19,7 +19,7 @@ export function drawJson(values: readonly object[]): (random: Random, index: num
   };
 }
 
-/** Metadata with spoiled values. */
+/** Corrupts values of metadata. */
 export function drawMetadata(all: readonly ReadonlyMap<string, unknown>[]): (random: Random) => Map<string, unknown> {
   const values = all.map((metadata) => Object.fromEntries(metadata));
   return (random) => new Map(Object.entries(mutateValue(values[random.integer(values.length)], random)));

@@ -1,16 +1,16 @@
-/** Runs a parser over many spoiled files and holds it to its promises. */
+/** Runs a parser on many corrupted files and checks its guarantees. */
 import { getHeapStatistics } from 'node:v8';
 import { expect } from 'vitest';
 import { EspalierError } from '../../src/core/errors.ts';
 import { type Random, seededRandom } from '../../src/core/random.ts';
 
 export interface Fuzzing<T> {
-  /** The n-th spoiled file. */
+  /** Returns the n-th corrupted file. */
   readonly draw: (random: Random, index: number) => T;
-  /** Its bytes, which memory is measured against. */
+  /** Size of a file in bytes, the basis of the memory limit. */
   readonly sizeOf: (file: T) => number;
   readonly parse: (file: T) => unknown;
-  /** Bytes that the parser may take whatever the size of its file: errors, closures, tables. */
+  /** Bytes that the parser may use in addition to the limit: errors, closures, tables. */
   readonly slack: number;
 }
 
@@ -19,13 +19,13 @@ const MOST_MILLISECONDS = 2000;
 const MOST_MEMORY = 4;
 
 /**
- * 20,000 files: each is parsed or refused by an EspalierError, within 2 s of processor time and, beside a fixed slack,
- * 4 times its own size of memory. @returns how many were parsed
+ * Parses 20,000 files. Each must parse or throw an EspalierError within 2 s of processor time and, plus a fixed slack,
+ * 4 times its size of memory. @returns the number of files that parsed
  */
 export async function fuzz<T>(seed: number, { draw, sizeOf, parse, slack }: Fuzzing<T>): Promise<number> {
   let parsed = 0;
   for (let index = 0; index < FILES; index++) {
-    // each file has a seed of its own, so that it can be drawn again alone
+    // each file has its own seed, so that it can be reproduced alone
     const file = draw(seededRandom(seed + index), index);
     const time = process.cpuUsage();
     const memory = allocated();
@@ -45,7 +45,7 @@ export async function fuzz<T>(seed: number, { draw, sizeOf, parse, slack }: Fuzz
   return parsed;
 }
 
-/** Bytes allocated and not yet collected: what a parser leaves behind as well as what it holds. */
+/** Bytes allocated and not yet collected, including garbage of the parser. */
 function allocated(): number {
   const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
   return heap + external;

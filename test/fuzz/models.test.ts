@@ -1,4 +1,4 @@
-/** Models built from spoiled metadata, 20,000 each: refused by a typed error, quickly, in little memory. */
+/** Building models from 20,000 corrupted metadata each throws only typed errors, quickly and in little memory. */
 import { expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
@@ -12,7 +12,7 @@ import { configs, ggufModels, llamaSafetensors } from './seeds.ts';
 const CONTEXT = 16;
 const SLACK = 1 << 20;
 
-/** Builds models of these tensors by spoiled metadata. */
+/** Builds models of these tensors with corrupted metadata. */
 async function fuzzMetadata(
   seed: number,
   checkpoint: Checkpoint,

@@ -1,9 +1,9 @@
-/** Ways to spoil a file, each drawn from a seeded generator so that a failure can be repeated. */
+/** Ways to corrupt a file. A seeded generator makes failures reproducible. */
 import type { Random } from '../../src/core/random.ts';
 
 type Spoil = (bytes: Uint8Array, random: Random, other: Uint8Array) => Uint8Array;
 
-/** Sizes and counts that overflow, wrap around or only just fit. */
+/** Sizes and counts that overflow, wrap around or barely fit. */
 const hostileNumbers = [
   0n,
   1n,
@@ -25,7 +25,7 @@ const hostileNumbers = [
 
 const spoils: readonly Spoil[] = [flipBits, setBytes, corruptLength, truncate, duplicate, remove, splice];
 
-/** A copy of a seed, spoiled one to four times. @param seeds what parts are taken from */
+/** Copies a seed and corrupts it one to four times. @param seeds files to splice parts from */
 export function mutate(seed: Uint8Array, seeds: readonly Uint8Array[], random: Random): Uint8Array {
   let bytes: Uint8Array = seed.slice();
   for (let times = 1 + random.integer(4); times > 0 && bytes.length > 0; times--) {
@@ -46,7 +46,7 @@ function setBytes(bytes: Uint8Array, random: Random): Uint8Array {
   return bytes.fill([0, 0xff, 0x20, random.integer(256)][random.integer(4)], at, at + 1 + random.integer(8));
 }
 
-/** Puts a hostile number, or one near what is there, where a length may be. */
+/** Replaces a possible length by a hostile number or one near the original. */
 function corruptLength(bytes: Uint8Array, random: Random): Uint8Array {
   const width = [1, 2, 4, 8][random.integer(4)];
   if (bytes.length < width) return bytes;
@@ -74,12 +74,12 @@ function remove(bytes: Uint8Array, random: Random): Uint8Array {
   return joined(bytes.subarray(0, from), bytes.subarray(to));
 }
 
-/** The beginning of one file and the end of another. */
+/** Joins the start of one file and the end of another. */
 function splice(bytes: Uint8Array, random: Random, other: Uint8Array): Uint8Array {
   return joined(bytes.subarray(0, random.integer(bytes.length)), other.subarray(random.integer(other.length)));
 }
 
-/** A range of bytes, short ones more often than long ones. */
+/** A random range of bytes; short ranges are more likely. */
 function range(bytes: Uint8Array, random: Random): [number, number] {
   const from = random.integer(bytes.length);
   const longest = [8, 64, bytes.length][random.integer(3)];

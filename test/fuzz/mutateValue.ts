@@ -1,4 +1,4 @@
-/** Spoils values as JSON and metadata have them, so that the mutated still parse and reach the code behind the parser. */
+/** Corrupts values of JSON and metadata, so that the result still parses and reaches the code behind the parser. */
 import type { Random } from '../../src/core/random.ts';
 
 const hostileValues: readonly unknown[] = [
@@ -30,7 +30,7 @@ const hostileValues: readonly unknown[] = [
   { __proto__: null, type: 1 },
 ];
 
-/** A deep copy of an object with one to three places in it spoiled. */
+/** Deep-copies an object and corrupts one to three values in it. */
 export function mutateValue(value: object, random: Random): object {
   const copy = structuredClone(value) as Holder;
   for (let times = 1 + random.integer(3); times > 0; times--) {
@@ -45,7 +45,7 @@ export function mutateValue(value: object, random: Random): object {
 type Holder = Record<string, unknown>;
 type Place = [Holder, string];
 
-/** Where something is held anywhere in a value; of long arrays only the ends. */
+/** Lists the places inside a value. Of long arrays only the ends. */
 function placesOf(root: Holder): Place[] {
   const places: Place[] = [];
   const queue: Holder[] = [root];

@@ -1,4 +1,4 @@
-/** Every parser of untrusted files, over 20,000 spoiled files each: refused by a typed error, quickly, in little memory. */
+/** Every parser of untrusted files, on 20,000 corrupted files each: it throws only typed errors, quickly and in little memory. */
 import { expect, it } from 'vitest';
 import type { Random } from '../../src/core/random.ts';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';

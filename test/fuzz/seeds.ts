@@ -1,4 +1,4 @@
-/** Small valid files, made with our own writers, that the fuzzers spoil. */
+/** Small valid files, made with our own writers, for the fuzzers to corrupt. */
 import { type GgufValue, ggufBytes } from '../../src/formats/gguf/write.ts';
 import { safetensorsBytes } from '../../src/formats/safetensors/write.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
@@ -26,7 +26,7 @@ const words = [
 const byteWords = ['<|endoftext|>', 'Ġthe', 'Ġa', 'Ġ', 't', 'h', 'e', 'a', 'th', 'he', 'the', 'Ċ', '<|im_end|>'];
 const merges = ['t h', 'th e', 'Ġ the', 'h e', 'Ġ a'];
 
-/** SentencePiece's and byte-level BPE's vocabularies as GGUF metadata. */
+/** SentencePiece and byte-level BPE vocabularies as GGUF metadata. */
 export const tokenizerMetadata: readonly ReadonlyMap<string, GgufValue>[] = [
   new Map<string, GgufValue>([
     ['tokenizer.ggml.model', 'llama'],
@@ -152,7 +152,7 @@ export function llamaSafetensors(): Promise<Uint8Array> {
 const vocabulary = (list: readonly string[]) => Object.fromEntries(list.map((text, id) => [text, id]));
 const special = (id: number, content: string) => ({ id, content, special: true, lstrip: false, rstrip: false });
 
-/** tokenizer.json files: byte-level BPE with a pattern, and SentencePiece's kind. */
+/** tokenizer.json files: byte-level BPE with a pattern, and SentencePiece-style. */
 export const tokenizerJsons: readonly Readonly<Record<string, unknown>>[] = [
   {
     version: '1.0',

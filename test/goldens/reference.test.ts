@@ -1,4 +1,4 @@
-/** The reference backend against llama.cpp, distribution by distribution, on every golden. */
+/** Compares the distributions of the reference backend with llama.cpp on every golden. */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { memorySource } from '../../src/formats/sources/memory.ts';
 import { sharedData } from '../sharedData.ts';
 import { referenceModel } from './referenceModel.ts';
 
-describe('the reference backend says what llama.cpp says', () => {
+describe('the reference backend agrees with llama.cpp', () => {
   const made = goldenPlans.filter(({ model }) => 'made' in model);
   it.each(made)('of $name', async (plan) => {
     const golden = await readGolden(plan.name);
@@ -83,7 +83,7 @@ describe.skipIf(!stories)('the reference backend tells the stories that llama.cp
   });
 });
 
-/** llama.cpp rounds activations too: to F16 for F16, to BF16 for BF16, to 8 bits for the others. Nats. */
+/** Tolerances in nats. llama.cpp rounds activations: to F16 for F16, to BF16 for BF16, to 8 bits for the others. */
 function tolerance({ model }: GoldenPlan): number {
   const format = 'made' in model ? model.made.format : 'F32';
   return { F32: 1e-5, F16: 1e-5, BF16: 1e-4 }[format] ?? 2e-3;

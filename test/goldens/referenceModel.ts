@@ -1,17 +1,17 @@
-/** A checkpoint run by the reference backend, whole sequences at a time. */
+/** Runs a checkpoint on the reference backend, one whole sequence per step. */
 import { reference } from '../../src/backends/reference/index.ts';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 
-/** As large as the context that llama.cpp was given: Phi-3's factors go by it. */
+/** The context length that llama.cpp had. Phi-3's rope factors depend on it. */
 const CONTEXT = 512;
 
 export interface ReferenceModel {
-  /** Logits after each of the tokens, which begin at position 0. */
+  /** Logits after each token; the first token has position 0. */
   forced(tokens: readonly number[]): Promise<Float32Array[]>;
-  /** The tokens that follow a prompt, each the most likely one. */
+  /** Greedy continuation of a prompt. */
   greedy(prompt: readonly number[], count: number): Promise<number[]>;
 }
 

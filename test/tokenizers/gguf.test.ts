@@ -1,4 +1,4 @@
-/** Vocabularies of GGUF files against llama.cpp's own ids for them. */
+/** Compares token ids of GGUF vocabularies with llama.cpp. */
 import { describe, expect, it } from 'vitest';
 import { preTokenizers } from '../../src/tokenizer/preTokenizers.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';

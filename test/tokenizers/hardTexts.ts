@@ -1,4 +1,4 @@
-/** Texts on which tokenizers differ: scripts, digits, contractions, runs of space, marks; the same for the same seed. */
+/** Texts on which tokenizers often differ: scripts, digits, contractions, runs of spaces, marks. Generated from a seed. */
 import { seededRandom } from '../../src/core/random.ts';
 
 const parts = [

@@ -1,4 +1,4 @@
-/** tokenizer.json files against llama.cpp's ids for the same vocabularies. */
+/** Compares token ids of tokenizer.json files with llama.cpp. */
 import { describe, expect, it } from 'vitest';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { golden, huggingFacePath, huggingFaceSpec, pairs } from './vocabularies.ts';

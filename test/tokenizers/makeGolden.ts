@@ -1,9 +1,9 @@
 /**
- * Makes llamaCpp.golden.gz, ids by llama.cpp for the tests beside it. Needs the shared data and `npm ci` in bench/peers.
+ * Makes llamaCpp.golden.gz with llama.cpp's token ids for these tests. Needs the shared data and `npm ci` in bench/peers.
  * Run `npx tsx test/tokenizers/makeGolden.ts`.
  *
- * llama.cpp reads GGUF only, so vocabularies are written as such: SmolLM's from its tokenizer.json, and GPT-2's once for
- * each way of splitting text that we know, to compare just that.
+ * llama.cpp reads only GGUF, so vocabularies are converted: SmolLM's from its tokenizer.json, and GPT-2's once for
+ * each known pre-tokenizer, to compare the pre-tokenizers.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -61,7 +61,7 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** A GGUF file with nothing but the vocabulary. */
+/** A GGUF file with only a vocabulary. */
 async function writeVocabulary(spec: TokenizerSpec, pre: string, file = pre): Promise<string> {
   const types = spec.tokens.map(() => 1);
   for (const { id, special } of spec.added) types[id] = special ? 3 : 4;
@@ -83,7 +83,7 @@ async function writeVocabulary(spec: TokenizerSpec, pre: string, file = pre): Pr
   return path;
 }
 
-/** Without BOS, special tokens parsed. */
+/** Tokenizes without BOS and parses special tokens. */
 async function encodeAll(path: string, texts: readonly string[]): Promise<number[][]> {
   const model = await llama.loadModel({ modelPath: path, vocabOnly: true });
   const ids = texts.map((text) => [...model.tokenize(text, true)]);

@@ -1,6 +1,6 @@
 /**
- * OpenAI's test plans, as far as there are vocabularies here: cl100k_base by its ranks, r50k_base because it is GPT-2's.
- * For p50k_base, p50k_edit and o200k_base there is no ranks file.
+ * OpenAI's test plans for the available vocabularies: cl100k_base from its ranks, and r50k_base, which is GPT-2's.
+ * The ranks of p50k_base, p50k_edit and o200k_base are not available.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ const ranks = sharedData('tokenizers/openai/cl100k_base.tiktoken');
 const gpt2 = huggingFacePath('gpt2');
 const without = ['o200k_base', 'p50k_base', 'p50k_edit'];
 
-/** A .tiktoken file: lines of a token's bytes in base64 and its rank, which is its id. */
+/** Parses a .tiktoken file: each line has a token's bytes in base64 and its rank, which is its id. */
 function cl100k(path: string): TokenizerSpec {
   const tokens: string[] = [];
   for (const line of readFileSync(path, 'utf8').split('\n').filter(Boolean)) {
@@ -42,7 +42,7 @@ function readPlans(path: string): Plan[] {
 }
 
 describe.skipIf(plans === undefined)("OpenAI's test plans", () => {
-  it('name no encoding but these', () => {
+  it('use only these encodings', () => {
     const encodings = new Set(readPlans(plans!).map(({ encoding }) => encoding));
     expect([...encodings].sort()).toEqual(['cl100k_base', ...without, 'r50k_base'].sort());
     console.log(`skipped: no ranks file for ${without.join(', ')}`);

@@ -1,4 +1,4 @@
-/** Real tokenizers and texts of the shared data, as the tests beside this file need them. */
+/** Real tokenizers and texts of the shared data. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -9,7 +9,7 @@ import { tokenizerFromHuggingFace } from '../../src/formats/tokenizerFromHugging
 import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
 import { sharedData } from '../sharedData.ts';
 
-/** Texts and ids of llama.cpp's test-tokenizer-0, made without BOS and without parsing special tokens. */
+/** Texts and ids of llama.cpp's test-tokenizer-0, without BOS and without parsing special tokens. */
 export interface Pair {
   readonly text: string;
   readonly ids: readonly number[];
@@ -17,7 +17,7 @@ export interface Pair {
 
 const folder = 'tokenizers/llama.cpp-vocabs';
 
-/** The vocabularies there, each a .gguf with texts in .gguf.inp and ids in .gguf.out. */
+/** Vocabularies in that folder: each is a .gguf with texts in .gguf.inp and ids in .gguf.out. */
 export const ggufNames = ['deepseek-coder', 'falcon', 'gpt-2', 'llama-spm', 'phi-3', 'starcoder'] as const;
 
 export async function ggufSpec(path: string): Promise<TokenizerSpec> {
@@ -46,14 +46,14 @@ export function huggingFaceSpec(path: string): TokenizerSpec {
   return tokenizerFromHuggingFace(JSON.parse(readFileSync(path, 'utf8')), undefined, path);
 }
 
-/** What makeGolden.ts made. */
+/** Contents of llamaCpp.golden.gz, made by makeGolden.ts. */
 export interface Golden {
   readonly oracle: string;
   readonly texts: readonly string[];
-  /** Ids of the texts in SmolLM's vocabulary, and of those that come with the GGUF vocabularies. */
+  /** Ids of the texts in SmolLM's vocabulary, and of the texts of the GGUF vocabularies. */
   readonly smollm: readonly (readonly number[])[];
   readonly smollmPairs: readonly (readonly number[])[];
-  /** By pre-tokenizer: ids of the texts in GPT-2's vocabulary, split so. */
+  /** Ids of the texts in GPT-2's vocabulary, by pre-tokenizer. */
   readonly splits: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 

@@ -1,4 +1,4 @@
-/** Attention over the cache: head sizes and groups, windows, softcaps, formats of the cache, pasts of several steps. */
+/** Attention over the cache: head sizes, groups, windows, soft caps, cache formats, several steps. */
 import { type AttentionAttributes, attention } from '../../../src/graph/ops/attention.ts';
 import { attentionGradient } from '../../../src/graph/ops/attentionGradient.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
@@ -6,7 +6,7 @@ import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
 import { type Case, type StepPlan, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
-/** A prompt, single tokens, a few at once, many at once; the second session leaves the first in the middle. */
+/** A prompt, single tokens, a few and many tokens at once; the second session starts from the middle of the first. */
 const steps: readonly StepPlan[] = [
   { T: 17 },
   { T: 1 },
@@ -18,12 +18,12 @@ const steps: readonly StepPlan[] = [
   { T: 1, cache: 1 },
   { T: 5 },
   { T: 4 },
-  // what came after is forgotten
+  // later positions are discarded
   { T: 2, P: 20 },
   { T: 1 },
 ];
 
-/** Scores have a deviation of 2, so that some positions stand out. */
+/** Scores with a deviation of 2, so that some positions dominate. */
 const attributesOf = (shape: Shape): AttentionAttributes => {
   return { layer: 0, scale: 2 / Math.sqrt(shape.headSize), window: 0, softcap: 0, ...shape };
 };
@@ -43,8 +43,8 @@ function attend(test: TestGraph, shape: Shape) {
 }
 
 /**
- * With codes in the cache a backend may round queries to ±32767 before it multiplies them, as it may with activations
- * and weights of signed codes (linear.ts).
+ * With a quantized cache, a backend may round queries to ±32767 before it multiplies them, as it may round activations
+ * for weights with signed codes (linear.ts).
  */
 const toleranceOf = (kv?: string): number => (kv === 'Q8_0' ? 2e-9 : 1e-11);
 

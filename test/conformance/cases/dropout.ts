@@ -1,4 +1,4 @@
-/** Dropout: the same elements as the reference's, for any seed, salt and rate, and none where nothing is to be dropped. */
+/** Dropout drops the same elements as the reference for any seed, salt and rate, and none with a negative seed. */
 import { dropout } from '../../../src/graph/ops/dropout.ts';
 import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { type Case, sequences } from '../case.ts';

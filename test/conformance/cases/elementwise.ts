@@ -1,4 +1,4 @@
-/** The ops whose every element depends on the same elements of the inputs, alone and where a backend may join them. */
+/** Elementwise ops, alone and where a backend may fuse them. */
 import type { Value } from '../../../src/graph/graph.ts';
 import { activation } from '../../../src/graph/ops/activation.ts';
 import { activationGradient } from '../../../src/graph/ops/activationGradient.ts';
@@ -12,7 +12,7 @@ import { softcapGradient } from '../../../src/graph/ops/softcapGradient.ts';
 import { type Case, everyLength, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
-/** e^x and tanh are polynomials in f32. */
+/** Tolerance for e^x and tanh, which are f32 polynomials. */
 const TOLERANCE = 1e-12;
 
 function everyWidth(name: string, build: (test: TestGraph, width: number, name: string) => void): Case {
@@ -81,7 +81,7 @@ export const elementwiseCases: readonly Case[] = [
   everyWidth('residuals', (test, width, label) => {
     const product = () => linear(x, test.floats(width, width));
     const x = test.rows(width);
-    // every way for an addition to meet the product that it could be joined with
+    // all positions of an addition next to a matrix product that it could be fused with
     test.output(`x + Wx ${label}`, add(x, product()));
     test.output(`Wx + Vx ${label}`, add(product(), product()));
     const twice = product();

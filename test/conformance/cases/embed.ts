@@ -1,4 +1,4 @@
-/** Rows of tables in every format: what was packed comes out as the reference decodes it. */
+/** Embedding lookups in every format: packed rows are decoded like in the reference. */
 import { embed } from '../../../src/graph/ops/embed.ts';
 import { embedWeightGradient } from '../../../src/graph/ops/embedWeightGradient.ts';
 import { positions } from '../../../src/graph/ops/positions.ts';
@@ -12,7 +12,7 @@ const tables = blockFormats.map(
   (format): Case => ({
     name: `embed ${format.name}`,
     tolerance: 1e-13,
-    // as many tokens as meet every row, and one
+    // enough tokens for every row, and one
     steps: [
       { T: 256, P: 0 },
       { T: 1, P: 0 },
@@ -30,7 +30,7 @@ const tables = blockFormats.map(
 
 const gradients: Case = {
   name: 'embedWeightGradient',
-  // rows are added up in the order of the tokens
+  // rows are added in the order of the tokens
   tolerance: 1e-13,
   steps: [...sequences, { T: 256, sequence: 32 }],
   build(test) {

@@ -12,20 +12,20 @@ import { type Case, everyLength, sequences } from '../case.ts';
 import { writeRandomBlock } from '../randomBlocks.ts';
 import type { TestGraph } from '../testGraph.ts';
 
-/** Integers that a backend may round activations to before they are multiplied with a format: ±127 or ±32767. */
+/** Integer range that a backend may round activations to for a format: ±127 or ±32767. */
 function mostOf({ name, blockSize }: BlockFormat): number | undefined {
   if (blockSize === 1) return undefined;
   return ['Q8_0', 'IQ4_NL', 'IQ4_XS'].includes(name) ? 32767 : 127;
 }
 
-/** Floats are multiplied in another order than the reference does, nothing else. */
+/** Tolerance for floats: only the order of additions differs from the reference. */
 const FLOAT_TOLERANCE = 1e-12;
-/** Rounding of normally distributed activations, per 32 of them, adds 3e-5 and 4e-10; minima can make that more. */
+/** Rounding normally distributed activations in groups of 32 adds an error of 3e-5 or 4e-10; formats with minima have more. */
 const ROUNDING_TOLERANCE = { 127: 1e-4, 32767: 2e-9 } as const;
 
 const widths: Readonly<Record<number, readonly number[]>> = { 1: [1, 5, 80], 32: [32, 352], 256: [256, 768] };
 
-/** Products of all shapes: with and without bias and residual, before and after rows are selected. */
+/** Matrix products of all shapes: with and without bias and residual, before and after row selection. */
 function products(test: TestGraph, format: BlockFormat, input: (width: number) => Value): void {
   for (const width of widths[format.blockSize]!) {
     const x = input(width);
@@ -59,7 +59,7 @@ const whole = blocked.map(
   }),
 );
 
-/** Sums as great as can be: codes all of one byte, activations all of one magnitude. */
+/** The largest possible sums: all codes have the same byte, and all activations the same magnitude. */
 const extreme = blocked.map(
   (format): Case => ({
     name: `linear ${format.name}, extremes`,
@@ -82,7 +82,7 @@ const extreme = blocked.map(
   }),
 );
 
-/** The gradient of an input, of wide and narrow products. */
+/** Input gradients of wide and narrow matrices. */
 const inputGradients = blockFormats.map(
   (format): Case => ({
     name: `linearInputGradient ${format.name}`,

@@ -1,4 +1,4 @@
-/** Steps, matrices and sums larger than the pieces that backends cut them into. */
+/** Steps, matrices and sums that are larger than a backend's tiles. */
 import { accumulate } from '../../../src/graph/ops/accumulate.ts';
 import { add } from '../../../src/graph/ops/add.ts';
 import { attention } from '../../../src/graph/ops/attention.ts';

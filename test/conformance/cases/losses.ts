@@ -1,4 +1,4 @@
-/** Losses, their gradients, and their sums: certain and uncertain rows, rows without a target, students near and far. */
+/** Losses, their gradients and sums: certain and uncertain rows, rows without a target, students close to and far from the teacher. */
 import { crossEntropy } from '../../../src/graph/ops/crossEntropy.ts';
 import { crossEntropyGradient } from '../../../src/graph/ops/crossEntropyGradient.ts';
 import { klDivergence } from '../../../src/graph/ops/klDivergence.ts';

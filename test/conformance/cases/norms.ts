@@ -37,7 +37,7 @@ export const normCases: readonly Case[] = [
         const [gain, bias] = [test.floats(1, width), test.floats(1, width)];
         test.output(`${width}`, layerNorm(test.rows(width), gain, bias, 1e-5));
         test.output(`${width}, wanted rows`, layerNorm(selectRows(test.rows(width)), gain, bias, 1e-5));
-        // the mean is what f32 can hold of it
+        // the mean has f32 precision only
         const far = test.embedded(test.floats(VOCABULARY, width, () => 8));
         test.output(`${width} around 8`, layerNorm(add(test.rows(width), far), gain, bias, 1e-5));
       }
@@ -55,7 +55,7 @@ export const normCases: readonly Case[] = [
           [' of ±1e-3', 1e-3, 1e-6],
           [' of ±1000', 1000, 1e-5],
         ] as const) {
-          // one column of itself has hardly a gradient
+          // the gradient of a single column is almost zero
           if (width > 1)
             test.output(
               `${width}${name}`,
@@ -81,7 +81,7 @@ export const normCases: readonly Case[] = [
     tolerance: 1e-11,
     steps: sequences,
     build(test) {
-      // one column has no variance, and of two a normed one hardly any gradient
+      // one column has no variance, and two normalized columns have almost no gradient
       for (const width of widths.filter((width) => width > 2)) {
         const gain = test.floats(1, width);
         const [x, dy] = [test.rows(width), test.rows(width)];

@@ -1,9 +1,9 @@
-/** Rotary position embedding: both layouts, partial pairs, factors, magnitudes, positions near and far. */
+/** Rotary position embedding: both layouts, partial pairs, factors, magnitudes, small and large positions. */
 import { add } from '../../../src/graph/ops/add.ts';
 import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
 import { type Case, type StepPlan, sequences } from '../case.ts';
 
-/** Radians per position of pairs, as models have them. */
+/** Typical frequencies of models, in radians per position. */
 function frequencies(pairs: number, base: number): Float32Array {
   return Float32Array.from({ length: pairs }, (_, i) => base ** (-i / pairs));
 }
@@ -27,7 +27,7 @@ const shapes = [
 export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).flatMap((layout): Case[] => [
   {
     name: `rope, ${layout}`,
-    // angles are f64 or what comes near: at position 131,000 those of f32 would be wrong in the third digit
+    // angles need about f64 precision: at position 131,000, f32 angles would be wrong in the third digit
     tolerance: 1e-12,
     steps,
     context: 131_072,
@@ -37,7 +37,7 @@ export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).fla
         const attributes: RopeAttributes = { headSize, layout, frequencies: frequencies(pairs, 10_000), magnitude: 1 };
         test.output(name, rope(test.rows(heads * headSize), attributes));
         test.output(`${name}, magnitude`, rope(test.rows(heads * headSize), { ...attributes, magnitude: 1.19 }));
-        // the unturned heads are wanted afterwards
+        // the unrotated heads are used afterwards
         const kept = test.rows(heads * headSize);
         test.output(`${name}, kept`, add(rope(kept, attributes), kept));
         const inverse = { ...attributes, magnitude: 0.8, inverse: true };
@@ -47,7 +47,7 @@ export const ropeCases: readonly Case[] = (['interleaved', 'half'] as const).fla
   },
   {
     name: `rope with factors, ${layout}`,
-    // frequencies divided by their factors may be rounded to f32, which position 131,000 turns into 0.01 radians
+    // frequencies divided by factors may be rounded to f32, an error of 0.01 radians at position 131,000
     tolerance: 1e-6,
     steps,
     context: 131_072,

@@ -1,4 +1,4 @@
-/** The ops that only move values, and steps of which not all outputs are wanted. */
+/** Ops that only move values, and steps that compute only some outputs. */
 import { add } from '../../../src/graph/ops/add.ts';
 import { columns } from '../../../src/graph/ops/columns.ts';
 import { embed } from '../../../src/graph/ops/embed.ts';
@@ -64,7 +64,7 @@ export const rowCases: readonly Case[] = [
         test.output(`${width} from ${from} of ${whole}`, scatterColumns(x, from, whole));
         test.output(`${width} from ${from} of ${whole}, wanted rows`, scatterColumns(selectRows(x), from, whole));
       }
-      // every row of the step is looked at, not only those that are wanted again
+      // all rows of the step are compared, not only the selected ones
       for (const width of [1, 3, 64]) test.rowsOutput(`${width}`, scatterRows(selectRows(test.rows(width))));
     },
   },

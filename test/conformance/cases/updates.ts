@@ -1,4 +1,4 @@
-/** What changes states and weights: over several steps, of matrices and vectors, with and without an update at the end. */
+/** Ops that change states and weights: several steps, matrices and vectors, with and without an update at the end. */
 import type { Value } from '../../../src/graph/graph.ts';
 import { accumulate } from '../../../src/graph/ops/accumulate.ts';
 import { adamW } from '../../../src/graph/ops/adamW.ts';
@@ -18,7 +18,7 @@ import type { TestGraph } from '../testGraph.ts';
 
 const [INPUTS, OUTPUTS] = [21, 13];
 
-/** A product with a bias and a norm, whose gradients are accumulated: a matrix and two vectors, and what they give. */
+/** A matrix product with bias and a norm; the gradients of the matrix and the two vectors are accumulated. */
 function layer(test: TestGraph) {
   const [x, dy] = [test.rows(INPUTS), test.rows(OUTPUTS)];
   const [matrix, bias, gain] = [test.floats(OUTPUTS, INPUTS), test.floats(1, OUTPUTS), test.floats(1, OUTPUTS)];
@@ -37,7 +37,7 @@ function layer(test: TestGraph) {
   return { weights: [matrix, bias, gain], sums };
 }
 
-/** The settings of a step, with the corrections of the first. */
+/** AdamW settings with the bias corrections of the first step. */
 function settings(test: TestGraph): Value {
   const values = [0.01, 0.9, 0.99, 1e-8, 0.1, 1 / (1 - 0.9), 1 / (1 - 0.99)];
   return test.input(1, values.length, 'f32', (_, i) => values[i]!);
@@ -52,17 +52,17 @@ const steps: readonly StepPlan[] = [
   { T: 1, sequence: 1 },
 ];
 
-/** One number for each step. */
+/** One number per step. */
 function byStep(values: readonly number[]): () => number {
   let step = 0;
   return () => values[step++]!;
 }
 
-/** @param norm limit of the gradient's norm */
+/** @param norm maximum gradient norm */
 function updateCase(name: string, norm: number, factor?: (test: TestGraph) => Value): Case {
   return {
     name: `adamW, ${name}`,
-    // where a gradient is nearly 0, so is its root: a step has the sign of noise
+    // if a gradient is almost 0, so is the square root of its square: the sign of the step is noise
     tolerance: 1e-9,
     steps,
     build(test) {

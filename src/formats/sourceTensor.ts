@@ -7,7 +7,7 @@ import type { CheckpointTensor } from './checkpoint.ts';
 export class SourceTensor implements CheckpointTensor {
   readonly byteLength: number;
   constructor(
-    protected readonly source: ByteSource,
+    readonly source: ByteSource,
     readonly name: string,
     readonly format: BlockFormat,
     readonly shape: readonly number[],

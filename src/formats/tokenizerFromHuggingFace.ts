@@ -274,23 +274,24 @@ function readPostProcessor(postProcessor: Json, count: number, frame: Frame): vo
 /** A value of the file with its path, for errors. null and absent are the same. */
 class Json {
   readonly value: unknown;
-  private readonly path: string;
-  private readonly file: string;
+  readonly #path: string;
+  readonly #file: string;
 
   constructor(value: unknown, path: string, file: string) {
     this.value = value;
-    this.path = path;
-    this.file = file;
+    this.#path = path;
+    this.#file = file;
   }
 
   /** A field of an object or an element of an array. @throws {FormatError} for a field of anything else */
   get(key: string | number): Json {
     const name = String(key).slice(0, 40);
-    const path = typeof key === 'number' ? `${this.path}[${name}]` : this.path === '' ? name : `${this.path}.${name}`;
+    const path =
+      typeof key === 'number' ? `${this.#path}[${name}]` : this.#path === '' ? name : `${this.#path}.${name}`;
     if (typeof this.value !== 'object' || this.value === null)
       throw this.wrong(typeof key === 'number' ? 'an array' : 'an object');
     const found = Object.hasOwn(this.value, key) ? (this.value as Record<string | number, unknown>)[key] : undefined;
-    return new Json(found, path, this.file);
+    return new Json(found, path, this.#file);
   }
 
   isAbsent(): boolean {
@@ -348,15 +349,18 @@ class Json {
 
   wrong(expected: string): FormatError {
     const found = describe(this.value);
-    return new FormatError(this.file, `${this.path || 'the file'} is ${found}, expected ${expected}`, {
-      key: this.path,
+    return new FormatError(this.#file, `${this.#path || 'the file'} is ${found}, expected ${expected}`, {
+      key: this.#path,
       expected,
       found,
     });
   }
 
   unsupported(found: string, supported: readonly string[]): UnsupportedError {
-    return new UnsupportedError(`${this.file}: ${this.path}`, found, supported, { file: this.file, key: this.path });
+    return new UnsupportedError(`${this.#file}: ${this.#path}`, found, supported, {
+      file: this.#file,
+      key: this.#path,
+    });
   }
 }
 

@@ -15,13 +15,16 @@ class GgufCheckpoint implements Checkpoint {
   readonly name: string;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   readonly byteLength: number;
-  private spec?: TokenizerSpec;
+  #spec?: TokenizerSpec;
+
+  readonly #sources: readonly ByteSource[];
 
   constructor(
     first: GgufFile,
     readonly tensors: ReadonlyMap<string, CheckpointTensor>,
-    private readonly sources: readonly ByteSource[],
+    sources: readonly ByteSource[],
   ) {
+    this.#sources = sources;
     this.name = first.name;
     this.metadata = first.metadata;
     this.byteLength = sources.reduce((sum, source) => sum + source.size, 0);
@@ -30,7 +33,7 @@ class GgufCheckpoint implements Checkpoint {
   /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
   get tokenizer(): TokenizerSpec | undefined {
     if (!this.metadata.has('tokenizer.ggml.model')) return undefined;
-    return (this.spec ??= tokenizerFromGguf(this.metadata, this.name));
+    return (this.#spec ??= tokenizerFromGguf(this.metadata, this.name));
   }
 
   get chatTemplate(): string | undefined {
@@ -39,11 +42,11 @@ class GgufCheckpoint implements Checkpoint {
   }
 
   finish(signal?: AbortSignal): Promise<void> {
-    return finishAll(this.sources, signal);
+    return finishAll(this.#sources, signal);
   }
 
   async close(): Promise<void> {
-    await closeAll(this.sources);
+    await closeAll(this.#sources);
   }
 }
 

@@ -152,40 +152,40 @@ function holds(type: GgufType, value: unknown): value is number | bigint {
 
 /** Collects the header in a buffer that doubles as it fills. */
 class HeaderWriter {
-  private buffer = new Uint8Array(4096);
-  private view = new DataView(this.buffer.buffer);
-  private length = 0;
-  private readonly text = new TextEncoder();
+  #buffer = new Uint8Array(4096);
+  #view = new DataView(this.#buffer.buffer);
+  #length = 0;
+  readonly #text = new TextEncoder();
 
   bytes(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+    return this.#buffer.subarray(0, this.#length);
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.room(bytes.length);
-    this.buffer.set(bytes, at);
+    const at = this.#room(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   pad(alignment: number): void {
-    this.room(padded(this.length, alignment) - this.length);
+    this.#room(padded(this.#length, alignment) - this.#length);
   }
 
   number(type: GgufType, value: number | bigint): void {
     const { bytes, set } = numberType(type);
-    const at = this.room(bytes);
-    set(this.view, at, value);
+    const at = this.#room(bytes);
+    set(this.#view, at, value);
   }
 
   string(value: string): void {
-    const bytes = this.text.encode(value);
-    const at = this.room(8);
-    this.view.setUint32(at, bytes.length, true);
+    const bytes = this.#text.encode(value);
+    const at = this.#room(8);
+    this.#view.setUint32(at, bytes.length, true);
     this.raw(bytes);
   }
 
   /** @throws {OptionError} naming `key` when the type does not hold the value */
   value(key: string, type: GgufType, value: unknown): void {
-    if (type.endsWith('[]') && isArrayLike(value)) this.array(key, type.slice(0, -2), value);
+    if (type.endsWith('[]') && isArrayLike(value)) this.#array(key, type.slice(0, -2), value);
     else if (type === 'string' && typeof value === 'string') this.string(value);
     else if (type === 'bool' && (typeof value === 'boolean' || value === 0 || value === 1))
       this.number('u8', Number(value));
@@ -193,21 +193,21 @@ class HeaderWriter {
     else throw new OptionError(key, value, `a value of type ${type}`);
   }
 
-  private array(key: string, type: GgufType, values: ArrayLike<unknown>): void {
+  #array(key: string, type: GgufType, values: ArrayLike<unknown>): void {
     this.number('u32', typeId(type));
     this.number('u64', values.length);
     for (let i = 0; i < values.length; i++) this.value(key, type, values[i]);
   }
 
   /** Makes room for `bytes` more (zeros) and says where they begin. */
-  private room(bytes: number): number {
-    const at = this.length;
-    this.length += bytes;
-    if (this.length > this.buffer.length) {
-      const grown = new Uint8Array(Math.max(this.length, 2 * this.buffer.length));
-      grown.set(this.buffer.subarray(0, at));
-      this.buffer = grown;
-      this.view = new DataView(grown.buffer);
+  #room(bytes: number): number {
+    const at = this.#length;
+    this.#length += bytes;
+    if (this.#length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#buffer.length));
+      grown.set(this.#buffer.subarray(0, at));
+      this.#buffer = grown;
+      this.#view = new DataView(grown.buffer);
     }
     return at;
   }

@@ -26,35 +26,40 @@ class HuggingFaceCheckpoint implements Checkpoint {
   readonly kind = 'huggingface';
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly byteLength: number;
-  private spec?: TokenizerSpec;
+  #spec?: TokenizerSpec;
+
+  readonly #weights: Weights;
+  readonly #texts: TextFiles;
 
   constructor(
     readonly name: string,
     readonly metadata: ReadonlyMap<string, MetadataValue>,
-    private readonly weights: Weights,
-    private readonly texts: TextFiles = {},
+    weights: Weights,
+    texts: TextFiles = {},
   ) {
+    this.#weights = weights;
+    this.#texts = texts;
     this.tensors = weights.tensors;
     this.byteLength = weights.sources.reduce((sum, source) => sum + source.size, 0);
   }
 
   /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
   get tokenizer(): TokenizerSpec | undefined {
-    const { tokenizer, tokenizerConfig } = this.texts;
+    const { tokenizer, tokenizerConfig } = this.#texts;
     if (!tokenizer) return undefined;
-    return (this.spec ??= tokenizerFromHuggingFace(tokenizer, tokenizerConfig, `${this.name}/tokenizer.json`));
+    return (this.#spec ??= tokenizerFromHuggingFace(tokenizer, tokenizerConfig, `${this.name}/tokenizer.json`));
   }
 
   get chatTemplate(): string | undefined {
-    return this.texts.chatTemplate ?? configuredTemplate(this.texts.tokenizerConfig?.chat_template);
+    return this.#texts.chatTemplate ?? configuredTemplate(this.#texts.tokenizerConfig?.chat_template);
   }
 
   finish(signal?: AbortSignal): Promise<void> {
-    return finishAll(this.weights.sources, signal);
+    return finishAll(this.#weights.sources, signal);
   }
 
   async close(): Promise<void> {
-    await closeAll(this.weights.sources);
+    await closeAll(this.#weights.sources);
   }
 }
 

@@ -7,28 +7,33 @@ import type { MergeRules } from './mergeRules.ts';
 /** One word being merged. The arrays are kept and grown from word to word. */
 export class WordMerger {
   /** The word in the alphabet of the vocabulary. */
-  private text = '';
+  #text = '';
   /** Of each symbol: its number, where its text begins and ends, its neighbours (-1: none). A merge keeps the left one. */
-  private symbols = new Int32Array(64);
-  private starts = new Int32Array(64);
-  private ends = new Int32Array(64);
-  private previous = new Int32Array(64);
-  private next = new Int32Array(64);
-  private readonly waiting = new MergeHeap();
+  #symbols = new Int32Array(64);
+  #starts = new Int32Array(64);
+  #ends = new Int32Array(64);
+  #previous = new Int32Array(64);
+  #next = new Int32Array(64);
+  readonly #waiting = new MergeHeap();
 
-  private readonly rules: MergeRules;
+  readonly #rules: MergeRules;
 
   constructor(rules: MergeRules) {
-    this.rules = rules;
+    this.#rules = rules;
   }
 
   /** Calls `emit` with each symbol of the merged word, and where its text lies. */
   merge(text: string, emit: (symbol: number, start: number, end: number) => void): void {
-    this.text = text;
-    const count = this.fill(text);
-    this.waiting.clear();
-    for (let at = 0; at + 1 < count; at++) this.propose(at, at + 1);
-    const { symbols, ends, previous, next, waiting, rules } = this;
+    this.#text = text;
+    const count = this.#fill(text);
+    this.#waiting.clear();
+    for (let at = 0; at + 1 < count; at++) this.#propose(at, at + 1);
+    const symbols = this.#symbols;
+    const ends = this.#ends;
+    const previous = this.#previous;
+    const next = this.#next;
+    const waiting = this.#waiting;
+    const rules = this.#rules;
     while (waiting.pop()) {
       const { left, right, end, merge } = waiting;
       // out of date: one of the two has merged with another since
@@ -40,51 +45,51 @@ export class WordMerger {
       next[left] = after;
       if (after >= 0) {
         previous[after] = left;
-        this.propose(left, after);
+        this.#propose(left, after);
       }
-      if (previous[left] >= 0) this.propose(previous[left], left);
+      if (previous[left] >= 0) this.#propose(previous[left], left);
     }
-    for (let at = count > 0 ? 0 : -1; at >= 0; at = next[at]) emit(symbols[at], this.starts[at], ends[at]);
-    if (count > maxKept) this.shrink();
+    for (let at = count > 0 ? 0 : -1; at >= 0; at = next[at]) emit(symbols[at], this.#starts[at], ends[at]);
+    if (count > maxKept) this.#shrink();
   }
 
   /** One symbol for each character; returns how many. */
-  private fill(text: string): number {
-    if (text.length > this.symbols.length) this.allocate(2 * text.length);
+  #fill(text: string): number {
+    if (text.length > this.#symbols.length) this.#allocate(2 * text.length);
     let count = 0;
     let start = 0;
     for (const character of text) {
-      this.symbols[count] = this.rules.symbolOf(character);
-      this.starts[count] = start;
+      this.#symbols[count] = this.#rules.symbolOf(character);
+      this.#starts[count] = start;
       start += character.length;
-      this.ends[count] = start;
-      this.previous[count] = count - 1;
-      this.next[count] = count + 1;
+      this.#ends[count] = start;
+      this.#previous[count] = count - 1;
+      this.#next[count] = count + 1;
       count++;
     }
-    if (count > 0) this.next[count - 1] = -1;
+    if (count > 0) this.#next[count - 1] = -1;
     return count;
   }
 
-  private propose(left: number, right: number): void {
-    const end = this.ends[right];
-    const merge = this.rules.find(this.symbols[left], this.symbols[right], this.text, this.starts[left], end);
-    if (merge >= 0) this.waiting.push(this.rules.priority(merge), left, right, end, merge);
+  #propose(left: number, right: number): void {
+    const end = this.#ends[right];
+    const merge = this.#rules.find(this.#symbols[left], this.#symbols[right], this.#text, this.#starts[left], end);
+    if (merge >= 0) this.#waiting.push(this.#rules.priority(merge), left, right, end, merge);
   }
 
-  private allocate(size: number): void {
-    this.symbols = new Int32Array(size);
-    this.starts = new Int32Array(size);
-    this.ends = new Int32Array(size);
-    this.previous = new Int32Array(size);
-    this.next = new Int32Array(size);
+  #allocate(size: number): void {
+    this.#symbols = new Int32Array(size);
+    this.#starts = new Int32Array(size);
+    this.#ends = new Int32Array(size);
+    this.#previous = new Int32Array(size);
+    this.#next = new Int32Array(size);
   }
 
   /** Gives the memory of a giant word back. */
-  private shrink(): void {
-    this.text = '';
-    this.allocate(64);
-    this.waiting.shrink();
+  #shrink(): void {
+    this.#text = '';
+    this.#allocate(64);
+    this.#waiting.shrink();
   }
 }
 
@@ -100,70 +105,71 @@ class MergeHeap {
   end = 0;
   merge = 0;
 
-  private size = 0;
-  private priorities = new Float64Array(256);
+  #size = 0;
+  #priorities = new Float64Array(256);
   /** Four words an entry: left, right, end, merge. */
-  private entries = new Int32Array(1024);
+  #entries = new Int32Array(1024);
 
   clear(): void {
-    this.size = 0;
+    this.#size = 0;
   }
 
   shrink(): void {
-    this.priorities = new Float64Array(256);
-    this.entries = new Int32Array(1024);
+    this.#priorities = new Float64Array(256);
+    this.#entries = new Int32Array(1024);
   }
 
   push(priority: number, left: number, right: number, end: number, merge: number): void {
-    if (this.size === this.priorities.length) this.grow();
-    let at = this.size++;
+    if (this.#size === this.#priorities.length) this.#grow();
+    let at = this.#size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.before(priority, left, parent)) break;
-      this.move(parent, at);
+      if (!this.#before(priority, left, parent)) break;
+      this.#move(parent, at);
       at = parent;
     }
-    this.put(at, priority, left, right, end, merge);
+    this.#put(at, priority, left, right, end, merge);
   }
 
   pop(): boolean {
-    if (this.size === 0) return false;
-    const { entries } = this;
+    if (this.#size === 0) return false;
+    const entries = this.#entries;
     this.left = entries[0];
     this.right = entries[1];
     this.end = entries[2];
     this.merge = entries[3];
-    const last = --this.size;
-    const priority = this.priorities[last];
+    const last = --this.#size;
+    const priority = this.#priorities[last];
     const left = entries[4 * last];
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= last) break;
-      if (child + 1 < last && this.before(this.priorities[child + 1], entries[4 * (child + 1)], child)) child++;
-      if (this.before(priority, left, child)) break;
-      this.move(child, at);
+      if (child + 1 < last && this.#before(this.#priorities[child + 1], entries[4 * (child + 1)], child)) child++;
+      if (this.#before(priority, left, child)) break;
+      this.#move(child, at);
       at = child;
     }
-    this.move(last, at);
+    this.#move(last, at);
     return true;
   }
 
-  private before(priority: number, left: number, other: number): boolean {
-    const its = this.priorities[other];
-    return priority < its || (priority === its && left < this.entries[4 * other]);
+  #before(priority: number, left: number, other: number): boolean {
+    const its = this.#priorities[other];
+    return priority < its || (priority === its && left < this.#entries[4 * other]);
   }
 
-  private put(at: number, priority: number, left: number, right: number, end: number, merge: number): void {
-    this.priorities[at] = priority;
-    this.entries[4 * at] = left;
-    this.entries[4 * at + 1] = right;
-    this.entries[4 * at + 2] = end;
-    this.entries[4 * at + 3] = merge;
+  #put(at: number, priority: number, left: number, right: number, end: number, merge: number): void {
+    this.#priorities[at] = priority;
+    this.#entries[4 * at] = left;
+    this.#entries[4 * at + 1] = right;
+    this.#entries[4 * at + 2] = end;
+    this.#entries[4 * at + 3] = merge;
   }
 
-  private move(from: number, to: number): void {
-    const { priorities, entries } = this;
+  #move(from: number, to: number): void {
+    const priorities = this.#priorities;
+    const entries = this.#entries;
     priorities[to] = priorities[from];
     // copyWithin costs more than these four
     entries[4 * to] = entries[4 * from];
@@ -172,12 +178,12 @@ class MergeHeap {
     entries[4 * to + 3] = entries[4 * from + 3];
   }
 
-  private grow(): void {
-    const priorities = new Float64Array(2 * this.priorities.length);
-    priorities.set(this.priorities);
-    this.priorities = priorities;
-    const entries = new Int32Array(2 * this.entries.length);
-    entries.set(this.entries);
-    this.entries = entries;
+  #grow(): void {
+    const priorities = new Float64Array(2 * this.#priorities.length);
+    priorities.set(this.#priorities);
+    this.#priorities = priorities;
+    const entries = new Int32Array(2 * this.#entries.length);
+    entries.set(this.#entries);
+    this.#entries = entries;
   }
 }

@@ -1,31 +1,32 @@
 /** A hash table from pairs of small integers to a number: open addressing in one flat array, a tenth of a Map's memory. */
 export class PairTable {
   /** Three words a slot: left + 1 (0: free), right, value. */
-  private readonly slots: Int32Array;
-  private readonly mask: number;
+  readonly #slots: Int32Array;
+  readonly #mask: number;
 
   /** @param capacity pairs it will hold at most */
   constructor(capacity: number) {
     const slots = 2 ** Math.ceil(Math.log2(Math.max(capacity, 4) * 2));
-    this.slots = new Int32Array(3 * slots);
-    this.mask = slots - 1;
+    this.#slots = new Int32Array(3 * slots);
+    this.#mask = slots - 1;
   }
 
   /** Keeps the value that a pair already has. */
   add(left: number, right: number, value: number): void {
-    const at = this.find(left, right);
-    if (this.slots[at] === 0) this.slots.set([left + 1, right, value], at);
+    const at = this.#find(left, right);
+    if (this.#slots[at] === 0) this.#slots.set([left + 1, right, value], at);
   }
 
   /** The pair's value, or -1. */
   get(left: number, right: number): number {
-    const at = this.find(left, right);
-    return this.slots[at] === 0 ? -1 : this.slots[at + 2];
+    const at = this.#find(left, right);
+    return this.#slots[at] === 0 ? -1 : this.#slots[at + 2];
   }
 
   /** The slot with the pair, or the free one where it belongs. */
-  private find(left: number, right: number): number {
-    const { slots, mask } = this;
+  #find(left: number, right: number): number {
+    const slots = this.#slots;
+    const mask = this.#mask;
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
     let slot = (hash ^ (hash >>> 13)) & mask;

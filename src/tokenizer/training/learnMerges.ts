@@ -100,32 +100,32 @@ class PairTable {
   readonly right: number[] = [];
   readonly count: number[] = [];
   /** Where its left symbol stands, ascending; places where it no longer stands are not taken out. */
-  private readonly places: number[][] = [];
-  private readonly ids = new Map<number, number>();
+  readonly #places: number[][] = [];
+  readonly #ids = new Map<number, number>();
 
   found(left: number, right: number, at: number, count: number): void {
     const key = left * SYMBOLS + right;
-    const id = this.ids.get(key);
+    const id = this.#ids.get(key);
     if (id === undefined) {
-      this.ids.set(key, this.count.length);
+      this.#ids.set(key, this.count.length);
       this.left.push(left);
       this.right.push(right);
       this.count.push(count);
-      this.places.push([at]);
+      this.#places.push([at]);
     } else {
       this.count[id] += count;
-      this.places[id].push(at);
+      this.#places[id].push(at);
     }
   }
 
   lost(left: number, right: number, count: number): void {
-    this.count[this.ids.get(left * SYMBOLS + right)!] -= count;
+    this.count[this.#ids.get(left * SYMBOLS + right)!] -= count;
   }
 
   /** The places of a pair that is merged now and will not be there again. */
   takePlaces(pair: number): readonly number[] {
-    const places = this.places[pair];
-    this.places[pair] = [];
+    const places = this.#places[pair];
+    this.#places[pair] = [];
     this.count[pair] = 0;
     return places;
   }

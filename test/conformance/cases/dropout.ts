@@ -17,7 +17,7 @@ export const dropoutCases: readonly Case[] = [
           test.output(`${rate} of ${width}`, dropout(test.rows(width), seed, attributes));
         }
         test.output(`off, ${width}`, dropout(test.rows(width), off, { rate: 0.5, salt: i }));
-        test.output(`wanted rows, ${width}`, dropout(selectRows(test.rows(width)), seed, { rate: 0.3, salt: i }));
+        test.output(`selected rows, ${width}`, dropout(selectRows(test.rows(width)), seed, { rate: 0.3, salt: i }));
       }
     },
   },

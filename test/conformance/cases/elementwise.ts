@@ -47,7 +47,7 @@ export const elementwiseCases: readonly Case[] = [
       test.output(`${label} of ±3`, op(test.rows(width)));
       test.output(`${label} of ±300`, op(test.rows(width, 100)));
       test.output(`${label} of ±1e-3`, op(test.rows(width, 1e-3)));
-      test.output(`${label} of wanted rows`, op(selectRows(test.rows(width))));
+      test.output(`${label} of selected rows`, op(selectRows(test.rows(width))));
     }),
   ),
   ...Object.entries(gradients).map(
@@ -55,7 +55,7 @@ export const elementwiseCases: readonly Case[] = [
       ...everyWidth(name, (test, width, label) => {
         for (const deviation of [1, 100, 1e-3])
           test.output(`${label} of ±${deviation}`, op(test.rows(width, deviation), test.rows(width)));
-        test.output(`${label} of wanted rows`, op(selectRows(test.rows(width)), selectRows(test.rows(width))));
+        test.output(`${label} of selected rows`, op(selectRows(test.rows(width)), selectRows(test.rows(width))));
       }),
       steps: sequences,
     }),
@@ -66,7 +66,7 @@ export const elementwiseCases: readonly Case[] = [
     test.output(`product ${label}`, multiply(a, b));
     test.output(`double ${label}`, add(a, a));
     test.output(`square ${label}`, multiply(b, b));
-    test.output(`of wanted rows ${label}`, multiply(selectRows(a), add(selectRows(a), selectRows(b))));
+    test.output(`of selected rows ${label}`, multiply(selectRows(a), add(selectRows(a), selectRows(b))));
   }),
   everyWidth('activations multiplied', (test, width, label) => {
     const rows = () => test.rows(width);

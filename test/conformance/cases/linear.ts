@@ -34,7 +34,7 @@ function products(test: TestGraph, format: BlockFormat, input: (width: number) =
       const product = (from: Value, bias?: Value) => linear(from, test.blocks(format, rows, width), bias);
       test.output(name, product(x));
       test.output(`${name} with bias and residual`, add(product(x, test.floats(1, rows)), test.rows(rows)));
-      test.output(`${name} of wanted rows with bias`, product(selectRows(x), test.floats(1, rows)));
+      test.output(`${name} of selected rows with bias`, product(selectRows(x), test.floats(1, rows)));
     }
   }
 }
@@ -93,7 +93,7 @@ const inputGradients = blockFormats.map(
         for (const rows of [1, 13, 40]) {
           const dx = (dy: Value) => linearInputGradient(dy, test.blocks(format, rows, width));
           test.output(`${rows} × ${width}`, dx(test.rows(rows)));
-          test.output(`${rows} × ${width} of wanted rows`, dx(selectRows(test.rows(rows))));
+          test.output(`${rows} × ${width} of selected rows`, dx(selectRows(test.rows(rows))));
         }
       }
     },
@@ -108,7 +108,7 @@ const weightGradients: Case = {
     for (const outputs of [1, 8, 13, 40]) {
       const dy = test.rows(outputs);
       test.output(`bias of ${outputs}`, sumRows(dy));
-      test.output(`bias of ${outputs}, wanted rows`, sumRows(selectRows(dy)));
+      test.output(`bias of ${outputs}, selected rows`, sumRows(selectRows(dy)));
       for (const inputs of [1, 4, 5, 80]) {
         const x = test.rows(inputs);
         test.output(`${outputs} × ${inputs}`, linearWeightGradient(dy, x));
@@ -116,7 +116,7 @@ const weightGradients: Case = {
           `${outputs} × ${inputs}, two of them`,
           add(linearWeightGradient(dy, x), linearWeightGradient(test.rows(outputs), x)),
         );
-        test.output(`${outputs} × ${inputs}, wanted rows`, linearWeightGradient(selectRows(dy), selectRows(x)));
+        test.output(`${outputs} × ${inputs}, selected rows`, linearWeightGradient(selectRows(dy), selectRows(x)));
       }
     }
   },

@@ -23,7 +23,7 @@ export const normCases: readonly Case[] = [
         test.output(`${width}`, rmsNorm(test.rows(width), gain, 1e-5));
         test.output(`${width} of ±1e-3`, rmsNorm(test.rows(width, 1e-3), gain, 1e-6));
         test.output(`${width} of ±1000`, rmsNorm(test.rows(width, 1000), gain, 1e-5));
-        test.output(`${width}, wanted rows`, rmsNorm(selectRows(test.rows(width)), gain, 1e-5));
+        test.output(`${width}, selected rows`, rmsNorm(selectRows(test.rows(width)), gain, 1e-5));
         test.output(`3 heads of ${width}`, rmsNorm(test.rows(3 * width), gain, 1e-6));
       }
     },
@@ -36,7 +36,7 @@ export const normCases: readonly Case[] = [
       for (const width of widths) {
         const [gain, bias] = [test.floats(1, width), test.floats(1, width)];
         test.output(`${width}`, layerNorm(test.rows(width), gain, bias, 1e-5));
-        test.output(`${width}, wanted rows`, layerNorm(selectRows(test.rows(width)), gain, bias, 1e-5));
+        test.output(`${width}, selected rows`, layerNorm(selectRows(test.rows(width)), gain, bias, 1e-5));
         // the mean has f32 precision only
         const far = test.embedded(test.floats(VOCABULARY, width, () => 8));
         test.output(`${width} around 8`, layerNorm(add(test.rows(width), far), gain, bias, 1e-5));
@@ -68,9 +68,9 @@ export const normCases: readonly Case[] = [
           );
         }
         const [x, dy] = [selectRows(test.rows(3 * width)), selectRows(test.rows(3 * width))];
-        if (width > 1) test.output(`3 heads of ${width}, wanted rows`, rmsNormInputGradient(x, gain, dy, 1e-5));
+        if (width > 1) test.output(`3 heads of ${width}, selected rows`, rmsNormInputGradient(x, gain, dy, 1e-5));
         test.output(
-          `gain of 3 heads of ${width}, wanted rows`,
+          `gain of 3 heads of ${width}, selected rows`,
           rmsNormGainGradient(x, dy, { epsilon: 1e-5, size: width }),
         );
       }
@@ -87,8 +87,8 @@ export const normCases: readonly Case[] = [
         const [x, dy] = [test.rows(width), test.rows(width)];
         test.output(`${width}`, layerNormInputGradient(x, gain, dy, 1e-5));
         test.output(`gain ${width}`, layerNormGainGradient(x, dy, 1e-5));
-        test.output(`${width}, wanted rows`, layerNormInputGradient(selectRows(x), gain, selectRows(dy), 1e-5));
-        test.output(`gain ${width}, wanted rows`, layerNormGainGradient(selectRows(x), selectRows(dy), 1e-5));
+        test.output(`${width}, selected rows`, layerNormInputGradient(selectRows(x), gain, selectRows(dy), 1e-5));
+        test.output(`gain ${width}, selected rows`, layerNormGainGradient(selectRows(x), selectRows(dy), 1e-5));
         const far = add(x, test.embedded(test.floats(VOCABULARY, width, () => 8)));
         test.output(`${width} around 8`, layerNormInputGradient(far, gain, dy, 1e-5));
         test.output(`gain ${width} around 8`, layerNormGainGradient(far, dy, 1e-5));

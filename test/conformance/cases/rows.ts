@@ -25,7 +25,7 @@ export const rowCases: readonly Case[] = [
         [21, 16],
       ] as const) {
         test.output(`${width} from ${from}`, columns(x, from, width));
-        test.output(`${width} from ${from} of wanted rows`, columns(selectRows(x), from, width));
+        test.output(`${width} from ${from} of selected rows`, columns(selectRows(x), from, width));
       }
     },
   },
@@ -62,7 +62,7 @@ export const rowCases: readonly Case[] = [
       ] as const) {
         const x = test.rows(width);
         test.output(`${width} from ${from} of ${whole}`, scatterColumns(x, from, whole));
-        test.output(`${width} from ${from} of ${whole}, wanted rows`, scatterColumns(selectRows(x), from, whole));
+        test.output(`${width} from ${from} of ${whole}, selected rows`, scatterColumns(selectRows(x), from, whole));
       }
       // all rows of the step are compared, not only the selected ones
       for (const width of [1, 3, 64]) test.rowsOutput(`${width}`, scatterRows(selectRows(test.rows(width))));

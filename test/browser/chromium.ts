@@ -14,6 +14,8 @@ const flags = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // pages of such hosts are not secure contexts, unlike those of localhost
+  '--host-resolver-rules=MAP *.test 127.0.0.1',
 ];
 
 /** Returns true if there is a browser. Otherwise prints why tests are skipped. */

@@ -57,6 +57,8 @@ export interface PageServer {
   cutAfter?: number;
   /** Tells browsers to keep no copy of files, so that every byte is asked for here. */
   uncached?: boolean;
+  /** Answers a request in its own way, where it returns true. */
+  answerFirst?: (request: IncomingMessage, response: ServerResponse, path: string) => boolean;
   /** Waits for this before every chunk of a file. */
   throttle?: () => Promise<void>;
   close(): Promise<void>;
@@ -83,6 +85,7 @@ export async function servePages(): Promise<PageServer> {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url!, 'http://localhost');
+    if (pages.answerFirst?.(request, response, pathname)) return;
     const bytes = pages.files.get(pathname);
     if (bytes) return sendFile(request, response, pathname, bytes);
     if (pathname === '/espalier.browser.js') return send(response, 'text/javascript', readFileSync(bundlePath));

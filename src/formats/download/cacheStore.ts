@@ -53,12 +53,24 @@ export interface PartialFile {
 export async function fillClaimed(claimed: PartialFile, work: (partial: PartialFile) => Promise<void>): Promise<void> {
   try {
     await work(claimed);
-  } catch (error) {
+    await claimed.complete();
+  } finally {
     await claimed.release();
+  }
+}
+
+/** Runs `work` for a claimed file; gives the file back if it fails. */
+export async function releasingOnError(
+  claimed: PartialFile | undefined,
+  work: () => Promise<void>,
+): Promise<PartialFile | undefined> {
+  try {
+    await work();
+    return claimed;
+  } catch (error) {
+    await claimed?.discard().catch(() => {});
     throw error;
   }
-  await claimed.complete();
-  await claimed.release();
 }
 
 /** Reads a small text file. @returns undefined where there is none */

@@ -202,10 +202,10 @@ class Download implements ByteSource {
 
   /** Goes on without storing. */
   async #giveUp(cause: unknown): Promise<void> {
-    const needed = this.size - (this.#partial?.size ?? 0);
-    const error = await notKept(this.name, cause, needed, this.#target.available);
+    const stored = this.#partial?.size ?? 0;
     await this.#partial?.discard().catch(() => {});
     this.#partial = undefined;
+    const error = await notKept(this.name, cause, this.size, this.#target.available, stored);
     this.#dropFile();
     reportNotKept(error, this.#options);
   }

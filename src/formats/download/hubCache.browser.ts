@@ -6,7 +6,7 @@
  *     hub/REPOSITORY/refs/REVISION          the commit of a branch
  *     hub/REPOSITORY/absent/COMMIT-FILE     a file that the commit does not have
  */
-import { type CacheStore, readSmallFile, writeSmallFile } from './cacheStore.ts';
+import { type CacheStore, readSmallFile, releasingOnError, writeSmallFile } from './cacheStore.ts';
 import type { HubCache, HubFile, StoredHubFile } from './hubCache.ts';
 import { sha256 } from './sha256.browser.ts';
 import { cacheStore } from './store.browser.ts';
@@ -35,8 +35,8 @@ export function hubCache(folder?: string): HubCache {
     async claim(file, etag, options) {
       const claimed = await store.claim(blob(file, etag), 'blob', options);
       const { owner, repo, commit, file: name } = file;
-      await writeSmallFile(store, pointer(file), JSON.stringify({ owner, repo, commit, file: name, etag }));
-      return claimed;
+      const text = JSON.stringify({ owner, repo, commit, file: name, etag } satisfies Pointer);
+      return releasingOnError(claimed, () => writeSmallFile(store, pointer(file), text));
     },
     async commitOf(owner, repo, revision) {
       return readSmallFile(store, ref(owner, repo, revision)).catch(() => undefined);

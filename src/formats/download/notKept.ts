@@ -11,21 +11,32 @@ export function cacheFull(file: string, needed: number, available: number, cause
   return new NotKeptError('CACHE_FULL', `${file}: ${problem}`, { file, needed, available }, { cause });
 }
 
-/** @param cause of a failed write @param needed bytes that were still to be written */
+/** An error of Node or a DOMException. */
+interface Failure {
+  readonly name?: string;
+  readonly code?: string | number;
+  readonly message?: string;
+}
+
+/** @param cause of a failed write @param needed size of the file @param stored bytes of it that could be written */
 export async function notKept(
   file: string,
   cause: unknown,
   needed = 0,
   available?: () => Promise<number | undefined>,
+  stored = 0,
 ): Promise<NotKeptError> {
   if (cause instanceof NotKeptError) return cause;
-  const {
-    name = '',
-    code = '',
-    message = String(cause),
-  } = (cause ?? {}) as { name?: string; code?: string; message?: string };
+  const { name = '', code, message = String(cause) } = (cause ?? {}) as Failure;
   if (name === 'QuotaExceededError' || code === 'ENOSPC' || code === 'EDQUOT')
-    return cacheFull(file, needed, (await available?.().catch(() => undefined)) ?? 0, cause);
-  const reason = code || name;
+    return cacheFull(file, needed, await roomFor(stored, available), cause);
+  // a DOMException has a code that is a number
+  const reason = typeof code === 'string' ? code : name;
   return new NotKeptError('NOT_KEPT', `${file}: it cannot be kept here: ${message}`, { file, reason }, { cause });
+}
+
+/** What the system tells may be more than it gives. */
+async function roomFor(stored: number, available?: () => Promise<number | undefined>): Promise<number> {
+  const told = await available?.().catch(() => undefined);
+  return Math.min(stored, told ?? stored);
 }

@@ -46,6 +46,9 @@ export async function writeFile(
     } catch (error) {
       await stream.abort().catch(() => {});
       await folder.removeEntry(name).catch(() => {});
+      // Chromium says "AbortError: Failed to write data to data pipe" where the quota ends within a file
+      if ((error as Error).name === 'AbortError')
+        throw new DOMException((error as Error).message, 'QuotaExceededError');
       throw error;
     }
     return;

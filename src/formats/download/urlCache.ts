@@ -13,7 +13,7 @@ import { HttpFile, sameVersion, type Validators, validatorsOf } from '../sources
 import { nameOf } from '../sources/request.ts';
 import { isOffline, TransientError } from '../sources/retrying.ts';
 import { fetchWhole } from '../sources/wholeBody.ts';
-import { type CacheStore, readSmallFile, writeSmallFile } from './cacheStore.ts';
+import { type CacheStore, readSmallFile, releasingOnError, writeSmallFile } from './cacheStore.ts';
 import { type DownloadOptions, reportNotKept } from './download.ts';
 import { type CacheSlot, openThrough, reportKept } from './keep.ts';
 import { notKept } from './notKept.ts';
@@ -160,8 +160,9 @@ function slotOf(store: CacheStore, url: URL, { size, etag, modified }: Validator
     async claim(options) {
       const claimed = await store.claim(path, version, options);
       // an older complete version stays until this one is complete
-      if (claimed && !(await readRecord(store, url))) await writeRecord(store, url, record);
-      return claimed;
+      return releasingOnError(claimed, async () => {
+        if (claimed && !(await readRecord(store, url))) await writeRecord(store, url, record);
+      });
     },
     async onComplete() {
       const old = (await store.names(path.slice(0, -1))).filter((name) => name !== version && name !== ABOUT);

@@ -10,7 +10,7 @@ import type { AddedToken, TokenizerSpec } from '../tokenizer/spec.ts';
 /** tokenizer.ggml.token_type */
 const TokenType = { unknown: 2, control: 3, userDefined: 4 } as const;
 /** What files write for "there is no such token": -1 as an unsigned number. */
-const noToken = 0xffffffff;
+const NO_TOKEN = 0xffffffff;
 
 /**
  * @param file as errors name it
@@ -126,7 +126,7 @@ function reader(metadata: ReadonlyMap<string, unknown>, file: string) {
     },
     token(key: string, count: number): number | undefined {
       const value = metadata.get(key);
-      if (value === undefined || value === noToken || value === -1) return undefined;
+      if (value === undefined || value === NO_TOKEN || value === -1) return undefined;
       if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < count) return value;
       throw wrong(key, value, `a token id below ${count}`);
     },

@@ -21,7 +21,7 @@ interface Branch {
 }
 
 /** A longer one would make finding it slow; real ones have tens of characters. */
-const maxLength = 1024;
+const MAX_LENGTH = 1024;
 
 /** @throws {UnsupportedError} for an added token of more than 1,024 characters */
 export function createAddedTokens(added: readonly AddedToken[], tokens: readonly string[]): AddedTokens {
@@ -29,7 +29,7 @@ export function createAddedTokens(added: readonly AddedToken[], tokens: readonly
   for (const token of added) {
     const text = tokens[token.id];
     if (text === undefined || text === '') continue;
-    if (text.length > maxLength) throw new UnsupportedError('an added token of', `${text.length} characters`);
+    if (text.length > MAX_LENGTH) throw new UnsupportedError('an added token of', `${text.length} characters`);
     let branch = root;
     for (let at = 0; at < text.length; at++) {
       const unit = text.charCodeAt(at);

@@ -56,8 +56,8 @@ export interface Tokenizer {
 }
 
 /** Words kept with their ids, so that frequent words are merged once. */
-const maxCachedWords = 1 << 14;
-const maxCachedLength = 64;
+const MAX_CACHED_WORDS = 1 << 14;
+const MAX_CACHED_LENGTH = 64;
 
 /** @throws {UnsupportedError} for an unknown pre-tokenizer, listing the known ones */
 export function createTokenizer(spec: TokenizerSpec): Tokenizer {
@@ -131,8 +131,8 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
     let found = cache.get(word);
     if (found === undefined) {
       found = mergeWord(word);
-      if (word.length <= maxCachedLength) {
-        if (cache.size >= maxCachedWords) cache.clear();
+      if (word.length <= MAX_CACHED_LENGTH) {
+        if (cache.size >= MAX_CACHED_WORDS) cache.clear();
         cache.set(word, found);
       }
     }

@@ -10,16 +10,16 @@ import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
 import { perBlock } from './perBlock.ts';
 import { weighByMagnitude } from './search.ts';
 
-const blockSize = 32;
-const blockBytes = 18;
-const at = layout('IQ4_NL', blockBytes, { d: 2, qs: 16 });
-const ownWeights = new Float32Array(blockSize);
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 18;
+const at = layout('IQ4_NL', BLOCK_BYTES, { d: 2, qs: 16 });
+const ownWeights = new Float32Array(BLOCK_SIZE);
 
 export const IQ4_NL = perBlock({
   name: 'IQ4_NL',
   ggmlType: 20,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -31,8 +31,10 @@ export const IQ4_NL = perBlock({
   },
 
   encodeBlock(from, x, to, block, importance) {
-    if (!importance) weighByMagnitude(from, x, blockSize, ownWeights);
-    const d = importance ? fitLevels(from, x, blockSize, importance, x) : fitLevels(from, x, blockSize, ownWeights, 0);
+    if (!importance) weighByMagnitude(from, x, BLOCK_SIZE, ownWeights);
+    const d = importance
+      ? fitLevels(from, x, BLOCK_SIZE, importance, x)
+      : fitLevels(from, x, BLOCK_SIZE, ownWeights, 0);
     const inverse = d === 0 ? 0 : 1 / d;
     writeHalf(to, block + at.d, d);
     for (let i = 0; i < 16; i++) {

@@ -14,8 +14,8 @@ import { levels } from './nonLinear.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
-const blockBytes = 136;
-const at = layout('IQ4_XS', blockBytes, { d: 2, scalesHigh: 2, scalesLow: 4, qs: 128 });
+const BLOCK_BYTES = 136;
+const at = layout('IQ4_XS', BLOCK_BYTES, { d: 2, scalesHigh: 2, scalesLow: 4, qs: 128 });
 const ranges = {
   size: 32,
   lowest: 0,
@@ -30,7 +30,7 @@ export const IQ4_XS = perBlock({
   name: 'IQ4_XS',
   ggmlType: 23,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

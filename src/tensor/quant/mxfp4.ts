@@ -10,9 +10,9 @@ import { layout } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { extremeOf } from './search.ts';
 
-const blockSize = 32;
-const blockBytes = 17;
-const at = layout('MXFP4', blockBytes, { e: 1, qs: 16 });
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 17;
+const at = layout('MXFP4', BLOCK_BYTES, { e: 1, qs: 16 });
 
 /** The value of each 4-bit float; minus zero is plain zero, as in ggml. */
 const values = new Float32Array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6]);
@@ -20,8 +20,8 @@ const values = new Float32Array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, 
 export const MXFP4 = perBlock({
   name: 'MXFP4',
   ggmlType: 39,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const scale = 2 ** (from[block + at.e] - 127);
@@ -34,7 +34,7 @@ export const MXFP4 = perBlock({
 
   /** The greatest magnitude gets the highest exponent v has (it lies in 4..8, above 6 it is cut); the same as ggml's. */
   encodeBlock(from, x, to, block) {
-    const greatest = Math.abs(extremeOf(from, x, blockSize));
+    const greatest = Math.abs(extremeOf(from, x, BLOCK_SIZE));
     const e = greatest === 0 ? 0 : Math.max(0, Math.floor(Math.fround(Math.log2(greatest))) - 2 + 127);
     const inverse = 2 ** (127 - e);
     to[block + at.e] = e;

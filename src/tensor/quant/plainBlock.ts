@@ -5,7 +5,7 @@
 import { roundWithin } from './round.ts';
 import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.ts';
 
-const size = 32;
+const BLOCK_SIZE = 32;
 
 /**
  * x ≈ d * (q - half), q in 0..2*half-1. The element of greatest magnitude becomes q = 0, whatever its sign.
@@ -20,13 +20,14 @@ export function quantizeAgainstExtreme(
   quants: Uint8Array,
 ): number {
   if (importance) {
-    const d = fitScale(x, from, size, importance, from, -half, half - 1);
-    for (let i = 0; i < size; i++) quants[i] = d === 0 ? half : roundWithin(x[from + i] / d, -half, half - 1) + half;
+    const d = fitScale(x, from, BLOCK_SIZE, importance, from, -half, half - 1);
+    for (let i = 0; i < BLOCK_SIZE; i++)
+      quants[i] = d === 0 ? half : roundWithin(x[from + i] / d, -half, half - 1) + half;
     return d;
   }
-  const d = Math.fround(extremeOf(x, from, size) / -half);
+  const d = Math.fround(extremeOf(x, from, BLOCK_SIZE) / -half);
   const inverse = d === 0 ? 0 : Math.fround(1 / d);
-  for (let i = 0; i < size; i++) {
+  for (let i = 0; i < BLOCK_SIZE; i++) {
     quants[i] = Math.min(2 * half - 1, Math.fround(Math.fround(x[from + i] * inverse) + half + 0.5));
   }
   return d;
@@ -47,21 +48,22 @@ export function quantizeRange(
   quants: Uint8Array,
 ): void {
   if (importance) {
-    fitScaleAndMin(x, from, size, importance, from, highest, range);
+    fitScaleAndMin(x, from, BLOCK_SIZE, importance, from, highest, range);
     const { scale, min } = range;
-    for (let i = 0; i < size; i++) quants[i] = scale === 0 ? 0 : roundWithin((x[from + i] + min) / scale, 0, highest);
+    for (let i = 0; i < BLOCK_SIZE; i++)
+      quants[i] = scale === 0 ? 0 : roundWithin((x[from + i] + min) / scale, 0, highest);
     return;
   }
   let least = Number.POSITIVE_INFINITY;
   let greatest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < size; i++) {
+  for (let i = 0; i < BLOCK_SIZE; i++) {
     least = Math.min(least, x[from + i]);
     greatest = Math.max(greatest, x[from + i]);
   }
   range.min = -least;
   range.scale = Math.fround(Math.fround(greatest - least) / highest);
   const inverse = range.scale === 0 ? 0 : Math.fround(1 / range.scale);
-  for (let i = 0; i < size; i++) {
+  for (let i = 0; i < BLOCK_SIZE; i++) {
     const steps = Math.fround(Math.fround(x[from + i] - least) * inverse);
     quants[i] = Math.min(highest, Math.fround(steps + 0.5));
   }

@@ -13,15 +13,15 @@ import { perBlock } from './perBlock.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
-const blockBytes = 84;
-const at = layout('Q2_K', blockBytes, { scales: 16, qs: 64, d: 2, dmin: 2 });
+const BLOCK_BYTES = 84;
+const at = layout('Q2_K', BLOCK_BYTES, { scales: 16, qs: 64, d: 2, dmin: 2 });
 const ranges = { size: 16, lowest: 0, highest: 3, lowestScale: 0, highestScale: 15, highestMin: 15 };
 
 export const Q2_K = perBlock({
   name: 'Q2_K',
   ggmlType: 10,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -15,15 +15,15 @@ import { perBlock } from './perBlock.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
-const blockBytes = 110;
-const at = layout('Q3_K', blockBytes, { hmask: 32, qs: 64, scales: 12, d: 2 });
+const BLOCK_BYTES = 110;
+const at = layout('Q3_K', BLOCK_BYTES, { hmask: 32, qs: 64, scales: 12, d: 2 });
 const ranges = { size: 16, lowest: -4, highest: 3, lowestScale: -32, highestScale: 31, highestMin: 0 };
 
 export const Q3_K = perBlock({
   name: 'Q3_K',
   ggmlType: 11,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -9,16 +9,16 @@ import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeAgainstExtreme } from './plainBlock.ts';
 
-const blockSize = 32;
-const blockBytes = 18;
-const at = layout('Q4_0', blockBytes, { d: 2, qs: 16 });
-const quants = new Uint8Array(blockSize);
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 18;
+const at = layout('Q4_0', BLOCK_BYTES, { d: 2, qs: 16 });
+const quants = new Uint8Array(BLOCK_SIZE);
 
 export const Q4_0 = perBlock({
   name: 'Q4_0',
   ggmlType: 2,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -9,16 +9,16 @@ import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeRange, range } from './plainBlock.ts';
 
-const blockSize = 32;
-const blockBytes = 20;
-const at = layout('Q4_1', blockBytes, { d: 2, m: 2, qs: 16 });
-const quants = new Uint8Array(blockSize);
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 20;
+const at = layout('Q4_1', BLOCK_BYTES, { d: 2, m: 2, qs: 16 });
+const quants = new Uint8Array(BLOCK_SIZE);
 
 export const Q4_1 = perBlock({
   name: 'Q4_1',
   ggmlType: 3,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

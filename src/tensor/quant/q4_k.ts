@@ -13,15 +13,15 @@ import { perBlock } from './perBlock.ts';
 import { readMin, readScale, writeScalesAndMins } from './sixBitScales.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
-const blockBytes = 144;
-const at = layout('Q4_K', blockBytes, { d: 2, dmin: 2, scales: 12, qs: 128 });
+const BLOCK_BYTES = 144;
+const at = layout('Q4_K', BLOCK_BYTES, { d: 2, dmin: 2, scales: 12, qs: 128 });
 const ranges = { size: 32, lowest: 0, highest: 15, lowestScale: 0, highestScale: 63, highestMin: 63 };
 
 export const Q4_K = perBlock({
   name: 'Q4_K',
   ggmlType: 12,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

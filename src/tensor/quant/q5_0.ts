@@ -10,16 +10,16 @@ import { readFifthBits, writeFifthBits } from './fifthBits.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeAgainstExtreme } from './plainBlock.ts';
 
-const blockSize = 32;
-const blockBytes = 22;
-const at = layout('Q5_0', blockBytes, { d: 2, qh: 4, qs: 16 });
-const quants = new Uint8Array(blockSize);
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 22;
+const at = layout('Q5_0', BLOCK_BYTES, { d: 2, qh: 4, qs: 16 });
+const quants = new Uint8Array(BLOCK_SIZE);
 
 export const Q5_0 = perBlock({
   name: 'Q5_0',
   ggmlType: 6,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -10,16 +10,16 @@ import { readFifthBits, writeFifthBits } from './fifthBits.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeRange, range } from './plainBlock.ts';
 
-const blockSize = 32;
-const blockBytes = 24;
-const at = layout('Q5_1', blockBytes, { d: 2, m: 2, qh: 4, qs: 16 });
-const quants = new Uint8Array(blockSize);
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 24;
+const at = layout('Q5_1', BLOCK_BYTES, { d: 2, m: 2, qh: 4, qs: 16 });
+const quants = new Uint8Array(BLOCK_SIZE);
 
 export const Q5_1 = perBlock({
   name: 'Q5_1',
   ggmlType: 7,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

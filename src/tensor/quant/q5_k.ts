@@ -14,15 +14,15 @@ import { perBlock } from './perBlock.ts';
 import { readMin, readScale, writeScalesAndMins } from './sixBitScales.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
-const blockBytes = 176;
-const at = layout('Q5_K', blockBytes, { d: 2, dmin: 2, scales: 12, qh: 32, qs: 128 });
+const BLOCK_BYTES = 176;
+const at = layout('Q5_K', BLOCK_BYTES, { d: 2, dmin: 2, scales: 12, qh: 32, qs: 128 });
 const ranges = { size: 32, lowest: 0, highest: 31, lowestScale: 0, highestScale: 63, highestMin: 63 };
 
 export const Q5_K = perBlock({
   name: 'Q5_K',
   ggmlType: 13,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

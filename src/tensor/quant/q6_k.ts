@@ -13,15 +13,15 @@ import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
 
-const blockBytes = 210;
-const at = layout('Q6_K', blockBytes, { ql: 128, qh: 64, scales: 16, d: 2 });
+const BLOCK_BYTES = 210;
+const at = layout('Q6_K', BLOCK_BYTES, { ql: 128, qh: 64, scales: 16, d: 2 });
 const ranges = { size: 16, lowest: -32, highest: 31, lowestScale: -128, highestScale: 127, highestMin: 0 };
 
 export const Q6_K = perBlock({
   name: 'Q6_K',
   ggmlType: 14,
   blockSize: superBlockSize,
-  blockBytes,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -10,15 +10,15 @@ import { perBlock } from './perBlock.ts';
 import { roundAwayFromZero } from './round.ts';
 import { extremeOf } from './search.ts';
 
-const blockSize = 32;
-const blockBytes = 34;
-const at = layout('Q8_0', blockBytes, { d: 2, qs: 32 });
+const BLOCK_SIZE = 32;
+const BLOCK_BYTES = 34;
+const at = layout('Q8_0', BLOCK_BYTES, { d: 2, qs: 32 });
 
 export const Q8_0 = perBlock({
   name: 'Q8_0',
   ggmlType: 8,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -27,7 +27,7 @@ export const Q8_0 = perBlock({
 
   /** The greatest magnitude becomes ±127. The bytes equal those of ggml's reference encoder. Ignores importance. */
   encodeBlock(from, x, to, block) {
-    const d = Math.fround(Math.abs(extremeOf(from, x, blockSize)) / 127);
+    const d = Math.fround(Math.abs(extremeOf(from, x, BLOCK_SIZE)) / 127);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
     writeHalf(to, block + at.d, d);
     for (let i = 0; i < 32; i++) to[block + at.qs + i] = roundAwayFromZero(Math.fround(from[x + i] * inverse));

@@ -12,10 +12,10 @@ import { layout, readHalf, writeHalf } from './fields.ts';
 import { perBlock } from './perBlock.ts';
 import { quantizeTernary } from './ternary.ts';
 
-const blockSize = 256;
-const blockBytes = 54;
-const at = layout('TQ1_0', blockBytes, { qs: 48, qh: 4, d: 2 });
-const trits = new Uint8Array(blockSize);
+const BLOCK_SIZE = 256;
+const BLOCK_BYTES = 54;
+const at = layout('TQ1_0', BLOCK_BYTES, { qs: 48, qh: 4, d: 2 });
+const trits = new Uint8Array(BLOCK_SIZE);
 
 /** The three fields: first byte, bytes, elements in each, first element. */
 const fields = [
@@ -27,8 +27,8 @@ const fields = [
 export const TQ1_0 = perBlock({
   name: 'TQ1_0',
   ggmlType: 34,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

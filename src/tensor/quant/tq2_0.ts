@@ -11,16 +11,16 @@ import { perBlock } from './perBlock.ts';
 import { quantizeTernary } from './ternary.ts';
 import { writeTwoBits } from './twoBits.ts';
 
-const blockSize = 256;
-const blockBytes = 66;
-const at = layout('TQ2_0', blockBytes, { qs: 64, d: 2 });
-const trits = new Uint8Array(blockSize);
+const BLOCK_SIZE = 256;
+const BLOCK_BYTES = 66;
+const at = layout('TQ2_0', BLOCK_BYTES, { qs: 64, d: 2 });
+const trits = new Uint8Array(BLOCK_SIZE);
 
 export const TQ2_0 = perBlock({
   name: 'TQ2_0',
   ggmlType: 35,
-  blockSize,
-  blockBytes,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

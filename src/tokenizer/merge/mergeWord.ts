@@ -41,7 +41,7 @@ export class WordMerger {
       symbols[left] = rules.symbol(merge);
       ends[left] = end;
       const after = next[right];
-      next[right] = gone;
+      next[right] = GONE;
       next[left] = after;
       if (after >= 0) {
         previous[after] = left;
@@ -50,7 +50,7 @@ export class WordMerger {
       if (previous[left] >= 0) this.#propose(previous[left], left);
     }
     for (let at = count > 0 ? 0 : -1; at >= 0; at = next[at]) emit(symbols[at], this.#starts[at], ends[at]);
-    if (count > maxKept) this.#shrink();
+    if (count > MAX_KEPT) this.#shrink();
   }
 
   /** One symbol for each character; returns how many. */
@@ -94,9 +94,9 @@ export class WordMerger {
 }
 
 /** In `next`: the symbol has merged into its left neighbour. */
-const gone = -2;
+const GONE = -2;
 /** Symbols of a word whose arrays are kept for the next. */
-const maxKept = 1 << 14;
+const MAX_KEPT = 1 << 14;
 
 /** A binary heap of merges, the lowest priority first and of equals the leftmost. `pop` leaves its result in the fields. */
 class MergeHeap {

@@ -22,7 +22,7 @@ export interface Program {
   readonly looks: readonly { readonly set: number; readonly atEnd: boolean }[];
 }
 
-const maxLength = 4000;
+const MAX_LENGTH = 4000;
 
 /** @throws {UnsupportedError} for a program that is too long, or a repetition of something that can be empty */
 export function compile(node: Node, pattern: string): Program {
@@ -33,8 +33,8 @@ export function compile(node: Node, pattern: string): Program {
   const looks: { set: number; atEnd: boolean }[] = [];
 
   const emit = (code: number, first = 0, second = 0): number => {
-    if (op.length >= maxLength)
-      throw new UnsupportedError('a pre-tokenizer pattern of', `over ${maxLength} steps`, [], { pattern });
+    if (op.length >= MAX_LENGTH)
+      throw new UnsupportedError('a pre-tokenizer pattern of', `over ${MAX_LENGTH} steps`, [], { pattern });
     op.push(code);
     x.push(first);
     y.push(second);

@@ -25,8 +25,8 @@ export type Node =
 
 const nothing = ranges();
 const controls: Record<string, number> = { n: 10, r: 13, t: 9, f: 12, v: 11, 0: 0, a: 7, e: 27 };
-const maxRepeat = 1000;
-const maxDepth = 100;
+const MAX_REPEAT = 1000;
+const MAX_DEPTH = 100;
 
 /** @throws {UnsupportedError} for what the dialect does not have */
 export function parsePattern(pattern: string): Node {
@@ -47,7 +47,7 @@ export function parsePattern(pattern: string): Node {
   };
 
   const choice = (ignoreCase: boolean): Node => {
-    if (++depth > maxDepth) throw fail('nesting this deep');
+    if (++depth > MAX_DEPTH) throw fail('nesting this deep');
     const nodes: Node[] = [];
     do {
       const items: Node[] = [];
@@ -86,7 +86,7 @@ export function parsePattern(pattern: string): Node {
     at += braces[0].length;
     const min = Number(braces[1]);
     const max = braces[2] === undefined ? min : braces[3] === '' ? Number.POSITIVE_INFINITY : Number(braces[3]);
-    if (min > maxRepeat || (max > maxRepeat && max !== Number.POSITIVE_INFINITY) || max < min)
+    if (min > MAX_REPEAT || (max > MAX_REPEAT && max !== Number.POSITIVE_INFINITY) || max < min)
       throw fail(`a repetition ${braces[0]}`);
     return [min, max, true];
   };
@@ -121,7 +121,7 @@ export function parsePattern(pattern: string): Node {
 
   /** The rest of a class whose [ has been read. */
   const charClass = (ignoreCase: boolean): CharSet => {
-    if (++depth > maxDepth) throw fail('nesting this deep');
+    if (++depth > MAX_DEPTH) throw fail('nesting this deep');
     const negated = take('^');
     const sets: CharSet[] = [];
     const pairs: [number, number][] = [];

@@ -18,9 +18,9 @@ export interface Pattern {
 }
 
 /** Automaton states kept; patterns in use need tens. */
-const maxStates = 20_000;
-const maxClasses = 0xfffe;
-const endOfText = -1;
+const MAX_STATES = 20_000;
+const MAX_CLASSES = 0xfffe;
+const END_OF_TEXT = -1;
 
 /** @throws {UnsupportedError} for syntax outside the dialect of `parse.ts` */
 export function compilePattern(source: string): Pattern {
@@ -37,7 +37,7 @@ export function compilePattern(source: string): Pattern {
 
   const leftOf = (right: number, characterClass: number): number => {
     const bits = new Uint32Array(states[0].length);
-    const member = characterClass === endOfText ? undefined : classes.members(characterClass);
+    const member = characterClass === END_OF_TEXT ? undefined : classes.members(characterClass);
     const known = new Map<number, boolean>();
     const leads = (pc: number): boolean => {
       const answer = known.get(pc);
@@ -70,15 +70,15 @@ export function compilePattern(source: string): Pattern {
     let id = stateIds.get(key);
     if (id === undefined) {
       id = states.length;
-      if (id >= maxStates)
-        throw new UnsupportedError('a pre-tokenizer pattern of', `over ${maxStates} states`, [], { source });
+      if (id >= MAX_STATES)
+        throw new UnsupportedError('a pre-tokenizer pattern of', `over ${MAX_STATES} states`, [], { source });
       states.push(bits);
       transitions.push([]);
       stateIds.set(key, id);
     }
     return id;
   };
-  const atEnd = leftOf(0, endOfText);
+  const atEnd = leftOf(0, END_OF_TEXT);
 
   let scratch = new Uint16Array(1024);
   return {
@@ -129,8 +129,8 @@ function characterClasses({ sets }: Program) {
     const key = member.map(Number).join('');
     const known = ids.get(key);
     if (known !== undefined) return known;
-    if (members.length >= maxClasses)
-      throw new UnsupportedError('a pre-tokenizer pattern of', `over ${maxClasses} classes of characters`);
+    if (members.length >= MAX_CLASSES)
+      throw new UnsupportedError('a pre-tokenizer pattern of', `over ${MAX_CLASSES} classes of characters`);
     ids.set(key, members.length);
     return members.push(member) - 1;
   };

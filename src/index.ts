@@ -30,7 +30,7 @@ export type { LoadOptions } from './runtime/loadOptions.ts';
 export { loadTokenizer } from './runtime/loadTokenizer.ts';
 export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
 export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
-export type { Prompt } from './runtime/prompt.ts';
+export type { Prompt, PromptOptions } from './runtime/prompt.ts';
 export {
   type KernelSpeed,
   type MeasureKernelsOptions,
@@ -42,5 +42,8 @@ export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
 export type { TokenLogProbability } from './sampling/logProbabilities.ts';
 export type { SamplingOptions } from './sampling/sampler.ts';
-export type { ChatMessage } from './tokenizer/chatMessage.ts';
+export type { ChatMessage, TextPart, ToolCall, ToolDefinition } from './tokenizer/chatMessage.ts';
+export type { ChatOptions } from './tokenizer/chatPrompt.ts';
+export { ChatTemplateError } from './tokenizer/chatTemplate.ts';
+export { parseTemplateJson } from './tokenizer/jinja/readJson.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';

@@ -1,5 +1,6 @@
 /** A model as its files hold it: named tensors and metadata, nothing read into memory yet but the header. */
 import type { BlockFormat } from '../tensor/blockFormat.ts';
+import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 
 export interface CheckpointTensor {
@@ -25,8 +26,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** Absent where the files hold no tokenizer. */
   readonly tokenizer?: TokenizerSpec;
-  /** Jinja source, where the files hold one. */
-  readonly chatTemplate?: string;
+  /** Chat templates, where the files hold any. */
+  readonly chatTemplate?: ChatTemplateSource;
   /** Bytes of all files. */
   readonly byteLength: number;
   /**

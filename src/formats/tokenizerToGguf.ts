@@ -3,15 +3,20 @@
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*).
  */
 import { UnsupportedError } from '../core/errors.ts';
+import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import { preTokenizers } from '../tokenizer/preTokenizers.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import { chatTemplatesToGguf } from './chatTemplates.ts';
 import type { GgufValue } from './gguf/write.ts';
 
 /** tokenizer.ggml.token_type */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const;
 
 /** @throws {UnsupportedError} for what GGUF has no key for */
-export function tokenizerToGguf(spec: TokenizerSpec, chatTemplate?: string): [key: string, value: GgufValue][] {
+export function tokenizerToGguf(
+  spec: TokenizerSpec,
+  chatTemplate?: ChatTemplateSource,
+): [key: string, value: GgufValue][] {
   const entries: [string, GgufValue | undefined][] = [
     ...(spec.kind === 'bpe' ? bpeEntries(spec) : spmEntries(spec)),
     ['tokenizer.ggml.tokens', spec.tokens],
@@ -24,7 +29,7 @@ export function tokenizerToGguf(spec: TokenizerSpec, chatTemplate?: string): [ke
     ['tokenizer.ggml.padding_token_id', spec.padding],
     ['tokenizer.ggml.add_bos_token', spec.addBos],
     ['tokenizer.ggml.add_eos_token', spec.addEos],
-    ['tokenizer.chat_template', chatTemplate],
+    ...chatTemplatesToGguf(chatTemplate),
   ];
   return entries.filter((entry): entry is [string, GgufValue] => entry[1] !== undefined);
 }

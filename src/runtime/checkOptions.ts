@@ -41,6 +41,8 @@ export function oneOf(names: readonly string[]): Rule {
 
 export const callback: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' };
 
+export const trueOrFalse: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' };
+
 export const abortSignal: Rule = {
   expected: 'an AbortSignal',
   accepts: (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'throwIfAborted' in value,

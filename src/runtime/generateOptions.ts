@@ -2,19 +2,23 @@
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { SamplingOptions } from '../sampling/sampler.ts';
+import type { ChatOptions } from '../tokenizer/chatPrompt.ts';
 import {
   abortSignal,
   callback,
   checkOptions,
   numberAbove,
   numberFrom,
+  oneOf,
   type Rule,
   type Rules,
+  trueOrFalse,
   wholeNumber,
 } from './checkOptions.ts';
 import type { GenerateManyOptions } from './generateMany.ts';
+import type { PromptOptions } from './prompt.ts';
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, PromptOptions {
   /** Maximum number of generated tokens. Default: the rest of the context. */
   readonly maxTokens?: number;
   /** Stop strings: they end the generation and are not part of the text. */
@@ -31,7 +35,23 @@ const stopText: Rule = {
   accepts: (value) => [value].flat().every((stop) => typeof stop === 'string' && stop !== ''),
 };
 
+const objects: Rule = {
+  expected: 'an array of objects',
+  accepts: (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'object' && entry !== null),
+};
+
+const chatRules: Rules<ChatOptions> = {
+  tools: objects,
+  documents: objects,
+  templateVariables: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
+  chatTemplate: { expected: "a template's name or Jinja source", accepts: (value) => typeof value === 'string' },
+  addGenerationPrompt: trueOrFalse,
+  continueFinalMessage: trueOrFalse,
+};
+
 const rules: Rules<GenerateOptions> = {
+  ...chatRules,
+  overflow: oneOf(['error', 'dropOldest']),
   maxTokens: wholeNumber(0),
   temperature: numberFrom(0),
   topK: wholeNumber(0),
@@ -44,6 +64,11 @@ const rules: Rules<GenerateOptions> = {
   onProgress: callback,
   logProbabilities: wholeNumber(0, 100),
 };
+
+/** @throws {OptionError} */
+export function checkChatOptions(options: ChatOptions): void {
+  checkOptions(options, chatRules);
+}
 
 /** @throws {OptionError} */
 export function checkGenerateOptions(options: GenerateOptions): void {

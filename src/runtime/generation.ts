@@ -28,6 +28,8 @@ export interface GenerationResult {
   readonly promptTokens: number;
   /** Prompt tokens that were already in the session's cache. */
   readonly reusedTokens: number;
+  /** Number of the conversation's messages that `overflow: 'dropOldest'` left out of the prompt. */
+  readonly droppedMessages: number;
   /** Number of generated tokens: `ids.length`. */
   readonly tokens: number;
   readonly finishReason: FinishReason;
@@ -44,6 +46,7 @@ export interface GenerationRecord {
   text: string;
   readonly ids: number[];
   readonly promptTokens: number;
+  readonly droppedMessages: number;
   reusedTokens: number;
   finishReason?: FinishReason;
   /** Time spent on the prompt, and on the tokens after the first. */
@@ -53,11 +56,12 @@ export interface GenerationRecord {
   readonly seed: number;
 }
 
-export function startRecord(promptTokens: number, seed: number): GenerationRecord {
+export function startRecord(promptTokens: number, seed: number, droppedMessages = 0): GenerationRecord {
   return {
     text: '',
     ids: [],
     promptTokens,
+    droppedMessages,
     reusedTokens: 0,
     prefillSeconds: 0,
     decodeSeconds: 0,
@@ -67,12 +71,13 @@ export function startRecord(promptTokens: number, seed: number): GenerationRecor
 }
 
 function resultOf(record: GenerationRecord): GenerationResult {
-  const { text, ids, promptTokens, reusedTokens, finishReason = 'aborted', seed } = record;
+  const { text, ids, promptTokens, droppedMessages, reusedTokens, finishReason = 'aborted', seed } = record;
   const rate = (count: number, seconds: number) => (seconds > 0 ? count / seconds : 0);
   return {
     text,
     ids: [...ids],
     promptTokens,
+    droppedMessages,
     reusedTokens,
     tokens: ids.length,
     finishReason,

@@ -3,13 +3,15 @@ import { OptionError } from '../core/errors.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
 import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
+import type { ChatMessage } from '../tokenizer/chatMessage.ts';
+import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
 import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { type Continuation, type GenerateManyOptions, generateMany } from './generateMany.ts';
-import { checkGenerateManyOptions } from './generateOptions.ts';
-import { encodePrompt, type Prompt } from './prompt.ts';
+import { checkChatOptions, checkGenerateManyOptions } from './generateOptions.ts';
+import { countTokens, encodePrompt, type Prompt } from './prompt.ts';
 import type { Sequence } from './sequence.ts';
 import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
@@ -42,6 +44,21 @@ export class Model {
   /** @throws {EspalierError} NO_TOKENIZER where the model's files hold none */
   get tokenizer(): Tokenizer {
     return this.#engine.tokenizer;
+  }
+
+  /**
+   * The text that a conversation becomes before it is encoded: what `session.generate(messages, options)` continues.
+   * @throws {OptionError} naming the message and its field; {ChatTemplateError} if the template refuses the conversation
+   */
+  renderPrompt(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
+    checkChatOptions(options);
+    return renderChat(this.#engine.template, messages, options);
+  }
+
+  /** Number of tokens of a prompt, even of one that is longer than the context. @throws what `renderPrompt` throws */
+  countTokens(prompt: Prompt, options: ChatOptions = {}): number {
+    checkChatOptions(options);
+    return countTokens(this.#engine, prompt, options);
   }
 
   /** Tokens that a session can hold. */
@@ -97,7 +114,7 @@ export class Model {
     checkGenerateManyOptions(options, prompts.length);
     if (prompts.length === 0 || prompts.length > this.mostAtATime)
       throw new OptionError('prompts', `${prompts.length} of them`, `1 to ${this.mostAtATime} at a time`);
-    const ids = prompts.map((prompt) => encodePrompt(this.#engine, prompt));
+    const ids = prompts.map((prompt) => encodePrompt(this.#engine, prompt, options).ids);
     return generateMany(this.#engine, ids, options);
   }
 

@@ -47,9 +47,9 @@ export class Session {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkGenerateOptions(options);
-    const ids = encodePrompt(this.#engine, prompt);
+    const { ids, droppedMessages } = encodePrompt(this.#engine, prompt, options);
     const sampler = createSampler(options);
-    const record = startRecord(ids.length, sampler.seed);
+    const record = startRecord(ids.length, sampler.seed, droppedMessages);
     const pieces = generate({
       sequence: this.#sequence,
       prompt: ids,

@@ -31,6 +31,8 @@ export interface RenderOptions {
 export interface ChatTemplate {
   /** Jinja source of the template for conversations without tools. */
   readonly source: string;
+  /** The model has no template, so that this is ChatML. */
+  readonly isDefault: boolean;
   /** @throws {ChatTemplateError} if the template refuses the conversation or fails; {OptionError} */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
 }
@@ -75,6 +77,7 @@ export function createChatTemplate(source: ChatTemplateSource | undefined, token
   compile(main);
   return {
     source: main,
+    isDefault: source === undefined,
     render(messages, options = {}) {
       const { addGenerationPrompt = false, continueFinalMessage = false, tools, documents, extra, now } = options;
       if (addGenerationPrompt && continueFinalMessage)
@@ -102,12 +105,29 @@ export function createChatTemplate(source: ChatTemplateSource | undefined, token
   };
 }
 
+/** A template that is not valid is an error when it is used: the model still continues texts. */
+export function createChatTemplateLate(source: ChatTemplateSource | undefined, tokens?: SpecialTokens): ChatTemplate {
+  try {
+    return createChatTemplate(source, tokens);
+  } catch (error) {
+    if (!(error instanceof ChatTemplateError)) throw error;
+    const render = () => {
+      throw error;
+    };
+    return { source: typeof source === 'string' ? source : '', isDefault: false, render };
+  }
+}
+
 /** The choice of transformers. @throws {OptionError} if there is no default among several templates */
 function chosenSource(named: Readonly<Record<string, string>>, { template, tools }: RenderOptions): string {
-  if (template !== undefined) return Object.hasOwn(named, template) ? named[template] : template;
+  if (template !== undefined) {
+    if (Object.hasOwn(named, template)) return named[template];
+    if (template.includes('{')) return template;
+    throw new OptionError('chatTemplate', template, `Jinja source or one of ${Object.keys(named).join(', ')}`);
+  }
   if (tools !== undefined && Object.hasOwn(named, 'tool_use')) return named.tool_use;
   if (Object.hasOwn(named, 'default')) return named.default;
-  throw new OptionError('template', 'not given', `one of ${Object.keys(named).join(', ')}, as there is no default`);
+  throw new OptionError('chatTemplate', 'not given', `one of ${Object.keys(named).join(', ')}, as there is no default`);
 }
 
 function withOurErrors<T>(work: () => T): T {

@@ -96,6 +96,20 @@ describe('chat', () => {
     expect(stdout.length).toBeGreaterThan(2 * reply.length);
   });
 
+  test('tells its commands, and unknown ones, without asking the model', async () => {
+    const { code, stdout, stderr } = await espalier(['chat', model], { input: '/?\n/nosuch\n/exit\n' });
+    expect([code, stdout]).toEqual([0, '']);
+    expect(stderr).toMatch(/^\/reset +start a new conversation\n.*\/exit/s);
+    expect(stderr).toContain('espalier: unknown command /nosuch: /help lists the commands\n');
+  });
+
+  test('a reply does not begin with a blank', async () => {
+    const { stdout } = await espalier(['chat', 'models/sapling.gguf', '-n', '8', '--temperature', '0'], {
+      input: 'Hello!\n',
+    });
+    expect(stdout).toMatch(/^\S/);
+  });
+
   test('Ctrl-C stops a reply but not the conversation', async () => {
     let replies = 0;
     const { code, stdout } = await espalier(['chat', model, '-n', '1500', '--temperature', '0'], {
@@ -113,7 +127,9 @@ describe('chat', () => {
       input: `${'long '.repeat(60)}\nHi\n`,
     });
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^espalier: the prompt has \d+ tokens but the context holds 48: \/reset begins anew\n$/);
+    expect(stderr).toMatch(
+      /^espalier: the last exchange and the instructions have \d+ tokens but the context holds 48, of which \d+ are for the reply: \/reset starts a new conversation\n$/,
+    );
   });
 });
 

@@ -1,7 +1,9 @@
 /** A GGUF file, or all parts of a split one, as a checkpoint. */
 import { FormatError, grouped } from '../../core/errors.ts';
+import type { ChatTemplateSource } from '../../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
 import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
+import { chatTemplatesFromGguf } from '../chatTemplates.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { tokenizerFromGguf } from '../tokenizerFromGguf.ts';
@@ -36,9 +38,8 @@ class GgufCheckpoint implements Checkpoint {
     return (this.#spec ??= tokenizerFromGguf(this.metadata, this.name));
   }
 
-  get chatTemplate(): string | undefined {
-    const template = this.metadata.get('tokenizer.chat_template');
-    return typeof template === 'string' ? template : undefined;
+  get chatTemplate(): ChatTemplateSource | undefined {
+    return chatTemplatesFromGguf(this.metadata);
   }
 
   finish(signal?: AbortSignal): Promise<void> {

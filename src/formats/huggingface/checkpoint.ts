@@ -1,7 +1,9 @@
 /** A Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
 import { FormatError, SourceError } from '../../core/errors.ts';
+import type { ChatTemplateSource } from '../../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
 import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
+import { chatTemplatesFromConfig, chatTemplatesFromFolder } from '../chatTemplates.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
 import type { Folder } from '../folder.ts';
 import { type JsonObject, parseJsonObject, readText } from '../json.ts';
@@ -19,7 +21,7 @@ interface Weights {
 interface TextFiles {
   readonly tokenizer?: JsonObject;
   readonly tokenizerConfig?: JsonObject;
-  readonly chatTemplate?: string;
+  readonly chatTemplate?: ChatTemplateSource;
 }
 
 class HuggingFaceCheckpoint implements Checkpoint {
@@ -50,8 +52,8 @@ class HuggingFaceCheckpoint implements Checkpoint {
     return (this.#spec ??= tokenizerFromHuggingFace(tokenizer, tokenizerConfig, `${this.name}/tokenizer.json`));
   }
 
-  get chatTemplate(): string | undefined {
-    return this.#texts.chatTemplate ?? configuredTemplate(this.#texts.tokenizerConfig?.chat_template);
+  get chatTemplate(): ChatTemplateSource | undefined {
+    return this.#texts.chatTemplate ?? chatTemplatesFromConfig(this.#texts.tokenizerConfig?.chat_template);
   }
 
   finish(signal?: AbortSignal): Promise<void> {
@@ -75,7 +77,7 @@ export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal
   const texts: TextFiles = {
     tokenizer: await readJson(folder, 'tokenizer.json', signal),
     tokenizerConfig: await readJson(folder, 'tokenizer_config.json', signal),
-    chatTemplate: await readFile(folder, 'chat_template.jinja', (text) => text, signal),
+    chatTemplate: await chatTemplatesFromFolder(folder, (from, file) => readFile(from, file, (text) => text, signal)),
   };
   const metadata = new Map(Object.entries(config));
   if (generation) metadata.set('generation_config', generation);
@@ -125,14 +127,6 @@ function weightMap(index: JsonObject, file: string): Map<string, string> {
     throw new FormatError(file, problem, { tensor, expected: '*.safetensors', found: shard });
   }
   return new Map(Object.entries(map));
-}
-
-/** tokenizer_config.json has one template, or a list of named ones of which 'default' is meant. */
-function configuredTemplate(found: unknown): string | undefined {
-  if (typeof found === 'string') return found;
-  if (!Array.isArray(found)) return undefined;
-  const named = found.find((entry) => entry?.name === 'default') ?? found[0];
-  return typeof named?.template === 'string' ? named.template : undefined;
 }
 
 function readJson(folder: Folder, file: string, signal?: AbortSignal): Promise<JsonObject | undefined> {

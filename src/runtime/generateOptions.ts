@@ -50,8 +50,6 @@ const chatRules: Rules<ChatOptions> = {
 };
 
 const rules: Rules<GenerateOptions> = {
-  ...chatRules,
-  overflow: oneOf(['error', 'dropOldest']),
   maxTokens: wholeNumber(0),
   temperature: numberFrom(0),
   topK: wholeNumber(0),
@@ -63,6 +61,8 @@ const rules: Rules<GenerateOptions> = {
   signal: abortSignal,
   onProgress: callback,
   logProbabilities: wholeNumber(0, 100),
+  ...chatRules,
+  overflow: oneOf(['error', 'dropOldest']),
 };
 
 /** @throws {OptionError} */

@@ -3,7 +3,7 @@ import { typeError } from './errors.ts';
 import { bytesMethods } from './methods/bytes.ts';
 import { dictMethods } from './methods/dict.ts';
 import { floatMethods, intMethods } from './methods/numbers.ts';
-import { listMethods, tupleMethods } from './methods/sequences.ts';
+import { listMethods, rangeMethods, tupleMethods } from './methods/sequences.ts';
 import { stringMethod } from './methods/string.ts';
 import { repr } from './repr.ts';
 import { characterAt, sliceItems, sliceText } from './text.ts';
@@ -95,6 +95,7 @@ function attributeOf(object: Value, name: string): { readonly value: Value } | '
   if (object instanceof Float) return ofMethods(floatMethods, object, name);
   if (isInt(object)) return ofMethods(intMethods, object, name);
   if (object instanceof Bytes) return ofMethods(bytesMethods, object, name);
+  if (object instanceof Range) return ofMethods(rangeMethods, object, name);
   if (object === null) return undefined;
   const found = object.attribute(name);
   return found === undefined || found === 'unsafe' ? found : { value: found };

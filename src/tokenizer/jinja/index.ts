@@ -43,7 +43,7 @@ export interface Template {
 
 const BASE_STEPS = 1_000_000;
 /** Those that a value or a character of the input adds. Some templates go over all messages for each message. */
-const STEPS_OF_VALUE = 3_000;
+const STEPS_OF_VALUE = 10_000;
 const STEPS_OF_CHARACTER = 20;
 
 /** @throws {JinjaError} TemplateSyntaxError or TemplateAssertionError for what is not valid */

@@ -78,26 +78,24 @@ export function splitRight(text: string, separator: string | undefined, limit: n
   const parts: string[] = [];
   if (separator === undefined) {
     let rest = strip(text, undefined, 'right');
-    const gaps = [...rest.matchAll(SPACES)].filter(({ index }) => index > 0);
-    while (parts.length < limit && gaps.length > 0) {
-      const { index, 0: spaces } = gaps.pop()!;
-      parts.unshift(rest.slice(index + spaces.length));
-      rest = rest.slice(0, index);
+    while (parts.length < limit && rest !== '') {
+      let start = rest.length;
+      while (start > 0 && !ONE_SPACE.test(rest[start - 1])) start--;
+      parts.push(rest.slice(start));
+      rest = strip(rest.slice(0, start), undefined, 'right');
     }
-    const last = limit === 0 || gaps.length > 0 ? rest : strip(rest, undefined, 'left');
-    if (strip(last, undefined) !== '') parts.unshift(last);
-    return parts;
+    if (rest !== '') parts.push(rest);
+    return parts.reverse();
   }
   let end = text.length;
-  const found: string[] = [];
-  while (found.length < limit) {
+  while (parts.length < limit) {
     const at = end < separator.length ? -1 : text.lastIndexOf(separator, end - separator.length);
     if (at < 0) break;
-    found.push(text.slice(at + separator.length, end));
+    parts.push(text.slice(at + separator.length, end));
     end = at;
   }
-  found.push(text.slice(0, end));
-  return found.reverse();
+  parts.push(text.slice(0, end));
+  return parts.reverse();
 }
 
 export function splitLines(text: string, keepEnds = false): string[] {

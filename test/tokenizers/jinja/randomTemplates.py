@@ -136,7 +136,113 @@ class Maker:
             return self.pick(NUMBERS)
         return self.pick(["true", "false", "none", "[]", "{}", "()", "True", "None", "range(3)", "range(5, 0, -2)", "[1, 2, 2]", "['a', 'B']", "{'a': 1, 2: 'b'}", "(1, 'x')", "(1,)", "dict(a=1)", "namespace(q=1)", "'a' 'b'"])
 
+    def typed(self, kind, depth):
+        """An expression of a type, so that most of what is made of it is valid."""
+        t = lambda k: self.typed(k, depth - 1)
+        p = self.pick
+        if kind == "str":
+            if depth <= 0:
+                return p(STRINGS + ["s", "t", "u", "h", "e", "messages[1].content", "people[0].name", "d.a"])
+            return p([
+                lambda: f"{t('str')}|{p(['upper', 'lower', 'title', 'capitalize', 'trim', 'string', 'replace(' + p(STRINGS) + ', ' + p(STRINGS) + ')', 'indent(2)', 'indent(2, true, true)', 'center(9)', 'truncate(7)', 'truncate(9, true, leeway=0)', 'wordwrap(6)', 'wordwrap(11, true, chr)'.replace(', chr', ''), 'striptags', 'urlencode', 'escape', 'e|upper', 'safe', 'reverse', 'tojson', 'urlize', 'forceescape', 'first', 'last', 'default(1)', 'join(' + p(STRINGS) + ')', 'format(1, 2)'])}",
+                lambda: f"({t('str')}).{p(STR_METHODS[:14] + ['center(12, chr)'.replace('chr', repr('*')), 'ljust(8)', 'rjust(8)', 'zfill(6)', 'expandtabs()', 'casefold()', 'swapcase()', 'removeprefix(' + p(STRINGS) + ')', 'removesuffix(' + p(STRINGS) + ')', 'replace(' + p(STRINGS) + ', ' + p(STRINGS) + ', ' + p(['1', '2', '-1', '0']) + ')', 'strip(' + p(STRINGS) + ')', 'join(' + t('list') + '|map(' + repr('string') + '))'])}",
+                lambda: f"{t('str')} ~ {t(p(['str', 'int', 'list']))}",
+                lambda: f"{t('str')} + {t('str')}",
+                lambda: f"({t('str')}){self.slice()}",
+                lambda: f"({t('str')}) * {p(['0', '1', '2', '3'])}",
+                lambda: f"({t('list')})|join({t('str')})",
+                lambda: f"{t('str')} if {t('bool')} else {t('str')}",
+                lambda: f"'{p(['{}', '{:>9}', '{!r}', '{0}{0}', '{:<4}|', '{:^11}', '{:.3}', '{{}}{}'])}'.format({t(p(['str', 'int', 'float', 'list']))})",
+                lambda: f"'{p(['%s', '%r', '%10s', '%-8s|', '%.2s', '%%%s'])}' % ({t(p(['str', 'int', 'float', 'list']))},)",
+                lambda: f"'{p(['{:d}', '{:5d}', '{:05d}', '{:,}', '{:_}', '{:x}', '{:#b}', '{:+}', '{:e}', '{:.1f}', '{:g}', '{:%}', '{:<6}', '{:*^7}', '{: }', '{:c}'.replace(':c', ':o')])}'.format({t('int')})",
+                lambda: f"'{p(['{:.2f}', '{:8.3f}', '{:e}', '{:.3e}', '{:g}', '{:.3g}', '{:%}', '{:+.1f}', '{:08.2f}', '{:,.2f}', '{}', '{:.0f}', '{:G}', '{:.5}', '{:#.3g}', '{:10}'])}'.format({t('float')})",
+                lambda: f"'{p(['%d', '%5d', '%05d', '%x', '%o', '%X', '%#x', '%+d', '% d', '%-5d|', '%e', '%.1f', '%g', '%i', '%.3d'])}' % {t('int')}",
+                lambda: f"({t(p(['list', 'dict', 'int', 'float', 'bool']))})|{p(['string', 'tojson', 'tojson(indent=2)', 'tojson(indent=1, sort_keys=true)', 'tojson(separators=(chr, chr2))'.replace('chr2', repr(':')).replace('chr', repr(','))])}",
+            ])()
+        if kind == "int":
+            if depth <= 0:
+                return p(["0", "1", "2", "3", "7", "-1", "-4", "10", "n", "m", "z", "big", "l[0]", "true", "123456789"])
+            return p([
+                lambda: f"({t('int')}) {p(['+', '-', '*', '+', '-'])} ({t('int')})",
+                lambda: f"({t('int')}) {p(['//', '%'])} {p(['2', '3', '-3', '7', 'n', '-1'])}",
+                lambda: f"({t('int')}) ** {p(['0', '1', '2', '3'])}",
+                lambda: f"({t(p(['str', 'list', 'dict']))})|{p(['length', 'count'])}",
+                lambda: f"({t('str')})|{p(['int', 'int(5)', 'int(1, 16)', 'wordcount'])}",
+                lambda: f"({t('float')})|int",
+                lambda: f"({t('int')})|abs",
+                lambda: f"({t('str')}).{p(['find', 'rfind', 'count'])}({t('str')})",
+                lambda: f"({t('list')}).count({t('int')})",
+                lambda: f"[{t('int')}, {t('int')}]|{p(['sum', 'min', 'max', 'first', 'last'])}",
+                lambda: f"-({t('int')})",
+                lambda: f"({t('int')})|round({p(['0', '1', '-1', '-2'])})",
+            ])()
+        if kind == "float":
+            if depth <= 0:
+                return p(["2.5", "f", "g", "0.1", "1e3", "-0.5", "1e-7", "123456.789", "1e16", "3.0", "0.30000000000000004", "1e22", "2.675", "-1.5", "0.5"])
+            return p([
+                lambda: f"({t('float')}) {p(['+', '-', '*', '/'])} ({t(p(['float', 'int']))})",
+                lambda: f"({t('float')}) {p(['//', '%'])} {p(['2', '0.3', '-1.5', '7'])}",
+                lambda: f"({t('int')}) / {p(['2', '3', '-7', '10'])}",
+                lambda: f"({t('float')})|round({p(['', '1', '2', '0, chr', '1, chr2', '-1', '3']).replace('chr2', repr('floor')).replace('chr', repr('ceil'))})",
+                lambda: f"({t('str')})|float",
+                lambda: f"({t('int')})|float",
+                lambda: f"-({t('float')})",
+                lambda: f"({t('float')})|abs",
+                lambda: f"({t('float')}) ** {p(['2', '0.5', '-1'])}",
+            ])()
+        if kind == "bool":
+            if depth <= 0:
+                return p(["true", "false", "yes", "no", "missing", "nil", "e", "l"])
+            return p([
+                lambda: f"{t('int')} {p(['<', '<=', '==', '!=', '>', '>='])} {t(p(['int', 'float']))}",
+                lambda: f"({t('str')}) {p(['<', '==', 'in', 'not in', '>=', '!='])} ({t('str')})",
+                lambda: f"({t('list')}) {p(['<', '==', '!=', '>'])} ({t('list')})",
+                lambda: f"{t('int')} {p(['in', 'not in'])} ({t('list')})",
+                lambda: f"({t('bool')}) {p(['and', 'or'])} ({t('bool')})",
+                lambda: f"not ({t('bool')})",
+                lambda: f"({t(p(['str', 'int', 'float', 'list', 'dict']))}) is {p(['string', 'number', 'integer', 'float', 'mapping', 'sequence', 'iterable', 'none', 'defined', 'boolean', 'callable', 'sameas none', 'in [1, none]', 'escaped'])}",
+                lambda: f"({t('str')}) is {p(['upper', 'lower', 'eq ' + p(STRINGS), 'in ' + p(STRINGS)])}",
+                lambda: f"({t('int')}) is {p(['odd', 'even', 'divisibleby 3', 'gt 2', 'lt 0', 'eq 1.0', 'ne 3'])}",
+                lambda: f"({t('str')}).{p(['startswith', 'endswith'])}({t('str')})",
+                lambda: f"({t('str')}).{p(['isdigit', 'isalpha', 'isalnum', 'isupper', 'islower', 'istitle', 'isspace', 'isidentifier', 'isnumeric', 'isdecimal', 'isascii', 'isprintable'])}()",
+                lambda: f"{t('int')} < {t('int')} <= {t('int')}",
+            ])()
+        if kind == "dict":
+            if depth <= 0:
+                return p(["d", "{}", "people[0]", "{'a': 1, 'B': 2, 'c': 0}", "messages[2]", "{1: 'x', 2.5: 'y', none: 'z', true: 't'}", "dict(a=1, b=2)"])
+            return p([
+                lambda: f"{{{t('str')}: {t('int')}, {t('int')}: {t('str')}}}",
+                lambda: f"dict({t('dict')}|items, zz={t('int')})",
+                lambda: f"({t('dict')}).copy()",
+                lambda: f"dict.fromkeys({t('str')}, {t('int')})",
+                lambda: f"({t('dict')}) if {t('bool')} else ({t('dict')})",
+            ])()
+        if depth <= 0:
+            return p(["l", "w", "mixed", "[]", "[1, 2, 2, 3]", "people", "messages", "(1, 'a')", "range(4)", "['b', 'A', 'a', 'B']", "[3, 1.5, true]"])
+        return p([
+            lambda: f"[{t('int')}, {t(p(['str', 'int', 'float']))}]",
+            lambda: f"({t('list')})|list + [{t('int')}]",
+            lambda: f"({t('list')})|list{self.slice()}",
+            lambda: f"({t('str')})|list",
+            lambda: f"({t('str')}).split({p(['', chr(39) + ',' + chr(39), chr(39) + 'b' + chr(39) + ', 1', 'none, 1', chr(39) + ' ' + chr(39), 'maxsplit=1'])})",
+            lambda: f"({t('str')}).{p(['rsplit()', 'rsplit(none, 1)', 'splitlines()', 'splitlines(true)', 'partition(chr)'.replace('chr', repr('b')), 'rpartition(chr)'.replace('chr', repr(' '))])}",
+            lambda: f"({t('dict')})|{p(['list', 'items|list', 'dictsort', 'dictsort(true, chr)'.replace('chr', repr('value'))])}",
+            lambda: f"({t('dict')}).{p(['keys()', 'values()', 'items()'])}|list",
+            lambda: f"w|{p(['sort', 'sort(true)', 'sort(case_sensitive=true)', 'unique|list', 'map(chr)|list'.replace('chr', repr('upper')), 'reverse|list', 'batch(3)|list', 'slice(3)|map(chr)|list'.replace('chr', repr('list')), 'select(chr, l)|list'.replace('chr', repr('in'))])}",
+            lambda: f"people|{p([x for x in FILTERS if 'age' in x or 'name' in x or 'tags' in x or 'nick' in x])}",
+            lambda: f"({t('list')})|{p(['reverse|list', 'map(chr)|list'.replace('chr', repr('string')), 'select(chr)|list'.replace('chr', repr('string')), 'reject(chr)|list'.replace('chr', repr('number')), 'batch(2, 0)|list', 'slice(2, 0)|list', 'list|length', 'map(chr, 3)|list'.replace('chr', repr('default')), 'select|list', 'unique|list', 'tojson'])}",
+            lambda: f"[{t('int')}, {t('int')}, {t('int')}]|sort",
+            lambda: f"({t('list')}) if {t('bool')} else ({t('list')})",
+            lambda: f"[{t('str')}, {t('str')}, {t('str')}]|{p(['sort', 'sort(reverse=true)', 'unique|list', 'map(chr)|list'.replace('chr', repr('length')), 'max', 'min', 'join(chr)'.replace('chr', repr(', '))])}",
+            lambda: f"({t('list')}) * {p(['0', '1', '2'])}",
+        ])()
+
+    def slice(self):
+        return f"[{self.pick(SMALL)}:{self.pick(SMALL)}{self.pick(['', '', ':' + self.pick(['1', '2', '-1', '-2', ''])])}]"
+
     def expression(self, depth):
+        if self.r.random() < 0.55:
+            return self.typed(self.pick(["str", "str", "int", "float", "bool", "list", "dict"]), depth)
         if depth <= 0 or self.r.random() < 0.12:
             return self.atom()
         k = self.r.randrange(16)

@@ -1,9 +1,9 @@
 /** Filters of any value. */
 import { getAttribute, hasAttribute } from '../attributes.ts';
 import { JinjaError } from '../errors.ts';
-import { repr } from '../repr.ts';
 import { isString, isTrue, stringValue, typeName, Undefined } from '../values.ts';
 import { type Filters, filter, flag } from './define.ts';
+import { prettyPrint } from './prettyPrint.ts';
 
 const otherwise = ['default_value?', 'boolean?'];
 
@@ -19,5 +19,5 @@ export const otherFilters: Filters = [
     if (hasAttribute(value, attribute)) return getAttribute(value, attribute);
     return new Undefined(() => `'${typeName(value)} object' has no attribute '${attribute}'`);
   }),
-  filter('pprint', [], (value) => repr(value)),
+  filter('pprint', [], prettyPrint),
 ];

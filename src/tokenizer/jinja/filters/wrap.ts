@@ -37,7 +37,7 @@ export function wrapLine(line: string, { width, breakWords, breakOnHyphens }: Wr
     const next = chunks[chunks.length - 1];
     if (next !== undefined && lengthOf(next) > width) {
       if (breakWords) {
-        const room = Math.max(1, width - length);
+        const room = width - length;
         const end = hyphenEnd(next, room, breakOnHyphens);
         current.push(substring(next, 0, end));
         chunks[chunks.length - 1] = substring(next, end);

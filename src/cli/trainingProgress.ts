@@ -1,9 +1,11 @@
 /** Shows a training run: a status line on a terminal, and permanent lines for evaluations and samples. */
-import { type LogLine, sparkline } from '../train/index.ts';
+import { type LogLine, type Recipe, sparkline } from '../train/index.ts';
 import { print } from './output.ts';
 
 export interface TrainingProgress {
   readonly onLine: (line: LogLine) => void;
+  /** Prints why the run ended. Not called after an error, whose message says so. */
+  finish(): void;
   /** Removes the status line. */
   stop(): void;
 }
@@ -18,6 +20,9 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
   const losses: number[] = [];
   const recent: { readonly tokens: number; readonly seconds: number }[] = [];
   let shown = 0;
+  let end: string | undefined;
+  /** With distillation the loss is not the held-out one. */
+  let lossName = 'loss';
   const { stderr } = process;
   const clear = () => {
     if (stderr.isTTY) stderr.write('\r\x1b[K');
@@ -31,10 +36,13 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
     const seconds = sum((entry) => entry.seconds);
     const speed = Math.round(sum((entry) => entry.tokens) / seconds).toLocaleString('en-US');
     const left = duration(((steps - step) * seconds) / recent.length);
-    return `step ${step}/${steps} · loss ${losses.at(-1)!.toFixed(4)} · ${speed} tokens/s · ${left} left`;
+    return `step ${step}/${steps} · ${lossName} ${losses.at(-1)!.toFixed(4)} · ${speed} tokens/s · ${left} left`;
   };
   return {
     stop: clear,
+    finish() {
+      if (end) keep(end);
+    },
     onLine(line) {
       if (line.kind === 'step') {
         losses.push(line.loss);
@@ -45,13 +53,14 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
         const curve = sparkline(losses, Math.max(8, Math.min(40, (stderr.columns ?? 80) - 70)));
         stderr.write(`\r\x1b[K${status(line.step)} ${curve}`);
       } else if (line.kind === 'start') {
+        if ((line.recipe as Partial<Recipe> | undefined)?.distillation) lossName = 'distillation loss';
         keep(`training ${line.parameters.toLocaleString('en-US')} parameters`);
       } else if (line.kind === 'evaluation') {
         const learned = recent.length > 0 ? `${status(line.step)} · ` : `step ${line.step}/${steps} · `;
         keep(`${learned}held out ${line.loss.toFixed(4)}${losses.length > 1 ? ` ${sparkline(losses, 24)}` : ''}`);
       } else if (line.kind === 'sample') {
         keep(`  ${JSON.stringify(line.prompt)} → ${JSON.stringify(line.text)}`);
-      } else keep(`step ${line.step}/${steps} · ${line.reason}`);
+      } else end = `step ${line.step}/${steps} · ${line.reason}`;
     },
   };
 }

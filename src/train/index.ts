@@ -2,9 +2,9 @@
 export { type CorpusOptions, type CorpusProgress, generateCorpus } from './generateCorpus.ts';
 export type { LogLine } from './log/logLine.ts';
 export { describeRecipe } from './recipe/describeRecipe.ts';
-export { type ReadRecipe, readRecipe } from './recipe/readRecipe.ts';
+export { checkRecipe, type ReadRecipe, type RecipeInput, readRecipe } from './recipe/readRecipe.ts';
 export type { Recipe } from './recipe/schema.ts';
 export { sparkline } from './sparkline.ts';
-export { train } from './trainer.ts';
+export { type RecipeSource, train } from './trainer.ts';
 export { DivergedError, ResumeError } from './trainingError.ts';
 export type { TrainingOptions, TrainingResult } from './trainingRun.ts';

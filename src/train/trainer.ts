@@ -1,6 +1,7 @@
 /** Training from a recipe: opens and compiles everything that a run needs. */
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { backendByName } from '../backends/index.ts';
+import { OptionError } from '../core/errors.ts';
 import type { Factors } from '../models/architecture.ts';
 import { type BuiltModel, buildModel } from '../models/buildModel.ts';
 import { decoded } from '../models/decoded.ts';
@@ -14,7 +15,7 @@ import { Learner } from './learner.ts';
 import { openLog } from './log/trainingLog.ts';
 import { initializeFactors, loraFactors } from './lora.ts';
 import { recipeDifferences } from './recipe/differences.ts';
-import { type ReadRecipe, readRecipe } from './recipe/readRecipe.ts';
+import { checkRecipe, type ReadRecipe, type RecipeInput, readRecipe } from './recipe/readRecipe.ts';
 import type { Recipe } from './recipe/schema.ts';
 import { checkOutputFormat } from './result.ts';
 import { sampleWriter } from './samples.ts';
@@ -24,17 +25,21 @@ import { ResumeError } from './trainingError.ts';
 import { addTrainingStep } from './trainingGraph.ts';
 import { type TrainingOptions, type TrainingResult, TrainingRun } from './trainingRun.ts';
 
+/** What `train` takes as a recipe. */
+export type RecipeSource = string | URL | Blob | RecipeInput | ReadRecipe;
+
 /**
  * Trains a model or adapter. After every error the last complete checkpoint can be resumed.
- * @param source a recipe, or the path of one
+ * @param source path or URL of a recipe (JSON), its text, a Blob, or an object; paths in the last three are relative to the
+ *   working directory, or to the page
  * @throws {FormatError} if the recipe or a text is invalid
  * @throws {ResumeError} if the run cannot be resumed, or the folder already contains a run
  * @throws {DivergedError} if the loss or the gradients become NaN or infinite
  * @throws {SourceError} if a file cannot be read or written, e.g. on a full disk
  * @throws the signal's reason
  */
-export async function train(source: string | ReadRecipe, options: TrainingOptions = {}): Promise<TrainingResult> {
-  const read = typeof source === 'string' ? await readRecipe(source) : source;
+export async function train(source: RecipeSource, options: TrainingOptions = {}): Promise<TrainingResult> {
+  const read = await recipeOf(source);
   const closing: (() => unknown)[] = [];
   try {
     const run = await prepare(read, options, closing);
@@ -42,6 +47,15 @@ export async function train(source: string | ReadRecipe, options: TrainingOption
   } finally {
     for (const close of closing.reverse()) await close();
   }
+}
+
+async function recipeOf(source: RecipeSource): Promise<ReadRecipe> {
+  if (source instanceof URL) return readRecipe(source.href);
+  if (typeof source === 'string' && !source.trimStart().startsWith('{')) return readRecipe(source);
+  if (typeof source !== 'object' && typeof source !== 'string')
+    throw new OptionError('recipe', String(source), 'a path, a URL, JSON text, a Blob or an object');
+  const isRead = typeof source === 'object' && source !== null && 'recipe' in source && 'written' in source;
+  return isRead ? (source as ReadRecipe) : checkRecipe(source as RecipeInput);
 }
 
 /** @param closing receives the functions that release what was opened, in order */

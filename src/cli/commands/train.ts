@@ -46,6 +46,7 @@ async function run(path: string, { resume, threads, backend, json }: Values): Pr
       },
     });
     progress.stop();
+    progress.finish();
     if (json) printJson(result);
     else {
       const { best, output, parameters, memoryBytes } = result;

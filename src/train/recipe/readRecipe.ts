@@ -1,15 +1,33 @@
 /** Reads recipes (JSON) and checks every field before training starts. */
+
+import type { z } from 'zod';
 import { fileSource } from '#leaf/formats/sources/path';
 import { FormatError } from '../../core/errors.ts';
 import { parseJsonObject, readText } from '../../formats/json.ts';
 import { inWords, problemsOf } from './problems.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 
+/** Name of a recipe without a file, for error messages. */
+const NAME = 'recipe';
+
 export interface ReadRecipe {
   /** With defaults filled in and paths resolved. */
   readonly recipe: Recipe;
   /** With defaults filled in and paths as written. For logs, reports and checkpoints, which may move to another machine. */
   readonly written: Recipe;
+}
+
+/** A recipe as people write it: without the fields that have defaults. */
+export type RecipeInput = z.input<ReturnType<typeof recipeSchema>>;
+
+/**
+ * Checks a recipe that is not in a file. Relative paths in it are relative to the working directory, or to the page.
+ * @param source object, JSON text or Blob @throws {FormatError} that lists all invalid fields
+ */
+export async function checkRecipe(source: RecipeInput | string | Blob): Promise<ReadRecipe> {
+  if (source instanceof Blob) return parseRecipe(await source.text(), source instanceof File ? source.name : NAME);
+  if (typeof source === 'string') return parseRecipe(source, NAME);
+  return checkValue(source, NAME);
 }
 
 /** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError|SourceError} */
@@ -27,7 +45,10 @@ export async function readRecipe(path: string): Promise<ReadRecipe> {
  * @throws {FormatError} that lists all invalid fields; `data.problems` has one entry per problem
  */
 export function parseRecipe(text: string, file: string): ReadRecipe {
-  const value = parseJsonObject(text, file);
+  return checkValue(parseJsonObject(text, file), file);
+}
+
+function checkValue(value: unknown, file: string): ReadRecipe {
   const checked = (path: (written: string) => string): Recipe => {
     const result = recipeSchema(path).safeParse(value);
     if (result.success) return result.data;

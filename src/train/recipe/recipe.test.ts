@@ -5,7 +5,7 @@ import { describeRecipe } from './describeRecipe.ts';
 import { recipeDifferences } from './differences.ts';
 import { recipeFields } from './fields.ts';
 import { nearestName } from './nearestName.ts';
-import { parseRecipe } from './readRecipe.ts';
+import { checkRecipe, parseRecipe, type RecipeInput } from './readRecipe.ts';
 
 const base = {
   model: { architecture: 'gpt2', layers: 4, width: 128, heads: 4 },
@@ -27,6 +27,17 @@ const problems = (recipe: unknown): string[] => {
 };
 
 describe('a recipe', () => {
+  it('may be an object, a text or a Blob, whose paths stay as they are', async () => {
+    const text = JSON.stringify(base);
+    for (const source of [base as RecipeInput, text, new Blob([text]), new File([text], 'r.json')]) {
+      const { recipe, written } = await checkRecipe(source);
+      expect(recipe).toEqual(written);
+      expect(recipe.data.sources[0].path).toBe('texts/input.txt');
+    }
+    await expect(checkRecipe({ ...base, steps: 'many' } as never)).rejects.toThrow(/^recipe: steps/);
+    await expect(checkRecipe(new File(['{'], 'r.json'))).rejects.toThrow(/^r\.json: is not JSON/);
+  });
+
   it("has nanoGPT's defaults", () => {
     const { recipe } = parse(base);
     expect(recipe.optimizer).toEqual({

@@ -22,8 +22,24 @@ const RIGHT = 24;
 const TOP = 34;
 const BOTTOM = 40;
 const MAX_POINTS = 600;
-/** Colours that colour-blind people can distinguish (Okabe and Ito 2008). */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
+/**
+ * Colours that colour-blind people can distinguish (after Okabe and Ito 2008), each with a contrast of at least 4.5 to its
+ * background.
+ */
+const LIGHT_COLOURS = ['#0068a8', '#b84500', '#00795a', '#a3427b', '#8a6100', '#5b5bd6'];
+const DARK_COLOURS = ['#5ab4f0', '#ff8c4a', '#2fc79b', '#e39ac5', '#f0b23c', '#b3b3ff'];
+
+/** Style sheet of all charts. On narrow screens the drawing shrinks, so its text is larger. */
+export const CHART_STYLE = `svg{width:100%;height:auto;margin:.5rem 0;overflow:visible}svg text{font:11px system-ui,sans-serif;fill:currentColor}
+svg .title{font-size:14px;font-weight:600}.grid{stroke:currentColor;stroke-opacity:.15}
+polyline{fill:none;stroke:var(--curve);stroke-width:1.5}circle,.cut,tspan.mark{fill:var(--curve)}
+${curveColours(LIGHT_COLOURS)}
+@media (prefers-color-scheme:dark){${curveColours(DARK_COLOURS)}}
+@media (max-width:40rem){svg text,svg .title{font-size:22px}polyline{stroke-width:3}svg .unit{display:none}}`;
+
+function curveColours(colours: readonly string[]): string {
+  return colours.map((colour, i) => `.curve${i}{--curve:${colour}}`).join('');
+}
 
 /** @returns an <svg>; without values it says so */
 export function chart(curves: readonly Curve[], { title, unit, upperQuantile = 1 }: ChartOptions): string {
@@ -53,29 +69,43 @@ export function chart(curves: readonly Curve[], { title, unit, upperQuantile = 1
     ),
   ];
   const lines = plotted.map(({ name, points }, i) => {
-    const colour = COLOURS[i % COLOURS.length];
-    const place = (point: Point) => `${fixed(x.at(point.x))},${fixed(y.at(point.y))}`;
-    const line = `<polyline fill="none" stroke="${colour}" stroke-width="1.5" points="${points.map(place).join(' ')}"/>`;
-    const dots = points.length > 60 ? [] : points.map((point) => dot(place(point), colour, name, point, unit));
-    return line + dots.join('');
+    const heightOf = (point: Point) => Math.max(TOP, y.at(point.y));
+    const place = (point: Point) => `${fixed(x.at(point.x))},${fixed(heightOf(point))}`;
+    const line = `<polyline points="${points.map(place).join(' ')}"/>`;
+    const dots = points.length > 60 ? [] : points.map((point) => dot(place(point), name, point, unit));
+    // a value above the axis is drawn at its end, with an arrow
+    const cut = points
+      .filter((point) => y.at(point.y) < TOP - 4)
+      .map((point) => arrow(x.at(point.x), name, point, unit));
+    return `<g class="${classOf(i)}">${line}${dots.join('')}${cut.join('')}</g>`;
   });
-  let legendAt = LEFT;
-  const legend = plotted.map(({ name }, i) => {
-    const at = legendAt;
-    legendAt += 26 + 7 * name.length;
-    return `<circle cx="${at + 4}" cy="${HEIGHT - 9}" r="4" fill="${COLOURS[i % COLOURS.length]}"/><text x="${at + 12}" y="${HEIGHT - 5}">${escaped(name)}</text>`;
-  });
-  const units = `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end">${escaped(unit)} by step</text>`;
+  const names = plotted.map(
+    ({ name }, i) => `<tspan class="mark ${classOf(i)}">●</tspan><tspan> ${escaped(name)}   </tspan>`,
+  );
+  const legend = `<text x="${LEFT}" y="${HEIGHT - 5}" xml:space="preserve">${names.join('')}</text>`;
+  const units = `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end" class="unit">${escaped(unit)} by step</text>`;
   const box = `x="0" y="${TOP - 3}" width="${WIDTH}" height="${HEIGHT - BOTTOM - TOP + 6}"`;
   // an inner <svg> clips to its box
   const inner = `<svg ${box} viewBox="0 ${TOP - 3} ${WIDTH} ${HEIGHT - BOTTOM - TOP + 6}">${lines.join('')}</svg>`;
-  return `${head}${units}${grid.join('')}${inner}${legend.join('')}</svg>`;
+  return `${head}${units}${grid.join('')}${inner}${legend}</svg>`;
 }
 
-function dot(place: string, colour: string, name: string, { x, y }: Point, unit: string): string {
+function dot(place: string, name: string, point: Point, unit: string): string {
   const [cx, cy] = place.split(',');
-  const tip = `${name}, step ${label(Math.round(x))}: ${label(y)} ${unit}`;
-  return `<circle cx="${cx}" cy="${cy}" r="2.5" fill="${colour}"><title>${escaped(tip)}</title></circle>`;
+  return `<circle cx="${cx}" cy="${cy}" r="2.5">${tip(name, point, unit)}</circle>`;
+}
+
+/** Marks a value beyond the end of the axis. */
+function arrow(at: number, name: string, point: Point, unit: string): string {
+  return `<path class="cut" d="M${fixed(at - 4)} ${TOP + 5}h8l-4 -7z">${tip(name, point, unit)}</path>`;
+}
+
+function tip(name: string, { x, y }: Point, unit: string): string {
+  return `<title>${escaped(`${name}, step ${label(Math.round(x))}: ${label(y)} ${unit}`)}</title>`;
+}
+
+function classOf(curve: number): string {
+  return `curve${curve % LIGHT_COLOURS.length}`;
 }
 
 /** Returns the lowest values, a `fraction` of all. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogLine } from '../log/logLine.ts';
-import { chart } from './chart.ts';
+import { CHART_STYLE, chart } from './chart.ts';
 import { trainingReport } from './report.ts';
 
 function run(steps: number): LogLine[] {
@@ -64,7 +64,44 @@ describe('the report of a run', () => {
   });
 });
 
+describe('with distillation', () => {
+  it('training and held-out losses have charts of their own, which say what they are', () => {
+    const [start, ...rest] = run(100);
+    const recipe = { ...(start as { recipe: object }).recipe, distillation: { teachers: [] } };
+    const html = trainingReport('student', [{ ...start, recipe } as LogLine, ...rest]);
+    expectBalanced(html.replace('<!doctype html>', ''));
+    expect(html.match(/<svg/g)).toHaveLength(10);
+    for (const title of ['Training loss, with the divergence from the teacher', 'Held-out loss, of the text alone'])
+      expect(html).toContain(`aria-label="${title}"`);
+  });
+});
+
+describe('colours', () => {
+  const luminance = (colour: string) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => {
+      const value = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+      return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  it('are legible on light and dark pages', () => {
+    const colours = [...CHART_STYLE.matchAll(/--curve:(#\w+)/g)].map(([, colour]) => luminance(colour));
+    expect(colours).toHaveLength(12);
+    for (const colour of colours.slice(0, 6)) expect(1.05 / (colour + 0.05)).toBeGreaterThan(4.5);
+    for (const colour of colours.slice(6)) expect((colour + 0.05) / (luminance('#1e1e1e') + 0.05)).toBeGreaterThan(4.5);
+  });
+});
+
 describe('a chart', () => {
+  it('marks values beyond its axis', () => {
+    const points = Array.from({ length: 100 }, (_, x) => ({ x, y: x === 50 ? 1000 : 1 + x / 100 }));
+    const svg = chart([{ name: 'norm', points }], { title: 'Norm', unit: 'norm', upperQuantile: 0.98 });
+    expect(svg.match(/class="cut"/g)).toHaveLength(1);
+    expect(svg).toContain('<title>norm, step 50: 1,000 norm</title>');
+    const heights = [.../points="([^"]+)"/.exec(svg)![1].matchAll(/,([\d.-]+)/g)].map(([, y]) => Number(y));
+    expect(Math.min(...heights)).toBeGreaterThanOrEqual(34);
+  });
+
   it('has round tick values', () => {
     const points = [0, 500, 1000].map((x) => ({ x, y: 1.7 + x / 1000 }));
     const svg = chart([{ name: 'loss', points }], { title: 'Loss', unit: 'nats' });

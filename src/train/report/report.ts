@@ -2,14 +2,14 @@
 import { grouped } from '../../core/errors.ts';
 import { bestOf } from '../earlyStopping.ts';
 import type { LogLine } from '../log/logLine.ts';
-import { type Curve, chart } from './chart.ts';
+import { CHART_STYLE, type Curve, chart } from './chart.ts';
 import { escaped } from './html.ts';
 
 type Line<K extends LogLine['kind']> = Extract<LogLine, { kind: K }>;
 
 const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
-svg{width:100%;height:auto;margin:.5rem 0}svg text{font:11px system-ui,sans-serif;fill:currentColor}svg .title{font-size:14px;font-weight:600}
-.grid{stroke:currentColor;stroke-opacity:.15}table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-bottom:1px solid #8884}
+${CHART_STYLE}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-bottom:1px solid #8884}
 td+td,th+th{font-variant-numeric:tabular-nums}blockquote{margin:.5rem 0;padding-left:.8rem;border-left:3px solid #8888;white-space:pre-wrap}`;
 
 /** @param title page title, e.g. the recipe's name @param lines the run's log */
@@ -18,17 +18,14 @@ export function trainingReport(title: string, lines: readonly LogLine[]): string
   const steps = of('step');
   const evaluations = of('evaluation');
   const [start] = of('start');
-  const loss: Curve[] = [
-    { name: 'training', points: steps.map(({ step, loss }) => ({ x: step, y: loss })) },
-    ...heldOutCurves(evaluations),
-  ];
+  const training: Curve = { name: 'training', points: steps.map(({ step, loss }) => ({ x: step, y: loss })) };
   const curve = (name: string, y: (line: Line<'step'>) => number): Curve[] => [
     { name, points: steps.map((line) => ({ x: line.step, y: y(line) })) },
   ];
   const speed = curve('tokens per second', (line) => line.tokens / line.seconds);
   const sections = [
     summary(start, steps, evaluations, of('end').at(-1)),
-    chart(loss, { title: 'Loss', unit: 'nats per token', upperQuantile: 0.98 }),
+    ...lossCharts(training, heldOutCurves(evaluations), isDistillation(start?.recipe)),
     chart(
       curve('learning rate', (line) => line.learningRate),
       { title: 'Learning rate', unit: 'rate' },
@@ -43,6 +40,20 @@ export function trainingReport(title: string, lines: readonly LogLine[]): string
   ];
   const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title><style>${STYLE}</style>`;
   return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${escaped(title)}</h1>\n${sections.join('\n')}\n</body></html>\n`;
+}
+
+/** With distillation the training loss includes the divergence from the teacher: the two losses do not share an axis. */
+function lossCharts(training: Curve, heldOut: readonly Curve[], distillation: boolean): string[] {
+  const options = { unit: 'nats per token', upperQuantile: 0.98 };
+  if (!distillation) return [chart([training, ...heldOut], { ...options, title: 'Loss' })];
+  return [
+    chart([training], { ...options, title: 'Training loss, with the divergence from the teacher' }),
+    chart(heldOut, { ...options, title: 'Held-out loss, of the text alone' }),
+  ];
+}
+
+function isDistillation(recipe: unknown): boolean {
+  return (recipe as { readonly distillation?: unknown } | undefined)?.distillation !== undefined;
 }
 
 /** One curve for the mean of all held-out texts. With several texts, also one for each. */

@@ -58,10 +58,11 @@ describe('a tokenizer from GGUF metadata', () => {
 
   it("of characters has scores, and llama.cpp's defaults", () => {
     const spec = read(spm());
-    expect(spec).toMatchObject({ kind: 'spm', bos: 1, eos: 2, unknown: 0, addBos: true, spacePrefix: 'every-section' });
+    expect(spec).toMatchObject({ kind: 'spm', bos: 1, eos: 2, unknown: 0, addBos: true });
+    expect(spec.normalizer).toHaveLength(2);
     const tokenizer = createTokenizer(spec);
     expect(tokenizer.encode('hi').map((id) => spec.tokens[id])).toEqual(['<s>', '▁hi']);
-    expect(read(spm({ 'tokenizer.ggml.add_space_prefix': false })).spacePrefix).toBeUndefined();
+    expect(read(spm({ 'tokenizer.ggml.add_space_prefix': false })).normalizer).toHaveLength(1);
     expect(read(spm({ 'tokenizer.ggml.padding_token_id': 0xffffffff })).padding).toBeUndefined();
   });
 
@@ -91,10 +92,7 @@ describe('a tokenizer from GGUF metadata', () => {
       { 'tokenizer.ggml.token_type': [1] },
       'model.gguf: tokenizer.ggml.token_type is an array of 1 values, expected one value for each of 261 tokens',
     ],
-    [
-      { 'tokenizer.ggml.eos_token_id': 261 },
-      'model.gguf: tokenizer.ggml.eos_token_id is 261, expected a token id below 261',
-    ],
+    [{ 'tokenizer.ggml.eos_token_id': 'end' }, 'model.gguf: tokenizer.ggml.eos_token_id is "end", expected a token id'],
     [{ 'tokenizer.ggml.add_bos_token': 1 }, 'model.gguf: tokenizer.ggml.add_bos_token is 1, expected a boolean'],
   ])('says key, expected and found: %o', (changes, message) => {
     expect(() => read(bpe(changes))).toThrow(FormatError);
@@ -106,8 +104,8 @@ describe('a tokenizer from GGUF metadata', () => {
   });
 
   it('of another kind, or split in an unknown way, is refused with the list of what there is', () => {
-    expect(() => read(bpe({ 'tokenizer.ggml.model': 'bert' }))).toThrow(UnsupportedError);
-    expect(() => read(bpe({ 'tokenizer.ggml.model': 'bert' }))).toThrow('supported: gpt2, llama');
+    expect(() => read(bpe({ 'tokenizer.ggml.model': 'rwkv' }))).toThrow(UnsupportedError);
+    expect(() => read(bpe({ 'tokenizer.ggml.model': 'rwkv' }))).toThrow('supported: gpt2, llama, bert, t5');
     expect(() => read(bpe({ 'tokenizer.ggml.pre': 'martian' }))).toThrow(/pre-tokenizer martian .* supported: .*qwen2/);
   });
 

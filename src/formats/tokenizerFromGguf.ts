@@ -4,83 +4,156 @@
  * src/llama-vocab.cpp.
  */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
+import { spaceFor } from '../tokenizer/decoder.ts';
 import { namedPreTokenizer } from '../tokenizer/preTokenizer.ts';
-import type { AddedToken, TokenizerSpec } from '../tokenizer/spec.ts';
+import type { AddedToken, DecoderStep, TokenizerSpec } from '../tokenizer/spec.ts';
 
 /** tokenizer.ggml.token_type */
-const TokenType = { unknown: 2, control: 3, userDefined: 4 } as const;
+const TokenType = { unknown: 2, control: 3, userDefined: 4, unused: 5 } as const;
 /** What files write for "there is no such token": -1 as an unsigned number. */
 const NO_TOKEN = 0xffffffff;
+const models = ['gpt2', 'llama', 'bert', 't5'] as const;
 
 /**
- * @param file as errors name it
+ * @param file name for error messages
  * @throws {FormatError} naming key, expected and found; {UnsupportedError} for another kind of tokenizer
  */
 export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: string): TokenizerSpec {
   const read = reader(metadata, file);
-  const model = read.string('tokenizer.ggml.model');
-  if (model === undefined) throw read.missing('tokenizer.ggml.model', 'a string');
-  if (model !== 'gpt2' && model !== 'llama')
-    throw new UnsupportedError('tokenizer.ggml.model', model, ['gpt2', 'llama'], { file, key: 'tokenizer.ggml.model' });
+  const name = read.string('tokenizer.ggml.model');
+  if (name === undefined) throw read.missing('tokenizer.ggml.model', 'a string');
+  const model = models.find((known) => known === name);
+  if (model === undefined)
+    throw new UnsupportedError('tokenizer.ggml.model', name, models, { file, key: 'tokenizer.ggml.model' });
 
   const tokens = read.strings('tokenizer.ggml.tokens');
   if (tokens === undefined) throw read.missing('tokenizer.ggml.tokens', 'an array of strings');
   const types = read.numbers('tokenizer.ggml.token_type', tokens.length);
-  const token = (name: string, otherwise?: number): number | undefined =>
-    read.token(`tokenizer.ggml.${name}_token_id`, tokens.length) ??
+  // an id outside the vocabulary counts as absent, as in llama.cpp
+  const token = (key: string, otherwise?: number): number | undefined =>
+    read.token(`tokenizer.ggml.${key}_token_id`, tokens.length) ??
     (otherwise !== undefined && otherwise < tokens.length ? otherwise : undefined);
+  const flag = (key: string): boolean | undefined => read.boolean(`tokenizer.ggml.${key}`);
+  const scores = (): ArrayLike<number> => {
+    const found = read.numbers('tokenizer.ggml.scores', tokens.length);
+    if (found === undefined) throw read.missing('tokenizer.ggml.scores', 'an array of numbers');
+    return found;
+  };
   const common = {
     tokens,
     added: addedTokens(tokens, types, read.string('general.name') ?? ''),
+    stripped: 'ascii' as const,
+    addedVerbatim: true,
     eot: token('eot'),
     eom: token('eom'),
     padding: token('padding'),
-    addEos: read.boolean('tokenizer.ggml.add_eos_token') ?? false,
+    addEos: flag('add_eos_token') ?? false,
   };
-  const addBos = read.boolean('tokenizer.ggml.add_bos_token');
-
-  if (model === 'llama') {
-    const scores = read.numbers('tokenizer.ggml.scores', tokens.length);
-    if (scores === undefined) throw read.missing('tokenizer.ggml.scores', 'an array of numbers');
-    const spacePrefix = read.boolean('tokenizer.ggml.add_space_prefix') ?? true;
-    return {
-      ...common,
-      kind: 'spm',
-      scores,
-      byteFallback: true,
-      spacePrefix: spacePrefix ? 'every-section' : undefined,
-      bos: token('bos', 1),
-      eos: token('eos', 2),
-      unknown: token('unknown', 0),
-      addBos: addBos ?? true,
-    };
+  switch (model) {
+    case 'llama': {
+      const prefixed = flag('add_space_prefix') ?? true;
+      return {
+        ...common,
+        kind: 'spm',
+        scores: scores(),
+        byteFallback: true,
+        normalizer: [...(prefixed ? [{ type: 'prepend', text: '▁' } as const] : []), spaceToMark],
+        decoder: markedDecoder(prefixed),
+        bos: token('bos', 1),
+        eos: token('eos', 2),
+        unknown: token('unknown', 0),
+        addBos: flag('add_bos_token') ?? true,
+      };
+    }
+    case 't5': {
+      const prefixed = flag('add_space_prefix') ?? false;
+      const map = read.bytes('tokenizer.ggml.precompiled_charsmap');
+      return {
+        ...common,
+        kind: 'unigram',
+        scores: scores(),
+        normalizer: [
+          ...(map ? [{ type: 'characterMap', map, longest: true } as const] : []),
+          ...(flag('remove_extra_whitespaces')
+            ? [
+                { type: 'replace', pattern: ' +', content: ' ' } as const,
+                { type: 'strip', left: true, right: true } as const,
+              ]
+            : []),
+          ...(prefixed ? [{ type: 'prepend', text: '▁' } as const] : []),
+          spaceToMark,
+        ],
+        decoder: markedDecoder(prefixed),
+        bos: token('bos'),
+        eos: token('eos', 1),
+        unknown: token('unknown', 2),
+        addBos: flag('add_bos_token') ?? false,
+        addEos: flag('add_eos_token') ?? true,
+      };
+    }
+    case 'bert': {
+      const bos = token('bos', 101) ?? token('cls');
+      const sep = token('seperator', 102) ?? token('eos');
+      return {
+        ...common,
+        kind: 'wordpiece',
+        normalizer: [{ type: 'bert', cleanText: true, chineseCharacters: true, stripAccents: true, lowercase: true }],
+        preTokenizer: [
+          { characters: 'whiteSpace', behavior: 'removed' },
+          { characters: 'punctuation', behavior: 'isolated' },
+          { metaspace: '▁', prepend: 'always', split: false },
+        ],
+        decoder: markedDecoder(true),
+        continuingPrefix: '',
+        maxWordLength: 1 << 16,
+        bos,
+        eos: sep,
+        unknown: token('unknown', 100),
+        addBos: flag('add_bos_token') ?? true,
+        addEos: flag('add_eos_token') ?? true,
+      };
+    }
+    case 'gpt2': {
+      const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
+      // bytes that such a vocabulary lacks are left out, as llama.cpp does, so its unknown token is not passed on
+      return {
+        ...common,
+        kind: 'bpe',
+        merges: readMerges(read, file),
+        preTokenizer,
+        bos: token('bos'),
+        eos: token('eos'),
+        addBos: flag('add_bos_token') ?? namedPreTokenizer(preTokenizer).addBos ?? false,
+      };
+    }
   }
+}
 
+const spaceToMark = { type: 'replace', pattern: ' ', content: '▁' } as const;
+
+/** ▁ becomes a space, byte tokens bytes; the space in front of the text goes where the vocabulary put one there. */
+function markedDecoder(prefixed: boolean): DecoderStep[] {
+  return [
+    spaceFor('▁'),
+    { type: 'byteTokens' },
+    ...(prefixed ? [{ type: 'strip', content: ' ', start: 1, stop: 0 } as const] : []),
+  ];
+}
+
+function readMerges(read: ReturnType<typeof reader>, file: string): readonly string[] {
   const merges = read.strings('tokenizer.ggml.merges');
   if (merges === undefined) throw read.missing('tokenizer.ggml.merges', 'an array of strings');
   const unsplit = merges.findIndex((merge) => merge.indexOf(' ', 1) < 0);
-  if (unsplit >= 0) {
-    const found = JSON.stringify(merges[unsplit].slice(0, 80));
-    throw new FormatError(
-      file,
-      `tokenizer.ggml.merges[${unsplit}] is ${found}, expected two texts with a space between`,
-      {
-        key: 'tokenizer.ggml.merges',
-        index: unsplit,
-      },
-    );
-  }
-  const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
-  // bytes that such a vocabulary lacks are left out, as llama.cpp does, so its unknown token is not passed on
-  return {
-    ...common,
-    kind: 'bpe',
-    merges,
-    preTokenizer,
-    bos: token('bos'),
-    eos: token('eos'),
-    addBos: addBos ?? namedPreTokenizer(preTokenizer).addBos ?? false,
-  };
+  if (unsplit < 0) return merges;
+  const found = JSON.stringify(merges[unsplit]!.slice(0, 80));
+  throw new FormatError(
+    file,
+    `tokenizer.ggml.merges[${unsplit}] is ${found}, expected two texts with a space between`,
+    {
+      key: 'tokenizer.ggml.merges',
+      index: unsplit,
+    },
+  );
 }
 
 /** Files do not say which tokens take the space around them; of Phi-3's it is known. */
@@ -127,8 +200,8 @@ function reader(metadata: ReadonlyMap<string, unknown>, file: string) {
     token(key: string, count: number): number | undefined {
       const value = metadata.get(key);
       if (value === undefined || value === NO_TOKEN || value === -1) return undefined;
-      if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < count) return value;
-      throw wrong(key, value, `a token id below ${count}`);
+      if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(key, value, 'a token id');
+      return value >= 0 && value < count ? value : undefined;
     },
     strings(key: string): readonly string[] | undefined {
       const values = array(key);
@@ -140,6 +213,10 @@ function reader(metadata: ReadonlyMap<string, unknown>, file: string) {
         texts.push(value);
       }
       return texts;
+    },
+    bytes(key: string): Uint8Array | undefined {
+      const values = array(key);
+      return values && Uint8Array.from(values as ArrayLike<number>, (value) => Number(value) & 0xff);
     },
     numbers(key: string, count: number): ArrayLike<number> | undefined {
       const values = array(key);

@@ -10,7 +10,7 @@ import { chatTemplatesToGguf } from './chatTemplates.ts';
 import type { GgufValue } from './gguf/write.ts';
 
 /** tokenizer.ggml.token_type */
-const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const;
+const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** @throws {UnsupportedError} for what GGUF has no key for */
 export function tokenizerToGguf(
@@ -18,8 +18,8 @@ export function tokenizerToGguf(
   chatTemplate?: ChatTemplateSource,
 ): [key: string, value: GgufValue][] {
   const entries: [string, GgufValue | undefined][] = [
-    ...(spec.kind === 'bpe' ? bpeEntries(spec) : spmEntries(spec)),
-    ['tokenizer.ggml.tokens', spec.tokens],
+    ...entriesOf(spec),
+    ['tokenizer.ggml.tokens', textsOf(spec)],
     ['tokenizer.ggml.token_type', tokenTypes(spec)],
     ['tokenizer.ggml.bos_token_id', spec.bos],
     ['tokenizer.ggml.eos_token_id', spec.eos],
@@ -34,35 +34,65 @@ export function tokenizerToGguf(
   return entries.filter((entry): entry is [string, GgufValue] => entry[1] !== undefined);
 }
 
+function entriesOf(spec: TokenizerSpec): [string, GgufValue][] {
+  if (spec.kind === 'bpe') return bpeEntries(spec);
+  if (spec.kind === 'spm') return spmEntries(spec);
+  throw unsupported(spec, 'this kind of vocabulary');
+}
+
+/** An id without a token gets a name that no text contains, as llama.cpp's converter does. */
+function textsOf({ tokens }: TokenizerSpec): string[] {
+  return tokens.map((text, id) => text ?? `[PAD${id}]`);
+}
+
 function bpeEntries(spec: TokenizerSpec): [string, GgufValue][] {
-  if (spec.spacePrefix) throw unsupported(spec, 'a space before the text');
   if (!spec.merges) throw unsupported(spec, 'ranks instead of merges');
+  const merges = spec.merges.map((merge) => {
+    if (typeof merge !== 'string') throw unsupported(spec, 'spaces in its tokens');
+    return merge;
+  });
+  if (spec.unknownReplaced === 'before' && spec.unknown !== undefined && spec.byteFallback)
+    throw unsupported(spec, 'characters as letters');
   return [
     ['tokenizer.ggml.model', 'gpt2'],
     ['tokenizer.ggml.pre', preTokenizerName(spec)],
-    ['tokenizer.ggml.merges', { type: 'string[]', value: spec.merges }],
+    ['tokenizer.ggml.merges', { type: 'string[]', value: merges }],
   ];
 }
 
 function spmEntries(spec: TokenizerSpec): [string, GgufValue][] {
   if (!spec.scores) throw unsupported(spec, 'merges instead of scores');
-  if (spec.spacePrefix === 'first-section' || spec.spacePrefixOnce) throw unsupported(spec, 'its kind of space prefix');
+  const steps = spec.normalizer ?? [];
+  const prefixed = steps[0]?.type === 'prepend' && steps[0].text === '▁';
+  const marks = steps.at(-1);
+  if (marks?.type !== 'replace' || marks.content !== '▁' || steps.length !== (prefixed ? 2 : 1))
+    throw unsupported(spec, 'its kind of space prefix');
   if (spec.preTokenizer) throw unsupported(spec, 'a pre-tokenizer');
   return [
     ['tokenizer.ggml.model', 'llama'],
     ['tokenizer.ggml.scores', Float32Array.from(spec.scores)],
-    ['tokenizer.ggml.add_space_prefix', spec.spacePrefix === 'every-section'],
+    ['tokenizer.ggml.add_space_prefix', prefixed],
   ];
 }
 
 /** The name of the stages, where they are those of a name. */
 function preTokenizerName(spec: TokenizerSpec): string {
   const { preTokenizer, ignoreMerges = false } = spec;
-  if (spec.normalize) throw unsupported(spec, `normalization to ${spec.normalize}`);
+  if (spec.normalizer && spec.normalizer.length > 0) throw unsupported(spec, 'a normalizer');
   if (typeof preTokenizer === 'string') return preTokenizer;
-  const wanted = JSON.stringify(preTokenizer ?? []);
+  const wanted = JSON.stringify(
+    (preTokenizer ?? []).map((step) =>
+      typeof step === 'object' && 'pattern' in step
+        ? {
+            pattern: step.pattern,
+            ...(step.behavior !== undefined && step.behavior !== 'isolated' && { behavior: step.behavior }),
+            ...(step.invert && { invert: true }),
+          }
+        : step,
+    ),
+  );
   for (const [name, known] of preTokenizers) {
-    const stages = known.patterns.map((pattern) => ({ pattern }));
+    const stages = [...known.patterns.map((pattern) => ({ pattern })), 'bytes'];
     if (JSON.stringify(stages) === wanted && (known.ignoreMerges ?? false) === ignoreMerges) return name;
   }
   throw unsupported(spec, 'a pre-tokenizer without a name');
@@ -70,7 +100,9 @@ function preTokenizerName(spec: TokenizerSpec): string {
 
 function tokenTypes({ kind, tokens, added, unknown }: TokenizerSpec): Int32Array {
   const isByte = (text: string) => kind === 'spm' && /^<0x[0-9A-F]{2}>$/.test(text);
-  const types = Int32Array.from(tokens, (text) => (isByte(text) ? TokenType.byte : TokenType.normal));
+  const types = Int32Array.from(tokens, (text) =>
+    text === undefined ? TokenType.unused : isByte(text) ? TokenType.byte : TokenType.normal,
+  );
   for (const { id, special } of added) types[id] = special ? TokenType.control : TokenType.userDefined;
   if (unknown !== undefined && kind === 'spm') types[unknown] = TokenType.unknown;
   return types;

@@ -30,14 +30,23 @@ export async function loadTokenizer(source: CheckpointSource, options: LoadOptio
   }
 }
 
-/** The file and, where there is one, the tokenizer_config.json beside it. */
+/** The file and those beside it that say more about the tokenizer. */
 async function readJsonFiles(name: string, signal?: AbortSignal): Promise<TokenizerSpec> {
   const tokenizer = await readJson(name, signal);
-  const config = await readJson(`${name.slice(0, -FILE.length)}tokenizer_config.json`, signal).catch((error) => {
-    if (error instanceof SourceError) return undefined;
-    throw error;
-  });
-  return tokenizerFromHuggingFace(tokenizer, config, name);
+  const beside = (file: string): Promise<JsonObject | undefined> =>
+    readJson(`${name.slice(0, -FILE.length)}${file}`, signal).catch((error) => {
+      if (error instanceof SourceError) return undefined;
+      throw error;
+    });
+  const files = {
+    tokenizer,
+    tokenizerConfig: await beside('tokenizer_config.json'),
+    specialTokensMap: await beside('special_tokens_map.json'),
+    addedTokens: await beside('added_tokens.json'),
+    generationConfig: await beside('generation_config.json'),
+    config: await beside('config.json'),
+  };
+  return tokenizerFromHuggingFace(files, name);
 }
 
 async function readJson(name: string, signal?: AbortSignal): Promise<JsonObject> {

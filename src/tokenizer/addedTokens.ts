@@ -1,6 +1,7 @@
 /** Finds added tokens in text: the leftmost first, of several at one place the longest. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { AddedToken } from './spec.ts';
+import { joiners, whiteSpace, wordCharacters } from './unicode/unicode.ts';
 
 export interface AddedTokens {
   /**
@@ -23,13 +24,23 @@ interface Branch {
 /** A longer one would make finding it slow; real ones have tens of characters. */
 const MAX_LENGTH = 1024;
 
-/** @throws {UnsupportedError} for an added token of more than 1,024 characters */
-export function createAddedTokens(added: readonly AddedToken[], tokens: readonly string[]): AddedTokens {
+/**
+ * @param textOf what a token looks like in the text
+ * @param stripped white space that `lstrip` and `rstrip` take
+ * @throws {UnsupportedError} for an added token of more than 1,024 characters
+ */
+export function createAddedTokens(
+  added: readonly AddedToken[],
+  textOf: (id: number) => string | undefined,
+  stripped: 'unicode' | 'ascii' = 'unicode',
+): AddedTokens {
   const root: Branch = { next: new Map() };
+  const lengths = new Map<number, number>();
   for (const token of added) {
-    const text = tokens[token.id];
+    const text = textOf(token.id);
     if (text === undefined || text === '') continue;
     if (text.length > MAX_LENGTH) throw new UnsupportedError('an added token of', `${text.length} characters`);
+    lengths.set(token.id, text.length);
     let branch = root;
     for (let at = 0; at < text.length; at++) {
       const unit = text.charCodeAt(at);
@@ -40,13 +51,17 @@ export function createAddedTokens(added: readonly AddedToken[], tokens: readonly
     branch.token ??= token;
   }
 
+  const isSpace =
+    stripped === 'ascii'
+      ? (unit: number): boolean => unit === 32 || (unit >= 9 && unit <= 13)
+      : (unit: number): boolean => whiteSpace.has(unit);
+
   const tokenAt = (text: string, start: number, special: boolean): AddedToken | undefined => {
     let found: AddedToken | undefined;
     let branch = root.next.get(text.charCodeAt(start));
     for (let at = start + 1; branch !== undefined; at++) {
       const { token } = branch;
-      if (token !== undefined && (special || !token.special) && !(token.singleWord && touchesWord(text, start, at)))
-        found = token;
+      if (token !== undefined && (special || !token.special)) found = token;
       branch = at < text.length ? branch.next.get(text.charCodeAt(at)) : undefined;
     }
     return found;
@@ -61,13 +76,17 @@ export function createAddedTokens(added: readonly AddedToken[], tokens: readonly
           at++;
           continue;
         }
-        const end = at + tokens[token.id].length;
+        const end = at + lengths.get(token.id)!;
+        if (token.singleWord && touchesWord(text, at, end)) {
+          at = end;
+          continue;
+        }
         let sectionEnd = at;
-        if (token.lstrip) while (sectionEnd > done && isSpace(text[sectionEnd - 1])) sectionEnd--;
+        if (token.lstrip) while (sectionEnd > done && isSpace(text.charCodeAt(sectionEnd - 1))) sectionEnd--;
         if (sectionEnd > done) onText(text.slice(done, sectionEnd), done);
         onToken(token.id);
         done = end;
-        if (token.rstrip) while (done < text.length && isSpace(text[done])) done++;
+        if (token.rstrip) while (done < text.length && isSpace(text.charCodeAt(done))) done++;
         at = done;
       }
       if (done < text.length) onText(text.slice(done), done);
@@ -75,14 +94,10 @@ export function createAddedTokens(added: readonly AddedToken[], tokens: readonly
   };
 }
 
-/** ASCII's, as in llama.cpp; Hugging Face takes Unicode's too. */
-function isSpace(character: string): boolean {
-  return /[\t-\r ]/.test(character);
-}
-
 function touchesWord(text: string, start: number, end: number): boolean {
-  return (
-    /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u.test(text.slice(Math.max(0, start - 2), start)) ||
-    /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u.test(text.slice(end, end + 2))
-  );
+  const before = Array.from(text.slice(Math.max(0, start - 2), start)).at(-1);
+  return [before, text.slice(end, end + 2)].some((side) => {
+    const codePoint = side?.codePointAt(0);
+    return codePoint !== undefined && (wordCharacters().has(codePoint) || joiners.has(codePoint));
+  });
 }

@@ -49,3 +49,9 @@ function letters(): string[] {
     return String.fromCodePoint(printable ? byte : others++);
   });
 }
+
+/** Whether every character is a letter of the alphabet. */
+export function isByteLetters(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if ((byteOfLetter[text.charCodeAt(at)] ?? -1) < 0) return false;
+  return true;
+}

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError, UnsupportedError } from '../core/errors.ts';
 import { fromByteLetters, letterOfByte, toByteLetters } from './byteAlphabet.ts';
-import type { AddedToken, TokenizerSpec } from './spec.ts';
+import type { AddedToken, DecoderStep, NormalizerStep, PreTokenizerStep, TokenizerSpec } from './spec.ts';
 import { createTokenizer } from './tokenizer.ts';
 
 const corpus =
@@ -62,6 +62,14 @@ function byteLevel(flags?: Record<string, Partial<AddedToken>>): TokenizerSpec {
   };
 }
 
+const prefix: NormalizerStep = { type: 'prepend', text: '▁' };
+const spaceToMark: NormalizerStep = { type: 'replace', pattern: ' ', content: '▁' };
+const decoder: DecoderStep[] = [
+  { type: 'replace', pattern: '▁', content: ' ' },
+  { type: 'byteTokens' },
+  { type: 'strip', content: ' ', start: 1, stop: 0 },
+];
+
 /** SentencePiece-style: the same training on characters, scores falling as in Llama's vocabularies. */
 function scored(flags?: Record<string, Partial<AddedToken>>): TokenizerSpec {
   const spaced = ` ${corpus}`.replaceAll(' ', '▁');
@@ -78,7 +86,9 @@ function scored(flags?: Record<string, Partial<AddedToken>>): TokenizerSpec {
     ...withAdded(tokens, flags),
     scores: [...scores, 0, 0, 0, 0],
     byteFallback: true,
-    spacePrefix: 'every-section',
+    normalizer: [prefix, spaceToMark],
+    decoder,
+    addedVerbatim: true,
     unknown: 0,
     bos: tokens.length,
     eos: tokens.length + 1,
@@ -179,21 +189,23 @@ describe.each([
     const ids = tokenizer.encode('the<|im_end|> cat</s>', { addBos: true });
     expect(ids[0]).toBe(tokenizer.bos);
     expect(tokenizer.decode(ids)).not.toMatch(/<s>|im_end/);
-    expect(tokenizer.decode(ids, { special: true })).toMatch(/^<s>the<\|im_end\|>\s+cat<\/s>$/);
+    expect(tokenizer.decode(ids, { special: true })).toMatch(/^<s> ?the<\|im_end\|>\s+cat<\/s>$/);
   });
 
   it('collects what ends a generation', () => {
     expect([...tokenizer.endOfGeneration].map((id) => tokenizer.piece(id)).sort()).toEqual(['</s>', '<|im_end|>']);
   });
 
-  it('refuses ids that it does not have', () => {
-    expect(() => tokenizer.decode([tokenizer.vocabSize])).toThrow(OptionError);
+  it('decodes ids beyond its tokens to nothing, and refuses what is no id', () => {
+    expect(tokenizer.decode([tokenizer.vocabSize, ...tokenizer.encode('cat', plain), 999_999])).toBe('cat');
+    expect(tokenizer.piece(tokenizer.vocabSize)).toBe('');
     expect(() => tokenizer.piece(-1)).toThrow(OptionError);
+    expect(() => tokenizer.decode([0.5])).toThrow(OptionError);
   });
 });
 
 describe('a tokenizer', () => {
-  const pieces = (spec: TokenizerSpec, text: string): string[] => {
+  const pieces = (spec: TokenizerSpec, text: string): (string | undefined)[] => {
     const tokenizer = createTokenizer(spec);
     return tokenizer.encode(text, { addBos: false }).map((id) => spec.tokens[id]);
   };
@@ -214,17 +226,19 @@ describe('a tokenizer', () => {
   });
 
   it('puts a space before text as the vocabulary wants it', () => {
-    const with_ = (spacePrefix: TokenizerSpec['spacePrefix'], spacePrefixOnce?: boolean) => ({
+    const normalized = (...normalizer: NormalizerStep[]) => ({ ...scored(), normalizer });
+    const metaspace = (prepend: 'always' | 'first' | 'never') => ({
       ...scored(),
-      spacePrefix,
-      spacePrefixOnce,
+      normalizer: [],
+      preTokenizer: [{ metaspace: '▁', prepend, split: false }] satisfies PreTokenizerStep[],
     });
-    expect(pieces(with_('every-section'), 'the<s>the')).toEqual(['▁the', '<s>', '▁the']);
-    expect(pieces(with_('first-section'), 'the<s>the')[2]).not.toBe('▁the');
-    expect(pieces(with_('first-section'), '<s>the')[1]).not.toBe('▁the');
-    expect(pieces(with_(undefined), ' the')).toEqual(['▁the']);
-    expect(pieces(with_('every-section', true), ' the')).toEqual(['▁the']);
-    expect(pieces(with_('every-section'), ' the')).toEqual(['▁', '▁the']);
+    expect(pieces(scored(), 'the<s>the')).toEqual(['▁the', '<s>', '▁the']);
+    expect(pieces(metaspace('first'), 'the<s>the')[2]).not.toBe('▁the');
+    expect(pieces(metaspace('first'), '<s>the')[1]).not.toBe('▁the');
+    expect(pieces(normalized(spaceToMark), ' the')).toEqual(['▁the']);
+    expect(pieces(metaspace('always'), ' the')).toEqual(['▁the']);
+    expect(pieces(metaspace('never'), ' the')).toEqual(['▁the']);
+    expect(pieces(scored(), ' the')).toEqual(['▁', '▁the']);
   });
 
   it('keeps the space at the beginning of text that continues', () => {
@@ -266,7 +280,7 @@ describe('a tokenizer', () => {
   });
 
   it('normalizes where the vocabulary asks for it', () => {
-    const spec = { ...byteLevel(), normalize: 'NFC' } as const;
+    const spec: TokenizerSpec = { ...byteLevel(), normalizer: [{ type: 'form', form: 'NFC' }] };
     expect(createTokenizer(spec).decode(createTokenizer(spec).encode('e\u0301'))).toBe('é');
   });
 

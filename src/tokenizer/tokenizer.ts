@@ -1,12 +1,14 @@
 /** Text to token ids and back. */
 import { OptionError } from '../core/errors.ts';
 import { createAddedTokens } from './addedTokens.ts';
-import { fromByteLetters, letterOfByte, toByteLetters } from './byteAlphabet.ts';
+import { fromByteLetters, isByteLetters } from './byteAlphabet.ts';
+import { byteOf, createDecoder, type DecoderRun } from './decoder.ts';
 import { endOfGenerationIds } from './endOfGeneration.ts';
-import { createMergeRules, unnamed } from './merge/mergeRules.ts';
-import { WordMerger } from './merge/mergeWord.ts';
-import { createPreTokenizer, namedPreTokenizer } from './preTokenizer.ts';
-import type { TokenizerSpec } from './spec.ts';
+import { bytesOfText } from './escapedBytes.ts';
+import { createModel } from './models/tokenModel.ts';
+import { createNormalizer, replacer } from './normalizer.ts';
+import { createPreTokenizer } from './preTokenizer.ts';
+import type { AddedToken, DecoderStep, TemplatePart, TokenizerSpec } from './spec.ts';
 import type { SpecialTokens } from './specialTokens.ts';
 
 export interface EncodeOptions {
@@ -24,16 +26,23 @@ export interface DecodeOptions {
   readonly continues?: boolean;
 }
 
-/** Decodes ids one at a time. What `push` and `flush` return, joined, is what `decode` gives for all ids at once. */
+/** Decodes ids one at a time. What `push` and `flush` return, joined, is what `decode` returns for all ids at once. */
 export interface Decoder {
   /** The characters that this id completes; a character whose bytes are still missing waits. */
   push(id: number): string;
-  /** What was left waiting, as U+FFFD. */
+  /** What was left waiting; bytes that are not UTF-8 are U+FFFD. */
   flush(): string;
 }
 
+/** Two texts in one sequence, as rerankers read them. */
+export interface EncodedPair {
+  readonly ids: number[];
+  /** Token type of each id: 0 for the first text, usually 1 for the second. */
+  readonly types: number[];
+}
+
 export interface Tokenizer {
-  /** Ids are below it. */
+  /** Number of ids that the vocabulary defines; they are below it. A model may have more rows. */
   readonly vocabSize: number;
   readonly bos?: number;
   readonly eos?: number;
@@ -44,10 +53,11 @@ export interface Tokenizer {
   /** Texts of the named special tokens. */
   readonly specialTokens: SpecialTokens;
   encode(text: string, options?: EncodeOptions): number[];
-  /** Bytes that are no UTF-8 become U+FFFD. @throws {OptionError} for an id outside the vocabulary */
+  encodePair(first: string, second: string, options?: Pick<EncodeOptions, 'special'>): EncodedPair;
+  /** An id without a token is no text. @throws {OptionError} for what is no whole number of at least 0 */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   decoder(options?: DecodeOptions): Decoder;
-  /** The text of one token, special or not, for people; U+FFFD where it is half a character. */
+  /** The text of one token, special or not, for people; U+FFFD where it is half a character, '' where there is no token. */
   piece(id: number): string;
   /** The bytes that a token stands for; a special token's are its text. */
   bytes(id: number): Uint8Array;
@@ -55,187 +65,203 @@ export interface Tokenizer {
   find(tokenText: string): number | undefined;
 }
 
-/** Words kept with their ids, so that frequent words are merged once. */
-const MAX_CACHED_WORDS = 1 << 14;
-const MAX_CACHED_LENGTH = 64;
-
-/** @throws {UnsupportedError} for an unknown pre-tokenizer, listing the known ones */
+/** @throws {UnsupportedError} for an unknown pre-tokenizer, listing the known ones, or a pattern that is not supported */
 export function createTokenizer(spec: TokenizerSpec): Tokenizer {
-  const { tokens, kind } = spec;
+  const { tokens } = spec;
   const ids = new Map<string, number>();
   tokens.forEach((text, id) => {
-    if (text !== '' && !ids.has(text)) ids.set(text, id);
+    if (text !== undefined && text !== '' && !ids.has(text)) ids.set(text, id);
   });
   const find = (text: string): number | undefined => ids.get(text);
   const endOfGeneration = endOfGenerationIds(spec, find);
+  const added = withEndTokens(spec, endOfGeneration);
+  const unparsed = new Set(added.filter(({ special }) => special).map(({ id }) => id));
+  // llama.cpp hides every token that ends a generation, transformers those that the file calls special
+  const hidden = spec.addedVerbatim
+    ? unparsed
+    : new Set(spec.added.filter(({ special }) => special).map(({ id }) => id));
 
-  // what ends a generation is special, whatever the file says
-  const listed = spec.added.filter(({ id }) => !endOfGeneration.has(id) || tokens[id] === undefined);
-  const ending = [...endOfGeneration].map((id) => ({
-    ...spec.added.find((token) => token.id === id),
-    id,
-    special: true,
-  }));
-  const added = [...listed, ...ending];
-  const specialIds = new Set(added.filter(({ special }) => special).map(({ id }) => id));
-  const verbatim = new Set(added.map(({ id }) => id));
-  const addedTokens = createAddedTokens(added, tokens);
-
-  // of each byte: the token that stands for it alone
-  const byteTokens = letterOfByte.map((letter, byte) =>
-    kind === 'bpe' ? ids.get(letter) : spec.byteFallback ? ids.get(byteToken(byte)) : undefined,
-  );
-  const byteOfToken = new Map(byteTokens.map((id, byte) => [id, byte]));
-
-  // ordinary text never becomes a special token or, in an spm vocabulary, "<0x41>"
-  const mergeable = new Map(ids);
-  for (const id of specialIds) mergeable.delete(tokens[id]);
-  if (kind === 'spm') for (const id of byteTokens) if (id !== undefined) mergeable.delete(tokens[id]);
-
-  const rules = createMergeRules(spec, mergeable);
-  const merger = new WordMerger(rules);
+  const normalize = createNormalizer(spec.normalizer);
   const preTokenizer = createPreTokenizer(spec.preTokenizer);
-  const ignoreMerges =
-    spec.ignoreMerges ?? (typeof spec.preTokenizer === 'string' && namedPreTokenizer(spec.preTokenizer).ignoreMerges);
-  // where no token has a space inside, merges never cross the beginning of a word
-  const wordsStandAlone = kind === 'spm' && !tokens.some((text, id) => /[^▁]▁/u.test(text) && !verbatim.has(id));
-  const encoder = new TextEncoder();
-  const cache = new Map<string, readonly number[]>();
+  const writesBytes = preTokenizer.writesBytes || (spec.normalizer?.some(({ type }) => type === 'bytes') ?? false);
+  const model = createModel(spec, mergeableIds(spec, ids, unparsed), writesBytes);
+  const asWritten = createAddedTokens(
+    added.filter(({ normalized }) => !normalized),
+    (id) => tokens[id],
+    spec.stripped,
+  );
+  const inNormalized = createAddedTokens(
+    added.filter(({ normalized }) => normalized),
+    (id) => normalize(tokens[id] ?? ''),
+    spec.stripped,
+  );
 
-  /** A symbol that is no token: as its bytes where they are tokens, or unknown. */
-  const addUnnamed = (text: string, into: number[]): void => {
-    for (const character of text) {
-      const all = [...(kind === 'bpe' ? fromByteLetters(character) : encoder.encode(character))].map(
-        (byte) => byteTokens[byte],
-      );
-      const known = all.filter((id) => id !== undefined);
-      if (known.length === all.length) into.push(...known);
-      else if (spec.unknown !== undefined && !(spec.fuseUnknown && into.at(-1) === spec.unknown))
-        into.push(spec.unknown);
-    }
+  /** Whether the first character is still there when the section is normalized. */
+  const keepsFirst = (section: string): boolean =>
+    !spec.normalizer?.length || normalize(String.fromCodePoint(section.codePointAt(0)!)) !== '';
+  const addText = (text: string, special: boolean, into: number[]): void => {
+    const onToken = (id: number): void => {
+      into.push(id);
+    };
+    asWritten.cut(
+      text.replace(/[\ud800-\udfff]/gu, '\ufffd'),
+      special,
+      (section, start) =>
+        inNormalized.cut(
+          normalize(section),
+          special,
+          (part, at) => {
+            const atStart = start === 0 && at === 0 && keepsFirst(section);
+            for (const word of preTokenizer.split(part, atStart)) model.encode(word, into);
+          },
+          onToken,
+        ),
+      onToken,
+    );
   };
 
-  const mergeWord = (word: string): readonly number[] => {
-    const text = kind === 'bpe' && !preTokenizer.writesBytes ? toByteLetters(word) : word;
-    const whole = ignoreMerges ? mergeable.get(text) : undefined;
-    if (whole !== undefined) return [whole];
-    const result: number[] = [];
-    merger.merge(text, (symbol, start, end) => {
-      if (symbol !== unnamed && symbol < tokens.length) result.push(symbol);
-      else addUnnamed(text.slice(start, end), result);
-    });
-    return result;
-  };
-
-  const addWord = (word: string, into: number[]): void => {
-    let found = cache.get(word);
-    if (found === undefined) {
-      found = mergeWord(word);
-      if (word.length <= MAX_CACHED_LENGTH) {
-        if (cache.size >= MAX_CACHED_WORDS) cache.clear();
-        cache.set(word, found);
-      }
-    }
-    for (const id of found) into.push(id);
-  };
-
-  /** Cuts before each ▁ that follows another character. */
-  const addWords = (text: string, into: number[]): void => {
-    for (let start = 0; start < text.length; ) {
-      let end = start;
-      while (text[end] === '▁') end++;
-      end = text.indexOf('▁', end);
-      if (end < 0) end = text.length;
-      addWord(text.slice(start, end), into);
-      start = end;
-    }
-  };
-
-  const addSection = (section: string, start: number, into: number[]): void => {
-    let text = spec.normalize === undefined ? section : section.normalize(spec.normalize);
-    const prefixed = spec.spacePrefix === 'every-section' || (spec.spacePrefix === 'first-section' && start === 0);
-    if (prefixed && !(spec.spacePrefixOnce && /^[ ▁]/u.test(text))) text = ` ${text}`;
-    if (kind === 'spm') text = text.replaceAll(' ', '▁');
-    for (const word of preTokenizer.split(text)) {
-      if (!wordsStandAlone) addWord(word, into);
-      else addWords(word, into);
-    }
-  };
-
-  const bytes = (id: number): Uint8Array => {
-    const text = tokens[id];
-    if (text === undefined) throw new OptionError('token id', id, `0 to ${tokens.length - 1}`);
-    if (verbatim.has(id)) return encoder.encode(text);
-    if (kind === 'bpe') return fromByteLetters(text);
-    const byte = byteOfToken.get(id);
-    return byte !== undefined ? Uint8Array.of(byte) : encoder.encode(text.replaceAll('▁', ' '));
-  };
-
-  /** The bytes that each id in turn adds to the decoded text. */
-  const shownBytes = ({ special = false, continues = false }: DecodeOptions = {}): ((id: number) => Uint8Array) => {
-    let dropSpace = kind === 'spm' && spec.spacePrefix !== undefined && !continues;
-    return (id) => {
-      const whole = bytes(id);
-      if (specialIds.has(id)) return special ? whole : whole.subarray(0, 0);
-      const drop = dropSpace && !verbatim.has(id) && whole[0] === 0x20;
-      if (whole.length > 0) dropSpace = false;
-      return drop ? whole.subarray(1) : whole;
+  const steps = spec.decoder ?? (writesBytes ? [{ type: 'byteLevel' } as const] : []);
+  const startDecoding = createDecoder(steps);
+  // a token that is found in normalized text is decoded from it
+  const shown = new Map(
+    spec.addedVerbatim
+      ? []
+      : added.filter(({ normalized }) => normalized).map(({ id }) => [id, normalize(tokens[id] ?? '')]),
+  );
+  const addedIds = new Set(added.map(({ id }) => id));
+  const decoder = ({ special = false, continues = false }: DecodeOptions = {}): Decoder => {
+    let run: DecoderRun | undefined;
+    const textOf = (pieces: readonly { readonly text: string }[]): string => pieces.map(({ text }) => text).join('');
+    return {
+      push(id) {
+        checkId(id);
+        const text = shown.get(id) ?? tokens[id];
+        if (text === undefined || (!special && hidden.has(id))) return '';
+        run ??= startDecoding(continues);
+        return textOf(run.push({ text, verbatim: spec.addedVerbatim && addedIds.has(id) }));
+      },
+      flush() {
+        const rest = run ? textOf(run.end()) : '';
+        run = undefined;
+        return rest;
+      },
     };
   };
+  const bytesOf = tokenBytes(steps);
+  const bytes = (id: number): Uint8Array => {
+    checkId(id);
+    const text = tokens[id] ?? '';
+    return addedIds.has(id) ? bytesOfText(text) : bytesOf(text);
+  };
 
+  const { before, after, pair } = framesOf(spec);
   return {
     vocabSize: tokens.length,
     bos: spec.bos,
     eos: spec.eos,
     endOfGeneration,
-    addBos: spec.addBos,
-    addEos: spec.addEos,
+    addBos: before.length > 0,
+    addEos: after.length > 0,
     specialTokens: spec.specialTokens ?? specialTokensOf(spec),
-    encode(text, { special = true, addBos = spec.addBos, addEos = spec.addEos } = {}) {
+    encode(text, { special = !spec.splitSpecialTokens, addBos = before.length > 0, addEos = after.length > 0 } = {}) {
       const result: number[] = [];
-      if (addBos && spec.bos !== undefined) result.push(spec.bos);
-      addedTokens.cut(
-        text,
-        special,
-        (section, start) => addSection(section, start, result),
-        (id) => result.push(id),
-      );
-      if (addEos && spec.eos !== undefined) result.push(spec.eos);
+      if (addBos) result.push(...(before.length > 0 ? before : spec.bos === undefined ? [] : [spec.bos]));
+      addText(text, special, result);
+      if (addEos) result.push(...(after.length > 0 ? after : spec.eos === undefined ? [] : [spec.eos]));
       return result;
     },
-    decode(given, options) {
-      const chunks = Array.from(given, shownBytes(options));
-      const all = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-      let at = 0;
-      for (const chunk of chunks) {
-        all.set(chunk, at);
-        at += chunk.length;
+    encodePair(first, second, { special = !spec.splitSpecialTokens } = {}) {
+      const result: number[] = [];
+      const types: number[] = [];
+      for (const { part, type } of pair) {
+        if (typeof part === 'number') result.push(part);
+        else addText(part === 'A' ? first : second, special, result);
+        while (types.length < result.length) types.push(type);
       }
-      return utf8Decoder().decode(all);
+      return { ids: result, types };
     },
-    decoder(options) {
-      const shown = shownBytes(options);
-      const utf8 = utf8Decoder();
-      return { push: (id) => utf8.decode(shown(id), { stream: true }), flush: () => utf8.decode() };
+    decode(given, options) {
+      const run = decoder(options);
+      let text = '';
+      for (const id of given) text += run.push(id);
+      return text + run.flush();
     },
-    piece: (id) => utf8Decoder().decode(bytes(id)),
+    decoder,
+    piece: (id) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes(id)),
     bytes,
     find,
   };
+}
+
+function checkId(id: number): void {
+  if (!Number.isInteger(id) || id < 0) throw new OptionError('token id', id, 'a whole number of at least 0');
+}
+
+/** Added tokens, with what ends a generation among them: text that is not trusted never becomes such a token. */
+function withEndTokens({ added, tokens }: TokenizerSpec, endOfGeneration: ReadonlySet<number>): AddedToken[] {
+  const ending = [...endOfGeneration]
+    .filter((id) => tokens[id] !== undefined)
+    .map((id) => ({ ...added.find((token) => token.id === id), id, special: true }));
+  const others = added.filter(({ id }) => !endOfGeneration.has(id));
+  return [...others, ...ending];
+}
+
+/** Tokens that ordinary text may become: never a special token nor, where they stand for bytes, "<0x41>". */
+function mergeableIds(
+  { kind, byteFallback, tokens }: TokenizerSpec,
+  ids: ReadonlyMap<string, number>,
+  specialIds: ReadonlySet<number>,
+): ReadonlyMap<string, number> {
+  const hidesBytes = kind === 'spm' && byteFallback === true;
+  const mergeable = new Map(ids);
+  for (const id of specialIds) if (kind !== 'wordlevel') mergeable.delete(tokens[id] ?? '');
+  if (hidesBytes) for (const text of ids.keys()) if (byteOf(text) !== undefined) mergeable.delete(text);
+  return mergeable;
+}
+
+/** The bytes of a token that is no added one, without what depends on its place in a text. */
+function tokenBytes(steps: readonly DecoderStep[]): (text: string) => Uint8Array {
+  const byteLevel = steps.some(({ type }) => type === 'byteLevel');
+  const byteTokens = steps.some(({ type }) => type === 'byteFallback' || type === 'byteTokens');
+  const changes = steps.flatMap((step) =>
+    step.type === 'replace'
+      ? [replacer(step.pattern, step.content)]
+      : step.type === 'metaspace'
+        ? [(text: string) => text.replaceAll(step.metaspace, ' ')]
+        : step.type === 'wordPiece'
+          ? [(text: string) => (text.startsWith(step.prefix) ? text.slice(step.prefix.length) : text)]
+          : [],
+  );
+  return (text) => {
+    if (byteLevel && isByteLetters(text)) return fromByteLetters(text);
+    const byte = byteTokens ? byteOf(text) : undefined;
+    return byte === undefined
+      ? bytesOfText(changes.reduce((result, change) => change(result), text))
+      : Uint8Array.of(byte);
+  };
+}
+
+/** Tokens before and behind one text, and the template of two. */
+function framesOf(spec: TokenizerSpec) {
+  const { template, bos, eos, addBos, addEos } = spec;
+  const edge = (add: boolean, id: number | undefined): number[] => (add && id !== undefined ? [id] : []);
+  const single = template?.single ?? [
+    ...edge(addBos, bos).map((part) => ({ part, type: 0 })),
+    { part: 'A', type: 0 } as const,
+    ...edge(addEos, eos).map((part) => ({ part, type: 0 })),
+  ];
+  const at = single.findIndex(({ part }) => part === 'A');
+  const idsOf = (parts: readonly TemplatePart[]) =>
+    parts.flatMap(({ part }) => (typeof part === 'number' ? [part] : []));
+  const pair: readonly TemplatePart[] = template?.pair ?? [
+    ...single,
+    ...single.map(({ part }) => ({ part: part === 'A' ? ('B' as const) : part, type: 1 })),
+  ];
+  return { before: idsOf(single.slice(0, at)), after: idsOf(single.slice(at + 1)), pair };
 }
 
 /** Named by their ids, as GGUF files do. */
 function specialTokensOf({ tokens, bos, eos, unknown, padding }: TokenizerSpec): SpecialTokens {
   const text = (id: number | undefined) => (id === undefined ? undefined : tokens[id]);
   return { bos: text(bos), eos: text(eos), unk: text(unknown), pad: text(padding) };
-}
-
-/** Keeps U+FEFF, which is a character like others here. */
-function utf8Decoder(): TextDecoder {
-  return new TextDecoder('utf-8', { ignoreBOM: true });
-}
-
-/** 10 → "<0x0A>" */
-function byteToken(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 }

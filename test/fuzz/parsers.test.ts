@@ -46,7 +46,7 @@ it('safetensors', async () => {
 it('tokenizer.json', async () => {
   const parse = (file: Uint8Array) => {
     const json = parseJsonObject(decodeUtf8(file, 'tokenizer.json', 'the text', 0), 'tokenizer.json');
-    tokenize(tokenizerFromHuggingFace(json, undefined, 'tokenizer.json'));
+    tokenize(tokenizerFromHuggingFace({ tokenizer: json }, 'tokenizer.json'));
   };
   expect(await fuzz(3_000_000, { draw: drawJson(tokenizerJsons), sizeOf, parse, slack: 8 * MB })).toBeGreaterThan(100);
 });

@@ -23,7 +23,7 @@ function cl100k(path: string): TokenizerSpec {
     tokens[Number(rank)] = [...Buffer.from(base64, 'base64')].map((byte) => letterOfByte[byte]).join('');
   }
   const pattern = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-  return { kind: 'bpe', tokens, preTokenizer: [{ pattern }], added: [], addBos: false, addEos: false };
+  return { kind: 'bpe', tokens, preTokenizer: [{ pattern }, 'bytes'], added: [], addBos: false, addEos: false };
 }
 
 interface Plan {

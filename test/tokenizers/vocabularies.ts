@@ -43,7 +43,7 @@ export function huggingFacePath(folder: string): string | undefined {
 }
 
 export function huggingFaceSpec(path: string): TokenizerSpec {
-  return tokenizerFromHuggingFace(JSON.parse(readFileSync(path, 'utf8')), undefined, path);
+  return tokenizerFromHuggingFace({ tokenizer: JSON.parse(readFileSync(path, 'utf8')) }, path);
 }
 
 /** Contents of llamaCpp.golden.gz, made by makeGolden.ts. */

@@ -8,7 +8,7 @@ import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.
 import type { Folder } from '../folder.ts';
 import { type JsonObject, parseJsonObject, readText } from '../json.ts';
 import { readSafetensors } from '../safetensors/read.ts';
-import { tokenizerFromHuggingFace } from '../tokenizerFromHuggingFace.ts';
+import { type TokenizerFiles, tokenizerFromHuggingFace } from '../tokenizerFromHuggingFace.ts';
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -18,8 +18,7 @@ interface Weights {
   readonly sources: readonly ByteSource[];
 }
 
-interface TextFiles {
-  readonly tokenizer?: JsonObject;
+interface TextFiles extends Partial<TokenizerFiles> {
   readonly tokenizerConfig?: JsonObject;
   readonly chatTemplate?: ChatTemplateSource;
 }
@@ -47,9 +46,9 @@ class HuggingFaceCheckpoint implements Checkpoint {
 
   /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
   get tokenizer(): TokenizerSpec | undefined {
-    const { tokenizer, tokenizerConfig } = this.#texts;
+    const { tokenizer } = this.#texts;
     if (!tokenizer) return undefined;
-    return (this.#spec ??= tokenizerFromHuggingFace(tokenizer, tokenizerConfig, `${this.name}/tokenizer.json`));
+    return (this.#spec ??= tokenizerFromHuggingFace({ ...this.#texts, tokenizer }, `${this.name}/tokenizer.json`));
   }
 
   get chatTemplate(): ChatTemplateSource | undefined {
@@ -77,6 +76,10 @@ export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal
   const texts: TextFiles = {
     tokenizer: await readJson(folder, 'tokenizer.json', signal),
     tokenizerConfig: await readJson(folder, 'tokenizer_config.json', signal),
+    specialTokensMap: await readJson(folder, 'special_tokens_map.json', signal),
+    addedTokens: await readJson(folder, 'added_tokens.json', signal),
+    generationConfig: generation,
+    config,
     chatTemplate: await chatTemplatesFromFolder(folder, (from, file) => readFile(from, file, (text) => text, signal)),
   };
   const metadata = new Map(Object.entries(config));

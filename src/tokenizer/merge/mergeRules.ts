@@ -2,7 +2,7 @@
  * Which neighbours may merge, into what, and how urgently. Symbols are token ids; texts that take part in merges but
  * are no tokens have numbers beyond the vocabulary, and `unnamed` stands for any other single character.
  */
-import type { TokenizerSpec } from '../spec.ts';
+import type { Merge, TokenizerSpec } from '../spec.ts';
 import { PairTable } from './pairTable.ts';
 
 export interface MergeRules {
@@ -14,6 +14,13 @@ export interface MergeRules {
   symbol(merge: number): number;
   /** The symbol of one character (or byte letter). */
   symbolOf(character: string): number;
+  /** Tokens that take the place of an unnamed character before anything merges. Default: it stays, unnamed. */
+  replacementOf?(character: string): readonly number[];
+  /** A token that does not follow itself when it takes the place of characters. */
+  readonly fused?: number;
+  /** Written before a character that is not the first of the word, and behind the last. */
+  readonly prefix?: string;
+  readonly suffix?: string;
 }
 
 export const unnamed = -1;
@@ -23,11 +30,18 @@ export const unnamed = -1;
  * @param vocabularySize ids are below it
  */
 export function createMergeRules(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
-  return spec.merges === undefined ? rulesByText(spec, ids) : rulesByList(spec.merges, spec.tokens.length, ids);
+  return spec.merges === undefined
+    ? rulesByText(spec, ids)
+    : rulesByList(spec.merges, spec.tokens.length, ids, spec.continuingPrefix);
 }
 
 /** Merges as listed: BPE (Sennrich et al. 2016). */
-function rulesByList(merges: readonly string[], vocabularySize: number, ids: ReadonlyMap<string, number>): MergeRules {
+function rulesByList(
+  merges: readonly Merge[],
+  vocabularySize: number,
+  ids: ReadonlyMap<string, number>,
+  prefix = '',
+): MergeRules {
   const others = new Map<string, number>();
   const symbolOf = (text: string): number => {
     const symbol = ids.get(text) ?? others.get(text);
@@ -39,10 +53,8 @@ function rulesByList(merges: readonly string[], vocabularySize: number, ids: Rea
   const pairs = new PairTable(merges.length);
   const results = new Int32Array(merges.length);
   merges.forEach((merge, rank) => {
-    const gap = merge.indexOf(' ', 1);
-    const left = merge.slice(0, gap);
-    const right = merge.slice(gap + 1);
-    results[rank] = symbolOf(left + right);
+    const [left, right] = sidesOf(merge);
+    results[rank] = symbolOf(left + right.slice(prefix.length));
     pairs.add(symbolOf(left), symbolOf(right), rank);
   });
   return {
@@ -53,6 +65,12 @@ function rulesByList(merges: readonly string[], vocabularySize: number, ids: Rea
   };
 }
 
+export function sidesOf(merge: Merge): readonly [left: string, right: string] {
+  if (typeof merge !== 'string') return merge;
+  const gap = merge.indexOf(' ', 1);
+  return [merge.slice(0, gap), merge.slice(gap + 1)];
+}
+
 /** Whatever is a token together merges: SentencePiece's BPE by scores (as in llama.cpp), or tiktoken's by ids. */
 function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
   const { scores } = spec;
@@ -60,7 +78,7 @@ function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): Mer
   for (const text of ids.keys()) longest = Math.max(longest, text.length);
   return {
     find: (_left, _right, text, start, end) => (end - start > longest ? -1 : (ids.get(text.slice(start, end)) ?? -1)),
-    priority: scores === undefined ? (id) => id : (id) => -scores[id],
+    priority: scores === undefined ? (id) => id : (id) => -scores[id]!,
     symbol: (id) => id,
     symbolOf: (character) => ids.get(character) ?? unnamed,
   };

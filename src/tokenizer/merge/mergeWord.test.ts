@@ -8,7 +8,7 @@ import { PairTable } from './pairTable.ts';
 const empty = { added: [], addBos: false, addEos: false };
 
 function pieces(spec: TokenizerSpec, word: string): string[] {
-  const ids = new Map(spec.tokens.map((text, id) => [text, id]));
+  const ids = new Map(spec.tokens.map((text, id) => [text!, id]));
   const found: string[] = [];
   new WordMerger(createMergeRules(spec, ids)).merge(word, (symbol, start, end) => {
     const text = word.slice(start, end);

@@ -2,7 +2,7 @@
  * Merges the symbols of a word until no rule applies: a linked list of symbols and a heap of the merges waiting, so a
  * word of n symbols takes n log n steps.
  */
-import type { MergeRules } from './mergeRules.ts';
+import { type MergeRules, unnamed } from './mergeRules.ts';
 
 /** One word being merged. The arrays are kept and grown from word to word. */
 export class WordMerger {
@@ -55,20 +55,34 @@ export class WordMerger {
 
   /** One symbol for each character; returns how many. */
   #fill(text: string): number {
-    if (text.length > this.#symbols.length) this.#allocate(2 * text.length);
+    const { prefix = '', suffix = '', fused } = this.#rules;
+    // one UTF-16 unit is three byte tokens at most
+    if (3 * text.length > this.#symbols.length) this.#allocate(4 * text.length);
     let count = 0;
     let start = 0;
+    let lastReplaced = false;
     for (const character of text) {
-      this.#symbols[count] = this.#rules.symbolOf(character);
-      this.#starts[count] = start;
-      start += character.length;
-      this.#ends[count] = start;
-      this.#previous[count] = count - 1;
-      this.#next[count] = count + 1;
-      count++;
+      const end = start + character.length;
+      const written = (start > 0 ? prefix : '') + character + (end === text.length ? suffix : '');
+      const symbol = this.#rules.symbolOf(written);
+      const replacement = symbol === unnamed ? this.#rules.replacementOf?.(written) : undefined;
+      if (replacement === undefined) this.#put(count++, symbol, start, end);
+      else if (lastReplaced && replacement[0] === fused && this.#symbols[count - 1] === fused)
+        this.#ends[count - 1] = end;
+      else for (const id of replacement) this.#put(count++, id, start, end);
+      if (replacement === undefined || replacement.length > 0) lastReplaced = replacement !== undefined;
+      start = end;
     }
     if (count > 0) this.#next[count - 1] = -1;
     return count;
+  }
+
+  #put(at: number, symbol: number, start: number, end: number): void {
+    this.#symbols[at] = symbol;
+    this.#starts[at] = start;
+    this.#ends[at] = end;
+    this.#previous[at] = at - 1;
+    this.#next[at] = at + 1;
   }
 
   #propose(left: number, right: number): void {

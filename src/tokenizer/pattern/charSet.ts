@@ -46,23 +46,3 @@ export function ignoringCase(set: CharSet): CharSet {
     },
   };
 }
-
-const properties = new Map<string, CharSet>();
-
-/** A general category, binary property or script by its Unicode name; undefined where the engine knows none of it. */
-export function property(name: string): CharSet | undefined {
-  const known = properties.get(name);
-  if (known !== undefined) return known;
-  if (!/^\w{1,40}$/.test(name)) return undefined;
-  for (const expressionText of [`\\p{${name}}`, `\\p{Script=${name}}`]) {
-    try {
-      const expression = new RegExp(`^${expressionText}$`, 'u');
-      const set = { has: (codePoint: number) => expression.test(String.fromCodePoint(codePoint)) };
-      properties.set(name, set);
-      return set;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-    }
-  }
-  return undefined;
-}

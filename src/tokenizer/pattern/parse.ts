@@ -8,7 +8,8 @@
  *     (?=x) (?!x) where x is one character, class or $; $ is the end of the text
  */
 import { UnsupportedError } from '../../core/errors.ts';
-import { type CharSet, complement, ignoringCase, intersection, property, ranges, union } from './charSet.ts';
+import { type CharSet, complement, ignoringCase, intersection, ranges, union } from './charSet.ts';
+import { property, shorthand } from './properties.ts';
 
 export type Node =
   | { readonly type: 'set'; readonly set: CharSet }
@@ -169,8 +170,8 @@ export function parsePattern(pattern: string): Node {
       at = end + 1;
       return letter === 'p' ? set : complement(set);
     }
-    const shorthand = shorthands[letter.toLowerCase()];
-    if (shorthand !== undefined) return letter in shorthands ? shorthand : complement(shorthand);
+    const named = shorthand(letter.toLowerCase());
+    if (named !== undefined) return shorthand(letter) ? named : complement(named);
     if (letter === 'x' || letter === 'u') {
       const rest = characters.slice(at, at + 10).join('');
       const hex = (
@@ -199,12 +200,6 @@ export function parsePattern(pattern: string): Node {
   if (at < characters.length) throw fail('a ) without (');
   return node;
 }
-
-const shorthands: Record<string, CharSet> = {
-  s: property('White_Space') ?? nothing,
-  d: property('Nd') ?? nothing,
-  w: union(['Alphabetic', 'M', 'Nd', 'Pc'].map((name) => property(name) ?? nothing)),
-};
 
 /** A possessive repetition of one set: as many as there are, then none of the set follows (or `max` are taken). */
 function takingAll(set: CharSet, node: Node, min: number, max: number): Node {

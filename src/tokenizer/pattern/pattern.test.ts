@@ -27,7 +27,8 @@ const text = fc
         ...[' ', '  ', '\n', '\r\n', '\t', '\u00a0', "'s", "'LL", 'a', 'The', 'É', 'ß', '中', 'カ', '1', '23', '½'],
       ),
       fc.constantFrom(...['!', '?!', '$', '+', '_', '`', '/', '😀', '𝔘', '\u0301', '\ud800', '\u0085', '\ufeff']),
-      fc.string({ unit: 'binary', maxLength: 3 }),
+      // letters of Unicode 15 and before: the engine may know newer ones
+      fc.constantFrom(...['ڈ', 'ẽ', '한', '𐎀', '٣', '⅘', '«', '₿', '\u{1f600}']),
     ),
     { maxLength: 24 },
   )

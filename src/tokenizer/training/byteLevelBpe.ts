@@ -3,7 +3,7 @@ import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { createAddedTokens } from '../addedTokens.ts';
 import { letterOfByte } from '../byteAlphabet.ts';
-import { createPreTokenizer } from '../preTokenizer.ts';
+import { createWordSplitter } from '../preTokenizer.ts';
 import type { TokenizerSpec } from '../spec.ts';
 import { learnMerges } from './learnMerges.ts';
 import { countWords } from './wordCounts.ts';
@@ -43,7 +43,10 @@ export async function trainByteLevelBpe(
     );
   }
   const added = special.map((_, id) => ({ id, special: true }));
-  const words = countWords(createPreTokenizer(PRE_TOKENIZER), createAddedTokens(added, special));
+  const words = countWords(
+    createWordSplitter(PRE_TOKENIZER),
+    createAddedTokens(added, (id) => special[id]),
+  );
   signal?.throwIfAborted();
   const pause = turnTaker(signal);
   for await (const text of texts) {

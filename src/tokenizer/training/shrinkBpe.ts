@@ -1,8 +1,9 @@
 /** A smaller tokenizer of a larger one: its tokens that a text needs most, and its merges between them. */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { createAddedTokens } from '../addedTokens.ts';
-import { createPreTokenizer } from '../preTokenizer.ts';
-import type { TokenizerSpec } from '../spec.ts';
+import { sidesOf } from '../merge/mergeRules.ts';
+import { createWordSplitter } from '../preTokenizer.ts';
+import type { Merge, TokenizerSpec } from '../spec.ts';
 import { createTokenizer } from '../tokenizer.ts';
 import { mergeQueue } from './mergeQueue.ts';
 import { countWords } from './wordCounts.ts';
@@ -42,7 +43,10 @@ async function countUses(
   texts: AsyncIterable<string> | Iterable<string>,
   signal?: AbortSignal,
 ): Promise<Float64Array> {
-  const words = countWords(createPreTokenizer(spec.preTokenizer ?? []), createAddedTokens(spec.added, spec.tokens));
+  const words = countWords(
+    createWordSplitter(spec.preTokenizer ?? []),
+    createAddedTokens(spec.added, (id) => spec.tokens[id]),
+  );
   for await (const text of texts) {
     signal?.throwIfAborted();
     words.add(text);
@@ -55,11 +59,11 @@ async function countUses(
 }
 
 /** Of each token that is merged, what its most urgent merge makes it of. */
-function partsOf(tokens: readonly string[], merges: readonly string[]): Map<number, readonly [number, number]> {
+function partsOf(tokens: TokenizerSpec['tokens'], merges: readonly Merge[]): Map<number, readonly [number, number]> {
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const parts = new Map<number, readonly [number, number]>();
   for (const merge of merges) {
-    const [left, right] = merge.split(' ');
+    const [left, right] = sidesOf(merge);
     const id = ids.get(left + right);
     if (id !== undefined && !parts.has(id)) parts.set(id, [ids.get(left)!, ids.get(right)!]);
   }
@@ -106,7 +110,7 @@ function without(spec: TokenizerSpec, gone: ReadonlySet<number>): TokenizerSpec 
     tokens,
     scores: spec.scores && kept.map((id) => spec.scores![id]),
     merges: spec.merges!.filter((merge) => {
-      const [left, right] = merge.split(' ');
+      const [left, right] = sidesOf(merge);
       return known.has(left) && known.has(right) && known.has(left + right);
     }),
     added: spec.added.map((token) => ({ ...token, id: idOf.get(token.id)! })),

@@ -1,0 +1,16 @@
+/**
+ * Token texts of files whose bytes are not all UTF-8: each byte that is not stands there as a lone low surrogate
+ * U+DC80 … U+DCFF (Python calls this "surrogateescape"), which proper text never contains.
+ */
+const encoder = new TextEncoder();
+
+export function bytesOfText(text: string): Uint8Array {
+  if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
+  const bytes: number[] = [];
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    if (code >= 0xdc80 && code <= 0xdcff) bytes.push(code - 0xdc00);
+    else for (const byte of encoder.encode(character)) bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
+}

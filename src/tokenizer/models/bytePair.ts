@@ -1,0 +1,113 @@
+/** Byte-pair encoding: neighbours merge, the most urgent pair first. Also SentencePiece's BPE by scores. */
+import { fromByteLetters, letterOfByte } from '../byteAlphabet.ts';
+import { createMergeRules, type MergeRules, unnamed } from '../merge/mergeRules.ts';
+import { WordMerger } from '../merge/mergeWord.ts';
+import { namedPreTokenizer } from '../preTokenizer.ts';
+import type { TokenizerSpec } from '../spec.ts';
+import { byteToken, byteTokensOf, type TokenModel } from './tokenModel.ts';
+
+/** Words kept with their ids, so that frequent words are merged once. */
+const MAX_CACHED_WORDS = 1 << 14;
+const MAX_CACHED_LENGTH = 64;
+
+/** @param ids tokens that ordinary text may become @param writesBytes words are in the byte alphabet */
+export function bytePairModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>, writesBytes: boolean): TokenModel {
+  const { tokens, unknown, fuseUnknown = false } = spec;
+  const find = tokenFinder(tokens);
+  const ignoreMerges =
+    spec.ignoreMerges ?? (typeof spec.preTokenizer === 'string' && namedPreTokenizer(spec.preTokenizer).ignoreMerges);
+  const merger = new WordMerger(rulesOf(spec, ids, find));
+  const cache = new Map<string, readonly number[]>();
+
+  /** Tokens of a character that is none: its bytes if they are tokens, or the unknown token. */
+  const addUnnamed = (text: string, into: number[]): void => {
+    for (const character of text) {
+      const bytes = writesBytes
+        ? Array.from(fromByteLetters(character), (byte) => find(letterOfByte[byte]!))
+        : spec.byteFallback
+          ? byteTokensOf(character, find)
+          : undefined;
+      const known = bytes?.filter((id) => id !== undefined);
+      if (known && known.length === bytes!.length) into.push(...known);
+      else if (unknown !== undefined && !(fuseUnknown && into.at(-1) === unknown)) into.push(unknown);
+    }
+  };
+
+  const merge = (word: string): number[] => {
+    const whole = ignoreMerges ? ids.get(word) : undefined;
+    if (whole !== undefined) return [whole];
+    const result: number[] = [];
+    merger.merge(word, (symbol, start, end) => {
+      if (symbol !== unnamed && symbol < tokens.length) result.push(symbol);
+      else addUnnamed(word.slice(start, end), result);
+    });
+    return result;
+  };
+
+  const addWord = (word: string, into: number[]): void => {
+    let found = cache.get(word);
+    if (found === undefined) {
+      found = merge(word);
+      if (word.length <= MAX_CACHED_LENGTH) {
+        if (cache.size >= MAX_CACHED_WORDS) cache.clear();
+        cache.set(word, found);
+      }
+    }
+    for (const id of found) into.push(id);
+  };
+
+  const hasAllBytes =
+    spec.byteFallback === true && letterOfByte.every((_, byte) => find(byteToken(byte)) !== undefined);
+  const added = new Set(spec.added.map(({ id }) => id));
+  // where no token has a ▁ behind another character, merges never cross one
+  const wordsStandAlone =
+    !writesBytes &&
+    !tokens.some((text, id) => text !== undefined && /[^▁]▁/u.test(text) && !added.has(id)) &&
+    tokens.some((text) => text?.startsWith('▁')) &&
+    // a character that vanishes would let its neighbours meet
+    (spec.unknownReplaced !== 'before' || (ids.has('▁') && (unknown !== undefined || hasAllBytes))) &&
+    !ignoreMerges &&
+    !spec.continuingPrefix &&
+    !spec.wordSuffix;
+  return { encode: wordsStandAlone ? (word, into) => cutAtMarks(word, (part) => addWord(part, into)) : addWord };
+}
+
+/** Cuts before each ▁ that follows another character. */
+function cutAtMarks(text: string, onPart: (part: string) => void): void {
+  for (let start = 0; start < text.length; ) {
+    let end = start;
+    while (text[end] === '▁') end++;
+    end = text.indexOf('▁', end);
+    if (end < 0) end = text.length;
+    onPart(text.slice(start, end));
+    start = end;
+  }
+}
+
+function tokenFinder(tokens: TokenizerSpec['tokens']): (text: string) => number | undefined {
+  const ids = new Map<string, number>();
+  tokens.forEach((text, id) => {
+    if (text !== undefined && !ids.has(text)) ids.set(text, id);
+  });
+  return (text) => ids.get(text);
+}
+
+function rulesOf(
+  spec: TokenizerSpec,
+  ids: ReadonlyMap<string, number>,
+  find: (text: string) => number | undefined,
+): MergeRules {
+  const rules = createMergeRules(spec, ids);
+  const { unknown, byteFallback, fuseUnknown } = spec;
+  return {
+    ...rules,
+    prefix: spec.continuingPrefix,
+    suffix: spec.wordSuffix,
+    ...(spec.unknownReplaced === 'before' && {
+      fused: fuseUnknown ? unknown : undefined,
+      symbolOf: (character: string) => ids.get(character) ?? unnamed,
+      replacementOf: (character: string) =>
+        (byteFallback ? byteTokensOf(character, find) : undefined) ?? (unknown === undefined ? [] : [unknown]),
+    }),
+  };
+}

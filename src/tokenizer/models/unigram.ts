@@ -1,0 +1,120 @@
+/**
+ * Unigram (Kudo 2018): of all ways to write a word with tokens the one of the highest total score, found by Viterbi's
+ * algorithm in linear time. A character that no token stands for costs 10 more than the worst token.
+ */
+import { FormatError } from '../../core/errors.ts';
+import type { TokenizerSpec } from '../spec.ts';
+import { byteTokensOf, type TokenModel } from './tokenModel.ts';
+
+const UNKNOWN_PENALTY = 10;
+
+/** @param ids tokens that ordinary text may become @throws {FormatError} for a vocabulary without scores */
+export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): TokenModel {
+  const { scores, unknown, byteFallback = false } = spec;
+  if (scores === undefined)
+    throw new FormatError('tokenizer', 'a unigram vocabulary has no scores', { expected: 'scores' });
+  const worst = Array.from(scores).reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY);
+  const unknownScore = worst - UNKNOWN_PENALTY;
+  const prefixes = new PrefixIndex(ids);
+  const noToken = -1;
+
+  let best = new Float64Array(64);
+  let startOf = new Int32Array(64);
+  let idOf = new Int32Array(64);
+  return {
+    encode(word, into) {
+      const length = word.length;
+      if (best.length <= length) {
+        best = new Float64Array(2 * length + 2);
+        startOf = new Int32Array(2 * length + 2);
+        idOf = new Int32Array(2 * length + 2);
+      }
+      startOf.fill(-1, 0, length + 1);
+      best[0] = 0;
+      const propose = (end: number, start: number, id: number, score: number): void => {
+        if (startOf[end]! >= 0 && !(score > best[end]!)) return;
+        best[end] = score;
+        startOf[end] = start;
+        idOf[end] = id;
+      };
+      for (let start = 0; start < length; ) {
+        const next = start + (word.codePointAt(start)! > 0xffff ? 2 : 1);
+        const here = best[start]!;
+        let single = false;
+        prefixes.forEach(word, start, (end, id) => {
+          propose(end, start, id, here + scores[id]!);
+          if (end === next) single = true;
+        });
+        if (!single) propose(next, start, noToken, here + unknownScore);
+        start = next;
+      }
+      const found: number[] = [];
+      const isUnknown = (id: number): boolean => id === noToken || id === unknown;
+      for (let end = length; end > 0; ) {
+        let start = startOf[end]!;
+        if (!isUnknown(idOf[end]!)) found.push(idOf[end]!);
+        else {
+          // neighbouring unknown characters are one
+          while (start > 0 && isUnknown(idOf[start]!)) start = startOf[start]!;
+          const text = word.slice(start, end);
+          const known = ids.get(text);
+          const bytes = known === undefined && byteFallback ? byteTokensOf(text, (token) => ids.get(token)) : undefined;
+          if (known !== undefined) found.push(known);
+          else if (bytes) found.push(...bytes.reverse());
+          else if (unknown !== undefined) found.push(unknown);
+        }
+        end = start;
+      }
+      for (let at = found.length - 1; at >= 0; at--) into.push(found[at]!);
+    },
+  };
+}
+
+/** Finds the tokens that a text begins with: a sorted list, narrowed character by character. */
+class PrefixIndex {
+  readonly #texts: readonly string[];
+  readonly #ids: Int32Array;
+  /** Range of the texts that begin with a UTF-16 unit. */
+  readonly #first = new Map<number, readonly [low: number, high: number]>();
+
+  constructor(ids: ReadonlyMap<string, number>) {
+    this.#texts = [...ids.keys()].filter((text) => text !== '').sort((a, b) => (a < b ? -1 : 1));
+    this.#ids = Int32Array.from(this.#texts, (text) => ids.get(text)!);
+    for (let low = 0; low < this.#texts.length; ) {
+      const unit = this.#texts[low]!.charCodeAt(0);
+      const high = this.#end(low, this.#texts.length, 0, unit);
+      this.#first.set(unit, [low, high]);
+      low = high;
+    }
+  }
+
+  /** Shortest first. */
+  forEach(word: string, start: number, onToken: (end: number, id: number) => void): void {
+    const range = this.#first.get(word.charCodeAt(start));
+    if (range === undefined) return;
+    let [low, high] = range;
+    for (let length = 1; low < high; length++) {
+      if (this.#texts[low]!.length === length) onToken(start + length, this.#ids[low++]!);
+      if (start + length >= word.length || low >= high) return;
+      const unit = word.charCodeAt(start + length);
+      low = this.#begin(low, high, length, unit);
+      high = this.#end(low, high, length, unit);
+    }
+  }
+
+  /** First text of low … high−1 whose unit at `at` is at least `unit`. */
+  #begin(low: number, high: number, at: number, unit: number): number {
+    let from = low;
+    let to = high;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (this.#texts[middle]!.charCodeAt(at) < unit) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  #end(low: number, high: number, at: number, unit: number): number {
+    return this.#begin(low, high, at, unit + 1);
+  }
+}

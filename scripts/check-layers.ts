@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['train', 'adapt'],
   ['compress', 'package', 'federated'],
   ['search'],
+  ['page'],
 ];
 const faces: readonly string[] = ['cli', 'server'];
 

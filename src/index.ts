@@ -1,4 +1,14 @@
 /** Espalier's public entry: everything an application, the CLI and the server use. */
+export {
+  estimate,
+  evaluateText,
+  inspect,
+  load,
+  loadAdapter,
+  loadTokenizer,
+  measureKernels,
+  measureSpeed,
+} from '#leaf/page/entry';
 
 export type { BackendName } from './backends/index.ts';
 export {
@@ -20,23 +30,16 @@ export { type DecodeTextOptions, decodeText, textEncodings } from './formats/tex
 export type { ProgramDescription, Timing } from './graph/program.ts';
 export type { Adapter } from './models/adapter.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
-export { type EvaluateTextOptions, evaluateText, type TextEvaluation } from './runtime/evaluateText.ts';
+export type { EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
 export type { Continuation, GenerateManyOptions } from './runtime/generateMany.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
-export { type Inspection, inspect } from './runtime/inspect.ts';
-export { estimate, load, loadAdapter } from './runtime/load.ts';
+export type { Inspection } from './runtime/inspect.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
-export { loadTokenizer } from './runtime/loadTokenizer.ts';
-export { type MeasureSpeedOptions, measureSpeed, type Speed } from './runtime/measureSpeed.ts';
+export type { MeasureSpeedOptions, Speed } from './runtime/measureSpeed.ts';
 export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
 export type { Prompt, PromptOptions } from './runtime/prompt.ts';
-export {
-  type KernelSpeed,
-  type MeasureKernelsOptions,
-  measureKernels,
-  type Roofline,
-} from './runtime/roofline/measureKernels.ts';
+export type { KernelSpeed, MeasureKernelsOptions, Roofline } from './runtime/roofline/measureKernels.ts';
 export type { Sequence } from './runtime/sequence.ts';
 export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';

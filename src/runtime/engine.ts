@@ -20,6 +20,8 @@ export interface EngineOptions {
   readonly tokenizer?: Tokenizer;
   /** Where the program has room for an adapter. */
   readonly places?: ReadonlyMap<string, Factors>;
+  /** What holds the model back here, besides what the backend says. */
+  readonly limits?: readonly string[];
   /** What every step gives the graph's input nodes, where it has any. */
   readonly inputs?: Step['inputs'];
 }
@@ -32,6 +34,7 @@ export class Engine {
   readonly kv: BlockFormat;
   readonly template: ChatTemplate;
   readonly inputs: Step['inputs'];
+  readonly limits: readonly string[];
   /** Grows whenever the weights become others: what was computed before is then of another model. */
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
@@ -46,6 +49,7 @@ export class Engine {
     this.kv = options.kv;
     this.template = options.template;
     this.inputs = options.inputs;
+    this.limits = options.limits ?? [];
     this.#tokenizer = options.tokenizer;
     this.#places = options.places ?? new Map();
   }

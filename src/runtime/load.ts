@@ -22,8 +22,13 @@ import { summarize } from './summary.ts';
  *   or a Hugging Face folder
  * @throws {MemoryError} with the numbers, before anything is read, where it does not fit; {FormatError} for a broken
  *   file; {SourceError} for one that cannot be had; {UnsupportedError}; {OptionError}; the signal's reason
+ * @internal @param limits what the caller knows to hold the model back, for `model.backend.limits`
  */
-export async function load(source: CheckpointSource, options: LoadOptions = {}): Promise<Model> {
+export async function load(
+  source: CheckpointSource,
+  options: LoadOptions = {},
+  limits: readonly string[] = [],
+): Promise<Model> {
   checkLoadOptions(options);
   const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
@@ -49,7 +54,7 @@ export async function load(source: CheckpointSource, options: LoadOptions = {}):
       program.dispose();
       throw error;
     }
-    const engine = new Engine(checkpoint.name, program, { context, kv, template, tokenizer, places });
+    const engine = new Engine(checkpoint.name, program, { context, kv, template, tokenizer, places, limits });
     if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
   } finally {

@@ -68,7 +68,8 @@ export class Model {
 
   /** What runs it. */
   get backend(): ProgramDescription {
-    return this.#engine.program.description;
+    const { description } = this.#engine.program;
+    return { ...description, limits: [...this.#engine.limits, ...description.limits] };
   }
 
   /** Time by command of all steps so far, where the model was loaded with `trace`. */

@@ -1,4 +1,6 @@
 /** Threads in browsers: Workers, where the page may share memory with them. */
+import { trustedUrl } from '../../core/trustedUrl.ts';
+import { type ThreadMessage, threadFile } from './threadFile.ts';
 import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
 /** A page's main thread and a service worker must not sleep; other workers may. */
@@ -42,42 +44,56 @@ export function runtimeProblem(): string | undefined {
 }
 
 /**
- * Starts a worker, sets it up when that can be done, and waits until it is in its loop. Rejects wherever that fails.
- * @returns a function that ends it
+ * Starts a worker, sets it up when that can be done, and waits until it is in its loop: from text, or else from our own
+ * worker's file, where there is one. Rejects wherever that fails. @returns a function that ends it
  */
 export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
+  const file = threadFile();
+  if (!textIsForbidden || file === undefined) {
+    try {
+      return await startFromText(setup);
+    } catch (error) {
+      if (file === undefined) throw error;
+      textIsForbidden = true;
+    }
+  }
+  return startFrom(trustedUrl(file), 'module', setup, (value): ThreadMessage => ({ type: 'thread', setup: value }));
+}
+
+/** A page's policy does not change. */
+let textIsForbidden = false;
+
+async function startFromText(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
   const source = `${workerSource}
 onmessage = ({ data }) => enter(data, () => postMessage('ready'));`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  let worker: Worker | undefined;
   try {
-    const started = (worker = new Worker(trustedUrl(url)));
-    await new Promise<void>((resolve, reject) => {
-      // an error without a message: the script was refused before it ran
-      started.onerror = ({ message }) =>
-        reject(new Error(message || "the page's Content-Security-Policy needs worker-src blob:"));
-      started.onmessage = () => resolve();
-      setup.then((value) => started.postMessage(value)).catch(reject);
-    });
-    return async () => started.terminate();
-  } catch (error) {
-    worker?.terminate();
-    throw error;
+    return await startFrom(trustedUrl(url), 'classic', setup, (value) => value);
   } finally {
     URL.revokeObjectURL(url);
   }
 }
 
-interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
-}
-
-let policy: { createScriptURL(url: string): string } | undefined;
-
-/** For pages with `require-trusted-types-for 'script'`, which may have to allow the policy by its name. */
-function trustedUrl(url: string): string {
-  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
-  if (!trustedTypes) return url;
-  policy ??= trustedTypes.createPolicy('espalier', { createScriptURL: (own) => own });
-  return policy.createScriptURL(url);
+async function startFrom(
+  url: string,
+  type: WorkerType,
+  setup: Promise<WorkerSetup>,
+  message: (setup: WorkerSetup) => unknown,
+): Promise<() => Promise<void>> {
+  const worker = new Worker(url, { type });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // an error without a message: the script was refused before it ran
+      worker.onerror = ({ message }) =>
+        reject(new Error(message || "the page's Content-Security-Policy needs worker-src blob:"));
+      worker.onmessage = ({ data }) => {
+        if (data === 'ready') resolve();
+      };
+      setup.then((value) => worker.postMessage(message(value))).catch(reject);
+    });
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
+  return async () => worker.terminate();
 }

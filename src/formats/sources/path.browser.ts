@@ -1,4 +1,5 @@
 /** A page has no paths: they are URLs relative to it, and nothing can be written to them. */
+import { baseUrl } from '../../core/baseUrl.ts';
 import { UnsupportedError } from '../../core/errors.ts';
 import type { ByteSink } from '../byteSink.ts';
 import type { ByteSource } from '../byteSource.ts';
@@ -23,7 +24,7 @@ export async function fileSink(path: string): Promise<ByteSink & { close(): Prom
 }
 
 function absolute(path: string): URL {
-  const url = new URL(path, globalThis.location.href);
+  const url = new URL(path, baseUrl());
   if (url.protocol !== 'file:') return url;
   throw new UnsupportedError('reading the file', url.href, [
     'a File from <input type="file">',

@@ -1,0 +1,11 @@
+/** Outside of browsers, heavy work runs where it is called. */
+export {
+  estimate,
+  evaluateText,
+  inspect,
+  load,
+  loadAdapter,
+  loadTokenizer,
+  measureKernels,
+  measureSpeed,
+} from './functions.ts';

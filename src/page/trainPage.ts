@@ -1,0 +1,15 @@
+/** `espalier/train` in a page: training runs in a worker. */
+import { inWorker } from './inWorker.ts';
+import type * as functions from './trainFunctions.ts';
+
+export type { CorpusOptions, CorpusProgress } from '../train/generateCorpus.ts';
+export type { LogLine } from '../train/log/logLine.ts';
+export { describeRecipe } from '../train/recipe/describeRecipe.ts';
+export { type ReadRecipe, readRecipe } from '../train/recipe/readRecipe.ts';
+export type { Recipe } from '../train/recipe/schema.ts';
+export { sparkline } from '../train/sparkline.ts';
+export { DivergedError, ResumeError } from '../train/trainingError.ts';
+export type { TrainingOptions, TrainingResult } from '../train/trainingRun.ts';
+
+export const generateCorpus: typeof functions.generateCorpus = inWorker('generateCorpus');
+export const train: typeof functions.train = inWorker('train');

@@ -2,7 +2,7 @@
  * Measurements in headless Chromium. Each run starts a new browser with a page that downloads the model,
  * passes it to the engine as a Blob, does the work once as a warm-up and then several times.
  */
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
@@ -14,16 +14,22 @@ import type { Inference } from './inference.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
+/** The package as pages without a bundler load it. */
+function builtFiles(): Readonly<Record<string, string>> {
+  const folder = path('../dist/browser/');
+  return Object.fromEntries(readdirSync(folder).map((name) => [`/lib/${name}`, folder + name]));
+}
+
 /** Files that the server provides, in addition to the model. */
-const files: Readonly<Record<string, string>> = {
+const files = (): Readonly<Record<string, string>> => ({
   '/': path('./pages/index.html'),
   '/espalier.js': path('./pages/espalier.js'),
   '/espalierWorker.js': path('./pages/espalierWorker.js'),
-  '/espalier.browser.js': path('../dist/espalier.browser.js'),
+  ...builtFiles(),
   '/wllama.js': path('./pages/wllama.js'),
   '/wllama/index.js': path('./peers/node_modules/@wllama/wllama/esm/index.js'),
   '/wllama/wllama.wasm': path('./peers/node_modules/@wllama/wllama/esm/wasm/wllama.wasm'),
-};
+});
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -65,7 +71,7 @@ export function wllama(threads: number): Engine<Inference> {
 async function runPage(script: string, contest: Inference, threads: number, isolated: boolean): Promise<Readings> {
   if (!haveChromium()) throw new Skipped('no Chromium found');
   const { prefill, decode, runs } = contest.work;
-  const server = await serve({ ...files, '/model.gguf': contest.model.file() }, isolated);
+  const server = await serve({ ...files(), '/model.gguf': contest.model.file() }, isolated);
   const browser = await startChromium();
   try {
     const page = await browser.newPage();

@@ -15,7 +15,7 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = `${root}src/backends/wasm/kernels`;
 const built = `${root}src/backends/wasm/built`;
-const bundlePath = `${root}dist/espalier.browser.js`;
+const bundleFolder = `${root}dist/browser`;
 
 /** Compiler options of the kernel variants. The engine chooses a variant on the device. */
 const variants: Readonly<Record<string, readonly string[]>> = {
@@ -63,20 +63,31 @@ async function compileTypeScript(): Promise<void> {
 }
 
 /**
- * One file for pages without a bundler: one import, one request, one hash. It contains all kernel variants although a
- * page needs only one; chunks would save about 38 of 128 kB (gzip). Bundlers that start at dist/index.js split them.
+ * A folder for pages without a bundler: what a page imports, the worker that it starts, and the engine in pieces, of which
+ * a device reads one variant of the kernels. The page itself reads the engine only if no worker can be started.
  */
 async function bundle(): Promise<void> {
-  await build({
-    entryPoints: [`${root}dist/index.js`],
-    outfile: bundlePath,
+  const options = {
     bundle: true,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
     minify: true,
     logLevel: 'warning',
+  } as const;
+  await build({
+    ...options,
+    entryPoints: {
+      espalier: `${root}dist/index.js`,
+      train: `${root}dist/page/trainPage.js`,
+      'espalier.worker': `${root}dist/page/espalier.worker.js`,
+    },
+    outdir: bundleFolder,
+    chunkNames: '[name]-[hash]',
+    splitting: true,
   });
+  // service workers may not import in pieces
+  await build({ ...options, entryPoints: [`${root}dist/index.js`], outfile: `${bundleFolder}/espalier.single.js` });
 }
 
 /** Time of the latest change of some files. A folder stands for all compiled files below it. */
@@ -99,6 +110,8 @@ const oldestKernel = Math.min(...Object.keys(variants).map((name) => made(`${bui
 if (!staleOnly || oldestKernel < changed('src/backends/wasm/kernels', ...tools)) await compileKernels();
 if (
   !kernelsOnly &&
-  (!staleOnly || made(bundlePath) < changed('src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', ...tools))
+  (!staleOnly ||
+    made(`${bundleFolder}/espalier.js`) <
+      changed('src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', ...tools))
 )
   await compileTypeScript();

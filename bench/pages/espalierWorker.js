@@ -1,4 +1,4 @@
-import { load, measureSpeed } from '/espalier.browser.js';
+import { load, measureSpeed } from '/lib/espalier.js';
 
 async function measure({ model: url, prefill, decode, runs, threads }) {
   const file = await (await fetch(url)).blob();

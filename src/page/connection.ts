@@ -106,7 +106,7 @@ export class Connection {
   }
 
   receive(message: ToPage): void {
-    if (message.type === 'ready' || this.#closed) return;
+    if (message.type === 'ready' || message.type === 'ended' || this.#closed) return;
     if (message.type === 'callback') {
       void this.#answer(message.id, message.callback, message.args);
       return;

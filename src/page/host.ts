@@ -22,6 +22,9 @@ interface Stream {
   resume?: () => void;
 }
 
+/** Milliseconds for helper threads to end. */
+const END_DELAY = 50;
+
 export class Host {
   readonly #functions: (name: string) => Promise<Members>;
   readonly #post: (message: ToPage, transfer?: Transferable[]) => void;
@@ -68,6 +71,9 @@ export class Host {
         return;
       case 'abort':
         this.#signals.get(message.signal)?.abort(decode(message.reason, this.#decoder));
+        return;
+      case 'end':
+        this.#end();
         return;
       case 'forget':
         for (const signal of message.signals) this.#signals.delete(signal);
@@ -149,6 +155,13 @@ export class Host {
   #forget(id: number): void {
     this.#objects.delete(id);
     this.#failures.delete(id);
+  }
+
+  /** Helper threads that sleep delay the end of their worker by seconds, so they are ended first. */
+  #end(): void {
+    for (const { object, owner } of this.#objects.values())
+      if (owner === FUNCTIONS && typeof object.dispose === 'function') object.dispose();
+    setTimeout(() => this.#post({ type: 'ended' }), END_DELAY);
   }
 
   /** What the page does not know yet of an object and of those that it came from. */

@@ -1,5 +1,4 @@
 /** Runs the functions of the entries in a worker where that is possible, else where they are called. */
-import { functionsFor } from './allFunctions.ts';
 import type { Connection } from './connection.ts';
 import { remoteOf } from './remote.ts';
 import { startEngineWorker } from './startEngineWorker.ts';
@@ -12,29 +11,34 @@ interface PageOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @param name of a function of the entries, which returns a promise */
-export function inWorker<F extends AnyFunction>(name: string): F {
-  return ((...args: unknown[]) => run(name, args)) as unknown as F;
+/**
+ * @param name of a function that returns a promise
+ * @param functions fetches the function, for where it runs on the caller's thread
+ */
+export function inWorker<Name extends string, F extends AnyFunction>(
+  name: Name,
+  functions: () => Promise<Readonly<Record<Name, F>>>,
+): F {
+  const here: Here = async (args) => {
+    const run: AnyFunction = (await functions())[name];
+    return run(...(args as never[]));
+  };
+  return ((...args: unknown[]) => run(name, args, here)) as unknown as F;
 }
 
-async function run(name: string, args: readonly unknown[]): Promise<unknown> {
+type Here = (args: readonly unknown[]) => Promise<unknown>;
+
+async function run(name: string, args: readonly unknown[], here: Here): Promise<unknown> {
   const known = connectionOf(args);
   if (known) return known.callFunction(name, args);
-  if (!isPage()) return runHere(name, args);
+  if (!isPage()) return here(args);
   const { options, others } = pageOptions(args);
   options.signal?.throwIfAborted();
   const worker = await startEngineWorker(options);
-  if (typeof worker === 'string') return runHere(name, args, `on the page's own thread: ${worker}`);
-  return worker.callFunction(name, others);
-}
-
-/** @param limit why it does not run in a worker, for `model.backend` */
-async function runHere(name: string, args: readonly unknown[], limit?: string): Promise<unknown> {
-  const functions = await functionsFor(name);
-  const run = functions[name] as (...args: readonly unknown[]) => unknown;
-  if (name !== 'load' || limit === undefined) return run(...args);
-  const [source, options] = args;
-  return run(source, options, [limit]);
+  if (typeof worker !== 'string') return worker.callFunction(name, others);
+  if (name !== 'load') return here(others);
+  const [source, loading] = args;
+  return here([source, loading, [`on the page's own thread: ${worker}`]]);
 }
 
 /** Objects of the API live in a worker already. */

@@ -25,11 +25,14 @@ export type ToWorker =
   | { readonly type: 'returned'; readonly id: number; readonly value: Wire }
   | { readonly type: 'thrown'; readonly id: number; readonly error: Wire }
   | { readonly type: 'abort'; readonly signal: number; readonly reason: Wire }
-  /** Functions and signals that no call uses any more, and objects that the page has lost. */
+  /** Disposes of everything; the worker then answers 'ended'. */
+  | { readonly type: 'end' }
+  /** Signals that no call uses any more, and objects that the page has lost. */
   | { readonly type: 'forget'; readonly signals: readonly number[]; readonly objects: readonly number[] };
 
 export type ToPage =
   | { readonly type: 'ready' }
+  | { readonly type: 'ended' }
   | { readonly type: 'result'; readonly id: number; readonly value: Wire; readonly snapshots: Snapshots }
   | { readonly type: 'error'; readonly id: number; readonly error: Wire; readonly snapshots: Snapshots }
   | { readonly type: 'piece'; readonly id: number; readonly value: Wire }

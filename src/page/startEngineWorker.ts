@@ -43,7 +43,7 @@ interface Started {
 
 const ownWorkers: readonly (() => Started)[] = [
   // in these words bundlers look for workers
-  () => ({ worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), file: ownFile() }),
+  () => ({ worker: new Worker(new URL('./espalier.worker.js', import.meta.url), { type: 'module' }), file: ownFile() }),
   // pages with Trusted Types
   () => startAt(ownFile()),
   // a file of another origin, or without the headers of an isolated page, may be imported, though not started
@@ -53,7 +53,7 @@ const ownWorkers: readonly (() => Started)[] = [
 /** In other words, so that bundlers do not copy the file as it is. */
 function ownFile(): string {
   const { url } = import.meta;
-  return new URL('worker.js', url).href;
+  return new URL('espalier.worker.js', url).href;
 }
 
 function startAt(file: string): Started {
@@ -95,7 +95,7 @@ function connect(worker: Worker, file: string): Connection {
   const connection = new Connection(
     {
       post: (message, transfer) => worker.postMessage(message, transfer),
-      close: () => worker.terminate(),
+      close: () => end(worker),
     },
     errors,
   );
@@ -106,4 +106,18 @@ function connect(worker: Worker, file: string): Connection {
   worker.onerror = (event) => lose(event.message || 'it failed');
   worker.postMessage({ type: 'start', base: document.baseURI, file });
   return connection;
+}
+
+/** Milliseconds for a worker to end by itself; one that computes is ended in the middle of it. */
+const END_LIMIT = 200;
+
+function end(worker: Worker): void {
+  const timer = setTimeout(() => worker.terminate(), END_LIMIT);
+  worker.onmessage = ({ data }: MessageEvent<ToPage>) => {
+    if (data.type !== 'ended') return;
+    clearTimeout(timer);
+    worker.terminate();
+  };
+  worker.onerror = null;
+  worker.postMessage({ type: 'end' });
 }

@@ -1,6 +1,5 @@
 /** `espalier/train` in a page: training runs in a worker. */
 import { inWorker } from './inWorker.ts';
-import type * as functions from './trainFunctions.ts';
 
 export type { CorpusOptions, CorpusProgress } from '../train/generateCorpus.ts';
 export type { LogLine } from '../train/log/logLine.ts';
@@ -11,5 +10,7 @@ export { sparkline } from '../train/sparkline.ts';
 export { DivergedError, ResumeError } from '../train/trainingError.ts';
 export type { TrainingOptions, TrainingResult } from '../train/trainingRun.ts';
 
-export const generateCorpus: typeof functions.generateCorpus = inWorker('generateCorpus');
-export const train: typeof functions.train = inWorker('train');
+const functions = () => import('./trainFunctions.ts');
+
+export const generateCorpus = inWorker('generateCorpus', functions);
+export const train = inWorker('train', functions);

@@ -36,6 +36,11 @@ export interface LoadOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Where `hf:` models come from, and where downloads and measurements of the device are stored. */
   readonly cache?: CacheOptions;
+  /**
+   * In a page: URL of the file `espalier/worker`, where the model then runs. Default: the one beside the package, which
+   * bundlers find. Outside of pages it is not used.
+   */
+  readonly workerUrl?: string | URL;
 }
 
 const rules: Rules<LoadOptions> = {
@@ -58,6 +63,7 @@ const rules: Rules<LoadOptions> = {
       typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
   },
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
+  workerUrl: { expected: 'a URL', accepts: (value) => typeof value === 'string' || value instanceof URL },
 };
 
 const cacheRules: Rules<CacheOptions> = {

@@ -57,6 +57,11 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     errors = opened.errors;
     return opened.page;
   };
+  /** Takes something from pages and from the worker that the model runs in. */
+  const restrictAll = async (restrict: () => void): Promise<void> => {
+    await context.addInitScript(restrict);
+    server.workerPrelude = `(${restrict})();`;
+  };
   const gets = (path: string) => server.requests.filter((request) => request.path === path).length;
 
   beforeAll(async () => {
@@ -77,6 +82,8 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     server.requests.length = 0;
     server.answerFirst = undefined;
     server.throttle = undefined;
+    server.workerPrelude = undefined;
+    server.withoutWorkerFile = false;
     server.uncached = true;
   });
   afterEach(() => context.close());
@@ -162,8 +169,9 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
       'a browser without a private file system',
       () => Object.defineProperty(navigator, 'storage', { value: undefined }),
     ],
-  ])('%s: models are used without being kept, and a notice says so once', async (_, restrict) => {
-    await context.addInitScript(restrict as () => void);
+  ])('%s: models are used without being kept, and a notice says so once', async (name, restrict) => {
+    await restrictAll(restrict as () => void);
+    server.withoutWorkerFile = name.endsWith('workers only');
     const page = await open();
     for (const source of ['/large.gguf', 'hf:owner/repo/tiny.gguf']) {
       server.files.set('/owner/repo/resolve/main/tiny.gguf', tiny);
@@ -183,7 +191,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     const outcome = await page.evaluate(async () => {
       const script = `
         delete FileSystemFileHandle.prototype.createWritable;
-        import('${location.origin}/espalier.browser.js').then(async ({ load, cache }) => {
+        import('${location.origin}/lib/espalier.js').then(async ({ load, cache }) => {
           const notices = [];
           const model = await load('${location.origin}/large.gguf', { onProgress: ({ notice }) => notice && notices.push(notice) });
           model.dispose();
@@ -200,7 +208,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
   });
 
   it('too little room: told with the numbers before anything is stored', async () => {
-    await context.addInitScript(() => {
+    await restrictAll(() => {
       navigator.storage.estimate = async () => ({ quota: 8e6, usage: 3e6 });
     });
     const page = await open();
@@ -213,7 +221,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
   });
 
   it('room that ends midway: the model is used, and what was stored of it is removed', async () => {
-    await context.addInitScript(() => {
+    await restrictAll(() => {
       navigator.storage.estimate = async () => ({ quota: 1e12, usage: 0 });
     });
     const page = await open();

@@ -5,7 +5,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-export const bundlePath = fileURLToPath(new URL('../../dist/espalier.browser.js', import.meta.url));
+/** What `npm run build` makes for pages without a bundler. */
+export const bundleFolder = fileURLToPath(new URL('../../dist/browser/', import.meta.url));
 
 const page = `<!doctype html>
 <title>Espalier</title>
@@ -14,11 +15,11 @@ const page = `<!doctype html>
 <script type="module" src="/page.js"></script>`;
 
 /** A separate file, because a Content-Security-Policy may forbid inline scripts. */
-const script = `import * as espalier from '/espalier.browser.js';
+const script = `import * as espalier from '/lib/espalier.js';
 globalThis.espalier = espalier;`;
 
 /** Loads and generates in a worker, where the caller's thread may sleep. */
-const worker = `import { load } from '/espalier.browser.js';
+const worker = `import { load } from '/lib/espalier.js';
 const answer = async ({ source, prompt, loading, generating }) => {
   const model = await load(source, loading);
   const { ids } = await model.session().generate(prompt, generating).result;
@@ -29,7 +30,7 @@ const answer = async ({ source, prompt, loading, generating }) => {
 onmessage = ({ data }) => answer(data).then(postMessage, (error) => postMessage(String(error)));`;
 
 /** The same in a service worker, which answers through the port that comes with the message. */
-const serviceWorker = worker.replace(
+const serviceWorker = worker.replace('espalier.js', 'espalier.single.js').replace(
   /^onmessage.*$/m,
   `onmessage = ({ data, ports: [port] }) =>
   answer(data).then((found) => port.postMessage(found), (error) => port.postMessage(String(error)));
@@ -51,6 +52,10 @@ export interface PageServer {
   readonly pages: Map<string, Record<string, string>>;
   /** Path such as '/model.gguf' → bytes. */
   readonly files: Map<string, Uint8Array>;
+  /** Script that runs in the package's worker before it fetches the engine. */
+  workerPrelude?: string;
+  /** Answers as if the package's worker had not been copied there. */
+  withoutWorkerFile?: boolean;
   /** GET requests of files, with the first byte they asked for. */
   readonly requests: { readonly path: string; readonly from: number }[];
   /** Breaks the connection after so many bytes of the file, the next time. */
@@ -85,10 +90,18 @@ export async function servePages(): Promise<PageServer> {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url!, 'http://localhost');
+    // an application has its own files offline too
+    const built = /^\/lib\/([\w.-]+\.js)$/.exec(pathname)?.[1];
+    // as an application serves a copy of its own, with the rest of the folder
+    if (pathname === '/copied/worker.js') return send(response, 'text/javascript', copiedWorker(), isolation);
+    if (built === 'espalier.worker.js' && pages.withoutWorkerFile) return void response.writeHead(404).end();
+    if (built) {
+      const prelude = built === 'espalier.worker.js' ? (pages.workerPrelude ?? '') : '';
+      return send(response, 'text/javascript', Buffer.from(prelude + readFileSync(bundleFolder + built)), isolation);
+    }
     if (pages.answerFirst?.(request, response, pathname)) return;
     const bytes = pages.files.get(pathname);
     if (bytes) return sendFile(request, response, pathname, bytes);
-    if (pathname === '/espalier.browser.js') return send(response, 'text/javascript', readFileSync(bundlePath));
     if (pathname === '/page.js') return send(response, 'text/javascript', Buffer.from(script));
     if (pathname === '/worker.js') return send(response, 'text/javascript', Buffer.from(worker), isolation);
     if (pathname === '/serviceWorker.js')
@@ -126,6 +139,11 @@ export async function servePages(): Promise<PageServer> {
   }
 
   return pages;
+}
+
+function copiedWorker(): Uint8Array {
+  const text = readFileSync(`${bundleFolder}espalier.worker.js`, 'utf8');
+  return Buffer.from(text.replaceAll('"./', '"/lib/'));
 }
 
 function send(response: ServerResponse, type: string, body: Uint8Array, headers: Record<string, string> = {}): void {

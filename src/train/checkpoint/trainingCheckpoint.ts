@@ -4,7 +4,7 @@
  * all bytes before it, which detects truncated and damaged files.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256 } from '#leaf/formats/download/sha256';
 import { FormatError } from '../../core/errors.ts';
 import type { ByteSink } from '../../formats/byteSink.ts';

@@ -1,5 +1,5 @@
 /** The log of a training run: one JSON object per line. Except for the fields in seconds, the same run writes the same log. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** JSON has no NaN or infinity and writes null. */
 const number = z

@@ -1,5 +1,5 @@
 /** Lists the fields of a recipe from its schema. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeSchema } from './schema.ts';
 
 export interface RecipeField {

@@ -1,5 +1,5 @@
 /** Describes what is wrong with a recipe: the field, its value and the expected value. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type RecipeField, recipeFields } from './fields.ts';
 import { nearestName } from './nearestName.ts';
 

@@ -1,5 +1,5 @@
 /** Schema of a recipe: every field with its range, default and description (shown by `espalier train --help`). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { blockFormats } from '../../tensor/formats.ts';
 
 const share = () => z.number().min(0).max(1);

@@ -1,86 +1,86 @@
-/** A step of a program: what it takes, what it gives, and what every backend checks of it. */
+/** A step of a program: its inputs, its results, and the checks that all backends share. */
 import { OptionError } from '../core/errors.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { Graph, Registers } from './graph.ts';
 import type { InputValues } from './ops/input.ts';
 
-/** Keys and values of one sequence, or of several that continue at the same position. */
+/** KV cache of one sequence, or of several sequences at the same position. */
 export interface Cache {
-  /** Positions of each sequence. */
+  /** Positions per sequence. */
   readonly context: number;
   readonly sequences: number;
   readonly bytes: number;
-  /** Takes over the first `positions` positions of another cache of the same program. */
+  /** Copies the first `positions` positions of another cache of the same program. */
   copyFrom(other: Cache, positions: number): Promise<void>;
   free(): void;
 }
 
-/** A token that an earlier step of the same program chose: `row` counts the rows that it chose for. */
+/** A token chosen by an earlier step of the same program. `row` is an index into its choices. */
 export interface ChosenToken {
   readonly from: StepResult;
   readonly row: number;
 }
 
-/** Lets a step choose a token for each of its wanted rows, so that nobody has to fetch the logits. */
+/** Lets a step choose a token for each selected row, so that the logits need not be copied. */
 export interface Choosing {
   /** Output with the logits, [R, V]. */
   readonly output: string;
-  /** A rule for each wanted row. */
+  /** One rule per selected row. */
   readonly rules: readonly ChoiceRule[];
 }
 
 export interface Step {
   /**
-   * The past that the tokens continue, the same number for each of the cache's sequences, one after another; without one
-   * they are a batch of sequences that begin at position 0.
+   * Cache that the tokens continue: the same number of tokens for each of its sequences, concatenated. Without a cache,
+   * the tokens are a batch of sequences that start at position 0.
    */
   readonly cache?: Cache;
-  /** Ids, or what an earlier step chose: 1 … maxTokens of them. */
+  /** 1 … maxTokens ids, or tokens chosen by earlier steps. */
   readonly tokens: ArrayLike<number | ChosenToken>;
-  /** Position of the first token: how many positions of the cache are the past. Default 0. */
+  /** Position of the first token: the number of positions of the cache to use. Default 0. */
   readonly position?: number;
-  /** Without a cache: tokens of each sequence. Default: all of them, one sequence. */
+  /** Without a cache: tokens per sequence. Default: one sequence with all tokens. */
   readonly sequence?: number;
-  /** Indices into `tokens` of the rows whose outputs are wanted, ascending; at most maxRows. */
+  /** Selected rows: indices into `tokens` whose outputs are computed, ascending, at most maxRows. */
   readonly rows: ArrayLike<number>;
   /**
-   * Names of the outputs that are wanted; default: all. With none the step only fills the cache. Nodes that change
-   * weights or states do so when a wanted output depends on them; a graph has them behind all outputs that do not.
+   * Names of the outputs to compute. Default: all. An empty list only fills the cache. Nodes that change
+   * weights or states run if a requested output depends on them; a graph adds them after all outputs that do not.
    */
   readonly outputs?: readonly string[];
-  /** Numbers for the graph's input nodes by name: of all that wanted outputs depend on. */
+  /** Inputs by name: all inputs that the requested outputs depend on. */
   readonly inputs?: Readonly<Record<string, InputValues>>;
   readonly choose?: Choosing;
-  /** Maximum threads of this step. Default: what the backend finds best. */
+  /** Maximum threads of this step. Default: chosen by the backend. */
   readonly threads?: number;
 }
 
-/** What one step computed. It stays valid however many steps follow. */
+/** Result of a step. Later steps do not change it. */
 export interface StepResult {
   /** Resolves when the step has run; rejects if the device failed. */
   finished(): Promise<void>;
-  /** An output, [rows, width] in row order, the same array each time. @throws {OptionError} if the step was not asked for it */
+  /** Returns an output, [rows, width] in row order; the same array each time. @throws {OptionError} if it was not requested */
   output(name: string): Promise<Float32Array>;
-  /** The tokens that `choose` asked for, by wanted row. @throws {OptionError} if the step was not asked to choose */
+  /** Returns the chosen tokens by selected row. @throws {OptionError} if the step had no `choose` */
   choices(): Promise<Int32Array>;
-  /** Says that nothing more will be read of it, so that nothing need be kept beyond the next step. Optional. */
+  /** Optional: declares that the result will not be read any more, so that the backend can discard it. */
   release(): void;
 }
 
-/** @throws {OptionError} for a position or sequences that do not fit the step's tokens and cache */
+/** @throws {OptionError} if position or sequences do not fit the tokens and the cache */
 export function stepRegisters({ cache, tokens, position = 0, sequence, rows }: Step): Registers {
   const T = tokens.length;
   if (cache && sequence !== undefined)
-    throw new OptionError('sequence', sequence, 'nothing, as the step continues a cache, which knows its sequences');
+    throw new OptionError('sequence', sequence, 'no value, because the cache defines the sequences');
   if (cache && T % cache.sequences !== 0)
-    throw new OptionError('tokens', T, `as many for each of the cache's ${cache.sequences} sequences`);
-  if (!cache && position !== 0) throw new OptionError('position', position, '0, as the step has no cache');
+    throw new OptionError('tokens', T, `the same number for each of the cache's ${cache.sequences} sequences`);
+  if (!cache && position !== 0) throw new OptionError('position', position, '0, because the step has no cache');
   const S = sequence ?? (cache ? T / cache.sequences : T);
   if (!(S >= 1 && T % S === 0)) throw new OptionError('sequence', S, `a divisor of the step's ${T} tokens`);
   return { T, P: position, R: rows.length, S };
 }
 
-/** The numbers of a step that every backend checks. */
+/** Limits that every backend checks. */
 interface StepLimits {
   readonly graph: Graph;
   readonly maxTokens: number;
@@ -88,9 +88,9 @@ interface StepLimits {
 }
 
 /**
- * Checks what a step asks for, before anything is changed.
- * @returns its registers, and names of the outputs that are to be readable
- * @throws {OptionError} for too many tokens or rows, an unknown output, rules that are not one for each wanted row
+ * Checks a step before anything is changed.
+ * @returns its registers, and the names of the requested outputs
+ * @throws {OptionError} for too many tokens or rows, an unknown output, or a wrong number of rules
  */
 export function checkStep(
   { graph, maxTokens, maxRows }: StepLimits,
@@ -104,7 +104,7 @@ export function checkStep(
   if (choose) {
     checkOutput(graph, choose.output);
     if (choose.rules.length !== rows.length)
-      throw new OptionError('choose.rules', choose.rules.length, `${rows.length}, one for each wanted row`);
+      throw new OptionError('choose.rules', choose.rules.length, `${rows.length}, one per selected row`);
   }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new OptionError('threads', threads, 'a whole number of at least 1');

@@ -1,16 +1,16 @@
-/** Options are checked before anything is done: an unknown name or a value out of range is an error, never ignored. */
+/** Checks options before work starts. An unknown name or a value out of range throws; nothing is ignored. */
 import { OptionError } from '../core/errors.ts';
 
 export interface Rule {
-  /** For the error: 'a whole number of at least 1'. */
+  /** Description for errors, e.g. 'a whole number of at least 1'. */
   readonly expected: string;
   readonly accepts: (value: unknown) => boolean;
 }
 
-/** One rule for each option of `Options`, so that none is forgotten. */
+/** Has one rule per option of `Options`, so that the compiler finds forgotten ones. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule };
 
-/** @throws {OptionError} for a name without a rule, or a value that its rule does not accept; undefined is always accepted */
+/** @throws {OptionError} for a name without a rule, or a value that its rule does not accept. Undefined is always accepted */
 export function checkOptions<Options extends object>(options: Options, rules: Rules<Options>): void {
   for (const [name, value] of Object.entries(options)) {
     const rule: Rule | undefined = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined;
@@ -48,7 +48,7 @@ export const abortSignal: Rule = {
   accepts: (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'throwIfAborted' in value,
 };
 
-/** A value for an error message. JSON has no NaN, no infinity, no bigint. */
+/** Formats a value for error messages. JSON has no NaN, infinity or bigint. */
 function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);

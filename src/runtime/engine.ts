@@ -1,4 +1,4 @@
-/** What a loaded model and its sessions share: the program, the text side, and whether they still live. */
+/** State that a loaded model and its sessions share: the program, the tokenizer, and whether it is disposed. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
 import type { Cache, Step } from '../graph/step.ts';
@@ -11,14 +11,14 @@ import { OpenCaches } from './openCaches.ts';
 import { Sequence } from './sequence.ts';
 
 export interface EngineOptions {
-  /** Positions of a session's cache. */
+  /** Context length of a session, in tokens. */
   readonly context: number;
   /** Format of keys and values. */
   readonly kv: BlockFormat;
   readonly template: ChatTemplate;
-  /** Absent where the model's files hold none. */
+  /** Undefined if the model's files contain no tokenizer. */
   readonly tokenizer?: Tokenizer;
-  /** Where the program has room for an adapter. */
+  /** Low-rank factors that the program has room for. */
   readonly places?: ReadonlyMap<string, Factors>;
   /** What holds the model back here, besides what the backend says. */
   readonly limits?: readonly string[];
@@ -27,7 +27,7 @@ export interface EngineOptions {
 }
 
 export class Engine {
-  /** The file's name, for errors. */
+  /** File name for error messages. */
   readonly name: string;
   readonly program: Program;
   readonly context: number;
@@ -54,28 +54,28 @@ export class Engine {
     this.#places = options.places ?? new Map();
   }
 
-  /** V, ids are below it. */
+  /** Vocabulary size V; ids are smaller. */
   get vocabulary(): number {
     return this.program.graph.outputs.get('logits')!.shape[1];
   }
 
-  /** @throws {EspalierError} NO_TOKENIZER where the model's files hold none */
+  /** @throws {EspalierError} NO_TOKENIZER if the model's files contain no tokenizer */
   get tokenizer(): Tokenizer {
     if (this.#tokenizer) return this.#tokenizer;
-    throw new EspalierError('NO_TOKENIZER', `${this.name}: it holds no tokenizer, so prompts must be token ids`);
+    throw new EspalierError('NO_TOKENIZER', `${this.name}: the model has no tokenizer; prompts must be token ids`);
   }
 
-  /** Ids after which a generation is over. */
+  /** Ids that end a generation. */
   get endOfGeneration(): ReadonlySet<number> {
     return this.#tokenizer?.endOfGeneration ?? new Set();
   }
 
-  /** Of text that continues a prompt; undefined where there is no tokenizer. */
+  /** Decoder for text that continues a prompt. Undefined without a tokenizer. */
   decoder(): Decoder | undefined {
     return this.#tokenizer?.decoder({ continues: true });
   }
 
-  /** @throws {EspalierError} DISPOSED; {MemoryError} where there is no room for another cache */
+  /** @throws {EspalierError} DISPOSED @throws {MemoryError} if there is no memory for another cache */
   sequence(from?: Sequence): Sequence {
     const cache = this.cache();
     const sequence = from ? from.fork(cache) : new Sequence(this, cache);
@@ -83,20 +83,20 @@ export class Engine {
     return sequence;
   }
 
-  /** @throws {FormatError} for an adapter that does not fit; {EspalierError} DISPOSED */
+  /** @throws {FormatError} if the adapter does not fit @throws {EspalierError} DISPOSED */
   async setAdapter(adapter: Adapter | undefined): Promise<void> {
     this.#checkAlive();
     await writeFactors(this.program, this.#places, adapter);
     this.weightsVersion++;
   }
 
-  /** Room for the past of one sequence, or of several. @throws {EspalierError} DISPOSED; {MemoryError} */
+  /** Creates a KV cache for one or several sequences. @throws {EspalierError} DISPOSED @throws {MemoryError} */
   cache(sequences = 1): Cache {
     this.#checkAlive();
     return this.#caches.withRoom(() => this.program.createCache(this.context, this.kv, sequences));
   }
 
-  /** Releases the cache of a timeline. */
+  /** Releases the cache of a sequence. */
   release(cache: Cache): void {
     this.#caches.release(cache);
   }
@@ -112,7 +112,7 @@ export class Engine {
     this.program.dispose();
   }
 
-  /** @throws {ContextError} naming both numbers; {OptionError} for none at all or an id outside the vocabulary */
+  /** @throws {ContextError} if there are too many tokens @throws {OptionError} if there are none, or an id is outside the vocabulary */
   checkTokens(ids: readonly number[], what: string): void {
     if (ids.length === 0) throw new OptionError(what, 'empty', 'at least one token');
     if (ids.length > this.context) {

@@ -1,13 +1,13 @@
-/** Whether a model fits into memory, from what its backend says that it needs. */
+/** Estimates whether a model fits into memory, from the needs that its backend reports. */
 import { freeMemoryBytes } from '#leaf/runtime/memory';
 import type { MemoryNeeds } from '../graph/program.ts';
 
-/** Bytes. */
+/** All sizes are in bytes. */
 export interface MemoryEstimate {
   readonly weightBytes: number;
-  /** Keys and values of one session that fills its context; each further session takes as much again. */
+  /** KV cache of one session. Each further session needs the same amount. */
   readonly cacheBytes: number;
-  /** Values between the ops of the longest step, and the program itself. */
+  /** Intermediate values of the longest step, and the program itself. */
   readonly activationBytes: number;
   readonly totalBytes: number;
   /** Free memory, or less if the backend cannot address as much. */

@@ -1,4 +1,4 @@
-/** The loop that makes text: prefill, then sample and step, token by token. */
+/** The generation loop: prefill, then sample and step, token by token. */
 import { nextTask } from '#leaf/runtime/nextTask';
 import { logNormalizer, topLogProbs } from '../sampling/logProbabilities.ts';
 import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
@@ -10,7 +10,7 @@ import type { Sequence } from './sequence.ts';
 
 export interface GenerateTask {
   readonly sequence: Sequence;
-  /** Ids, at least one, no more than the context holds. */
+  /** Ids of the prompt: at least one, at most the context length. */
   readonly prompt: readonly number[];
   readonly endOfGeneration: ReadonlySet<number>;
   readonly options: GenerateOptions;
@@ -19,13 +19,13 @@ export interface GenerateTask {
   readonly record: GenerationRecord;
 }
 
-/** A sampled token, and what was known of its place where that was asked for. */
+/** A sampled token, with log-probabilities if requested. */
 interface Choice {
   readonly id: number;
   readonly logProbability?: PieceLogProbability;
 }
 
-/** Yields the pieces and writes the record. @throws the signal's reason */
+/** Yields the pieces and updates the record. @throws the signal's reason */
 export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void> {
   const { writer, record, options } = task;
   try {
@@ -44,7 +44,7 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
   if (record.finishReason === 'aborted') throw options.signal?.reason;
 }
 
-/** Computes what the sequence does not hold of the prompt yet, at least its last token, and samples the first token. */
+/** Computes the part of the prompt that is not in the cache, at least its last token, and samples the first token. */
 async function prefill(task: GenerateTask): Promise<Choice | undefined> {
   const { sequence, prompt, record, options } = task;
   sequence.refresh();
@@ -67,7 +67,7 @@ async function prefill(task: GenerateTask): Promise<Choice | undefined> {
   return choice;
 }
 
-/** Samples what follows a token that was written. */
+/** Samples the token after `id`. */
 async function decode(task: GenerateTask, id: number): Promise<Choice | undefined> {
   const { sequence, writer, record, options } = task;
   if (writer.stopped) record.finishReason = 'stop';
@@ -83,7 +83,7 @@ async function decode(task: GenerateTask, id: number): Promise<Choice | undefine
   return choice;
 }
 
-/** Runs a token and chooses the next one; logits are fetched only if their probabilities are wanted. */
+/** Runs a token and chooses the next one. Logits are copied only if log-probabilities are requested. */
 async function step(task: GenerateTask, id: number): Promise<Choice | undefined> {
   const { sequence, sampler, options } = task;
   if (options.logProbabilities !== undefined) return chooseFrom(task, await sequence.next(id));
@@ -94,14 +94,14 @@ async function step(task: GenerateTask, id: number): Promise<Choice | undefined>
   return goesOn(task, chosen) ? { id: chosen } : undefined;
 }
 
-/** False if the generation is over, which the record says then. */
+/** Returns false if the generation ends; the record then has the finish reason. */
 function goesOn({ options, endOfGeneration, record }: GenerateTask, id: number): boolean {
   if (options.maxTokens === 0) record.finishReason = 'length';
   else if (endOfGeneration.has(id)) record.finishReason = 'stop';
   return record.finishReason === undefined;
 }
 
-/** @param logits [V], may be changed @returns undefined if the generation is over instead */
+/** @param logits [V], may be changed @returns undefined if the generation ends instead */
 function chooseFrom(task: GenerateTask, logits: Float32Array): Choice | undefined {
   const { sequence, options, sampler } = task;
   const count = options.logProbabilities;

@@ -1,6 +1,6 @@
 /**
- * Several prompts continued at the same time: each step computes one token of each, so that the weights are read once for
- * all of them. All stand at the same position: those with longer prompts read on while others write already.
+ * Continues several prompts at the same time. Each step computes one token of each, so that the weights are read once for
+ * all of them. All sequences are at the same position: longer prompts are still read while others already generate.
  */
 import { nextTask } from '#leaf/runtime/nextTask';
 import type { Cache, StepResult } from '../graph/step.ts';
@@ -11,30 +11,30 @@ import { type FinishReason, type GenerationRecord, startRecord } from './generat
 import { PieceWriter } from './pieceWriter.ts';
 
 export interface GenerateManyOptions extends Omit<GenerateOptions, 'logProbabilities' | 'seed'> {
-  /** Of each prompt's draws; default: new ones each time. */
+  /** Seed of each prompt's sampler. Default: random. */
   readonly seeds?: readonly number[];
   /**
-   * Asked where a part of a text has come to its end, by the model or a stop string: what takes the place of the token
-   * that ended it, and is gone on from with the next part; undefined: the text is over.
-   * @param parts of this text so far
+   * Called when a part of a text ends, by an end token or a stop string. Returns text that replaces the end
+   * and starts the next part, or undefined to finish the text.
+   * @param parts number of parts of this text so far
    */
   readonly follow?: (parts: number, index: number) => string | undefined;
 }
 
-/** What came behind one of the prompts. */
+/** Continuation of one prompt. */
 export interface Continuation {
   readonly text: string;
-  /** The text without what was put between its parts; one part unless there is `follow`. */
+  /** The generated parts without the texts between them. One part unless `follow` is set. */
   readonly parts: readonly string[];
-  /** Generated in all. */
+  /** Number of generated tokens. */
   readonly tokens: number;
-  /** Of the last part. */
+  /** Finish reason of the last part. */
   readonly finishReason: FinishReason;
-  /** What its draws began from. */
+  /** Seed of the sampler. */
   readonly seed: number;
 }
 
-/** @param prompts ids, checked @throws {MemoryError} where there is no room for their pasts; the signal's reason */
+/** @param prompts valid ids @throws {MemoryError} if there is no memory for the cache @throws the signal's reason */
 export async function generateMany(
   engine: Engine,
   prompts: readonly (readonly number[])[],
@@ -63,9 +63,9 @@ class Writing {
   readonly #index: number;
   readonly #options: GenerateManyOptions;
   readonly #sampler: Sampler;
-  /** What was given or sampled, also beyond what has been computed. */
+  /** Given and sampled tokens, including those that are not computed yet. */
   readonly #ids: number[];
-  /** How many of them were given, up to the part at hand. */
+  /** Number of given tokens, up to the current part. */
   #given: number;
   #tokens = 0;
   #text = '';
@@ -83,17 +83,17 @@ class Writing {
     this.#begin();
   }
 
-  /** How long it is already. */
+  /** Current length. */
   get length(): number {
     return this.#ids.length;
   }
 
-  /** Of one that is over, what follows is of no matter. */
+  /** Next token to compute. For a finished sequence any token will do. */
   idAt(position: number): number {
     return this.#ids[position] ?? 0;
   }
 
-  /** Samples what stands at a position from the step's logits, unless that is known. */
+  /** Samples the token at a position from the step's logits, unless it is given. */
   take(position: number, all: Float32Array): void {
     if (this.finishReason || position < this.#given) return;
     const { vocabulary } = this.#engine;
@@ -108,7 +108,7 @@ class Writing {
     return { text: this.#text, parts: this.#parts, tokens: this.#tokens, finishReason, seed: this.#sampler.seed };
   }
 
-  /** @returns why the part is over, if it is */
+  /** @returns the finish reason if the part ends */
   #takeId(id: number): FinishReason | undefined {
     if (this.#engine.endOfGeneration.has(id)) return 'stop';
     this.#writer.push(id);
@@ -143,7 +143,7 @@ class Writing {
   }
 }
 
-/** All but the last token of the shortest prompt, of all of them, as many at a time as the program takes. */
+/** Prefills all sequences up to the last token of the shortest prompt, in steps as large as possible. */
 async function readCommonPart(
   engine: Engine,
   cache: Cache,
@@ -164,7 +164,7 @@ async function readCommonPart(
   return common;
 }
 
-/** Runs the next tokens of all. Logits are computed where one token is. */
+/** Runs the next tokens of all sequences. Computes logits if it is one token each. */
 function step(engine: Engine, cache: Cache, all: readonly Writing[], position: number, count: number): StepResult {
   const tokens = new Int32Array(all.length * count);
   for (const [i, writing] of all.entries()) {

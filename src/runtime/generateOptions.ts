@@ -1,4 +1,4 @@
-/** What can be set of a generation. */
+/** Options of a generation. */
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { SamplingOptions } from '../sampling/sampler.ts';
@@ -75,7 +75,7 @@ export function checkGenerateOptions(options: GenerateOptions): void {
   checkOptions(options, rules);
 }
 
-/** The same for many prompts at a time. @param count of prompts */
+/** Checks the options of `generateMany`. @param count number of prompts */
 export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
   const { seed, logProbabilities: _, ...others } = rules;
   checkOptions(options, { ...others, follow: callback });

@@ -1,4 +1,4 @@
-/** From a source to a model that is ready to run. */
+/** Loads a model from a source. */
 import { backendByName } from '../backends/index.ts';
 import { MemoryError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
@@ -18,7 +18,7 @@ import { planModel } from './plan.ts';
 import { summarize } from './summary.ts';
 
 /**
- * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, a browser's File: a GGUF file (one or several parts)
+ * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, or a File: a GGUF file (one or several parts)
  *   or a Hugging Face folder
  * @throws {MemoryError} with the numbers, before anything is read, where it does not fit; {FormatError} for a broken
  *   file; {SourceError} for one that cannot be had; {UnsupportedError}; {OptionError}; the signal's reason
@@ -34,7 +34,7 @@ export async function load(
   const adapter = await adapterOf(options);
   const opened = await openCheckpoint(source, openOptions(options));
   try {
-    // adapters are written for the layout of GGUF
+    // adapters have the layout of GGUF
     const checkpoint = adapter ? inGgufTerms(opened) : opened;
     const places = adapter && placesFor(adapter, checkpoint);
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(checkpoint, options, {
@@ -62,7 +62,7 @@ export async function load(
   }
 }
 
-/** @param source of the adapter's GGUF file, as `load` takes one @throws {FormatError} where it is none; {SourceError} */
+/** @param source source of the adapter's GGUF file, as in `load` @throws {FormatError} if it is not an adapter @throws {SourceError} */
 export async function loadAdapter(source: CheckpointSource, options: LoadOptions = {}): Promise<Adapter> {
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, openOptions(options));
@@ -80,7 +80,7 @@ async function adapterOf({ adapter, ...options }: LoadOptions): Promise<Adapter 
   return typeof adapter === 'object' && 'factors' in adapter ? adapter : loadAdapter(adapter, options);
 }
 
-/** What loading a model would take, from its header alone. @throws what `load` throws but {MemoryError} */
+/** Estimates the memory needs of a model from its header. @throws the errors of `load` except {MemoryError} */
 export async function estimate(source: CheckpointSource, options: LoadOptions = {}): Promise<MemoryEstimate> {
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
@@ -91,7 +91,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   }
 }
 
-/** Made while the engine compiles the kernels. @param compiling is given up where this throws */
+/** Creates the tokenizer while the kernels compile. @param compiling is aborted if this throws */
 function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
   try {
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);

@@ -1,4 +1,4 @@
-/** What can be set of a loaded model. */
+/** Options of loading a model. */
 import { type BackendName, backends } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { CacheOptions } from '../formats/download/hub.ts';
@@ -8,33 +8,33 @@ import { abortSignal, callback, checkOptions, oneOf, type Rules, wholeNumber } f
 
 export interface LoadOptions {
   readonly signal?: AbortSignal;
-  /** Told of downloading and loading. */
+  /** Progress of downloading and loading. */
   readonly onProgress?: OnProgress;
-  /** Default: what the backend finds best. */
+  /** Number of threads. Default: chosen by the backend. */
   readonly threads?: number;
-  /** Tokens that a session can hold; its memory grows with it. Default: what the model was trained for, at most 4096. */
+  /** Context length of a session in tokens; its memory is proportional. Default: the trained length, at most 4096. */
   readonly context?: number;
-  /** Format of keys and values: half the bytes of 'f32', or a quarter. Default 'f16'. */
+  /** Format of the KV cache: 'f16' takes half the memory of 'f32', 'q8_0' a quarter. Default 'f16'. */
   readonly kv?: 'f32' | 'f16' | 'q8_0';
-  /** Default 'auto': the fastest that works here. */
+  /** Compute backend. Default 'auto': the fastest that works on this device. */
   readonly backend?: BackendName;
   /**
-   * Which build of the backend's kernels: 'relaxed-i16', 'relaxed-i32', 'baseline', or one of them with '-wide' tiles.
-   * Default: the fastest here, as measured when a model is loaded for the first time, and kept.
+   * Kernel variant: 'relaxed-i16', 'relaxed-i32' or 'baseline', optionally with '-wide' tiles.
+   * Default: the fastest on this device, measured once when the first model is loaded.
    */
   readonly variant?: string;
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
-  /** Tokens that one step computes at most: more are faster per token, and longer until an abort is heard. Default 256. */
+  /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
   readonly stepTokens?: number;
   /**
-   * A LoRA adapter, or where its GGUF file is: the model then has a place for it, and for others of the same matrices and
-   * of no higher rank, see `model.setAdapter`.
+   * A LoRA adapter, or the source of its GGUF file. The model then has room for it, and for other adapters of the same matrices and
+   * at most the same rank, see `model.setAdapter`.
    */
   readonly adapter?: CheckpointSource | Adapter;
   /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Where `hf:` models come from, and where downloads and measurements of the device are stored. */
+  /** Hub of `hf:` models, and the cache of downloads and device measurements. */
   readonly cache?: CacheOptions;
   /**
    * In a page: URL of the file `espalier/worker`, where the model then runs. Default: the one beside the package, which
@@ -80,7 +80,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkOptions(options.cache ?? {}, cacheRules);
 }
 
-/** The options that say where a model comes from. */
+/** The options that describe the source of a model. */
 export function openOptions({ signal, onProgress, headers, cache }: LoadOptions): OpenOptions {
   return { signal, onProgress, headers, cache };
 }

@@ -1,4 +1,4 @@
-/** A tokenizer alone: of a model, of a GGUF that holds a vocabulary only, of a tokenizer.json. */
+/** Loads only the tokenizer: of a model, of a GGUF file with only a vocabulary, or from tokenizer.json. */
 import { fileSource } from '#leaf/formats/sources/path';
 import { EspalierError, SourceError } from '../core/errors.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
@@ -13,8 +13,8 @@ import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.t
 const FILE = 'tokenizer.json';
 
 /**
- * @param source as `load` takes it, or the path or URL of a tokenizer.json
- * @throws {EspalierError} NO_TOKENIZER; what `load` throws
+ * @param source as in `load`, or the path or URL of a tokenizer.json
+ * @throws {EspalierError} NO_TOKENIZER @throws the errors of `load`
  */
 export async function loadTokenizer(source: CheckpointSource, options: LoadOptions = {}): Promise<Tokenizer> {
   checkLoadOptions(options);
@@ -24,7 +24,7 @@ export async function loadTokenizer(source: CheckpointSource, options: LoadOptio
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
     if (checkpoint.tokenizer) return createTokenizer(checkpoint.tokenizer);
-    throw new EspalierError('NO_TOKENIZER', `${checkpoint.name}: it holds no tokenizer`);
+    throw new EspalierError('NO_TOKENIZER', `${checkpoint.name}: the model has no tokenizer`);
   } finally {
     await checkpoint.close();
   }

@@ -1,17 +1,17 @@
-/** How much memory a process may still take. Bytes. */
+/** Memory that the process may still use, in bytes. */
 import { freemem } from 'node:os';
 
-/** What is free on the machine or, where a limit is set on the process's group, within it; Infinity if it is not told. */
+/** Free memory of the machine, or of the container if it has a limit. Infinity if it is unknown. */
 export function freeMemoryBytes(): number {
   try {
-    // experimental in Node 20, and the only one that knows of containers
+    // experimental in Node 20, but the only function that respects containers
     return typeof process.availableMemory === 'function' ? Math.min(freemem(), process.availableMemory()) : freemem();
   } catch {
     return Number.POSITIVE_INFINITY; // Deno without --allow-sys
   }
 }
 
-/** The most memory that this process has had at once; undefined where that is not told. */
+/** Peak memory of this process. Undefined if it is unknown. */
 export function peakMemoryBytes(): number | undefined {
   try {
     return process.resourceUsage().maxRSS * 1024;

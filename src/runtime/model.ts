@@ -1,4 +1,4 @@
-/** A loaded model: makes sessions, and evaluates given tokens. */
+/** A loaded model. It creates sessions and evaluates given tokens. */
 import { OptionError } from '../core/errors.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
@@ -17,31 +17,31 @@ import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
 
 export interface EvaluateOptions {
-  /** 'logits' [V] of the next token, or 'hidden' [D], what the output head sees. Default 'logits'. */
+  /** 'logits' [V] of the next token, or 'hidden' [D], the input of the output layer. Default 'logits'. */
   readonly output?: 'logits' | 'hidden';
   readonly signal?: AbortSignal;
 }
 
 export interface EmbedOptions {
-  /** 'mean' over all tokens, or the 'last' token's. Default 'mean'. */
+  /** 'mean' over all tokens, or the 'last' token. Default 'mean'. */
   readonly pooling?: 'mean' | 'last';
   readonly signal?: AbortSignal;
 }
 
 export class Model {
   readonly summary: ModelSummary;
-  /** What was reckoned before loading. */
+  /** Memory estimate from before loading. */
   readonly estimate: MemoryEstimate;
   readonly #engine: Engine;
 
-  /** Applications get models from `load`. */
+  /** For internal use. Applications call `load`. */
   constructor(engine: Engine, summary: ModelSummary, estimate: MemoryEstimate) {
     this.#engine = engine;
     this.summary = summary;
     this.estimate = estimate;
   }
 
-  /** @throws {EspalierError} NO_TOKENIZER where the model's files hold none */
+  /** @throws {EspalierError} NO_TOKENIZER if the model's files contain no tokenizer */
   get tokenizer(): Tokenizer {
     return this.#engine.tokenizer;
   }
@@ -61,74 +61,74 @@ export class Model {
     return countTokens(this.#engine, prompt, options);
   }
 
-  /** Tokens that a session can hold. */
+  /** Context length of a session, in tokens. */
   get context(): number {
     return this.#engine.context;
   }
 
-  /** What runs it. */
+  /** Backend and settings that run the model. */
   get backend(): ProgramDescription {
     const { description } = this.#engine.program;
     return { ...description, limits: [...this.#engine.limits, ...description.limits] };
   }
 
-  /** Time by command of all steps so far, where the model was loaded with `trace`. */
+  /** Times of all commands so far, if the model was loaded with `trace`. */
   timings(): Timing[] {
     return this.#engine.program.timings?.() ?? [];
   }
 
-  /** Bytes held now by weights, caches and activations. */
+  /** Current memory of weights, caches and activations, in bytes. */
   get memoryBytes(): number {
     return this.#engine.program.memoryBytes;
   }
 
-  /** What computing one token reads of the weights: all but the rows of the embedding that are not needed. */
+  /** Bytes of weights that one token reads: all except the unused rows of the embedding. */
   get weightBytesPerToken(): number {
     return this.#engine.program.graph.cost({ T: 1, P: 0, R: 1, S: 1 }).bytes;
   }
 
   /**
-   * Changes the adapter. Sessions continue with it, and compute their past again when they next generate.
-   * @param adapter for places that the model was loaded with (`LoadOptions.adapter`); undefined: the model as it is without
-   * @throws {FormatError} for one that does not fit, where everything stays as it was
+   * Changes the adapter. Sessions continue with it and recompute their cache when they next generate.
+   * @param adapter an adapter that fits `LoadOptions.adapter`; undefined removes the adapter
+   * @throws {FormatError} if it does not fit; the current adapter then stays
    */
   setAdapter(adapter: Adapter | undefined): Promise<void> {
     return this.#engine.setAdapter(adapter);
   }
 
-  /** A new, empty session; dispose of it to give its cache's memory back before the model's. @throws {MemoryError} */
+  /** Creates an empty session. Dispose of it to release its cache before the model. @throws {MemoryError} */
   session(): Session {
     return new Session(this.#engine, this.#engine.sequence());
   }
 
-  /** Prompts that `generateMany` takes: as many as a step takes tokens and gives rows. */
-  get mostAtATime(): number {
+  /** Maximum number of prompts of `generateMany`: the tokens and rows of a step limit it. */
+  get maxPrompts(): number {
     const { maxRows, maxTokens } = this.#engine.program;
     return Math.min(maxRows, maxTokens);
   }
 
   /**
-   * Continues several prompts at the same time, in far less time than one after another; nothing of it is kept.
-   * @throws {OptionError}; {ContextError} for a prompt that is longer than the context; {MemoryError}; the signal's reason
+   * Continues several prompts at the same time, much faster than one after another. Keeps no state.
+   * @throws {OptionError} @throws {ContextError} if a prompt is longer than the context @throws {MemoryError} @throws the signal's reason
    */
   async generateMany(prompts: readonly Prompt[], options: GenerateManyOptions = {}): Promise<Continuation[]> {
     checkGenerateManyOptions(options, prompts.length);
-    if (prompts.length === 0 || prompts.length > this.mostAtATime)
-      throw new OptionError('prompts', `${prompts.length} of them`, `1 to ${this.mostAtATime} at a time`);
+    if (prompts.length === 0 || prompts.length > this.maxPrompts)
+      throw new OptionError('prompts', `${prompts.length} of them`, `1 to ${this.maxPrompts} at a time`);
     const ids = prompts.map((prompt) => encodePrompt(this.#engine, prompt, options).ids);
     return generateMany(this.#engine, ids, options);
   }
 
-  /** What a session is made of, without text: for tools that score or measure. Free it after use. @throws {MemoryError} */
+  /** Creates a token sequence without text, for tools that score or measure. Free it after use. @throws {MemoryError} */
   sequence(): Sequence {
     return this.#engine.sequence();
   }
 
   /**
-   * Runs tokens from an empty past and shows the outputs of some of them.
+   * Runs tokens with an empty cache and passes the outputs of some of them to `visit`.
    * @param rows indices into `tokens`, ascending, or 'all'
    * @param visit called in order
-   * @throws {ContextError}; {OptionError}; the signal's reason
+   * @throws {ContextError} @throws {OptionError} @throws the signal's reason
    */
   async evaluate(
     tokens: readonly number[],
@@ -149,7 +149,7 @@ export class Model {
     }
   }
 
-  /** The last layer's state after the final norm, pooled over the tokens, [D]; its length is not normalized. */
+  /** Hidden state after the final norm, pooled over the tokens, [D]. Its length is not normalized. */
   async embed(input: string | readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
     checkOptions(options, { pooling: oneOf(['mean', 'last']), signal: abortSignal });
     const ids = this.#ids(input);
@@ -163,7 +163,7 @@ export class Model {
     return Float32Array.from(sum!, (value) => value / rows.length);
   }
 
-  /** How likely each token but the first is after those before it, natural logarithms. */
+  /** Log-probability of each token after the first, given the tokens before it, in nats. */
   async logProbabilities(
     input: string | readonly number[],
     options: { readonly signal?: AbortSignal } = {},
@@ -179,7 +179,7 @@ export class Model {
     return found;
   }
 
-  /** Gives memory and threads back; its sessions cannot be used afterwards. */
+  /** Releases memory and threads. The model's sessions cannot be used afterwards. */
   dispose(): void {
     this.#engine.dispose();
   }
@@ -197,6 +197,6 @@ function checkRows(rows: readonly number[], tokens: number): void {
   for (const [i, row] of rows.entries()) {
     const least = i > 0 ? rows[i - 1] + 1 : 0;
     if (!Number.isInteger(row) || row < least || row >= tokens)
-      throw new OptionError(`row ${i}`, row, `whole numbers ascending, below the ${tokens} tokens`);
+      throw new OptionError(`row ${i}`, row, `ascending whole numbers below the number of tokens, ${tokens}`);
   }
 }

@@ -1,4 +1,4 @@
-/** Lets everything else that waits have its turn. Sends a message, because nested timers wait at least 4 ms. */
+/** Waits for the next task of the event loop. Uses a message, because nested timers wait at least 4 ms. */
 const waiting: (() => void)[] = [];
 let port: MessagePort | undefined;
 

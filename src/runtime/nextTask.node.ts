@@ -1,4 +1,4 @@
-/** Lets everything else that waits (signals, timers, sockets) have its turn, at the cost of about a microsecond. */
+/** Waits for the next task of the event loop, so that signals, timers and sockets are handled. Costs about a microsecond. */
 export function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -16,7 +16,7 @@ function addLost(caches: OpenCaches, count: number, freed: string[]): void {
 const full = () => new MemoryError('keys and values', 2000, 500);
 
 describe('the caches of open sessions', () => {
-  it('are released once, by hand or when their owner is lost', async () => {
+  it('are released once, explicitly or when their owner is collected', async () => {
     const caches = new OpenCaches();
     const freed: string[] = [];
     const owner = {};
@@ -34,7 +34,7 @@ describe('the caches of open sessions', () => {
     expect(owner).toEqual({});
   });
 
-  it('lost ones make room when memory is short', async () => {
+  it('of lost sessions are released when memory is short', async () => {
     const caches = new OpenCaches();
     const freed: string[] = [];
     addLost(caches, 20, freed);
@@ -48,7 +48,7 @@ describe('the caches of open sessions', () => {
     expect(freed.length).toBeGreaterThan(10);
   });
 
-  it('are named when there is no room', () => {
+  it('are reported if there is no memory', () => {
     const caches = new OpenCaches();
     const owners = [{}, {}, {}];
     for (const owner of owners) caches.add(owner, cacheOf(1_000_000, [], 'held'));

@@ -1,6 +1,6 @@
 /**
- * The caches of a model's sessions. A session that was dropped without `dispose()` gives its cache back when the garbage
- * collector finds it, and at the latest when memory runs out.
+ * The caches of a model's sessions. The cache of a session that was lost without `dispose()` is released when the garbage
+ * collector finds the session, at the latest when memory runs out.
  */
 import { collectGarbage, collectGarbageNow } from '../core/collectGarbage.ts';
 import { grouped, MemoryError } from '../core/errors.ts';
@@ -11,7 +11,7 @@ interface Entry {
   readonly cache: Cache;
 }
 
-/** Lost sessions are looked for when caches take this much, and again whenever they have doubled. */
+/** Size of all caches at which lost sessions are searched, and again after each doubling. */
 const FIRST_COLLECTION_BYTES = 2 ** 28;
 
 export class OpenCaches {
@@ -20,7 +20,7 @@ export class OpenCaches {
 
   #collectAt = FIRST_COLLECTION_BYTES;
 
-  /** Bytes of all caches. */
+  /** Total size of the caches. */
   get bytes(): number {
     let sum = 0;
     for (const { bytes } of this.#entries.keys()) sum += bytes;
@@ -31,7 +31,7 @@ export class OpenCaches {
     return this.#entries.size;
   }
 
-  /** @param owner object whose loss releases the cache; the cache must not refer to it */
+  /** @param owner when it is garbage collected, the cache is released; the cache must not refer to it */
   add(owner: object, cache: Cache): void {
     this.#entries.set(cache, { owner: new WeakRef(owner), cache });
     this.#lost.register(owner, cache, cache);
@@ -54,8 +54,8 @@ export class OpenCaches {
   }
 
   /**
-   * Runs `allocate`; where memory is short, once more after lost sessions were collected.
-   * @throws {MemoryError} that names the open sessions and what they hold
+   * Runs `allocate`. If memory is short, collects lost sessions and tries again.
+   * @throws {MemoryError} that reports the number and size of open sessions
    */
   withRoom<T>(allocate: () => T): T {
     try {
@@ -69,15 +69,15 @@ export class OpenCaches {
     } catch (error) {
       if (!(error instanceof MemoryError) || this.count === 0) throw error;
       const { what, needed, available } = error.data as { what: string; needed: number; available: number };
-      const advice = `${this.count} open sessions hold ${grouped(this.bytes)} bytes: dispose of those that are done`;
+      const advice = `${this.count} open sessions hold ${grouped(this.bytes)} bytes: dispose of unused ones`;
       throw new MemoryError(what, needed, available, { sessions: this.count, sessionBytes: this.bytes, advice });
     }
   }
 
-  /** Collects garbage, and releases the caches whose owners are gone. */
+  /** Collects garbage and releases the caches of collected owners. */
   #collect(): void {
     const entries = [...this.#entries.values()];
-    // looking at an owner keeps it alive for the moment, so no owner is looked at twice
+    // dereferencing an owner keeps it alive for a moment, so each owner is checked only once
     let next = 0;
     collectGarbageNow(() => entries[next++]?.owner.deref() === undefined);
     for (const { owner, cache } of entries) if (!owner.deref()) this.release(cache);

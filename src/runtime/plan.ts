@@ -1,4 +1,4 @@
-/** Decides from a checkpoint's header and the options how a model will be run: its graph, its sizes, its memory. */
+/** Plans how to run a model, from its header and the options: graph, sizes, memory. */
 import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
@@ -15,20 +15,20 @@ export interface ModelPlan {
   readonly model: BuiltModel;
   readonly context: number;
   readonly kv: BlockFormat;
-  /** Tokens and wanted rows of a step, at most. */
+  /** Maximum tokens and selected rows of a step. */
   readonly maxTokens: number;
   readonly maxRows: number;
   readonly settings: Settings;
   readonly estimate: MemoryEstimate;
 }
 
-/** Contexts beyond it are for those who ask: their cache takes more memory than the weights of a small model. */
+/** Maximum default context. The cache of a longer one takes more memory than the weights of a small model. */
 const DEFAULT_CONTEXT = 4096;
 const DEFAULT_STEP_TOKENS = 256;
-/** What the logits of one step may take; a vocabulary of 128,000 has 32 rows in it. */
+/** Maximum size of the logits of one step; 32 rows for a vocabulary of 128,000. */
 const LOGIT_BYTES = 2 ** 24;
 
-/** @throws {OptionError} where options do not fit the model; what `buildModel` throws */
+/** @throws {OptionError} if options do not fit the model @throws the errors of `buildModel` */
 export async function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): Promise<ModelPlan> {
   const context = options.context ?? Math.min(buildModel(checkpoint).trainedContext, DEFAULT_CONTEXT);
   const model = buildModel(checkpoint, context, parts);
@@ -43,7 +43,7 @@ export async function planModel(checkpoint: Checkpoint, options: LoadOptions, pa
   return { model, kv, ...limits, settings, estimate: estimateMemory(needs) };
 }
 
-/** What of the options only some backends know. */
+/** Backend-specific settings among the options. */
 function settingsOf({ threads, variant }: LoadOptions): Settings {
   return { ...(threads !== undefined && { threads }), ...(variant !== undefined && { variant }) };
 }

@@ -1,4 +1,4 @@
-/** The tokens of one session's past and the cache that holds them. Knows no text and no sampling. */
+/** The past tokens of a session and their KV cache. Knows nothing of text and sampling. */
 
 import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
@@ -8,16 +8,16 @@ import type { Cache, Choosing, Step, StepResult } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 
 export interface AdvanceOptions {
-  /** Which of the tokens' outputs are wanted: indices, ascending. */
+  /** Rows whose outputs are computed: ascending indices into the tokens. */
   readonly rows: readonly number[];
   readonly output: 'logits' | 'hidden';
-  /** Called for each wanted row in order. */
+  /** Called for each selected row in order. */
   readonly onRow: (row: number, values: Float32Array) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** What sequences hang on: the model's program, until it is disposed. */
+/** The part of the engine that sequences need. */
 export interface SequenceHost {
   readonly program: Program;
   readonly disposed: boolean;
@@ -42,7 +42,7 @@ export class Sequence {
     this.#version = host.weightsVersion;
   }
 
-  /** Tokens whose keys and values the cache holds. */
+  /** Tokens in the cache. */
   get tokens(): readonly number[] {
     return this.#tokens;
   }
@@ -62,12 +62,12 @@ export class Sequence {
     this.#version = this.#host.weightsVersion;
   }
 
-  /** Forgets all but the first `length` tokens. */
+  /** Discards all but the first `length` tokens. */
   rewind(length: number): void {
     this.#tokens.length = Math.min(this.#tokens.length, length);
   }
 
-  /** Runs the tokens as the continuation of the past, in as many steps as the program needs, others' work between two. */
+  /** Appends and runs tokens, in as many steps as the program needs. Lets other tasks run between steps. */
   async advance(tokens: readonly number[], options: AdvanceOptions): Promise<void> {
     const { rows, signal, onProgress } = options;
     for (let done = 0, asked = 0; done < tokens.length; ) {
@@ -97,15 +97,15 @@ export class Sequence {
     return this.#step([token], [0], 'logits').output('logits');
   }
 
-  /** Runs one token and chooses the next one where the logits are. @returns [1] */
+  /** Runs one token and lets the backend choose the next one. @returns [1] */
   choose(token: number, rule: ChoiceRule): Promise<Int32Array> {
     return this.#step([token], [0], undefined, { output: 'logits', rules: [rule] }).choices();
   }
 
-  /** A sequence of its own with the same past. */
+  /** Returns a copy that is independent of this sequence. */
   fork(cache: Cache): Sequence {
     const fork = new Sequence(this.#host, cache);
-    // steps that are submitted later see the copy
+    // later steps see the copy
     void cache.copyFrom(this.#open(), this.#tokens.length);
     fork.#tokens = [...this.#tokens];
     fork.#version = this.#version;

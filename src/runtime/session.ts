@@ -1,4 +1,4 @@
-/** One sequence of a model: what was said so far, and the keys and values computed of it. */
+/** A session: one conversation or text, with its KV cache. */
 import { EspalierError } from '../core/errors.ts';
 import { createSampler } from '../sampling/sampler.ts';
 import type { Engine } from './engine.ts';
@@ -14,36 +14,36 @@ export class Session {
   readonly #sequence: Sequence;
   #busy = false;
 
-  /** Applications get sessions from `model.session()`. */
+  /** For internal use. Applications call `model.session()`. */
   constructor(engine: Engine, sequence: Sequence) {
     this.#engine = engine;
     this.#sequence = sequence;
   }
 
-  /** Ids that were computed and need not be again where the next prompt begins with them. */
+  /** Ids in the cache. A next prompt with this prefix reuses them. */
   get tokens(): readonly number[] {
     return [...this.#sequence.tokens];
   }
 
-  /** Tokens that fit. */
+  /** Context length in tokens. */
   get context(): number {
     return this.#sequence.context;
   }
 
-  /** Bytes of keys and values. */
+  /** Size of the KV cache in bytes. */
   get cacheBytes(): number {
     return this.#sequence.cacheBytes;
   }
 
   /**
-   * Continues a prompt, which is always the whole of it: what the session has computed of it already is reused.
+   * Continues a prompt. Always pass the whole prompt; a prefix that is in the cache is not computed again.
    *
    *     for await (const { text } of session.generate('Once upon a time', { maxTokens: 100 })) process.stdout.write(text);
    *
    *     const { text, finishReason } = await session.generate([{ role: 'user', content: 'Hello!' }]).result;
    *
-   * @throws at once: {OptionError}; {ContextError} where the prompt is longer than the context. When iterated:
-   *   {EspalierError} SESSION_BUSY while another generation of this session is under way; the signal's reason
+   * @throws at once: {OptionError}; {ContextError} if the prompt is longer than the context. While iterating:
+   *   {EspalierError} SESSION_BUSY if another generation of this session is running; the signal's reason
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkGenerateOptions(options);
@@ -62,18 +62,18 @@ export class Session {
     return new Generation(this.#alone(pieces), record);
   }
 
-  /** A session of its own with the same past; the two do not disturb each other. @throws {MemoryError} */
+  /** Returns an independent session with a copy of the cache. @throws {MemoryError} */
   clone(): Session {
     return new Session(this.#engine, this.#engine.sequence(this.#sequence));
   }
 
-  /** Forgets everything. @throws {EspalierError} SESSION_BUSY */
+  /** Clears the cache. @throws {EspalierError} SESSION_BUSY */
   reset(): void {
     this.#checkIdle();
     this.#sequence.rewind(0);
   }
 
-  /** Gives the memory of the keys and values back; a generation under way ends with an error. */
+  /** Releases the KV cache. A running generation ends with an error. */
   dispose(): void {
     this.#sequence.free();
   }
@@ -94,7 +94,7 @@ export class Session {
 
   #checkIdle(): void {
     if (!this.#busy) return;
-    const message = 'this session is generating already: take its pieces to the end, stop it, or generate in a clone';
+    const message = 'this session is already generating: finish or stop the generation, or use a clone';
     throw new EspalierError('SESSION_BUSY', message);
   }
 }

@@ -62,7 +62,7 @@ export async function generateCorpus(model: Model, options: CorpusOptions): Prom
   const { maxTokens, stop, temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
   const { turnPrefixes = [], maxTurns = Number.POSITIVE_INFINITY } = options;
   const next = (turns: number) => (turns < maxTurns ? turnPrefixes[(turns - 1) % turnPrefixes.length] : undefined);
-  const batch = Math.min(options.batch ?? BATCH, model.mostAtATime);
+  const batch = Math.min(options.batch ?? BATCH, model.maxPrompts);
   if (separator.trim() === '') throw new OptionError('separator', JSON.stringify(separator), 'a text');
   if (prompts.length === 0) throw new OptionError('prompts', 'empty', 'at least one');
   const encoded = prompts.map((prompt) => promptTokens(model, prompt));

@@ -57,7 +57,7 @@ describe('the caches of open sessions', () => {
         throw full();
       });
     expect(attempt).toThrow(
-      'keys and values needs 2,000 bytes but 500 are available; 3 open sessions hold 3,000,000 bytes: dispose of those that are done',
+      'keys and values needs 2,000 bytes but 500 are available; 3 open sessions hold 3,000,000 bytes: dispose of unused ones',
     );
     expect(attempt).toThrow(
       expect.objectContaining({

@@ -97,9 +97,9 @@ describe('evaluating a text', () => {
     expect(found.tokens).toBe(tokens);
     expect(found.nll).toBeCloseTo(nll / tokens, 3);
     expect(found.bitsPerByte).toBeCloseTo(nll / Math.LN2 / ' in the garden so the gardener'.length, 3);
-    await expect(evaluateText(gpt2, text, { parts })).rejects.toThrow(/parts is given, expected a separator/);
+    await expect(evaluateText(gpt2, text, { parts })).rejects.toThrow(/parts is set, expected separator/);
     const nothing = { separator: '\n\n', parts: { after: 'C:', until: '<|endoftext|>' } };
-    await expect(evaluateText(gpt2, text, nothing)).rejects.toThrow(/without any part behind "C:"/);
+    await expect(evaluateText(gpt2, text, nothing)).rejects.toThrow(/without "C:"/);
     gpt2.dispose();
   });
 

@@ -13,43 +13,58 @@ import { deflateRawSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const kernels = `${root}src/backends/wasm/kernels`;
-const built = `${root}src/backends/wasm/built`;
 const bundleFolder = `${root}dist/browser`;
 
-/** Compiler options of the kernel variants. The engine chooses a variant on the device. */
-const variants: Readonly<Record<string, readonly string[]>> = {
-  baseline: [],
-  relaxedI16: ['--enable', 'relaxed-simd'],
-  relaxedI32: ['--enable', 'relaxed-simd', '--use', 'DOT_I32=1'],
-};
+interface KernelModule {
+  /** File name in the folder `built`, without suffix. */
+  readonly name: string;
+  /** Folder of AssemblyScript, relative to the root. */
+  readonly kernels: string;
+  readonly flags: readonly string[];
+}
 
-async function compileKernels(): Promise<void> {
+const engine = 'src/backends/wasm/kernels';
+const optimized = ['-O3', '--converge', '--noAssert'];
+const lean = ['--use', 'abort=', '--disableWarning'];
+const engineFlags = [
+  ...['--runtime', 'stub', '--enable', 'simd', '--enable', 'threads', ...optimized],
+  ...['--importMemory', '--sharedMemory', '--initialMemory', '2', '--maximumMemory', '65536', '--importTable', ...lean],
+];
+
+/** The variants of the engine's kernels, among which the engine chooses on the device, and the coder of deltas. */
+const modules: readonly KernelModule[] = [
+  { name: 'baseline', kernels: engine, flags: engineFlags },
+  { name: 'relaxedI16', kernels: engine, flags: [...engineFlags, '--enable', 'relaxed-simd'] },
+  { name: 'relaxedI32', kernels: engine, flags: [...engineFlags, '--enable', 'relaxed-simd', '--use', 'DOT_I32=1'] },
+  {
+    name: 'delta',
+    kernels: 'src/package/delta/kernels',
+    flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
+  },
+];
+
+const builtFolder = ({ kernels }: KernelModule) => `${root}${kernels}/../built`;
+
+async function compileModule(module: KernelModule): Promise<void> {
   // every file is an entry point, so its exports become kernels
-  const entries = [kernels, `${kernels}/formats`].flatMap((folder) =>
+  const folder = `${root}${module.kernels}`;
+  const entries = [folder, `${folder}/formats`].flatMap((folder) =>
     readdirSync(folder)
       .filter((file) => file.endsWith('.ts'))
       .sort()
       .map((file) => `${folder}/${file}`),
   );
+  const built = builtFolder(module);
   mkdirSync(built, { recursive: true });
-  await Promise.all(Object.entries(variants).map(([name, flags]) => compileVariant(name, entries, flags)));
-}
-
-async function compileVariant(name: string, entries: readonly string[], flags: readonly string[]): Promise<void> {
-  const wasm = `${built}/${name}.wasm`;
-  const fixed = ['--runtime', 'stub', '--enable', 'simd', '--enable', 'threads', '-O3', '--converge', '--noAssert'];
-  const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '2', '--maximumMemory', '65536'];
-  const table = ['--importTable', '--use', 'abort=', '--disableWarning'];
+  const wasm = `${built}/${module.name}.wasm`;
   const asc = `${root}node_modules/assemblyscript/bin/asc.js`;
-  const all = [asc, ...entries, '-o', wasm, ...fixed, ...memory, ...table, ...flags];
-  await promisify(execFile)(process.execPath, all, { cwd: root });
+  await promisify(execFile)(process.execPath, [asc, ...entries, '-o', wasm, ...module.flags], { cwd: root });
   const bytes = readFileSync(wasm);
   rmSync(wasm);
   const text = deflateRawSync(bytes, { level: 9 }).toString('base64');
   const comment = `/** Built from ../kernels by scripts/build.ts: deflated, in base64; ${bytes.length} bytes. */`;
-  writeFileSync(`${built}/${name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
-  console.error(`kernels ${name}: ${bytes.length} bytes`);
+  writeFileSync(`${built}/${module.name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
+  console.error(`kernels ${module.name}: ${bytes.length} bytes`);
 }
 
 async function compileTypeScript(): Promise<void> {
@@ -106,8 +121,9 @@ const made = (path: string) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 const [staleOnly, kernelsOnly] = ['--if-stale', '--kernels'].map((flag) => process.argv.includes(flag));
 const tools = ['scripts/build.ts', 'package-lock.json'];
 
-const oldestKernel = Math.min(...Object.keys(variants).map((name) => made(`${built}/${name}.ts`)));
-if (!staleOnly || oldestKernel < changed('src/backends/wasm/kernels', ...tools)) await compileKernels();
+const isStale = (module: KernelModule) =>
+  made(`${builtFolder(module)}/${module.name}.ts`) < changed(module.kernels, ...tools);
+await Promise.all(modules.filter((module) => !staleOnly || isStale(module)).map(compileModule));
 if (
   !kernelsOnly &&
   (!staleOnly ||

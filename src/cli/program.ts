@@ -7,6 +7,7 @@ import { chatCommand } from './commands/chat.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { packageCommand } from './commands/package.ts';
 import { runCommand } from './commands/run.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
@@ -25,6 +26,7 @@ const commands = [
   generateCorpusCommand,
   startCommand,
   cacheCommand,
+  packageCommand,
 ];
 
 export function createProgram(): Command {

@@ -7,7 +7,7 @@ import { FormatError, grouped, UnsupportedError } from '../../core/errors.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByGgmlType } from '../../tensor/formats.ts';
 import type { ByteSource } from '../byteSource.ts';
-import type { CheckpointTensor, MetadataValue } from '../checkpoint.ts';
+import type { MetadataValue } from '../checkpoint.ts';
 import { checkLayout, elementCount, SourceTensor } from '../sourceTensor.ts';
 import { HeaderWindow } from './headerWindow.ts';
 import { ARRAY_ID, BOOL_ID, exactNumber, type GgufType, numberTypes, STRING_ID } from './valueTypes.ts';
@@ -22,7 +22,9 @@ export interface GgufFile {
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** The type each metadata value has in the file: 'u32', 'string[]' … */
   readonly types: ReadonlyMap<string, GgufType>;
-  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly tensors: ReadonlyMap<string, SourceTensor>;
+  /** Bytes of the header: magic, metadata and list of tensors, without the padding behind it. */
+  readonly headerBytes: number;
   /** Where the tensors begin, in bytes. */
   readonly dataOffset: number;
   /** Tensors begin at multiples of it, in bytes from `dataOffset`. */
@@ -85,7 +87,8 @@ export async function readGguf(source: ByteSource, options: { signal?: AbortSign
     entries.set(entry.name, entry);
   }
 
-  const dataOffset = Math.ceil(window.offset / alignment) * alignment;
+  const headerBytes = window.offset;
+  const dataOffset = Math.ceil(headerBytes / alignment) * alignment;
   const tensors = new Map<string, SourceTensor>();
   for (const { name, format, shape, offset } of entries.values()) {
     if (offset % alignment !== 0) {
@@ -95,7 +98,7 @@ export async function readGguf(source: ByteSource, options: { signal?: AbortSign
     tensors.set(name, new SourceTensor(source, name, format, shape, dataOffset + offset));
   }
   checkLayout(source, tensors.values());
-  return { name: source.name, version, metadata, types, tensors, dataOffset, alignment };
+  return { name: source.name, version, metadata, types, tensors, headerBytes, dataOffset, alignment };
 }
 
 function readPreamble(window: HeaderWindow, file: string) {

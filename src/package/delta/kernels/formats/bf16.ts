@@ -1,0 +1,9 @@
+/** BF16: 7 bits of mantissa. */
+import { decodeFloats, encodeFloats } from "../parts/floats";
+
+export function encode_BF16(before: usize, after: usize, count: u32, to: usize, toEnd: usize, room: usize, rest: usize): usize {
+  return encodeFloats<u16>(7, before, after, count, to, toEnd, room, rest);
+}
+export function decode_BF16(before: usize, after: usize, count: u32, from: usize, fromEnd: usize): bool {
+  return decodeFloats<u16>(7, before, after, count, from, fromEnd);
+}

@@ -1,0 +1,69 @@
+/** A stream of raw bits, least significant first, for what is too random to model. */
+
+let buffer: u64 = 0;
+let filled: u32 = 0;
+let at: usize = 0;
+let end: usize = 0;
+
+export function openWriter(to: usize): void {
+  buffer = 0;
+  filled = 0;
+  at = to;
+}
+
+/** @param count 0 … 32 */
+export function writeBits(value: u32, count: u32): void {
+  buffer |= <u64>value << filled;
+  filled += count;
+  while (filled >= 8) {
+    store<u8>(at++, <u8>buffer);
+    buffer >>= 8;
+    filled -= 8;
+  }
+}
+
+/** Elias gamma code of a number from 1 on. */
+export function writeGamma(value: u32): void {
+  const length = 31 - clz(value);
+  writeBits(0, length);
+  writeBits(1, 1);
+  writeBits(value & ((1 << length) - 1), length);
+}
+
+/** Fills up the last byte. @returns the byte after it */
+export function closeWriter(): usize {
+  if (filled > 0) store<u8>(at++, <u8>buffer);
+  filled = 0;
+  return at;
+}
+
+export function openReader(from: usize, to: usize): void {
+  buffer = 0;
+  filled = 0;
+  at = from;
+  end = to;
+}
+
+/** Reads zeros behind the end. @param count 0 … 32 */
+export function readBits(count: u32): u32 {
+  while (filled < count) {
+    if (at < end) buffer |= <u64>load<u8>(at) << filled;
+    at++;
+    filled += 8;
+  }
+  const value = <u32>(buffer & ((<u64>1 << count) - 1));
+  buffer >>= count;
+  filled -= count;
+  return value;
+}
+
+export function readGamma(): u32 {
+  let length: u32 = 0;
+  while (readBits(1) == 0) if (++length > 31) return 1;
+  return (1 << length) | readBits(length);
+}
+
+/** The first byte that no bit was read of. */
+export function readerAt(): usize {
+  return at - (filled >> 3);
+}

@@ -1,0 +1,171 @@
+/**
+ * The manifest of a package: what it consists of, down to the hash of every piece. Its canonical JSON is what is hashed
+ * and signed; the hash is the version's identity, a generation.
+ *
+ * A component is a file. The file is a view: sections one after another, each a GGUF header, a tensor, other bytes, or zeros that need no
+ * storage. A section's bytes are cut into pieces, the unit of storage and transfer.
+ */
+import { z } from 'zod';
+import { formatByName } from '../tensor/formats.ts';
+import { canonicalJson, type Json } from './canonicalJson.ts';
+import { hashOf } from './hash.ts';
+import { PackageError } from './packageError.ts';
+
+/** Bytes of a piece at most; tensors above it are several pieces of whole blocks. */
+export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
+/** Bytes of a manifest at most: some 500,000 pieces, 2 TB. */
+export const MAX_MANIFEST_BYTES = 48 * 1024 * 1024;
+const MAX_COMPONENTS = 10_000;
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hexadecimal');
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+/** One name, never a path. */
+const fileName = z
+  .string()
+  .max(200)
+  .regex(/^\w[\w.+-]*$/, 'expected a file name of letters, digits and . _ + -, not a path');
+
+const piece = z.strictObject({ sha256: hash, bytes: count.min(1).max(MAX_PIECE_BYTES) });
+
+const section = z.union([
+  z.strictObject({ zeros: count.min(1) }),
+  z.strictObject({
+    /** Name of the tensor; 'header' or 'bytes' without `type`. */
+    name: z.string().max(1000),
+    /** Block format of a tensor, such as 'Q4_0'. */
+    type: z.string().max(20).optional(),
+    /** Slowest dimension first. */
+    shape: z.array(count).max(8).optional(),
+    pieces: z.array(piece),
+  }),
+]);
+
+const requirements = z.strictObject({
+  /** Lowest version of Espalier, 'major.minor.patch'. */
+  engine: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, 'expected major.minor.patch')
+    .optional(),
+  memoryBytes: count.optional(),
+  /** Classes of devices that it is made for, such as 'phone'. */
+  devices: z.array(z.string().max(100)).max(100).optional(),
+});
+
+const component = z.strictObject({
+  /** 'base', 'tokenizer', 'template', 'draft', 'card', or 'adapter/NAME', 'head/NAME', 'experts/NAME'. */
+  role: z
+    .string()
+    .regex(/^(base|tokenizer|template|draft|card|(adapter|head|experts)\/\w[\w.-]*)$/, 'expected a role of the list'),
+  file: z.strictObject({ name: fileName, bytes: count, sha256: hash }),
+  requires: requirements.optional(),
+  sections: z.array(section),
+});
+
+const manifest = z.strictObject({
+  format: z.literal('espalier-package/1'),
+  name: z.string().min(1).max(200),
+  version: z.string().min(1).max(100),
+  /** ISO 8601. Left out where a package must come out the same when it is packed again. */
+  created: z.string().max(40).optional(),
+  requires: requirements.optional(),
+  components: z.array(component).min(1).max(MAX_COMPONENTS),
+});
+
+export type Manifest = z.infer<typeof manifest>;
+export type Component = z.infer<typeof component>;
+export type Section = z.infer<typeof section>;
+export type Piece = z.infer<typeof piece>;
+/** A section with bytes of its own. */
+export type StoredSection = Exclude<Section, { zeros: number }>;
+
+/** The bytes that are hashed, signed and stored. */
+export function manifestBytes(value: Manifest): Uint8Array {
+  return new TextEncoder().encode(canonicalJson(value as Json));
+}
+
+/** SHA-256 of the manifest: the generation that it describes. */
+export function generationOf(value: Manifest): string {
+  return hashOf(manifestBytes(value));
+}
+
+/**
+ * @param generation the hash it must have @param where file or URL, for errors
+ * @throws {PackageError} BAD_MANIFEST naming the field, for anything but a sound manifest of that hash in canonical form
+ */
+export function readManifest(bytes: Uint8Array, where: string, generation?: string): Manifest {
+  const fail = (problem: string, data = {}): never => {
+    throw new PackageError('BAD_MANIFEST', `${where}: ${problem}`, { where, ...data });
+  };
+  if (bytes.length > MAX_MANIFEST_BYTES)
+    fail(`has ${bytes.length} bytes, expected at most ${MAX_MANIFEST_BYTES} for a manifest`);
+  const found = hashOf(bytes);
+  if (generation !== undefined && found !== generation)
+    fail(`has the SHA-256 ${found}, expected ${generation}: it is damaged or another manifest`, {
+      expected: generation,
+      found,
+    });
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    fail(`is not JSON: ${(error as Error).message}`);
+  }
+  const checked = manifest.safeParse(value);
+  if (!checked.success) {
+    const [{ path, message }] = checked.error.issues as [z.core.$ZodIssue];
+    return fail(`${path.join('.') || 'the manifest'}: ${message}`, { field: path.join('.') });
+  }
+  const { data } = checked;
+  if (hashOf(manifestBytes(data)) !== found) fail('is not in canonical form (RFC 8785)');
+  for (const [i, { role, file, sections }] of data.components.entries()) {
+    const before = data.components.slice(0, i).find((other) => other.role === role || other.file.name === file.name);
+    if (before) fail(`component ${role} shares its role or its file name ${file.name} with another`, { role });
+    const bytes = sections.reduce((sum, section) => sum + sectionBytes(section), 0);
+    if (bytes !== file.bytes)
+      fail(`component ${role} has sections of ${bytes} bytes, expected ${file.bytes}`, { role });
+    for (const section of sections) checkSection(section, role, fail);
+  }
+  return data;
+}
+
+function checkSection(section: Section, role: string, fail: (problem: string, data?: object) => never): void {
+  if ('zeros' in section || section.type === undefined) return;
+  const { blockBytes } = formatByName(section.type);
+  const broken = section.pieces.find(({ bytes }) => bytes % blockBytes !== 0);
+  if (broken)
+    fail(
+      `component ${role}, tensor ${section.name}: a piece has ${broken.bytes} bytes, expected a multiple of ${blockBytes}`,
+      { role },
+    );
+}
+
+export function sectionBytes(section: Section): number {
+  return 'zeros' in section ? section.zeros : section.pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Every piece of a manifest, with the section and its place in it; the same piece may come several times. */
+export function* piecesOf(value: Manifest): Generator<PlacedPiece> {
+  for (const component of value.components) {
+    let offset = 0;
+    for (const section of component.sections) {
+      if ('zeros' in section) {
+        offset += section.zeros;
+        continue;
+      }
+      for (const [index, piece] of section.pieces.entries()) {
+        yield { component, section, index, piece, offset };
+        offset += piece.bytes;
+      }
+    }
+  }
+}
+
+export interface PlacedPiece {
+  readonly component: Component;
+  readonly section: StoredSection;
+  /** Of the piece in its section. */
+  readonly index: number;
+  readonly piece: Piece;
+  /** Of the piece in its file, in bytes. */
+  readonly offset: number;
+}

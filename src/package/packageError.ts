@@ -1,0 +1,6 @@
+/** What goes wrong with packages: codes are BAD_MANIFEST, BAD_PIECE, BAD_STORE, NOT_IN_PACKAGE, … */
+import { EspalierError } from '../core/errors.ts';
+
+export class PackageError extends EspalierError {
+  override readonly name = 'PackageError';
+}

@@ -1,0 +1,104 @@
+/** Cuts a file into sections and pieces. A GGUF is cut at its tensors, any other file every MAX_PIECE_BYTES. */
+import { sha256 } from '#leaf/formats/download/sha256';
+import type { OnProgress } from '../core/progress.ts';
+import type { ByteSource } from '../formats/byteSource.ts';
+import { readGguf } from '../formats/gguf/read.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
+import { hashOf } from './hash.ts';
+import { MAX_PIECE_BYTES, type Piece, type Section } from './manifest.ts';
+
+export interface SliceOptions {
+  /** Called for every piece in the order of the file. The bytes are overwritten after it resolves. */
+  readonly onPiece?: (piece: Piece, bytes: Uint8Array) => Promise<void>;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface SlicedFile {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly sections: Section[];
+}
+
+interface Extent {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly format?: BlockFormat;
+  readonly shape?: readonly number[];
+}
+
+const GGUF_MAGIC = 'GGUF';
+
+/** @throws {FormatError} for a file that begins as a GGUF and is none; {SourceError}; the signal's reason */
+export async function slice(source: ByteSource, options: SliceOptions = {}): Promise<SlicedFile> {
+  const { onPiece, onProgress, signal } = options;
+  const whole = sha256();
+  const buffer = new Uint8Array(Math.min(MAX_PIECE_BYTES, source.size));
+  const sections: Section[] = [];
+  let done = 0;
+  const next = async (bytes: number) => {
+    signal?.throwIfAborted();
+    const view = buffer.subarray(0, bytes);
+    await source.read(done, bytes, view, signal);
+    whole.update(view);
+    done += bytes;
+    onProgress?.({ stage: 'pack', done, total: source.size, unit: 'bytes' });
+    return view;
+  };
+  const pieces = async (bytes: number, most: number) => {
+    const list: Piece[] = [];
+    for (let left = bytes; left > 0; ) {
+      const view = await next(Math.min(left, most));
+      const piece = { sha256: hashOf(view), bytes: view.length };
+      await onPiece?.(piece, view);
+      list.push(piece);
+      left -= view.length;
+    }
+    return list;
+  };
+  for (const { name, offset, bytes, format, shape } of await extents(source, signal)) {
+    if (offset > done) sections.push(...(await padding(offset - done, next, onPiece)));
+    const most = format ? MAX_PIECE_BYTES - (MAX_PIECE_BYTES % format.blockBytes) : MAX_PIECE_BYTES;
+    const list = await pieces(bytes, most);
+    if (list.length > 0)
+      sections.push({ name, ...(format && { type: format.name, shape: [...shape!] }), pieces: list });
+  }
+  return { bytes: source.size, sha256: whole.hex(), sections };
+}
+
+/** Bytes between tensors: zeros in all files but those of unusual writers. */
+async function padding(
+  bytes: number,
+  next: (bytes: number) => Promise<Uint8Array>,
+  onPiece: SliceOptions['onPiece'],
+): Promise<Section[]> {
+  const found: Section[] = [];
+  for (let left = bytes; left > 0; ) {
+    const view = await next(Math.min(left, MAX_PIECE_BYTES));
+    left -= view.length;
+    if (view.every((byte) => byte === 0)) {
+      found.push({ zeros: view.length });
+      continue;
+    }
+    const piece = { sha256: hashOf(view), bytes: view.length };
+    await onPiece?.(piece, view);
+    found.push({ name: 'bytes', pieces: [piece] });
+  }
+  return found;
+}
+
+/** What a file consists of, in order; gaps are padding. */
+async function extents(source: ByteSource, signal?: AbortSignal): Promise<Extent[]> {
+  const magic = new Uint8Array(4);
+  if (source.size >= magic.length) await source.read(0, magic.length, magic, signal);
+  if (new TextDecoder('latin1').decode(magic) !== GGUF_MAGIC) return [{ name: 'bytes', offset: 0, bytes: source.size }];
+  const { tensors, headerBytes } = await readGguf(source, { signal });
+  const placed = [...tensors.values()]
+    .map(({ name, offset, byteLength, format, shape }) => ({ name, offset, bytes: byteLength, format, shape }))
+    .sort((a, b) => a.offset - b.offset);
+  const end = placed.length > 0 ? placed.at(-1)!.offset + placed.at(-1)!.bytes : headerBytes;
+  // what stands behind the last tensor counts as padding
+  const rest = { name: 'bytes', offset: source.size, bytes: 0 };
+  return [{ name: 'header', offset: 0, bytes: headerBytes }, ...placed, ...(end < source.size ? [rest] : [])];
+}

@@ -1,0 +1,160 @@
+/** A store's files in a folder on disk. */
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { environment, homeFolder } from '#leaf/formats/download/environment';
+import { PackageError } from '../packageError.ts';
+import { missingBytes } from './memoryFiles.ts';
+import type { StoreFiles } from './storeFiles.ts';
+
+/** Milliseconds between two looks at a lock that another process holds. */
+const LOCK_POLL = 50;
+let temporaries = 0;
+
+/**
+ * @param folder is created when something is first written; default: ESPALIER_PACKAGES, then `espalier/packages` in the user's
+ *   data folder
+ */
+export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
+  const at = (path: string) => join(folder, path);
+  return {
+    name: folder,
+    async size(path) {
+      return (await stat(at(path)).catch(ifMissing))?.size;
+    },
+    async read(path, offset, into) {
+      const file = await open(at(path)).catch(ifMissing);
+      if (!file) throw missingBytes(folder, path, offset + into.length);
+      try {
+        for (let done = 0; done < into.length; ) {
+          const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+          if (bytesRead === 0) throw missingBytes(folder, path, offset + into.length);
+          done += bytesRead;
+        }
+      } finally {
+        await file.close();
+      }
+    },
+    async write(path, bytes) {
+      // a file of another name until it is whole and on the disk: the old one is never torn
+      const temporary = at(`tmp/${process.pid}-${temporaries++}`);
+      await mkdir(dirname(temporary), { recursive: true });
+      await mkdir(dirname(at(path)), { recursive: true });
+      try {
+        const file = await open(temporary, 'w');
+        try {
+          await file.writeFile(bytes);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await rename(temporary, at(path));
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw diskError(error, folder, path, bytes.length);
+      }
+      await syncFolder(dirname(at(path)));
+    },
+    async remove(path) {
+      await rm(at(path), { force: true });
+    },
+    async list(path) {
+      return (await readdir(at(path)).catch(ifMissing)) ?? [];
+    },
+    async locked(name, work, signal) {
+      const release = await lock(at(`locks/${encodeURIComponent(name)}`), signal);
+      try {
+        return await work();
+      } finally {
+        await release();
+      }
+    },
+    async hold(generation) {
+      const path = at(`held/${generation}.${hostname()}.${process.pid}.${temporaries++}`);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, '');
+      return () => rm(path, { force: true });
+    },
+    async held() {
+      const found = new Set<string>();
+      for (const name of (await readdir(at('held')).catch(ifMissing)) ?? []) {
+        const [, generation, host, pid] = /^([0-9a-f]+)\.(.+)\.(\d+)\.\d+$/.exec(name) ?? [];
+        if (generation === undefined) continue;
+        if (host === hostname() && !isAlive(Number(pid))) await rm(at(`held/${name}`), { force: true });
+        else found.add(generation);
+      }
+      return found;
+    },
+  };
+}
+
+function defaultFolder(): string {
+  const data = environment('XDG_DATA_HOME') ?? environment('LOCALAPPDATA') ?? join(homeFolder(), '.local', 'share');
+  return environment('ESPALIER_PACKAGES') ?? join(data, 'espalier', 'packages');
+}
+
+/** Waits until the lock file is ours. A file of a process that is gone is taken over. */
+async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<void>> {
+  await mkdir(dirname(path), { recursive: true });
+  const owner = `${hostname()} ${process.pid}`;
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      await writeFile(path, owner, { flag: 'wx' });
+      return () => rm(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    await takeOver(path);
+    await setTimeout(LOCK_POLL, undefined, { signal });
+  }
+}
+
+/** Removes the lock of a process that is gone: by a rename, which only one of several waiting processes achieves. */
+async function takeOver(path: string): Promise<void> {
+  const file = await open(path).catch(ifMissing);
+  if (!file) return;
+  let owner: string;
+  let written: number;
+  try {
+    owner = await file.readFile('utf8');
+    written = (await file.stat()).ino;
+  } finally {
+    await file.close();
+  }
+  const [host, pid] = owner.split(' ');
+  if (host !== hostname() || isAlive(Number(pid))) return;
+  const grave = `${path}.${process.pid}.${temporaries++}`;
+  if ((await stat(path).catch(ifMissing))?.ino !== written) return;
+  await rename(path, grave).catch(ifMissing);
+  await rm(grave, { force: true });
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open folders, and needs no sync for a rename
+  const folder = await open(path).catch(() => undefined);
+  await folder?.sync().catch(() => {});
+  await folder?.close();
+}
+
+function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function diskError(error: unknown, store: string, path: string, bytes: number): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  const problem = `no room for ${path} of ${bytes} bytes: the disk is full`;
+  return new PackageError('STORE_FULL', `${store}: ${problem}`, { store, path, bytes }, { cause: error });
+}

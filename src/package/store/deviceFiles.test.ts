@@ -1,0 +1,68 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { deviceFiles } from '#leaf/package/store/deviceFiles';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-store-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const files = deviceFiles(folder);
+
+it('writes, reads, lists and removes', async () => {
+  expect(await files.size('pieces/ab/x')).toBeUndefined();
+  await files.write('pieces/ab/x', Uint8Array.of(1, 2, 3, 4));
+  await files.write('pieces/ab/x', Uint8Array.of(5, 6, 7));
+  const into = new Uint8Array(2);
+  await files.read('pieces/ab/x', 1, into);
+  expect([await files.size('pieces/ab/x'), ...into]).toEqual([3, 6, 7]);
+  expect(await files.list('pieces')).toEqual(['ab']);
+  expect(await files.list('nothing')).toEqual([]);
+  await expect(files.read('pieces/ab/x', 2, into)).rejects.toMatchObject({ code: 'BAD_STORE' });
+  await files.remove('pieces/ab/x');
+  await files.remove('pieces/ab/x');
+  await expect(files.read('pieces/ab/x', 0, into)).rejects.toThrow('missing');
+});
+
+it('lets one hold a lock at a time, and hears the signal of whoever waits', async () => {
+  const order: string[] = [];
+  let leave = () => {};
+  const first = files.locked('p', async () => {
+    order.push('first');
+    await new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+  });
+  const impatient = files.locked('p', async () => order.push('never'), AbortSignal.timeout(80));
+  await expect(impatient).rejects.toThrow();
+  const second = files.locked('p', async () => order.push('second'));
+  leave();
+  await Promise.all([first, second]);
+  expect(order).toEqual(['first', 'second']);
+});
+
+/** A process that takes a lock and holds a generation until it is killed. */
+const holder = join(folder, 'holder.mts');
+writeFileSync(
+  holder,
+  `import { deviceFiles } from ${JSON.stringify(join(import.meta.dirname, 'deviceFiles.node.ts'))};
+const files = deviceFiles(${JSON.stringify(folder)});
+await files.hold('abc');
+await files.locked('q', () => new Promise(() => { process.send('held'); setInterval(() => {}, 1e6); }));
+`,
+);
+
+it('takes locks and holds of a killed process away', async () => {
+  const child: ChildProcess = fork(holder, {
+    execArgv: ['--conditions=espalier-source', '--import', 'tsx'],
+    cwd: process.cwd(),
+  });
+  await new Promise((resolve) => child.once('message', resolve));
+  expect(await files.held()).toEqual(new Set(['abc']));
+  await expect(files.locked('q', async () => {}, AbortSignal.timeout(200))).rejects.toThrow();
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+  expect(await files.locked('q', async () => 'free')).toBe('free');
+  expect(await files.held()).toEqual(new Set());
+});

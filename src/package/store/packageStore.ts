@@ -1,0 +1,205 @@
+/**
+ * Packages on a device: pieces by their hash, manifests by theirs, and a pointer per package.
+ *
+ *     pieces/ab/abcdef…          bytes of a piece
+ *     manifests/GENERATION       canonical JSON
+ *     packages/NAME/current.0|1  which generation is current, which one before it is kept
+ *
+ * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
+ * is believed only if its hash was right when it was written by whoever committed it.
+ */
+import { hashOf } from '../hash.ts';
+import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from '../manifest.ts';
+import { PackageError } from '../packageError.ts';
+import { type Pointer, readPointer, writePointer } from './pointer.ts';
+import type { StoreFiles } from './storeFiles.ts';
+
+export interface StoredPackage {
+  readonly name: string;
+  readonly generation: string;
+  readonly version: string;
+  /** The generation that `rollback` returns to. */
+  readonly previous?: string;
+}
+
+export interface StoreUsage {
+  /** Bytes of all pieces and manifests. */
+  readonly bytes: number;
+  /** Bytes that no current, previous or held generation needs. */
+  readonly unused: number;
+  readonly packages: readonly StoredPackage[];
+}
+
+const piecePath = (hash: string) => `pieces/${hash.slice(0, 2)}/${hash}`;
+const manifestPath = (generation: string) => `manifests/${generation}`;
+const folderOf = (name: string) => `packages/${encodeURIComponent(name)}`;
+
+export class PackageStore {
+  readonly #files: StoreFiles;
+  /** Pieces that this process has written or hashed. */
+  readonly #verified = new Set<string>();
+
+  constructor(files: StoreFiles) {
+    this.#files = files;
+  }
+
+  /** Where it is, for errors. */
+  get name(): string {
+    return this.#files.name;
+  }
+
+  /** Lets one process or tab at a time change a package. */
+  changing<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#files.locked(folderOf(name), work, signal);
+  }
+
+  /** True if the piece is here and whole. Its bytes are hashed once per process. */
+  async has(piece: Piece): Promise<boolean> {
+    if (this.#verified.has(piece.sha256)) return true;
+    if ((await this.#files.size(piecePath(piece.sha256))) !== piece.bytes) return false;
+    const bytes = new Uint8Array(piece.bytes);
+    await this.#files.read(piecePath(piece.sha256), 0, bytes);
+    if (hashOf(bytes) !== piece.sha256) return false;
+    this.#verified.add(piece.sha256);
+    return true;
+  }
+
+  /** @throws {PackageError} BAD_PIECE if the bytes are not the piece's; STORE_FULL */
+  async put(piece: Piece, bytes: Uint8Array, from: string): Promise<void> {
+    checkPiece(piece, bytes, from);
+    if (await this.has(piece)) return;
+    await this.#files.write(piecePath(piece.sha256), bytes);
+    this.#verified.add(piece.sha256);
+  }
+
+  /** Reads from a piece of an installed generation. @param into as many bytes as are wanted */
+  async read(piece: Piece, offset: number, into: Uint8Array): Promise<void> {
+    await this.#files.read(piecePath(piece.sha256), offset, into);
+  }
+
+  /** All bytes of a piece, verified. @throws {PackageError} BAD_PIECE if the store's file is damaged */
+  async piece(piece: Piece): Promise<Uint8Array> {
+    const bytes = new Uint8Array(piece.bytes);
+    await this.read(piece, 0, bytes);
+    checkPiece(piece, bytes, this.name);
+    return bytes;
+  }
+
+  /** @throws {PackageError} BAD_MANIFEST if it is missing or damaged */
+  async manifest(generation: string): Promise<Manifest> {
+    const path = manifestPath(generation);
+    const size = await this.#files.size(path);
+    if (size === undefined)
+      throw new PackageError('BAD_MANIFEST', `${this.name}: no manifest of generation ${generation}`, { generation });
+    const bytes = new Uint8Array(size);
+    await this.#files.read(path, 0, bytes);
+    return readManifest(bytes, `${this.name}/${path}`, generation);
+  }
+
+  /** undefined if the package is not installed */
+  async current(name: string): Promise<Pointer | undefined> {
+    return readPointer(this.#files, folderOf(name));
+  }
+
+  /**
+   * Makes a generation current; the one before becomes the previous one. Call it within `changing`.
+   * @throws {PackageError} BAD_PIECE if a piece is missing
+   */
+  async commit(value: Manifest): Promise<Pointer> {
+    for (const { piece, section } of piecesOf(value)) {
+      if (await this.has(piece)) continue;
+      const problem = `piece ${piece.sha256} of ${section.name} is missing, so ${value.name} ${value.version} cannot be installed`;
+      throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { piece: piece.sha256 });
+    }
+    const generation = generationOf(value);
+    const before = await this.current(value.name);
+    if (before?.generation === generation) return before;
+    // a manifest that is there may be the one to roll back to: it is not written over
+    const isHere = await this.manifest(generation).catch(() => undefined);
+    if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
+    return this.#point(value.name, before, generation);
+  }
+
+  /** Makes the previous generation current again. @throws {PackageError} NO_PREVIOUS */
+  async rollback(name: string): Promise<Pointer> {
+    const before = await this.current(name);
+    if (!before?.previous)
+      throw new PackageError('NO_PREVIOUS', `${this.name}: no earlier generation of ${name} is kept`, {
+        package: name,
+      });
+    await this.manifest(before.previous);
+    return this.#point(name, before, before.previous);
+  }
+
+  /** Marks a generation as in use, so that `collect` leaves it. */
+  hold(generation: string): Promise<() => Promise<void>> {
+    return this.#files.hold(generation);
+  }
+
+  /** Removes what no current, previous or held generation needs. @returns bytes that were freed */
+  async collect(): Promise<number> {
+    let freed = 0;
+    for (const { path, bytes } of await this.#unused()) {
+      await this.#files.remove(path);
+      this.#verified.delete(path.slice(path.lastIndexOf('/') + 1));
+      freed += bytes;
+    }
+    return freed;
+  }
+
+  async usage(): Promise<StoreUsage> {
+    const packages: StoredPackage[] = [];
+    for (const folder of await this.#files.list('packages')) {
+      const pointer = await readPointer(this.#files, `packages/${folder}`);
+      if (!pointer) continue;
+      const { name, version } = await this.manifest(pointer.generation);
+      const { generation, previous } = pointer;
+      packages.push({ name, version, generation, ...(previous !== undefined && { previous }) });
+    }
+    const all = await this.#all();
+    const sum = (files: readonly StoredFile[]) => files.reduce((total, { bytes }) => total + bytes, 0);
+    return { bytes: sum(all), unused: sum(await this.#unused(all)), packages };
+  }
+
+  async #point(name: string, before: Pointer | undefined, generation: string): Promise<Pointer> {
+    const previous = before?.generation;
+    const pointer = { sequence: (before?.sequence ?? 0) + 1, generation, ...(previous !== undefined && { previous }) };
+    await writePointer(this.#files, folderOf(name), pointer);
+    return pointer;
+  }
+
+  async #all(): Promise<StoredFile[]> {
+    const paths = (await this.#files.list('manifests')).map((name) => `manifests/${name}`);
+    for (const folder of await this.#files.list('pieces'))
+      for (const name of await this.#files.list(`pieces/${folder}`)) paths.push(`pieces/${folder}/${name}`);
+    return Promise.all(paths.map(async (path) => ({ path, bytes: (await this.#files.size(path)) ?? 0 })));
+  }
+
+  async #unused(all?: readonly StoredFile[]): Promise<StoredFile[]> {
+    const used = new Set<string>();
+    const generations = new Set(await this.#files.held());
+    for (const folder of await this.#files.list('packages')) {
+      const pointer = await readPointer(this.#files, `packages/${folder}`);
+      if (pointer)
+        for (const generation of [pointer.generation, pointer.previous]) if (generation) generations.add(generation);
+    }
+    for (const generation of generations) {
+      used.add(manifestPath(generation));
+      for (const { piece } of piecesOf(await this.manifest(generation))) used.add(piecePath(piece.sha256));
+    }
+    return (all ?? (await this.#all())).filter(({ path }) => !used.has(path));
+  }
+}
+
+interface StoredFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** @throws {PackageError} BAD_PIECE */
+export function checkPiece(piece: Piece, bytes: Uint8Array, from: string): void {
+  const found = bytes.length === piece.bytes ? hashOf(bytes) : `that of ${bytes.length} bytes`;
+  if (found === piece.sha256) return;
+  const problem = `a piece of ${piece.bytes} bytes has the SHA-256 ${found}, expected ${piece.sha256}: it is damaged`;
+  throw new PackageError('BAD_PIECE', `${from}: ${problem}`, { from, expected: piece.sha256, found });
+}

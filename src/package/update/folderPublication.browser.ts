@@ -1,0 +1,8 @@
+/** Packages are published from Node. */
+import { UnsupportedError } from '../../core/errors.ts';
+import type { Publication } from './publish.ts';
+
+/** @throws {UnsupportedError} always: a page has no folders to publish in */
+export async function folderPublication(folder: string): Promise<Publication> {
+  throw new UnsupportedError('publishing to the folder', folder, ['a Publication of your own']);
+}

@@ -1,0 +1,177 @@
+/** Packs files as a version of a package into a folder that any file server can serve, with updates from the versions before. */
+import type { OnProgress } from '../../core/progress.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import { formatByName } from '../../tensor/formats.ts';
+import { encodeBytePatch } from '../delta/bytePatch.ts';
+import { DeltaCoder } from '../delta/delta.ts';
+import {
+  type Component,
+  generationOf,
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  manifestBytes,
+  type PlacedPiece,
+  piecesOf,
+  readManifest,
+} from '../manifest.ts';
+import { slice } from '../slice.ts';
+import {
+  componentFile,
+  LATEST,
+  type Latest,
+  MAX_LATEST_BYTES,
+  manifestFile,
+  readLatest,
+  updateFile,
+} from './published.ts';
+import { type Remote, readSmall } from './remote.ts';
+import { type UpdateIndex, writeUpdate } from './updateFile.ts';
+
+/** A folder to publish in, which can be read, too. */
+export interface Publication extends Remote {
+  /** Writes a file; it is visible only once it is whole. */
+  write(path: string, parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
+}
+
+export interface ComponentToPack {
+  readonly role: Component['role'];
+  /** File name in the package. */
+  readonly fileName: string;
+  readonly source: ByteSource;
+  readonly requires?: Component['requires'];
+}
+
+export interface PublishOptions {
+  readonly name: string;
+  readonly version: string;
+  readonly created?: string;
+  readonly requires?: Manifest['requires'];
+  /** How many of the versions before get an update file. Default 3. */
+  readonly updatesFrom?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface Published {
+  readonly manifest: Manifest;
+  readonly generation: string;
+  /** Bytes of the update from each older generation. */
+  readonly updates: ReadonlyMap<string, number>;
+}
+
+const COPY_BYTES = 1024 * 1024;
+
+/** @throws {PackageError} BAD_MANIFEST for names that a package cannot have; {SourceError}; the signal's reason */
+export async function publish(
+  target: Publication,
+  components: readonly ComponentToPack[],
+  options: PublishOptions,
+): Promise<Published> {
+  const { name, version, created, requires, updatesFrom = 3, onProgress, signal } = options;
+  const packed: Component[] = [];
+  for (const { role, fileName, source, requires } of components) {
+    const { bytes, sha256, sections } = await slice(source, { onProgress, signal });
+    packed.push({ role, file: { name: fileName, bytes, sha256 }, ...(requires && { requires }), sections });
+  }
+  const value: Manifest = {
+    format: 'espalier-package/1',
+    name,
+    version,
+    ...(created !== undefined && { created }),
+    ...(requires && { requires }),
+    components: packed,
+  };
+  const generation = generationOf(value);
+  const bytes = manifestBytes(value);
+  // what cannot be read back is not published
+  const manifest = readManifest(bytes, `the manifest of ${name}`, generation);
+  for (const [i, { source }] of components.entries())
+    await target.write(componentFile(packed[i]!.file.sha256), copied(source, signal));
+  await target.write(manifestFile(generation), [bytes]);
+  const updates: Record<string, number> = {};
+  const sizes = new Map<string, number>();
+  for (const old of await earlier(target, generation, updatesFrom)) {
+    const from = generationOf(old);
+    const { head, parts } = await makeUpdate(target, old, manifest, options);
+    await target.write(updateFile(from, generation), parts);
+    updates[from] = head;
+    sizes.set(
+      from,
+      parts.reduce((sum, { length }) => sum + length, 0),
+    );
+  }
+  const latest: Latest = { format: 'espalier-published/1', name, version, generation, updates };
+  await target.write(LATEST, [new TextEncoder().encode(JSON.stringify(latest))]);
+  return { manifest, generation, updates: sizes };
+}
+
+async function* copied(source: ByteSource, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += COPY_BYTES) {
+    const part = new Uint8Array(Math.min(COPY_BYTES, source.size - at));
+    await source.read(at, part.length, part, signal);
+    yield part;
+  }
+}
+
+/** The newest published generation and those that it has updates from, newest first. */
+async function earlier(target: Remote, except: string, most: number): Promise<Manifest[]> {
+  const run = await target.open(LATEST, 0, MAX_LATEST_BYTES);
+  if (!run) return [];
+  await run.close();
+  const { generation, updates } = readLatest(await readSmall(target, LATEST, MAX_LATEST_BYTES), LATEST);
+  const found: Manifest[] = [];
+  for (const old of [generation, ...Object.keys(updates)].filter((old) => old !== except).slice(0, most)) {
+    const path = manifestFile(old);
+    found.push(readManifest(await readSmall(target, path, MAX_MANIFEST_BYTES), path, old));
+  }
+  return found;
+}
+
+async function makeUpdate(target: Remote, old: Manifest, value: Manifest, options: PublishOptions) {
+  const coder = await DeltaCoder.create();
+  const oldPieces = [...piecesOf(old)];
+  const here = new Set(oldPieces.map(({ piece }) => piece.sha256));
+  const places = new Map(oldPieces.map((placed, i) => [placeOf(placed), i]));
+  const deltas: UpdateIndex['deltas'] = [];
+  const bodies: Uint8Array[] = [];
+  const newPieces = [...piecesOf(value)];
+  for (const [to, placed] of newPieces.entries()) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.({
+      stage: 'compare',
+      done: to,
+      total: newPieces.length,
+      unit: 'pieces',
+      item: placed.section.name,
+    });
+    const base = places.get(placeOf(placed));
+    if (base === undefined || here.has(placed.piece.sha256)) continue;
+    here.add(placed.piece.sha256);
+    const before = oldPieces[base]!;
+    const format = placed.section.type !== undefined && placed.section.type === before.section.type;
+    const delta = await coder.encode(
+      await pieceOf(target, before),
+      await pieceOf(target, placed),
+      format ? formatByName(placed.section.type!) : undefined,
+    );
+    if (!delta) continue;
+    deltas.push([to, base, delta.length]);
+    bodies.push(delta);
+  }
+  const bytes = manifestBytes(value);
+  const patch = await encodeBytePatch(manifestBytes(old), bytes);
+  const parts = await writeUpdate({ manifest: [bytes.length, patch.length], deltas }, patch, bodies);
+  return { head: parts[0]!.length + parts[1]!.length + patch.length, parts };
+}
+
+/** Pieces of two versions with the same place are versions of each other. */
+function placeOf({ component, section, index }: PlacedPiece): string {
+  return JSON.stringify([component.role, section.name, index]);
+}
+
+async function pieceOf(target: Remote, { component, offset, piece }: PlacedPiece): Promise<Uint8Array> {
+  const run = (await target.open(componentFile(component.file.sha256), offset, piece.bytes))!;
+  const bytes = new Uint8Array(piece.bytes);
+  await run.read(bytes).finally(() => run.close());
+  return bytes;
+}

@@ -1,0 +1,47 @@
+/**
+ * A published package: a static folder that any file server can serve.
+ *
+ *     latest.json                which generation is the newest, and from which older ones there are updates
+ *     manifests/GENERATION.json
+ *     files/SHA256               the files of components, whole; pieces are ranges of them
+ *     updates/FROM-TO            updateFile.ts
+ */
+import { z } from 'zod';
+import { PackageError } from '../packageError.ts';
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.number().int().nonnegative();
+
+const latest = z.strictObject({
+  format: z.literal('espalier-published/1'),
+  name: z.string().min(1).max(200),
+  version: z.string().min(1).max(100),
+  generation: hash,
+  /** By the generation that they lead from: bytes of index and manifest patch in front of the deltas. */
+  updates: z.record(hash, count),
+});
+
+export type Latest = z.infer<typeof latest>;
+
+export const LATEST = 'latest.json';
+export const MAX_LATEST_BYTES = 64 * 1024;
+export const manifestFile = (generation: string) => `manifests/${generation}.json`;
+export const componentFile = (sha256: string) => `files/${sha256}`;
+export const updateFile = (from: string, to: string) => `updates/${from}-${to}`;
+
+/** @throws {PackageError} BAD_PUBLICATION naming the field */
+export function readLatest(bytes: Uint8Array, where: string): Latest {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new PackageError('BAD_PUBLICATION', `${where}: is not JSON`, { where }, { cause: error });
+  }
+  const checked = latest.safeParse(value);
+  if (checked.success) return checked.data;
+  const [{ path, message }] = checked.error.issues as [z.core.$ZodIssue];
+  throw new PackageError('BAD_PUBLICATION', `${where}: ${path.join('.')}: ${message}`, {
+    where,
+    field: path.join('.'),
+  });
+}

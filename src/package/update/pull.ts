@@ -1,0 +1,244 @@
+/**
+ * Installs the newest version of a published package, or updates the installed one: plan → fetch and verify every piece → switch → probe →
+ * keep it, or return to the version before. Pieces that were fetched are kept, so a pull that was interrupted goes on where it ended.
+ */
+import type { OnProgress } from '../../core/progress.ts';
+import { applyBytePatch } from '../delta/bytePatch.ts';
+import { DeltaCoder } from '../delta/delta.ts';
+import { MAX_MANIFEST_BYTES, type Manifest, manifestBytes, piecesOf, readManifest } from '../manifest.ts';
+import { PackageError } from '../packageError.ts';
+import type { PackageStore } from '../store/packageStore.ts';
+import { type OfferedDelta, type Plan, plan, type Step } from './plan.ts';
+import {
+  componentFile,
+  LATEST,
+  type Latest,
+  MAX_LATEST_BYTES,
+  manifestFile,
+  readLatest,
+  updateFile,
+} from './published.ts';
+import { type Remote, readSmall } from './remote.ts';
+import { indexBytes, readUpdateIndex } from './updateFile.ts';
+
+export interface PullOptions {
+  /** Refuse an update that fetches more. Default: no limit. */
+  readonly maxBytes?: number;
+  /** Plans only. */
+  readonly dryRun?: boolean;
+  /** Called with the plan before anything of it is fetched; throw to refuse it, or wait for the user's word. */
+  readonly onPlan?: (plan: Plan) => void | Promise<void>;
+  /** Tries the new version once it is current. If it throws, the version before becomes current again and the error is thrown. */
+  readonly probe?: (manifest: Manifest) => Promise<void>;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface PullResult {
+  readonly name: string;
+  readonly version: string;
+  readonly generation: string;
+  /** False if it was current already, or with `dryRun`. */
+  readonly changed: boolean;
+  readonly plan: Plan;
+}
+
+interface Offer {
+  readonly manifest: Manifest;
+  readonly deltas: ReadonlyMap<string, OfferedDelta>;
+  /** Path of the update file. */
+  readonly update?: string;
+}
+
+/** Steps that lie in one file without a gap are fetched by one request; it is no longer than this, in bytes. */
+const MAX_RUN_BYTES = 64 * 1024 * 1024;
+
+/**
+ * @throws {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE for what is damaged or lies; TOO_MANY_BYTES; STORE_FULL;
+ *   {SourceError}; the signal's reason. The version that was current stays so
+ */
+export async function pull(store: PackageStore, remote: Remote, options: PullOptions = {}): Promise<PullResult> {
+  const { signal } = options;
+  const latest = readLatest(await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal), `${remote.name}: ${LATEST}`);
+  return store.changing(latest.name, () => pullAlone(store, remote, latest, options), signal);
+}
+
+async function pullAlone(
+  store: PackageStore,
+  remote: Remote,
+  latest: Latest,
+  options: PullOptions,
+): Promise<PullResult> {
+  const { maxBytes = Number.POSITIVE_INFINITY, dryRun = false, onPlan, probe, signal } = options;
+  const { name, version, generation } = latest;
+  const current = await store.current(name);
+  const offer =
+    current?.generation === generation
+      ? { manifest: await store.manifest(generation), deltas: new Map<string, OfferedDelta>() }
+      : await receiveOffer(store, remote, latest, current?.generation, signal);
+  const { manifest } = offer;
+  const planned = plan(manifest, await piecesHere(store, offer), offer.deltas);
+  const result = { name, version, generation, plan: planned };
+  const isCurrent = current?.generation === generation && planned.fetchBytes === 0;
+  if (isCurrent) return { ...result, changed: false };
+  await onPlan?.(planned);
+  if (planned.fetchBytes > maxBytes) {
+    const message = `${name} ${version} needs ${planned.fetchBytes} bytes but at most ${maxBytes} may be fetched`;
+    throw new PackageError('TOO_MANY_BYTES', message, { needed: planned.fetchBytes, allowed: maxBytes });
+  }
+  if (dryRun) return { ...result, changed: false };
+  await fetchSteps(store, remote, planned, offer, options);
+  await store.commit(manifest);
+  try {
+    await probe?.(manifest);
+  } catch (error) {
+    if (current) await store.rollback(name);
+    throw error;
+  }
+  return { ...result, changed: true };
+}
+
+/** The new manifest and the deltas that lead to it: from the update file if there is one, otherwise the whole manifest. */
+async function receiveOffer(
+  store: PackageStore,
+  remote: Remote,
+  { generation, updates, name }: Latest,
+  from: string | undefined,
+  signal?: AbortSignal,
+): Promise<Offer> {
+  const path = manifestFile(generation);
+  const head = from === undefined ? undefined : updates[from];
+  const found = head === undefined ? undefined : await receiveUpdate(store, remote, generation, from!, head, signal);
+  const offer = found ?? {
+    manifest: readManifest(
+      await readSmall(remote, path, MAX_MANIFEST_BYTES, signal),
+      `${remote.name}: ${path}`,
+      generation,
+    ),
+    deltas: new Map<string, OfferedDelta>(),
+  };
+  if (offer.manifest.name === name) return offer;
+  const problem = `${LATEST} is of ${name} but its manifest of ${offer.manifest.name}`;
+  throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${problem}`, {
+    expected: name,
+    found: offer.manifest.name,
+  });
+}
+
+async function receiveUpdate(
+  store: PackageStore,
+  remote: Remote,
+  generation: string,
+  from: string,
+  headBytes: number,
+  signal?: AbortSignal,
+): Promise<Offer | undefined> {
+  const update = updateFile(from, generation);
+  const where = `${remote.name}: ${update}`;
+  if (headBytes > MAX_MANIFEST_BYTES)
+    throw new PackageError('BAD_UPDATE', `${where}: its index has ${headBytes} bytes`, { where });
+  const run = await remote.open(update, 0, headBytes, signal);
+  if (!run) return undefined;
+  const head = new Uint8Array(Math.min(headBytes, run.size));
+  await run.read(head).finally(() => run.close());
+  const packed = head.length >= 4 ? indexBytes(head) : 0;
+  const index = await readUpdateIndex(head.subarray(4, 4 + packed), where);
+  const old = await store.manifest(from);
+  const [bytes, patchBytes] = index.manifest;
+  if (bytes > MAX_MANIFEST_BYTES)
+    throw new PackageError('BAD_UPDATE', `${where}: a manifest of ${bytes} bytes`, { where });
+  const patch = head.subarray(4 + packed, 4 + packed + patchBytes);
+  const manifest = readManifest(await applyBytePatch(manifestBytes(old), patch, bytes), where, generation);
+  const [oldPieces, newPieces] = [[...piecesOf(old)], [...piecesOf(manifest)]];
+  const deltas = new Map<string, OfferedDelta>();
+  let offset = 4 + packed + patchBytes;
+  for (const [to, base, length] of index.deltas) {
+    const [made, used] = [newPieces[to], oldPieces[base]];
+    if (!made || !used)
+      throw new PackageError('BAD_UPDATE', `${where}: a delta of a piece that does not exist`, { where });
+    deltas.set(made.piece.sha256, { from: used.piece, offset, bytes: length });
+    offset += length;
+  }
+  if (offset > run.size)
+    throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${run.size}`, { where });
+  return { manifest, deltas, update };
+}
+
+/** Hashes of the target's pieces, and of those that deltas begin with, which the store has. */
+async function piecesHere(store: PackageStore, { manifest, deltas }: Offer): Promise<Set<string>> {
+  const here = new Set<string>();
+  const wanted = [
+    ...[...piecesOf(manifest)].map(({ piece }) => piece),
+    ...[...deltas.values()].map(({ from }) => from),
+  ];
+  for (const piece of wanted) if (!here.has(piece.sha256) && (await store.has(piece))) here.add(piece.sha256);
+  return here;
+}
+
+/** Steps whose bytes lie one behind another in a remote file. */
+interface Run {
+  readonly path: string;
+  readonly offset: number;
+  readonly steps: Exclude<Step, { how: 'have' }>[];
+  bytes: number;
+}
+
+async function fetchSteps(
+  store: PackageStore,
+  remote: Remote,
+  planned: Plan,
+  offer: Offer,
+  options: PullOptions,
+): Promise<void> {
+  const { signal, onProgress } = options;
+  let coder: DeltaCoder | undefined;
+  let done = 0;
+  for (const { path, offset, bytes, steps } of runsOf(planned, offer)) {
+    const run = await remote.open(path, offset, bytes, signal);
+    if (!run)
+      throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${path} is missing`, { where: remote.name, path });
+    try {
+      for (const step of steps) {
+        signal?.throwIfAborted();
+        const { piece } = step.placed;
+        const fetched = new Uint8Array(step.how === 'delta' ? step.delta.bytes : piece.bytes);
+        await run.read(fetched);
+        if (step.how === 'delta') {
+          coder ??= await DeltaCoder.create();
+          await store.put(
+            piece,
+            await coder.decode(await store.piece(step.delta.from), fetched, piece.bytes),
+            `${remote.name}: ${path}`,
+          );
+        } else await store.put(piece, fetched, `${remote.name}: ${path}`);
+        done += fetched.length;
+        onProgress?.({
+          stage: 'update',
+          done,
+          total: planned.fetchBytes,
+          unit: 'bytes',
+          item: step.placed.section.name,
+        });
+      }
+    } finally {
+      await run.close();
+    }
+  }
+}
+
+function runsOf({ steps }: Plan, { update }: Offer): Run[] {
+  const runs: Run[] = [];
+  for (const step of steps) {
+    if (step.how === 'have') continue;
+    const isDelta = step.how === 'delta';
+    const path = isDelta ? update! : componentFile(step.placed.component.file.sha256);
+    const offset = isDelta ? step.delta.offset : step.placed.offset;
+    const bytes = isDelta ? step.delta.bytes : step.placed.piece.bytes;
+    const last = runs.findLast((run) => run.path === path);
+    if (last && last.offset + last.bytes === offset && last.bytes + bytes <= MAX_RUN_BYTES) {
+      last.steps.push(step);
+      last.bytes += bytes;
+    } else runs.push({ path, offset, bytes, steps: [step] });
+  }
+  return runs;
+}

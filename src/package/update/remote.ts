@@ -1,0 +1,102 @@
+/** The folder that a package is published in, on a server or on disk, read in exact ranges. */
+import { locatePath } from '#leaf/formats/sources/path';
+import { SourceError } from '../../core/errors.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import { HttpFile, type HttpOptions } from '../../formats/sources/httpFile.ts';
+import { PackageError } from '../packageError.ts';
+
+export interface Remote {
+  /** For errors. */
+  readonly name: string;
+  /** Opens a file to read `length` bytes from `offset`, in one request; undefined if there is no such file. */
+  open(path: string, offset: number, length: number, signal?: AbortSignal): Promise<Run | undefined>;
+}
+
+/** A range of a file that is being read from its beginning to its end. */
+export interface Run {
+  /** Bytes of the whole file. */
+  readonly size: number;
+  /** Fills `into` with the next bytes. @throws {SourceError} */
+  read(into: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param location a URL or, in Node, a path @throws {SourceError} */
+export async function openRemote(location: string | URL, options: HttpOptions = {}): Promise<Remote> {
+  const isUrl = location instanceof URL || /^https?:/i.test(location);
+  return isUrl ? httpRemote(new URL(location), options) : pathRemote(location as string);
+}
+
+/** Reads a small file whole. @throws {PackageError} BAD_PUBLICATION if it is missing or larger than `most` bytes */
+export async function readSmall(remote: Remote, path: string, most: number, signal?: AbortSignal): Promise<Uint8Array> {
+  const run = await remote.open(path, 0, most, signal);
+  const fail = (problem: string): never => {
+    throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${path} ${problem}`, { where: remote.name, path });
+  };
+  if (!run) return fail('is missing');
+  try {
+    if (run.size > most) fail(`has ${run.size} bytes, expected at most ${most}`);
+    const bytes = new Uint8Array(run.size);
+    await run.read(bytes);
+    return bytes;
+  } finally {
+    await run.close();
+  }
+}
+
+function httpRemote(base: URL, options: HttpOptions): Remote {
+  const root = new URL(base);
+  if (!root.pathname.endsWith('/')) root.pathname += '/';
+  return {
+    name: root.href,
+    async open(path, offset, length, signal) {
+      let file: HttpFile;
+      try {
+        file = await HttpFile.open(new URL(path, root), { ...options, window: length, noStore: true, signal }, offset);
+      } catch (error) {
+        if (error instanceof SourceError && (error.data.status === 404 || error.data.status === 410)) return undefined;
+        throw error;
+      }
+      let at = offset;
+      let rest = new Uint8Array(0);
+      return {
+        size: file.size,
+        async read(into) {
+          for (let done = 0; done < into.length; ) {
+            if (rest.length === 0) rest = (await file.next(at, signal)) as Uint8Array<ArrayBuffer>;
+            const part = rest.subarray(0, into.length - done);
+            into.set(part, done);
+            rest = rest.subarray(part.length);
+            done += part.length;
+            at += part.length;
+          }
+        },
+        async close() {
+          file.close();
+        },
+      };
+    },
+  };
+}
+
+async function pathRemote(path: string): Promise<Remote> {
+  const located = await locatePath(path);
+  if (located instanceof URL) return httpRemote(located, {});
+  const { folder } = located;
+  return {
+    name: path,
+    async open(name, offset, _length, signal) {
+      const source: ByteSource | undefined = await folder.open(name, signal);
+      if (!source) return undefined;
+      let at = offset;
+      return {
+        size: source.size,
+        async read(into) {
+          await source.read(at, into.length, into, signal);
+          at += into.length;
+        },
+        close: () => source.close(),
+      };
+    },
+  };
+}

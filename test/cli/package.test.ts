@@ -1,0 +1,83 @@
+/** Packages through the command line, from a folder and from a file server. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeModel } from '../../scripts/models/index.ts';
+import { espalier, json } from './espalier.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-package-'));
+const [site, store, model] = ['site', 'store', 'model.gguf'].map((name) => join(folder, name)) as [
+  string,
+  string,
+  string,
+];
+const pack = (version: string) =>
+  json(['package', 'pack', site, '--name', 'tiny', '--as', version, '--component', `base=${model}`]);
+const pull = (...more: string[]) => json(['package', 'pull', site, '--store', store, ...more]);
+
+beforeAll(async () => {
+  writeFileSync(model, await makeModel({ architecture: 'llama', format: 'Q8_0' }));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Changes some codes of the last tensor. */
+function changeModel(): void {
+  const bytes = readFileSync(model);
+  for (let i = 0; i < 2000; i += 34) bytes[bytes.length - 10 - i]! ^= 1;
+  writeFileSync(model, bytes);
+}
+
+it('packs, installs, updates, exports, rolls back and collects', async () => {
+  const first = readFileSync(model);
+  await pack('1.0.0');
+  expect(await pull('--dry-run')).toMatchObject({ changed: false, fetchBytes: expect.any(Number) });
+  expect(await pull()).toMatchObject({ name: 'tiny', version: '1.0.0', changed: true });
+  changeModel();
+  expect(Object.keys((await pack('1.0.1')).updates as object)).toHaveLength(1);
+  const refused = await espalier(['package', 'pull', site, '--store', store, '--max-bytes', '10']);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/needs [\d,]+ bytes but at most 10/) });
+  expect(await pull()).toMatchObject({ version: '1.0.1', pieces: { delta: 1, whole: 0 } });
+  expect(await pull()).toMatchObject({ changed: false });
+  const exported = join(folder, 'exported.gguf');
+  await json(['package', 'export', 'tiny', exported, '--store', store]);
+  expect(Buffer.compare(readFileSync(exported), readFileSync(model))).toBe(0);
+  expect(await json(['package', 'rollback', 'tiny', '--store', store])).toMatchObject({ version: '1.0.0' });
+  await json(['package', 'export', 'tiny', exported, '--store', store]);
+  expect(Buffer.compare(readFileSync(exported), first)).toBe(0);
+  const { stdout } = await espalier(['package', 'list', '--store', store]);
+  expect(stdout).toMatch(/tiny +1\.0\.0/);
+  expect(await json(['package', 'gc', '--store', store])).toEqual({ freed: 0 });
+});
+
+it('names what is wrong', async () => {
+  const wrong = await espalier(['package', 'pack', site, '--name', 'x', '--as', '1', '--component', 'model.gguf']);
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('Expected ROLE=FILE') });
+  const role = await espalier(['package', 'pack', site, '--name', 'x', '--as', '1', '--component', `../x=${model}`]);
+  expect(role.stderr).toContain('expected a role');
+  const absent = await espalier(['package', 'rollback', 'nothing', '--store', store]);
+  expect(absent).toMatchObject({ code: 1, stderr: expect.stringContaining('no earlier generation of nothing') });
+});
+
+it('has one version or the other, whole, after kill -9 at any time', async () => {
+  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  const versions = [readFileSync(model)];
+  for (let i = 0; i < 8; i++) {
+    changeModel();
+    versions.push(readFileSync(model));
+    await pack(`2.0.${i}`);
+    const child = spawn(process.execPath, [main, 'package', 'pull', site, '--store', store]);
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    const timer = setTimeout(() => child.kill('SIGKILL'), 100 + 60 * i);
+    await closed;
+    clearTimeout(timer);
+    const exported = join(folder, 'after.gguf');
+    await json(['package', 'export', 'tiny', exported, '--store', store]);
+    const found = readFileSync(exported);
+    expect([...versions, readFileSync(model)].some((version) => Buffer.compare(version, found) === 0)).toBe(true);
+  }
+  await pull();
+  expect((await json(['package', 'list', '--store', store])).packages).toMatchObject([{ version: '2.0.7' }]);
+});

@@ -96,7 +96,7 @@ class Lexer {
       return stripped;
     }
     if (sign === '+' || !isBlock) return end;
-    const lineStart = end === 0 ? 0 : Math.max(source.lastIndexOf('\n', end - 1) + 1, start);
+    const lineStart = start + source.slice(start, end).lastIndexOf('\n') + 1;
     const startsLine = lineStart > start || start === 0 || source[start - 1] === '\n';
     return startsLine && ONLY_SPACES.test(source.slice(lineStart, end)) ? lineStart : end;
   }

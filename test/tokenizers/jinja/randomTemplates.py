@@ -1,6 +1,7 @@
 """Random templates and expressions with what Python's jinja2 makes of them, as JSON lines.
 
     python3 randomTemplates.py SEED COUNT > cases.jsonl
+    python3 randomTemplates.py 2026 2000 | gzip -9n > randomTemplates.golden.gz
 
 Needs jinja2 3.1.6. The environment is that of transformers' chat templates. A line holds the template, its variables and
 either the text (`expected`) or the type of the exception (`error`). All templates are made by the grammar below.
@@ -112,10 +113,33 @@ FILTERS = ["upper", "lower", "title", "capitalize", "trim", "trim('x')", "length
            "map('upper')|list", "map(attribute='name')|list", "map(attribute='nick', default='-')|list", "map('default', 'q')|list", "map('length')|list", "map(attribute='tags.0')|list", "select|list", "select('odd')|list", "select('string')|list",
            "select('gt', 1)|list", "reject|list", "reject('none')|list", "selectattr('nick')|list", "selectattr('age', 'equalto', 36)|list", "selectattr('age', '>', 10)|map(attribute='name')|join('+')", "rejectattr('tags')|list", "rejectattr('role', 'in', ['user'])|list",
            "dictsort", "dictsort(true)", "dictsort(by='value')", "dictsort(reverse=true)", "items|list", "items", "escape", "e", "safe", "forceescape", "striptags", "urlencode", "urlize", "urlize(10, true)", "xmlattr", "filesizeformat", "filesizeformat(true)",
-           "pprint", "attr('name')", "attr('upper')", "format(1)", "format(x=2)", "map('nosuch')|list", "nosuch", "select('nosuch')|list", "random|string|length", "map('tojson')|join", "map('string')|list", "map('int')|list", "map('first')|list"]
+           "pprint", "attr('name')", "attr('upper')", "format(1)", "format(x=2)", "map('nosuch')|list", "nosuch", "select('nosuch')|list", "map('tojson')|join", "map('string')|list", "map('int')|list", "map('first')|list"]
 TESTS = ["defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "number", "string", "mapping", "sequence", "iterable", "callable", "odd", "even", "divisibleby 3", "divisibleby(2)", "lower", "upper",
          "eq 1", "equalto('a')", "ne 2", "gt 1", "lt(2)", "ge 1", "le 1.0", "in [1, 'a', none]", "in l", "sameas none", "sameas(true)", "escaped", "filter", "test", "== 3", "nosuch", "not none", "not defined", "not in w"]
-BINARY = ["+", "-", "*", "/", "//", "%", "**", "~", "and", "or", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "~", "+", "==", "and"]
+BINARY = ["+", "-", "*", "/", "//", "%", "~", "and", "or", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "~", "+", "==", "and"]
+
+
+# what can be made of a value of a type
+OF_STRING = ["upper", "lower", "title", "capitalize", "trim", "string", "indent(2)", "indent(2, true, true)", "center(9)", "truncate(7)",
+             "truncate(9, true, leeway=0)", "wordwrap(6)", "wordwrap(11, true)", "striptags", "urlencode", "escape", "e|upper", "safe", "reverse",
+             "tojson", "urlize", "forceescape", "first", "last", "default(1)", "format(1, 2)"]
+STRING_METHODS = STR_METHODS[:14] + ["center(12, '*')", "ljust(8)", "rjust(8)", "zfill(6)", "expandtabs()", "casefold()", "swapcase()"]
+SPLITS = ["rsplit()", "rsplit(none, 1)", "splitlines()", "splitlines(true)", "partition('b')", "rpartition(' ')"]
+SEPARATORS = ["", "','", "'b', 1", "none, 1", "' '", "maxsplit=1"]
+TO_STRING = ["string", "tojson", "tojson(indent=2)", "tojson(indent=1, sort_keys=true)", "tojson(separators=(',', ':'))"]
+ROUNDINGS = ["", "1", "2", "0, 'ceil'", "1, 'floor'", "-1", "3"]
+OF_DICT = ["list", "items|list", "dictsort", "dictsort(true, 'value')"]
+OF_WORDS = ["sort", "sort(true)", "sort(case_sensitive=true)", "unique|list", "map('upper')|list", "reverse|list", "batch(3)|list",
+            "slice(3)|map('list')|list", "select('in', l)|list"]
+OF_LIST = ["reverse|list", "map('string')|list", "select('string')|list", "reject('number')|list", "batch(2, 0)|list", "slice(2, 0)|list",
+           "list|length", "map('default', 3)|list", "select|list", "unique|list", "tojson"]
+OF_STRINGS = ["sort", "sort(reverse=true)", "unique|list", "map('length')|list", "max", "min", "join(', ')"]
+OF_PEOPLE = [each for each in FILTERS if any(field in each for field in ("age", "name", "tags", "nick"))]
+INT_FORMATS = ["{:d}", "{:5d}", "{:05d}", "{:,}", "{:_}", "{:x}", "{:#b}", "{:+}", "{:e}", "{:.1f}", "{:g}", "{:%}", "{:<6}", "{:*^7}", "{: }", "{:o}"]
+FLOAT_FORMATS = ["{:.2f}", "{:8.3f}", "{:e}", "{:.3e}", "{:g}", "{:.3g}", "{:%}", "{:+.1f}", "{:08.2f}", "{:,.2f}", "{}", "{:.0f}", "{:G}", "{:.5}",
+                 "{:#.3g}", "{:10}"]
+
+BLOCK_FILTERS = ["upper", "trim", "indent(2)", "replace('a', s)", "upper|trim", "length", "tojson"]
 
 
 class Maker:
@@ -144,8 +168,8 @@ class Maker:
             if depth <= 0:
                 return p(STRINGS + ["s", "t", "u", "h", "e", "messages[1].content", "people[0].name", "d.a"])
             return p([
-                lambda: f"{t('str')}|{p(['upper', 'lower', 'title', 'capitalize', 'trim', 'string', 'replace(' + p(STRINGS) + ', ' + p(STRINGS) + ')', 'indent(2)', 'indent(2, true, true)', 'center(9)', 'truncate(7)', 'truncate(9, true, leeway=0)', 'wordwrap(6)', 'wordwrap(11, true, chr)'.replace(', chr', ''), 'striptags', 'urlencode', 'escape', 'e|upper', 'safe', 'reverse', 'tojson', 'urlize', 'forceescape', 'first', 'last', 'default(1)', 'join(' + p(STRINGS) + ')', 'format(1, 2)'])}",
-                lambda: f"({t('str')}).{p(STR_METHODS[:14] + ['center(12, chr)'.replace('chr', repr('*')), 'ljust(8)', 'rjust(8)', 'zfill(6)', 'expandtabs()', 'casefold()', 'swapcase()', 'removeprefix(' + p(STRINGS) + ')', 'removesuffix(' + p(STRINGS) + ')', 'replace(' + p(STRINGS) + ', ' + p(STRINGS) + ', ' + p(['1', '2', '-1', '0']) + ')', 'strip(' + p(STRINGS) + ')', 'join(' + t('list') + '|map(' + repr('string') + '))'])}",
+                lambda: f"{t('str')}|{p(OF_STRING + [f'replace({p(STRINGS)}, {p(STRINGS)})', f'join({p(STRINGS)})'])}",
+                lambda: f"({t('str')}).{p(STRING_METHODS + [f'removeprefix({p(STRINGS)})', f'removesuffix({p(STRINGS)})', f'replace({p(STRINGS)}, {p(STRINGS)}, {p(SMALL[:3])})', f'strip({p(STRINGS)})', self.joined(depth)])}",
                 lambda: f"{t('str')} ~ {t(p(['str', 'int', 'list']))}",
                 lambda: f"{t('str')} + {t('str')}",
                 lambda: f"({t('str')}){self.slice()}",
@@ -154,10 +178,10 @@ class Maker:
                 lambda: f"{t('str')} if {t('bool')} else {t('str')}",
                 lambda: f"'{p(['{}', '{:>9}', '{!r}', '{0}{0}', '{:<4}|', '{:^11}', '{:.3}', '{{}}{}'])}'.format({t(p(['str', 'int', 'float', 'list']))})",
                 lambda: f"'{p(['%s', '%r', '%10s', '%-8s|', '%.2s', '%%%s'])}' % ({t(p(['str', 'int', 'float', 'list']))},)",
-                lambda: f"'{p(['{:d}', '{:5d}', '{:05d}', '{:,}', '{:_}', '{:x}', '{:#b}', '{:+}', '{:e}', '{:.1f}', '{:g}', '{:%}', '{:<6}', '{:*^7}', '{: }', '{:c}'.replace(':c', ':o')])}'.format({t('int')})",
-                lambda: f"'{p(['{:.2f}', '{:8.3f}', '{:e}', '{:.3e}', '{:g}', '{:.3g}', '{:%}', '{:+.1f}', '{:08.2f}', '{:,.2f}', '{}', '{:.0f}', '{:G}', '{:.5}', '{:#.3g}', '{:10}'])}'.format({t('float')})",
+                lambda: f"'{p(INT_FORMATS)}'.format({t('int')})",
+                lambda: f"'{p(FLOAT_FORMATS)}'.format({t('float')})",
                 lambda: f"'{p(['%d', '%5d', '%05d', '%x', '%o', '%X', '%#x', '%+d', '% d', '%-5d|', '%e', '%.1f', '%g', '%i', '%.3d'])}' % {t('int')}",
-                lambda: f"({t(p(['list', 'dict', 'int', 'float', 'bool']))})|{p(['string', 'tojson', 'tojson(indent=2)', 'tojson(indent=1, sort_keys=true)', 'tojson(separators=(chr, chr2))'.replace('chr2', repr(':')).replace('chr', repr(','))])}",
+                lambda: f"({t(p(['list', 'dict', 'int', 'float', 'bool']))})|{p(TO_STRING)}",
             ])()
         if kind == "int":
             if depth <= 0:
@@ -183,12 +207,12 @@ class Maker:
                 lambda: f"({t('float')}) {p(['+', '-', '*', '/'])} ({t(p(['float', 'int']))})",
                 lambda: f"({t('float')}) {p(['//', '%'])} {p(['2', '0.3', '-1.5', '7'])}",
                 lambda: f"({t('int')}) / {p(['2', '3', '-7', '10'])}",
-                lambda: f"({t('float')})|round({p(['', '1', '2', '0, chr', '1, chr2', '-1', '3']).replace('chr2', repr('floor')).replace('chr', repr('ceil'))})",
+                lambda: f"({t('float')})|round({p(ROUNDINGS)})",
                 lambda: f"({t('str')})|float",
                 lambda: f"({t('int')})|float",
                 lambda: f"-({t('float')})",
                 lambda: f"({t('float')})|abs",
-                lambda: f"({t('float')}) ** {p(['2', '0.5', '-1'])}",
+                lambda: f"({t('float')}) ** {p(['0', '1'])}",
             ])()
         if kind == "bool":
             if depth <= 0:
@@ -224,18 +248,21 @@ class Maker:
             lambda: f"({t('list')})|list + [{t('int')}]",
             lambda: f"({t('list')})|list{self.slice()}",
             lambda: f"({t('str')})|list",
-            lambda: f"({t('str')}).split({p(['', chr(39) + ',' + chr(39), chr(39) + 'b' + chr(39) + ', 1', 'none, 1', chr(39) + ' ' + chr(39), 'maxsplit=1'])})",
-            lambda: f"({t('str')}).{p(['rsplit()', 'rsplit(none, 1)', 'splitlines()', 'splitlines(true)', 'partition(chr)'.replace('chr', repr('b')), 'rpartition(chr)'.replace('chr', repr(' '))])}",
-            lambda: f"({t('dict')})|{p(['list', 'items|list', 'dictsort', 'dictsort(true, chr)'.replace('chr', repr('value'))])}",
+            lambda: f"({t('str')}).split({p(SEPARATORS)})",
+            lambda: f"({t('str')}).{p(SPLITS)}",
+            lambda: f"({t('dict')})|{p(OF_DICT)}",
             lambda: f"({t('dict')}).{p(['keys()', 'values()', 'items()'])}|list",
-            lambda: f"w|{p(['sort', 'sort(true)', 'sort(case_sensitive=true)', 'unique|list', 'map(chr)|list'.replace('chr', repr('upper')), 'reverse|list', 'batch(3)|list', 'slice(3)|map(chr)|list'.replace('chr', repr('list')), 'select(chr, l)|list'.replace('chr', repr('in'))])}",
-            lambda: f"people|{p([x for x in FILTERS if 'age' in x or 'name' in x or 'tags' in x or 'nick' in x])}",
-            lambda: f"({t('list')})|{p(['reverse|list', 'map(chr)|list'.replace('chr', repr('string')), 'select(chr)|list'.replace('chr', repr('string')), 'reject(chr)|list'.replace('chr', repr('number')), 'batch(2, 0)|list', 'slice(2, 0)|list', 'list|length', 'map(chr, 3)|list'.replace('chr', repr('default')), 'select|list', 'unique|list', 'tojson'])}",
+            lambda: f"w|{p(OF_WORDS)}",
+            lambda: f"people|{p(OF_PEOPLE)}",
+            lambda: f"({t('list')})|{p(OF_LIST)}",
             lambda: f"[{t('int')}, {t('int')}, {t('int')}]|sort",
             lambda: f"({t('list')}) if {t('bool')} else ({t('list')})",
-            lambda: f"[{t('str')}, {t('str')}, {t('str')}]|{p(['sort', 'sort(reverse=true)', 'unique|list', 'map(chr)|list'.replace('chr', repr('length')), 'max', 'min', 'join(chr)'.replace('chr', repr(', '))])}",
+            lambda: f"[{t('str')}, {t('str')}, {t('str')}]|{p(OF_STRINGS)}",
             lambda: f"({t('list')}) * {p(['0', '1', '2'])}",
         ])()
+
+    def joined(self, depth):
+        return f"join({self.typed('list', depth - 1)}|map('string'))"
 
     def slice(self):
         return f"[{self.pick(SMALL)}:{self.pick(SMALL)}{self.pick(['', '', ':' + self.pick(['1', '2', '-1', '-2', ''])])}]"
@@ -322,7 +349,7 @@ class Maker:
             use = self.pick([f"{{{{ mac({self.pick(['', '1', '1, 2', 'q=3', 'p=1', '1, 2, 3', 'z=1', '*l', '**d', 's, q=n'])}) }}}}", tag("call mac(1)") + b() + tag("endcall"), tag("call(c) mac()") + "{{ c }}" + tag("endcall"), "{{ mac }}{{ mac.name }}"])
             return macro + b() + use
         if k == 11:
-            return tag(f"filter {self.pick(['upper', 'trim', 'indent(2)', 'replace(' + chr(39) + 'a' + chr(39) + ', s)', 'upper|trim', 'length', 'tojson'])}") + b() + tag("endfilter")
+            return tag(f"filter {self.pick(BLOCK_FILTERS)}") + b() + tag("endfilter")
         if k == 12:
             return tag(f"with {self.pick(['', name + ' = ' + e(), 'x = 1, y = x'])}") + b() + tag("endwith")
         if k == 13:
@@ -337,7 +364,7 @@ class Maker:
         return "".join(self.statement(4) for _ in range(self.r.randrange(1, 5)))
 
 
-ADDRESS = re.compile(r"0x[0-9a-f]{6,}|<built-in|<bound|<generator|<function|object at|<list_reverse|<reversed|<class|<__main__|<dict_|<method")
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}|<built-in|<bound|<generator|<function|object at|<list_reverse|<reversed|<class|<__main__|<dict_|<method", re.IGNORECASE)
 
 
 def case(env, template):

@@ -115,7 +115,7 @@ export async function servePages(): Promise<PageServer> {
     // Chromium's cache asks for the bytes that it lacks, up to a last one
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
     const from = Number(first ?? 0);
-    const to = last ? Number(last) : bytes.length - 1;
+    const to = Math.min(last ? Number(last) : bytes.length, bytes.length - 1);
     const headers = {
       'content-type': 'application/octet-stream',
       'content-length': to + 1 - from,

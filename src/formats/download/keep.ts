@@ -1,7 +1,7 @@
 /** Opens a file of a server so that it is stored while it is read, wherever it is stored. */
 import { grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
-import { httpSource } from '../sources/http.ts';
+import { httpSource, streamedSource } from '../sources/http.ts';
 import type { HttpFile } from '../sources/httpFile.ts';
 import { nameOf } from '../sources/request.ts';
 import type { CacheStore, ClaimOptions, PartialFile } from './cacheStore.ts';
@@ -39,10 +39,10 @@ export async function openThrough(
   try {
     partial = await slot.claim({ signal, onWait: waiting(url, size, options) });
   } catch (error) {
-    file?.close();
+    if (signal?.aborted) file?.close();
     signal?.throwIfAborted();
     reportNotKept(await notKept(name, error, size, slot.available), options);
-    return httpSource(url, options);
+    return file ? streamedSource(file) : httpSource(url, options);
   }
   if (partial) {
     const { available, onComplete } = slot;

@@ -35,6 +35,8 @@ async function describe(url: URL, name: string, options: HttpOptions): Promise<R
   const { headers, signal } = options;
   const init = { headers, signal, cache: 'no-store', stopAt: isLinked } as const;
   const head = await request(url, { ...init, method: 'HEAD' });
+  // until its end is read, a browser takes it for cancelled
+  await head.arrayBuffer().catch(() => {});
   const known = head.ok || isLinked(head) ? described(name, head) : undefined;
   // every other answer to HEAD may mean only that the server does not like HEAD
   if (known?.size !== undefined || head.status === 404) return known ?? refuse(head);

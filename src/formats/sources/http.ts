@@ -38,18 +38,35 @@ export function isOnlyWhole(error: unknown): boolean {
   return error instanceof UnreachableError && (error.cause as Error | undefined)?.cause === undefined;
 }
 
+/** Bytes at the start of a file that are kept, for reads that go back. */
+const HEAD_BYTES = 1 << 20;
+
 /** Reads a file in the order of the calls, which share its one stream. */
 export function streamedSource(file: HttpFile): ByteSource {
   /** Bytes that have arrived and were not asked for yet, and their offset in the file. */
   let rest = new Uint8Array(0);
   let restAt = 0;
+  /** The file's first bytes: a reader of headers does not know where they end, so the first tensors are read again. */
+  const head = new Uint8Array(Math.min(HEAD_BYTES, file.size));
+  let headLength = 0;
 
   async function readNow(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
     for (let done = 0; done < length; ) {
       const at = offset + done;
+      if (at < headLength) {
+        const part = head.subarray(at, Math.min(headLength, at + length - done));
+        into.set(part, done);
+        done += part.length;
+        continue;
+      }
       if (at < restAt || at >= restAt + rest.length) {
         rest = (await file.next(at, signal)) as Uint8Array<ArrayBuffer>;
         restAt = at;
+        if (at === headLength) {
+          const part = rest.subarray(0, head.length - headLength);
+          head.set(part, headLength);
+          headLength += part.length;
+        }
       }
       const part = rest.subarray(at - restAt, at - restAt + length - done);
       into.set(part, done);
@@ -69,6 +86,8 @@ export function streamedSource(file: HttpFile): ByteSource {
       await read;
     },
     async close() {
+      headLength = 0;
+      rest = new Uint8Array(0);
       file.close();
     },
   };

@@ -189,12 +189,21 @@ export class HttpFile {
     }
   }
 
-  /** Ends the current request, if any. One that has been read to its end is left alone: it is not cancelled. */
+  /** Ends the current request, if any. A little that is left is read out: browsers show cancelled requests as failed. */
   #drop(): void {
-    if (this.#body && this.#bodyAt >= this.#bodyEnd) this.#body.cancel().catch(() => {});
+    const left = this.#bodyEnd - this.#bodyAt;
+    if (this.#body && left <= (Number.isFinite(this.#options.window) ? SKIPPED_BYTES : 0)) void readOut(this.#body);
     else this.#controller.abort();
     this.#controller = new AbortController();
     this.#body = undefined;
+  }
+}
+
+async function readOut(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await body.read()).done);
+  } catch {
+    // nobody needs these bytes
   }
 }
 

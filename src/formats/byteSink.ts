@@ -1,10 +1,10 @@
-/** Where a writer puts the bytes of one file, in order: a file, a browser's stream, memory. */
+/** Receives the bytes of one file in order: a file, a browser stream, memory. */
 export interface ByteSink {
-  /** Takes the next bytes; the caller may reuse them once the promise resolves. */
+  /** Writes the next bytes. The caller may reuse the buffer when the promise resolves. */
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** A sink that keeps everything; for small files. */
+/** A sink in memory, for small files. */
 export function memorySink(): ByteSink & { bytes(): Uint8Array } {
   const parts: Uint8Array[] = [];
   let size = 0;

@@ -8,7 +8,7 @@ export interface ByteSource {
   readonly size: number;
   /**
    * Reads exactly `length` bytes from `offset` into the start of `into` (which may be a view of shared memory).
-   * @throws {SourceError} when the bytes cannot be had; {FormatError} when the file ends before them
+   * @throws {SourceError} if the bytes cannot be read @throws {FormatError} if the file ends before them
    */
   read(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /**
@@ -20,7 +20,7 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** Checks that every source makes before it reads. @throws {FormatError} when the file ends before the range does */
+/** Range check that all sources share. @throws {FormatError} if the file ends before the range does */
 export function checkRange(source: ByteSource, offset: number, length: number, into: Uint8Array): void {
   if (length > into.length) throw new RangeError(`${length} bytes do not fit a view of ${into.length}`);
   if (offset < 0 || offset + length > source.size) {

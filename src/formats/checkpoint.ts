@@ -1,10 +1,10 @@
-/** A model as its files hold it: named tensors and metadata, nothing read into memory yet but the header. */
+/** A model in its files: named tensors and metadata. Only the header has been read. */
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 
 export interface CheckpointTensor {
-  /** The name in the file. */
+  /** Name in the file. */
   readonly name: string;
   readonly format: BlockFormat;
   /** Slowest dimension first, as in PyTorch: a matrix is [rows (outputs), columns (inputs)]. GGUF's order is reversed on reading. */
@@ -14,21 +14,21 @@ export interface CheckpointTensor {
   read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
 }
 
-/** A GGUF value or a JSON value of a config.json. 64-bit integers that fit are numbers, others bigints. */
+/** A GGUF value or a JSON value of config.json. 64-bit integers are numbers if they are exact, else bigints. */
 export type MetadataValue = unknown;
 
 export interface Checkpoint {
   /** Path, URL or file name of the first file, for error messages. */
   readonly name: string;
-  /** 'gguf': metadata holds GGUF keys. 'huggingface': metadata holds config.json's fields, tensors have their PyTorch names. */
+  /** 'gguf': metadata has GGUF keys. 'huggingface': metadata has the fields of config.json, and tensors have PyTorch names. */
   readonly kind: 'gguf' | 'huggingface';
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
-  /** Absent where the files hold no tokenizer. */
+  /** Undefined if the files contain no tokenizer. */
   readonly tokenizer?: TokenizerSpec;
   /** Chat templates, where the files hold any. */
   readonly chatTemplate?: ChatTemplateSource;
-  /** Bytes of all files. */
+  /** Total size of the files in bytes. */
   readonly byteLength: number;
   /**
    * Completes downloads that are stored while they are read, and checks them.

@@ -5,7 +5,7 @@ import { decodeUtf8 } from './utf8.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Levels of objects and arrays: real files have less than ten, and code that walks them may recurse. */
+/** Maximum nesting depth. Real files have less than ten levels, and code that walks them may recurse. */
 const MAX_DEPTH = 64;
 
 /** Reads a small file as UTF-8 text. @throws {FormatError|SourceError} */
@@ -15,7 +15,7 @@ export async function readText(source: ByteSource, signal?: AbortSignal): Promis
   return decodeUtf8(bytes, source.name, 'the text', 0);
 }
 
-/** @throws {FormatError} when the text is not an object in JSON or nests more than 64 deep */
+/** @throws {FormatError} if the text is not a JSON object or nests more than 64 levels deep */
 export function parseJsonObject(text: string, file: string): JsonObject {
   const depth = nesting(text);
   if (depth > MAX_DEPTH) {
@@ -27,7 +27,7 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   throw new FormatError(file, `holds ${text.trim().slice(0, 20)}, expected a JSON object`, { expected: 'object' });
 }
 
-/** Python writes NaN and infinity as bare words, and transformers 5 as an object: both are read as numbers. */
+/** Python writes NaN and infinity as bare words, and transformers 5 as an object. Both are read as numbers. */
 function parse(text: string, file: string): unknown {
   const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;
   try {
@@ -37,7 +37,7 @@ function parse(text: string, file: string): unknown {
   }
 }
 
-/** Writes bare words in transformers' form; strings stay as they are. */
+/** Rewrites bare words to transformers' form. Strings are unchanged. */
 function quotedFloats(text: string): string {
   return text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (token) =>
     token.startsWith('"') ? token : `{"__float__":"${token}"}`,
@@ -49,7 +49,7 @@ function floatOf(_key: string, value: unknown): unknown {
   return typeof word === 'string' && /^(NaN|-?Infinity)$/.test(word) ? Number(word) : value;
 }
 
-/** Largest number of brackets that are open at the same time, outside strings. */
+/** Maximum nesting depth of brackets outside strings. */
 function nesting(text: string): number {
   let depth = 0;
   let deepest = 0;

@@ -1,4 +1,4 @@
-/** A tensor that lies in one piece in a file, and the checks that every file of such tensors must pass. */
+/** A tensor that is contiguous in a file, and the checks for files of such tensors. */
 import { FormatError, grouped } from '../core/errors.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import type { ByteSource } from './byteSource.ts';
@@ -11,7 +11,7 @@ export class SourceTensor implements CheckpointTensor {
     readonly name: string,
     readonly format: BlockFormat,
     readonly shape: readonly number[],
-    /** Where it begins in the file, in bytes. */
+    /** Offset in the file, in bytes. */
     readonly offset: number,
   ) {
     this.byteLength = bytesOf(format, elementCount(source.name, name, shape));
@@ -26,7 +26,7 @@ export class SourceTensor implements CheckpointTensor {
   }
 }
 
-/** Elements of a shape. @throws {FormatError} when a dimension or the product is beyond exact numbers */
+/** Number of elements of a shape. @throws {FormatError} if a dimension or the product exceeds exact numbers */
 export function elementCount(file: string, tensor: string, shape: readonly number[]): number {
   let count = 1;
   let largest = 0;
@@ -34,7 +34,7 @@ export function elementCount(file: string, tensor: string, shape: readonly numbe
     count *= size;
     largest = Math.max(largest, size);
   }
-  // the largest alone as well: a dimension of 0 would hide it
+  // also the largest dimension alone, which a dimension of 0 would hide
   if (!(Math.max(count, largest) <= Number.MAX_SAFE_INTEGER)) {
     const listed = shape.slice(0, 8).join(', ');
     const problem = `tensor ${tensor} has the shape [${listed}], more elements than any file holds`;
@@ -43,7 +43,7 @@ export function elementCount(file: string, tensor: string, shape: readonly numbe
   return count;
 }
 
-/** @throws {FormatError} when a tensor leaves the file or overlaps another */
+/** @throws {FormatError} if a tensor exceeds the file or overlaps another */
 export function checkLayout(source: ByteSource, tensors: Iterable<SourceTensor>): void {
   let before: SourceTensor | undefined;
   for (const tensor of [...tensors].sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength)) {
@@ -59,7 +59,7 @@ export function checkLayout(source: ByteSource, tensors: Iterable<SourceTensor>)
     }
     if (before && before.offset + before.byteLength > tensor.offset) {
       const expected = before.offset + before.byteLength;
-      const problem = `tensor ${tensor.name} begins at byte ${grouped(tensor.offset)} but ${before.name} ends at ${grouped(expected)}: they overlap`;
+      const problem = `tensor ${tensor.name} starts at byte ${grouped(tensor.offset)} but ${before.name} ends at ${grouped(expected)}: they overlap`;
       throw new FormatError(source.name, problem, {
         tensor: tensor.name,
         offset: tensor.offset,

@@ -14,12 +14,12 @@ import { formatByName } from '../tensor/formats.ts';
 import { type Factors, factorNames } from './architecture.ts';
 
 export interface Adapter {
-  /** Of its file, as errors name it. */
+  /** File name for error messages. */
   readonly name: string;
-  /** Of the models that it fits. */
+  /** Architecture of the models that it fits. */
   readonly architecture: string;
   readonly alpha: number;
-  /** By matrix. */
+  /** Factors by matrix name. */
   readonly factors: ReadonlyMap<string, AdapterFactors>;
 }
 
@@ -33,7 +33,7 @@ export interface AdapterFactors {
 
 const F32 = formatByName('F32');
 
-/** @throws {FormatError} for a file that holds no adapter, or half of one; {SourceError} */
+/** @throws {FormatError} if the file is not a complete adapter @throws {SourceError} */
 export async function readAdapter(checkpoint: Checkpoint): Promise<Adapter> {
   const { name, metadata, tensors } = checkpoint;
   const wrong = (problem: string, data = {}): FormatError => new FormatError(name, problem, data);
@@ -60,7 +60,7 @@ export async function readAdapter(checkpoint: Checkpoint): Promise<Adapter> {
   return { name, architecture: String(metadata.get('general.architecture')), alpha, factors };
 }
 
-/** What an adapter's file holds. @param title general.name */
+/** Contents of an adapter file. @param title general.name */
 export function adapterContents({ architecture, alpha, factors }: Omit<Adapter, 'name'>, title: string): GgufContents {
   const tensors = [...factors].flatMap(([matrix, { rank, a, b }]) => {
     const names = factorNames(matrix);
@@ -84,22 +84,22 @@ export function adapterContents({ architecture, alpha, factors }: Omit<Adapter, 
 }
 
 /**
- * The places that a graph needs for an adapter; the scale is in the values, see {@link writeFactors}.
- * @param base in GGUF's terms @throws {FormatError} where the adapter is for models of another architecture
+ * Returns the low-rank factors that a graph needs for an adapter. The scale is part of the values, see {@link writeFactors}.
+ * @param base checkpoint with GGUF names @throws {FormatError} if the adapter is for another architecture
  */
 export function placesFor({ name, architecture, factors }: Adapter, base: Checkpoint): Map<string, Factors> {
   const own = base.metadata.get('general.architecture');
   if (own !== architecture) {
-    const problem = `it adapts models of architecture ${architecture}, and ${base.name} is ${String(own)}`;
+    const problem = `the adapter is for architecture ${architecture}, but ${base.name} is ${String(own)}`;
     throw new FormatError(name, problem, { expected: own, found: architecture });
   }
   return new Map([...factors].map(([matrix, { rank }]) => [matrix, { rank, scale: 1 }]));
 }
 
 /**
- * Writes an adapter into a program's places, whose ranks may be larger; those of matrices that it does not have, and all
- * where it is undefined, are set to zero, with which the model is what it is without.
- * @throws {FormatError} where it does not fit; the program is then as it was
+ * Writes an adapter into a program's factors, whose ranks may be larger. Factors of matrices that the adapter does not have,
+ * or all if it is undefined, are set to zero, so that they have no effect.
+ * @throws {FormatError} if it does not fit; the program is then unchanged
  */
 export async function writeFactors(
   program: Program,
@@ -137,11 +137,11 @@ function checkFits(
     const place = places.get(matrix);
     const shape = shapes.get(matrix);
     if (!place || !shape) {
-      const problem = `it adapts ${matrix}, for which the model was loaded without a place: load it with this adapter`;
+      const problem = `it adapts ${matrix}, but the model was loaded without room for that: load the model with this adapter`;
       throw new FormatError(name, shape ? problem : `it adapts ${matrix}, which the model does not have`, { matrix });
     }
     if (rank > place.rank) {
-      const problem = `the rank of ${matrix} is ${rank} and the place for it has ${place.rank}: load the model with this adapter`;
+      const problem = `the rank of ${matrix} is ${rank}, but the model was loaded for rank ${place.rank}: load the model with this adapter`;
       throw new FormatError(name, problem, { matrix, expected: place.rank, found: rank });
     }
     const found = [b.length / rank, a.length / rank];

@@ -1,4 +1,4 @@
-/** What a model architecture answers for: one file each says its tensors' names and how its graph is put together. */
+/** The interface of a model architecture. Each architecture is one file with its tensor names and its graph. */
 import { FormatError } from '../core/errors.ts';
 import type { Graph, Value, WeightAttributes } from '../graph/graph.ts';
 import { dropout } from '../graph/ops/dropout.ts';
@@ -9,41 +9,41 @@ import { formatByName } from '../tensor/formats.ts';
 import type { Metadata } from './metadata.ts';
 
 export interface Architecture {
-  /** GGUF's general.architecture. */
+  /** Value of general.architecture in GGUF files. */
   readonly name: string;
-  /** Absent where a model of this kind comes only as GGUF. */
+  /** Undefined if models of this architecture come only as GGUF. */
   readonly huggingFace?: HuggingFaceNames;
-  /** Absent where a model of this kind can be run and learned on, but not begun. */
+  /** Undefined if new models of this architecture cannot be created. */
   readonly fresh?: FreshRules;
   /** Builds the graph with outputs 'logits' [R, V] and 'hidden' [R, D] (after the last norm). */
   build(model: ModelBuilder): void;
 }
 
-/** How a Hugging Face folder of the architecture reads in GGUF's terms, the one vocabulary that `build` uses. */
+/** Translates Hugging Face folders to GGUF names and keys, which `build` uses. */
 export interface HuggingFaceNames {
   /** config.json's model_type values. */
   readonly modelTypes: readonly string[];
   /** config.json → the GGUF keys that `build` reads. */
   metadata(config: HuggingFaceConfig): Map<string, unknown>;
-  /** GGUF tensor name → candidates in the folder, and whether a matrix is stored [inputs, outputs] there. */
+  /** GGUF tensor name → candidate names in the folder, and true if the matrix is stored transposed, [inputs, outputs]. */
   tensor(name: string): { readonly names: readonly string[]; readonly transposed?: boolean };
-  /** Whether a tensor's rows are queries or keys that GGUF has in the other rotary layout, 'interleaved'. */
+  /** True for queries and keys whose rows GGUF stores in the 'interleaved' rotary layout. */
   isInterleavedInGguf?(name: string): boolean;
 }
 
-/** What a new model of an architecture is made of. */
+/** Tensors and metadata of a new model. */
 export interface FreshRules {
-  /** Keys behind the architecture's name, beside the sizes that all decoders have. */
+  /** Metadata keys after the architecture's prefix, in addition to the sizes that all decoders have. */
   metadata(sizes: FreshSizes): Readonly<Record<string, number>>;
-  /** Its tensors beside the blocks, `output.weight` aside. */
+  /** Tensors outside the blocks, except `output.weight`. */
   readonly ends: readonly string[];
-  /** Tensors of a block, such as 'attn_qkv.weight'. */
+  /** Tensors of a block, e.g. 'attn_qkv.weight'. */
   readonly block: readonly string[];
-  /** Whether its biases may as well stay zero, which is as if there were none. */
+  /** True if biases are optional. A model without biases keeps them at zero. */
   readonly biasesAreOpen?: boolean;
 }
 
-/** Of a new model. */
+/** Sizes of a new model. */
 export interface FreshSizes {
   readonly layers: number;
   readonly width: number;
@@ -52,29 +52,29 @@ export interface FreshSizes {
   readonly headSize: number;
   readonly ffn: number;
   readonly vocabulary: number;
-  /** Positions that it is made for. */
+  /** Context length. */
   readonly context: number;
-  /** Whether the output takes the weights of the embedding. */
+  /** Tied embedding: the output layer uses the weights of the embedding. */
   readonly tied: boolean;
   readonly normEpsilon: number;
   readonly ropeBase: number;
 }
 
-/** config.json's fields, unchecked; what is read of them is checked where it is read. */
+/** Unchecked fields of config.json. Each field is checked where it is read. */
 export type HuggingFaceConfig = Readonly<Record<string, unknown>>;
 
-/** A tensor as `build` sees it: its format and size, vectors being one row. */
+/** Format and size of a tensor for `build`. A vector is one row. */
 export interface TensorShape {
   readonly format: BlockFormat;
   readonly rows: number;
   readonly columns: number;
 }
 
-/** What a graph gets beside what the model's files say. */
+/** Additions to the graph that are not in the model's files. */
 export interface ModelParts {
-  /** Share of embeddings and residual branches that is dropped; the graph then has an input {@link DROPOUT_SEED}. */
+  /** Dropout rate of embeddings and residual branches. The graph then has an input {@link DROPOUT_SEED}. */
   readonly dropout?: number;
-  /** Low-rank factors beside matrices, by these weights' names: y = W·x + scale · B·(A·x). Hu et al. 2021. */
+  /** Low-rank factors (LoRA) by the name of the matrix: y = W·x + scale · B·(A·x). Hu et al. 2021. */
   readonly factors?: ReadonlyMap<string, Factors>;
 }
 
@@ -83,31 +83,31 @@ export interface Factors {
   readonly scale: number;
 }
 
-/** Name of the input [1, 1] that says what is dropped; negative: nothing. */
+/** Name of the input [1, 1] with the seed of dropout. A negative seed disables dropout. */
 export const DROPOUT_SEED = 'dropout';
 
 const F32 = formatByName('F32');
 
-/** Names of the factors A [rank, inputs] and B [outputs, rank] beside a matrix, as GGUF adapters have them. */
+/** Names of the factors A [rank, inputs] and B [outputs, rank] of a matrix, as in GGUF adapters. */
 export const factorNames = (tensor: string) => ({ a: `${tensor}.lora_a`, b: `${tensor}.lora_b` });
 
 export interface ModelBuilderOptions {
   readonly graph: Graph;
   readonly metadata: Metadata;
-  /** The tensor of a GGUF name; rows and columns are what is expected of it, where that is known. */
+  /** Finds a tensor by its GGUF name. Rows and columns are the expected sizes, if known. */
   readonly tensors: (name: string, rows?: number, columns?: number) => TensorShape | undefined;
   readonly fromHuggingFace: boolean;
   readonly context: number;
   readonly parts?: ModelParts;
 }
 
-/** What `build` works with. */
+/** Context of `build`: metadata, tensors and options. */
 export class ModelBuilder {
   readonly graph: Graph;
   readonly metadata: Metadata;
-  /** GGUF's llama has the rows of queries and keys permuted to the 'interleaved' rotary layout, Hugging Face folders not. */
+  /** GGUF permutes the rows of Llama's queries and keys to the 'interleaved' rotary layout. Hugging Face folders do not. */
   readonly fromHuggingFace: boolean;
-  /** Positions that a session may hold; chooses between LongRoPE's tables. */
+  /** Context length of sessions. It selects LongRoPE's table. */
   readonly context: number;
   readonly #tensors: ModelBuilderOptions['tensors'];
   readonly #parts: ModelParts;
@@ -128,14 +128,14 @@ export class ModelBuilder {
     return this.#tensors(name) !== undefined;
   }
 
-  /** The weight of that GGUF name. @throws {FormatError} where it is missing or not of the shape given */
+  /** Adds the weight with a GGUF name. @throws {FormatError} if it is missing or has another shape */
   weight(name: string, rows?: number, columns?: number): Value<WeightAttributes> {
     const value = this.optional(name, rows, columns);
     if (!value) throw new FormatError(this.metadata.file, `tensor ${name} is missing`, { tensor: name });
     return value;
   }
 
-  /** The same, or undefined where the model has none. */
+  /** Adds a weight, or returns undefined if the model does not have it. */
   optional(name: string, rows?: number, columns?: number): Value<WeightAttributes> | undefined {
     const known = this.#weights.get(name);
     if (known) return known;
@@ -152,7 +152,7 @@ export class ModelBuilder {
     return value;
   }
 
-  /** The weights A and B beside a matrix, where it has low-rank factors. */
+  /** Adds the low-rank factors A and B of a matrix, if it has any. */
   factors(
     matrix: Value<WeightAttributes>,
   ): { readonly a: Value; readonly b: Value; readonly scale: number } | undefined {
@@ -165,7 +165,7 @@ export class ModelBuilder {
     return { a, b: weight(this.graph, names.b, F32, Number(matrix.shape[0]), rank), scale };
   }
 
-  /** The value, with a share of it dropped where that is asked for: for embeddings and residual branches. */
+  /** Applies dropout, if enabled, to embeddings and residual branches. */
   dropped(x: Value): Value {
     const { dropout: rate = 0 } = this.#parts;
     if (rate === 0) return x;

@@ -1,4 +1,4 @@
-/** A checkpoint's graph: finds its architecture, reads its files in GGUF's terms, builds. */
+/** Builds the graph of a checkpoint: finds its architecture and translates its names and metadata to GGUF. */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
@@ -6,12 +6,12 @@ import { type Architecture, factorNames, ModelBuilder, type ModelParts, type Ten
 import { architectures } from './index.ts';
 import { Metadata } from './metadata.ts';
 
-/** Where a weight of the graph lies. */
+/** Source of a weight of the graph. */
 export interface StoredWeight {
   readonly tensor: CheckpointTensor;
-  /** A matrix stored [inputs, outputs], to be turned when it is read. */
+  /** True if the matrix is stored transposed, [inputs, outputs]. */
   readonly transposed: boolean;
-  /** Which of the files' tensors it is, counted in their order. */
+  /** Index of the tensor in file order. */
   readonly place: number;
 }
 
@@ -19,18 +19,18 @@ export interface BuiltModel {
   readonly architecture: Architecture;
   readonly metadata: Metadata;
   readonly graph: Graph;
-  /** Positions the model was trained for. */
+  /** Context length that the model was trained with. */
   readonly trainedContext: number;
-  /** Names of the low-rank factors, which no file holds: zeros until they are written. */
+  /** Names of the low-rank factors. They are in no file and initially zero. */
   readonly factors: ReadonlySet<string>;
-  /** By the graph's tensor names. @throws {FormatError} for a name that the graph does not have */
+  /** Source of a weight by its name in the graph. @throws {FormatError} if the graph does not have it */
   stored(name: string): StoredWeight;
 }
 
 /**
- * @param context positions that sessions will hold at most; undefined: as many as the model was trained for
- * @param parts what the graph gets beside
- * @throws {UnsupportedError} unknown architecture; {FormatError} missing or wrong metadata or tensors
+ * @param context context length of sessions. Default: the trained context length
+ * @param parts additions to the graph
+ * @throws {UnsupportedError} if the architecture is unknown @throws {FormatError} if metadata or tensors are missing or wrong
  */
 export function buildModel(checkpoint: Checkpoint, context?: number, parts?: ModelParts): BuiltModel {
   const { name, kind, tensors } = checkpoint;
@@ -40,7 +40,8 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
     ? architecture.huggingFace!.metadata(Object.fromEntries(checkpoint.metadata))
     : checkpoint.metadata;
   const metadata = new Metadata(name, architecture.name, values);
-  if (tensors.size === 0) throw new FormatError(name, 'it holds a vocabulary and no tensors, so it cannot be run', {});
+  if (tensors.size === 0)
+    throw new FormatError(name, 'it contains only a vocabulary and no tensors, so it cannot run', {});
   const trainedContext = metadata.count('context_length', 2048);
 
   const places = new Map(Array.from(tensors.keys(), (tensor, place) => [tensor, place]));
@@ -107,7 +108,7 @@ function byModelType({ name, metadata }: Checkpoint): Architecture {
   const found = architectures.find(({ huggingFace }) => huggingFace?.modelTypes.some((type) => type === wanted));
   if (wanted === undefined) {
     const what = metadata.size === 0 || name.endsWith('.safetensors') ? 'has tensors only' : 'has no model_type';
-    const problem = `${what}: a model needs its config.json as well; give the folder that holds both`;
+    const problem = `${what}: a model needs its config.json too; open the folder that contains both`;
     throw new FormatError(name, problem, { expected: 'model_type' });
   }
   if (!found) {

@@ -1,4 +1,4 @@
-/** A checkpoint whose tensors are all given as F32, whatever they are stored in: weights that are to be trained. */
+/** Dequantizes a checkpoint: all tensors are read as F32, for training. */
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { formatByName } from '../tensor/formats.ts';
 
@@ -19,7 +19,7 @@ function decodedTensor(tensor: CheckpointTensor): CheckpointTensor {
     format: F32,
     shape,
     byteLength: (tensor.byteLength / format.blockBytes) * format.blockSize * 4,
-    // whole rows are read, and those are whole blocks
+    // only whole rows are read, and these are whole blocks
     async read(offset, into, signal) {
       const [first, blocks] = [offset, into.length].map((bytes) => bytes / 4 / format.blockSize);
       const stored = new Uint8Array(blocks * format.blockBytes);

@@ -1,4 +1,4 @@
-/** A new model: what its architecture builds of sizes, with weights drawn from a seed, as a checkpoint in memory. */
+/** A new model with random weights from a seed, as a checkpoint in memory. */
 import { UnsupportedError } from '../core/errors.ts';
 import { type Random, seededRandom } from '../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
@@ -13,12 +13,12 @@ export interface FreshArchitecture extends Architecture {
 }
 
 const F32 = formatByName('F32');
-/** Of GPT-2's weights (Radford et al. 2019). */
+/** Standard deviation of the weights, as in GPT-2 (Radford et al. 2019). */
 const DEVIATION = 0.02;
-/** What errors call it. */
+/** Name for error messages. */
 const NAME = 'new model';
 
-/** @throws {UnsupportedError} for a name that no architecture has which new models can be made of */
+/** @throws {UnsupportedError} if new models of the architecture cannot be created */
 export function freshArchitecture(name: string): FreshArchitecture {
   const known = architectures.filter((architecture): architecture is FreshArchitecture => 'fresh' in architecture);
   const found = known.find((architecture) => architecture.name === name);
@@ -28,8 +28,8 @@ export function freshArchitecture(name: string): FreshArchitecture {
 }
 
 /**
- * Weights as in GPT-2: normal with deviation 0.02, those that write to the residual stream divided by sqrt(2 · layers);
- * gains 1, biases 0. The same seed gives the same weights, in whichever order they are read.
+ * Initializes weights as GPT-2: normal with deviation 0.02; matrices that write to the residual stream divided by sqrt(2 · layers);
+ * gains 1, biases 0. The same seed produces the same weights, in any reading order.
  */
 export function freshCheckpoint(architecture: FreshArchitecture, sizes: FreshSizes, seed: number): Checkpoint {
   const metadata = metadataOf(architecture, sizes);
@@ -61,7 +61,7 @@ function metadataOf({ name, fresh }: FreshArchitecture, sizes: FreshSizes): Map<
   return new Map<string, unknown>([['general.architecture', name], ...own]);
 }
 
-/** The tensors of the graph that the architecture builds, vectors with one dimension. */
+/** Tensors that the architecture's graph needs. Vectors have one dimension. */
 function shapesOf(
   architecture: FreshArchitecture,
   metadata: ReadonlyMap<string, unknown>,
@@ -95,7 +95,7 @@ function fill(values: Float32Array, name: string, layers: number, random: Random
   }
 }
 
-/** A tensor whose values are made when they are read. */
+/** A tensor whose values are generated when they are read. */
 function drawnTensor(name: string, shape: readonly number[], draw: (values: Float32Array) => void): CheckpointTensor {
   const elements = shape.reduce((product, size) => product * size, 1);
   let drawn: Uint8Array | undefined;
@@ -111,7 +111,7 @@ function drawnTensor(name: string, shape: readonly number[], draw: (values: Floa
         drawn = new Uint8Array(values.buffer);
       }
       into.set(drawn.subarray(offset, offset + into.length));
-      // tensors are read in order: whoever came to the end does not come back
+      // tensors are read in order, so the values are not needed after the last row
       if (offset + into.length === drawn.length) drawn = undefined;
     },
   };

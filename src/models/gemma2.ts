@@ -1,10 +1,10 @@
-/** Gemma 2: local and global layers in turn, soft-capped scores and logits. Gemma team 2024 (arXiv 2408.00118). */
+/** Gemma 2: alternating local and global layers, soft caps on scores and logits. Gemma team 2024 (arXiv 2408.00118). */
 import type { Architecture } from './architecture.ts';
 import { readDimensions } from './parts/dimensions.ts';
 import { gemmaLike } from './parts/gemmaLike.ts';
 import { rotary } from './parts/rotary.ts';
 
-/** The 27B model, told by its layers, scales queries by width per head instead of by head size; no key says so. */
+/** The 27B model scales queries by width per head instead of head size. No key says so; the number of layers identifies it. */
 const LAYERS_OF_27B = 46;
 
 export const gemma2: Architecture = {

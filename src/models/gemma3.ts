@@ -1,10 +1,10 @@
-/** Gemma 3 (text): five local layers to a global one, each kind with its own rotary base, norms on query and key heads. Gemma team 2025 (arXiv 2503.19786). */
+/** Gemma 3 (text): five local layers per global one, each with its own rotary base, norms on query and key heads. Gemma team 2025 (arXiv 2503.19786). */
 import type { Architecture } from './architecture.ts';
 import { readDimensions } from './parts/dimensions.ts';
 import { gemmaLike } from './parts/gemmaLike.ts';
 import { rotary } from './parts/rotary.ts';
 
-/** The 27B model, told by its layers, scales queries by width per head instead of by head size; no key says so. */
+/** The 27B model scales queries by width per head instead of head size. No key says so; the number of layers identifies it. */
 const LAYERS_OF_27B = 62;
 const LOCAL_ROTARY_BASE = 10_000;
 

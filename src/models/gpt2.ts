@@ -4,7 +4,7 @@ import { weightOf, withBias } from './parts/fresh.ts';
 import { gptLike } from './parts/gptLike.ts';
 import { gptMetadata, namesInFolder } from './parts/huggingFace.ts';
 
-/** GPT-2's matrices are stored [inputs, outputs] by its Conv1D. */
+/** GPT-2's Conv1D stores matrices transposed, [inputs, outputs]. */
 const inFolder = namesInFolder({
   attn_norm: 'ln_1',
   attn_qkv: 'attn.c_attn',
@@ -34,7 +34,7 @@ export const gpt2: Architecture = {
   fresh: {
     metadata: ({ normEpsilon }) => ({ 'attention.layer_norm_epsilon': normEpsilon }),
     ends: ['token_embd', 'position_embd'].map(weightOf).concat(withBias('output_norm')),
-    // llama.cpp wants all biases to be there
+    // llama.cpp requires all biases
     block: ['attn_norm', 'attn_qkv', 'attn_output', 'ffn_norm', 'ffn_up', 'ffn_down'].flatMap(withBias),
     biasesAreOpen: true,
   },

@@ -1,4 +1,4 @@
-/** GPT-Neo: GPT-2's shape with local layers between global ones and no attention scale. Black et al. 2021. Hugging Face folders only. */
+/** GPT-Neo: like GPT-2, with alternating local and global layers and without attention scale. Black et al. 2021. Only Hugging Face folders. */
 import type { Architecture } from './architecture.ts';
 import { gptLike } from './parts/gptLike.ts';
 import { attentionKinds, gptMetadata, namesInFolder } from './parts/huggingFace.ts';

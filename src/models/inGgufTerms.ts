@@ -1,4 +1,4 @@
-/** A Hugging Face folder in GGUF's terms: the checkpoint that converting it to a GGUF file would give. */
+/** Presents a Hugging Face folder with GGUF names and metadata, as a conversion to a GGUF file would. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tokenizerToGguf } from '../formats/tokenizerToGguf.ts';
@@ -10,15 +10,15 @@ import { architectureOf, buildModel } from './buildModel.ts';
 import { weightStore } from './weightStore.ts';
 
 /**
- * @param checkpoint closed by `close` of the result; a GGUF checkpoint is given back as it is
- * @throws {UnsupportedError} where GGUF has no such architecture, tokenizer or scaling; what `buildModel` throws
+ * @param checkpoint closed by `close` of the result. A GGUF checkpoint is returned unchanged
+ * @throws {UnsupportedError} if GGUF does not have the architecture, tokenizer or scaling @throws the errors of `buildModel`
  */
 export function inGgufTerms(checkpoint: Checkpoint): Checkpoint {
   if (checkpoint.kind === 'gguf') return checkpoint;
   const architecture = architectureOf(checkpoint);
   const { name, huggingFace } = architecture;
   const own = huggingFace!.metadata(Object.fromEntries(checkpoint.metadata));
-  // llama.cpp knows neither: GPT-Neo has no GGUF form, Llama 3's scaling is written as a tensor of divisors
+  // llama.cpp does not support these: GPT-Neo has no GGUF form, and Llama 3's scaling is stored as a tensor of divisors
   if (name === 'gpt_neo') throw new UnsupportedError(`${checkpoint.name}: writing architecture`, name);
   if (own.get(`${name}.rope.scaling.type`) === 'llama3')
     throw new UnsupportedError(`${checkpoint.name}: writing rope scaling`, 'llama3');
@@ -70,7 +70,7 @@ function tensorOf(
   };
 }
 
-/** Of a row in the 'interleaved' layout of a head (pairs side by side), where it stands in the 'half' layout. */
+/** Maps a row of a head from the 'interleaved' layout (pairs side by side) to the 'half' layout. */
 function inHalves(row: number, headSize: number): number {
   const within = row % headSize;
   return row - within + (within % 2) * (headSize / 2) + Math.floor(within / 2);

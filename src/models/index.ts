@@ -1,4 +1,4 @@
-/** All architectures; adding one is adding its file and a line here. */
+/** The list of architectures. To add one, add its file and a line here. */
 import type { Architecture } from './architecture.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';

@@ -1,5 +1,5 @@
 /**
- * Llama 1 to 3.x and what shares its shape: Mistral, SmolLM2, TinyStories.
+ * Llama 1 to 3.x and models of the same structure: Mistral, SmolLM2, TinyStories.
  * Touvron et al. 2023 (arXiv 2302.13971, 2307.09288), Llama team 2024 (2407.21783), Jiang et al. 2023 (2310.06825).
  */
 import type { Architecture } from './architecture.ts';
@@ -19,7 +19,7 @@ export const llama: Architecture = {
   build: (model) =>
     llamaLike(model, {
       layout: model.fromHuggingFace ? 'half' : 'interleaved',
-      // for Hugging Face's Mistral: llama.cpp gives GGUF models of this architecture no window
+      // only for Hugging Face's Mistral: llama.cpp uses no window for GGUF models of this architecture
       window: model.fromHuggingFace ? model.metadata.count('attention.sliding_window', 0, 0) : 0,
     }),
 };

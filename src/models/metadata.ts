@@ -1,4 +1,4 @@
-/** Typed reading of a model's metadata, under GGUF's keys; errors name the file, the key, and what was found. */
+/** Typed access to a model's metadata by GGUF keys. Errors contain the file, the key and the value. */
 import { FormatError } from '../core/errors.ts';
 
 export class Metadata {
@@ -12,7 +12,7 @@ export class Metadata {
     this.#values = values;
   }
 
-  /** A finite number under `<architecture>.<key>`. @throws {FormatError} where it is missing without a default */
+  /** Returns the finite number at `<architecture>.<key>`. @throws {FormatError} if it is missing and has no default */
   number(key: string, otherwise?: number): number {
     const value = this.#value(key);
     if (value === undefined && otherwise !== undefined) return otherwise;
@@ -21,7 +21,7 @@ export class Metadata {
     return value;
   }
 
-  /** A whole number of at least `least`, at most 2^31. */
+  /** Returns an integer from `least` to 2^31. */
   count(key: string, otherwise?: number, least = 1): number {
     const value = this.number(key, otherwise);
     if (!Number.isInteger(value) || value < least || value > 2 ** 31)

@@ -1,4 +1,4 @@
-/** Qwen 2 and 2.5: Llama's shape with biases on queries, keys and values. Yang et al. 2024 (arXiv 2407.10671). */
+/** Qwen 2 and 2.5: Llama's structure with biases on queries, keys and values. Yang et al. 2024 (arXiv 2407.10671). */
 import type { Architecture } from './architecture.ts';
 import { gatedDecoder } from './parts/fresh.ts';
 import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';

@@ -1,4 +1,4 @@
-/** Qwen 3: Llama's shape with norms on the heads of queries and keys. Qwen team 2025 (arXiv 2505.09388). */
+/** Qwen 3: Llama's structure with norms on the heads of queries and keys. Qwen team 2025 (arXiv 2505.09388). */
 import type { Architecture } from './architecture.ts';
 import { gatedDecoder } from './parts/fresh.ts';
 import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';

@@ -1,9 +1,9 @@
-/** Reads the rows of a graph's weights from a checkpoint, turning matrices that its files store [inputs, outputs]. */
+/** Reads rows of a graph's weights from a checkpoint. Transposes matrices that are stored [inputs, outputs]. */
 import type { WeightStore } from '../graph/program.ts';
 import type { BuiltModel, StoredWeight } from './buildModel.ts';
 
 export function weightStore(model: BuiltModel): WeightStore {
-  // one turned matrix at a time: rows are read in order, tensor after tensor
+  // only one transposed matrix is kept: rows are read in order, tensor after tensor
   let turned: { name: string; bytes: Uint8Array } | undefined;
   return {
     place({ attributes: { tensor } }) {
@@ -26,7 +26,7 @@ export function weightStore(model: BuiltModel): WeightStore {
   };
 }
 
-/** [inputs, outputs] → [outputs, inputs]; such tensors are always plain floats, so a block is an element. */
+/** Transposes [inputs, outputs] → [outputs, inputs]. Such tensors are always plain floats, so a block is one element. */
 async function turn(
   { tensor }: StoredWeight,
   rows: number,

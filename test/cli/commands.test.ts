@@ -183,7 +183,7 @@ describe('tokenize', () => {
     expect((await json(['tokenize', vocabulary!, 'Hello world'])).ids).toEqual([15496, 995]);
     const { code, stderr } = await espalier(['run', vocabulary!, 'Hello']);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/holds a vocabulary and no tensors/);
+    expect(stderr).toMatch(/contains only a vocabulary and no tensors/);
     expect((await espalier(['inspect', vocabulary!])).stdout).toMatch(/a vocabulary, no tensors/);
   });
 

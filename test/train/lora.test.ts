@@ -87,7 +87,7 @@ describe('an adapter', () => {
     const adapter = await loadAdapter(run.path('plain.gguf'));
     const model = await load(run.path('F32.gguf'), { backend });
     await expect(model.setAdapter(adapter)).rejects.toThrow(
-      /adapts blk\.0\.attn_q\.weight, for which the model was loaded without a place/,
+      /adapts blk\.0\.attn_q\.weight, but the model was loaded without room for that/,
     );
     model.dispose();
     await expect(load(run.path('F32.gguf'), { adapter: { ...adapter, architecture: 'gpt2' } })).rejects.toThrow(

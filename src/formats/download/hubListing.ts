@@ -62,7 +62,7 @@ function parse(text: string): Listing | undefined {
     describe(file, name) {
       const found = files.get(file);
       if (!found)
-        throw new SourceError(name, 'there is no such file', { status: 404, serverCode: 'EntryNotFound', commit: sha });
+        throw new SourceError(name, 'no such file', { status: 404, serverCode: 'EntryNotFound', commit: sha });
       const size = found.lfs?.size ?? found.size;
       const hash = found.lfs?.sha256;
       const etag = typeof hash === 'string' ? hash : found.blobId;

@@ -22,7 +22,7 @@ export interface RemoteFile extends Omit<Validators, 'size'> {
 
 /**
  * Asks for a file's size, version and hash. A hub tells them with its redirect to the bytes, before the redirect's target.
- * @throws {SourceError} with `data.status` 404 where there is no such file
+ * @throws {SourceError} with `data.status` 404 if the file does not exist
  */
 export async function describeRemote(url: URL, options: HttpOptions): Promise<RemoteFile> {
   const name = nameOf(url);

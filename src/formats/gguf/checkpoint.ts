@@ -1,4 +1,4 @@
-/** A GGUF file, or all parts of a split one, as a checkpoint. */
+/** Opens a GGUF file, or all parts of a split one, as a checkpoint. */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { ChatTemplateSource } from '../../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
@@ -9,7 +9,7 @@ import type { Folder } from '../folder.ts';
 import { tokenizerFromGguf } from '../tokenizerFromGguf.ts';
 import { type GgufFile, readGguf } from './read.ts';
 
-/** Names of the parts of a split model, as llama.cpp's gguf-split gives them. */
+/** File names of the parts of a split model, as written by llama.cpp's gguf-split. */
 const PART_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
 
 class GgufCheckpoint implements Checkpoint {
@@ -32,7 +32,7 @@ class GgufCheckpoint implements Checkpoint {
     this.byteLength = sources.reduce((sum, source) => sum + source.size, 0);
   }
 
-  /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
+  /** Read on first use, so that a model with an unsupported tokenizer can still be inspected. */
   get tokenizer(): TokenizerSpec | undefined {
     if (!this.metadata.has('tokenizer.ggml.model')) return undefined;
     return (this.#spec ??= tokenizerFromGguf(this.metadata, this.name));
@@ -52,7 +52,7 @@ class GgufCheckpoint implements Checkpoint {
 }
 
 /**
- * Opens a GGUF file, and where it is one of the parts of a split model, the others beside it.
+ * Opens a GGUF file. If it is part of a split model, opens the other parts beside it.
  * @param source the file, closed here when it cannot be opened @param file its name in `folder`
  * @throws {FormatError} for a broken file, and for parts that are missing or of different models; {SourceError}
  */
@@ -70,7 +70,7 @@ export async function openGguf(
   });
 }
 
-/** The headers of all parts in order; their sources are appended to `sources`. */
+/** Reads the headers of all parts in order and appends their sources to `sources`. */
 async function openParts(
   given: GgufFile,
   count: number,
@@ -109,7 +109,7 @@ async function openPart(
   return readGguf(source, { signal });
 }
 
-/** The tensors of all parts together, as many as the first part says. */
+/** Merges the tensors of all parts, and checks the total from the first part. */
 function joined(parts: readonly GgufFile[]): Map<string, CheckpointTensor> {
   const tensors = new Map<string, CheckpointTensor>();
   for (const part of parts) {

@@ -13,7 +13,7 @@ import { type GgufValue, ggufBytes, typedMetadata } from './write.ts';
 const F32 = formatByName('F32');
 const Q4_0 = formatByName('Q4_0');
 
-/** A little model: one F32 vector and one Q4_0 matrix of two rows. */
+/** A small model: one F32 vector and one Q4_0 matrix of two rows. */
 function small(metadata: [string, GgufValue][] = [['general.architecture', 'llama']]): Promise<Uint8Array> {
   return ggufBytes({
     metadata,
@@ -37,7 +37,7 @@ function find(bytes: Uint8Array, text: string): number {
   return Buffer.from(bytes).indexOf(text);
 }
 
-/** A copy with a little-endian number put at an offset. */
+/** A copy with a little-endian number written at an offset. */
 function patched(bytes: Uint8Array, offset: number, size: 1 | 4 | 8, value: number | bigint): Uint8Array {
   const copy = bytes.slice();
   const view = new DataView(copy.buffer);
@@ -48,7 +48,7 @@ function patched(bytes: Uint8Array, offset: number, size: 1 | 4 | 8, value: numb
 }
 
 describe('a GGUF file that was written', () => {
-  it('reads back with shapes slowest first', async () => {
+  it('reads back with the slowest dimension first', async () => {
     const file = await read(await small());
     expect(file.version).toBe(3);
     expect(file.metadata).toEqual(new Map([['general.architecture', 'llama']]));
@@ -59,7 +59,7 @@ describe('a GGUF file that was written', () => {
     expect(await bytesOfTensor(matrix)).toEqual(new Uint8Array(36).fill(7));
   });
 
-  it('gives values without a type the one that llama.cpp expects', async () => {
+  it('has the types that llama.cpp expects', async () => {
     const file = await read(
       await ggufBytes({
         metadata: [
@@ -103,7 +103,7 @@ describe('a GGUF file that was written', () => {
     expect(file.metadata.get('nested')).toEqual([new Int32Array([1]), new Int32Array([2, 3])]);
   });
 
-  it('is the same whatever it holds', async () => {
+  it('survives a round trip with any contents', async () => {
     const scalar = fc.oneof(
       fc.string({ unit: 'grapheme' }),
       fc.boolean(),
@@ -147,7 +147,7 @@ describe('a GGUF file that was written', () => {
     );
   });
 
-  it('has a header that is read through windows of any luck', async () => {
+  it('can be read with any window size', async () => {
     const tokens = Array.from(
       { length: 100_000 },
       (_, i) => ['', 'é', '\uFEFF', '😀', 'token'][i % 5] + 'x'.repeat(i % 20),
@@ -172,7 +172,7 @@ describe('a GGUF file that was written', () => {
     expect(most).toBeLessThanOrEqual(bytes.length);
   });
 
-  it('refuses values and shapes that GGUF cannot hold', async () => {
+  it('rejects values and shapes that GGUF cannot represent', async () => {
     const writes: [string, GgufValue][] = [
       ['key', { type: 'u8', value: 256 }],
       ['key', { type: 'u32', value: 'text' }],
@@ -201,21 +201,21 @@ describe('a GGUF file that is broken', () => {
     expect(error!.message).toMatch(message);
   };
 
-  it('is named when it is something else', async () => {
-    await broken(new TextEncoder().encode('<html><body>'), /^m\.gguf: begins with 0x6d74683c instead of 'GGUF'/);
+  it('is reported if it is another format', async () => {
+    await broken(new TextEncoder().encode('<html><body>'), /^m\.gguf: starts with 0x6d74683c instead of 'GGUF'/);
     await broken(new Uint8Array(0), /truncated/);
     await broken(patched(await small(), 4, 4, 1), /GGUF version 1 is not supported; supported: 2, 3/, UnsupportedError);
     await broken(patched(await small(), 4, 4, 0x03000000), /big endian is not supported/, UnsupportedError);
   });
 
-  it('is named when it was cut anywhere', async () => {
+  it('is reported if it is truncated anywhere', async () => {
     const bytes = await small();
     const data = (await read(bytes)).dataOffset;
     for (let length = 0; length < data + 36 + 32; length++)
       await broken(bytes.slice(0, length), /truncated|only \d+ are left/);
   });
 
-  it('is named when a count or a length lies', async () => {
+  it('is reported if a count or a length is wrong', async () => {
     const bytes = await small([['list', ['a']]]);
     await broken(patched(bytes, 8, 8, 2n ** 63n), /number of tensors at byte 8 is 9,223,372,036,854,776,000/);
     await broken(patched(bytes, 16, 8, 1e6), /number of metadata pairs at byte 16 is 1,000,000/);
@@ -229,7 +229,7 @@ describe('a GGUF file that is broken', () => {
     await broken(patched(bytes, list + 8, 8, 1e6), /length of array metadata list at byte 44 is 1,000,000/);
   });
 
-  it('is named when a tensor is absurd', async () => {
+  it('is reported if a tensor is invalid', async () => {
     const bytes = await small();
     const matrix = find(bytes, 'matrix') + 6;
     await broken(patched(bytes, matrix, 4, 9), /tensor matrix has 9 dimensions/);
@@ -242,29 +242,29 @@ describe('a GGUF file that is broken', () => {
     );
     await broken(
       patched(bytes, matrix + 24, 8, 33),
-      /tensor matrix begins at byte 33 of the data, which is no multiple/,
+      /tensor matrix starts at byte 33 of the data, which is not a multiple/,
     );
-    await broken(patched(bytes, matrix + 24, 8, 0), /tensor matrix begins at byte .* but norm ends at .* they overlap/);
+    await broken(patched(bytes, matrix + 24, 8, 0), /tensor matrix starts at byte .* but norm ends at .* they overlap/);
     await broken(
       patched(bytes, matrix + 24, 8, 1 << 20),
       /tensor matrix ends at byte .* but the file has .* truncated/,
     );
-    await broken(patched(bytes, matrix + 24, 8, 2n ** 64n - 32n), /tensor matrix begins at byte .* beyond any file/);
+    await broken(patched(bytes, matrix + 24, 8, 2n ** 64n - 32n), /tensor matrix starts at byte .* beyond any file/);
   });
 
-  it('is named when names repeat', async () => {
+  it('is reported if names repeat', async () => {
     const bytes = await small([
       ['key1', 1],
       ['key2', 2],
     ]);
     const twice = patched(bytes, find(bytes, 'key2') + 3, 1, '1'.charCodeAt(0));
-    await broken(twice, /metadata key key1 at byte 44 was there before/);
+    await broken(twice, /metadata key key1 at byte 44 occurs twice/);
     const same = (name: string) => ({ name, format: F32, shape: [1], data: new Uint8Array(4) });
     const tensors = await ggufBytes({ metadata: [], tensors: [same('aa'), same('ab')] });
     await broken(patched(tensors, find(tensors, 'ab') + 1, 1, 'a'.charCodeAt(0)), /tensor aa is listed twice/);
   });
 
-  it('is named when a value is not of its type', async () => {
+  it('is reported if a value does not have its type', async () => {
     const bytes = await small([
       ['text', 'é'],
       ['flag', true],
@@ -272,7 +272,7 @@ describe('a GGUF file that is broken', () => {
     await broken(patched(bytes, find(bytes, 'é') + 1, 1, 0x20), /metadata text at byte 48 is not valid UTF-8/);
     const list = await small([['list', ['é', 'ab', 'c']]]);
     await broken(patched(list, find(list, 'ab') - 9, 1, 0x20), /metadata list at byte 60 is not valid UTF-8/);
-    // a character begun in one string and ended in the next
+    // a character that starts in one string and ends in the next
     await broken(
       patched(patched(list, find(list, 'ab') + 1, 1, 0xc3), find(list, 'ab') + 10, 1, 0xa9),
       /not valid UTF-8/,

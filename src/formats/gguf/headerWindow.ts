@@ -1,17 +1,17 @@
 /**
- * A moving window over the head of a file, for parsers that do not know beforehand how far they must read.
- * A parser takes values synchronously; when the window ends too soon, it is grown and the parser of the value at
- * hand runs again. Memory stays near the largest single value. It knows nothing of GGUF's layout.
+ * A moving window over the start of a file, for parsers that do not know in advance how much they must read.
+ * A parser reads values synchronously. If the window is too short, it grows and the parser of the current value
+ * runs again. Memory stays near the size of the largest value. The window knows nothing about GGUF.
  */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
 
 const FIRST_BYTES = 256 * 1024;
-/** Of the length before a string. */
+/** Bytes of the length before a string. */
 const LENGTH_BYTES = 8;
 const STRINGS_AT_ONCE = 1024;
 
-/** Thrown by `take` and caught by `parse`: the window must reach this many bytes from its start. */
+/** Thrown by `#take` and caught by `parse`: the window must have at least `needed` bytes. */
 class WindowTooShort {
   constructor(readonly needed: number) {}
 }
@@ -21,7 +21,7 @@ export class HeaderWindow {
   #view = new DataView(this.#bytes.buffer);
   /** File offset of the window's first byte. */
   #start = 0;
-  /** The next byte to take, counted from the window's start. */
+  /** Next byte to read, relative to the window's start. */
   #next = 0;
   readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -38,12 +38,12 @@ export class HeaderWindow {
     return this.#start + this.#next;
   }
 
-  /** Bytes of the file from here on. */
+  /** Remaining bytes of the file. */
   get remaining(): number {
     return this.#source.size - this.offset;
   }
 
-  /** Runs a parser of one value, again with a larger window as long as it finds it too short. */
+  /** Runs a parser of one value. Repeats it with a larger window while the window is too short. */
   async parse<T>(value: () => T): Promise<T> {
     for (;;) {
       const first = this.#next;
@@ -57,7 +57,7 @@ export class HeaderWindow {
     }
   }
 
-  /** A number through a getter of DataView's kind. */
+  /** Reads a number with a DataView getter. */
   number<T>(bytes: number, get: (view: DataView, offset: number) => T): T {
     return get(this.#view, this.#take(bytes));
   }
@@ -66,20 +66,20 @@ export class HeaderWindow {
     return this.number(4, (view, at) => view.getUint32(at, true));
   }
 
-  /** Exact as far as numbers are, near enough beyond to be refused. */
+  /** Converts a 64-bit count to a number. Counts beyond 2^53 lose precision, but are rejected anyway. */
   u64(): number {
     return this.number(8, (view, at) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32);
   }
 
-  /** A copy of the next bytes, at the start of a buffer of its own. */
+  /** Returns a copy of the next bytes in a new buffer. */
   copy(length: number): Uint8Array<ArrayBuffer> {
     const at = this.#take(length);
     return this.#bytes.slice(at, at + length);
   }
 
   /**
-   * A 64-bit count of things that take at least `leastBytes` each.
-   * @throws {FormatError} when the file is too short to hold them, or they are more than `most`
+   * Reads a 64-bit count of items of at least `leastBytes` each.
+   * @throws {FormatError} if the file is too short for them, or there are more than `most`
    */
   count(what: string, leastBytes: number, most = Number.MAX_SAFE_INTEGER): number {
     const offset = this.offset;
@@ -99,7 +99,7 @@ export class HeaderWindow {
     return count;
   }
 
-  /** A string: 64-bit length, then UTF-8. @throws {FormatError} when it is not UTF-8 or leaves the file */
+  /** Reads a string: 64-bit length, then UTF-8. @throws {FormatError} if it is not UTF-8 or exceeds the file */
   string(what: string): string {
     const length = this.count(`length of ${what}`, 1);
     const at = this.#take(length);
@@ -112,7 +112,7 @@ export class HeaderWindow {
     }
   }
 
-  /** Strings one after another, decoded many at once: vocabularies have hundreds of thousands. */
+  /** Reads consecutive strings. Decodes many at once, because vocabularies have hundreds of thousands. */
   strings(what: string, count: number): string[] {
     const start = this.#next;
     const ends = new Float64Array(count);
@@ -127,33 +127,33 @@ export class HeaderWindow {
     return strings;
   }
 
-  /** Takes `STRINGS_AT_ONCE` strings from the `first` on, or as many as there are, which end at `ends`. */
+  /** Reads up to `STRINGS_AT_ONCE` strings from index `first` on, which end at `ends`. */
   #decodeInto(strings: string[], what: string, ends: Float64Array, first: number): void {
     const last = Math.min(strings.length, first + STRINGS_AT_ONCE);
     const start = this.#next;
     const packed = new Uint8Array(ends[last - 1] - start);
-    /** Where each ends in the decoded text, in UTF-16 units. */
+    /** End of each string in the decoded text, in UTF-16 units. */
     const units = new Float64Array(last - first);
     let length = 0;
     let unit = 0;
     let whole = true;
     for (let i = first, at = start; i < last; i++) {
       at += LENGTH_BYTES;
-      if (at < ends[i] && isContinuation(this.#bytes[at])) whole = false;
+      if (at < ends[i] && isContinuationByte(this.#bytes[at])) whole = false;
       for (; at < ends[i]; at++) {
         const byte = (packed[length++] = this.#bytes[at]);
-        if (!isContinuation(byte)) unit += byte >= 0xf0 ? 2 : 1;
+        if (!isContinuationByte(byte)) unit += byte >= 0xf0 ? 2 : 1;
       }
       units[i - first] = unit;
     }
     try {
-      if (!whole) throw new TypeError('a string begins within a character');
+      if (!whole) throw new TypeError('a string starts within a character');
       const text = this.#text.decode(packed.subarray(0, length));
       for (let i = first; i < last; i++)
         strings[i] = text.slice(i === first ? 0 : units[i - first - 1], units[i - first]);
       this.#next = ends[last - 1];
     } catch {
-      // one by one, to name the one that is wrong
+      // decoded one by one to find the invalid string
       for (let i = first; i < last; i++) strings[i] = this.string(what);
     }
   }
@@ -165,13 +165,13 @@ export class HeaderWindow {
     return at;
   }
 
-  /** Moves the window to the next byte and makes it at least `needed` and, to stay linear, twice as long. */
+  /** Moves the window to the next byte and makes it at least `needed` long and, for linear time, twice as long as before. */
   async #grow(needed: number): Promise<void> {
     const rest = this.#bytes.subarray(this.#next);
     const offset = this.offset;
     const left = this.#source.size - offset;
     if (needed > left) {
-      const problem = `the header goes on to byte ${grouped(offset + needed)} but the file has ${grouped(this.#source.size)}: it is truncated`;
+      const problem = `the header extends to byte ${grouped(offset + needed)}, but the file has ${grouped(this.#source.size)}: it is truncated`;
       throw new FormatError(this.#source.name, problem, {
         offset,
         expected: offset + needed,
@@ -193,7 +193,7 @@ export class HeaderWindow {
   }
 }
 
-/** Whether a byte of UTF-8 goes on with a character begun before. */
-function isContinuation(byte: number): boolean {
+/** True for a UTF-8 continuation byte (10xxxxxx). */
+function isContinuationByte(byte: number): boolean {
   return (byte & 0xc0) === 0x80;
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the header of a GGUF file (versions 2 and 3, little endian): metadata and where each tensor lies.
- * Nothing the file claims is believed before the bytes for it are known to exist.
+ * Reads the header of a GGUF file (versions 2 and 3, little endian): metadata and the location of each tensor.
+ * Every size in the file is checked against the existing bytes before memory is allocated.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import { FormatError, grouped, UnsupportedError } from '../../core/errors.ts';
@@ -25,18 +25,18 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, SourceTensor>;
   /** Bytes of the header: magic, metadata and list of tensors, without the padding behind it. */
   readonly headerBytes: number;
-  /** Where the tensors begin, in bytes. */
+  /** Offset of the tensor data in bytes. */
   readonly dataOffset: number;
-  /** Tensors begin at multiples of it, in bytes from `dataOffset`. */
+  /** Alignment of tensors relative to `dataOffset`, in bytes. */
   readonly alignment: number;
 }
 
 const MAGIC = 0x46554747;
 const MAX_DIMENSIONS = 4;
 const MAX_ARRAY_DEPTH = 4;
-/** Of pairs, tensors and nested arrays: far more than real files have, few enough to hold though each is tiny. */
+/** Maximum number of pairs, tensors and nested arrays. Far more than real files have, but they still fit into memory. */
 const MAX_COUNT = 65_536;
-/** Bytes that the smallest possible entry takes: key length, type and a byte of value; name length, dimensions, type, offset. */
+/** Minimum bytes of an entry: key length, type and one byte of value; name length, dimensions, type, offset. */
 const LEAST_PAIR_BYTES = 13;
 const LEAST_TENSOR_BYTES = 24;
 
@@ -53,8 +53,8 @@ interface TypedValue {
 }
 
 /**
- * @throws {FormatError} naming tensor, offset, expected and found where the file breaks its format;
- *   {UnsupportedError} for another version, byte order or tensor type; {SourceError} from the source
+ * @throws {FormatError} with tensor, offset, expected and found, if the file breaks its format
+ * @throws {UnsupportedError} for another version, byte order or tensor type @throws {SourceError} from the source
  */
 export async function readGguf(source: ByteSource, options: { signal?: AbortSignal } = {}): Promise<GgufFile> {
   const window = new HeaderWindow(source, options.signal);
@@ -67,7 +67,7 @@ export async function readGguf(source: ByteSource, options: { signal?: AbortSign
       const offset = window.offset;
       const key = window.string(`metadata key ${i}`);
       if (metadata.has(key)) {
-        const problem = `metadata key ${key} at byte ${grouped(offset)} was there before`;
+        const problem = `metadata key ${key} at byte ${grouped(offset)} occurs twice`;
         throw new FormatError(source.name, problem, { key, offset });
       }
       const { type, value } = readValue(window, source.name, `metadata ${key}`, window.u32(), 0);
@@ -92,7 +92,7 @@ export async function readGguf(source: ByteSource, options: { signal?: AbortSign
   const tensors = new Map<string, SourceTensor>();
   for (const { name, format, shape, offset } of entries.values()) {
     if (offset % alignment !== 0) {
-      const problem = `tensor ${name} begins at byte ${grouped(offset)} of the data, which is no multiple of the alignment ${alignment}`;
+      const problem = `tensor ${name} starts at byte ${grouped(offset)} of the data, which is not a multiple of the alignment ${alignment}`;
       throw new FormatError(source.name, problem, { tensor: name, offset, expected: alignment });
     }
     tensors.set(name, new SourceTensor(source, name, format, shape, dataOffset + offset));
@@ -105,7 +105,7 @@ function readPreamble(window: HeaderWindow, file: string) {
   const magic = window.u32();
   if (magic !== MAGIC) {
     const found = `0x${magic.toString(16).padStart(8, '0')}`;
-    throw new FormatError(file, `begins with ${found} instead of 'GGUF': it is not a GGUF file`, {
+    throw new FormatError(file, `starts with ${found} instead of 'GGUF': it is not a GGUF file`, {
       offset: 0,
       expected: 'GGUF',
       found,
@@ -121,7 +121,7 @@ function readPreamble(window: HeaderWindow, file: string) {
   return { version, tensorCount, pairCount };
 }
 
-/** @param what the value's name for errors, @param id its type's number, @param depth arrays around it */
+/** @param what name of the value for errors @param id type number @param depth nesting depth of arrays */
 function readValue(window: HeaderWindow, file: string, what: string, id: number, depth: number): TypedValue {
   if (id === STRING_ID) return { type: 'string', value: window.string(what) };
   if (id === BOOL_ID) return { type: 'bool', value: readBools(window, file, what, 1)[0] === 1 };
@@ -210,7 +210,7 @@ function readTensorEntry(window: HeaderWindow, file: string, index: number): Ten
   }
   const byteOffset = window.u64();
   if (byteOffset + bytesOf(format, elementCount(file, name, shape)) > Number.MAX_SAFE_INTEGER) {
-    const problem = `tensor ${name} begins at byte ${grouped(byteOffset)} of the data, beyond any file`;
+    const problem = `tensor ${name} starts at byte ${grouped(byteOffset)} of the data, beyond any file`;
     throw new FormatError(file, problem, { tensor: name, offset, found: byteOffset });
   }
   return { name, shape, format, offset: byteOffset };

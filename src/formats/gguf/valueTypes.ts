@@ -1,12 +1,12 @@
 /**
- * The scalar types of GGUF metadata, each answering for its number, size, reading and writing.
+ * The scalar types of GGUF metadata with their numbers, sizes, readers and writers.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 
 /** 'u32', 'string' …, or one of them followed by '[]' per level of array. */
 export type GgufType = string;
 
-/** Numbers of a type, packed: what an array of them is read into. */
+/** Typed array that an array of numbers is read into. */
 export type NumberArray =
   | Uint8Array
   | Int8Array
@@ -21,10 +21,10 @@ export type NumberArray =
 
 export interface NumberType {
   readonly name: string;
-  /** The type's number in the file. */
+  /** Type number in the file. */
   readonly id: number;
   readonly bytes: number;
-  /** The typed array that holds many of them. */
+  /** Typed array for arrays of this type. */
   readonly packed: { new (buffer: ArrayBuffer): NumberArray };
   get(view: DataView, offset: number): number | bigint;
   set(view: DataView, offset: number, value: number | bigint): void;
@@ -117,7 +117,7 @@ export const numberTypes: readonly NumberType[] = [
   },
 ];
 
-/** A 64-bit integer as a number where that is exact, else as it is. */
+/** Converts a 64-bit integer to a number if it is exact, else keeps the bigint. */
 export function exactNumber(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;

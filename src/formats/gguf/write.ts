@@ -1,5 +1,5 @@
 /**
- * Writes GGUF version 3, little endian, tensors streamed one after another.
+ * Writes GGUF version 3, little endian. Tensors are streamed one by one.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import { OptionError } from '../../core/errors.ts';
@@ -8,7 +8,7 @@ import { byteLengthOf, type TensorToWrite, writeTensorData } from '../tensorToWr
 import type { GgufFile } from './read.ts';
 import { ARRAY_ID, BOOL_ID, type GgufType, type NumberArray, numberTypes, STRING_ID } from './valueTypes.ts';
 
-/** A value whose type in the file matters, such as 1 as 'f32'; 'u32[]' is an array. */
+/** A value with an explicit type, e.g. 1 as 'f32'. 'u32[]' is an array. */
 export interface TypedGgufValue {
   readonly type: GgufType;
   readonly value: GgufScalar | readonly unknown[] | NumberArray;
@@ -24,14 +24,14 @@ export type GgufValue =
 
 export interface GgufContents {
   /**
-   * Values without a type get one: whole numbers u32, or i32, u64, i64 where they need it (in arrays i32); others, and
-   * those of keys that llama.cpp reads as floats, f32; typed arrays their own.
+   * Values without explicit type get one: integers u32, or i32, u64, i64 if necessary (in arrays i32); other numbers, and
+   * keys that llama.cpp reads as floats, f32; typed arrays keep their type.
    */
   readonly metadata: Iterable<readonly [string, GgufValue]>;
   readonly tensors: readonly TensorToWrite[];
 }
 
-/** Streams a file to a sink. @throws {OptionError} for a value or shape that GGUF cannot hold; what the sink throws */
+/** Writes a file to a sink. @throws {OptionError} for a value or shape that GGUF cannot represent @throws errors of the sink */
 export async function writeGguf(
   sink: ByteSink,
   contents: GgufContents,
@@ -53,7 +53,7 @@ export async function writeGguf(
   let offset = 0;
   const names = new Set<string>();
   for (const tensor of contents.tensors) {
-    if (names.has(tensor.name)) throw new OptionError('tensor name', tensor.name, 'names that differ');
+    if (names.has(tensor.name)) throw new OptionError('tensor name', tensor.name, 'unique names');
     names.add(tensor.name);
     header.string(tensor.name);
     header.number('u32', tensor.shape.length);
@@ -71,14 +71,14 @@ export async function writeGguf(
   }
 }
 
-/** A whole file as bytes, for small models. */
+/** Returns the bytes of a whole file, for small models. */
 export async function ggufBytes(contents: GgufContents): Promise<Uint8Array> {
   const sink = memorySink();
   await writeGguf(sink, contents);
   return sink.bytes();
 }
 
-/** The metadata of a file that was read, with the types it has there, to write it again. */
+/** Metadata of a file with its original types, to write it again. */
 export function typedMetadata(file: GgufFile): Map<string, TypedGgufValue> {
   const typed = new Map<string, TypedGgufValue>();
   for (const [key, value] of file.metadata) {
@@ -87,7 +87,7 @@ export function typedMetadata(file: GgufFile): Map<string, TypedGgufValue> {
   return typed;
 }
 
-/** Keys that llama.cpp takes only as floats, though their values are often whole. */
+/** Keys that llama.cpp accepts only as floats, although their values are often integers. */
 const FLOAT_KEYS =
   /(epsilon|freq_base|freq_base_swa|factor|softcapping|_scale|\.scale|clamp_kqv|max_alibi_bias|yarn_\w+|tokenizer\.ggml\.scores)$/;
 
@@ -140,7 +140,7 @@ function isArrayLike(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
-/** Whether a number type has room for the value; floats take any number and round it. */
+/** True if a number type can represent the value. Floats accept any number and round it. */
 function holds(type: GgufType, value: unknown): value is number | bigint {
   if (type === 'f32' || type === 'f64') return typeof value === 'number';
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return false;
@@ -150,7 +150,7 @@ function holds(type: GgufType, value: unknown): value is number | bigint {
   return BigInt(get(view, 0)) === BigInt(value as number | bigint);
 }
 
-/** Collects the header in a buffer that doubles as it fills. */
+/** Collects the header in a growing buffer. */
 class HeaderWriter {
   #buffer = new Uint8Array(4096);
   #view = new DataView(this.#buffer.buffer);
@@ -183,7 +183,7 @@ class HeaderWriter {
     this.raw(bytes);
   }
 
-  /** @throws {OptionError} naming `key` when the type does not hold the value */
+  /** @throws {OptionError} with `key` if the type cannot represent the value */
   value(key: string, type: GgufType, value: unknown): void {
     if (type.endsWith('[]') && isArrayLike(value)) this.#array(key, type.slice(0, -2), value);
     else if (type === 'string' && typeof value === 'string') this.string(value);
@@ -199,7 +199,7 @@ class HeaderWriter {
     for (let i = 0; i < values.length; i++) this.value(key, type, values[i]);
   }
 
-  /** Makes room for `bytes` more (zeros) and says where they begin. */
+  /** Appends `bytes` zeros and returns their offset. */
   #room(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;

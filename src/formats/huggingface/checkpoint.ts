@@ -1,4 +1,4 @@
-/** A Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
+/** Opens a Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
 import { FormatError, SourceError } from '../../core/errors.ts';
 import type { ChatTemplateSource } from '../../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
@@ -44,7 +44,7 @@ class HuggingFaceCheckpoint implements Checkpoint {
     this.byteLength = weights.sources.reduce((sum, source) => sum + source.size, 0);
   }
 
-  /** Made when it is first asked for: a model can be inspected though its tokenizer is not supported. */
+  /** Read on first use, so that a model with an unsupported tokenizer can still be inspected. */
   get tokenizer(): TokenizerSpec | undefined {
     const { tokenizer } = this.#texts;
     if (!tokenizer) return undefined;
@@ -65,7 +65,7 @@ class HuggingFaceCheckpoint implements Checkpoint {
 }
 
 /**
- * Opens a folder. Only config.json and the weights must be there.
+ * Opens a folder. Only config.json and the weights are required.
  * @throws {FormatError} for a broken or missing file; {SourceError}
  */
 export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
@@ -87,7 +87,7 @@ export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal
   return new HuggingFaceCheckpoint(folder.name, metadata, await openWeights(folder, signal), texts);
 }
 
-/** A .safetensors file on its own: its tensors, and the strings of its `__metadata__`. Closed here when it is broken. */
+/** Opens a single .safetensors file: its tensors, and the strings of its `__metadata__`. */
 export async function openSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Checkpoint> {
   const sources = [source];
   const file = await closingOnError(sources, () => readSafetensors(source, { signal }));
@@ -119,7 +119,7 @@ async function openWeights(folder: Folder, signal?: AbortSignal): Promise<Weight
   });
 }
 
-/** Tensor name → file name, of the index of a sharded model. */
+/** Reads the index of a sharded model: tensor name → file name. */
 function weightMap(index: JsonObject, file: string): Map<string, string> {
   const { weight_map: map } = index;
   if (typeof map !== 'object' || map === null)

@@ -1,11 +1,11 @@
-/** The element types of safetensors files: those that have a block format here, and those that can only be named. */
+/** Element types of safetensors files. Some have a block format; the others can only be named. */
 import { UnsupportedError } from '../../core/errors.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 
 const readable = ['F32', 'F16', 'BF16'];
 
-/** Bytes of an element of the others. */
+/** Bytes per element of the other types. */
 const otherBytes: Readonly<Record<string, number>> = {
   BOOL: 1,
   U8: 1,
@@ -28,12 +28,12 @@ export const dtypes: ReadonlyMap<string, BlockFormat> = new Map([
   ...Object.entries(otherBytes).map(([name, bytes]) => [name, namedOnly(name, bytes)] as const),
 ]);
 
-/** Whether a tensor of the format can be read. */
+/** True if tensors of the format can be read. */
 export function isReadable(format: BlockFormat): boolean {
   return readable.includes(format.name);
 }
 
-/** @throws {UnsupportedError} always: models hold buffers of such types that nobody reads, so opening must not fail */
+/** Always throws. Called when such a tensor is read, not when the file is opened: models contain unused buffers. */
 export function refuse(file: string, tensor: string, dtype: string): never {
   throw new UnsupportedError(`${file}: tensor ${tensor}: dtype`, dtype, readable, { file, tensor });
 }

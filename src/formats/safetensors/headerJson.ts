@@ -1,17 +1,17 @@
 /**
- * The JSON of a safetensors header, and nothing more than it may hold: an object of objects whose values are strings
- * and arrays of whole numbers. Unlike JSON.parse it sees keys that repeat, and it builds nothing larger than the text.
+ * Parses the JSON of a safetensors header and accepts nothing else: an object of objects whose values are strings
+ * and arrays of integers. Unlike JSON.parse, it detects repeated keys and builds nothing larger than the text.
  */
 import { FormatError, grouped } from '../../core/errors.ts';
 
 /** `{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}` or the strings of `__metadata__`. */
 export type HeaderEntry = Map<string, string | number[]>;
 
-/** Far more entries and dimensions than real files have, few enough to hold though each is tiny. */
+/** Maximum entries and dimensions. Far more than real files have, but they still fit into memory. */
 const MAX_ENTRIES = 65_536;
 const MAX_NUMBERS = 64;
 
-/** @param start where the text begins in the file, in bytes, for errors @throws {FormatError} */
+/** @param start offset of the text in the file, for errors @throws {FormatError} */
 export function parseHeaderJson(text: string, file: string, start: number): Map<string, HeaderEntry> {
   let at = 0;
 
@@ -33,7 +33,7 @@ export function parseHeaderJson(text: string, file: string, start: number): Map<
     while (at < text.length && ' \t\r\n'.includes(text[at])) at++;
   }
 
-  /** Whether the next character is this one; it is taken then. */
+  /** Consumes the next character if it is `character`. */
   function takes(character: string): boolean {
     skipSpace();
     if (text[at] !== character) return false;
@@ -44,7 +44,7 @@ export function parseHeaderJson(text: string, file: string, start: number): Map<
   function string(): string {
     skipSpace();
     if (text[at] !== '"') fail('a string');
-    // by hand: a pattern would need a stack as deep as the string is long
+    // scanned by hand: a regular expression would need a stack proportional to the string
     let end = at + 1;
     while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
     try {

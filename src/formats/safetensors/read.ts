@@ -1,5 +1,5 @@
 /**
- * Reads the header of a safetensors file. Nothing it claims is believed before the bytes for it are known to exist.
+ * Reads the header of a safetensors file. Every size is checked against the existing bytes before memory is allocated.
  * Source: https://github.com/huggingface/safetensors#format
  */
 import { FormatError, grouped } from '../../core/errors.ts';
@@ -19,11 +19,11 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
 }
 
-/** What the format allows, so that a header cannot claim all memory. */
+/** Limit of the format, so that a header cannot exhaust memory. */
 const MAX_HEADER_BYTES = 100_000_000;
 const LENGTH_BYTES = 8;
 
-/** @throws {FormatError} naming tensor, offset, expected and found; {SourceError} from the source */
+/** @throws {FormatError} with tensor, offset, expected and found @throws {SourceError} from the source */
 export async function readSafetensors(
   source: ByteSource,
   options: { signal?: AbortSignal } = {},
@@ -44,7 +44,7 @@ export async function readSafetensors(
   return { name: source.name, metadata, tensors };
 }
 
-/** A tensor that is listed but cannot be read. */
+/** A tensor with an unsupported type. Reading it throws. */
 class UnreadableTensor extends SourceTensor {
   override async read(): Promise<void> {
     refuse(this.source.name, this.name, this.format.name);
@@ -70,7 +70,7 @@ function readMetadata(entry: HeaderEntry, file: string, metadata: Map<string, st
   }
 }
 
-/** @param dataOffset where the tensors begin in the file, in bytes */
+/** @param dataOffset offset of the tensor data in the file */
 function readTensor(source: ByteSource, name: string, entry: HeaderEntry, dataOffset: number): SourceTensor {
   const wrong = (field: string, found: unknown, expected: string): never => {
     const problem = `tensor ${name} has ${field} ${JSON.stringify(found)}, expected ${expected}`;

@@ -20,7 +20,7 @@ async function bytesOfTensor(tensor: CheckpointTensor): Promise<Uint8Array> {
   return into;
 }
 
-/** A file with this header text and so many bytes of data. */
+/** A file with this header text and this number of data bytes. */
 function file(header: string, dataBytes: number): Uint8Array {
   const text = new TextEncoder().encode(header);
   const bytes = new Uint8Array(8 + text.length + dataBytes);
@@ -30,7 +30,7 @@ function file(header: string, dataBytes: number): Uint8Array {
 }
 
 describe('a safetensors file that was written', () => {
-  it('is the same whatever it holds', async () => {
+  it('survives a round trip with any contents', async () => {
     const tensor = fc.record({
       format: fc.constantFrom(F32, formatByName('F16'), formatByName('BF16')),
       shape: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 }),
@@ -60,7 +60,7 @@ describe('a safetensors file that was written', () => {
     );
   });
 
-  it('refuses what it cannot hold', async () => {
+  it('rejects contents that the format does not allow', async () => {
     const tensor = { name: 'a', format: F32, shape: [1], data: new Uint8Array(4) };
     await expect(safetensorsBytes({ tensors: [tensor, tensor] })).rejects.toThrow(OptionError);
     const quantized = { ...tensor, format: formatByName('Q4_0'), shape: [32] };
@@ -68,7 +68,7 @@ describe('a safetensors file that was written', () => {
   });
 });
 
-it('a tensor of a type that cannot be computed with fails only when it is read', async () => {
+it('a tensor of an unsupported type throws only when it is read', async () => {
   const bytes = file('{"inv_freq":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}', 16);
   const tensor = (await read(bytes)).tensors.get('inv_freq')!;
   expect([tensor.format.name, tensor.byteLength]).toEqual(['F64', 16]);
@@ -124,16 +124,16 @@ describe('a safetensors file that is broken', () => {
         '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
         8,
       ),
-      /tensor b begins at byte .* but a ends at .* they overlap/,
+      /tensor b starts at byte .* but a ends at .* they overlap/,
     ],
     ['metadata that is no text', file('{"__metadata__":{"a":[1]}}', 0), /__metadata__ a is not a string/],
-  ])('is named when it has %s', async (_, bytes, message) => {
+  ])('is reported if it has %s', async (_, bytes, message) => {
     const error = await read(bytes).catch((error) => error);
     expect(error).toBeInstanceOf(FormatError);
     expect(error.message).toMatch(message);
   });
 
-  it('is named when it was cut anywhere', async () => {
+  it('is reported if it is truncated anywhere', async () => {
     const bytes = await safetensorsBytes({
       tensors: [{ name: 'a', format: F32, shape: [2], data: new Uint8Array(8) }],
     });

@@ -1,5 +1,5 @@
 /**
- * Writes safetensors, tensors streamed one after another in the order given.
+ * Writes safetensors. Tensors are streamed one by one in the given order.
  * Source: https://github.com/huggingface/safetensors#format
  */
 import { OptionError } from '../../core/errors.ts';
@@ -9,11 +9,11 @@ import { isReadable } from './dtypes.ts';
 
 export interface SafetensorsContents {
   readonly metadata?: Iterable<readonly [string, string]>;
-  /** Of format F32, F16 or BF16. */
+  /** Tensors in F32, F16 or BF16. */
   readonly tensors: readonly TensorToWrite[];
 }
 
-/** Streams a file to a sink. @throws {OptionError} for tensors that safetensors cannot hold; what the sink throws */
+/** Writes a file to a sink. @throws {OptionError} for tensors that safetensors cannot represent @throws errors of the sink */
 export async function writeSafetensors(
   sink: ByteSink,
   { metadata, tensors }: SafetensorsContents,
@@ -26,7 +26,7 @@ export async function writeSafetensors(
   let offset = 0;
   for (const tensor of tensors) {
     const { name, format, shape } = tensor;
-    if (names.has(name)) throw new OptionError('tensor name', name, 'names that differ, none of them __metadata__');
+    if (names.has(name)) throw new OptionError('tensor name', name, 'unique names other than __metadata__');
     if (!isReadable(format)) throw new OptionError(`format of ${name}`, format.name, 'F32, F16 or BF16 in safetensors');
     names.add(name);
     const end = offset + byteLengthOf(tensor);
@@ -34,7 +34,7 @@ export async function writeSafetensors(
     offset = end;
   }
   const text = new TextEncoder().encode(`{${fields.join(',')}}`);
-  // spaces up to a multiple of 8, so that tensors are aligned
+  // padded with spaces to a multiple of 8, so that tensors are aligned
   const header = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
   header.set(text, 8);
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
@@ -42,7 +42,7 @@ export async function writeSafetensors(
   for (const tensor of tensors) await writeTensorData(tensor, sink, options.signal);
 }
 
-/** A whole file as bytes, for small models. */
+/** Returns the bytes of a whole file, for small models. */
 export async function safetensorsBytes(contents: SafetensorsContents): Promise<Uint8Array> {
   const sink = memorySink();
   await writeSafetensors(sink, contents);

@@ -108,7 +108,7 @@ it('takes an empty file', async () => {
 });
 
 it.each([
-  ['a status', { status: 404 }, 'the server answered 404: there is no such file', 1],
+  ['a status', { status: 404 }, 'the server answered 404: no such file', 1],
   ['a refusal', { status: 403 }, 'the server answered 403: access is refused; a token may be missing', 1],
   ['a range it does not have', { status: 416 }, 'the server answered 416: there are no bytes from 0 on', 1],
   ['an overload that stays', { status: 500 }, 'the server answered 500', 3],

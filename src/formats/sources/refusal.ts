@@ -45,7 +45,7 @@ function explain(
   }
   if (code === 'RepoNotFound') return `there is no such repository, or it is private${tokenAdvice(authorized)}`;
   if (code === 'RevisionNotFound') return 'the repository has no such revision';
-  if (code === 'EntryNotFound') return 'there is no such file';
+  if (code === 'EntryNotFound') return 'no such file';
   if (code === 'DisabledRepo') return 'the repository is disabled';
   switch (status) {
     case 401:
@@ -55,7 +55,7 @@ function explain(
     case 403:
       return authorized ? 'the token does not give access' : 'access is refused; a token may be missing';
     case 404:
-      return 'there is no such file';
+      return 'no such file';
     case 410:
       return 'the file was removed';
     case 416:

@@ -1,4 +1,4 @@
-/** The parts that decoder models share: embedding, attention, feed-forward and the head over the rows that are wanted. */
+/** Parts that decoder models share: embedding, attention, feed-forward, and the output head for the selected rows. */
 import type { Value } from '../../graph/graph.ts';
 import { type ActivationKind, activation } from '../../graph/ops/activation.ts';
 import { add } from '../../graph/ops/add.ts';
@@ -21,19 +21,19 @@ export function embedding(model: ModelBuilder): Value {
   return embed(model.weight('token_embd.weight'), tokens(model.graph), 'token_embd');
 }
 
-/** rmsNorm with the gain `<name>.weight`. */
+/** Adds rmsNorm with the gain `<name>.weight`. */
 export function gainNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
   const epsilon = model.metadata.number('attention.layer_norm_rms_epsilon', 1e-5);
   return rmsNorm(x, model.weight(`${name}.weight`, 1, width), epsilon, name);
 }
 
-/** layerNorm with `<name>.weight` and `<name>.bias`. */
+/** Adds layerNorm with `<name>.weight` and `<name>.bias`. */
 export function centredNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
   const epsilon = model.metadata.number('attention.layer_norm_epsilon', 1e-5);
   return layerNorm(x, model.weight(`${name}.weight`, 1, width), model.weight(`${name}.bias`, 1, width), epsilon, name);
 }
 
-/** linear with `<name>.weight` and, where there are any, `<name>.bias` and low-rank factors. */
+/** Adds linear with `<name>.weight` and, if they exist, `<name>.bias` and low-rank factors. */
 export function project(model: ModelBuilder, x: Value, name: string, outputs: number): Value {
   const matrix = model.weight(`${name}.weight`, outputs, x.shape[1]);
   const y = linear(x, matrix, model.optional(`${name}.bias`, 1, outputs), name);
@@ -53,7 +53,7 @@ export interface SelfAttention {
   readonly softcap?: number;
 }
 
-/** Projections of a block's queries, keys and values (fused or not), their norms where the model has them, attention, output projection. */
+/** Attention of a block: projections of queries, keys and values (fused or not), their norms if the model has them, attention, output projection. */
 export function selfAttention(model: ModelBuilder, x: Value, block: string, options: SelfAttention): Value {
   const { heads, kvHeads, headSize, width } = options.dimensions;
   const queries = heads * headSize;
@@ -90,7 +90,7 @@ export function selfAttention(model: ModelBuilder, x: Value, block: string, opti
   return project(model, mixed, `${block}.attn_output`, width);
 }
 
-/** Feed-forward with a gate: down(f(gate(x)) · up(x)); gate and up may be stored fused in ffn_up, gate first (Phi-3). */
+/** Gated feed-forward: down(f(gate(x)) · up(x)). gate and up may be fused in ffn_up, gate first (Phi-3). */
 export function gatedFeedForward(
   model: ModelBuilder,
   x: Value,
@@ -112,7 +112,7 @@ export function gatedFeedForward(
   return project(model, gated, `${block}.ffn_down`, x.shape[1]);
 }
 
-/** Feed-forward without a gate: down(gelu(up(x))). */
+/** Feed-forward without gate: down(gelu(up(x))). */
 export function feedForward(model: ModelBuilder, x: Value, block: string, ffn: number): Value {
   const up = activation(project(model, x, `${block}.ffn_up`, ffn), 'gelu', `${block}.gelu`);
   return project(model, up, `${block}.ffn_down`, x.shape[1]);
@@ -123,7 +123,7 @@ export function residual(model: ModelBuilder, x: Value, branch: Value, label: st
 }
 
 /**
- * Picks the wanted rows, norms them, and multiplies by the head (the embedding where the model ties them).
+ * Selects rows, normalizes them, and multiplies by the output matrix (the embedding if they are tied).
  * Sets the outputs 'hidden' and 'logits'.
  */
 export function head(model: ModelBuilder, x: Value, norm: (rows: Value) => Value, vocabulary: number): void {

@@ -1,4 +1,4 @@
-/** The sizes that all decoder models have, under GGUF's keys. */
+/** Sizes that all decoder models have, by GGUF keys. */
 import { FormatError } from '../../core/errors.ts';
 import type { ModelBuilder } from '../architecture.ts';
 
@@ -12,16 +12,16 @@ export interface Dimensions {
   readonly vocabulary: number;
 }
 
-/** @throws {FormatError} where a size is missing or they do not fit each other */
+/** @throws {FormatError} if a size is missing or sizes do not fit together */
 export function readDimensions(model: ModelBuilder): Dimensions {
   const { metadata } = model;
   if (metadata.count('expert_count', 0, 0) > 0)
-    throw new FormatError(metadata.file, 'it is a mixture of experts, which this architecture does not have here yet');
+    throw new FormatError(metadata.file, 'it is a mixture of experts, which this architecture does not support yet');
   const width = metadata.count('embedding_length');
   const heads = metadata.count('attention.head_count');
   const kvHeads = metadata.count('attention.head_count_kv', heads);
   if (heads % kvHeads !== 0) {
-    const problem = `${heads} attention heads cannot share ${kvHeads} key heads evenly`;
+    const problem = `${heads} attention heads are not a multiple of ${kvHeads} key heads`;
     throw new FormatError(metadata.file, problem, { heads, kvHeads });
   }
   const headSize = metadata.count('attention.key_length', Math.floor(width / heads));

@@ -1,10 +1,10 @@
-/** What new models of several architectures are made of. */
+/** Tensors of new models, shared by several architectures. */
 import type { FreshRules } from '../architecture.ts';
 
 export const weightOf = (name: string): string => `${name}.weight`;
 export const withBias = (name: string): string[] => [`${name}.weight`, `${name}.bias`];
 
-/** Llama's decoder: rotary attention, rmsNorm, gated feed-forward. @param more tensors of a block beside its own */
+/** Tensors of Llama's decoder: rotary attention, rmsNorm, gated feed-forward. @param more additional tensors per block */
 export function gatedDecoder(...more: readonly string[]): FreshRules {
   const attention = ['attn_norm', 'attn_q', 'attn_k', 'attn_v', 'attn_output'];
   const feedForward = ['ffn_norm', 'ffn_gate', 'ffn_up', 'ffn_down'];

@@ -1,4 +1,4 @@
-/** Gemma 2 and 3's decoder: scaled embedding, a norm before and after each branch, local and global layers in turn, gated GELU. */
+/** Decoder of Gemma 2 and 3: scaled embedding, norms before and after each branch, alternating local and global layers, gated GELU. */
 import { scale } from '../../graph/ops/scale.ts';
 import type { ModelBuilder } from '../architecture.ts';
 import { embedding, gainNorm, gatedFeedForward, head, residual, selfAttention } from './decoder.ts';
@@ -9,7 +9,7 @@ export interface GemmaLike {
   readonly dimensions: Dimensions;
   readonly attentionScale: number;
   readonly softcap: number;
-  /** Attention window and rotary embedding of a layer; window 0: it sees all. */
+  /** Attention window and rotary embedding of a layer. Window 0: no limit. */
   layerKind(layer: number): { readonly window: number; readonly rotary: Rotary };
 }
 

@@ -1,4 +1,4 @@
-/** GPT-2's decoder: learned positions, layer norms, biases, GELU feed-forward without a gate. */
+/** Decoder of GPT-2: learned positions, layer norms, biases, GELU feed-forward without gate. */
 import { OptionError } from '../../core/errors.ts';
 import { add } from '../../graph/ops/add.ts';
 import { embed } from '../../graph/ops/embed.ts';
@@ -8,9 +8,9 @@ import { centredNorm, embedding, feedForward, head, residual, selfAttention } fr
 import { readDimensions } from './dimensions.ts';
 
 export interface GptLike {
-  /** What q·k is multiplied by, from the head size. */
+  /** Attention scale as a function of the head size. */
   scale(headSize: number): number;
-  /** Attention window of a layer; 0: it sees all. */
+  /** Attention window of a layer. 0: no limit. */
   window(layer: number): number;
 }
 

@@ -1,4 +1,4 @@
-/** Hugging Face's names for the parts that several architectures share: config.json's fields and PyTorch's tensors. */
+/** Hugging Face names that several architectures share: fields of config.json, and PyTorch tensors. */
 import type { HuggingFaceConfig } from '../architecture.ts';
 
 const DECODER_PARTS: Readonly<Record<string, string>> = {
@@ -21,7 +21,7 @@ const DECODER_ENDS: Readonly<Record<string, string>> = {
   output: 'lm_head',
 };
 
-/** GGUF tensor name → its name in a folder of the Llama and Qwen families. */
+/** GGUF tensor name → its name in Hugging Face folders of the Llama and Qwen families. */
 export function decoderTensor(name: string): { names: string[] } {
   const block = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name);
   if (block) {
@@ -33,7 +33,7 @@ export function decoderTensor(name: string): { names: string[] } {
   return { names: known ? [`${known}.${kind}`] : [] };
 }
 
-/** config.json of the Llama and Qwen families → GGUF keys; fields that are absent stay absent. */
+/** config.json of the Llama and Qwen families → GGUF keys. Missing fields stay missing. */
 export function decoderMetadata(architecture: string, config: HuggingFaceConfig): Map<string, unknown> {
   const metadata = keys(architecture, config, {
     block_count: 'num_hidden_layers',
@@ -68,7 +68,7 @@ export function decoderMetadata(architecture: string, config: HuggingFaceConfig)
   return metadata;
 }
 
-/** config.json of the GPT family → GGUF keys. @param fields what this family calls its sizes */
+/** config.json of the GPT family → GGUF keys. @param fields names of the sizes in this family */
 export function gptMetadata(
   architecture: string,
   config: HuggingFaceConfig,
@@ -84,7 +84,7 @@ export function gptMetadata(
   });
 }
 
-/** Names in a folder of the GPT family, with and without its usual prefix, from what it calls the parts of a block. */
+/** Tensor names in folders of the GPT family, with and without the usual prefix. */
 export function namesInFolder(parts: Readonly<Record<string, string>>): (name: string) => string[] {
   const ends: Readonly<Record<string, string>> = { token_embd: 'wte', position_embd: 'wpe', output_norm: 'ln_f' };
   return (name) => {
@@ -98,7 +98,7 @@ export function namesInFolder(parts: Readonly<Record<string, string>>): (name: s
   };
 }
 
-/** GPT-Neo's kinds of attention by layer: `attention_layers`, or `attention_types` written out: [[['global', 'local'], 4]]. */
+/** GPT-Neo's type of attention per layer: `attention_layers`, or `attention_types` expanded: [[['global', 'local'], 4]]. */
 export function attentionKinds(config: HuggingFaceConfig): unknown[] {
   if (Array.isArray(config.attention_layers)) return config.attention_layers.slice(0, 1024);
   const kinds: unknown[] = [];

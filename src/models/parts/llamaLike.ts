@@ -1,4 +1,4 @@
-/** The decoder that Llama made common: pre-norms, rotary attention with grouped heads, gated SiLU feed-forward. */
+/** Decoder of Llama: pre-norms, rotary attention with grouped heads, gated SiLU feed-forward. */
 import type { RopeAttributes } from '../../graph/ops/rope.ts';
 import type { ModelBuilder } from '../architecture.ts';
 import { embedding, gainNorm, gatedFeedForward, head, residual, selfAttention } from './decoder.ts';
@@ -6,9 +6,9 @@ import { readDimensions } from './dimensions.ts';
 import { rotary } from './rotary.ts';
 
 export interface LlamaLike {
-  /** How the files pair the columns of queries and keys. */
+  /** Rotary layout of queries and keys in the files. */
   readonly layout: RopeAttributes['layout'];
-  /** Positions that attention sees; 0: all. */
+  /** Attention window. 0: no limit. */
   readonly window?: number;
 }
 

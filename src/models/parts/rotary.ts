@@ -1,5 +1,5 @@
 /**
- * Frequencies of rotary position embeddings and the ways to stretch them over longer contexts:
+ * Frequencies of rotary position embeddings, and scaling methods for longer contexts:
  * linear interpolation, Llama 3's, YaRN (Peng et al. 2023), LongRoPE's factor tables (Ding et al. 2024).
  */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
@@ -8,14 +8,14 @@ import { type RopeAttributes, rope } from '../../graph/ops/rope.ts';
 import type { ModelBuilder } from '../architecture.ts';
 
 export interface Rotary {
-  /** Turns queries or keys [T, H·K]. */
+  /** Rotates queries or keys [T, H·K]. */
   apply(x: Value, label: string): Value;
 }
 
 /**
  * Reads `rope.*` of the metadata.
  * @param layout pairing of the columns, see {@link RopeAttributes}
- * @param base where it differs from `rope.freq_base` (Gemma 3's local layers), scaling then does not apply
+ * @param base frequency base if it differs from `rope.freq_base` (Gemma 3's local layers). Scaling then does not apply
  */
 export function rotary(
   model: ModelBuilder,
@@ -46,7 +46,7 @@ function turning(attributes: RopeAttributes, divisors?: Value): Rotary {
   return { apply: (x, label) => rope(x, attributes, divisors, label) };
 }
 
-/** Per-pair divisors: Llama 3.1's `rope_freqs`, or LongRoPE's table for contexts within or beyond the original one. */
+/** Divisor per pair: Llama 3.1's `rope_freqs`, or LongRoPE's table for short or long contexts. */
 function factors(model: ModelBuilder, pairs: number): Value | undefined {
   const { metadata } = model;
   const original = metadata.count('rope.scaling.original_context_length', metadata.count('context_length', 2048));
@@ -70,7 +70,7 @@ const scalings: Readonly<Record<string, Scaling>> = {
     frequencies: frequencies.map((f) => f / model.metadata.number('rope.scaling.factor', 1)),
     magnitude: attentionFactor(model),
   }),
-  // GGUF files carry Llama 3's scaling as the divisors rope_freqs; this is for config.json
+  // for config.json; GGUF files store Llama 3's scaling as divisors in rope_freqs
   llama3: (frequencies, { metadata }) => {
     const factor = metadata.number('rope.scaling.factor');
     const low = metadata.number('rope.scaling.low_freq_factor', 1);

@@ -85,6 +85,13 @@ export async function startHub(): Promise<HubServer> {
     hub.requests.push(seen);
     const refusal = hub.refusal(seen);
     if (refusal) return send(request, response, new Uint8Array(0), refusal);
+    if (branch !== undefined && asked.startsWith('/api/models/owner/repo/revision/')) {
+      const prefix = `/owner/repo/resolve/${branch}/`;
+      const files = [...hub.files].filter(([path]) => path.startsWith(prefix));
+      const siblings = files.map(([path, { length }]) => ({ rfilename: path.slice(prefix.length), size: length }));
+      response.writeHead(200, { 'content-type': 'application/json' });
+      return void response.end(JSON.stringify({ sha: branch, siblings }));
+    }
     const path =
       branch === undefined ? asked : asked.replace('/owner/repo/resolve/main/', `/owner/repo/resolve/${branch}/`);
     const commit = /^\/owner\/repo\/resolve\/([0-9a-f]{40})\//.exec(path)?.[1];

@@ -1,7 +1,7 @@
 /** Opens a model wherever it is, whatever its format. */
 import { locatePath } from '#leaf/formats/sources/path';
 import { FormatError, OptionError, SourceError } from '../core/errors.ts';
-import type { Notice, OnProgress } from '../core/progress.ts';
+import type { Notice, OnProgress, Progress } from '../core/progress.ts';
 import { type ByteSource, closingOnError } from './byteSource.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type CacheOptions, hubNameOf, isWeights, locateOnHub } from './download/hub.ts';
@@ -91,8 +91,8 @@ export async function openCheckpoint(source: CheckpointSource, options: OpenOpti
 }
 
 async function openNamed(source: string, options: OpenOptions): Promise<Checkpoint> {
-  const { signal, onProgress, cache, headerOnly, headers, retry } = options;
-  const onNotice = onProgress && ((notice: Notice) => onProgress(progressOf(notice)));
+  const { signal, cache, headerOnly, headers, retry } = options;
+  const { onProgress, onNotice } = withNotices(options.onProgress);
   if (/^hf:/i.test(source)) {
     const { folder, file } = locateOnHub(source.replace(/^hf:/i, 'hf:'), { cache, onProgress, onNotice, headerOnly });
     return openLocated(folder, file, signal);
@@ -132,7 +132,7 @@ async function openAtUrl(url: URL, options: UrlFolderOptions): Promise<Checkpoin
   try {
     return await openFolder(asFolder, signal);
   } catch (error) {
-    if (!(error instanceof SourceError && error.data.expected === 'config.json') || !problem) throw error;
+    if (!isConfigMissing(error) || !problem) throw error;
     const message = (problem as Error).message.replace(/^.*?: /, '');
     const text = `is neither a model file (${message}) nor a folder with a config.json`;
     throw new SourceError(nameOf(url), text, { ...(problem as SourceError).data }, { cause: problem });
@@ -146,19 +146,23 @@ async function openLocated(folder: Folder, file: string | undefined, signal?: Ab
   return openFile(opened, { folder: checkedFolder(folder), file, signal });
 }
 
-/** A Hugging Face folder; or one that holds nothing but one GGUF model. */
+/** A Hugging Face folder; or one that has no config.json and a single GGUF model. */
 async function openFolder(folder: Folder | NamedFolder, signal?: AbortSignal): Promise<Checkpoint> {
-  const checked = checkedFolder(folder);
-  if (!('names' in folder)) return openHuggingFaceFolder(checked, signal);
-  const names = await folder.names();
-  if (names.includes('config.json')) return openHuggingFaceFolder(checked, signal);
-  const files = names.filter((name) => /\.gguf$/i.test(name)).sort();
-  const [first] = files;
-  const isOne = first !== undefined && (files.length === 1 || files.every((name) => stem(name) === stem(first)));
-  if (isOne) return openLocated(folder, first, signal);
-  if (first === undefined) return openHuggingFaceFolder(checked, signal);
-  const problem = `has no config.json, and several models: name one of ${files.slice(0, 8).join(', ')}`;
-  throw new SourceError(folder.name, problem, { found: files });
+  try {
+    return await openHuggingFaceFolder(checkedFolder(folder), signal);
+  } catch (error) {
+    if (!('names' in folder) || !isConfigMissing(error)) throw error;
+    const files = (await folder.names(signal)).filter((name) => /\.gguf$/i.test(name)).sort();
+    const [first] = files;
+    if (first === undefined) throw error;
+    if (files.every((name) => stem(name) === stem(first))) return openLocated(folder, first, signal);
+    const problem = `has no config.json, and several models: name one of ${files.slice(0, 8).join(', ')}`;
+    throw new SourceError(folder.name, problem, { found: files }, { cause: error });
+  }
+}
+
+function isConfigMissing(error: unknown): boolean {
+  return error instanceof SourceError && error.data.expected === 'config.json';
 }
 
 async function openFiles(files: readonly Blob[], signal?: AbortSignal): Promise<Checkpoint> {
@@ -238,6 +242,15 @@ function describe(value: unknown): string {
   return `an object of the class ${(value as object).constructor?.name ?? 'Object'}`;
 }
 
-function progressOf(notice: Notice) {
-  return { stage: 'download', done: 0, total: 0, unit: 'bytes', notice } as const;
+/** Reports notices with the last progress, so that a progress bar stays where it is. */
+function withNotices(onProgress: OnProgress | undefined) {
+  if (!onProgress) return {};
+  let last: Progress = { stage: 'download', done: 0, total: 1, unit: 'bytes' };
+  return {
+    onProgress(progress: Progress) {
+      last = progress;
+      onProgress(progress);
+    },
+    onNotice: (notice: Notice) => onProgress({ ...last, notice }),
+  };
 }

@@ -110,6 +110,28 @@ describe('URLs are opened by their first bytes', () => {
   });
 });
 
+describe('a repository without config.json', () => {
+  const open = (commit: string, files: Record<string, Uint8Array>) => {
+    hub.publish(commit, files);
+    return openCheckpoint('hf:owner/repo', { cache: { endpoint: hub.url, folder: join(place, commit) } });
+  };
+
+  it('opens by its only GGUF model', async () => {
+    const checkpoint = await open('4'.repeat(40), { 'README.md': text('hello'), 'model-Q8_0.gguf': gguf });
+    expect([...checkpoint.tensors.keys()]).toEqual(['a']);
+    await checkpoint.close();
+  });
+
+  it('names its GGUF models where there are several', async () => {
+    const files = { 'model-Q4_0.gguf': gguf, 'model-Q8_0.gguf': gguf };
+    await expect(open('5'.repeat(40), files)).rejects.toThrow('name one of model-Q4_0.gguf, model-Q8_0.gguf');
+  });
+
+  it('is no model folder where it has none', async () => {
+    await expect(open('6'.repeat(40), { 'README.md': text('hello') })).rejects.toThrow('has no config.json');
+  });
+});
+
 describe('several Files', () => {
   it('the parts of a split GGUF, in any order', async () => {
     const files = shards.map((bytes, i) => new File([bytes], `x-0000${i + 1}-of-00002.gguf`));

@@ -9,6 +9,8 @@ import { isCommit, type RemoteFile } from './remoteFile.ts';
 
 export interface Listing {
   readonly commit: string;
+  /** Paths of all files. */
+  readonly files: readonly string[];
   /** @throws {SourceError} with status 404 where the revision has no such file */
   describe(file: string, name: string): RemoteFile;
 }
@@ -59,6 +61,7 @@ function parse(text: string): Listing | undefined {
   const files = new Map((siblings as Sibling[]).map((file) => [file?.rfilename, file]));
   return {
     commit: sha,
+    files: [...files.keys()].filter((name) => typeof name === 'string'),
     describe(file, name) {
       const found = files.get(file);
       if (!found)

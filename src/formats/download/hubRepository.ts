@@ -3,7 +3,7 @@ import { IS_BROWSER } from '#leaf/formats/download/environment';
 import { hubCache } from '#leaf/formats/download/hubCache';
 import { SourceError } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
-import type { Folder } from '../folder.ts';
+import type { NamedFolder } from '../sources/files.ts';
 import { httpSource } from '../sources/http.ts';
 import { nameOf } from '../sources/request.ts';
 import { type HubName, type HubOptions, hubFolder, isWeights } from './hub.ts';
@@ -18,7 +18,7 @@ import { withTimeout } from './withTimeout.ts';
 /** Bytes of the first request where only a header is read. */
 const HEADER_WINDOW = 1 << 20;
 
-export class HubRepository implements Folder {
+export class HubRepository implements NamedFolder {
   readonly name: string;
   readonly #names: Omit<HubName, 'inside'>;
   readonly #inside: readonly string[];
@@ -56,6 +56,18 @@ export class HubRepository implements Folder {
     const opening = (before ?? Promise.resolve()).catch(() => {}).then(() => this.#open(file, signal));
     if (this.#commit === undefined) this.#first = opening.catch(() => {});
     return opening;
+  }
+
+  /** Asks the hub's API; empty where it does not tell. */
+  async names(signal?: AbortSignal): Promise<readonly string[]> {
+    const { owner, repo, revision } = this.#names;
+    const names = { owner, repo, revision: this.#commit ?? revision };
+    const options = { headers: this.#headers, retry: { tries: 1 }, signal };
+    this.#listing ??= await askListing(this.#endpoint, names, options).catch(() => undefined);
+    signal?.throwIfAborted();
+    const prefix = this.#inside.map((part) => `${part}/`).join('');
+    const inside = (this.#listing?.files ?? []).filter((file) => file.startsWith(prefix));
+    return inside.map((file) => file.slice(prefix.length)).filter((file) => !file.includes('/'));
   }
 
   async #open(file: string, signal?: AbortSignal): Promise<ByteSource | undefined> {

@@ -71,7 +71,11 @@ class HuggingFaceCheckpoint implements Checkpoint {
 export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const config = await readJson(folder, 'config.json', signal);
   if (!config)
-    throw new SourceError(folder.name, 'has no config.json: it is not a model folder', { expected: 'config.json' });
+    throw new SourceError(
+      folder.name,
+      'has no config.json: it is not a model folder; a GGUF model is opened by its file',
+      { expected: 'config.json' },
+    );
   const generation = await readJson(folder, 'generation_config.json', signal);
   const texts: TextFiles = {
     tokenizer: await readJson(folder, 'tokenizer.json', signal),

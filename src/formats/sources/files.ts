@@ -19,7 +19,7 @@ export interface DirectoryHandleLike {
 
 export interface NamedFolder extends Folder {
   /** Names of the files at the folder's top level. */
-  names(): Promise<readonly string[]>;
+  names(signal?: AbortSignal): Promise<readonly string[]>;
 }
 
 /** Picked files as a folder. Files of a picked directory are named by their paths in it. @throws {OptionError} */

@@ -1,7 +1,10 @@
 /** Result of a step that has run when `run` returns, as on the processor. */
 import { OptionError } from '../core/errors.ts';
-import type { Choosing, ChosenToken, Step, StepResult } from '../graph/step.ts';
+import type { Choosing, ChosenToken, StepResult, StepRows } from '../graph/step.ts';
 import { chooseToken } from '../sampling/chooseToken.ts';
+
+/** Choice of a row without a rule. */
+const NONE = -1;
 
 export class ImmediateResult implements StepResult {
   readonly #outputs: readonly string[];
@@ -35,7 +38,8 @@ export class ImmediateResult implements StepResult {
   /** The token chosen for a wanted row. */
   chosen(row: number): number {
     const id = this.#choices?.[row];
-    if (id === undefined) throw new OptionError('row of a chosen token', row, 'a row that the step chose for');
+    if (id === undefined || id === NONE)
+      throw new OptionError('row of a chosen token', row, 'a row that the step chose for');
     return id;
   }
 
@@ -60,6 +64,10 @@ function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
   const width = logits.length / rules.length;
   const choices = new Int32Array(rules.length);
   for (const [row, rule] of rules.entries()) {
+    if (!rule) {
+      choices[row] = NONE;
+      continue;
+    }
     const own = rules.length === 1 ? logits : logits.subarray(row * width, (row + 1) * width);
     // a penalty changes the logits, which may be wanted as they are
     choices[row] = chooseToken(rule.repetitionPenalty === 1 ? own : own.slice(), rule);
@@ -67,8 +75,8 @@ function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
   return choices;
 }
 
-/** A step's ids, of which some may be choices of earlier steps. */
-export function idsOf({ tokens }: Step): ArrayLike<number> {
+/** Ids of tokens, of which some may be choices of earlier steps. */
+export function idsOf(tokens: StepRows['tokens']): ArrayLike<number> {
   if (ArrayBuffer.isView(tokens)) return tokens as unknown as ArrayLike<number>;
   const ids = new Int32Array(tokens.length);
   for (let i = 0; i < ids.length; i++) {

@@ -5,7 +5,7 @@ import type { OnProgress } from '../core/progress.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { type Graph, isWeight, type Value, type WeightAttributes } from './graph.ts';
 import { isState } from './ops/state.ts';
-import type { Cache, Step, StepResult } from './step.ts';
+import type { PageStore, Step, StepResult } from './step.ts';
 
 /** Provides the bytes of the graph's weights. */
 export interface WeightStore {
@@ -55,9 +55,9 @@ export interface CompileOptions extends Limits {
 /** Memory that a program takes, in bytes. */
 export interface MemoryNeeds {
   readonly weightBytes: number;
-  /** KV cache of one sequence with `context` positions. */
-  readonly cacheBytes: number;
-  /** Intermediate values, scratch memory and the program itself. */
+  /** A page of keys and values, see `PAGE_POSITIONS`. */
+  readonly pageBytes: number;
+  /** Values between ops, working space and the program itself. */
   readonly activationBytes: number;
   /** Maximum that the backend can address. */
   readonly limitBytes: number;
@@ -102,14 +102,15 @@ export interface Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly context: number;
   readonly description: ProgramDescription;
   /** Settings with which another program computes the same bits. */
   readonly exactSettings: Settings;
   /** Current memory: weights, caches, activations. */
   readonly memoryBytes: number;
-  /** @param kv format of keys and values: F32, F16 or Q8_0 @param sequences number of sequences, default 1 */
-  createCache(context: number, kv: BlockFormat, sequences?: number): Cache;
-  /** Submits a step. Steps run in order. @throws {OptionError} at once if the step is invalid */
+  /** Opens a store of pages. @param kv format of keys and values: F32, F16 or Q8_0 @throws {OptionError} for another one */
+  openPages(kv: BlockFormat): PageStore;
+  /** Submits a step; steps run in the order in which they were submitted. @throws {OptionError} for a wrong step, at once */
   run(step: Step): StepResult;
   /**
    * Returns a copy of an F32 weight (by tensor name) or of a state, in row order.

@@ -1,30 +1,46 @@
 import { describe, expect, it } from 'vitest';
-import { type Cache, stepRegisters } from './step.ts';
+import { type Page, type Step, stepRows } from './step.ts';
 
-const cache: Cache = { context: 8, sequences: 1, bytes: 0, copyFrom: async () => undefined, free: () => undefined };
+const page: Page = {
+  store: { pageBytes: 1, allocate: () => page, copy: async () => undefined, release: () => undefined },
+};
 const tokens = [1, 2, 3, 4, 5, 6];
 
-describe('stepRegisters', () => {
-  it('describe one sequence that continues a cache', () => {
-    expect(stepRegisters({ cache, tokens, position: 2, rows: [5] })).toEqual({ T: 6, P: 2, R: 1, S: 6 });
+describe('the rows of a step', () => {
+  it('are those of sequences at positions of their own', () => {
+    const sequences = [
+      { tokens: [7, 8], position: 14, pages: [page] },
+      { tokens: [9], position: 40, pages: [page, page, page] },
+    ];
+    const rows = stepRows({ sequences, rows: [1, 2] });
+    expect([...rows.positions]).toEqual([14, 15, 40]);
+    expect(Array.from(rows.tokens)).toEqual([7, 8, 9]);
+    expect(rows.registers).toEqual({ T: 3, P: 14, R: 2, S: 3 });
   });
 
-  it('describe sequences that start at 0 without a cache; one by default', () => {
-    expect(stepRegisters({ tokens, rows: [5] })).toEqual({ T: 6, P: 0, R: 1, S: 6 });
-    expect(stepRegisters({ tokens, rows: tokens, sequence: 2 })).toEqual({ T: 6, P: 0, R: 6, S: 2 });
+  it('are those of sequences that begin at 0 without a past, of one by default', () => {
+    expect([...stepRows({ tokens, rows: [5] }).positions]).toEqual([0, 1, 2, 3, 4, 5]);
+    const rows = stepRows({ tokens, rows: tokens, sequence: 2 });
+    expect([...rows.positions]).toEqual([0, 1, 0, 1, 0, 1]);
+    expect(rows.registers).toEqual({ T: 6, P: 0, R: 6, S: 2 });
   });
 
-  it.each([
-    ['sequences of a cache', { cache, sequence: 3 }, 'sequence is 3, expected no value'],
-    ['a position without a cache', { position: 1 }, 'position is 1, expected 0'],
-    [
-      'sequences that do not divide the tokens',
-      { sequence: 4 },
-      "sequence is 4, expected a divisor of the step's 6 tokens",
-    ],
-    ['sequences of 0 tokens', { sequence: 0 }, 'sequence is 0'],
+  it.each<[string, Partial<Step>, string]>([
+    ['sequences that leave tokens over', { sequence: 4 }, "sequence is 4, expected a divisor of the step's 6 tokens"],
+    ['sequences of no token', { sequence: 0 }, 'sequence is 0'],
     ['sequences of half a token', { sequence: 0.5 }, 'sequence is 0.5'],
-  ])('throws for %s', (_, step, message) => {
-    expect(() => stepRegisters({ tokens, rows: [], ...step })).toThrow(message);
+    [
+      'a position outside',
+      { sequences: [{ tokens, position: 11, pages: [page] }] },
+      'position is 11, expected room for 6 tokens',
+    ],
+    ['half a position', { sequences: [{ tokens, position: 0.5, pages: [page] }] }, 'position is 0.5'],
+    [
+      'a sequence without tokens',
+      { sequences: [{ tokens: [], position: 0, pages: [page] }] },
+      'tokens of a sequence is 0',
+    ],
+  ])('are refused for %s', (_, step, message) => {
+    expect(() => stepRows({ tokens, rows: [], ...step } as Step)).toThrow(message);
   });
 });

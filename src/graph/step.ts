@@ -4,15 +4,23 @@ import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { Graph, Registers } from './graph.ts';
 import type { InputValues } from './ops/input.ts';
 
-/** KV cache of one sequence, or of several sequences at the same position. */
-export interface Cache {
-  /** Positions per sequence. */
-  readonly context: number;
-  readonly sequences: number;
-  readonly bytes: number;
-  /** Copies the first `positions` positions of another cache of the same program. */
-  copyFrom(other: Cache, positions: number): Promise<void>;
-  free(): void;
+/** Positions of a page of keys and values. A sequence takes pages as it grows, so that it costs what it holds. */
+export const PAGE_POSITIONS = 16;
+
+/** Keys and values of `PAGE_POSITIONS` positions of one sequence, in all layers. Sequences with the same past may share it. */
+export interface Page {
+  readonly store: PageStore;
+}
+
+/** Where the pages of a program lie. */
+export interface PageStore {
+  /** Bytes of one page. */
+  readonly pageBytes: number;
+  /** @throws {MemoryError} if there is no room for another page */
+  allocate(): Page;
+  /** Copies a page. Steps that are submitted later see the copy. */
+  copy(from: Page, to: Page): Promise<void>;
+  release(page: Page): void;
 }
 
 /** A token chosen by an earlier step of the same program. `row` is an index into its choices. */
@@ -25,27 +33,16 @@ export interface ChosenToken {
 export interface Choosing {
   /** Output with the logits, [R, V]. */
   readonly output: string;
-  /** One rule per selected row. */
-  readonly rules: readonly ChoiceRule[];
+  /** A rule for each wanted row; undefined: no token is chosen for it. */
+  readonly rules: readonly (ChoiceRule | undefined)[];
 }
 
-export interface Step {
-  /**
-   * Cache that the tokens continue: the same number of tokens for each of its sequences, concatenated. Without a cache,
-   * the tokens are a batch of sequences that start at position 0.
-   */
-  readonly cache?: Cache;
-  /** 1 … maxTokens ids, or tokens chosen by earlier steps. */
-  readonly tokens: ArrayLike<number | ChosenToken>;
-  /** Position of the first token: the number of positions of the cache to use. Default 0. */
-  readonly position?: number;
-  /** Without a cache: tokens per sequence. Default: one sequence with all tokens. */
-  readonly sequence?: number;
-  /** Selected rows: indices into `tokens` whose outputs are computed, ascending, at most maxRows. */
+interface StepOptions {
+  /** Indices of the rows whose outputs are wanted, ascending; at most maxRows. Rows are the step's tokens in their order. */
   readonly rows: ArrayLike<number>;
   /**
-   * Names of the outputs to compute. Default: all. An empty list only fills the cache. Nodes that change
-   * weights or states run if a requested output depends on them; a graph adds them after all outputs that do not.
+   * Names of the outputs that are wanted; default: all. With none the step only fills pages. Nodes that change weights or
+   * states do so when a wanted output depends on them; a graph has them behind all outputs that do not.
    */
   readonly outputs?: readonly string[];
   /** Inputs by name: all inputs that the requested outputs depend on. */
@@ -55,7 +52,38 @@ export interface Step {
   readonly threads?: number;
 }
 
-/** Result of a step. Later steps do not change it. */
+/** What one sequence adds in a step: tokens that continue its past. */
+export interface SequencePart {
+  /** Ids, or what an earlier step chose. */
+  readonly tokens: ArrayLike<number | ChosenToken>;
+  /** Position of the first token. */
+  readonly position: number;
+  /** Pages of the sequence from position 0 on, with room for the tokens. */
+  readonly pages: readonly Page[];
+}
+
+/** A step that continues sequences, each at its own position. What it computes of one does not depend on the others. */
+export interface CachedStep extends StepOptions {
+  readonly sequences: readonly SequencePart[];
+}
+
+/** A step without a past: a batch of sequences that begin at position 0, one after another. Nothing of it is kept. */
+export interface BatchStep extends StepOptions {
+  readonly tokens: ArrayLike<number | ChosenToken>;
+  /** Tokens of each sequence. Default: all of them, one sequence. */
+  readonly sequence?: number;
+}
+
+export type Step = CachedStep | BatchStep;
+
+/** What is expected of a step whose nodes need whole sequences. */
+export const NO_CACHE = 'a batch without a cache, as the step has gradients or attention that is not causal';
+
+export function isCached(step: Step): step is CachedStep {
+  return 'sequences' in step;
+}
+
+/** What one step computed. It stays valid however many steps follow. */
 export interface StepResult {
   /** Resolves when the step has run; rejects if the device failed. */
   finished(): Promise<void>;
@@ -67,17 +95,51 @@ export interface StepResult {
   release(): void;
 }
 
-/** @throws {OptionError} if position or sequences do not fit the tokens and the cache */
-export function stepRegisters({ cache, tokens, position = 0, sequence, rows }: Step): Registers {
+/** What a backend needs to know of a step beside its options. */
+export interface StepRows {
+  /** Ids by row, [T]. */
+  readonly tokens: ArrayLike<number | ChosenToken>;
+  /** Position of each row in its sequence, [T]. */
+  readonly positions: Int32Array;
+  readonly registers: Registers;
+}
+
+/** @throws {OptionError} for sequences that do not fit the step's tokens, or a part whose pages do not fit its position */
+export function stepRows(step: Step): StepRows {
+  if (isCached(step)) return cachedRows(step);
+  const { tokens, rows } = step;
   const T = tokens.length;
-  if (cache && sequence !== undefined)
-    throw new OptionError('sequence', sequence, 'no value, because the cache defines the sequences');
-  if (cache && T % cache.sequences !== 0)
-    throw new OptionError('tokens', T, `the same number for each of the cache's ${cache.sequences} sequences`);
-  if (!cache && position !== 0) throw new OptionError('position', position, '0, because the step has no cache');
-  const S = sequence ?? (cache ? T / cache.sequences : T);
+  const S = step.sequence ?? T;
   if (!(S >= 1 && T % S === 0)) throw new OptionError('sequence', S, `a divisor of the step's ${T} tokens`);
-  return { T, P: position, R: rows.length, S };
+  const positions = new Int32Array(T);
+  for (let t = 0; t < T; t++) positions[t] = t % S;
+  return { tokens, positions, registers: { T, P: 0, R: rows.length, S } };
+}
+
+function cachedRows({ sequences, rows }: CachedStep): StepRows {
+  let T = 0;
+  for (const part of sequences) {
+    checkPart(part);
+    T += part.tokens.length;
+  }
+  const [first] = sequences;
+  const single = sequences.length === 1 && first ? first.tokens : undefined;
+  const tokens = single ?? sequences.flatMap((part) => Array.from(part.tokens));
+  const positions = new Int32Array(T);
+  let row = 0;
+  for (const part of sequences) for (let t = 0; t < part.tokens.length; t++) positions[row++] = part.position + t;
+  return { tokens, positions, registers: { T, P: first?.position ?? 0, R: rows.length, S: T } };
+}
+
+function checkPart({ tokens, position, pages }: SequencePart): void {
+  if (tokens.length === 0) throw new OptionError('tokens of a sequence', 0, 'at least 1');
+  const room = pages.length * PAGE_POSITIONS;
+  if (!(Number.isInteger(position) && position >= 0 && position + tokens.length <= room))
+    throw new OptionError(
+      'position',
+      position,
+      `room for ${tokens.length} tokens in ${pages.length} pages, ${room} positions`,
+    );
 }
 
 /** Limits that every backend checks. */
@@ -85,21 +147,27 @@ interface StepLimits {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly context: number;
 }
 
 /**
- * Checks a step before anything is changed.
- * @returns its registers, and the names of the requested outputs
- * @throws {OptionError} for too many tokens or rows, an unknown output, or a wrong number of rules
+ * Checks what a step asks for, before anything is changed.
+ * @returns its rows, and names of the outputs that are to be readable
+ * @throws {OptionError} for too many tokens or rows, an unknown output, a position outside, rules that are not one for each
+ *   wanted row
  */
 export function checkStep(
-  { graph, maxTokens, maxRows }: StepLimits,
+  { graph, maxTokens, maxRows, context }: StepLimits,
   step: Step,
-): { readonly registers: Registers; readonly outputs: readonly string[] } {
-  const { tokens, rows, outputs = [...graph.outputs.keys()], choose, threads } = step;
-  if (tokens.length < 1 || tokens.length > maxTokens)
-    throw new OptionError('tokens', tokens.length, `1 to ${maxTokens} in a step`);
+): StepRows & { readonly outputs: readonly string[] } {
+  const { rows, outputs = [...graph.outputs.keys()], choose, threads } = step;
+  const found = stepRows(step);
+  const { T, S } = found.registers;
+  if (T < 1 || T > maxTokens) throw new OptionError('tokens', T, `1 to ${maxTokens} in a step`);
   if (rows.length > maxRows) throw new OptionError('rows', rows.length, `at most ${maxRows} in a step`);
+  checkRows(rows, T);
+  if (isCached(step)) checkContext(step, context);
+  else if (S > context) throw new OptionError('sequence', S, `at most ${context}, the context`);
   for (const name of outputs) checkOutput(graph, name);
   if (choose) {
     checkOutput(graph, choose.output);
@@ -108,7 +176,21 @@ export function checkStep(
   }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new OptionError('threads', threads, 'a whole number of at least 1');
-  return { registers: stepRegisters(step), outputs };
+  return { ...found, outputs };
+}
+
+function checkRows(rows: ArrayLike<number>, tokens: number): void {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    if (!(Number.isInteger(row) && row >= 0 && row < tokens))
+      throw new OptionError(`rows[${i}]`, row, `the index of one of the step's ${tokens} tokens`);
+  }
+}
+
+function checkContext({ sequences }: CachedStep, context: number): void {
+  for (const { position, tokens } of sequences)
+    if (position + tokens.length > context)
+      throw new OptionError('position', position, `${tokens.length} tokens within the context of ${context}`);
 }
 
 function checkOutput(graph: Graph, name: string): void {

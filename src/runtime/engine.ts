@@ -1,13 +1,14 @@
 /** State that a loaded model and its sessions share: the program, the tokenizer, and whether it is disposed. */
 import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
-import type { Cache, Step } from '../graph/step.ts';
+import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
 import type { Factors } from '../models/architecture.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
-import { OpenCaches } from './openCaches.ts';
+import { type CacheLimits, CacheMemory } from './cache/cacheMemory.ts';
+import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 
 export interface EngineOptions {
@@ -24,6 +25,8 @@ export interface EngineOptions {
   readonly limits?: readonly string[];
   /** What every step gives the graph's input nodes, where it has any. */
   readonly inputs?: Step['inputs'];
+  /** Default: no limit for all pages, and prefixes of one context. */
+  readonly cache?: Partial<CacheLimits>;
 }
 
 export class Engine {
@@ -31,25 +34,27 @@ export class Engine {
   readonly name: string;
   readonly program: Program;
   readonly context: number;
-  readonly kv: BlockFormat;
   readonly template: ChatTemplate;
-  readonly inputs: Step['inputs'];
   readonly limits: readonly string[];
+  readonly memory: CacheMemory;
+  readonly scheduler: Scheduler;
   /** Grows whenever the weights become others: what was computed before is then of another model. */
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;
-  readonly #caches = new OpenCaches();
   #disposed = false;
 
   constructor(name: string, program: Program, options: EngineOptions) {
     this.name = name;
     this.program = program;
     this.context = options.context;
-    this.kv = options.kv;
     this.template = options.template;
-    this.inputs = options.inputs;
     this.limits = options.limits ?? [];
+    const { bytes = Number.POSITIVE_INFINITY, prefixBytes } = options.cache ?? {};
+    const pages = program.openPages(options.kv);
+    const ofOneContext = Math.ceil(options.context / PAGE_POSITIONS) * pages.pageBytes;
+    this.memory = new CacheMemory(pages, { bytes, prefixBytes: prefixBytes ?? ofOneContext });
+    this.scheduler = new Scheduler(program, options.inputs);
     this.#tokenizer = options.tokenizer;
     this.#places = options.places ?? new Map();
   }
@@ -75,30 +80,23 @@ export class Engine {
     return this.#tokenizer?.decoder({ continues: true });
   }
 
-  /** @throws {EspalierError} DISPOSED @throws {MemoryError} if there is no memory for another cache */
-  sequence(from?: Sequence): Sequence {
-    const cache = this.cache();
-    const sequence = from ? from.fork(cache) : new Sequence(this, cache);
-    this.#caches.add(sequence, cache);
-    return sequence;
+  /** An empty sequence. @throws {EspalierError} DISPOSED */
+  sequence(): Sequence {
+    this.#checkAlive();
+    return new Sequence(this);
   }
 
   /** @throws {FormatError} if the adapter does not fit @throws {EspalierError} DISPOSED */
   async setAdapter(adapter: Adapter | undefined): Promise<void> {
     this.#checkAlive();
     await writeFactors(this.program, this.#places, adapter);
+    this.weightsChanged();
+  }
+
+  /** Forgets what was computed with other weights. */
+  weightsChanged(): void {
     this.weightsVersion++;
-  }
-
-  /** Creates a KV cache for one or several sequences. @throws {EspalierError} DISPOSED @throws {MemoryError} */
-  cache(sequences = 1): Cache {
-    this.#checkAlive();
-    return this.#caches.withRoom(() => this.program.createCache(this.context, this.kv, sequences));
-  }
-
-  /** Releases the cache of a sequence. */
-  release(cache: Cache): void {
-    this.#caches.release(cache);
+    this.memory.prefixes.clear();
   }
 
   get disposed(): boolean {
@@ -108,7 +106,7 @@ export class Engine {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#caches.releaseAll();
+    this.scheduler.dispose();
     this.program.dispose();
   }
 

@@ -1,5 +1,5 @@
-/** The generation loop: prefill, then sample and step, token by token. */
-import { nextTask } from '#leaf/runtime/nextTask';
+/** The loop that makes text: computes a prompt, then chooses and computes token by token. */
+import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { logNormalizer, topLogProbs } from '../sampling/logProbabilities.ts';
 import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
 import type { Sampler } from '../sampling/sampler.ts';
@@ -13,7 +13,7 @@ export interface GenerateTask {
   /** Ids of the prompt: at least one, at most the context length. */
   readonly prompt: readonly number[];
   readonly endOfGeneration: ReadonlySet<number>;
-  readonly options: GenerateOptions;
+  readonly options: Pick<GenerateOptions, 'maxTokens' | 'logProbabilities' | 'signal' | 'onProgress'>;
   readonly sampler: Sampler;
   readonly writer: PieceWriter;
   readonly record: GenerationRecord;
@@ -27,7 +27,7 @@ interface Choice {
 
 /** Yields the pieces and updates the record. @throws the signal's reason */
 export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void> {
-  const { writer, record, options } = task;
+  const { sequence, writer, record, options } = task;
   try {
     let choice: Choice | undefined = await prefill(task);
     while (choice) {
@@ -38,6 +38,8 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
   } catch (error) {
     if (!options.signal?.aborted || error !== options.signal.reason) throw error;
     record.finishReason = 'aborted';
+  } finally {
+    sequence.end();
   }
   const rest = writer.flush();
   if (rest) yield rest;
@@ -47,22 +49,10 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
 /** Computes the part of the prompt that is not in the cache, at least its last token, and samples the first token. */
 async function prefill(task: GenerateTask): Promise<Choice | undefined> {
   const { sequence, prompt, record, options } = task;
-  sequence.refresh();
-  const reused = Math.min(commonLength(sequence.tokens, prompt), prompt.length - 1);
-  sequence.rewind(reused);
-  record.reusedTokens = reused;
-  const fresh = prompt.slice(reused);
+  const most = prompt.length + (options.maxTokens ?? Number.POSITIVE_INFINITY);
+  record.reusedTokens = await sequence.begin(prompt, most, options.signal);
   const started = performance.now();
-  let choice: Choice | undefined;
-  await sequence.advance(fresh, {
-    rows: [fresh.length - 1],
-    output: 'logits',
-    onRow: (_, logits) => {
-      choice = chooseFrom(task, logits);
-    },
-    signal: options.signal,
-    onProgress: options.onProgress,
-  });
+  const choice = await step(task, prompt.slice(record.reusedTokens));
   record.prefillSeconds = secondsSince(started);
   return choice;
 }
@@ -72,52 +62,36 @@ async function decode(task: GenerateTask, id: number): Promise<Choice | undefine
   const { sequence, writer, record, options } = task;
   if (writer.stopped) record.finishReason = 'stop';
   else if (record.ids.length === options.maxTokens) record.finishReason = 'length';
-  else if (sequence.tokens.length === sequence.context) record.finishReason = 'context';
+  else if (sequence.tokens.length === sequence.room) record.finishReason = 'context';
   if (record.finishReason) return undefined;
-  await nextTask();
-  options.signal?.throwIfAborted();
   const started = performance.now();
-  const choice = await step(task, id);
+  const choice = await step(task, [id]);
   record.decodeSeconds += secondsSince(started);
   record.decodeSteps++;
   return choice;
 }
 
-/** Runs a token and chooses the next one. Logits are copied only if log-probabilities are requested. */
-async function step(task: GenerateTask, id: number): Promise<Choice | undefined> {
-  const { sequence, sampler, options } = task;
-  if (options.logProbabilities !== undefined) return chooseFrom(task, await sequence.next(id));
-  const [chosen] = await sequence.choose(
-    id,
-    sampler.next(() => [...sequence.tokens.slice(1 - PENALTY_WINDOW), id]),
-  );
-  return goesOn(task, chosen) ? { id: chosen } : undefined;
-}
-
-/** Returns false if the generation ends; the record then has the finish reason. */
-function goesOn({ options, endOfGeneration, record }: GenerateTask, id: number): boolean {
+/** Runs tokens and chooses the next one; logits are fetched only if probabilities are wanted. */
+async function step(task: GenerateTask, tokens: readonly number[]): Promise<Choice | undefined> {
+  const { sequence, sampler, options, endOfGeneration, record } = task;
+  const { logProbabilities: count, signal, onProgress } = options;
+  let logits: Float32Array | undefined;
+  const onLogits = (values: Float32Array) => {
+    logits = values;
+  };
+  const rule: ChoiceRule = sampler.next(() => [...sequence.tokens, ...tokens].slice(-PENALTY_WINDOW));
+  const id = await sequence.choose(tokens, rule, { signal, onProgress, ...(count !== undefined && { onLogits }) });
   if (options.maxTokens === 0) record.finishReason = 'length';
   else if (endOfGeneration.has(id)) record.finishReason = 'stop';
-  return record.finishReason === undefined;
-}
-
-/** @param logits [V], may be changed @returns undefined if the generation ends instead */
-function chooseFrom(task: GenerateTask, logits: Float32Array): Choice | undefined {
-  const { sequence, options, sampler } = task;
-  const count = options.logProbabilities;
-  const raw = count === undefined ? logits : logits.slice();
-  const id = sampler.pick(logits, sequence.tokens);
-  if (!goesOn(task, id)) return undefined;
-  if (count === undefined) return { id };
-  const normalizer = logNormalizer(raw);
-  const logProbability = raw[id] - normalizer;
-  return { id, logProbability: { id, logProbability, topLogProbs: topLogProbs(raw, normalizer, count) } };
-}
-
-function commonLength(a: readonly number[], b: readonly number[]): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) length++;
-  return length;
+  if (record.finishReason) return undefined;
+  if (count === undefined || !logits) return { id };
+  const normalizer = logNormalizer(logits);
+  const logProbability = {
+    id,
+    logProbability: logits[id]! - normalizer,
+    topLogProbs: topLogProbs(logits, normalizer, count),
+  };
+  return { id, logProbability };
 }
 
 function secondsSince(started: number): number {

@@ -9,6 +9,7 @@ import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createChatTemplateLate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
+import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
@@ -16,6 +17,9 @@ import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.t
 import { Model } from './model.ts';
 import { planModel } from './plan.ts';
 import { summarize } from './summary.ts';
+
+/** Share of the memory that is left which keys and values may take. */
+const SHARE = 0.8;
 
 /**
  * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, or a File: a GGUF file (one or several parts)
@@ -54,7 +58,15 @@ export async function load(
       program.dispose();
       throw error;
     }
-    const engine = new Engine(checkpoint.name, program, { context, kv, template, tokenizer, places, limits });
+    const engine = new Engine(checkpoint.name, program, {
+      context,
+      kv,
+      template,
+      tokenizer,
+      places,
+      limits,
+      cache: cacheLimits(estimate, options),
+    });
     if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
   } finally {
@@ -103,4 +115,14 @@ function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
     );
     throw error;
   }
+}
+
+/** Keys and values may take what weights and activations leave, or what the options say. */
+function cacheLimits(
+  { availableBytes, totalBytes, cacheBytes }: MemoryEstimate,
+  options: LoadOptions,
+): Partial<CacheLimits> {
+  const left = availableBytes - (totalBytes - cacheBytes);
+  // a page more than a context, as one may have to be copied
+  return { bytes: options.cacheBytes ?? Math.max(2 * cacheBytes, SHARE * left), prefixBytes: options.prefixCacheBytes };
 }

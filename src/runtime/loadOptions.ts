@@ -12,7 +12,7 @@ export interface LoadOptions {
   readonly onProgress?: OnProgress;
   /** Number of threads. Default: chosen by the backend. */
   readonly threads?: number;
-  /** Context length of a session in tokens; its memory is proportional. Default: the trained length, at most 4096. */
+  /** Tokens that a session can hold. Default: what the model was trained for, at most 4096. */
   readonly context?: number;
   /** Format of the KV cache: 'f16' takes half the memory of 'f32', 'q8_0' a quarter. Default 'f16'. */
   readonly kv?: 'f32' | 'f16' | 'q8_0';
@@ -23,6 +23,13 @@ export interface LoadOptions {
    * Default: the fastest on this device, measured once when the first model is loaded.
    */
   readonly variant?: string;
+  /**
+   * Maximum bytes of keys and values of all sessions. A generation reserves what it may grow to; who does not fit waits for
+   * others. Default: most of the memory that the weights leave.
+   */
+  readonly cacheBytes?: number;
+  /** Maximum bytes of keys and values that are kept for prompts that begin alike. Default: as many as one full session takes. */
+  readonly prefixCacheBytes?: number;
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
   /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
@@ -51,6 +58,8 @@ const rules: Rules<LoadOptions> = {
   kv: oneOf(['f32', 'f16', 'q8_0']),
   backend: oneOf(['auto', ...backends.map(({ name }) => name)]),
   variant: { expected: 'a name', accepts: (value) => typeof value === 'string' },
+  cacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  prefixCacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   trace: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   stepTokens: wholeNumber(1, 4096),
   adapter: {

@@ -96,12 +96,12 @@ export class Model {
     return this.#engine.setAdapter(adapter);
   }
 
-  /** Creates an empty session. Dispose of it to release its cache before the model. @throws {MemoryError} */
+  /** Creates an empty session. It takes memory as it grows; dispose of it to release that before the model. */
   session(): Session {
     return new Session(this.#engine, this.#engine.sequence());
   }
 
-  /** Maximum number of prompts of `generateMany`: the tokens and rows of a step limit it. */
+  /** Prompts of `generateMany` that share every step. More of them take turns. */
   get maxPrompts(): number {
     const { maxRows, maxTokens } = this.#engine.program;
     return Math.min(maxRows, maxTokens);
@@ -113,15 +113,14 @@ export class Model {
    */
   async generateMany(prompts: readonly Prompt[], options: GenerateManyOptions = {}): Promise<Continuation[]> {
     checkGenerateManyOptions(options, prompts.length);
-    if (prompts.length === 0 || prompts.length > this.maxPrompts)
-      throw new OptionError('prompts', `${prompts.length} of them`, `1 to ${this.maxPrompts} at a time`);
+    if (prompts.length === 0) throw new OptionError('prompts', 'none', 'at least one');
     const ids = prompts.map((prompt) => encodePrompt(this.#engine, prompt, options).ids);
     return generateMany(this.#engine, ids, options);
   }
 
   /** Creates a token sequence without text, for tools that score or measure. Free it after use. @throws {MemoryError} */
   sequence(): Sequence {
-    return this.#engine.sequence();
+    return this.#engine.sequence().pin();
   }
 
   /**

@@ -40,7 +40,7 @@ export async function planModel(checkpoint: Checkpoint, options: LoadOptions, pa
   const limits = { maxTokens, maxRows, context };
   const settings = settingsOf(options);
   const needs = await backendByName(options.backend).memoryNeeds(model.graph, limits, kv, settings);
-  return { model, kv, ...limits, settings, estimate: estimateMemory(needs) };
+  return { model, kv, ...limits, settings, estimate: estimateMemory(needs, context) };
 }
 
 /** Backend-specific settings among the options. */

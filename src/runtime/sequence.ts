@@ -1,62 +1,112 @@
-/** The past tokens of a session and their KV cache. Knows nothing of text and sampling. */
-
-import { nextTask } from '#leaf/runtime/nextTask';
+/** The tokens of a sequence's past, and the pages with their keys and values. Knows no text and no sampling. */
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { Program } from '../graph/program.ts';
-import type { Cache, Choosing, Step, StepResult } from '../graph/step.ts';
+import { PAGE_POSITIONS, type SequencePart } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
+import type { CacheMemory, Held, IdleSequence } from './cache/cacheMemory.ts';
+import { PagedCache } from './cache/pagedCache.ts';
+import type { AddedPrefix } from './cache/prefixTree.ts';
+import type { OutputName, Scheduler } from './scheduler.ts';
 
 export interface AdvanceOptions {
-  /** Rows whose outputs are computed: ascending indices into the tokens. */
+  /** Indices of the tokens whose outputs are wanted, ascending. */
   readonly rows: readonly number[];
-  readonly output: 'logits' | 'hidden';
-  /** Called for each selected row in order. */
+  readonly output: OutputName;
+  /** Called for each wanted row in order. */
   readonly onRow: (row: number, values: Float32Array) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** The part of the engine that sequences need. */
-export interface SequenceHost {
-  readonly program: Program;
-  readonly disposed: boolean;
-  readonly inputs: Step['inputs'];
-  readonly weightsVersion: number;
-  /** Releases a cache that is no longer needed. */
-  release(cache: Cache): void;
+export interface ChooseOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+  /** Fetches the logits [V] that the token was chosen from. */
+  readonly onLogits?: (logits: Float32Array) => void;
 }
 
-export class Sequence {
+/** What sequences share: the model's scheduler and memory. */
+export interface SequenceHost {
+  readonly scheduler: Scheduler;
+  readonly memory: CacheMemory;
   readonly context: number;
-  readonly #host: SequenceHost;
-  #cache: Cache | undefined;
-  #tokens: number[] = [];
-  /** Version of the weights that the cache was computed with. */
-  #version: number;
+  /** Grows whenever the weights become others. */
+  readonly weightsVersion: number;
+}
 
-  constructor(host: SequenceHost, cache: Cache) {
+export class Sequence implements IdleSequence {
+  readonly #host: SequenceHost;
+  readonly #held: Held;
+  #tokens: number[] = [];
+  /** Version of the weights that the pages were computed with. */
+  #version: number;
+  /** How far its pages are known to other sequences. */
+  #added: AddedPrefix | undefined;
+
+  constructor(host: SequenceHost) {
     this.#host = host;
-    this.#cache = cache;
-    this.context = cache.context;
+    this.#held = host.memory.open(this);
     this.#version = host.weightsVersion;
   }
 
-  /** Tokens in the cache. */
+  get context(): number {
+    return this.#host.context;
+  }
+
+  /** Positions that it can have: its context, or less if the memory for keys and values is smaller. */
+  get room(): number {
+    return Math.min(this.context, this.#host.memory.mostPositions);
+  }
+
+  /** Tokens whose keys and values are there. */
   get tokens(): readonly number[] {
     return this.#tokens;
   }
 
+  /** Bytes of its pages, of which others may share some. */
   get cacheBytes(): number {
-    return this.#cache?.bytes ?? 0;
+    return this.#held.cache?.bytes ?? 0;
   }
 
   /** Maximum rows that one step returns. */
   get maxRows(): number {
-    return this.#host.program.maxRows;
+    return this.#host.scheduler.maxRows;
   }
 
-  /** Clears the cache if the weights have changed since it was computed. */
+  /**
+   * Prepares to continue a prompt: waits for room to grow, and takes over the longest prefix of the prompt that this sequence
+   * or another one has computed, all but its last token at most.
+   * @param most positions that it may grow to @returns number of tokens that need not be computed
+   * @throws {MemoryError} if there can never be room; {EspalierError} DISPOSED; the signal's reason
+   */
+  async begin(prompt: readonly number[], most: number, signal?: AbortSignal): Promise<number> {
+    this.#open();
+    const { memory } = this.#host;
+    await memory.reserve(this.#held, this.#pagesFor(prompt.length, most), signal);
+    // it may have been freed while it waited
+    if (!this.#held.cache) memory.release(this.#held);
+    this.#open();
+    memory.wake(this.#held);
+    this.refresh();
+    const own = Math.min(commonLength(this.#tokens, prompt), prompt.length - 1);
+    const known = memory.prefixes.find(prompt, prompt.length - 1);
+    if (known.length * PAGE_POSITIONS <= own) this.rewind(own);
+    else this.#takeOver(prompt.slice(0, known.length * PAGE_POSITIONS), known);
+    return this.#tokens.length;
+  }
+
+  /** Ends what `begin` began: its pages are kept for when it is continued, as long as nobody needs the room. */
+  end(): void {
+    this.#host.memory.rest(this.#held, this);
+  }
+
+  /** Lets it grow as far as there is room, without `begin` and `end`: for tools that keep one until they free it. */
+  pin(): this {
+    this.#held.reservation = this.#host.memory.admission.open();
+    return this;
+  }
+
+  /** Clears the past if the weights have changed since it was computed. */
   refresh(): void {
     if (this.#version !== this.#host.weightsVersion) this.rewind(0);
     this.#version = this.#host.weightsVersion;
@@ -64,85 +114,109 @@ export class Sequence {
 
   /** Discards all but the first `length` tokens. */
   rewind(length: number): void {
-    this.#tokens.length = Math.min(this.#tokens.length, length);
+    if (length >= this.#tokens.length) return;
+    this.#tokens.length = length;
+    this.#held.cache?.truncate(length);
+    if (this.#added && this.#added.pages * PAGE_POSITIONS > length) this.#added = undefined;
   }
 
-  /** Appends and runs tokens, in as many steps as the program needs. Lets other tasks run between steps. */
+  /** Runs the tokens as the continuation of the past, in as many steps as it takes. @throws the signal's reason */
   async advance(tokens: readonly number[], options: AdvanceOptions): Promise<void> {
-    const { rows, signal, onProgress } = options;
-    for (let done = 0, asked = 0; done < tokens.length; ) {
-      await nextTask();
-      signal?.throwIfAborted();
-      let end = Math.min(tokens.length, done + this.#host.program.maxTokens);
-      let wanted = asked;
-      while (wanted < rows.length && rows[wanted] < end) wanted++;
-      if (wanted - asked > this.#host.program.maxRows) {
-        wanted = asked + this.#host.program.maxRows;
-        end = rows[wanted - 1] + 1;
-      }
-      const result = this.#step(
-        tokens.slice(done, end),
-        rows.slice(asked, wanted).map((row) => row - done),
-        options.output,
-      );
-      await this.#showRows(result, rows.slice(asked, wanted), options);
-      asked = wanted;
-      done = end;
-      onProgress?.({ stage: 'prefill', done, total: tokens.length, unit: 'tokens' });
-    }
+    if (tokens.length > 0) await this.#host.scheduler.submit({ sequence: this, tokens, ...options });
   }
 
   /** Runs one token and returns the next token's logits [V]. */
   async next(token: number): Promise<Float32Array> {
-    return this.#step([token], [0], 'logits').output('logits');
+    let logits: Float32Array | undefined;
+    const onRow = (_: number, values: Float32Array) => {
+      logits = values;
+    };
+    await this.#host.scheduler.submit({ sequence: this, tokens: [token], rows: [0], output: 'logits', onRow });
+    return logits!;
   }
 
-  /** Runs one token and lets the backend choose the next one. @returns [1] */
-  choose(token: number, rule: ChoiceRule): Promise<Int32Array> {
-    return this.#step([token], [0], undefined, { output: 'logits', rules: [rule] }).choices();
+  /** Runs tokens and chooses the one that follows, where the logits are. @throws the signal's reason */
+  choose(
+    tokens: readonly number[],
+    rule: ChoiceRule,
+    { signal, onProgress, onLogits }: ChooseOptions = {},
+  ): Promise<number> {
+    const work = { sequence: this, tokens, rows: [tokens.length - 1], rule, signal, onProgress };
+    if (!onLogits) return this.#host.scheduler.submit(work);
+    return this.#host.scheduler.submit({ ...work, output: 'logits', onRow: (_, logits) => onLogits(logits) });
   }
 
-  /** Returns a copy that is independent of this sequence. */
-  fork(cache: Cache): Sequence {
-    const fork = new Sequence(this.#host, cache);
-    // later steps see the copy
-    void cache.copyFrom(this.#open(), this.#tokens.length);
+  /** A sequence of its own with the same past, in the same pages. */
+  fork(): Sequence {
+    const fork = new Sequence(this.#host);
+    fork.#held.cache = this.#open().fork(this.#tokens.length);
     fork.#tokens = [...this.#tokens];
     fork.#version = this.#version;
+    this.#host.memory.rest(fork.#held, fork);
     return fork;
   }
 
-  /** Releases the cache. Later calls throw. */
+  /** Releases its pages, and computes its past again if it is continued. */
+  forget(): void {
+    this.rewind(0);
+  }
+
+  /** Releases everything. Later calls throw. */
   free(): void {
-    if (this.#cache) this.#host.release(this.#cache);
-    this.#cache = undefined;
-    this.#tokens = [];
+    this.rewind(0);
+    this.#host.memory.release(this.#held);
   }
 
-  #step(
-    tokens: readonly number[],
-    rows: readonly number[],
-    output: 'logits' | 'hidden' | undefined,
-    choose?: Choosing,
-  ): StepResult {
-    const outputs = rows.length > 0 && output ? [output] : [];
-    const { program, inputs } = this.#host;
+  /**
+   * For the scheduler: its part in a step, with pages that can be written.
+   * @throws {MemoryError}; {EspalierError} DISPOSED if it was freed
+   */
+  part(tokens: readonly number[]): SequencePart | Promise<SequencePart> {
+    const cache = this.#open();
     const position = this.#tokens.length;
-    const result = program.run({ cache: this.#open(), tokens, position, rows, outputs, choose, inputs });
+    const end = position + tokens.length;
+    const missing = this.#host.memory.pagesFor(end) - (this.#held.reservation?.pages ?? 0);
+    if (missing > 0) this.#held.reservation?.grow(missing);
+    const copying = cache.makeWritable(position, end);
+    const part = { tokens, position, pages: cache.pages };
+    return copying ? copying.then(() => part) : part;
+  }
+
+  /** For the scheduler: the tokens have been computed. */
+  append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
-    return result;
+    const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
+    if (!this.#held.cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
+    this.#added = this.#host.memory.prefixes.add(this.#tokens, this.#held.cache.pages, this.#added);
   }
 
-  async #showRows(result: StepResult, rows: readonly number[], { output, onRow }: AdvanceOptions): Promise<void> {
-    if (rows.length === 0) return result.finished();
-    const values = await result.output(output);
-    const width = values.length / rows.length;
-    for (const [i, row] of rows.entries()) onRow(row, values.subarray(i * width, (i + 1) * width));
+  /** A prompt must fit; without a maximum of tokens the generation ends where the room does. */
+  #pagesFor(prompt: number, most: number): number {
+    const { memory } = this.#host;
+    return memory.pagesFor(
+      Math.max(prompt, Math.min(most, most === Number.POSITIVE_INFINITY ? this.room : this.context)),
+    );
   }
 
-  #open(): Cache {
-    if (!this.#cache || this.#host.disposed)
+  #takeOver(tokens: readonly number[], pages: Parameters<PagedCache['adopt']>[0]): void {
+    const cache = new PagedCache(this.#host.memory.pool);
+    cache.adopt(pages);
+    this.#held.cache?.release();
+    this.#held.cache = cache;
+    this.#tokens = [...tokens];
+    this.#added = undefined;
+  }
+
+  #open(): PagedCache {
+    const { cache } = this.#held;
+    if (!cache || this.#host.scheduler.disposed)
       throw new EspalierError('DISPOSED', 'this session was disposed, or its model was');
-    return this.#cache;
+    return cache;
   }
+}
+
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length++;
+  return length;
 }

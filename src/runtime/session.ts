@@ -62,9 +62,9 @@ export class Session {
     return new Generation(this.#alone(pieces), record);
   }
 
-  /** Returns an independent session with a copy of the cache. @throws {MemoryError} */
+  /** Returns an independent session with the same past, in the same pages until one of both continues. */
   clone(): Session {
-    return new Session(this.#engine, this.#engine.sequence(this.#sequence));
+    return new Session(this.#engine, this.#sequence.fork());
   }
 
   /** Clears the cache. @throws {EspalierError} SESSION_BUSY */

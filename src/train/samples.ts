@@ -34,6 +34,8 @@ export function sampleWriter(
     engine.checkTokens(ids, `samples.prompts[${i}]`);
   }
   return async (prompt, step, index, signal) => {
+    // the learner writes weights on its own
+    engine.weightsChanged();
     const session = new Session(engine, engine.sequence());
     const { tokens: maxTokens, temperature } = samples!;
     const samplerSeed = randomAt(seed, SAMPLES, step, index).integer(2 ** 32);

@@ -1,73 +1,117 @@
-/** Caches of several sequences that go on at the same time: each is what it would be alone, on every backend. */
+/**
+ * A sequence has the same bits alone and beside others, whatever pieces its tokens are computed in, wherever its pages lie and
+ * whatever they held before, with any number of threads: on every backend, in every format of keys and values.
+ */
 import { describe, expect, it } from 'vitest';
-import { makeModel } from '../../scripts/models/index.ts';
 import { reference } from '../../src/backends/reference/index.ts';
-import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
-import { memorySource } from '../../src/formats/sources/memory.ts';
+import { type Random, seededRandom } from '../../src/core/random.ts';
+import { attention } from '../../src/graph/ops/attention.ts';
+import { rope } from '../../src/graph/ops/rope.ts';
 import type { Program } from '../../src/graph/program.ts';
-import { buildModel } from '../../src/models/buildModel.ts';
-import { weightStore } from '../../src/models/weightStore.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
+import { Pages } from './pages.ts';
 import { availableTargets, type Target } from './targets.ts';
+import { TestGraph, VOCABULARY } from './testGraph.ts';
 
-const SEQUENCES = 3;
-/** Tokens of each step, the same for every sequence. */
-const STEPS = [5, 1, 2, 1];
-const CONTEXT = 12;
-const dimensions = { width: 64, heads: 4, kvHeads: 2, headSize: 32, ffn: 64, layers: 2, vocabulary: 64 };
+/** Tokens of the longest sequence: more than a chunk of attention (kernels/attention.ts). */
+const LONGEST = 300;
+const LIMITS = { maxTokens: 64, maxRows: 64, context: 320 };
 
-async function compiled({ backend, settings }: Pick<Target, 'backend' | 'settings'>) {
-  const bytes = await makeModel({ architecture: 'llama', format: 'F32', dimensions });
-  const model = buildModel(await openGguf(memorySource(bytes, 'llama')), CONTEXT);
-  const limits = { maxTokens: 16, maxRows: 16, context: CONTEXT };
-  return backend.compile(model.graph, { weights: weightStore(model), ...limits, settings });
-}
-
-const token = (sequence: number, position: number): number => (7 * sequence + 5 * position + position ** 2) % 64;
-
-/** Logits of all tokens of some sequences, step by step. */
-async function logits(program: Program, sequences: readonly number[], kv: string): Promise<Float32Array[]> {
-  const cache = program.createCache(CONTEXT, formatByName(kv), sequences.length);
-  let position = 0;
-  const found: Float32Array[] = [];
-  for (const count of STEPS) {
-    const tokens = sequences.flatMap((each) => Array.from({ length: count }, (_, t) => token(each, position + t)));
-    const result = program.run({ cache, tokens, position, rows: tokens.map((_, row) => row) });
-    position += count;
-    found.push(await result.output('logits'));
+/** Attention of several kinds over tables by token, so that products have no part in it. */
+function attentionGraph(): TestGraph {
+  const test = new TestGraph(3);
+  const kinds = [
+    { heads: 4, kvHeads: 2, headSize: 32, window: 0, softcap: 0 },
+    { heads: 6, kvHeads: 1, headSize: 32, window: 40, softcap: 20 },
+    { heads: 3, kvHeads: 3, headSize: 64, window: 270, softcap: 0 },
+    { heads: 9, kvHeads: 1, headSize: 32, window: 0, softcap: 5 },
+  ];
+  for (const [layer, kind] of kinds.entries()) {
+    const turning = {
+      headSize: kind.headSize,
+      layout: 'half',
+      frequencies: Float32Array.of(1, 0.1),
+      magnitude: 1,
+    } as const;
+    const of = (heads: number) => test.rows(heads * kind.headSize);
+    const [q, k, v] = [rope(of(kind.heads), turning), rope(of(kind.kvHeads), turning), of(kind.kvHeads)];
+    test.output(`layer ${layer}`, attention(q, k, v, { layer, ...kind, scale: 0.3 }));
   }
-  cache.free();
-  return found;
+  return test;
 }
 
-const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
+async function attentionProgram({ backend, settings }: Target): Promise<Program> {
+  const { graph, store: weights } = attentionGraph();
+  return backend.compile(graph, { weights, ...LIMITS, settings });
+}
 
-describe.each(targets)('$name', (target) => {
-  it.each(['F32', 'F16', 'Q8_0'])('has several sequences in a cache of %s', async (kv) => {
-    const program = await compiled(target);
-    const all = [...Array(SEQUENCES).keys()];
-    const together = await logits(program, all, kv);
-    for (const sequence of all) {
-      const alone = await logits(program, [sequence], kv);
-      for (const [step, expected] of alone.entries()) {
-        const own = together[step].subarray(sequence * expected.length, (sequence + 1) * expected.length);
-        expect(squaredError(own, expected), `sequence ${sequence}, step ${step}`).toBeLessThan(1e-9);
-      }
+/** A sequence of a round: its tokens, and how far it has been computed. */
+interface Plan {
+  readonly tokens: readonly number[];
+  readonly pages: Pages;
+  done: number;
+  /** By output and token. */
+  readonly values: Map<string, Float32Array>;
+}
+
+/** Computes sequences in random pieces, several in a step, until all are done. */
+async function runAll(program: Program, plans: readonly Plan[], random: Random, most: number): Promise<void> {
+  for (let open = [...plans]; open.length > 0; open = plans.filter(({ tokens, done }) => done < tokens.length)) {
+    let room = LIMITS.maxTokens;
+    const parts = open.flatMap((plan) => {
+      const count = Math.min(1 + random.integer(most), plan.tokens.length - plan.done, room);
+      room -= count;
+      return count > 0 ? [{ plan, count }] : [];
+    });
+    const sequences = parts.map(({ plan: { tokens, done, pages }, count }) => {
+      return { tokens: tokens.slice(done, done + count), position: done, pages: pages.upTo(done + count) };
+    });
+    const rows = Array.from({ length: LIMITS.maxTokens - room }, (_, row) => row);
+    const threads = 1 + random.integer(2);
+    const result = program.run({ sequences, rows, threads });
+    for (const name of program.graph.outputs.keys()) {
+      const all = await result.output(name);
+      const width = all.length / rows.length;
+      let row = 0;
+      for (const { plan, count } of parts)
+        for (let i = 0; i < count; i++, row++)
+          plan.values.set(`${name}, token ${plan.done + i}`, all.slice(row * width, (row + 1) * width));
     }
-    const cache = program.createCache(CONTEXT, formatByName(kv), SEQUENCES);
-    expect(() => program.run({ cache, tokens: [1, 2, 3, 4], position: 0, rows: [] })).toThrow(
-      /tokens is 4, expected as many for each of the cache's 3 sequences/,
-    );
-    program.dispose();
+    for (const { plan, count } of parts) plan.done += count;
+  }
+}
+
+const targets: readonly Target[] = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
+
+/** Runs texts alone, token by token, and then together in pieces of several sizes. */
+async function expectSameBits(program: Program, kv: string, lengths: readonly number[]): Promise<void> {
+  const store = program.openPages(formatByName(kv));
+  const random = seededRandom(kv.length);
+  const plan = (tokens: readonly number[]): Plan => ({ tokens, pages: new Pages(store), done: 0, values: new Map() });
+  const texts = lengths.map((length) => Array.from({ length }, () => random.integer(VOCABULARY)));
+  const alone = texts.map(plan);
+  for (const each of alone) await runAll(program, [each], random, 1);
+  for (const { pages } of alone) pages.release();
+  for (const most of [1, 7, LIMITS.maxTokens]) {
+    const together = texts.map(plan);
+    await runAll(program, together, random, most);
+    for (const { pages } of together) pages.release();
+    for (const [i, { values }] of together.entries())
+      for (const [name, row] of values)
+        if (!sameBits(row, alone[i]!.values.get(name)!))
+          expect.fail(`pieces of ${most}, sequence ${i}: ${name} differs`);
+  }
+  program.dispose();
+}
+
+describe.each(targets)('sequences of $name', (target) => {
+  const lengths = target.backend === reference ? [20, 5, 17] : [LONGEST, 5, 40, 100];
+
+  it.each(['F32', 'F16', 'Q8_0'])('have the same bits alone and in company, keys and values in %s', async (kv) => {
+    await expectSameBits(await attentionProgram(target), kv, lengths);
   });
 });
 
-function squaredError(found: Float32Array, expected: Float32Array): number {
-  let squares = 0;
-  let power = 0;
-  expected.forEach((value, i) => {
-    squares += (found[i] - value) ** 2;
-    power += value ** 2;
-  });
-  return squares / power;
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }

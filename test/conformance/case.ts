@@ -2,6 +2,7 @@
 import type { InputValues } from '../../src/graph/ops/input.ts';
 import type { Backend, CompileOptions, Program } from '../../src/graph/program.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
+import { Pages } from './pages.ts';
 import { TestGraph, VOCABULARY } from './testGraph.ts';
 
 export interface StepPlan {
@@ -82,42 +83,45 @@ export async function runCase(prepared: PreparedCase, backend: Backend, options:
   const limits = { maxTokens: longest, maxRows: longest, context };
   const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
   try {
-    return await runSteps(prepared, program, context);
+    return await runSteps(prepared, program);
   } finally {
     program.dispose();
   }
 }
 
-async function runSteps(
-  { plan, test, tokens, inputs }: PreparedCase,
-  program: Program,
-  context: number,
-): Promise<Results> {
-  const caches = new Map<number, { cache: ReturnType<Program['createCache']>; end: number }>();
+async function runSteps({ plan, test, tokens, inputs }: PreparedCase, program: Program): Promise<Results> {
+  const store = program.openPages(formatByName(plan.kv ?? 'F32'));
+  const caches = new Map<number, { cache: Pages; end: number }>();
   const cacheOf = (index: number) => {
     let found = caches.get(index);
     if (!found) {
-      found = { cache: program.createCache(context, formatByName(plan.kv ?? 'F32')), end: 0 };
+      found = { cache: new Pages(store), end: 0 };
       caches.set(index, found);
     }
     return found;
   };
-  const continued = async (T: number, P: number | undefined, index: number, copyOf: number | undefined) => {
+  const continued = async (
+    own: readonly number[],
+    P: number | undefined,
+    index: number,
+    copyOf: number | undefined,
+  ) => {
     const session = cacheOf(index);
     if (copyOf !== undefined) {
       const other = cacheOf(copyOf);
-      await session.cache.copyFrom(other.cache, other.end);
+      await session.cache.copyFrom(other.cache);
       session.end = other.end;
     }
     const position = P ?? session.end;
-    session.end = position + T;
-    return { cache: session.cache, position };
+    session.end = position + own.length;
+    return { sequences: [{ tokens: own, position, pages: session.cache.upTo(session.end) }] };
   };
   const found: Map<string, Float32Array>[] = [];
-  for (const [step, { T, P, sequence, rows, cache: index = 0, copyOf, outputs }] of plan.steps.entries()) {
-    const wanted = rows ?? tokens[step]!.map((_, at) => at);
-    const past = sequence === undefined ? await continued(T, P, index, copyOf) : { sequence };
-    const result = program.run({ ...past, tokens: tokens[step]!, rows: wanted, outputs, inputs: inputs[step] });
+  for (const [step, { P, sequence, rows, cache: index = 0, copyOf, outputs }] of plan.steps.entries()) {
+    const own = tokens[step]!;
+    const wanted = rows ?? own.map((_, at) => at);
+    const past = sequence === undefined ? await continued(own, P, index, copyOf) : { tokens: own, sequence };
+    const result = program.run({ ...past, rows: wanted, outputs, inputs: inputs[step] });
     const values = new Map<string, Float32Array>();
     for (const name of outputs ?? test.graph.outputs.keys()) values.set(name, await result.output(name));
     for (const name of test.changing) values.set(name, await program.readTensor(name));

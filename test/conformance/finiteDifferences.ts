@@ -5,7 +5,7 @@ import { isWeight, rowsOf, type Value } from '../../src/graph/graph.ts';
 import { input } from '../../src/graph/ops/input.ts';
 import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
 import type { Program, WeightStore } from '../../src/graph/program.ts';
-import { type Step, stepRegisters } from '../../src/graph/step.ts';
+import { type BatchStep, stepRows } from '../../src/graph/step.ts';
 import type { Target } from './targets.ts';
 
 /** A value to differentiate, and a step that computes it. */
@@ -15,7 +15,7 @@ export interface Differentiated {
   /** F32 weights to differentiate with respect to. */
   readonly of: readonly Value[];
   readonly store: WeightStore;
-  readonly step: Step;
+  readonly step: BatchStep;
 }
 
 /** Gradient of a weight, and its distance from the finite differences. */
@@ -58,7 +58,7 @@ async function withGradients<R>(
   const limits = { maxTokens: T, maxRows: T, context: T };
   const program = await backend.compile(graph, { weights: store, ...limits, settings });
   try {
-    const rows = rowsOf(y.shape, stepRegisters(step));
+    const rows = rowsOf(y.shape, stepRows(step).registers);
     const coefficients = Float32Array.from({ length: rows }, seededRandom(rows).normal);
     const inputs = { ...step.inputs, coefficients };
     const result = program.run({ ...step, inputs });

@@ -17,6 +17,7 @@ import { type BuiltModel, buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { sharedData } from '../sharedData.ts';
+import { Pages } from './pages.ts';
 import { availableTargets, type Target } from './targets.ts';
 
 /** The context length that llama.cpp had. Phi-3's rope factors depend on it. */
@@ -46,12 +47,14 @@ async function withProgram<R>(
 
 /** Logits after each token: the first half in one step, the others one by one. */
 async function forced(program: Program, tokens: readonly number[]): Promise<Float32Array[]> {
-  const cache = program.createCache(CONTEXT, formatByName('F32'));
+  const pages = new Pages(program.openPages(formatByName('F32')));
   const half = tokens.length >> 1;
   const steps = [tokens.slice(0, half), ...tokens.slice(half).map((token) => [token])];
   const logits: Float32Array[] = [];
   for (const step of steps) {
-    const result = program.run({ cache, tokens: step, position: logits.length, rows: step.map((_, at) => at) });
+    const position = logits.length;
+    const sequences = [{ tokens: step, position, pages: pages.upTo(position + step.length) }];
+    const result = program.run({ sequences, rows: step.map((_, at) => at) });
     const all = await result.output('logits');
     const width = all.length / step.length;
     for (let at = 0; at < step.length; at++) logits.push(all.slice(at * width, (at + 1) * width));
@@ -60,10 +63,11 @@ async function forced(program: Program, tokens: readonly number[]): Promise<Floa
 }
 
 async function greedy(program: Program, prompt: readonly number[], count: number): Promise<number[]> {
-  const cache = program.createCache(CONTEXT, formatByName('F32'));
+  const pages = new Pages(program.openPages(formatByName('F32')));
   const past = [...prompt];
   for (let step = past, position = 0; past.length < prompt.length + count; step = past.slice(-1)) {
-    const result = program.run({ cache, tokens: step, position, rows: [step.length - 1] });
+    const sequences = [{ tokens: step, position, pages: pages.upTo(position + step.length) }];
+    const result = program.run({ sequences, rows: [step.length - 1] });
     position += step.length;
     past.push(largest(await result.output('logits')));
   }

@@ -7,6 +7,7 @@ import { OptionError } from '../../src/core/errors.ts';
 import { openGguf } from '../../src/formats/gguf/checkpoint.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
+import type { BatchStep, SequencePart } from '../../src/graph/step.ts';
 import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 import type { ChoiceRule } from '../../src/sampling/chooseToken.ts';
@@ -64,13 +65,27 @@ describe.each(targets)('steps of $name', (target) => {
   it('throw errors that name unknown outputs', async () => {
     const program = await compiled(target);
     const other = await compiled({ backend: target.backend === reference ? wasm : reference });
-    const run = (step: Partial<Parameters<typeof program.run>[0]>) => () =>
-      program.run({ tokens: [1], rows: [0], ...step });
+    const run = (step: Partial<BatchStep>) => () => program.run({ tokens: [1], rows: [0], ...step });
     expect(run({ outputs: ['nothing'] })).toThrow(/output is nothing, expected one of hidden, logits/);
     expect(run({ choose: { output: 'logits', rules: [] } })).toThrow(OptionError);
-    expect(run({ tokens: [] })).toThrow(/tokens is 0, expected 1 to 8/);
+    expect(run({ tokens: [] })).toThrow(OptionError);
+    expect(run({ tokens: new Int32Array(9), rows: [] })).toThrow(/tokens is 9, expected 1 to 8/);
+    expect(run({ rows: [1] })).toThrow(/rows.0. is 1, expected the index/);
     expect(run({ threads: 0 })).toThrow(/threads is 0/);
-    expect(run({ cache: other.createCache(CONTEXT, F32) })).toThrow(/cache is of another program/);
+    const [own, foreign] = [program, other].map((each) => each.openPages(F32).allocate());
+    const continuing = (sequence: Partial<SequencePart>) => () =>
+      program.run({ rows: [0], sequences: [{ tokens: [1], position: 0, pages: [own!], ...sequence }] });
+    expect(continuing({ pages: [foreign!] })).toThrow(/page is of another program/);
+    expect(continuing({ position: 16 })).toThrow(/position is 16, expected room for 1 tokens in 1 pages, 16 positions/);
+    expect(continuing({ position: -1 })).toThrow(/position is -1/);
+    expect(continuing({ pages: [own!, own!], position: 16 })).toThrow(
+      /position is 16, expected 1 tokens within the context of 16/,
+    );
+    expect(continuing({ tokens: [] })).toThrow(/tokens of a sequence is 0/);
+    expect(continuing({ pages: [] })).toThrow(/position is 0, expected room/);
+    own!.store.release(own!);
+    expect(continuing({})).toThrow(/page is .*released/);
+    expect(() => own!.store.release(own!)).toThrow(/released/);
     await expect(run({ outputs: [] })().output('logits')).rejects.toThrow(OptionError);
     await expect(run({})().choices()).rejects.toThrow(OptionError);
     const { backend } = target;

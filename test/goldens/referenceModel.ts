@@ -4,6 +4,7 @@ import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
+import { Pages } from '../conformance/pages.ts';
 
 /** The context length that llama.cpp had. Phi-3's rope factors depend on it. */
 const CONTEXT = 512;
@@ -19,13 +20,15 @@ export async function referenceModel(checkpoint: Checkpoint): Promise<ReferenceM
   const model = buildModel(checkpoint, CONTEXT);
   const limits = { maxTokens: CONTEXT, maxRows: CONTEXT, context: CONTEXT };
   const program = await reference.compile(model.graph, { weights: weightStore(model), ...limits });
-  const step = async (cache: ReturnType<typeof newCache>, tokens: readonly number[], position: number) => {
-    const result = program.run({ cache, tokens, position, rows: tokens.map((_, at) => at) });
+  const step = async (cache: Pages, tokens: readonly number[], position: number) => {
+    const sequences = [{ tokens, position, pages: cache.upTo(position + tokens.length) }];
+    const result = program.run({ sequences, rows: tokens.map((_, at) => at) });
     const logits = await result.output('logits');
     const width = logits.length / tokens.length;
     return tokens.map((_, at) => logits.slice(at * width, (at + 1) * width));
   };
-  const newCache = () => program.createCache(CONTEXT, formatByName('F32'));
+  const store = program.openPages(formatByName('F32'));
+  const newCache = () => new Pages(store);
   return {
     forced: (tokens) => step(newCache(), tokens, 0),
     async greedy(prompt, count) {

@@ -13,11 +13,19 @@ import {
   tensorNode,
   type WeightStore,
 } from '../../graph/program.ts';
-import { type Cache, checkStep, type Step, type StepResult } from '../../graph/step.ts';
+import {
+  checkStep,
+  isCached,
+  NO_CACHE,
+  PAGE_POSITIONS,
+  type Page,
+  type PageStore,
+  type Step,
+  type StepResult,
+} from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { ImmediateResult, idsOf } from '../immediateResult.ts';
-import { ReferenceCache } from './cache.ts';
-import type { Matrix, ReferenceKernel, StepContext } from './kernel.ts';
+import type { Matrix, ReferenceKernel, ReferenceSequence, StepContext } from './kernel.ts';
 import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
@@ -29,6 +37,7 @@ import * as rmsNorm from './ops/rmsNorm.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
 import * as update from './ops/update.ts';
+import { ReferencePage, ReferencePages } from './pages.ts';
 
 // a kernel has its op's name; attributes are those of the node's op by construction, so it may read its own kind
 const kernels = {
@@ -51,7 +60,7 @@ export const reference: Backend = {
   name: 'reference',
   async memoryNeeds(
     graph: Graph,
-    { maxTokens: T, maxRows: R, context }: Limits,
+    { maxTokens: T, maxRows: R }: Limits,
     _kv: BlockFormat,
     settings?: Settings,
   ): Promise<MemoryNeeds> {
@@ -64,7 +73,7 @@ export const reference: Backend = {
     const width = cacheSlots(graph.live()).reduce((sum, { heads, headSize }) => sum + heads * headSize, 0);
     return {
       weightBytes: bytes.weights,
-      cacheBytes: 2 * F32_BYTES * context * width,
+      pageBytes: 2 * F32_BYTES * PAGE_POSITIONS * width,
       activationBytes: bytes.values,
       limitBytes: Number.MAX_SAFE_INTEGER,
     };
@@ -90,11 +99,6 @@ function checkSettings(settings: Settings = {}): void {
       throw new OptionError(`setting ${name}`, settings[name], 'none of this name in the reference backend');
 }
 
-function ownCache(cache: Cache): ReferenceCache {
-  if (cache instanceof ReferenceCache) return cache;
-  throw new OptionError('cache', 'of another program', 'a cache that this program made');
-}
-
 async function decodeWeight(
   node: Value<{ format: BlockFormat; tensor: string }>,
   store: WeightStore,
@@ -113,17 +117,20 @@ class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly context: number;
   readonly description = { backend: 'reference', settings: {}, limits: [] };
   readonly exactSettings = {};
   readonly #nodes: readonly Value[];
   /** Numbers of weights and states. */
   readonly #kept: Map<Value, Float32Array>;
+  readonly #stores = new Set<ReferencePages>();
   #values = new Map<Value, Matrix>();
 
   constructor(graph: Graph, nodes: readonly Value[], kept: Map<Value, Float32Array>, options: CompileOptions) {
     this.graph = graph;
     this.maxTokens = options.maxTokens;
     this.maxRows = options.maxRows;
+    this.context = options.context;
     this.#nodes = nodes;
     this.#kept = kept;
   }
@@ -131,32 +138,54 @@ class ReferenceProgram implements Program {
   get memoryBytes(): number {
     let bytes = 0;
     for (const matrix of [...this.#kept.values(), ...this.#values.values()]) bytes += matrix.byteLength;
+    for (const pages of this.#stores) bytes += pages.bytes;
     return bytes;
   }
 
-  createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
+  openPages(kv: BlockFormat): PageStore {
     const widths: number[] = [];
-    for (const { layer, heads, headSize } of cacheSlots(this.#nodes)) widths[layer] = heads * headSize;
-    return new ReferenceCache(context, sequences, widths, kv);
+    for (const { layer, heads, headSize } of cacheSlots(this.#nodes)) {
+      while (widths.length < layer) widths.push(0);
+      widths[layer] = heads * headSize;
+    }
+    const pages = new ReferencePages(widths, kv);
+    this.#stores.add(pages);
+    return pages;
   }
 
   run(step: Step): StepResult {
-    const { cache, rows, inputs, choose } = step;
-    const { registers, outputs } = checkStep(this, step);
-    const own = cache && ownCache(cache);
-    const tokens = idsOf(step);
+    const { rows, inputs, choose } = step;
+    const { registers, outputs, positions, tokens: given } = checkStep(this, step);
+    const sequences = this.#sequencesOf(step);
+    const tokens = idsOf(given);
     const kept = (node: Value) => this.#kept.get(node)!;
-    const context = { registers, tokens, selected: rows, cache: own, kept };
+    const context = { registers, tokens, positions, selected: rows, sequences, kept };
     const wanted = [...outputs, ...(choose ? [choose.output] : [])].map((name) => this.graph.outputs.get(name)!);
-    // a cache takes every layer's keys and values, also where no output needs the last layer
-    const stored = cache ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
+    // pages take every layer's keys and values, also where no output needs the last layer
+    const stored = sequences ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
     const live = this.graph.live([...wanted, ...stored]);
-    if (cache && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))
-      throw new OptionError('cache', 'given', 'none, as the step has gradients or attention that is not causal');
+    if (sequences && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))
+      throw new OptionError('sequences', 'given', NO_CACHE);
     this.#values = new Map(this.#kept);
     for (const node of live) this.#compute(node, registers, inputs, context);
     const values = this.#values;
     return new ImmediateResult(outputs, (name) => values.get(this.graph.outputs.get(name)!) as Float32Array, choose);
+  }
+
+  #sequencesOf(step: Step): ReferenceSequence[] | undefined {
+    if (!isCached(step)) return undefined;
+    let first = 0;
+    return step.sequences.map(({ position, tokens, pages }) => {
+      const own = pages.map((page) => this.#ownPage(page));
+      const sequence = { first, count: tokens.length, position, pages: own };
+      first += tokens.length;
+      return sequence;
+    });
+  }
+
+  #ownPage(page: Page): ReferencePage {
+    if (page instanceof ReferencePage && this.#stores.has(page.store)) return page.store.own(page);
+    throw new OptionError('page', 'of another program', 'a page of this program');
   }
 
   #compute(node: Value, registers: Registers, inputs: Step['inputs'], context: StepContext): void {

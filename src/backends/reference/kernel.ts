@@ -1,15 +1,27 @@
 /** What a reference op computes: plain loops, f32 values, f64 sums. */
 import type { Registers, Value } from '../../graph/graph.ts';
-import type { ReferenceCache } from './cache.ts';
+import type { ReferencePage } from './pages.ts';
 
 /** Values of the nodes in one step, [rows, width] in row order. */
 export type Matrix = Float32Array | Int32Array;
 
+/** A sequence that a step continues. */
+export interface ReferenceSequence {
+  /** Its first row in the step, and how many it has. */
+  readonly first: number;
+  readonly count: number;
+  readonly position: number;
+  readonly pages: readonly ReferencePage[];
+}
+
 export interface StepContext {
   readonly registers: Registers;
   readonly tokens: ArrayLike<number>;
+  /** By row. */
+  readonly positions: Int32Array;
   readonly selected: ArrayLike<number>;
-  readonly cache: ReferenceCache | undefined;
+  /** Undefined in a batch, which keeps nothing. */
+  readonly sequences: readonly ReferenceSequence[] | undefined;
   /** The numbers of a weight or state themselves, to be changed. */
   kept(value: Value): Float32Array;
 }

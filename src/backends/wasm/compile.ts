@@ -9,7 +9,6 @@ import type { CompileOptions, Limits, MemoryNeeds, Program, Settings } from '../
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena, MEMORY_LIMIT } from './arena.ts';
-import { cacheBytes, filledHead } from './cache.ts';
 import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import { Emitter, type Region } from './emitter.ts';
@@ -28,6 +27,7 @@ import * as normGradients from './ops/normGradients.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
 import * as update from './ops/update.ts';
+import { filledHead, pageBytes } from './pages.ts';
 import { WasmProgram } from './program.ts';
 import { startError } from './startError.ts';
 import { startWorkers, Team } from './team.ts';
@@ -80,10 +80,10 @@ export async function memoryNeeds(
   const sizes = (regions: Iterable<Region>) => [...regions].reduce((sum, { bytes }) => sum + aligned(bytes), 0);
   const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
   const working = placeTemporaries(emitter.commands, kept) + aligned(emitter.scratchBytes) * threads;
-  const steps = sizes([inputs.tokens, inputs.selected, ...given.values()]) + emitter.commands.length * COMMAND_BYTES;
+  const steps = sizes([...Object.values(inputs), ...given.values()]) + emitter.commands.length * COMMAND_BYTES;
   return {
     weightBytes: sizes(weights.regions) + sizes(states.values()),
-    cacheBytes: cacheBytes(layers, { context: limits.context, sequences: 1 }, kv),
+    pageBytes: pageBytes(layers, kv),
     activationBytes: working + steps,
     limitBytes: MEMORY_LIMIT,
   };
@@ -137,7 +137,7 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   const room = arena.allocate(temporaries, 'activations');
   const scratch = arena.allocate(stride * threads, 'scratch');
   for (const region of weights.regions) region.address = arena.allocate(region.bytes, region.label);
-  for (const region of [inputs.tokens, inputs.selected, ...states.values(), ...given.values()])
+  for (const region of [...Object.values(inputs), ...states.values(), ...given.values()])
     region.address = arena.allocate(region.bytes, region.label);
 
   // nothing is computed until weights are there, so they are staged where activations will be
@@ -208,6 +208,8 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
   for (const [layer, region] of caches.entries()) region.address = -(layer + 1) * 1024;
   const inputs = {
     tokens: emitter.fixed(options.maxTokens * 4, 'tokens'),
+    positions: emitter.fixed(options.maxTokens * 4, 'positions'),
+    pages: emitter.fixed(options.maxTokens * 4, 'pages of tokens'),
     selected: emitter.fixed(options.maxRows * 4, 'wanted rows'),
   };
   const forms = new Map<string, { codes: Region; scales: Region }>();

@@ -24,6 +24,10 @@ export interface KeptTensor {
 export interface StepInputs {
   /** i32 ids, [T]. */
   readonly tokens: Region;
+  /** i32 positions of the tokens, [T]. */
+  readonly positions: Region;
+  /** u32 addresses of the pages in which the tokens' keys and values go, [T]. */
+  readonly pages: Region;
   /** i32 indices of the wanted rows, [R]. */
   readonly selected: Region;
 }

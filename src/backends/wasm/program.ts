@@ -5,20 +5,30 @@ import { EspalierError, OptionError } from '../../core/errors.ts';
 import { cacheSlots, type Graph, rowsOf, type Value } from '../../graph/graph.ts';
 import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
 import type { CompileOptions, Program, ProgramDescription, Settings, Timing } from '../../graph/program.ts';
-import { type Cache, checkStep, type Step, type StepResult } from '../../graph/step.ts';
+import {
+  type CachedStep,
+  checkStep,
+  isCached,
+  NO_CACHE,
+  PAGE_POSITIONS,
+  type Page,
+  type PageStore,
+  type Step,
+  type StepResult,
+} from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { ImmediateResult, idsOf } from '../immediateResult.ts';
 import type { Arena } from './arena.ts';
-import { WasmCache } from './cache.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
 import type { KernelModule } from './module.ts';
+import { type WasmPage, WasmPages } from './pages.ts';
 import type { Team } from './team.ts';
 import type { Tensors } from './tensors.ts';
 
-/** Formats of keys and values, as kernels/parts/control.ts numbers them. */
-const cacheKinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
+/** Bytes of an entry of the table of sequences, see kernels/parts/control.ts. */
+const ENTRY_WORDS = 4;
 
 /** Milliseconds of a step beyond which the number of threads is not tried out. */
 const LONG_STEP = 25;
@@ -59,6 +69,7 @@ export class WasmProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly context: number;
   /** Undefined once disposed, so that the memory can be collected though somebody holds the program. */
   #loaded: Parts | undefined;
   /** Its settings lack decodeThreads, which is chosen later. */
@@ -67,6 +78,7 @@ export class WasmProgram implements Program {
   readonly #needs = new Map<string, Needs>();
   /** The last step's result, whose outputs the next step overwrites. */
   #latest: ImmediateResult | undefined;
+  #table = { address: 0, words: 0 };
   /** Threads for a step of one token; steps of more take all. */
   #decodeThreads: number;
 
@@ -77,6 +89,7 @@ export class WasmProgram implements Program {
     this.graph = parts.graph;
     this.maxTokens = parts.options.maxTokens;
     this.maxRows = parts.options.maxRows;
+    this.context = parts.options.context;
     this.#decodeThreads = parts.team.threads;
     const { commands } = parts.emitter;
     this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
@@ -97,33 +110,24 @@ export class WasmProgram implements Program {
     return this.#loaded?.arena.usedBytes ?? 0;
   }
 
-  createCache(context: number, kv: BlockFormat, sequences = 1): Cache {
-    const kind = cacheKinds.indexOf(kv.name);
-    if (kind < 0) throw new OptionError('kv', kv.name, cacheKinds.join(', '));
-    if (context > this.#parts.options.context)
-      throw new OptionError('context', context, `at most ${this.#parts.options.context}, as the model was loaded`);
-    const { layers, arena } = this.#parts;
-    const narrow = this.#headNarrowerThan(kv.blockSize);
+  openPages(kv: BlockFormat): PageStore {
+    const narrow = cacheSlots(this.graph.nodes).find(({ headSize }) => headSize % kv.blockSize !== 0)?.headSize;
     if (narrow !== undefined)
       throw new OptionError('kv', kv.name, `F32 or F16, as heads of ${narrow} are no multiple of ${kv.blockSize}`);
-    return new WasmCache(arena, layers, { context, sequences }, kv, kind);
+    return new WasmPages(this.#parts.arena, this.#parts.layers, kv);
   }
 
   run(step: Step): StepResult {
-    const { cache, position = 0, rows, choose } = step;
+    const { rows, choose } = step;
     const { arena, inputs, given, program, stored, team, kernels } = this.#parts;
-    const own = cache && ownCache(cache);
-    const { registers, outputs } = checkStep(this, step);
-    if (cache && position + registers.S > cache.context)
-      throw new OptionError('position', position, `room for ${registers.S} tokens in ${cache.context} positions`);
-    if (!cache && registers.S > this.#parts.options.context)
-      throw new OptionError('sequence', registers.S, `at most ${this.#parts.options.context}, the context`);
+    const { registers, outputs, positions, tokens: wanted } = checkStep(this, step);
+    const pages = isCached(step) ? this.#pagesOf(step) : undefined;
     const needs = this.#needsOf(outputs, choose?.output);
-    if (cache && needs.noCache)
-      throw new OptionError('cache', 'given', 'none, as the step has gradients or attention that is not causal');
+    if (pages && needs.noCache) throw new OptionError('sequences', 'given', NO_CACHE);
     const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
-    const tokens = idsOf(step);
+    const tokens = idsOf(wanted);
     this.#latest?.keep();
+    const table = isCached(step) ? this.#writeSequences(step) : 0;
     const { buffer } = arena.memory;
     numbers.forEach((values, i) => {
       const { address } = given.get(needs.inputs[i]!)!;
@@ -131,22 +135,23 @@ export class WasmProgram implements Program {
       else new Float32Array(buffer, address, values.length).set(values);
     });
     new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
+    new Int32Array(buffer, inputs.positions.address, positions.length).set(positions);
     new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
-    const last = cache ? Math.max(needs.last, stored) : needs.last;
+    const last = pages ? Math.max(needs.last, stored) : needs.last;
     if (last >= 0) {
       const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
       control[word.program] = program;
       control[word.commands] = last + 1;
       control[word.T] = tokens.length;
-      control[word.P] = position;
+      control[word.positions] = inputs.positions.address;
       control[word.R] = rows.length;
       control[word.trace] = this.#trace;
-      control[word.cache] = own?.address ?? 0;
-      control[word.context] = own?.padded ?? 0;
-      control[word.kv] = own?.kind ?? 0;
+      control[word.sequences] = table;
+      control[word.count] = isCached(step) ? step.sequences.length : 0;
+      control[word.kv] = pages?.kind ?? 0;
       control[word.wide] = kernels.wide ? 1 : 0;
       control[word.S] = registers.S;
-      control[word.stride] = own ? own.bytes / own.sequences : 0;
+      control[word.pages] = inputs.pages.address;
       const threads = step.threads ?? (tokens.length === 1 ? this.#decodeThreads : team.threads);
       team.step(Math.min(threads, team.threads));
     }
@@ -157,6 +162,51 @@ export class WasmProgram implements Program {
     };
     this.#latest = new ImmediateResult(outputs, read, choose);
     return this.#latest;
+  }
+
+  /** The store that all pages of a step are of. @throws {OptionError} for pages of another program, or of two stores */
+  #pagesOf({ sequences }: CachedStep): WasmPages {
+    const store = sequences[0]!.pages[0]!.store;
+    if (!(store instanceof WasmPages && store.arena === this.#parts.arena))
+      throw new OptionError('page', 'of another program', 'a page of this program');
+    for (const { pages } of sequences) {
+      for (const page of pages) {
+        if (page.store !== store) throw new OptionError('page', 'of another store', 'pages of one store in a step');
+        if ((page as WasmPage).isReleased) throw new OptionError('page', 'released', 'a page that is in use');
+      }
+    }
+    return store;
+  }
+
+  /** Writes the table of sequences with the addresses of their pages, and the page of each row. @returns its address */
+  #writeSequences({ sequences }: CachedStep): number {
+    const { arena, inputs } = this.#parts;
+    const all = sequences.reduce((sum, { pages }) => sum + pages.length, 0);
+    const table = this.#tableOf(sequences.length * ENTRY_WORDS + all);
+    const words = new Uint32Array(arena.memory.buffer, table, sequences.length * ENTRY_WORDS + all);
+    const rowPages = new Uint32Array(arena.memory.buffer, inputs.pages.address, this.maxTokens);
+    let row = 0;
+    let at = sequences.length * ENTRY_WORDS;
+    for (const [i, { tokens, position, pages }] of sequences.entries()) {
+      words[i * ENTRY_WORDS] = row;
+      words[i * ENTRY_WORDS + 1] = tokens.length;
+      words[i * ENTRY_WORDS + 2] = position;
+      words[i * ENTRY_WORDS + 3] = table + at * 4;
+      for (const page of pages) words[at++] = addressOf(page);
+      for (let t = 0; t < tokens.length; t++)
+        rowPages[row++] = addressOf(pages[Math.floor((position + t) / PAGE_POSITIONS)]!);
+    }
+    return table;
+  }
+
+  /** Memory for the table, which grows with what steps need. */
+  #tableOf(words: number): number {
+    if (words > this.#table.words) {
+      const { arena } = this.#parts;
+      if (this.#table.words > 0) arena.release(this.#table.address);
+      this.#table = { address: arena.allocate(words * 8, 'sequences of a step'), words: 2 * words };
+    }
+    return this.#table.address;
   }
 
   async readTensor(name: string): Promise<Float32Array> {
@@ -185,10 +235,12 @@ export class WasmProgram implements Program {
       this.#decodeThreads = kept;
       return;
     }
-    const cache = this.createCache(Math.min(options.context, 16), kv);
+    const pages = this.openPages(kv);
+    const page = pages.allocate();
+    const sequences = [{ tokens: [0], position: 0, pages: [page] }];
     const time = (threads: number, steps: number): number => {
       const started = performance.now();
-      for (let i = 0; i < steps; i++) this.run({ cache, tokens: [0], position: 0, rows: [0], threads }).release();
+      for (let i = 0; i < steps; i++) this.run({ sequences, rows: [0], threads }).release();
       return (performance.now() - started) / steps;
     };
     const candidates = [team.threads, 1, 2, 4].filter((n, i, all) => n <= team.threads && all.indexOf(n) === i);
@@ -204,7 +256,7 @@ export class WasmProgram implements Program {
     this.#decodeThreads = chosen;
     if (this.#trace > 0)
       new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
-    cache.free();
+    pages.release(page);
     await options.notes?.write(name, String(chosen));
   }
 
@@ -247,13 +299,9 @@ export class WasmProgram implements Program {
     }
     return needs;
   }
-
-  #headNarrowerThan(block: number): number | undefined {
-    return cacheSlots(this.graph.nodes).find(({ headSize }) => headSize % block !== 0)?.headSize;
-  }
 }
 
-function ownCache(cache: Cache): WasmCache {
-  if (cache instanceof WasmCache) return cache;
-  throw new OptionError('cache', 'of another program', 'a cache that this program made');
+/** Stores check that their pages are their own before. */
+function addressOf(page: Page): number {
+  return (page as WasmPage).address;
 }

@@ -47,10 +47,9 @@ export async function compileLayer(
 
   const limits = { maxTokens: manyTokens.tokens, maxRows: 1, context: manyTokens.tokens };
   const program = await wasm.compile(graph, { weights: repeatedWeights(), ...limits, ...options });
-  const cache = program.createCache(limits.context, formatByName('F32'));
   const run = async (ids: readonly number[], outputs: readonly string[]): Promise<number> => {
     const began = performance.now();
-    const result = program.run({ cache, tokens: ids, position: 0, rows: [], outputs });
+    const result = program.run({ tokens: ids, rows: [], outputs });
     result.release();
     await result.finished();
     return (performance.now() - began) / 1000;

@@ -1,42 +1,48 @@
-import { OptionError } from '../../../core/errors.ts';
+import type { Registers } from '../../../graph/graph.ts';
 import { type AttentionAttributes, alibiSlope } from '../../../graph/ops/attention.ts';
-import type { Matrix, ReferenceKernel, StepContext } from '../kernel.ts';
+import { PAGE_POSITIONS } from '../../../graph/step.ts';
+import type { Matrix, ReferenceKernel, ReferenceSequence } from '../kernel.ts';
 
-/** What one query head of one token gives its attention to. */
+/** What one query head of one token attends to. */
 interface Attended {
-  /** Rows of keys and values: positions of the cache, or tokens of the step. */
+  /** Positions of the sequence, the first one. */
   readonly start: number;
   /** Where the head's queries begin, and within a row its keys and values. */
   readonly query: number;
   readonly shared: number;
-  /** By row from `start`: probabilities, and what the cap lets through of a change of the score, 1 without one. */
+  /** By position from `start`: probabilities, and the cap's derivative at the score, 1 without a cap. */
   readonly probabilities: readonly number[];
   readonly slopes: readonly number[];
+}
+
+/** A sequence's rows in the step, the position of the first, and its keys: row and offset of a position. */
+interface AttendingRows {
+  readonly first: number;
+  readonly count: number;
+  readonly position: number;
+  keys(position: number): readonly [Matrix, number];
 }
 
 function* attended(
   attributes: AttentionAttributes,
   q: Matrix,
-  keys: Matrix,
-  { registers: { T, P, S }, cache }: StepContext,
+  { first, count, position, keys }: AttendingRows,
 ): Generator<Attended> {
   const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = attributes;
-  const width = kvHeads * headSize;
-  for (let t = 0; t < T; t++) {
-    // the sequence's rows begin at `first`
-    const first = cache ? Math.floor(t / S) * cache.context : t - (t % S);
-    const own = first + P + (t % S);
-    const start = window > 0 ? Math.max(first, own + 1 - window) : first;
-    const end = causal ? own + 1 : window > 0 ? Math.min(first + S, own + window) : first + S;
+  for (let row = 0; row < count; row++) {
+    const own = position + row;
+    const start = window > 0 ? Math.max(0, own + 1 - window) : 0;
+    const end = causal ? own + 1 : window > 0 ? Math.min(count, own + window) : count;
     for (let head = 0; head < heads; head++) {
       const slope = alibi > 0 ? alibiSlope(head, heads, alibi) : 0;
-      const query = (t * heads + head) * headSize;
+      const query = ((first + row) * heads + head) * headSize;
       const shared = Math.floor(head / (heads / kvHeads)) * headSize;
       const scores: number[] = [];
       const slopes: number[] = [];
       for (let p = start; p < end; p++) {
+        const [key, at] = keys(p);
         let dot = 0;
-        for (let i = 0; i < headSize; i++) dot += q[query + i]! * keys[p * width + shared + i]!;
+        for (let i = 0; i < headSize; i++) dot += q[query + i]! * key[at + shared + i]!;
         const score = dot * scale;
         const capped = softcap > 0 ? Math.tanh(score / softcap) : 0;
         scores.push((softcap > 0 ? softcap * capped : score) - slope * Math.abs(p - own));
@@ -50,35 +56,62 @@ function* attended(
   }
 }
 
+/** The sequences of a batch, which are one after another. @param rows [T, width] of keys or values */
+function* batch({ T, S }: Registers, rows: Matrix, width: number): Generator<AttendingRows> {
+  for (let first = 0; first < T; first += S)
+    yield { first, count: S, position: 0, keys: (p) => [rows, (first + p) * width] };
+}
+
 export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v], output, step) => {
   const { layer, kvHeads, headSize } = node.attributes;
-  const { cache, registers } = step;
   const width = kvHeads * headSize;
-  cache?.store(cache.keys(layer), k!, registers.P, width);
-  cache?.store(cache.values(layer), v!, registers.P, width);
-  const keys = cache ? cache.keys(layer) : k!;
-  const values = cache ? cache.values(layer) : v!;
-  for (const { start, query, shared, probabilities } of attended(node.attributes, q!, keys, step)) {
-    for (let i = 0; i < headSize; i++) {
-      let sum = 0;
-      probabilities.forEach((share, p) => {
-        sum += share * values[(start + p) * width + shared + i]!;
-      });
-      output[query + i] = sum;
+  const mix = (rows: AttendingRows, values: AttendingRows['keys']): void => {
+    for (const { start, query, shared, probabilities } of attended(node.attributes, q!, rows)) {
+      for (let i = 0; i < headSize; i++) {
+        let sum = 0;
+        probabilities.forEach((share, p) => {
+          const [own, at] = values(start + p);
+          sum += share * own[at + shared + i]!;
+        });
+        output[query + i] = sum;
+      }
     }
+  };
+  if (!step.sequences) {
+    for (const rows of batch(step.registers, k!, width)) mix(rows, (p) => [v!, (rows.first + p) * width]);
+    return;
+  }
+  for (const sequence of step.sequences) {
+    storeRows(sequence, layer, k as Float32Array, v as Float32Array, width);
+    const { pages, ...rows } = sequence;
+    const at = (kind: 'keys' | 'values') => (p: number) =>
+      [pages[Math.floor(p / PAGE_POSITIONS)]![kind][layer]!, (p % PAGE_POSITIONS) * width] as const;
+    mix({ ...rows, keys: at('keys') }, at('values'));
   }
 };
 
+function storeRows(sequence: ReferenceSequence, layer: number, k: Float32Array, v: Float32Array, width: number): void {
+  for (let row = 0; row < sequence.count; row++) {
+    const position = sequence.position + row;
+    const page = sequence.pages[Math.floor(position / PAGE_POSITIONS)]!;
+    const at = (sequence.first + row) * width;
+    page.store.storeRow(page.keys[layer]!, k.slice(at, at + width), position);
+    page.store.storeRow(page.values[layer]!, v.slice(at, at + width), position);
+  }
+}
+
 export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, dy], output, step) => {
   const { heads, kvHeads, headSize, scale } = node.attributes;
-  if (step.cache) throw new OptionError('cache', 'given', 'none, as the step has gradients');
   const width = kvHeads * headSize;
   const all = node.shape[1];
   const sums = new Float64Array(output.length);
   // columns of a row of sums: queries, keys, values
   const keysFrom = heads * headSize;
   const valuesFrom = keysFrom + width;
-  for (const { start, query, shared, probabilities, slopes } of attended(node.attributes, q!, k!, step)) {
+  const found = [...batch(step.registers, k!, width)].flatMap((rows) =>
+    [...attended(node.attributes, q!, rows)].map((each) => ({ ...each, start: rows.first + each.start })),
+  );
+  for (const { start, query, shared, probabilities, slopes } of found) {
     const t = Math.floor(query / keysFrom);
     const own = t * all + (query % keysFrom);
     const pulls = probabilities.map((_, p) => {

@@ -1,13 +1,13 @@
 import type { RopeAttributes } from '../../../graph/ops/rope.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
-export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output, { registers }) => {
+export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output, { positions }) => {
   const { headSize, layout, frequencies, magnitude, inverse = false } = node.attributes;
   const width = node.shape[1];
   const pairs = frequencies.length;
   output.set(x!);
   for (let from = 0; from < output.length; from += headSize) {
-    const position = registers.P + (Math.floor(from / width) % registers.S);
+    const position = positions[Math.floor(from / width)]!;
     for (let i = 0; i < pairs; i++) {
       const angle = (position * frequencies[i]!) / (factors ? factors[i]! : 1);
       const cos = Math.cos(angle) * magnitude;

@@ -7,8 +7,8 @@ export const tokens: ReferenceKernel = (_, __, output, step) => {
   output.set(Array.from(step.tokens));
 };
 
-export const positions: ReferenceKernel = (_, __, output, { registers }) => {
-  for (let t = 0; t < output.length; t++) output[t] = registers.P + (t % registers.S);
+export const positions: ReferenceKernel = (_, __, output, step) => {
+  output.set(step.positions);
 };
 
 export const columns: ReferenceKernel<ColumnsAttributes> = (node, [x], output) => {

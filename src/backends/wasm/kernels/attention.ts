@@ -1,111 +1,184 @@
 /**
- * Causal attention over the cache, fused: scores, softmax and the mix of values, 4 query rows at a time that share a
- * key head, so that keys and values are read once for them: neighbouring heads of a group, then of neighbouring tokens.
- * Work is shared out by sequence, key head and tile of 4 rows; for a single token, whose tiles are few, also by chunk of positions,
- * and the thread that finishes a tile's last chunk joins them. Chunks do not depend on the threads, so neither do results.
+ * Causal attention over the pages of sequences, fused: scores, softmax and the mix of values, 4 query rows at a time that
+ * share a key head, so that keys and values are read once for them: neighbouring heads of a group, then of neighbouring
+ * tokens of the sequence. Work is shared out by sequence, key head and tile of 4 rows; for a single token, whose tiles are
+ * few, also by chunk of positions, and the thread that finishes a tile's last chunk joins them.
+ *
+ * A row is summed up in one and the same order whatever is computed beside it: within chunks of 256 positions that begin at
+ * multiples of 256, then chunk by chunk (`join`). What a row does not see counts exp(−∞) = 0, which changes no bit.
  *
  * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
  * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros).
  *
- * Scratch: queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16, and a scale per row), mix [4 rows][S], then scores.
+ * Scratch: scales of the queries [4] and 16 bytes, queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16), then a partial result
+ * of the chunk, one of all chunks, and scores [256 + 16 positions][4 rows].
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
 import { attendSequences } from "./attentionSequences";
-import { cacheBytes, F16, F32, filled, halvesHigh, halvesLow, halvesMask, HALF_BIAS, layerKeys, layerValues } from "./parts/cache";
+import { cacheBytes, F16, F32, filled, HALF_BIAS, layerKeys, layerValues, PAGE } from "./parts/cache";
 import {
-  address, argument, cacheBase, cacheContext, cacheKind, cacheStride, claim, number, past, piecesOf, sequence, shareFrom, shareTo,
-  tokens,
+  address, argument, cacheKind, claim, hasCache, number, piecesOf, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
 } from "./parts/control";
-import { exp4, half, half4, madd, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
+import { mixF16, mixF32, mixQ8, scoresF16, scoresF32, scoresQ8 } from "./parts/keysAndValues";
+import { exp4, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
 
 /** Positions of a chunk. */
 const CHUNK: i32 = 256;
-/** Positions whose values stay in the first-level cache while all columns of them are mixed. */
-const SPAN: usize = 64;
+/** Positions whose values stay in the first-level cache while all columns of them are mixed; whole pages. */
+const SPAN: i32 = 64;
+
+/** Bytes of scratch that a thread needs. */
+export function cachedAttentionScratch(headSize: i32): i32 {
+  return <i32>(32 + (filled(headSize) << 4) + 2 * partialBytes(headSize) + (<usize>(CHUNK + PAGE) << 4) + 64);
+}
+
+/** Bytes of a partial result. */
+@inline function partialBytes(headSize: i32): usize { return 32 + (filled(headSize) << 4); }
+
+/** Partial results that a single token of a sequence of `context` positions needs. @param rows query rows of a key head */
+export function attentionPartials(context: i32, heads: i32, rows: i32, headSize: i32): i32 {
+  return <i32>(<usize>(heads * tilesOf(rows) * ((context + CHUNK - 1) / CHUNK + 1)) * partialBytes(headSize));
+}
+
+@inline function tilesOf(rows: i32): i32 { return (rows + 3) >> 2; }
+
+/** The sequence that a thread works on: its row in the table. */
+@inline function firstRow(entry: usize): i32 { return load<i32>(entry); }
+@inline function rowCount(entry: usize): i32 { return load<i32>(entry, 4); }
+@inline function past(entry: usize): i32 { return load<i32>(entry, 8); }
+@inline function pages(entry: usize): usize { return load<u32>(entry, 12); }
 
 export function attention(command: usize, thread: i32, threads: i32): void {
-  if (cacheBase() == 0) return attendSequences(command, thread, threads);
-  const group = argument(command, 2) / argument(command, 3);
-  const heads = argument(command, 3);
-  const tiles = (sequence() * group + 3) >> 2;
-  const end = past() + sequence();
-  const window = argument(command, 7);
-  const begin = window > 0 && tokens() == 1 ? max(0, end - window) : 0;
-  const chunks = tokens() == 1 ? (end - begin + CHUNK - 1) / CHUNK : 1;
+  if (!hasCache()) return attendSequences(command, thread, threads);
+  if (tokens() == 1) return attendToken(command, thread, threads);
+  const heads = argument(command, 3), group = argument(command, 2) / heads;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const partialBytes: usize = (8 + 4 * filled(argument(command, 4))) << 2;
-  const items = tokens() / sequence() * heads * tiles * chunks;
+  let items = 0;
+  for (let i = 0; i < sequenceCount(); i++) items += heads * tilesOf(rowCount(sequenceEntry(i)) * group);
   const pieces = piecesOf(items, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     const last = shareTo(items, piece, pieces);
-    for (let item = shareFrom(items, piece, pieces); item < last; item++) {
-      const tile = item / chunks, head = tile / tiles % heads, row = (tile % tiles) << 2;
-      const batch = tile / tiles / heads;
-      if (chunks == 1) {
-        attend(command, batch, head, row, group, begin, end, scratch);
-        finish(command, batch, head, row, group, scratch + 32, scratch + 32 + filledQueries(command));
+    let item = shareFrom(items, piece, pieces);
+    // the sequence that the item is of, and the first item of it
+    let i = 0, begun = 0;
+    while (item < last) {
+      const entry = sequenceEntry(i), tiles = tilesOf(rowCount(entry) * group);
+      const own = item - begun;
+      if (own >= heads * tiles) {
+        begun += heads * tiles;
+        i++;
         continue;
       }
-      const chunk = item % chunks;
-      const from = begin + chunk * CHUNK;
-      attend(command, batch, head, row, group, from, min(end, from + CHUNK), scratch);
-      const partials = address(command, 11) + <usize>(tile * chunks) * partialBytes;
-      const partial = partials + <usize>chunk * partialBytes;
-      memory.copy(partial, scratch, 32);
-      memory.copy(partial + 32, scratch + 32 + filledQueries(command), partialBytes - 32);
-      const counter = address(command, 12) + (<usize>tile << 2);
-      if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
-      atomic.store<i32>(counter, 0);
-      join(partials, partialBytes, chunks);
-      finish(command, batch, head, row, group, partials + 16, partials + 32);
+      attendTile(command, entry, own / tiles, (own % tiles) << 2, group, scratch);
+      item++;
     }
   }
 }
 
-/** Bytes of the queries in scratch. */
-@inline function filledQueries(command: usize): usize { return filled(argument(command, 4)) << 4; }
-
-/** Query row `row` of a key head (token-major, heads of the group within) of a sequence: byte offset in queries and output. */
-@inline function offsetOf(command: usize, batch: i32, head: i32, row: i32, group: i32): usize {
-  return <usize>(((batch * sequence() + row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
+/** A tile of rows over all chunks that it sees, one after another. */
+function attendTile(command: usize, entry: usize, head: i32, row: i32, group: i32, scratch: usize): void {
+  const window = argument(command, 7);
+  const first = past(entry) + row / group;
+  const end = past(entry) + min(row + 3, rowCount(entry) * group - 1) / group + 1;
+  const begin = window > 0 ? max(0, first + 1 - window) : 0;
+  takeQueries(command, entry, head, row, group, scratch);
+  const chunk = chunkOf(command, scratch), all = chunk + partialBytes(argument(command, 4));
+  attendChunk(command, entry, head, row, group, begin, min(end, (begin / CHUNK + 1) * CHUNK), scratch);
+  let result = chunk;
+  for (let from = (begin / CHUNK + 1) * CHUNK; from < end; from += CHUNK) {
+    if (result == chunk) memory.copy(all, chunk, partialBytes(argument(command, 4)));
+    result = all;
+    attendChunk(command, entry, head, row, group, from, min(end, from + CHUNK), scratch);
+    join(all, chunk, filled(argument(command, 4)));
+  }
+  finish(command, entry, head, row, group, result);
 }
 
-/**
- * Scores, softmax and mix of 4 rows over positions begin … end−1. Leaves in scratch: 4 maxima, then 4 sums where the
- * queries began, and the mix behind the queries.
- */
-function attend(command: usize, batch: i32, head: i32, row: i32, group: i32, begin: i32, end: i32, scratch: usize): void {
+/** A step of one token: chunks are shared out too. */
+function attendToken(command: usize, thread: i32, threads: i32): void {
+  const entry = sequenceEntry(0);
+  const heads = argument(command, 3), group = argument(command, 2) / heads;
+  const size = filled(argument(command, 4)), bytes = partialBytes(argument(command, 4));
+  const scratch = address(command, 9) + <usize>thread * address(command, 10);
+  const chunk = chunkOf(command, scratch);
+  const end = past(entry) + 1, window = argument(command, 7);
+  const begin = window > 0 ? max(0, end - window) : 0;
+  const skipped = begin / CHUNK, chunks = (end + CHUNK - 1) / CHUNK - skipped, tiles = tilesOf(group);
+  const items = heads * tiles * chunks;
+  const pieces = piecesOf(items, threads);
+  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
+    const last = shareTo(items, piece, pieces);
+    for (let item = shareFrom(items, piece, pieces); item < last; item++) {
+      const tile = item / chunks, head = tile / tiles, row = (tile % tiles) << 2;
+      const from = (skipped + item % chunks) * CHUNK;
+      takeQueries(command, entry, head, row, group, scratch);
+      attendChunk(command, entry, head, row, group, max(begin, from), min(end, from + CHUNK), scratch);
+      if (chunks == 1) {
+        finish(command, entry, head, row, group, chunk);
+        continue;
+      }
+      const partials = address(command, 11) + <usize>(tile * chunks) * bytes;
+      memory.copy(partials + <usize>(item % chunks) * bytes, chunk, bytes);
+      const counter = address(command, 12) + (<usize>tile << 2);
+      if (atomic.add<i32>(counter, 1) != chunks - 1) continue;
+      atomic.store<i32>(counter, 0);
+      for (let i = 1; i < chunks; i++) join(partials, partials + <usize>i * bytes, size);
+      finish(command, entry, head, row, group, partials);
+    }
+  }
+}
+
+/** Where in scratch the partial result of a chunk is. */
+@inline function chunkOf(command: usize, scratch: usize): usize { return scratch + 32 + (filled(argument(command, 4)) << 4); }
+
+/** Query row `row` of a key head (token-major, heads of the group within) of a sequence: byte offset in queries and output. */
+@inline function offsetOf(command: usize, entry: usize, head: i32, row: i32, group: i32): usize {
+  return <usize>(((firstRow(entry) + row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
+}
+
+/** 4 query rows into scratch; rows beyond the last repeat it. */
+function takeQueries(command: usize, entry: usize, head: i32, row: i32, group: i32, scratch: usize): void {
+  const kind = cacheKind(), queries = scratch + 32, most = rowCount(entry) * group - 1;
+  for (let lane = 0; lane < 4; lane++)
+    takeQuery(command, offsetOf(command, entry, head, min(row + lane, most), group), lane, kind, queries, scratch);
+}
+
+/** Scores, softmax and mix of 4 rows over positions begin … end−1 of one chunk, into the chunk's partial result. */
+function attendChunk(
+  command: usize, entry: usize, head: i32, row: i32, group: i32, begin: i32, end: i32, scratch: usize,
+): void {
   const size = filled(argument(command, 4));
   const kind = cacheKind();
   const rowBytes = cacheBytes(kind, size);
   const window = argument(command, 7);
-  // rows beyond the last repeat it
-  const most = sequence() * group - 1;
-  const r1 = min(row + 1, most), r2 = min(row + 2, most), r3 = min(row + 3, most);
-  const ends = i32x4(past() + row / group + 1, past() + r1 / group + 1, past() + r2 / group + 1, past() + r3 / group + 1);
-  const lastEnd = min(end, i32x4.extract_lane(ends, 3));
+  const most = rowCount(entry) * group - 1, before = past(entry) + 1;
+  const ends = i32x4(
+    before + row / group, before + min(row + 1, most) / group, before + min(row + 2, most) / group, before + min(row + 3, most) / group,
+  );
   const firstEnd = i32x4.extract_lane(ends, 0);
   const starts = window > 0 ? i32x4.max_s(i32x4.sub(ends, i32x4.splat(window)), i32x4.splat(begin)) : i32x4.splat(begin);
-  const from = max(begin, i32x4.extract_lane(starts, 0)) & ~7;
-  const to = (lastEnd + 7) & ~7;
+  const from = begin & ~(PAGE - 1);
+  const to = (end + 7) & ~7;
 
   const queries = scratch + 32;
-  const mix = queries + (size << 4);
-  const scores = mix + (size << 4);
-  takeQuery(command, offsetOf(command, batch, head, row, group), 0, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, batch, head, r1, group), 1, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, batch, head, r2, group), 2, kind, queries, scratch);
-  takeQuery(command, offsetOf(command, batch, head, r3, group), 3, kind, queries, scratch);
+  const partial = chunkOf(command, scratch);
+  const mix = partial + 32;
+  const scores = partial + 2 * partialBytes(argument(command, 4));
   const scales = v128.load(scratch);
 
-  const own = <usize>batch * cacheStride();
-  let k = own + layerKeys(address(command, 5)) + (<usize>head * cacheContext() + from) * rowBytes;
+  const table = pages(entry) + (<usize>(from / PAGE) << 2);
+  const keys = layerKeys(address(command, 5)) + <usize>(head * PAGE) * rowBytes;
   let s = scores;
+  let page = table;
   for (let position = from; position < to; position += 8) {
+    let k = load<u32>(page) + keys;
+    if (position & 8) {
+      k += rowBytes << 3;
+      page += 4;
+    }
     if (kind == F32) scoresF32(queries, k, size, s);
     else if (kind == F16) scoresF16(queries, k, size, s);
     else scoresQ8(queries, k, size, s, scales);
-    k += rowBytes << 3;
     s += 128;
   }
 
@@ -130,7 +203,7 @@ function attend(command: usize, batch: i32, head: i32, row: i32, group: i32, beg
     v128.store(s, a); v128.store(s, b, 16); v128.store(s, c, 32); v128.store(s, d, 48);
     s += 64;
   }
-  // a row may see nothing of its chunk's first positions, but never nothing at all: each sees itself or lies in a later chunk
+  // a row that sees nothing of the chunk keeps −∞ here, and its exponentials, of NaN, are zeros
   m0 = f32x4.splat(max4(m0)); m1 = f32x4.splat(max4(m1)); m2 = f32x4.splat(max4(m2)); m3 = f32x4.splat(max4(m3));
 
   // exponentials, turned so that a position's 4 rows are side by side
@@ -150,22 +223,21 @@ function attend(command: usize, batch: i32, head: i32, row: i32, group: i32, beg
     s += 64;
   }
 
-  const values = own + layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>head * cacheContext() * rowBytes;
+  const values = layerValues(address(command, 5), <usize>argument(command, 3) * size) + <usize>(head * PAGE) * rowBytes;
   memory.fill(mix, 0, size << 4);
-  for (let first: usize = from; first < <usize>lastEnd; first += SPAN) {
-    const count = min<usize>(SPAN, <usize>lastEnd - first);
-    const weights = scores + ((first - from) << 4);
-    const v = values + first * rowBytes;
+  for (let first = from; first < end; first += SPAN) {
+    const weights = scores + (<usize>(first - from) << 4);
+    const to = scores + (<usize>(min(end, first + SPAN) - from) << 4);
+    const own = table + (<usize>((first - from) / PAGE) << 2);
     for (let column: usize = 0; column < size; column += 8) {
-      if (kind == F32) mixF32(weights, v + (column << 2), rowBytes, count, mix + (column << 2), size << 2);
-      else if (kind == F16) mixF16(weights, v + (column << 1), rowBytes, count, mix + (column << 2), size << 2);
-      else mixQ8(weights, v + (column >> 5) * 34, column & 31, rowBytes, count, mix + (column << 2), size << 2);
+      if (kind == F32) mixF32(weights, to, own, values + (column << 2), rowBytes, mix + (column << 2), size << 2);
+      else if (kind == F16) mixF16(weights, to, own, values + (column << 1), rowBytes, mix + (column << 2), size << 2);
+      else mixQ8(weights, to, own, values + (column >> 5) * 34, column & 31, rowBytes, mix + (column << 2), size << 2);
     }
   }
   const low = v128.shuffle<i32>(m0, m1, 0, 4, 0, 4), high = v128.shuffle<i32>(m2, m3, 0, 4, 0, 4);
-  v128.store(scratch, v128.shuffle<i64>(low, high, 0, 2));
-  v128.store(scratch, sums, 16);
-  v128.store(queries, sums);
+  v128.store(partial, v128.shuffle<i64>(low, high, 0, 2));
+  v128.store(partial, sums, 16);
 }
 
 @inline function capped(s: v128, cap: f32): v128 {
@@ -197,209 +269,33 @@ function attend(command: usize, batch: i32, head: i32, row: i32, group: i32, beg
     store<i16>(queries + ((i >> 1) << 4) + (lane << 2) + ((i & 1) << 1), <i16>nearest<f32>(load<f32>(x + (i << 2)) * inverse));
 }
 
-/** Dots of 4 query rows with 8 keys → [2 × 4 positions][4 rows][4 positions]. */
-@inline function storeScores(s: usize, a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128): void {
-  v128.store(s, a0); v128.store(s, b0, 16); v128.store(s, c0, 32); v128.store(s, d0, 48);
-  v128.store(s, a1, 64); v128.store(s, b1, 80); v128.store(s, c1, 96); v128.store(s, d1, 112);
+/** Adds a later chunk's partial result to that of the chunks before it. */
+function join(all: usize, chunk: usize, size: usize): void {
+  const before = v128.load(all), own = v128.load(chunk);
+  const most = f32x4.pmax(before, own);
+  const f = exp4(f32x4.sub(before, most)), g = exp4(f32x4.sub(own, most));
+  v128.store(all, most);
+  v128.store(all, f32x4.add(f32x4.mul(v128.load(all, 16), f), f32x4.mul(v128.load(chunk, 16), g)), 16);
+  const rowBytes = size << 2;
+  joinRow(all + 32, chunk + 32, rowBytes, spread0(f), spread0(g));
+  joinRow(all + 32 + rowBytes, chunk + 32 + rowBytes, rowBytes, spread1(f), spread1(g));
+  joinRow(all + 32 + 2 * rowBytes, chunk + 32 + 2 * rowBytes, rowBytes, spread2(f), spread2(g));
+  joinRow(all + 32 + 3 * rowBytes, chunk + 32 + 3 * rowBytes, rowBytes, spread3(f), spread3(g));
 }
 
-function scoresF32(q: usize, k: usize, size: usize, s: usize): void {
-  let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
-  const end = q + (size << 4);
-  do {
-    const k0 = v128.load(k), k1 = v128.load(k, 16);
-    const four = v128.load(q);
-    let x = spread0(four);
-    a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
-    x = spread1(four);
-    b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
-    x = spread2(four);
-    c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
-    x = spread3(four);
-    d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
-    k += 32;
-    q += 16;
-  } while (q < end);
-  storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
-}
-
-function scoresF16(q: usize, k: usize, size: usize, s: usize): void {
-  let a0 = f32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
-  const mask = halvesMask(), end = q + (size << 4);
-  do {
-    const key = v128.load(k);
-    const k0 = halvesLow(key, mask), k1 = halvesHigh(key, mask);
-    const four = v128.load(q);
-    let x = spread0(four);
-    a0 = madd(k0, x, a0); a1 = madd(k1, x, a1);
-    x = spread1(four);
-    b0 = madd(k0, x, b0); b1 = madd(k1, x, b1);
-    x = spread2(four);
-    c0 = madd(k0, x, c0); c1 = madd(k1, x, c1);
-    x = spread3(four);
-    d0 = madd(k0, x, d0); d1 = madd(k1, x, d1);
-    k += 16;
-    q += 16;
-  } while (q < end);
-  storeScores(s, a0, b0, c0, d0, a1, b1, c1, d1);
-}
-
-@inline function pairs(k: v128, x: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(k, x)); }
-
-/** Codes are multiplied as integers; keys have a scale per 32 columns, queries one for all. */
-function scoresQ8(q: usize, k: usize, size: usize, s: usize, scales: v128): void {
-  let A0 = f32x4.splat(0), B0 = A0, C0 = A0, D0 = A0, A1 = A0, B1 = A0, C1 = A0, D1 = A0;
-  const end = q + (size << 3);
-  do {
-    const s0 = half4(k), s1 = half4(k + 8);
-    let a0 = i32x4.splat(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
-    k += 16;
-    const last = q + 256;
-    do {
-      const k0 = v128.load8x8_s(k), k1 = v128.load8x8_s(k, 8);
-      const four = v128.load(q);
-      let x = spread0(four);
-      a0 = pairs(k0, x, a0); a1 = pairs(k1, x, a1);
-      x = spread1(four);
-      b0 = pairs(k0, x, b0); b1 = pairs(k1, x, b1);
-      x = spread2(four);
-      c0 = pairs(k0, x, c0); c1 = pairs(k1, x, c1);
-      x = spread3(four);
-      d0 = pairs(k0, x, d0); d1 = pairs(k1, x, d1);
-      k += 16;
-      q += 16;
-    } while (q < last);
-    A0 = madd(f32x4.convert_i32x4_s(a0), s0, A0); A1 = madd(f32x4.convert_i32x4_s(a1), s1, A1);
-    B0 = madd(f32x4.convert_i32x4_s(b0), s0, B0); B1 = madd(f32x4.convert_i32x4_s(b1), s1, B1);
-    C0 = madd(f32x4.convert_i32x4_s(c0), s0, C0); C1 = madd(f32x4.convert_i32x4_s(c1), s1, C1);
-    D0 = madd(f32x4.convert_i32x4_s(d0), s0, D0); D1 = madd(f32x4.convert_i32x4_s(d1), s1, D1);
-  } while (q < end);
-  const a = spread0(scales), b = spread1(scales);
-  const c = spread2(scales), d = spread3(scales);
-  storeScores(
-    s, f32x4.mul(A0, a), f32x4.mul(B0, b), f32x4.mul(C0, c), f32x4.mul(D0, d),
-    f32x4.mul(A1, a), f32x4.mul(B1, b), f32x4.mul(C1, c), f32x4.mul(D1, d),
-  );
-}
-
-/** Adds 8 columns of `count` values, weighted for 4 rows, to the mix. @param w [count][4 rows] @param stride of mix's rows */
-function mixF32(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
-  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
-  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
-  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
-  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  const end = w + (count << 4);
-  do {
-    const v0 = v128.load(v), v1 = v128.load(v, 16);
-    const four = v128.load(w);
-    let p = spread0(four);
-    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = spread1(four);
-    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = spread2(four);
-    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = spread3(four);
-    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
-    v += rowBytes;
-    w += 16;
-  } while (w < end);
-  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
-}
-
-function mixF16(w: usize, v: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
-  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
-  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
-  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
-  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  const mask = halvesMask(), end = w + (count << 4);
-  do {
-    const value = v128.load(v);
-    const v0 = halvesLow(value, mask), v1 = halvesHigh(value, mask);
-    const four = v128.load(w);
-    let p = spread0(four);
-    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = spread1(four);
-    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = spread2(four);
-    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = spread3(four);
-    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
-    v += rowBytes;
-    w += 16;
-  } while (w < end);
-  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
-}
-
-/** @param v the block of 32 columns, @param inside the first of the 8 columns in it */
-function mixQ8(w: usize, v: usize, inside: usize, rowBytes: usize, count: usize, mix: usize, stride: usize): void {
-  let a0 = v128.load(mix), a1 = v128.load(mix, 16);
-  let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);
-  let c0 = v128.load(mix + 2 * stride), c1 = v128.load(mix + 2 * stride, 16);
-  let d0 = v128.load(mix + 3 * stride), d1 = v128.load(mix + 3 * stride, 16);
-  const end = w + (count << 4);
-  do {
-    const scale = f32x4.splat(half(v));
-    const codes = v128.load8x8_s(v + inside, 2);
-    const v0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes)), scale);
-    const v1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes)), scale);
-    const four = v128.load(w);
-    let p = spread0(four);
-    a0 = madd(v0, p, a0); a1 = madd(v1, p, a1);
-    p = spread1(four);
-    b0 = madd(v0, p, b0); b1 = madd(v1, p, b1);
-    p = spread2(four);
-    c0 = madd(v0, p, c0); c1 = madd(v1, p, c1);
-    p = spread3(four);
-    d0 = madd(v0, p, d0); d1 = madd(v1, p, d1);
-    v += rowBytes;
-    w += 16;
-  } while (w < end);
-  storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
-}
-
-@inline function storeMix(
-  mix: usize, stride: usize, a0: v128, a1: v128, b0: v128, b1: v128, c0: v128, c1: v128, d0: v128, d1: v128,
-): void {
-  v128.store(mix, a0); v128.store(mix, a1, 16);
-  v128.store(mix + stride, b0); v128.store(mix + stride, b1, 16);
-  v128.store(mix + 2 * stride, c0); v128.store(mix + 2 * stride, c1, 16);
-  v128.store(mix + 3 * stride, d0); v128.store(mix + 3 * stride, d1, 16);
-}
-
-/** Joins the partial results of a tile's chunks in the first of them, in order. */
-function join(partials: usize, bytes: usize, chunks: i32): void {
-  let most = v128.load(partials);
-  for (let i = 1; i < chunks; i++) most = f32x4.pmax(most, v128.load(partials + <usize>i * bytes));
-  let sums = f32x4.splat(0);
-  const columns: usize = (bytes - 32) >> 2;
-  for (let i = 0; i < chunks; i++) {
-    const partial = partials + <usize>i * bytes;
-    const factor = exp4(f32x4.sub(v128.load(partial), most));
-    sums = madd(v128.load(partial, 16), factor, sums);
-    for (let row: usize = 0; row < 4; row++) {
-      const weight = f32x4.splat(lane(factor, row));
-      const to = partials + 32 + row * columns, from = partial + 32 + row * columns;
-      for (let c: usize = 0; c < columns; c += 16) {
-        const value = f32x4.mul(v128.load(from + c), weight);
-        v128.store(to + c, i == 0 ? value : f32x4.add(v128.load(to + c), value));
-      }
-    }
-  }
-  v128.store(partials, sums, 16);
-}
-
-@inline function lane(v: v128, i: usize): f32 {
-  return i == 0 ? f32x4.extract_lane(v, 0) : i == 1 ? f32x4.extract_lane(v, 1) : i == 2 ? f32x4.extract_lane(v, 2) : f32x4.extract_lane(v, 3);
+@inline function joinRow(to: usize, from: usize, bytes: usize, f: v128, g: v128): void {
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(to + i, f32x4.add(f32x4.mul(v128.load(to + i), f), f32x4.mul(v128.load(from + i), g)));
 }
 
 /** Divides the mix of 4 rows by their sums and writes those that there are. */
-function finish(command: usize, batch: i32, head: i32, row: i32, group: i32, sums: usize, mix: usize): void {
+function finish(command: usize, entry: usize, head: i32, row: i32, group: i32, partial: usize): void {
   const size: usize = argument(command, 4);
-  const rows = min(4, sequence() * group - row);
+  const rows = min(4, rowCount(entry) * group - row);
   for (let r = 0; r < rows; r++) {
-    const factor: f32 = 1 / load<f32>(sums + (<usize>r << 2));
-    const from = mix + <usize>r * (filled(size) << 2);
-    const to = address(command, 1) + offsetOf(command, batch, head, row + r, group);
+    const factor: f32 = 1 / load<f32>(partial + 16 + (<usize>r << 2));
+    const from = partial + 32 + <usize>r * (filled(size) << 2);
+    const to = address(command, 1) + offsetOf(command, entry, head, row + r, group);
     for (let i: usize = 0; i < size; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)) * factor);
   }
 }

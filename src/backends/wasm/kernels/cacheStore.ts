@@ -1,11 +1,11 @@
-/** Puts a step's keys and values into the cache at P … P+S−1 of their sequences. */
-import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues } from "./parts/cache";
-import { address, argument, cacheBase, cacheContext, cacheKind, cacheStride, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
+/** Puts a step's keys and values into the pages of their sequences. */
+import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues, PAGE } from "./parts/cache";
+import { address, argument, cacheKind, hasCache, pageOf, positionOf, shareFrom, shareTo, tokens } from "./parts/control";
 import { toHalf } from "./parts/simd";
 
 /** Arguments: 0 keys [T, G·headSize], 1 values, 2 G key heads, 3 headSize, 4 filled elements before (see cache.ts). */
 export function cacheStore(command: usize, thread: i32, threads: i32): void {
-  if (cacheBase() == 0) return;
+  if (!hasCache()) return;
   const heads: usize = argument(command, 2), size: usize = argument(command, 3);
   const keys = layerKeys(address(command, 4));
   const values = layerValues(address(command, 4), heads * filled(size));
@@ -15,13 +15,13 @@ export function cacheStore(command: usize, thread: i32, threads: i32): void {
   const last: usize = shareTo(<i32>count, thread, threads);
   for (let item: usize = shareFrom(<i32>count, thread, threads); item < last; item++) {
     const token = <i32>(item / heads);
-    const position: usize = past() + token % sequence();
-    const base = <usize>(token / sequence()) * cacheStride();
+    const position: usize = positionOf(token) & (PAGE - 1);
+    const base = pageOf(token);
     const head = item % heads;
     const k = address(command, 0) + item * size * 4;
     const v = address(command, 1) + item * size * 4;
-    const tile = base + keys + (head * (cacheContext() >> 3) + (position >> 3)) * rowBytes * 8;
-    const row = base + values + (head * cacheContext() + position) * rowBytes;
+    const tile = base + keys + (head * (PAGE >> 3) + (position >> 3)) * rowBytes * 8;
+    const row = base + values + (head * PAGE + position) * rowBytes;
     const lane = position & 7;
     if (kind == F32) {
       for (let i: usize = 0; i < size; i++) store<f32>(tile + (((i << 3) + lane) << 2), load<f32>(k + (i << 2)));

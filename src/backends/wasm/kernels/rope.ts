@@ -4,7 +4,7 @@
  * 7 frequencies [pairs] (f32, already divided by their factors), 8 magnitude, 9 scratch, 10 scratch bytes per thread,
  * 11 direction (1, or −1: the inverse).
  */
-import { address, argument, number, past, sequence, shareFrom, shareTo, tokens } from "./parts/control";
+import { address, argument, number, positionOf, sequence, shareFrom, shareTo, tokens } from "./parts/control";
 
 export function rope(command: usize, thread: i32, threads: i32): void {
   const heads = argument(command, 3), pairs: usize = argument(command, 5);
@@ -13,14 +13,14 @@ export function rope(command: usize, thread: i32, threads: i32): void {
   const frequencies = address(command, 7);
   const magnitude = number(command, 8);
   const half = argument(command, 6) == 1;
-  // by position, which all sequences share
+  // by position: sequences of a batch share theirs
   const count = sequence() * heads;
   let angled = -1;
   for (let item = shareFrom(count, thread, threads); item < shareTo(count, thread, threads); item++) {
     const at = item / heads;
     if (at != angled) {
       angled = at;
-      const position = <f64>((past() + at) * argument(command, 11));
+      const position = <f64>(positionOf(at) * argument(command, 11));
       for (let i: usize = 0; i < pairs; i++) {
         turn(position * <f64>load<f32>(frequencies + (i << 2)), magnitude, scratch + (i << 3));
       }

@@ -1,11 +1,5 @@
 /** Ops that only move rows. */
-import { address, argument, past, rowsOf, sequence, shareFrom, shareTo, tokens, wanted } from "./parts/control";
-
-/** The positions P + t mod S. Arguments: 0 output (i32). */
-export function positions(command: usize, thread: i32, threads: i32): void {
-  if (thread != 0) return;
-  for (let t = 0; t < tokens(); t++) store<i32>(address(command, 0) + (<usize>t << 2), past() + t % sequence());
-}
+import { address, argument, rowsOf, shareFrom, shareTo, tokens, wanted } from "./parts/control";
 
 /** A run of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
 export function columns(command: usize, thread: i32, threads: i32): void {

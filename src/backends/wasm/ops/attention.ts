@@ -1,5 +1,4 @@
 import type { AttentionAttributes } from '../../../graph/ops/attention.ts';
-import { filledHead } from '../cache.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const attention: Lowering<AttentionAttributes> = (
@@ -19,14 +18,13 @@ export const attention: Lowering<AttentionAttributes> = (
     storesCache: true,
   });
   const output = emitter.region(node);
-  // a single token's work is cut into chunks of 256 positions, whose results are joined
-  const size = filledHead(headSize);
-  const tiles = kvHeads * Math.ceil(heads / kvHeads / 4);
-  const chunks = Math.ceil(emitter.context / 256) + 1;
-  const partials = emitter.temporary(tiles * chunks * (8 + 4 * size) * 4, `${node.label}.partials`);
-  const counters = weights.constant(new Float32Array(tiles), `${node.label}.counters`);
+  // a single token's work is cut into chunks of positions, whose results are joined
+  const group = heads / kvHeads;
+  const bytes = Number(exports.attentionPartials!(emitter.context, kvHeads, group, headSize));
+  const partials = emitter.temporary(bytes, `${node.label}.partials`);
+  const counters = weights.constant(new Float32Array(kvHeads * Math.ceil(group / 4)), `${node.label}.counters`);
   emitter.needScratch(Number(exports.attentionScratch!(emitter.longestSequence, headSize)));
-  emitter.needScratch((4 * (emitter.context + 16) + 8 * size + 16) * 4);
+  emitter.needScratch(Number(exports.cachedAttentionScratch!(headSize)));
   emitter.emit({
     kernel: 'attention',
     label: node.label,

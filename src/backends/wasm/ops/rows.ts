@@ -24,10 +24,7 @@ export const constant: Lowering<ConstantAttributes> = (node, { emitter, weights 
 /** The value is that of its first input; the commands before it have had their effects. */
 export const after: Lowering<null> = (node, { emitter }) => emitter.alias(node, emitter.region(node.inputs[0]!));
 
-export const positions: Lowering<null> = (node, { emitter }) => {
-  const output = emitter.region(node);
-  emitter.emit({ kernel: 'positions', label: node.label, values: [output], reads: [], writes: [output] });
-};
+export const positions: Lowering<null> = (node, { emitter, inputs }) => emitter.alias(node, inputs.positions);
 
 export const columns: Lowering<ColumnsAttributes> = (node, { emitter }) => {
   const [x] = node.inputs;

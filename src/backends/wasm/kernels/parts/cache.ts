@@ -1,19 +1,22 @@
 /**
- * How keys and values lie in a session's cache. Per layer: the keys of all positions, then the values. Head sizes are
- * filled up to S, a multiple of 8, with zeros.
+ * How keys and values lie in a page of a cache: 16 positions of one sequence, in all layers. Per layer: the keys of all
+ * positions, then the values. Head sizes are filled up to S, a multiple of 8, with zeros.
  *
- *   keys     [G key heads][context/8] tiles of 8 positions in SIMD lanes     f32: [S][8 positions]
+ *   keys     [G key heads][2] tiles of 8 positions in SIMD lanes             f32: [S][8 positions]
  *                                                    f16: [S][8 positions, in the order 0 4 1 5 2 6 3 7]
  *                                                    q8_0: per 32 columns 8 half scales, then [16][8 positions][2] int8
- *   values   [G key heads][context] rows             f32: [S]
+ *   values   [G key heads][16] rows                  f32: [S]
  *                                                    f16: [S], 8 columns in the order 0 4 1 5 2 6 3 7
  *                                                    q8_0: per 32 columns a half scale, then 32 int8
  *
  * In that order a 32-bit lane holds two halves, the first of which belongs to the first vector of four, the second to
  * the second: shifts and masks widen them without moving lanes.
  */
-import { cacheBase, cacheContext, cacheKind } from "./control";
+import { cacheKind } from "./control";
 import { held } from "./simd";
+
+/** Positions of a page; graph/step.ts says the same. */
+export const PAGE: i32 = 16;
 
 export const F32: i32 = 0;
 export const F16: i32 = 1;
@@ -42,12 +45,10 @@ export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
   return kind == Q8_0 ? (elements >> 5) * 34 : kind == F16 ? elements << 1 : elements << 2;
 }
 
-/** Where a layer's keys begin. @param before elements per position (keys alone, filled) of the layers before it */
-@inline export function layerKeys(before: usize): usize {
-  return cacheBase() + cacheContext() * cacheBytes(cacheKind(), before) * 2;
-}
+/** Where a layer's keys begin in a page. @param before elements per position (keys alone, filled) of the layers before it */
+@inline export function layerKeys(before: usize): usize { return PAGE * cacheBytes(cacheKind(), before) * 2; }
 
 /** Where its values begin. @param width elements per position: key heads · filled head size */
 @inline export function layerValues(before: usize, width: usize): usize {
-  return layerKeys(before) + cacheContext() * cacheBytes(cacheKind(), width);
+  return layerKeys(before) + PAGE * cacheBytes(cacheKind(), width);
 }

@@ -7,16 +7,17 @@
  *         3 sleepers  threads in a futex wait
  *         4 program   address of the first command
  *         5 commands  how many
- *         6 T   7 P   8 R   tokens, past positions, wanted rows of this step
+ *         6 T   8 R   tokens and wanted rows of this step
+ *         7 positions address of each token's position, i32 [T]
  *         9 stop      workers leave their loop
  *        10 patient   caller may sleep at a barrier (a browser's main thread may not)
  *        11 trace     address of f64 seconds per command, 0: no trace
- *        12 cache     address of the session's keys and values, 0: the step is a batch of sequences of its own
- *        13 context   positions that it has room for, a multiple of 4
- *        14 kv        its format: 0 f32, 1 f16, 2 q8_0
+ *        12 sequences address of the table of sequences; 0: the step is a batch without a cache
+ *        13 count     sequences in the table
+ *        14 kv        format of keys and values: 0 f32, 1 f16, 2 q8_0
  *        15 wide      products take tiles of 8 tokens instead of 4
- *        16 S         tokens of a sequence: row t stands at position P + t mod S
- *        17 stride    bytes of one sequence in the cache
+ *        16 S         rows t and t + S are at the same position: tokens of a sequence of a batch; T in a step with a cache
+ *        17 pages     address of the page in which each token's keys and values go, u32 [T]
  *
  * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
@@ -26,15 +27,20 @@ export const CONTROL: usize = 65536;
 export const COMMAND_BYTES: usize = 128;
 
 @inline export function tokens(): i32 { return load<i32>(CONTROL, 24); }
-@inline export function past(): i32 { return load<i32>(CONTROL, 28); }
+/** Position of a token in its sequence. */
+@inline export function positionOf(token: i32): i32 { return load<i32>(<usize>load<u32>(CONTROL, 28) + (<usize>token << 2)); }
 @inline export function wanted(): i32 { return load<i32>(CONTROL, 32); }
 
 @inline export function wideTiles(): bool { return load<i32>(CONTROL, 60) != 0; }
 @inline export function sequence(): i32 { return load<i32>(CONTROL, 64); }
 
-@inline export function cacheBase(): usize { return load<u32>(CONTROL, 48); }
-@inline export function cacheContext(): usize { return load<u32>(CONTROL, 52); }
-@inline export function cacheStride(): usize { return load<u32>(CONTROL, 68); }
+/** False for a batch of sequences without a cache. */
+@inline export function hasCache(): bool { return load<u32>(CONTROL, 48) != 0; }
+/** Address of an entry of the table of sequences: first row, rows, position of the first, address of its pages' addresses. */
+@inline export function sequenceEntry(i: i32): usize { return <usize>load<u32>(CONTROL, 48) + (<usize>i << 4); }
+@inline export function sequenceCount(): i32 { return load<i32>(CONTROL, 52); }
+/** The page in which a token's keys and values go. */
+@inline export function pageOf(token: i32): usize { return load<u32>(<usize>load<u32>(CONTROL, 68) + (<usize>token << 2)); }
 @inline export function cacheKind(): i32 { return load<i32>(CONTROL, 56); }
 
 /** Rows of a value: 0 stands for T, 1 for R, −n for n, as the planner wrote it. */

@@ -1,0 +1,75 @@
+/** Pages of keys and values in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
+import { OptionError } from '../../core/errors.ts';
+import { PAGE_POSITIONS, type Page, type PageStore } from '../../graph/step.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { Arena } from './arena.ts';
+
+/** Formats of keys and values, as kernels/parts/cache.ts numbers them. */
+const kinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
+
+/** Head size as a page holds it: filled up to whole groups of 8. */
+export function filledHead(headSize: number): number {
+  return Math.ceil(headSize / 8) * 8;
+}
+
+/** Bytes of a page. @param layers filled elements per position of each layer's keys */
+export function pageBytes(layers: readonly number[], kv: BlockFormat): number {
+  return bytesOf(kv, layers.reduce((sum, width) => sum + width, 0) * 2 * PAGE_POSITIONS);
+}
+
+export class WasmPage implements Page {
+  readonly store: WasmPages;
+  readonly address: number;
+  isReleased = false;
+
+  constructor(store: WasmPages, address: number) {
+    this.store = store;
+    this.address = address;
+  }
+}
+
+export class WasmPages implements PageStore {
+  readonly pageBytes: number;
+  /** Number of the format of keys and values. */
+  readonly kind: number;
+  readonly arena: Arena;
+
+  /**
+   * @param layers filled elements per position of each layer's keys
+   * @throws {OptionError} for a format that pages are not kept in
+   */
+  constructor(arena: Arena, layers: readonly number[], kv: BlockFormat) {
+    this.kind = kinds.indexOf(kv.name);
+    if (this.kind < 0) throw new OptionError('kv', kv.name, kinds.join(', '));
+    this.pageBytes = pageBytes(layers, kv);
+    this.arena = arena;
+  }
+
+  allocate(): Page {
+    const address = this.arena.allocate(this.pageBytes, 'a page of keys and values');
+    // kernels multiply what was never written by a weight of 0, which must not be NaN
+    new Uint8Array(this.arena.memory.buffer, address, this.pageBytes).fill(0);
+    return new WasmPage(this, address);
+  }
+
+  async copy(from: Page, to: Page): Promise<void> {
+    const [source, target] = [this.#own(from), this.#own(to)];
+    new Uint8Array(this.arena.memory.buffer).copyWithin(
+      target.address,
+      source.address,
+      source.address + this.pageBytes,
+    );
+  }
+
+  release(page: Page): void {
+    const own = this.#own(page);
+    own.isReleased = true;
+    this.arena.release(own.address);
+  }
+
+  /** @throws {OptionError} for a page of another store, or one that was released */
+  #own(page: Page): WasmPage {
+    if (page instanceof WasmPage && page.store === this && !page.isReleased) return page;
+    throw new OptionError('page', 'of another program or released', 'a page that this store allocated');
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Who may fill pages: a sequence reserves room for all that it may grow to before it begins, so that none has to end for want
+ * of memory. Who does not fit waits for others, first come, first served; who can never fit is refused with the numbers.
+ */
+import { MemoryError } from '../../core/errors.ts';
+
+/** Room that a sequence has reserved. */
+export interface Reservation {
+  readonly pages: number;
+  /** Reserves more at once. @throws {MemoryError} if there is not as much left */
+  grow(pages: number): void;
+  release(): void;
+}
+
+interface Waiting {
+  readonly pages: number;
+  admit(): void;
+}
+
+export class Admission {
+  readonly #budget: number;
+  readonly #pageBytes: number;
+  readonly #waiting: Waiting[] = [];
+  #reserved = 0;
+
+  /** @param budget in pages */
+  constructor(budget: number, pageBytes: number) {
+    this.#budget = budget;
+    this.#pageBytes = pageBytes;
+  }
+
+  /** Pages that can be reserved at most. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** True if so many pages would have to wait. */
+  isFull(pages: number): boolean {
+    return this.#waiting.length > 0 || this.#reserved + pages > this.#budget;
+  }
+
+  /** Waits until there is room. @throws {MemoryError} if there can never be; the signal's reason */
+  async reserve(pages: number, signal?: AbortSignal): Promise<Reservation> {
+    signal?.throwIfAborted();
+    if (pages > this.#budget) throw this.#tooMuch(pages, this.#budget);
+    if (this.isFull(pages)) await this.#turn(pages, signal);
+    else this.#reserved += pages;
+    return this.#reservation(pages);
+  }
+
+  /** Reserves without waiting; it may be nothing, to grow later. */
+  open(): Reservation {
+    return this.#reservation(0);
+  }
+
+  #turn(pages: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(signal!.reason);
+        this.#admit();
+      };
+      const waiting: Waiting = {
+        pages,
+        admit() {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(waiting);
+    });
+  }
+
+  /** Lets in who waits, in order, as far as there is room. */
+  #admit(): void {
+    for (let [next] = this.#waiting; next && this.#reserved + next.pages <= this.#budget; [next] = this.#waiting) {
+      this.#waiting.shift();
+      this.#reserved += next.pages;
+      next.admit();
+    }
+  }
+
+  #reservation(pages: number): Reservation {
+    const admission = this;
+    let held = pages;
+    return {
+      get pages() {
+        return held;
+      },
+      grow(more) {
+        if (admission.#reserved + more > admission.#budget)
+          throw admission.#tooMuch(more, admission.#budget - admission.#reserved);
+        admission.#reserved += more;
+        held += more;
+      },
+      release() {
+        admission.#reserved -= held;
+        held = 0;
+        admission.#admit();
+      },
+    };
+  }
+
+  #tooMuch(pages: number, available: number): MemoryError {
+    const what = `room for ${pages} pages of keys and values`;
+    return new MemoryError(what, pages * this.#pageBytes, available * this.#pageBytes, {
+      pages,
+      availablePages: available,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Pages by the tokens that they were computed from: a radix tree whose edges are whole pages, so that a prompt finds the longest
+ * prefix that any sequence has computed. The tree holds its pages; those that nobody else holds are evicted, least recently
+ * used first.
+ */
+import { PAGE_POSITIONS, type Page } from '../../graph/step.ts';
+import type { PagePool } from './pagePool.ts';
+
+/** A page behind those of its ancestors. */
+export interface PrefixNode {
+  readonly page: Page;
+  readonly key: string;
+  readonly parent: PrefixNode | undefined;
+  readonly children: Map<string, PrefixNode>;
+  /** When it was last found or added. */
+  used: number;
+}
+
+/** How far a sequence's pages are in the tree. */
+export interface AddedPrefix {
+  readonly node: PrefixNode;
+  /** Pages from the root to the node. */
+  readonly pages: number;
+}
+
+export class PrefixTree {
+  readonly #pool: PagePool;
+  readonly #roots = new Map<string, PrefixNode>();
+  readonly #nodes = new Set<PrefixNode>();
+  #clock = 0;
+
+  constructor(pool: PagePool) {
+    this.#pool = pool;
+  }
+
+  /** Pages of the longest prefix of some tokens, whole pages only. @param most positions at most */
+  find(tokens: readonly number[], most: number): Page[] {
+    const found: Page[] = [];
+    let children = this.#roots;
+    for (let from = 0; from + PAGE_POSITIONS <= most; from += PAGE_POSITIONS) {
+      const node = children.get(keyOf(tokens, from));
+      if (!node) break;
+      node.used = ++this.#clock;
+      found.push(node.page);
+      children = node.children;
+    }
+    return found;
+  }
+
+  /**
+   * Adds the whole pages of a sequence; where others have computed the same tokens, their pages stay.
+   * @param added what the last call for this sequence returned, if its past is still the same @returns the last node and its depth
+   */
+  add(tokens: readonly number[], pages: readonly Page[], added?: AddedPrefix): AddedPrefix | undefined {
+    let last = added && this.#nodes.has(added.node) ? added : undefined;
+    for (let i = last?.pages ?? 0; (i + 1) * PAGE_POSITIONS <= tokens.length; i++) {
+      const node = this.#child(last?.node, keyOf(tokens, i * PAGE_POSITIONS), pages[i]!);
+      last = { node, pages: i + 1 };
+    }
+    return last;
+  }
+
+  /** Releases the least recently used page that nobody else holds. @returns false if there is none */
+  evict(): boolean {
+    let oldest: PrefixNode | undefined;
+    for (const node of this.#nodes)
+      if (node.children.size === 0 && this.#isUnused(node) && !(oldest && oldest.used <= node.used)) oldest = node;
+    if (!oldest) return false;
+    this.#remove(oldest);
+    return true;
+  }
+
+  /** Evicts until at most `most` pages are held by the tree alone. */
+  trim(most: number): void {
+    let unused = 0;
+    for (const node of this.#nodes) if (this.#isUnused(node)) unused++;
+    while (unused-- > most && this.evict());
+  }
+
+  clear(): void {
+    for (const { page } of this.#nodes) this.#pool.release(page);
+    this.#nodes.clear();
+    this.#roots.clear();
+  }
+
+  #child(parent: PrefixNode | undefined, key: string, page: Page): PrefixNode {
+    const children = parent?.children ?? this.#roots;
+    let node = children.get(key);
+    if (!node) {
+      node = { page, key, parent, children: new Map(), used: 0 };
+      this.#pool.retain(page);
+      children.set(key, node);
+      this.#nodes.add(node);
+    }
+    node.used = ++this.#clock;
+    return node;
+  }
+
+  #isUnused(node: PrefixNode): boolean {
+    return this.#pool.holders(node.page) === 1;
+  }
+
+  #remove(node: PrefixNode): void {
+    (node.parent?.children ?? this.#roots).delete(node.key);
+    this.#nodes.delete(node);
+    this.#pool.release(node.page);
+  }
+}
+
+function keyOf(tokens: readonly number[], from: number): string {
+  return tokens.slice(from, from + PAGE_POSITIONS).join(' ');
+}

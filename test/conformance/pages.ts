@@ -1,0 +1,26 @@
+/** The pages of one sequence in a test, taken as it grows. */
+import { PAGE_POSITIONS, type Page, type PageStore } from '../../src/graph/step.ts';
+
+export class Pages {
+  readonly #store: PageStore;
+  readonly #pages: Page[] = [];
+
+  constructor(store: PageStore) {
+    this.#store = store;
+  }
+
+  /** Pages with room for so many positions. */
+  upTo(positions: number): readonly Page[] {
+    while (this.#pages.length * PAGE_POSITIONS < positions) this.#pages.push(this.#store.allocate());
+    return this.#pages;
+  }
+
+  async copyFrom(other: Pages): Promise<void> {
+    const own = this.upTo(other.#pages.length * PAGE_POSITIONS);
+    for (const [i, page] of other.#pages.entries()) await this.#store.copy(page, own[i]!);
+  }
+
+  release(): void {
+    for (const page of this.#pages.splice(0)) this.#store.release(page);
+  }
+}

@@ -7,7 +7,7 @@ import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
-import type { SequencePart, Step, StepResult } from '../graph/step.ts';
+import type { SequencePart, Step } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Sequence } from './sequence.ts';
@@ -56,7 +56,7 @@ export class Scheduler {
   readonly #program: Program;
   readonly #inputs: Step['inputs'];
   readonly #pieces = new PieceSize();
-  #tasks: Task[] = [];
+  readonly #tasks: Task[] = [];
   #isRunning = false;
   #isDisposed = false;
   /** When a stream last generated a token. */
@@ -88,7 +88,8 @@ export class Scheduler {
    */
   submit(work: Work): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#tasks.some(({ sequence }) => sequence === work.sequence)) {
+      for (const { sequence } of this.#tasks) {
+        if (sequence !== work.sequence) continue;
         reject(new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'));
         return;
       }
@@ -103,13 +104,27 @@ export class Scheduler {
       // everything else has its turn: signals, those who take tokens, those who bring more work
       await nextTask();
       this.#dropCancelled();
-      await this.#step(this.#plan());
+      const pieces = this.#plan();
+      const parts: SequencePart[] = [];
+      for (const piece of pieces) {
+        try {
+          const part = piece.task.sequence.part(piece.tokens);
+          parts.push(part instanceof Promise ? await part : part);
+        } catch (error) {
+          // no room, or it was freed
+          this.#fail(piece.task, error);
+        }
+      }
+      const ready = parts.length === pieces.length ? pieces : pieces.filter(({ task }) => this.#tasks.includes(task));
+      const started = performance.now();
+      await this.#compute(ready, parts);
+      this.#observe(ready, started);
     }
     this.#isRunning = false;
   }
 
   #dropCancelled(): void {
-    for (const task of this.#tasks) {
+    for (const task of [...this.#tasks]) {
       if (this.#isDisposed)
         this.#fail(task, new EspalierError('DISPOSED', 'this session was disposed, or its model was'));
       else if (task.signal?.aborted) this.#fail(task, task.signal.reason);
@@ -120,89 +135,88 @@ export class Scheduler {
   #plan(): Piece[] {
     const pieces: Piece[] = [];
     const room = { tokens: this.#program.maxTokens, rows: this.#program.maxRows };
-    const take = (task: Task, most: number): void => {
+    const take = (task: Task, most: number): number => {
       const piece = nextPiece(task, Math.min(most, room.tokens), room.rows);
-      if (!piece) return;
+      if (!piece) return 0;
       room.tokens -= piece.tokens.length;
       room.rows -= piece.rows.length;
       pieces.push(piece);
+      return piece.tokens.length;
     };
-    const prompts = this.#tasks.filter((task) => task.tokens.length - task.done > 1);
-    for (const task of this.#tasks) if (task.tokens.length - task.done === 1) take(task, 1);
-    if (prompts.length === 0) return pieces;
-    const waiting = pieces.length > 0 || performance.now() - this.#generated < RECENT * this.#pieces.stepTime;
-    let left = waiting ? Math.min(room.tokens, this.#pieces.tokens) : room.tokens;
-    for (const [i, task] of prompts.entries()) {
-      const before = room.tokens;
-      take(task, Math.ceil(left / (prompts.length - i)));
-      left -= before - room.tokens;
+    const prompts: Task[] = [];
+    for (const task of this.#tasks) {
+      if (task.tokens.length - task.done === 1) take(task, 1);
+      else prompts.push(task);
     }
-    // the next step begins with those that had the least of this one
     const [first] = prompts;
-    this.#tasks = [...this.#tasks.filter((task) => task !== first), first!];
+    if (!first) return pieces;
+    const isAwaited = pieces.length > 0 || performance.now() - this.#generated < RECENT * this.#pieces.stepTime;
+    let left = isAwaited ? Math.min(room.tokens, this.#pieces.tokens) : room.tokens;
+    for (const [i, task] of prompts.entries()) left -= take(task, Math.ceil(left / (prompts.length - i)));
+    // prompts take turns at being the first
+    this.#remove(first);
+    this.#tasks.push(first);
     return pieces;
   }
 
-  async #step(pieces: readonly Piece[]): Promise<void> {
-    const ready: Piece[] = [];
-    const parts: SequencePart[] = [];
-    for (const piece of pieces) {
-      try {
-        const part = piece.task.sequence.part(piece.tokens);
-        parts.push(part instanceof Promise ? await part : part);
-        ready.push(piece);
-      } catch (error) {
-        this.#fail(piece.task, error);
-      }
-    }
-    if (ready.length > 0) await this.#compute(ready, parts);
-  }
-
   async #compute(pieces: readonly Piece[], parts: readonly SequencePart[]): Promise<void> {
-    const started = performance.now();
+    if (pieces.length === 0) return;
     try {
       const step = stepOf(pieces, parts, this.#inputs);
       const result = this.#program.run(step);
-      await this.#deliver(pieces, step, result);
+      const choices = step.choose && (await result.choices());
+      let outputs: Map<string, Float32Array> | undefined;
+      for (const name of step.outputs!) (outputs ??= new Map()).set(name, await result.output(name));
+      if (!choices && !outputs) await result.finished();
+      this.#deliver(pieces, step.rows.length, choices, outputs);
     } catch (error) {
       if (pieces.length === 1) this.#fail(pieces[0]!.task, error);
       // what one of them is to blame for is not the others' fault
       else for (const [i, piece] of pieces.entries()) await this.#compute([piece], [parts[i]!]);
-      return;
     }
-    const prompt = pieces.reduce((sum, { tokens }) => sum + (tokens.length > 1 ? tokens.length : 0), 0);
-    if (pieces.some(({ tokens }) => tokens.length === 1)) this.#pieces.observe(prompt, performance.now() - started);
   }
 
   /** Hands out what a step computed. */
-  async #deliver(pieces: readonly Piece[], step: Step, result: StepResult): Promise<void> {
-    const choices = step.choose ? await result.choices() : undefined;
-    const values = new Map<string, Float32Array>();
-    for (const name of step.outputs!) values.set(name, await result.output(name));
-    if (!choices && values.size === 0) await result.finished();
+  #deliver(
+    pieces: readonly Piece[],
+    count: number,
+    choices: Int32Array | undefined,
+    outputs: ReadonlyMap<string, Float32Array> | undefined,
+  ): void {
     let row = 0;
     for (const { task, tokens, rows } of pieces) {
       task.sequence.append(tokens);
       task.done += tokens.length;
       task.shown += rows.length;
-      const at = row;
+      const first = row;
       row += rows.length;
-      const own = task.output && values.get(task.output);
+      const isDone = task.done === task.tokens.length;
       try {
-        if (own) showRows(task, rows, own, at, step.rows.length);
-        if (tokens.length > 1 || task.tokens.length > 1)
+        const values = task.output && outputs?.get(task.output);
+        if (values) showRows(task, rows, values, first, count);
+        if (task.tokens.length > 1)
           task.onProgress?.({ stage: 'prefill', done: task.done, total: task.tokens.length, unit: 'tokens' });
-        if (task.done === task.tokens.length) this.#finish(task, choices && task.rule ? choices[row - 1]! : NOTHING);
       } catch (error) {
         this.#fail(task, error);
+        continue;
       }
+      if (!isDone) continue;
+      this.#remove(task);
+      task.resolve(choices && task.rule ? choices[row - 1]! : NOTHING);
     }
   }
 
-  #finish(task: Task, choice: number): void {
-    if (task.rule) this.#generated = performance.now();
-    this.#remove(task);
-    task.resolve(choice);
+  /** Learns how long steps take, if streams waited for this one. */
+  #observe(pieces: readonly Piece[], started: number): void {
+    let prompt = 0;
+    let isAwaited = false;
+    for (const { task, tokens } of pieces) {
+      if (tokens.length > 1) prompt += tokens.length;
+      else if (task.rule) isAwaited = true;
+    }
+    if (!isAwaited) return;
+    this.#generated = performance.now();
+    this.#pieces.observe(prompt, this.#generated - started);
   }
 
   #fail(task: Task, error: unknown): void {
@@ -211,13 +225,15 @@ export class Scheduler {
   }
 
   #remove(task: Task): void {
-    this.#tasks = this.#tasks.filter((other) => other !== task);
+    const at = this.#tasks.indexOf(task);
+    if (at >= 0) this.#tasks.splice(at, 1);
   }
 }
 
 /** The next tokens of a task, no more than have room together with their wanted rows. */
 function nextPiece(task: Task, mostTokens: number, mostRows: number): Piece | undefined {
   const { tokens, rows, done, shown } = task;
+  if (tokens.length === 1) return mostTokens < 1 || rows.length > mostRows ? undefined : { task, tokens, rows };
   let end = Math.min(tokens.length, done + mostTokens);
   let wanted = shown;
   while (wanted < rows.length && rows[wanted]! < end) wanted++;
@@ -232,18 +248,20 @@ function nextPiece(task: Task, mostTokens: number, mostRows: number): Piece | un
 function stepOf(pieces: readonly Piece[], parts: readonly SequencePart[], inputs: Step['inputs']): Step {
   const rows: number[] = [];
   const rules: (ChoiceRule | undefined)[] = [];
-  const outputs = new Set<string>();
+  const outputs: string[] = [];
+  let chooses = false;
   let first = 0;
   for (const { task, tokens, rows: wanted } of pieces) {
     for (const row of wanted) {
       rows.push(first + row - task.done);
-      rules.push(row === task.tokens.length - 1 ? task.rule : undefined);
+      const rule = row === task.tokens.length - 1 ? task.rule : undefined;
+      rules.push(rule);
+      chooses ||= rule !== undefined;
     }
-    if (task.output && wanted.length > 0) outputs.add(task.output);
+    if (task.output && wanted.length > 0 && !outputs.includes(task.output)) outputs.push(task.output);
     first += tokens.length;
   }
-  const choose = rules.some((rule) => rule) ? { output: 'logits', rules } : undefined;
-  return { sequences: parts, rows, outputs: [...outputs], choose, inputs };
+  return { sequences: parts, rows, outputs, choose: chooses ? { output: 'logits', rules } : undefined, inputs };
 }
 
 /** @param values of all rows of the step @param from of these, the task's first */

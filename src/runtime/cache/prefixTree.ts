@@ -107,6 +107,9 @@ export class PrefixTree {
   }
 }
 
+/** The ids of a page as text, two characters each. */
 function keyOf(tokens: readonly number[], from: number): string {
-  return tokens.slice(from, from + PAGE_POSITIONS).join(' ');
+  const codes: number[] = [];
+  for (let i = from; i < from + PAGE_POSITIONS; i++) codes.push(tokens[i]! & 0xffff, tokens[i]! >>> 16);
+  return String.fromCharCode(...codes);
 }

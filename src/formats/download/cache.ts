@@ -55,7 +55,8 @@ async function remove(source: string | URL, { folder }: CacheLocation = {}): Pro
   const store = cacheStore(folder);
   let freed = 0;
   for (const { url, source: alias } of await listUrls(store)) {
-    if (url === name || alias === name || url === asUrl(name)) freed += await removeUrl(store, url);
+    const isNamed = url === name || url === asUrl(name) || (alias !== undefined && isWithin(alias, name));
+    if (isNamed) freed += await removeUrl(store, url);
   }
   if (!name.startsWith('hf:')) return freed;
   const cache = hubCache(hubFolder(folder));
@@ -92,6 +93,15 @@ export async function usage({ folder }: CacheLocation = {}): Promise<CacheUsage>
 /** Asks the browser not to delete stored files by itself; it may ask the user. @returns true where it agreed. Always in Node */
 export async function persist(): Promise<boolean> {
   return IS_BROWSER ? ((await navigator.storage?.persist?.()) ?? false) : true;
+}
+
+/** True where an `hf:` name is the file, or a folder around it. @param name without a revision: of any */
+function isWithin(alias: string, name: string): boolean {
+  if (!name.startsWith('hf:')) return false;
+  const file = parseHubName(alias);
+  const { owner, repo, revision, inside } = parseHubName(name);
+  const isRevision = !name.includes('@') || revision === file.revision;
+  return isRevision && owner === file.owner && repo === file.repo && inside.every((part, i) => part === file.inside[i]);
 }
 
 function sourceOf({ owner, repo, commit, file }: HubFile): string {

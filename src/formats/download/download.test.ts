@@ -10,6 +10,7 @@ import { OptionError, SourceError } from '../../core/errors.ts';
 import type { Notice, Progress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
 import type { ByteSource } from '../byteSource.ts';
+import * as cache from './cache.ts';
 import { type HubOptions, locateOnHub } from './hub.ts';
 import { sha256 as browserSha256 } from './sha256.browser.ts';
 import { sha256 as nodeSha256 } from './sha256.node.ts';
@@ -271,6 +272,24 @@ it('a hub without commits: files that change one by one are asked for anew, and 
   );
   await weights.close();
   expectSame(await contents(await fresh().open('config.json')), after);
+  expect((await cache.list({ folder })).map(({ source }) => source).sort()).toEqual([
+    'hf:owner/other@main/config.json',
+    'hf:owner/other@main/model.safetensors',
+  ]);
+  expect(await cache.delete('hf:owner/other/config.json', { folder })).toBeGreaterThan(0);
+  expect(await cache.delete('hf:owner/other@other', { folder })).toBe(0);
+  expect(await cache.delete('hf:owner/other', { folder })).toBeGreaterThan(0);
+  expect(await cache.list({ folder })).toEqual([]);
+});
+
+it('stored files of a repository are listed by their commit and deleted by their name', async () => {
+  await download();
+  const source = `hf:owner/repo@${COMMIT}/x.gguf`;
+  expect(await cache.list({ folder })).toEqual([{ source, bytes: bytes.length, complete: true }]);
+  expect(await cache.delete('hf:owner/repo@main/y.gguf', { folder })).toBe(0);
+  expect(await cache.delete('hf:owner/repo@main/x.gguf', { folder })).toBe(bytes.length);
+  expect(await cache.list({ folder })).toEqual([]);
+  expectSame(await download(), bytes);
 });
 
 it('names that differ only in characters outside ASCII, case or blanks stay apart', async () => {

@@ -20,8 +20,13 @@ export function userFile(path: string): string | undefined {
   }
 }
 
+/** @returns '~' where the runtime does not permit asking */
 export function homeFolder(): string {
-  return homedir();
+  try {
+    return homedir();
+  } catch {
+    return '~';
+  }
 }
 
 /** Browsers follow redirects without showing their headers. */

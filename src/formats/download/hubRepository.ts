@@ -160,7 +160,9 @@ export class HubRepository implements NamedFolder {
     const url = this.#url(file, commit ?? this.#names.revision);
     const options: UrlOptions = { headers: this.#headers, signal, onProgress, onNotice, retry };
     const writes = keep !== false && !(headerOnly && isWeights(file));
-    if (commit === undefined) return this.#downloadUnpinned(file, url, { ...options, folder, keep: writes, remote });
+    const source = `hf:${this.#names.owner}/${this.#names.repo}@${this.#names.revision}/${file}`;
+    if (commit === undefined)
+      return this.#downloadUnpinned(file, url, { ...options, folder, keep: writes, remote, source });
     const etag = bareEtag(remote.etag) ?? '';
     const slot = isShareable(this.#names, etag) ? this.#slot(file, commit, etag) : undefined;
     if (slot && !writes) {
@@ -168,7 +170,6 @@ export class HubRepository implements NamedFolder {
       return (await slot.open()) ?? httpSource(url, { ...options, window: HEADER_WINDOW });
     }
     if (slot && remote.size !== undefined) return openThrough(slot, url, { ...remote, size: remote.size }, options);
-    const source = `hf:${this.#names.owner}/${this.#names.repo}@${this.#names.revision}/${file}`;
     return cachedUrl(url, { ...options, folder, keep: writes, remote, immutable: true, source });
   }
 

@@ -1,10 +1,9 @@
 /** The cache as a folder. */
 import { readdir, rm, stat, statfs } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { directory } from '../sources/path.node.ts';
 import { type CacheStore, fillClaimed, isPartialOf } from './cacheStore.ts';
-import { environment } from './environment.node.ts';
+import { environment, homeFolder } from './environment.node.ts';
 import { claimPartial } from './partialFile.node.ts';
 
 /** @param folder default: ESPALIER_CACHE, then `espalier` in the user's cache folder */
@@ -50,7 +49,7 @@ export function cacheStore(folder: string = defaultFolder()): CacheStore {
 }
 
 function defaultFolder(): string {
-  const caches = environment('XDG_CACHE_HOME') ?? environment('LOCALAPPDATA') ?? join(homedir(), '.cache');
+  const caches = environment('XDG_CACHE_HOME') ?? environment('LOCALAPPDATA') ?? join(homeFolder(), '.cache');
   return environment('ESPALIER_CACHE') ?? join(caches, 'espalier');
 }
 

@@ -7,7 +7,7 @@ import { wasm } from './wasm/index.ts';
 export const backends: readonly Backend[] = [wasm, reference];
 export type BackendName = 'auto' | 'wasm' | 'reference';
 
-/** @throws {OptionError} for a name that no backend has */
+/** @throws {OptionError} if no backend has this name */
 export function backendByName(name: string = 'auto'): Backend {
   const found = name === 'auto' ? backends[0] : backends.find((backend) => backend.name === name);
   if (!found) throw new OptionError('backend', name, ['auto', ...backends.map((backend) => backend.name)].join(', '));

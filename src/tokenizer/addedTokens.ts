@@ -1,4 +1,4 @@
-/** Finds added tokens in text: the leftmost first, of several at one place the longest. */
+/** Finds added tokens in text: the leftmost, and of several at one position the longest. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { AddedToken } from './spec.ts';
 import { joiners, whiteSpace, wordCharacters } from './unicode/unicode.ts';
@@ -6,7 +6,7 @@ import { joiners, whiteSpace, wordCharacters } from './unicode/unicode.ts';
 export interface AddedTokens {
   /**
    * Calls `onText` and `onToken` for the parts of the text in order.
-   * @param special whether special tokens count; others always do
+   * @param special true to find special tokens too; other added tokens are always found
    */
   cut(
     text: string,
@@ -21,11 +21,11 @@ interface Branch {
   token?: AddedToken;
 }
 
-/** A longer one would make finding it slow; real ones have tens of characters. */
+/** Maximum length of an added token, because longer ones would be slow to find. Real ones have tens of characters. */
 const MAX_LENGTH = 1024;
 
 /**
- * @param textOf what a token looks like in the text
+ * @param textOf returns the form of a token in the text
  * @param stripped white space that `lstrip` and `rstrip` take
  * @throws {UnsupportedError} for an added token of more than 1,024 characters
  */

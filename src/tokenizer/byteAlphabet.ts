@@ -1,27 +1,27 @@
 /**
- * GPT-2's byte alphabet: every byte as one visible letter, so that byte strings can be written in JSON. Printable bytes
- * stand for themselves, the other 68 follow in order from U+0100 (the space 0x20 is Ġ, U+0120).
+ * GPT-2's byte alphabet: represents every byte by one visible letter, so that byte strings can be written in JSON. Printable bytes
+ * represent themselves; the other 68 follow in order from U+0100 (the space 0x20 is Ġ, U+0120).
  * Source: `bytes_to_unicode` of openai/gpt-2 (encoder.py).
  */
 
 /** The letter of each byte. */
 export const letterOfByte: readonly string[] = letters();
 
-/** By the letter's code; -1 where it is no letter. */
+/** Byte by letter code; -1 for other characters. */
 const byteOfLetter = new Int16Array(0x144).fill(-1);
 letterOfByte.forEach((letter, byte) => {
   byteOfLetter[letter.charCodeAt(0)] = byte;
 });
 const encoder = new TextEncoder();
 
-/** Text → its UTF-8 bytes as letters. */
+/** Converts text to its UTF-8 bytes as letters. */
 export function toByteLetters(text: string): string {
   let result = '';
   for (const byte of encoder.encode(text)) result += letterOfByte[byte];
   return result;
 }
 
-/** Letters → bytes; a character outside the alphabet gives its own UTF-8. */
+/** Converts letters to bytes. A character outside the alphabet becomes its own UTF-8. */
 export function fromByteLetters(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) {
@@ -50,7 +50,7 @@ function letters(): string[] {
   });
 }
 
-/** Whether every character is a letter of the alphabet. */
+/** True if every character is a letter of the alphabet. */
 export function isByteLetters(text: string): boolean {
   for (let at = 0; at < text.length; at++) if ((byteOfLetter[text.charCodeAt(at)] ?? -1) < 0) return false;
   return true;

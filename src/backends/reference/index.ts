@@ -1,4 +1,4 @@
-/** The reference backend: slow, obvious, and what every other backend is held to. */
+/** The reference backend: slow and simple. Other backends are tested against it. */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { cacheSlots, type Graph, isWeight, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
 import { inputValues, isInput } from '../../graph/ops/input.ts';
@@ -39,7 +39,7 @@ import * as rows from './ops/rows.ts';
 import * as update from './ops/update.ts';
 import { ReferencePage, ReferencePages } from './pages.ts';
 
-// a kernel has its op's name; attributes are those of the node's op by construction, so it may read its own kind
+// kernels are found by op name, so each kernel gets the attributes of its own op
 const kernels = {
   ...attention,
   ...dropout,
@@ -92,11 +92,15 @@ export const reference: Backend = {
   },
 };
 
-/** A maximum of threads is kept by computing on one; there is nothing else to set. */
+/** Accepts `threads`, but always computes on one thread. There are no other settings. */
 function checkSettings(settings: Settings = {}): void {
   for (const name of Object.keys(settings))
     if (name !== 'threads')
-      throw new OptionError(`setting ${name}`, settings[name], 'none of this name in the reference backend');
+      throw new OptionError(
+        `setting ${name}`,
+        settings[name],
+        'no setting, because the reference backend has none of this name',
+      );
 }
 
 async function decodeWeight(
@@ -121,7 +125,7 @@ class ReferenceProgram implements Program {
   readonly description = { backend: 'reference', settings: {}, limits: [] };
   readonly exactSettings = {};
   readonly #nodes: readonly Value[];
-  /** Numbers of weights and states. */
+  /** Values of weights and states. */
   readonly #kept: Map<Value, Float32Array>;
   readonly #stores = new Set<ReferencePages>();
   #values = new Map<Value, Matrix>();
@@ -212,7 +216,7 @@ class ReferenceProgram implements Program {
     this.#kept.get(tensorNode(this.#nodes, name, values))!.set(values);
   }
 
-  /** Every node's value of the last step, for tests that look inside. */
+  /** Values of all nodes in the last step, for tests. */
   value(node: Value): Matrix {
     return this.#values.get(node)!;
   }

@@ -1,4 +1,4 @@
-/** What a reference op computes: plain loops, f32 values, f64 sums. */
+/** The type of reference kernels: plain loops, f32 values, f64 sums. */
 import type { Registers, Value } from '../../graph/graph.ts';
 import type { ReferencePage } from './pages.ts';
 
@@ -26,7 +26,7 @@ export interface StepContext {
   kept(value: Value): Float32Array;
 }
 
-/** @param inputs in the node's order @param output to fill, [rows, width] */
+/** @param inputs values of the node's inputs @param output receives the result, [rows, width] */
 export type ReferenceKernel<A = unknown> = (
   node: Value<A>,
   inputs: readonly Matrix[],

@@ -1,9 +1,9 @@
-/** Hands out pieces of the WebAssembly memory: grows it when it is full, and takes pieces back. */
+/** Allocator of the WebAssembly memory. It grows the memory if necessary and reuses freed pieces. */
 import { EspalierError, MemoryError } from '../../core/errors.ts';
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
-/** wasm32 has no more. */
+/** Address space of wasm32. */
 export const MEMORY_LIMIT = 65536 * PAGE;
 
 interface Piece {
@@ -12,14 +12,14 @@ interface Piece {
 }
 
 export class Arena {
-  /** Undefined once disposed, so that the memory can be collected though somebody holds the arena. */
+  /** Undefined after dispose, so that the memory can be collected even if the arena is still referenced. */
   #memory: WebAssembly.Memory | undefined;
   /** Free pieces by address, never adjacent. */
   readonly #free: Piece[] = [];
   readonly #used = new Map<number, number>();
   #end: number;
 
-  /** @param begin the first address that may be handed out */
+  /** @param begin lowest address to allocate */
   constructor(memory: WebAssembly.Memory, begin: number) {
     this.#memory = memory;
     this.#end = begin;
@@ -31,21 +31,21 @@ export class Arena {
     return this.#memory;
   }
 
-  /** Lets go of the memory. */
+  /** Releases the memory. */
   dispose(): void {
     this.#memory = undefined;
     this.#used.clear();
     this.#free.length = 0;
   }
 
-  /** Bytes handed out. */
+  /** Allocated bytes. */
   get usedBytes(): number {
     let sum = 0;
     for (const bytes of this.#used.values()) sum += bytes;
     return sum;
   }
 
-  /** @returns an address, a multiple of 64 @throws {MemoryError} when the memory cannot grow so far */
+  /** @returns an address, a multiple of 64 @throws {MemoryError} if the memory cannot grow enough */
   allocate(bytes: number, what: string): number {
     const size = Math.ceil(Math.max(bytes, 1) / ALIGNMENT) * ALIGNMENT;
     const fit = this.#free.findIndex((piece) => piece.bytes >= size);

@@ -12,8 +12,8 @@ function notesIn(texts: Map<string, string>): Notes {
   };
 }
 
-describe('the kernels of a device', () => {
-  it('are chosen once and kept', async () => {
+describe('the kernel variant', () => {
+  it('is chosen once and stored', async () => {
     const texts = new Map<string, string>();
     const { variant } = await chosenKernels(notesIn(texts));
     expect(variants).toContain(variant);
@@ -21,7 +21,7 @@ describe('the kernels of a device', () => {
     expect((await chosenKernels(notesIn(texts))).variant).toBe(variant);
   });
 
-  it('follow what was kept', async () => {
+  it('follows the stored choice', async () => {
     const texts = new Map<string, string>();
     const { variant } = await chosenKernels(notesIn(texts));
     const [name] = texts.keys();
@@ -30,8 +30,11 @@ describe('the kernels of a device', () => {
     expect((await chosenKernels(notesIn(texts))).variant).toBe(other);
   });
 
-  it.each(['', 'relaxed-i64', 'relaxed-i32', '{"broken"'])('are never lost to a stale choice: %j', async (text) => {
-    const notes: Notes = { read: async () => text, write: async () => undefined };
-    expect(variants).toContain((await chosenKernels(notes)).variant);
-  });
+  it.each(['', 'relaxed-i64', 'relaxed-i32', '{"broken"'])(
+    'is chosen again if the stored choice is invalid: %j',
+    async (text) => {
+      const notes: Notes = { read: async () => text, write: async () => undefined };
+      expect(variants).toContain((await chosenKernels(notes)).variant);
+    },
+  );
 });

@@ -1,24 +1,24 @@
 /**
- * Chooses the kernels that are fastest on this device. Times them on one product for some 80 ms and stores the choice for
- * the next start. Another engine or machine is measured again, and so is one where the stored choice no longer works.
+ * Chooses the fastest kernel variant of this device. Measures matrix products for about 80 ms and stores the choice for
+ * the next start. It measures again on another engine or machine, or if the stored choice does not work any more.
  */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import type { Notes } from '../../graph/program.ts';
 import { CONTROL, CONTROL_WORDS, FIRST_FREE, word } from './control.ts';
 import { instantiate, type KernelModule, kernelModule, relaxedSimd, type Variant } from './module.ts';
 
-/** Milliseconds of timing, without compiling. */
+/** Milliseconds of measurement, excluding compilation. */
 const TRYING = 80;
 /** A variant replaces the first only if it is faster by this factor. */
 const MARGIN = 1.05;
 
-/** Size of the timed product: a layer of a small model, in the most common block format. */
+/** Size of the measured matrix: a layer of a small model, in the most common block format. */
 const [ROWS, COLUMNS, TOKENS] = [256, 1024, 16];
 
 let measured: Promise<KernelModule> | undefined;
 
 /**
- * @param notes where the choice is stored; without them nothing is timed, and the usually fastest variant is used
+ * @param notes stores the choice. Without it nothing is measured, and the variant that is usually fastest is used
  * @throws {StartError} with the first cause if none of the variants compiles
  */
 export async function chosenKernels(notes: Notes | undefined): Promise<KernelModule> {
@@ -54,18 +54,18 @@ async function firstThatRuns(candidates: readonly Variant[]): Promise<KernelModu
 }
 
 async function fastest(candidates: readonly Variant[]): Promise<KernelModule> {
-  // an engine that lacks a variant or computes it wrongly goes without it
+  // variants that the engine lacks or computes wrongly are skipped
   const tried = await Promise.allSettled(candidates.map((variant) => kernelModule(variant)));
   const trials = tried.flatMap((result) => (result.status === 'fulfilled' ? [new Trial(result.value)] : []));
   const [first, ...others] = trials;
   if (!first) throw (tried[0] as PromiseRejectedResult).reason;
-  // in turn, so that other load on the machine slows all of them alike, and the engine can optimize while they run
+  // alternating, so that other load affects all variants alike and the engine can optimize in the meantime
   for (const end = performance.now() + TRYING; performance.now() < end; ) for (const trial of trials) trial.run();
   const best = others.reduce((a, b) => (b.seconds < a.seconds ? b : a), first);
   return best.seconds * MARGIN < first.seconds ? best.kernels : first.kernels;
 }
 
-/** One variant's product, for one token and for several. */
+/** Matrix products of one variant, for one token and for several. */
 class Trial {
   readonly kernels: KernelModule;
   readonly #product: () => void;
@@ -86,7 +86,7 @@ class Trial {
     this.#product = () => exports.matmul_Q4_0!(command, 0, 1);
   }
 
-  /** Seconds of a product for one token and one for several, the best so far. */
+  /** Best time so far of a product for one token and one for several, in seconds. */
   get seconds(): number {
     return this.#one * TOKENS + this.#several;
   }

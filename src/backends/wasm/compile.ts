@@ -1,4 +1,4 @@
-/** Compiles a graph for the WebAssembly kernels: walks it into commands, lays out memory, reads and packs the weights. */
+/** Compiles a graph for the WebAssembly kernels: turns nodes into commands, lays out memory, reads and packs the weights. */
 
 import { threadLimit } from '#leaf/backends/wasm/threads';
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
@@ -34,7 +34,7 @@ import { startWorkers, Team } from './team.ts';
 import { type NamedTensor, Tensors } from './tensors.ts';
 import { loadWeights, type PackedFormat, type Placement, packedBytes, packedFormat } from './weights.ts';
 
-// a lowering has its op's name; attributes are those of the node's op by construction, so it may read its own kind
+// lowerings are found by op name, so each lowering gets the attributes of its own op
 const lowerings = {
   ...attention,
   ...dropout,
@@ -66,7 +66,7 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   }
 }
 
-/** What a program takes is known from its commands: everything but the bytes of the weights is made, and nothing allocated. */
+/** Computes the memory needs of a program by generating its commands, without reading weights or allocating memory. */
 export async function memoryNeeds(
   graph: Graph,
   limits: Limits,
@@ -89,7 +89,7 @@ export async function memoryNeeds(
   };
 }
 
-/** An instance that is only asked for sizes, one for each build of the kernels. */
+/** An instance that is only used for its size functions, one per kernel variant. */
 function askedKernels(kernels: KernelModule): KernelExports {
   let exports = asked.get(kernels.module);
   if (!exports) {
@@ -101,7 +101,7 @@ function askedKernels(kernels: KernelModule): KernelExports {
 
 const asked = new Map<WebAssembly.Module, KernelExports>();
 
-/** The settings of this backend. @throws {OptionError} for a name that is none of them */
+/** Checks the settings of this backend. @throws {OptionError} for an unknown name */
 function readSettings({ variant, threads, ...others }: Settings = {}) {
   for (const name of Object.keys(others))
     throw new OptionError(`setting ${name}`, others[name], 'variant or threads, the settings of the wasm backend');
@@ -118,13 +118,13 @@ interface Machine {
   readonly memory: WebAssembly.Memory;
   readonly exports: KernelExports;
   readonly team: Team;
-  /** That the team will have, if all its workers start. */
+  /** Number of threads if all workers start. */
   readonly threads: number;
   readonly limits: readonly string[];
 }
 
 async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
-  // the program does not hold the store: its checkpoint may be bytes in memory
+  // the program does not keep the store, whose checkpoint may be bytes in memory
   const { weights: _store, ...programOptions } = options;
   const { kernels, memory, exports, team, threads, limits } = machine;
   const nodes = graph.live();
@@ -140,7 +140,7 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   for (const region of [...Object.values(inputs), ...states.values(), ...given.values()])
     region.address = arena.allocate(region.bytes, region.label);
 
-  // nothing is computed until weights are there, so they are staged where activations will be
+  // nothing is computed before the weights are loaded, so they are staged in the memory of activations
   arena.release(room);
   await weights.load(arena, team, options);
   const base = arena.allocate(temporaries, 'activations');
@@ -178,13 +178,13 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
     limits: team.problem === undefined ? limits : [...limits, `${team.threads} of ${threads} threads: ${team.problem}`],
     options: programOptions,
   });
-  // a step that learns is long enough for all threads
+  // training steps are long enough for all threads
   if (options.settings?.threads === undefined && team.threads > 1 && states.size + given.size === 0)
     await compiled.chooseThreads(formatByName('F32'));
   return compiled;
 }
 
-/** What an element of activations takes: its code, and its share of the scales or records of 32 columns. */
+/** Bytes per element of quantized activations: its code, and its share of the scales of 32 columns. */
 const bytesPerElement = {
   int8: { codes: 1, scales: 12 / 32 },
   int8Parts: { codes: 1, scales: 24 / 32 },
@@ -199,12 +199,12 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
   const weights = new Weights(kernels, exports, emitter);
   const layers: number[] = [];
   for (const { layer, heads, headSize } of cacheSlots(nodes)) {
-    // layers that no output needs leave no gaps
+    // layers that no output needs get no space
     while (layers.length < layer) layers.push(0);
     layers[layer] = heads * filledHead(headSize);
   }
   const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
-  // no two layers share cache memory; these addresses only tell them apart
+  // layers do not share cache memory; these addresses only distinguish them
   for (const [layer, region] of caches.entries()) region.address = -(layer + 1) * 1024;
   const inputs = {
     tokens: emitter.fixed(options.maxTokens * 4, 'tokens'),
@@ -257,7 +257,7 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
     if (!region) regions.set(node, (region = emitter.fixed(emitter.rowsOf(node) * node.shape[1] * 4, node.label)));
     return region;
   };
-  /** Of nodes with effects, the command that ends them: their values are also written by others. */
+  /** For nodes with effects, the index of their last command; other commands also write their values. */
   const finished = new Map<Value, number>();
   for (const node of nodes) {
     if (isWeight(node)) continue;
@@ -269,7 +269,7 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
   return { emitter, weights, states, inputs, given, layers, finished };
 }
 
-/** What programs let be read and written by name. */
+/** Tensors that programs can read and write by name. */
 function tensorsOf(nodes: readonly Value[], weights: Weights, states: ReadonlyMap<Value, Region>): NamedTensor[] {
   return nodes.flatMap((node): NamedTensor[] => {
     const [rows, columns] = node.shape as readonly [number, number];
@@ -279,7 +279,7 @@ function tensorsOf(nodes: readonly Value[], weights: Weights, states: ReadonlyMa
   });
 }
 
-/** Places weights as the walk meets them, and loads them in the graph's order afterwards. */
+/** Assigns memory to weights as the graph is walked. They are loaded later, in file order. */
 class Weights implements PlacedWeights {
   readonly #kernels: KernelModule;
   readonly #exports: KernelExports;
@@ -318,7 +318,7 @@ class Weights implements PlacedWeights {
     return placed.region;
   }
 
-  /** A weight that is changed: as those who read it have it, else by its shape. */
+  /** A weight that steps change: in the layout of its readers, or by its shape if it has none. */
   kept(weight: Value<WeightAttributes>): KeptTensor {
     if (!this.#vectors.has(weight) && !this.#matrices.has(weight)) {
       if (weight.shape[0] === 1) this.vector(weight);
@@ -330,7 +330,7 @@ class Weights implements PlacedWeights {
     };
   }
 
-  /** Where a weight is, unless its numbers are not those of its file. */
+  /** Location of a weight, unless its values differ from the file. */
   placed(weight: Value<WeightAttributes>): Pick<NamedTensor, 'region' | 'packed' | 'problem'> {
     const vector = this.#vectors.get(weight);
     const { format } = weight.attributes;
@@ -368,12 +368,12 @@ function lastWriter(emitter: Emitter, region: Region): number {
 /** @throws {StartError} */
 function newMemory(): WebAssembly.Memory {
   if (typeof WebAssembly === 'undefined') throw startError(new ReferenceError('WebAssembly is not defined'));
-  // what a device lets a page reserve differs; the memory grows to what it needs only
+  // devices differ in how much a page may reserve; the memory only grows as needed
   for (const maximum of [65536, 32768, 16384, 8192]) {
     try {
       return new WebAssembly.Memory({ initial: 2, maximum, shared: true });
     } catch {
-      // the next smaller one
+      // try the next smaller size
     }
   }
   try {
@@ -392,7 +392,7 @@ function writeCommands(
   scratch: { readonly address: number; readonly stride: number },
 ): void {
   const view = new DataView(memory.buffer);
-  // memory that staged weights is used again, and words that say nothing must be 0
+  // the staging memory is reused, and unused words must be 0
   new Uint8Array(memory.buffer, address, commands.length * COMMAND_BYTES).fill(0);
   commands.forEach((command, i) => {
     const at = address + i * COMMAND_BYTES;

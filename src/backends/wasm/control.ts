@@ -1,6 +1,6 @@
 /** Addresses of the control block, as kernels/parts/control.ts lays it out. */
 export const CONTROL = 65536;
-/** What programs may use begins here. */
+/** First address that programs may use. */
 export const FIRST_FREE = CONTROL + 4096;
 export const COMMAND_BYTES = 128;
 export const CONTROL_WORDS = 18;

@@ -1,17 +1,17 @@
 /**
- * Collects the commands of a program while the graph is walked: where values live, what each command reads and writes,
- * which threads must wait for which. Addresses come last, when every lifetime is known.
+ * Collects the commands of a program while the graph is walked: the memory of values, what each command reads and writes,
+ * and how work is split among threads. Addresses are assigned at the end, when all lifetimes are known.
  */
 
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import type { KernelModule } from './module.ts';
 
-/** A piece of memory whose address is known once the program is laid out. */
+/** A piece of memory. Its address is assigned when the program is laid out. */
 export interface Region {
   readonly bytes: number;
   readonly label: string;
-  /** 'temporary' ones share memory when their lifetimes allow. */
+  /** 'temporary' regions share memory if their lifetimes do not overlap. */
   readonly kind: 'temporary' | 'fixed';
   address: number;
 }
@@ -31,9 +31,9 @@ export interface Command {
   readonly values: readonly Argument[];
   readonly reads: readonly Region[];
   readonly writes: readonly Region[];
-  /** Commands of equal split give each thread the same elements, so that they need no barrier between them. */
+  /** Commands with equal `split` assign the same elements to each thread, so they need no barrier between them. */
   readonly split: string | undefined;
-  /** It fills the cache, so that steps without outputs run it too. */
+  /** True if the command fills the cache, so that steps without outputs run it too. */
   readonly storesCache: boolean;
 }
 
@@ -42,7 +42,7 @@ export class Emitter {
   readonly maxTokens: number;
   readonly maxRows: number;
   readonly context: number;
-  /** Bytes of scratch that each thread needs. */
+  /** Scratch memory per thread in bytes. */
   scratchBytes = 0;
   readonly #kernels: KernelModule;
   readonly #regions = new Map<Value, Region>();
@@ -64,7 +64,7 @@ export class Emitter {
       for (const input of node.inputs) this.#consumers.set(input, [...(this.#consumers.get(input) ?? []), node]);
   }
 
-  /** Where a value lives; made on first use. */
+  /** Returns the region of a value, created on first use. */
   region(value: Value): Region {
     let region = this.#regions.get(value);
     if (!region) {
@@ -74,12 +74,12 @@ export class Emitter {
     return region;
   }
 
-  /** Lets a value live where another does. */
+  /** Lets a value share the region of another one. */
   alias(value: Value, region: Region): void {
     this.#regions.set(value, region);
   }
 
-  /** Whether no other value lives where this one does. */
+  /** True if no other value shares the region of this one. */
   isAlone(value: Value): boolean {
     const own = this.region(value);
     return [...this.#regions].every(([other, region]) => region !== own || other === value);
@@ -90,7 +90,7 @@ export class Emitter {
   }
 
   temporary(bytes: number, label: string): Region {
-    // kernels may touch whole vectors at the end
+    // kernels may access a whole vector at the end
     return { bytes: bytes + 64, label, kind: 'temporary', address: 0 };
   }
 
@@ -98,29 +98,29 @@ export class Emitter {
     return { bytes: bytes + 64, label, kind: 'fixed', address: 0 };
   }
 
-  /** What says how many rows a value has: 0 for register T, 1 for R, −n for n rows. */
+  /** Encodes the number of rows of a value: 0 for register T, 1 for R, −n for n rows. */
   rowsKind(value: Value): number {
     const rows = value.shape[0];
     return rows === 'T' ? 0 : rows === 'R' ? 1 : -rows;
   }
 
-  /** Tokens of a sequence of a step without a cache, at most. */
+  /** Maximum tokens per sequence in a step without a cache. */
   get longestSequence(): number {
     return Math.min(this.maxTokens, this.context);
   }
 
-  /** How many rows a value has at most. */
+  /** Maximum number of rows of a value. */
   rowsOf(value: Value): number {
     const rows = value.shape[0];
     return rows === 'T' ? this.maxTokens : rows === 'R' ? this.maxRows : rows;
   }
 
-  /** All readers of a value; undefined for an output, which is read from outside too. */
+  /** Readers of a value. Undefined for an output, which is also read from outside. */
   consumers(value: Value): readonly Value[] | undefined {
     return this.#kept.has(value) ? undefined : (this.#consumers.get(value) ?? []);
   }
 
-  /** The only reader of a value, unless it is an output too. */
+  /** The only reader of a value. Undefined if it has several, or is an output. */
   soleConsumer(value: Value): Value | undefined {
     const consumers = this.consumers(value);
     return consumers?.length === 1 ? consumers[0] : undefined;

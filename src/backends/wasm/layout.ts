@@ -1,11 +1,11 @@
-/** Addresses and barriers of a program, once all its commands are known. */
+/** Assigns addresses and finds barriers when all commands of a program are known. */
 import type { Command, Region } from './emitter.ts';
 
 const ALIGNMENT = 64;
 
 /**
- * Places temporary regions so that those alive at the same time do not overlap, first fit in order of first use.
- * @param kept regions that must outlive the step @returns bytes needed; addresses are relative to 0
+ * Assigns addresses to temporary regions so that regions with overlapping lifetimes do not share memory. First fit, in order of first use.
+ * @param kept regions that must outlive the step @returns needed bytes; addresses are relative to 0
  */
 export function placeTemporaries(commands: readonly Command[], kept: ReadonlySet<Region>): number {
   const last = new Map<Region, number>();
@@ -36,8 +36,8 @@ export function placeTemporaries(commands: readonly Command[], kept: ReadonlySet
 }
 
 /**
- * Which commands must be followed by a barrier: those before one that touches what another thread may still be
- * writing or reading. Works on addresses, so memory that is used again counts too.
+ * Finds the commands that need a barrier after them: a later command accesses memory that another thread may still be
+ * writing or reading. It compares addresses, so reused memory counts too.
  */
 export function placeBarriers(commands: readonly Command[], forced: ReadonlySet<number>): boolean[] {
   const barriers = commands.map((_, i) => forced.has(i));
@@ -54,7 +54,7 @@ export function placeBarriers(commands: readonly Command[], forced: ReadonlySet<
 }
 
 function conflict(earlier: Command, later: Command): boolean {
-  // each thread stays on its own elements, as long as they lie in the same places
+  // each thread stays on its own elements if they are at the same addresses
   const together = earlier.split !== undefined && earlier.split === later.split;
   const touches = (a: readonly Region[], b: readonly Region[]): boolean =>
     a.some((x) => b.some((y) => overlap(x, y) && !(together && x.address === y.address)));

@@ -1,26 +1,26 @@
-/** How one op becomes commands; each op's file in ops/ gives one of these. */
+/** The type of lowerings, which turn a node into commands. Each file in ops/ has the lowerings of its ops. */
 import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { KernelExports } from './module.ts';
 import type { ActivationForm, PackedFormat } from './weights.ts';
 
-/** The weights of the program, placed when their formats and sizes are known and filled afterwards. */
+/** Weights of the program. Memory is assigned first and filled later. */
 export interface PlacedWeights {
-  /** A matrix, packed for its kernels. */
+  /** Adds a matrix, packed for its kernels. */
   matrix(weight: Value<WeightAttributes>): { readonly region: Region; readonly format: PackedFormat };
-  /** A vector as f32, its elements changed by `change` after reading. */
+  /** Adds a vector as f32. `change` is applied to its elements after reading. */
   vector(weight: Value<WeightAttributes>, change?: (values: Float32Array) => Float32Array): Region;
-  /** Numbers that the program carries itself. */
+  /** Adds constants of the program. */
   constant(values: Float32Array, label: string): Region;
 }
 
-/** A weight or state, which steps may change: packed in groups of 8 rows, or in row order. */
+/** Adds a weight or state that steps may change: packed in groups of 8 rows, or in row order. */
 export interface KeptTensor {
   readonly region: Region;
   readonly packed: boolean;
 }
 
-/** Where the step's own numbers lie. */
+/** Addresses of the step's own numbers. */
 export interface StepInputs {
   /** i32 ids, [T]. */
   readonly tokens: Region;
@@ -36,19 +36,19 @@ export interface LoweringContext {
   readonly emitter: Emitter;
   readonly weights: PlacedWeights;
   readonly inputs: StepInputs;
-  /** What the kernels say about themselves: bytes of scratch. */
+  /** Size functions of the kernels, e.g. bytes of scratch. */
   readonly exports: KernelExports;
-  /** An F32 weight as it was placed, or a state. */
+  /** Memory of an F32 weight or state. */
   kept(node: Value): KeptTensor;
-  /** Where a step's numbers for an input node go. */
+  /** Memory for an input node's values. */
   given(node: Value): Region;
-  /** What is made of values once for all that take it, by a name of its own. */
+  /** Results that several commands share, by name. */
   derived<T>(name: string, make: () => T): T;
-  /** A value's integer form for products, made once for all that take it. */
+  /** Quantizes a value for matrix products, once for all its readers. */
   quantized(value: Value, form: Exclude<ActivationForm, 'floats'>): { readonly codes: Region; readonly scales: Region };
-  /** Stands for a layer's part of the cache, whose address only the step knows. */
+  /** Placeholder for a layer's part of the cache. Each step has its own address. */
   cacheRegion(layer: number): Region;
-  /** Elements per position, keys alone, of the cache's layers before this one. */
+  /** Elements per position of the keys of all previous layers. */
   cacheElementsBefore(layer: number): number;
 }
 

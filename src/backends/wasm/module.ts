@@ -1,4 +1,4 @@
-/** The compiled kernels: chooses the variant that this engine can run, and makes instances whose kernels stand in a table. */
+/** Compiles the kernels, checks which variants this engine can run, and creates instances with a table of kernels. */
 
 import { inflate } from '#leaf/backends/wasm/inflate';
 import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
@@ -6,16 +6,16 @@ import { OptionError } from '../../core/errors.ts';
 import { CONTROL } from './control.ts';
 import { startError } from './startError.ts';
 
-/** What the kernels are built with. */
+/** Builds of the kernels. */
 type Build = 'relaxed-i16' | 'relaxed-i32' | 'baseline';
-/** A build, and whether its products take tiles of 8 tokens instead of 4. */
+/** A build, with '-wide' if matrix products use tiles of 8 tokens instead of 4. */
 export type Variant = Build | `${Build}-wide`;
 const builds: readonly Build[] = ['relaxed-i16', 'relaxed-i32', 'baseline'];
 export const variants: readonly Variant[] = builds.flatMap((build) => [build, `${build}-wide`] as const);
 
-/** Numbers and functions that a kernel module exports. */
+/** Exports of a kernel module. */
 export interface KernelExports {
-  /** Kernels and what formats say of themselves; those that return nothing give undefined. */
+  /** Kernels and size functions. */
   readonly [name: string]: (...values: number[]) => number | undefined;
 }
 
@@ -23,11 +23,11 @@ export interface KernelModule {
   readonly variant: Variant;
   readonly wide: boolean;
   readonly module: WebAssembly.Module;
-  /** Kernels by name: their places in the table. */
+  /** Table indices of kernels by name. */
   readonly indices: ReadonlyMap<string, number>;
 }
 
-/** (func (drop (i8x16.relaxed_swizzle (v128.const 0) (v128.const 0)))): valid only where relaxed SIMD is. */
+/** (func (drop (i8x16.relaxed_swizzle (v128.const 0) (v128.const 0)))): valid only with relaxed SIMD. */
 const RELAXED_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 16, 1, 14, 0, 65, 0, 253, 15, 65, 0, 253, 15, 253,
   128, 2, 26, 11,
@@ -49,12 +49,12 @@ export async function kernelModule(variant: string): Promise<KernelModule> {
   const wide = variant.endsWith('-wide');
   const build = variant.replace('-wide', '') as Build;
   if (build !== 'baseline' && !relaxedSimd())
-    throw new OptionError('variant', variant, 'baseline, as this engine has no relaxed SIMD');
+    throw new OptionError('variant', variant, 'baseline, because this engine has no relaxed SIMD');
   let compiled = modules.get(build);
   if (!compiled) {
     compiled = compile(build);
     modules.set(build, compiled);
-    // a chunk that could not be fetched may come the next time
+    // a chunk that could not be fetched may be available the next time
     compiled.catch(() => modules.delete(build));
   }
   return { ...(await compiled), variant: variant as Variant, wide };
@@ -67,14 +67,14 @@ async function compile(variant: Build): Promise<KernelModule> {
     .map(({ name }) => name);
   const kernels = { variant, wide: false, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
   if (!sound(kernels))
-    throw new OptionError('variant', variant, 'another one, as this engine computes its products wrongly');
+    throw new OptionError('variant', variant, 'another one, because this engine computes its products wrongly');
   return kernels;
 }
 
 /** @throws {StartError} */
 async function compiledModule(variant: Build): Promise<WebAssembly.Module> {
   try {
-    // deflated base64 has a third of the module's size, and half of what compressing plain base64 leaves
+    // deflated base64 is a third of the module's size, and half of compressed plain base64
     const deflated = Uint8Array.from(atob(await moduleText(variant)), (character) => character.charCodeAt(0));
     return await WebAssembly.compile(await inflate(deflated));
   } catch (error) {
@@ -82,7 +82,7 @@ async function compiledModule(variant: Build): Promise<WebAssembly.Module> {
   }
 }
 
-/** One product of each sign, on top of sums, as the kernels take them. */
+/** Test vectors: products of each sign, added to sums. */
 function sound(kernels: KernelModule): boolean {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
   const { sound: add } = instantiate(kernels, memory);
@@ -104,7 +104,7 @@ async function moduleText(variant: Build): Promise<string> {
   return (await import('./built/baseline.ts')).module;
 }
 
-/** An instance of thread 0; workers make theirs in the same way (workerSource.ts). */
+/** Creates the instance of thread 0. Workers create theirs in the same way (workerSource.ts). */
 export function instantiate({ module, indices }: KernelModule, memory: WebAssembly.Memory): KernelExports {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;

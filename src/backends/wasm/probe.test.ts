@@ -16,7 +16,7 @@ for (const variant of variants) {
   }
 }
 
-/** Runs a kernel of kernels/probe.ts as the only thread. @returns what it leaves, 128 bytes */
+/** Runs a kernel of kernels/probe.ts on one thread. @returns its result, 128 bytes */
 function run(kernels: KernelModule, name: string, data: Uint8Array, amount: number): DataView {
   const memory = new WebAssembly.Memory({ initial: 3, maximum: 3, shared: true });
   const exports = instantiate(kernels, memory);
@@ -28,7 +28,7 @@ function run(kernels: KernelModule, name: string, data: Uint8Array, amount: numb
 }
 
 describe.each(modules)('the probe kernels of $variant', (kernels) => {
-  it('read all of the memory', () => {
+  it('reads all of the memory', () => {
     const random = seededRandom(1);
     const data = Uint8Array.from({ length: 5 * 128 }, () => random.integer(256));
     const read = run(kernels, 'readMemory', data, data.length);
@@ -38,11 +38,11 @@ describe.each(modules)('the probe kernels of $variant', (kernels) => {
     }
   });
 
-  // operands are bytes of 1: 128 steps a pass, so that 3 passes stay below what 16 bits hold
+  // all operand bytes are 1: 128 steps per pass, so that the sums of 3 passes fit into 16 bits
   const steps = 3 * 128;
   const ones = new Uint8Array(4096).fill(1);
 
-  it('add up as many products of int8 as are counted', () => {
+  it('adds the counted number of int8 products', () => {
     const sums = run(kernels, 'peak_int8', ones, 3);
     for (let sum = 0; sum < 128; sum += 16) {
       let total = 0;
@@ -53,12 +53,12 @@ describe.each(modules)('the probe kernels of $variant', (kernels) => {
     }
   });
 
-  it('add up as many products of int16 as are counted', () => {
+  it('adds the counted number of int16 products', () => {
     const sums = run(kernels, 'peak_int16', ones, 3);
     for (let at = 0; at < 128; at += 4) expect(sums.getInt32(at, true)).toBe(2 * 257 ** 2 * steps);
   });
 
-  it('add up as many products of floats as are counted', () => {
+  it('adds the counted number of float products', () => {
     const twos = new Uint8Array(Float32Array.from({ length: 1024 }, () => 2).buffer);
     const sums = run(kernels, 'peak_floats', twos, 3);
     for (let at = 0; at < 128; at += 4) expect(sums.getFloat32(at, true)).toBe(4 * steps);
@@ -66,7 +66,7 @@ describe.each(modules)('the probe kernels of $variant', (kernels) => {
 });
 
 describe('a probe', () => {
-  it('tells rates and what kernels make of a format', async () => {
+  it('returns rates, and the properties of a format', async () => {
     const probe = await Probe.start({ threads: 2, bytes: 2 ** 20 });
     const rates = [probe.readMemory(), ...(['int8', 'int16', 'floats'] as const).map((one) => probe.addProducts(one))];
     for (const rate of rates) expect(rate).toBeGreaterThan(0);
@@ -79,7 +79,7 @@ describe('a probe', () => {
     probe.dispose();
   });
 
-  it('refuses a variant that there is not', async () => {
+  it('rejects an unknown variant', async () => {
     await expect(Probe.start({ variant: 'fast', bytes: 2 ** 20 })).rejects.toThrow(
       /^variant is fast, expected relaxed-i16/,
     );

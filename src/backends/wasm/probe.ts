@@ -1,4 +1,4 @@
-/** What kernels could reach on this device at most: memory read and products added by kernels that do nothing else. */
+/** Measures the peaks of this device: memory bandwidth and multiply-adds, with kernels that do nothing else. */
 import { threadLimit } from '#leaf/backends/wasm/threads';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { Arena } from './arena.ts';
@@ -8,7 +8,7 @@ import { instantiate, type KernelExports, type KernelModule, kernelModule } from
 import { startWorkers, Team } from './team.ts';
 import { type ActivationForm, GROUP, type PackedFormat, packedFormat } from './weights.ts';
 
-/** What products are made of: as the activations they take. */
+/** Kinds of arithmetic, named after the type of activations. */
 export type Arithmetic = 'int8' | 'int16' | 'floats';
 
 const arithmeticOf: Readonly<Record<ActivationForm, Arithmetic>> = {
@@ -18,25 +18,25 @@ const arithmeticOf: Readonly<Record<ActivationForm, Arithmetic>> = {
   floats: 'floats',
 };
 
-/** Multiply-adds of a vector. */
+/** Multiply-adds per vector. */
 const lanes: Readonly<Record<Arithmetic, number>> = { int8: 16, int16: 8, floats: 4 };
 
-/** As kernels/probe.ts takes them: a pass over the operands is 8 products of vectors for every 32 bytes. */
+/** Size of the operands of kernels/probe.ts. A pass over them is 8 vector products per 32 bytes. */
 const OPERAND_BYTES = 4096;
 const PASS_PRODUCTS = (OPERAND_BYTES / 32) * 8;
-/** Of a measurement: a millisecond or a few, which a busy device leaves undisturbed now and then. */
+/** Passes of a measurement: a few milliseconds, so that some measurements are undisturbed even on a busy device. */
 const PASSES = 6000;
-/** What operands and memory are filled with: as f32 as ordinary as it is as int8. */
+/** Byte that fills operands and memory: an ordinary value both as f32 and as int8. */
 const FILL = 63;
-/** Of WebAssembly memory. */
+/** Size of a WebAssembly page. */
 const PAGE = 65536;
 
 export interface ProbeOptions {
-  /** Default: the fastest that runs here. */
+  /** Kernel variant. Default: the fastest on this device. */
   readonly variant?: string;
-  /** Default: all there are. */
+  /** Number of threads. Default: all. */
   readonly threads?: number;
-  /** Memory to read: more than the caches hold. */
+  /** Bytes of memory to read. Must exceed the caches. */
   readonly bytes: number;
 }
 
@@ -51,7 +51,7 @@ export class Probe {
   readonly #bytes: number;
   readonly #results: number;
 
-  /** Waits until all threads take part. @throws {OptionError} for a variant that does not run here; {MemoryError} */
+  /** Starts a probe and waits for all threads. @throws {OptionError} if the variant does not run on this device @throws {MemoryError} */
   static async start({ variant, threads = threadLimit().most, bytes }: ProbeOptions): Promise<Probe> {
     const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
     const probe = new Probe(kernels, Math.max(1, Math.min(threads, threadLimit().most)), bytes);
@@ -63,7 +63,7 @@ export class Probe {
     this.variant = kernels.variant;
     this.#kernels = kernels;
     this.#bytes = Math.ceil(bytes / OPERAND_BYTES) * OPERAND_BYTES;
-    // beside them a command and results, in a page
+    // plus one page for a command and its results
     const pages = Math.ceil((FIRST_FREE + this.#bytes) / PAGE) + 1;
     this.#memory = new WebAssembly.Memory({ initial: 2, maximum: pages, shared: true });
     this.#exports = instantiate(kernels, this.#memory);
@@ -71,7 +71,7 @@ export class Probe {
     this.#command = arena.allocate(COMMAND_BYTES, 'a command');
     this.#results = arena.allocate(128 * threads, 'results');
     this.#data = arena.allocate(this.#bytes, 'memory to read');
-    // pages that were never written are one page of zeros
+    // pages that were never written would share one page of zeros
     new Uint8Array(this.#memory.buffer, this.#data, this.#bytes).fill(FILL);
     const workers = startWorkers(Promise.resolve(kernels), this.#memory, threads);
     this.#team = new Team(this.#exports, this.#memory, workers);
@@ -86,13 +86,13 @@ export class Probe {
     return this.#bytes / this.#seconds('readMemory', [this.#data, this.#bytes, this.#results]);
   }
 
-  /** Adds products up, with all threads. @returns multiply-adds per second */
+  /** Measures peak multiply-adds per second with a dependency-free loop on all threads. */
   addProducts(arithmetic: Arithmetic): number {
     const products = PASSES * PASS_PRODUCTS * lanes[arithmetic] * this.threads;
     return products / this.#seconds(`peak_${arithmetic}`, [this.#data, PASSES, this.#results]);
   }
 
-  /** What the kernels make of a format. @throws {UnsupportedError} for one without kernels */
+  /** Returns the kernel properties of a format. @throws {UnsupportedError} if it has no kernels */
   kernelsOf(format: BlockFormat): {
     readonly arithmetic: Arithmetic;
     packedBytes(rows: number, columns: number): number;
@@ -104,7 +104,7 @@ export class Probe {
     };
   }
 
-  /** Ends its threads; it cannot be used afterwards. */
+  /** Ends the threads. The probe cannot be used afterwards. */
   dispose(): void {
     void this.#team.stop();
   }

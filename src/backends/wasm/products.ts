@@ -1,4 +1,4 @@
-/** What products of floats share: their activations in tiles, and where they go. */
+/** Shared parts of f32 matrix products: tiles of activations, and the destination. */
 import type { Value } from '../../graph/graph.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { LoweringContext } from './lowering.ts';
@@ -6,12 +6,12 @@ import type { LoweringContext } from './lowering.ts';
 /** Rows of a tile of activations, see kernels/parts/tile.ts. */
 const TILE_ROWS = 6;
 
-/** Bytes of `count` columns of a value in tiles of rows. */
+/** Bytes of `count` columns of a value in row tiles. */
 export function tiledBytes(emitter: Emitter, value: Value, count: number): number {
   return Math.ceil(emitter.rowsOf(value) / TILE_ROWS) * TILE_ROWS * count * 4;
 }
 
-/** A value's rows in tiles, as products of floats take them. */
+/** Packs the rows of a value into tiles for f32 products. */
 export function tiled(value: Value, { emitter, derived }: LoweringContext): Region {
   return derived(`tiles of rows ${value.id}`, () => {
     const width = value.shape[1];
@@ -28,7 +28,7 @@ export function tiled(value: Value, { emitter, derived }: LoweringContext): Regi
   });
 }
 
-/** Where a product goes: an addition that takes nothing else new is done as the product is written. */
+/** Destination of a product. An addition of an existing value is fused with writing the product. */
 export function destination(
   node: Value<never> | Value<unknown>,
   emitter: Emitter,

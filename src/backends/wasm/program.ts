@@ -1,4 +1,4 @@
-/** A compiled program: writes a step's numbers into the control block and lets the team run it. */
+/** A compiled program. To run a step, it writes its numbers into the control block and starts the threads. */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import { collectGarbage } from '../../core/collectGarbage.ts';
 import { EspalierError, OptionError } from '../../core/errors.ts';
@@ -30,9 +30,9 @@ import type { Tensors } from './tensors.ts';
 /** Bytes of an entry of the table of sequences, see kernels/parts/control.ts. */
 const ENTRY_WORDS = 4;
 
-/** Milliseconds of a step beyond which the number of threads is not tried out. */
+/** If a step takes longer than this (milliseconds), the number of threads is not measured. */
 const LONG_STEP = 25;
-/** Milliseconds that trying may take. */
+/** Maximum milliseconds of the measurement. */
 const CHOOSING = 100;
 
 interface Parts {
@@ -42,15 +42,15 @@ interface Parts {
   readonly team: Team;
   /** Address of the first command. */
   readonly program: number;
-  /** By output, the index of the command that finishes it. */
+  /** Index of the last command of each output. */
   readonly ends: ReadonlyMap<string, number>;
-  /** The command that stores the last layer's keys and values: steps without outputs end there. */
+  /** Command that stores the last layer's keys and values. Steps without outputs end there. */
   readonly stored: number;
   readonly inputs: StepInputs;
-  /** Where the numbers of the graph's input nodes go. */
+  /** Addresses of the graph's inputs. */
   readonly given: ReadonlyMap<Value<InputAttributes>, Region>;
   readonly tensors: Tensors;
-  /** Elements per position of each layer's keys, heads filled up. */
+  /** Elements per position of each layer's keys, with padded heads. */
   readonly layers: readonly number[];
   readonly kernels: KernelModule;
   readonly limits: readonly string[];
@@ -59,9 +59,9 @@ interface Parts {
 
 interface Needs {
   readonly inputs: readonly Value<InputAttributes>[];
-  /** Gradients are of batches of sequences only. */
+  /** True if steps must not have a cache, because the program has gradients. */
   readonly noCache: boolean;
-  /** The command that finishes the last output; −1 if nothing is wanted. */
+  /** Last command of the step; −1 if nothing is requested. */
   readonly last: number;
 }
 
@@ -72,7 +72,7 @@ export class WasmProgram implements Program {
   readonly context: number;
   /** Undefined once disposed, so that the memory can be collected though somebody holds the program. */
   #loaded: Parts | undefined;
-  /** Its settings lack decodeThreads, which is chosen later. */
+  /** Description without decodeThreads, which is chosen later. */
   readonly #description: Omit<ProgramDescription, 'backend'>;
   readonly #trace: number;
   readonly #needs = new Map<string, Needs>();
@@ -101,7 +101,7 @@ export class WasmProgram implements Program {
     return { backend: 'wasm', settings: { ...settings, decodeThreads: this.#decodeThreads }, limits };
   }
 
-  /** Threads change no bit, variants do. */
+  /** Only the variant matters: threads do not change any bit. */
   get exactSettings(): Settings {
     return { variant: this.#parts.kernels.variant };
   }
@@ -219,15 +219,15 @@ export class WasmProgram implements Program {
   }
 
   /**
-   * Finds by trying how many threads are best for one token: a small model is done before others have woken up, and on
-   * busy or shared cores fewer are faster. Takes some 100 ms at most, and is kept for next time; steps so long that
-   * waking does not matter keep all.
+   * Measures how many threads are best for one token. A small model finishes before other threads wake up, and on
+   * busy or shared cores fewer threads are faster. Takes at most 100 ms, and the result is stored. Steps that are so long that
+   * waking does not matter use all threads.
    */
   async chooseThreads(kv: BlockFormat): Promise<void> {
     const { team, options, kernels, emitter } = this.#parts;
     const { flops, bytes } = this.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
-    // an encoder has no steps of one token worth measuring
+    // an encoder has no steps of one token
     if (this.#needsOf([...this.graph.outputs.keys()]).noCache) return;
     const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
     const kept = Number(await options.notes?.read(name));
@@ -269,7 +269,7 @@ export class WasmProgram implements Program {
 
   dispose(): void {
     if (!this.#loaded) return;
-    // workers hold the memory too, until they have ended
+    // workers also reference the memory until they end
     void this.#loaded.team.stop().then(collectGarbage);
     this.#loaded.arena.dispose();
     this.#loaded = undefined;

@@ -11,16 +11,16 @@ type End = () => Promise<void>;
 /** The workers that started. */
 export interface Workers {
   readonly ends: readonly End[];
-  /** Why there are fewer than were asked for. */
+  /** Reason if fewer workers started than requested. */
   readonly problem?: string;
 }
 
-/** Milliseconds after which a worker that has not reported is given up. */
+/** Timeout in milliseconds for a worker to start. */
 const START_LIMIT = 15_000;
 
 /**
- * Starts the threads beside the caller's: they come to life while the kernels are compiled. Never rejects: where some
- * cannot start, the result has fewer of them and the reason. @param threads in all
+ * Starts the workers while the kernels compile. Never rejects: if some
+ * cannot start, the result has fewer workers and the reason. @param threads number of threads including the caller
  */
 export async function startWorkers(
   kernels: Promise<KernelModule>,
@@ -39,13 +39,13 @@ export async function startWorkers(
   const failed = results.findIndex(({ status }) => status === 'rejected');
   const ends = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   if (failed < 0) return { ends };
-  // threads are numbered without a gap, so those after the first that failed cannot take part
+  // thread numbers must have no gaps, so workers after the first failed one cannot be used
   for (const end of ends.splice(failed)) void end();
   const { reason } = results[failed] as PromiseRejectedResult;
   return { ends, problem: `a worker could not be started: ${reason instanceof Error ? reason.message : reason}` };
 }
 
-/** Waits for a worker, but not for ever once the kernels are there. */
+/** Waits for a worker, with a timeout once the kernels are compiled. */
 function inTime(starting: Promise<End>, kernels: Promise<unknown>): Promise<End> {
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,7 +63,7 @@ function inTime(starting: Promise<End>, kernels: Promise<unknown>): Promise<End>
       (end) => (waiting ? settle(() => resolve(end)) : void end()),
       (error) => settle(() => reject(error)),
     );
-    // where the kernels fail, so do the workers that wait for them
+    // if the kernels fail, so do the workers that wait for them
     void kernels
       .catch(() => undefined)
       .then(() => {
@@ -74,12 +74,12 @@ function inTime(starting: Promise<End>, kernels: Promise<unknown>): Promise<End>
 
 export class Team {
   readonly #workers: Promise<Workers>;
-  /** Undefined once stopped, so that the memory can be collected. */
+  /** Undefined after stop, so that the memory can be collected. */
   #machine: { readonly exports: KernelExports; readonly memory: WebAssembly.Memory } | undefined;
   #threads = 1;
   #problem: string | undefined;
 
-  /** @param workers as `startWorkers` returns them; until all of them are in their loop, the caller's thread is the team */
+  /** @param workers result of `startWorkers`. Until all of them are ready, only the caller's thread computes */
   constructor(exports: KernelExports, memory: WebAssembly.Memory, workers: Promise<Workers>) {
     this.#machine = { exports, memory };
     this.#workers = workers;
@@ -89,17 +89,17 @@ export class Team {
     });
   }
 
-  /** How many take part now. */
+  /** Number of active threads. */
   get threads(): number {
     return this.#threads;
   }
 
-  /** Why workers are missing. */
+  /** Reason if workers are missing. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Waits until all that can start take part. */
+  /** Waits until all workers that can start are active. */
   async complete(): Promise<void> {
     await this.#workers;
   }
@@ -109,7 +109,7 @@ export class Team {
     this.#running().exports.step!(threads);
   }
 
-  /** Runs one command that stands at `address` and ends with a barrier, on all threads. */
+  /** Runs the command at `address`, which ends with a barrier, on all threads. */
   run(address: number): void {
     const control = new Int32Array(this.#running().memory.buffer, CONTROL, CONTROL_WORDS);
     control[word.program] = address;
@@ -118,7 +118,7 @@ export class Team {
     this.step(this.threads);
   }
 
-  /** Lets go of the memory, and ends the workers; nothing may run afterwards. Resolves when they have ended. */
+  /** Releases the memory and ends the workers. Nothing may run afterwards. Resolves when the workers have ended. */
   async stop(): Promise<void> {
     if (!this.#machine) return;
     const control = new Int32Array(this.#machine.memory.buffer, CONTROL, CONTROL_WORDS);

@@ -1,4 +1,4 @@
-/** Weights and states by name, read and written in row order wherever they lie. */
+/** Reads and writes weights and states by name, in row order, independent of their memory layout. */
 import { OptionError } from '../../core/errors.ts';
 import type { Arena } from './arena.ts';
 import type { Region } from './emitter.ts';
@@ -6,13 +6,13 @@ import { GROUP } from './weights.ts';
 
 export interface NamedTensor {
   readonly name: string;
-  /** Undefined where no command reads it. */
+  /** Undefined if no command uses it. */
   readonly region: Region | undefined;
-  /** Groups of 8 rows, [columns][8 rows], instead of rows. */
+  /** True if stored in groups of 8 rows, [columns][8 rows], instead of row order. */
   readonly packed: boolean;
   readonly rows: number;
   readonly columns: number;
-  /** Why it cannot be read or written. */
+  /** Reason why it cannot be read or written. */
   readonly problem?: string;
 }
 
@@ -25,7 +25,7 @@ export class Tensors {
     this.#byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   }
 
-  /** @throws {OptionError} for a name that there is not, or a weight that is not in F32 */
+  /** @throws {OptionError} if the tensor does not exist or is not F32 */
   read(name: string): Float32Array {
     const tensor = this.#find(name);
     const { rows, columns } = tensor;
@@ -39,7 +39,7 @@ export class Tensors {
     return values;
   }
 
-  /** @throws {OptionError} as read, and where `values` are not as many as the tensor has */
+  /** @throws {OptionError} as `read`, and if the number of values is wrong */
   write(name: string, values: Float32Array): void {
     const tensor = this.#find(name);
     const { rows, columns } = tensor;
@@ -59,7 +59,7 @@ export class Tensors {
   #find(name: string): NamedTensor {
     const tensor = this.#byName.get(name);
     if (!tensor?.region) throw new OptionError('tensor', name, 'the name of a weight or state of the graph');
-    if (tensor.problem) throw new OptionError('tensor', `${name} ${tensor.problem}`, 'a weight in F32 or a state');
+    if (tensor.problem) throw new OptionError('tensor', `${name} ${tensor.problem}`, 'an F32 weight or a state');
     return tensor;
   }
 

@@ -15,7 +15,7 @@ export function callerMayWait(): boolean {
   }
 }
 
-/** What speed depends on, as far as a page may know: the browser and its processors. */
+/** Identifies the device for speed measurements, as far as a page can know: the browser and its number of processors. */
 export function deviceName(): string {
   return `${navigator.userAgent} on ${navigator.hardwareConcurrency}`;
 }
@@ -35,7 +35,7 @@ function refusal(): string | undefined {
   return undefined;
 }
 
-/** Browsers have it or not; no page can switch it on. */
+/** Pages cannot enable relaxed SIMD. */
 export function enableRelaxedSimd(): void {}
 
 /** A reason why no browser of this version can run the engine; browsers are judged by their features instead. */

@@ -12,7 +12,7 @@ export function callerMayWait(): boolean {
   return true;
 }
 
-/** What speed depends on: the engine and the processors. */
+/** Identifies the device for speed measurements: engine and processors. */
 export function deviceName(): string {
   return `Node ${process.version} on ${processors()} × ${processorModel() ?? process.arch}`;
 }
@@ -37,7 +37,7 @@ function processorModel(): string | undefined {
   }
 }
 
-/** Node 20 has relaxed SIMD behind a flag; later versions have it on and would complain about the flag. */
+/** Node 20 has relaxed SIMD behind a flag. Later versions enable it by default and reject the flag. */
 export function enableRelaxedSimd(): void {
   if (nodeMajor() === 20) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
 }

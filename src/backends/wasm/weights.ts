@@ -1,4 +1,4 @@
-/** Brings weights into the memory: matrices packed for their kernels, vectors as f32. Each is read once. */
+/** Loads weights into the memory: matrices packed for their kernels, vectors as f32. Reads each weight once. */
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { WeightStore } from '../../graph/program.ts';
@@ -9,16 +9,16 @@ import type { Region } from './emitter.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 import type { Team } from './team.ts';
 
-/** Read at a time; a multiple of what disks and connections like. */
+/** Bytes per read, a multiple of typical disk and network block sizes. */
 const STAGING_BYTES = 8 << 20;
-/** Rows that are packed together. */
+/** Rows per packed group. */
 export const GROUP = 8;
 
-/** The form that a format's products take activations in, as kernels/parts/format.ts numbers them. */
+/** Kinds of activations of a format's products, numbered as in kernels/parts/format.ts. */
 export const activationForms = ['floats', 'int8', 'int8Parts', 'int16'] as const;
 export type ActivationForm = (typeof activationForms)[number];
 
-/** What the kernels of a format say about it. */
+/** Kernel properties of a format. */
 export interface PackedFormat {
   readonly name: string;
   readonly activations: ActivationForm;
@@ -26,7 +26,7 @@ export interface PackedFormat {
   scratchBytes(columns: number): number;
 }
 
-/** @throws {UnsupportedError} for a format without kernels */
+/** @throws {UnsupportedError} if the format has no kernels */
 export function packedFormat(format: BlockFormat, kernels: KernelModule, exports: KernelExports): PackedFormat {
   const { name } = format;
   if (!kernels.indices.has(`matmul_${name}`)) {
@@ -46,22 +46,22 @@ export function packedFormat(format: BlockFormat, kernels: KernelModule, exports
   };
 }
 
-/** Bytes of a packed matrix. */
+/** Size of a packed matrix in bytes. */
 export function packedBytes(weight: Value<WeightAttributes>, format: PackedFormat): number {
   return Math.ceil(Number(weight.shape[0]) / GROUP) * format.groupBytes(weight.shape[1]);
 }
 
-/** A weight and where it goes. */
+/** A weight and its destination. */
 export interface Placement {
   readonly weight: Value<WeightAttributes>;
   readonly region: Region;
-  /** Of a matrix, which is packed; a vector becomes f32. */
+  /** Packing of a matrix. Undefined for a vector, which becomes f32. */
   readonly format?: PackedFormat;
-  /** Of a vector: what is kept instead of the file's numbers. */
+  /** Function applied to the elements of a vector. */
   change?(values: Float32Array): Float32Array;
 }
 
-/** Rows that are read at once: whole groups of a matrix, all of a vector. */
+/** Rows per read: whole groups of a matrix, or a whole vector. */
 interface Piece extends Placement {
   readonly row: number;
   readonly rows: number;
@@ -76,7 +76,7 @@ function* piecesOf(placements: readonly Placement[]): Generator<Piece> {
   }
 }
 
-/** Reads weights piece by piece, in the order of their files, and packs a piece with all threads while the next one is read. */
+/** Reads weights piece by piece in file order. All threads pack a piece while the next one is read. */
 export async function loadWeights(
   placements: readonly Placement[],
   store: WeightStore,
@@ -84,7 +84,7 @@ export async function loadWeights(
   onBytes: (bytes: number, tensor: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  // in the graph's order where the store has none of its own
+  // in graph order if the store has no order
   const place = ({ weight }: Placement) => store.place?.(weight) ?? weight.id;
   const pieces = [...piecesOf(placements.toSorted((a, b) => place(a) - place(b)))];
   const rowBytes = ({ weight }: Piece) => bytesOf(weight.attributes.format, weight.shape[1]);
@@ -100,11 +100,11 @@ export async function loadWeights(
     const piece = pieces[index];
     if (!piece) return undefined;
     const into = staged(index);
-    // rows that fill up the last group are zeros
+    // the last group is padded with zero rows
     const filling = groups(piece) * GROUP * rowBytes(piece) - into.length;
     new Uint8Array(arena.memory.buffer, staging[index % 2]! + into.length, filling).fill(0);
     const reading = store.readRows(piece.weight, piece.row, into, signal);
-    // it is waited for later, maybe after another error
+    // awaited later, maybe after another error
     reading.catch(() => undefined);
     return reading;
   };

@@ -1,6 +1,6 @@
 /**
- * What a worker runs, as text: it depends on nothing, so it starts from memory in Node and in browsers, whatever a
- * bundler did to the rest. It gets one message and then stays in WebAssembly until it is told to stop.
+ * The source code of workers as text. It has no dependencies, so that it starts from memory in Node and browsers, whatever a
+ * bundler does to the rest. A worker receives one message and then stays in WebAssembly until it is stopped.
  */
 export const workerSource = `
 function enter({ module, memory, indices, thread, seen }, ready) {
@@ -13,20 +13,20 @@ function enter({ module, memory, indices, thread, seen }, ready) {
 }
 `;
 
-/** The message that a worker gets. */
+/** Message to a worker. */
 export interface WorkerSetup {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly indices: ReadonlyMap<string, number>;
   readonly thread: number;
-  /** The step word when it starts. */
+  /** Value of the step counter at the start. */
   readonly seen: number;
 }
 
-/** How many threads may compute here. */
+/** Maximum number of threads. */
 export interface ThreadLimit {
-  /** The caller's own among them. */
+  /** Maximum threads, including the caller's. */
   readonly most: number;
-  /** Why it is one only, on a device that has more processors. */
+  /** Reason if it is only one although the device has more processors. */
   readonly reason?: string;
 }

@@ -1,18 +1,18 @@
 /**
- * Which neighbours may merge, into what, and how urgently. Symbols are token ids; texts that take part in merges but
- * are no tokens have numbers beyond the vocabulary, and `unnamed` stands for any other single character.
+ * Merge rules: which neighbours may merge, the result, and the priority. Symbols are token ids. Texts that take part in merges but
+ * are not tokens have numbers beyond the vocabulary, and `unnamed` is any other single character.
  */
 import type { Merge, TokenizerSpec } from '../spec.ts';
 import { PairTable } from './pairTable.ts';
 
 export interface MergeRules {
-  /** The merge of two neighbours, whose text is text[start..end), or -1. */
+  /** Returns the merge of two neighbours, whose text is text[start..end), or -1. */
   find(left: number, right: number, text: string, start: number, end: number): number;
-  /** Lower goes first; of equals, the leftmost. */
+  /** Priority of a merge: the lowest comes first; of equal ones the leftmost. */
   priority(merge: number): number;
-  /** What a merge makes. */
+  /** Symbol that a merge creates. */
   symbol(merge: number): number;
-  /** The symbol of one character (or byte letter). */
+  /** Symbol of one character (or byte letter). */
   symbolOf(character: string): number;
   /** Tokens that take the place of an unnamed character before anything merges. Default: it stays, unnamed. */
   replacementOf?(character: string): readonly number[];

@@ -18,7 +18,7 @@ function pieces(spec: TokenizerSpec, word: string): string[] {
   return found;
 }
 
-/** By the book: look at all neighbours, merge the most urgent, the leftmost of equals, start again. */
+/** The definition: find the neighbours with the highest priority, of equal ones the leftmost, merge them, and repeat. */
 function mergedSlowly(word: string, urgency: (left: string, right: string) => number | undefined): string[] {
   const parts = [...word];
   for (;;) {
@@ -41,7 +41,7 @@ const tokens = fc.uniqueArray(fc.string({ unit: letters, minLength: 1, maxLength
 });
 
 describe('merging a word', () => {
-  it('by a list of merges does what the definition says', () => {
+  it('by a list of merges follows the definition', () => {
     const merges = fc.array(
       fc.tuple(fc.constantFrom('a', 'b', 'ab', 'ba', 'aa'), fc.constantFrom('a', 'b', 'c', 'bb', 'ab')),
     );
@@ -60,7 +60,7 @@ describe('merging a word', () => {
     );
   });
 
-  it('by scores takes the highest score first', () => {
+  it('by scores merges the highest score first', () => {
     fc.assert(
       fc.property(
         tokens,
@@ -78,7 +78,7 @@ describe('merging a word', () => {
     );
   });
 
-  it('by ranks takes the lowest id first', () => {
+  it('by ranks merges the lowest id first', () => {
     fc.assert(
       fc.property(tokens, word, (texts, text) => {
         const urgency = (left: string, right: string) => {

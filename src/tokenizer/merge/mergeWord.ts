@@ -1,14 +1,14 @@
 /**
- * Merges the symbols of a word until no rule applies: a linked list of symbols and a heap of the merges waiting, so a
+ * Merges the symbols of a word until no rule applies. Uses a linked list of symbols and a heap of possible merges, so a
  * word of n symbols takes n log n steps.
  */
 import { type MergeRules, unnamed } from './mergeRules.ts';
 
-/** One word being merged. The arrays are kept and grown from word to word. */
+/** Merges one word at a time. The arrays are reused for the next word. */
 export class WordMerger {
   /** The word in the alphabet of the vocabulary. */
   #text = '';
-  /** Of each symbol: its number, where its text begins and ends, its neighbours (-1: none). A merge keeps the left one. */
+  /** For each symbol: its number, start and end of its text, its neighbours (-1: none). A merge keeps the left symbol. */
   #symbols = new Int32Array(64);
   #starts = new Int32Array(64);
   #ends = new Int32Array(64);
@@ -22,7 +22,7 @@ export class WordMerger {
     this.#rules = rules;
   }
 
-  /** Calls `emit` with each symbol of the merged word, and where its text lies. */
+  /** Calls `emit` with each symbol of the merged word and the range of its text. */
   merge(text: string, emit: (symbol: number, start: number, end: number) => void): void {
     this.#text = text;
     const count = this.#fill(text);
@@ -36,7 +36,7 @@ export class WordMerger {
     const rules = this.#rules;
     while (waiting.pop()) {
       const { left, right, end, merge } = waiting;
-      // out of date: one of the two has merged with another since
+      // outdated: one of the two has merged with another symbol
       if (next[left] !== right || ends[right] !== end) continue;
       symbols[left] = rules.symbol(merge);
       ends[left] = end;
@@ -53,10 +53,10 @@ export class WordMerger {
     if (count > MAX_KEPT) this.#shrink();
   }
 
-  /** One symbol for each character; returns how many. */
+  /** Creates one symbol per character and returns their number. */
   #fill(text: string): number {
     const { prefix = '', suffix = '', fused } = this.#rules;
-    // one UTF-16 unit is three byte tokens at most
+    // one UTF-16 unit is at most three byte tokens
     if (3 * text.length > this.#symbols.length) this.#allocate(4 * text.length);
     let count = 0;
     let start = 0;
@@ -99,7 +99,7 @@ export class WordMerger {
     this.#next = new Int32Array(size);
   }
 
-  /** Gives the memory of a giant word back. */
+  /** Releases the memory of a very long word. */
   #shrink(): void {
     this.#text = '';
     this.#allocate(64);
@@ -107,12 +107,12 @@ export class WordMerger {
   }
 }
 
-/** In `next`: the symbol has merged into its left neighbour. */
+/** Value in `next` of a symbol that has merged into its left neighbour. */
 const GONE = -2;
-/** Symbols of a word whose arrays are kept for the next. */
+/** Maximum symbols of a word for which the arrays are kept. */
 const MAX_KEPT = 1 << 14;
 
-/** A binary heap of merges, the lowest priority first and of equals the leftmost. `pop` leaves its result in the fields. */
+/** A binary heap of merges: the lowest priority first, of equal ones the leftmost. `pop` stores its result in the fields. */
 class MergeHeap {
   left = 0;
   right = 0;
@@ -121,7 +121,7 @@ class MergeHeap {
 
   #size = 0;
   #priorities = new Float64Array(256);
-  /** Four words an entry: left, right, end, merge. */
+  /** Four words per entry: left, right, end, merge. */
   #entries = new Int32Array(1024);
 
   clear(): void {
@@ -185,7 +185,7 @@ class MergeHeap {
     const priorities = this.#priorities;
     const entries = this.#entries;
     priorities[to] = priorities[from];
-    // copyWithin costs more than these four
+    // faster than copyWithin
     entries[4 * to] = entries[4 * from];
     entries[4 * to + 1] = entries[4 * from + 1];
     entries[4 * to + 2] = entries[4 * from + 2];

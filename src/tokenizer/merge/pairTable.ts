@@ -1,29 +1,29 @@
 /** A hash table from pairs of small integers to a number: open addressing in one flat array, a tenth of a Map's memory. */
 export class PairTable {
-  /** Three words a slot: left + 1 (0: free), right, value. */
+  /** Three words per slot: left + 1 (0: free), right, value. */
   readonly #slots: Int32Array;
   readonly #mask: number;
 
-  /** @param capacity pairs it will hold at most */
+  /** @param capacity maximum number of pairs */
   constructor(capacity: number) {
     const slots = 2 ** Math.ceil(Math.log2(Math.max(capacity, 4) * 2));
     this.#slots = new Int32Array(3 * slots);
     this.#mask = slots - 1;
   }
 
-  /** Keeps the value that a pair already has. */
+  /** Adds a pair, unless it exists. */
   add(left: number, right: number, value: number): void {
     const at = this.#find(left, right);
     if (this.#slots[at] === 0) this.#slots.set([left + 1, right, value], at);
   }
 
-  /** The pair's value, or -1. */
+  /** Returns the value of a pair, or -1. */
   get(left: number, right: number): number {
     const at = this.#find(left, right);
     return this.#slots[at] === 0 ? -1 : this.#slots[at + 2];
   }
 
-  /** The slot with the pair, or the free one where it belongs. */
+  /** Finds the slot of a pair, or the free slot for it. */
   #find(left: number, right: number): number {
     const slots = this.#slots;
     const mask = this.#mask;

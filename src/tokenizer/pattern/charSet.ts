@@ -34,7 +34,7 @@ export function complement(set: CharSet): CharSet {
   return { has: (codePoint) => !set.has(codePoint) };
 }
 
-/** Those whose upper or lower case is in the set: ſ (U+017F) is an s, K (U+212A) is a k. */
+/** Code points whose upper or lower case is in the set: ſ (U+017F) is an s, K (U+212A) is a k. */
 export function ignoringCase(set: CharSet): CharSet {
   return {
     has: (codePoint) => {

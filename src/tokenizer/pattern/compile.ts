@@ -1,10 +1,10 @@
 /**
- * A pattern as a program of five instructions, the usual Thompson construction. Repetitions with bounds are written out.
+ * Compiles a pattern to a program of five instructions (Thompson construction). Bounded repetitions are expanded.
  *
- *     set s       the next character is in sets[s]; go on at pc + 1, one character later
+ *     set s       the next character is in sets[s]; continue at pc + 1, one character later
  *     split x y   try x first, then y
  *     jump x
- *     look l      what comes next satisfies looks[l]; go on at pc + 1
+ *     look l      the text ahead satisfies looks[l]; continue at pc + 1
  *     match
  */
 import { UnsupportedError } from '../../core/errors.ts';
@@ -18,13 +18,13 @@ export interface Program {
   readonly x: readonly number[];
   readonly y: readonly number[];
   readonly sets: readonly CharSet[];
-  /** Indices into `sets` with what they answer at the end of the text. */
+  /** Indices into `sets`, with the result at the end of the text. */
   readonly looks: readonly { readonly set: number; readonly atEnd: boolean }[];
 }
 
 const MAX_LENGTH = 4000;
 
-/** @throws {UnsupportedError} for a program that is too long, or a repetition of something that can be empty */
+/** @throws {UnsupportedError} if the program is too long, or repeats something that can be empty */
 export function compile(node: Node, pattern: string): Program {
   const op: number[] = [];
   const x: number[] = [];
@@ -44,7 +44,7 @@ export function compile(node: Node, pattern: string): Program {
     const known = sets.indexOf(set);
     return known >= 0 ? known : sets.push(set) - 1;
   };
-  /** A split whose preferred way starts right after it; the other way is filled in by `elsewhere`. */
+  /** A split whose preferred branch starts right after it. `elsewhere` fills in the other branch. */
   const fork = (lazy: boolean): ((target: number) => void) => {
     const at = emit(Op.split);
     (lazy ? y : x)[at] = at + 1;
@@ -81,7 +81,7 @@ export function compile(node: Node, pattern: string): Program {
         const { node: body, min, max, lazy } = part;
         for (let count = 0; count < min; count++) write(body);
         if (max === Number.POSITIVE_INFINITY) {
-          // the way round must consume, or the walk would never end
+          // each iteration must consume a character, or the walk would never end
           if (canBeEmpty(body))
             throw new UnsupportedError('in a pre-tokenizer pattern', 'repeating what can be empty', [], { pattern });
           const start = op.length;

@@ -1,6 +1,6 @@
 /**
- * The dialect of regular expressions that pre-tokenizers are written in: what the patterns of published tokenizers use
- * (Oniguruma's and Rust's syntax), less what cannot be matched in linear time.
+ * Parses the dialect of regular expressions in pre-tokenizers: the syntax that published tokenizers use
+ * (Oniguruma and Rust), without features that cannot be matched in linear time.
  *
  *     a b|c (x) (?:x) (?i:x) (?i)     . [a-z] [^a-z] [\p{L}&&[^a-z]] \p{L} \P{L} \s \S \d \D \w \W
  *     ? * + {n} {n,} {n,m} and lazy forms; possessive ?+ *+ ++ after one character or class
@@ -13,7 +13,7 @@ import { property, shorthand } from './properties.ts';
 
 export type Node =
   | { readonly type: 'set'; readonly set: CharSet }
-  /** The next character is in the set, or there is none and `atEnd` holds. */
+  /** The next character is in the set, or the text ends and `atEnd` is true. */
   | { readonly type: 'look'; readonly set: CharSet; readonly atEnd: boolean }
   | { readonly type: 'sequence' | 'choice'; readonly nodes: readonly Node[] }
   | {
@@ -29,7 +29,7 @@ const controls: Record<string, number> = { n: 10, r: 13, t: 9, f: 12, v: 11, 0: 
 const MAX_REPEAT = 1000;
 const MAX_DEPTH = 100;
 
-/** @throws {UnsupportedError} for what the dialect does not have */
+/** @throws {UnsupportedError} for syntax outside the dialect */
 export function parsePattern(pattern: string): Node {
   const characters = Array.from(pattern);
   let at = 0;
@@ -120,7 +120,7 @@ export function parsePattern(pattern: string): Node {
     return cased(ranges([character.codePointAt(0)!, character.codePointAt(0)!]));
   };
 
-  /** The rest of a class whose [ has been read. */
+  /** Parses the rest of a class after [. */
   const charClass = (ignoreCase: boolean): CharSet => {
     if (++depth > MAX_DEPTH) throw fail('nesting this deep');
     const negated = take('^');
@@ -158,7 +158,7 @@ export function parsePattern(pattern: string): Node {
 
   const classItem = (): CharSet | number => (take('\\') ? escaped() : characters[at++].codePointAt(0)!);
 
-  /** What follows a backslash: a set, or one code point. */
+  /** Parses an escape after the backslash: a set, or one code point. */
   const escaped = (): CharSet | number => {
     const letter = characters[at++];
     if (letter === undefined) throw fail('a \\ at the end');
@@ -187,7 +187,7 @@ export function parsePattern(pattern: string): Node {
     return letter.codePointAt(0)!;
   };
 
-  /** What a lookahead looks for. */
+  /** Parses the content of a lookahead. */
   const oneCharacter = (node: Node): { set: CharSet; atEnd: boolean } => {
     if (node.type === 'set') return { set: node.set, atEnd: false };
     if (node.type === 'look') return node;
@@ -211,7 +211,7 @@ function takingAll(set: CharSet, node: Node, min: number, max: number): Node {
   return { type: 'sequence', nodes: [{ type: 'repeat', node, min, max, lazy: false }, noMore] };
 }
 
-/** Text as a pattern that matches just it. */
+/** Escapes text to a pattern that matches exactly this text. */
 export function literalPattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|&-]/g, '\\$&');
 }

@@ -1,12 +1,12 @@
 /**
- * Regular expressions matched in linear time, whatever the pattern and the text; JavaScript's own would let a file's
- * pattern, or a long run of one letter, take hours.
+ * Regular expressions that match in linear time for every pattern and text. With JavaScript's own engine, a pattern in
+ * a file, or a long run of one letter, could take hours.
  *
  * A match is what a backtracking engine finds: leftmost, the first alternative that works. It takes two passes:
  * 1. Right to left, note at every position the set of program steps from which the rest of the text leads to a match
- *    (a deterministic automaton made as it is needed: states are such sets).
+ *    (a deterministic automaton that is built lazily: its states are such sets).
  * 2. Left to right from each start, walk the program; at a split the preferred way is taken if it is in the noted set,
- *    so nothing is ever tried in vain.
+ *    so it never backtracks.
  */
 import { UnsupportedError } from '../../core/errors.ts';
 import { compile, Op, type Program } from './compile.ts';
@@ -17,7 +17,7 @@ export interface Pattern {
   forEachMatch(text: string, onMatch: (start: number, end: number) => void): void;
 }
 
-/** Automaton states kept; patterns in use need tens. */
+/** Maximum automaton states. Real patterns need tens. */
 const MAX_STATES = 20_000;
 const MAX_CLASSES = 0xfffe;
 const END_OF_TEXT = -1;
@@ -28,7 +28,7 @@ export function compilePattern(source: string): Pattern {
   const { op, x, y } = program;
   const classes = characterClasses(program);
 
-  // state 0: no step leads to a match, which is what lies behind the end of the text
+  // state 0: no step leads to a match, the state after the end of the text
   const states: Uint32Array[] = [new Uint32Array((op.length + 31) >>> 5)];
   const stateIds = new Map([[states[0].join(), 0]]);
   /** transitions[state][class]: the state one character to the left. */
@@ -118,11 +118,11 @@ function startsPair(text: string, at: number): boolean {
   return low >= 0xdc00 && low <= 0xdfff;
 }
 
-/** Characters that no set of the program tells apart share a class; found as characters are met. */
+/** Character classes: characters that no set of the program distinguishes. Found lazily. */
 function characterClasses({ sets }: Program) {
   const members: boolean[][] = [];
   const ids = new Map<string, number>();
-  /** Class + 1 of each code point, in pages of 256 made as they are needed; 0 where not known yet. */
+  /** Class + 1 of each code point, in lazily created pages of 256; 0 if not known yet. */
   const pages: Uint16Array[] = [];
   const find = (codePoint: number): number => {
     const member = sets.map((set) => set.has(codePoint));

@@ -7,7 +7,7 @@ import type { Matrix, ReferenceKernel, ReferenceSequence } from '../kernel.ts';
 interface Attended {
   /** Positions of the sequence, the first one. */
   readonly start: number;
-  /** Where the head's queries begin, and within a row its keys and values. */
+  /** Offset of the head's queries, and of its keys and values within a row. */
   readonly query: number;
   readonly shared: number;
   /** By position from `start`: probabilities, and the cap's derivative at the score, 1 without a cap. */

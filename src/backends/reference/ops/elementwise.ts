@@ -1,4 +1,4 @@
-/** The ops whose every element depends on the same elements of the inputs. */
+/** Elementwise ops. */
 import type { ActivationAttributes } from '../../../graph/ops/activation.ts';
 import type { ScaleAttributes } from '../../../graph/ops/scale.ts';
 import type { SoftcapAttributes } from '../../../graph/ops/softcap.ts';

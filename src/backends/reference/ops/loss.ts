@@ -1,4 +1,4 @@
-/** Losses by row, their gradients, and the sum that makes one number of them. */
+/** Losses per row, their gradients, and their weighted sum. */
 import type { KlDivergenceAttributes } from '../../../graph/ops/klDivergence.ts';
 import type { Matrix, ReferenceKernel } from '../kernel.ts';
 

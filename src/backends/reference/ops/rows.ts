@@ -1,4 +1,4 @@
-/** The ops that move values: ids of the step, runs of columns, wanted rows; and the sum of rows. */
+/** Ops that move values: token ids, slices of columns, selected rows; and the sum of rows. */
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
 import type { ScatterColumnsAttributes } from '../../../graph/ops/scatterColumns.ts';
 import type { ReferenceKernel } from '../kernel.ts';

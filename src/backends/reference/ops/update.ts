@@ -1,4 +1,4 @@
-/** What changes states and weights, and what decides by how much. */
+/** Ops that change states and weights, and gradient clipping. */
 import { accumulatedState } from '../../../graph/ops/accumulate.ts';
 import { type AdamWAttributes, adamWSettings } from '../../../graph/ops/adamW.ts';
 import type { ClipAttributes } from '../../../graph/ops/clip.ts';

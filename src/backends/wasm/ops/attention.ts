@@ -42,7 +42,7 @@ export const attention: Lowering<AttentionAttributes> = (
       'scratchStride',
       partials,
       counters,
-      // steps without a cache take them from here
+      // steps without a cache read them from here
       k!,
       v!,
       causal ? 1 : 0,

@@ -1,4 +1,4 @@
-/** The ops whose every element depends on the same elements of the inputs. */
+/** Elementwise ops. */
 import type { Value } from '../../../graph/graph.ts';
 import type { ActivationAttributes } from '../../../graph/ops/activation.ts';
 import type { ScaleAttributes } from '../../../graph/ops/scale.ts';
@@ -29,19 +29,19 @@ function elementwise(
   });
 }
 
-/** Whether a value's place may be taken by the only result that is made of it. */
+/** True if the only reader of a value may overwrite it. */
 function isSpent(value: Value, result: Value, emitter: Emitter): boolean {
   return emitter.soleConsumer(value) === result && emitter.region(value).kind === 'temporary' && emitter.isAlone(value);
 }
 
-/** Done by the product before it where that could be (linear.ts). */
+/** Does nothing if the matrix product before it includes the addition (linear.ts). */
 export const add: Lowering<null> = (node, context) => {
   if (!context.emitter.has(node)) elementwise('add', node, node.inputs, context);
 };
 
 const isActivation = (value: Value): value is Value<ActivationAttributes> => value.op.name === 'activation';
 
-/** An activation that only a multiplication takes waits for it, to be done in one pass; of two the first. */
+/** Fuses an activation with the multiplication that is its only reader. Of two activations, fuses the first. */
 export const activation: Lowering<ActivationAttributes> = (node, context) => {
   const taker = context.emitter.soleConsumer(node);
   if (taker?.op.name === 'multiply' && taker.inputs.find(isActivation) === node) return;

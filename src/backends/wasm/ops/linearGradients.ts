@@ -3,7 +3,7 @@ import type { Region } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 import { destination, tiledBytes } from '../products.ts';
 
-/** Outputs that are summed over at a time: of so many, rows of weights are unpacked and turned over. */
+/** Number of outputs per pass: rows of weights are unpacked and transposed. */
 const OUTPUTS = 1024;
 
 const wholeNumbers = new Map<number, Float32Array>();
@@ -15,7 +15,7 @@ function integers(count: number): Float32Array {
   return made;
 }
 
-/** dy·W: the product of forward with panels of W's columns, made of its unpacked rows. */
+/** dy·W: the forward kernel with panels of W's columns, made from its unpacked rows. */
 export const linearInputGradient: Lowering<null> = (node, { emitter, weights, exports }) => {
   const [dy, matrix] = node.inputs;
   if (!isWeight(matrix!)) throw new TypeError('linearInputGradient: the matrix is not a weight');
@@ -77,12 +77,12 @@ export const linearInputGradient: Lowering<null> = (node, { emitter, weights, ex
   }
 };
 
-/** Bytes of panels of 8 columns, of `rows` rows. */
+/** Bytes of panels with 8 columns and `rows` rows. */
 function panelBytes(rows: number, width: number): number {
   return rows * Math.ceil(width / 8) * 8 * 4;
 }
 
-/** One that only goes to a sum of gradients waits for it, to be added as it is made. */
+/** Fuses a weight gradient with the accumulation that is its only reader. */
 export const linearWeightGradient: Lowering<null> = (node, context) => {
   if (isSummand(node, context)) return;
   emitLinearWeightGradient(node, context.emitter.region(node), false, context);
@@ -98,7 +98,7 @@ function isSummand(node: Value<never> | Value<unknown>, { emitter }: LoweringCon
   return taker?.op.name === 'accumulate' && taker.inputs[1] === node;
 }
 
-/** state += gradient; the value of the node is the state itself. */
+/** state += gradient. The node shares the memory of the state. */
 export const accumulate: Lowering<null> = (node, context) => {
   const { emitter } = context;
   const [sum, gradient] = node.inputs;
@@ -120,7 +120,7 @@ export const accumulate: Lowering<null> = (node, context) => {
   });
 };
 
-/** dyᵀ·x. The narrower of the two is packed once for all threads, the other by each thread as it goes. */
+/** dyᵀ·x. The narrower matrix is packed once for all threads; each thread packs its part of the other one. */
 function emitLinearWeightGradient(
   node: Value<never> | Value<unknown>,
   result: Region,

@@ -3,10 +3,10 @@ import type { KlDivergenceAttributes } from '../../../graph/ops/klDivergence.ts'
 import type { Argument, Emitter, Region } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
-/** A loss by row, and the sums of its logits that its gradient needs too. */
+/** A loss per row, with the sums of logits that its gradient reuses. */
 interface Loss {
   readonly kernel: string;
-  /** Numbers by row that are kept. */
+  /** Numbers to keep per row. */
   readonly scales: number;
   readonly settings: readonly Argument[];
 }
@@ -59,7 +59,7 @@ function lossGradient(loss: Loss, node: Value, context: LoweringContext): void {
   });
 }
 
-/** Logits, the greatest of all values, become their gradient where only their loss has read them. */
+/** Overwrites the logits, the largest value, with their gradient if only the loss reads them. */
 function mayOverwrite(logits: Value, node: Value, { kernel }: Loss, emitter: Emitter): boolean {
   const readers = emitter.consumers(logits);
   return (

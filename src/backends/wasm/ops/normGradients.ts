@@ -24,7 +24,7 @@ function inputGradient(
   });
 }
 
-/** Moments of every group first, then sums over the groups, by column. */
+/** Computes the moments of every group first, then sums over the groups per column. */
 function gainGradient(
   node: Value<RmsNormGainGradientAttributes> | Value<LayerNormAttributes>,
   centred: boolean,

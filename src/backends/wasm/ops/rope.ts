@@ -10,7 +10,7 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
       ? weights.vector(factors, (values) => values.map((factor, i) => frequencies[i]! / factor))
       : weights.constant(frequencies, 'rope frequencies');
   const from = emitter.region(x!);
-  // turned in place when nobody else wants the unturned heads
+  // rotates in place if no other node reads the input
   const output = emitter.soleConsumer(x!) ? from : emitter.region(node);
   emitter.alias(node, output);
   const pairs = frequencies.length;

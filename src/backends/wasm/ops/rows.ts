@@ -1,4 +1,4 @@
-/** The ops that only move values: ids of the step, its other numbers, states, runs of columns, wanted rows. */
+/** Ops that only move values: token ids, inputs, states, slices of columns, selected rows. */
 
 import type { Value } from '../../../graph/graph.ts';
 import type { ColumnsAttributes } from '../../../graph/ops/columns.ts';
@@ -21,7 +21,7 @@ export const state: Lowering<unknown> = (node, { emitter, kept }) => {
 export const constant: Lowering<ConstantAttributes> = (node, { emitter, weights }) =>
   emitter.alias(node, weights.constant(Float32Array.of(node.attributes.value), node.label));
 
-/** The value is that of its first input; the commands before it have had their effects. */
+/** Returns its first input. The effects of the other inputs have happened before. */
 export const after: Lowering<null> = (node, { emitter }) => emitter.alias(node, emitter.region(node.inputs[0]!));
 
 export const positions: Lowering<null> = (node, { emitter, inputs }) => emitter.alias(node, inputs.positions);

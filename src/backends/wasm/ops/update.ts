@@ -3,7 +3,7 @@ import type { AdamWAttributes } from '../../../graph/ops/adamW.ts';
 import type { ClipAttributes } from '../../../graph/ops/clip.ts';
 import type { Lowering } from '../lowering.ts';
 
-/** Partial sums by value, in blocks that do not depend on the threads, then all of them. */
+/** Computes partial sums in blocks that do not depend on the number of threads, then adds them. */
 export const squareSum: Lowering<null> = (node, { emitter, exports }) => {
   const counts = node.inputs.map((input) => Number(exports.squareBlocks!(emitter.rowsOf(input) * input.shape[1])));
   const total = counts.reduce((a, b) => a + b, 0);
@@ -17,7 +17,7 @@ export const squareSum: Lowering<null> = (node, { emitter, exports }) => {
       values: [emitter.rowsKind(input), from, { region: partials, offset }, counts[i]!, input.shape[1]],
       reads: [from],
       writes: [partials],
-      // each writes partial sums of its own
+      // each command writes its own partial sums
       split: 'partial sums',
     });
     offset += counts[i]! * 8;

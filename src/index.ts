@@ -1,4 +1,4 @@
-/** Espalier's public entry: everything an application, the CLI and the server use. */
+/** The public entry of Espalier, for applications, the command line and the server. */
 export {
   estimate,
   evaluateText,

@@ -57,7 +57,7 @@ export interface MemoryNeeds {
   readonly weightBytes: number;
   /** A page of keys and values, see `PAGE_POSITIONS`. */
   readonly pageBytes: number;
-  /** Values between ops, working space and the program itself. */
+  /** Intermediate values, scratch memory and the program itself. */
   readonly activationBytes: number;
   /** Maximum that the backend can address. */
   readonly limitBytes: number;
@@ -110,7 +110,7 @@ export interface Program {
   readonly memoryBytes: number;
   /** Opens a store of pages. @param kv format of keys and values: F32, F16 or Q8_0 @throws {OptionError} for another one */
   openPages(kv: BlockFormat): PageStore;
-  /** Submits a step; steps run in the order in which they were submitted. @throws {OptionError} for a wrong step, at once */
+  /** Submits a step. Steps run in order. @throws {OptionError} at once if the step is invalid */
   run(step: Step): StepResult;
   /**
    * Returns a copy of an F32 weight (by tensor name) or of a state, in row order.

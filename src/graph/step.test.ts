@@ -26,8 +26,12 @@ describe('the rows of a step', () => {
   });
 
   it.each<[string, Partial<Step>, string]>([
-    ['sequences that leave tokens over', { sequence: 4 }, "sequence is 4, expected a divisor of the step's 6 tokens"],
-    ['sequences of no token', { sequence: 0 }, 'sequence is 0'],
+    [
+      'sequences that do not divide the tokens',
+      { sequence: 4 },
+      "sequence is 4, expected a divisor of the step's 6 tokens",
+    ],
+    ['sequences of 0 tokens', { sequence: 0 }, 'sequence is 0'],
     ['sequences of half a token', { sequence: 0.5 }, 'sequence is 0.5'],
     [
       'a position outside',
@@ -40,7 +44,7 @@ describe('the rows of a step', () => {
       { sequences: [{ tokens: [], position: 0, pages: [page] }] },
       'tokens of a sequence is 0',
     ],
-  ])('are refused for %s', (_, step, message) => {
+  ])('throws for %s', (_, step, message) => {
     expect(() => stepRows({ tokens, rows: [], ...step } as Step)).toThrow(message);
   });
 });

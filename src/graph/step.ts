@@ -83,7 +83,7 @@ export function isCached(step: Step): step is CachedStep {
   return 'sequences' in step;
 }
 
-/** What one step computed. It stays valid however many steps follow. */
+/** Result of a step. Later steps do not change it. */
 export interface StepResult {
   /** Resolves when the step has run; rejects if the device failed. */
   finished(): Promise<void>;
@@ -151,7 +151,7 @@ interface StepLimits {
 }
 
 /**
- * Checks what a step asks for, before anything is changed.
+ * Checks a step before anything is changed.
  * @returns its rows, and names of the outputs that are to be readable
  * @throws {OptionError} for too many tokens or rows, an unknown output, a position outside, rules that are not one for each
  *   wanted row

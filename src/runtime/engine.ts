@@ -23,7 +23,7 @@ export interface EngineOptions {
   readonly places?: ReadonlyMap<string, Factors>;
   /** What holds the model back here, besides what the backend says. */
   readonly limits?: readonly string[];
-  /** What every step gives the graph's input nodes, where it has any. */
+  /** Values of the graph's inputs, the same in every step. */
   readonly inputs?: Step['inputs'];
   /** Default: no limit for all pages, and prefixes of one context. */
   readonly cache?: Partial<CacheLimits>;
@@ -38,7 +38,7 @@ export class Engine {
   readonly limits: readonly string[];
   readonly memory: CacheMemory;
   readonly scheduler: Scheduler;
-  /** Grows whenever the weights become others: what was computed before is then of another model. */
+  /** Version of the weights. It increases when they change, which invalidates caches. */
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;

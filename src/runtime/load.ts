@@ -24,8 +24,8 @@ const SHARE = 0.8;
 /**
  * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, or a File: a GGUF file (one or several parts)
  *   or a Hugging Face folder
- * @throws {MemoryError} with the numbers, before anything is read, where it does not fit; {FormatError} for a broken
- *   file; {SourceError} for one that cannot be had; {UnsupportedError}; {OptionError}; the signal's reason
+ * @throws {MemoryError} if it does not fit, before the weights are read @throws {FormatError} if a file is broken
+ * @throws {SourceError} if a file cannot be read @throws {UnsupportedError} @throws {OptionError} @throws the signal's reason
  * @internal @param limits what the caller knows to hold the model back, for `model.backend.limits`
  */
 export async function load(

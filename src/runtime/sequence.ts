@@ -12,7 +12,7 @@ export interface AdvanceOptions {
   /** Indices of the tokens whose outputs are wanted, ascending. */
   readonly rows: readonly number[];
   readonly output: OutputName;
-  /** Called for each wanted row in order. */
+  /** Called for each selected row in order. */
   readonly onRow: (row: number, values: Float32Array) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;

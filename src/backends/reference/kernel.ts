@@ -22,7 +22,7 @@ export interface StepContext {
   readonly selected: ArrayLike<number>;
   /** Undefined in a batch, which keeps nothing. */
   readonly sequences: readonly ReferenceSequence[] | undefined;
-  /** The numbers of a weight or state themselves, to be changed. */
+  /** Values of a weight or state; may be changed in place. */
   kept(value: Value): Float32Array;
 }
 

@@ -28,7 +28,7 @@ export interface StepInputs {
   readonly positions: Region;
   /** u32 addresses of the pages in which the tokens' keys and values go, [T]. */
   readonly pages: Region;
-  /** i32 indices of the wanted rows, [R]. */
+  /** i32 indices of the selected rows, [R]. */
   readonly selected: Region;
 }
 

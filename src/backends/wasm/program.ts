@@ -70,7 +70,7 @@ export class WasmProgram implements Program {
   readonly maxTokens: number;
   readonly maxRows: number;
   readonly context: number;
-  /** Undefined once disposed, so that the memory can be collected though somebody holds the program. */
+  /** Undefined after dispose, so that the memory can be collected even if the program is still referenced. */
   #loaded: Parts | undefined;
   /** Description without decodeThreads, which is chosen later. */
   readonly #description: Omit<ProgramDescription, 'backend'>;
@@ -79,7 +79,7 @@ export class WasmProgram implements Program {
   /** The last step's result, whose outputs the next step overwrites. */
   #latest: ImmediateResult | undefined;
   #table = { address: 0, words: 0 };
-  /** Threads for a step of one token; steps of more take all. */
+  /** Threads for a step of one token. Longer steps use all threads. */
   #decodeThreads: number;
 
   constructor(parts: Parts) {
@@ -113,7 +113,11 @@ export class WasmProgram implements Program {
   openPages(kv: BlockFormat): PageStore {
     const narrow = cacheSlots(this.graph.nodes).find(({ headSize }) => headSize % kv.blockSize !== 0)?.headSize;
     if (narrow !== undefined)
-      throw new OptionError('kv', kv.name, `F32 or F16, as heads of ${narrow} are no multiple of ${kv.blockSize}`);
+      throw new OptionError(
+        'kv',
+        kv.name,
+        `F32 or F16, because heads of ${narrow} are not a multiple of ${kv.blockSize}`,
+      );
     return new WasmPages(this.#parts.arena, this.#parts.layers, kv);
   }
 

@@ -7,7 +7,7 @@ import type { Program } from '../graph/program.ts';
 import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
-import { createChatTemplateLate } from '../tokenizer/chatTemplate.ts';
+import { createLenientChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
@@ -107,7 +107,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
 function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
   try {
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
-    return { tokenizer, template: createChatTemplateLate(checkpoint.chatTemplate, tokenizer?.specialTokens) };
+    return { tokenizer, template: createLenientChatTemplate(checkpoint.chatTemplate, tokenizer?.specialTokens) };
   } catch (error) {
     compiling.then(
       (program) => program.dispose(),

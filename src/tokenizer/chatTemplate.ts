@@ -105,8 +105,11 @@ export function createChatTemplate(source: ChatTemplateSource | undefined, token
   };
 }
 
-/** A template that is not valid is an error when it is used: the model still continues texts. */
-export function createChatTemplateLate(source: ChatTemplateSource | undefined, tokens?: SpecialTokens): ChatTemplate {
+/** Like createChatTemplate, but an invalid template throws when it is used: the model can still continue texts. */
+export function createLenientChatTemplate(
+  source: ChatTemplateSource | undefined,
+  tokens?: SpecialTokens,
+): ChatTemplate {
   try {
     return createChatTemplate(source, tokens);
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Program } from '../graph/program.ts';
 import { Engine } from '../runtime/engine.ts';
 import { Session } from '../runtime/session.ts';
 import { formatByName } from '../tensor/formats.ts';
-import { createChatTemplateLate } from '../tokenizer/chatTemplate.ts';
+import { createLenientChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { randomAt } from './data/randomAt.ts';
 import { generationInputs } from './learner.ts';
@@ -25,7 +25,7 @@ export function sampleWriter(
   { tokenizer: spec, checkpoint }: StartingPoint,
 ): WriteSample {
   const tokenizer = createTokenizer(spec);
-  const template = createChatTemplateLate(checkpoint.chatTemplate);
+  const template = createLenientChatTemplate(checkpoint.chatTemplate);
   const kv = formatByName('F32');
   const engine = new Engine(name, program, { context, kv, template, tokenizer, inputs: generationInputs });
   for (const [i, prompt] of (samples?.prompts ?? []).entries()) {

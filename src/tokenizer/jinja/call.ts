@@ -1,4 +1,4 @@
-/** Calls, and the parameters of what is called. */
+/** Calls and signatures. */
 import type { RenderContext } from './context.ts';
 import { typeError } from './errors.ts';
 import { spend } from './limits.ts';
@@ -14,12 +14,12 @@ export function callValue(callee: Value, args: Arguments): Value {
   throw typeError(`'${typeName(callee)}' object is not callable`);
 }
 
-/** Puts arguments in the order of the parameters; optional ones that are not given are undefined. */
+/** Returns the arguments in the order of the parameters. Optional arguments that are not given are undefined. */
 export type Signature = (args: Arguments) => (Value | undefined)[];
 
 /**
- * @param parameters names in order; `name?` is optional. Where '/' comes first, none can be given by name
- * @returns a function that throws {JinjaError} TypeError for arguments that do not fit
+ * @param parameters names in order; `name?` is optional. If '/' comes first, all are positional-only
+ * @returns a function that throws a JinjaError (TypeError) for wrong arguments
  */
 export function signature(name: string, ...parameters: readonly string[]): Signature {
   const byPositionOnly = parameters[0] === '/';

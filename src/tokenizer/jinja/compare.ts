@@ -22,8 +22,12 @@ import {
 type ComparisonOperator = '<' | '<=' | '>' | '>=';
 
 export function equal(a: Value, b: Value): boolean {
+  if (typeof a === 'string' && typeof b === 'string') {
+    if (a.length !== b.length) return false;
+    spendText(a.length);
+    return a === b;
+  }
   if (a === b) return !(a instanceof Float && Number.isNaN(a.value));
-  if (typeof a === 'string' && typeof b === 'string') return false;
   spend(1);
   if (isNumber(a)) return isNumber(b) && sameNumber(numeric(a), numeric(b));
   if (isString(a)) return isString(b) && stringValue(a) === stringValue(b);
@@ -66,12 +70,12 @@ function sameEntries(a: Dict, b: Dict): boolean {
   return true;
 }
 
-/** Equal or the very same object, as containers compare their elements. */
+/** Equality of elements: identical or equal, as in Python's containers. */
 function same(a: Value, b: Value): boolean {
-  return a === b || equal(a, b);
+  return (typeof a !== 'string' && a === b) || equal(a, b);
 }
 
-/** @throws {JinjaError} TypeError for values without an order */
+/** @throws {JinjaError} TypeError if the two types cannot be compared */
 export function ordered(operator: ComparisonOperator, a: Value, b: Value): boolean {
   if (typeof a === 'number' && typeof b === 'number') return holds(operator, a - b);
   spend(1);
@@ -137,8 +141,9 @@ function isBetween(item: number, { start, step, count }: Range): boolean {
   return index >= 0 && index < count;
 }
 
-/** Python's sorted(): stable, by `<` alone. */
+/** Python's sorted(): stable, uses only `<`. */
 export function sorted<T>(items: readonly T[], key: (item: T) => Value, reverse = false): T[] {
+  spend(items.length);
   const keyed = items.map((item) => ({ item, key: key(item) }));
   keyed.sort((a, b) => {
     const order = ordered('<', a.key, b.key) ? -1 : ordered('<', b.key, a.key) ? 1 : 0;

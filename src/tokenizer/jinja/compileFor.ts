@@ -35,7 +35,7 @@ export function compileFor(node: For, frame: Frame): Execute {
   const iterable = compileExpression(node.iterable, frame);
   const run = compileRounds(node, frame);
   if (!node.recursive) return (activation, output) => run(activation, activation, output, iterable(activation));
-  // a recursive loop is a function: it is called again for what is below an element
+  // a recursive loop is a function that `loop(…)` calls again
   return (outer, output) => {
     const { context } = outer;
     const recurse: Recurse = (values, depth) =>
@@ -74,7 +74,7 @@ function compileRounds(node: For, frame: Frame): Run {
     const values: Value = passing ? new Lazy(passing(outer, given)) : given;
     const loop = extended ? new LoopContext(values, recurse, depth) : undefined;
     const next = loop ? () => loop.next() : elements(values);
-    // `else` is for loops of which no round came to its end
+    // Jinja2 runs `else` if no iteration completed, so also after `continue` and `break`
     let completed = false;
     for (let value = next(); value !== undefined; value = next()) {
       target.store(activation, value);

@@ -1,4 +1,4 @@
-/** Statements to functions that execute them. */
+/** Compiles statements to functions that execute them. */
 import { callValue } from './call.ts';
 import { compileArguments, compileExpression, compileFilter } from './compileExpression.ts';
 import { compileFor } from './compileFor.ts';
@@ -147,7 +147,7 @@ function compileSetBlock(node: Extract<Statement, { type: 'setBlock' }>, frame: 
   };
 }
 
-/** A body in a scope of its own, between entering and leaving it. */
+/** Compiles a body that has its own scope. */
 function compileScope(
   body: readonly Statement[],
   inner: Frame,
@@ -185,7 +185,7 @@ function compileCallBlock(node: Extract<Statement, { type: 'callBlock' }>, frame
   };
 }
 
-/** What a block writes must be text: nothing makes a string of it, or escapes it. */
+/** Text of a call, filter or loop block. Jinja2 neither converts nor escapes it, so that another type is an error. */
 export function written(value: Value): string {
   if (isString(value)) return stringValue(value);
   throw typeError(`sequence item 0: expected str instance, ${typeName(value)} found`);
@@ -311,7 +311,7 @@ function compileAutoescape(node: Extract<Statement, { type: 'autoescape' }>, fra
   };
 }
 
-/** The place of a block, which is also where it is defined: there are no parent templates. */
+/** Renders a block in its place. There are no parent templates that could move it. */
 function compileBlock(node: Extract<Statement, { type: 'block' }>, frame: Frame): Execute {
   const { name, required, scoped } = node;
   const seen = scoped ? [...frame.symbols.storedNames()] : [];

@@ -1,4 +1,4 @@
-/** Variables of one rendering: what the application passed, the globals, and what the template assigned at its top level. */
+/** Variables of one rendering: those of the application, the globals, and those that the template sets at its top level. */
 import type { Output } from './frame.ts';
 import type { Value } from './values.ts';
 
@@ -9,7 +9,7 @@ export class RenderContext {
   readonly assigned: Map<string, Value>;
   readonly blocks: ReadonlyMap<string, BlockRenderer>;
   readonly now: Date;
-  /** Text is escaped as HTML, in `{% autoescape true %}`. */
+  /** True inside `{% autoescape true %}`: output is escaped as HTML. */
   autoescape = false;
 
   constructor(
@@ -25,7 +25,7 @@ export class RenderContext {
   }
 
   resolve(name: string): Value | undefined {
-    // none is a value
+    // null is Python's None, which is a value
     const value = this.assigned.get(name);
     return value === undefined ? this.#given.get(name) : value;
   }

@@ -1,11 +1,11 @@
-/** What the compiler knows of the place in the template, and what a function of the template has while it runs. */
+/** Compile-time frames and run-time activations of the compiled functions. */
 import type { RenderContext } from './context.ts';
 import { JinjaError } from './errors.ts';
 import { checkLength } from './limits.ts';
 import { FunctionCode, type Load, type Reference, Symbols } from './symbols.ts';
 import { Undefined, type Value } from './values.ts';
 
-/** Variables of a function that runs. A slot that holds undefined is a variable without a value. */
+/** Variables of a running function. An empty slot (undefined) is a variable without a value. */
 export class Activation {
   readonly slots: (Value | undefined)[] = [];
   readonly context: RenderContext;
@@ -17,7 +17,7 @@ export class Activation {
   }
 }
 
-/** Text that a statement writes. */
+/** Collects the rendered text. */
 export class Output {
   readonly #parts: string[] = [];
   #length = 0;
@@ -35,23 +35,23 @@ export class Output {
 
 export type Evaluate = (activation: Activation) => Value;
 
-/** What comes after a statement: the next one, the loop's next round, or the end of the loop. */
+/** What to execute after a statement: the next statement, the next iteration, or the code behind the loop. */
 export const NEXT = 0;
 export const CONTINUE = 1;
 export const BREAK = 2;
 export type Flow = typeof NEXT | typeof CONTINUE | typeof BREAK;
 export type Execute = (activation: Activation, output: Output) => Flow;
 
-/** HTML escaping as `autoescape` blocks set it; 'dynamic': only known while rendering. */
+/** HTML escaping of the enclosing `autoescape` block. 'dynamic': depends on a variable. */
 export type Autoescape = boolean | 'dynamic';
 
 export class Frame {
   readonly symbols: Symbols;
-  /** Assignments are seen by blocks. */
+  /** True at the top level, where blocks see the assignments. */
   readonly toplevel: boolean;
   /** In a branch of an `if`: unknown filters and tests are an error only where they are used. */
   readonly soft: boolean;
-  /** `break` and `continue` have a loop to go to. */
+  /** True inside a loop, where `break` and `continue` are valid. */
   readonly inLoop: boolean;
   readonly autoescape: Autoescape;
 
@@ -96,7 +96,7 @@ export class Frame {
     return new Frame(this.symbols, { toplevel, soft, inLoop, autoescape, ...changes });
   }
 
-  /** Gives the scope's variables their first values. */
+  /** Initializes the variables of the scope. */
   enter(): (activation: Activation) => void {
     const steps = [...this.symbols.loads]
       .map(([slot, load]) => this.#entering(slot, load))
@@ -127,7 +127,7 @@ export class Frame {
     }
   }
 
-  /** Takes the values of the scope's variables away. */
+  /** Clears the variables of the scope. */
   leave(): (activation: Activation) => void {
     const slots = [...this.symbols.loads.keys()];
     return (activation) => {

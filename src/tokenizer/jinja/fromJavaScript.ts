@@ -1,4 +1,4 @@
-/** Values of an application as Python's: plain objects as dicts, arrays as lists, whole numbers as ints. */
+/** Converts JavaScript values to Python's: plain objects to dicts, arrays to lists, whole numbers to ints. */
 import { JinjaError } from './errors.ts';
 import { int } from './numbers.ts';
 import { repr } from './repr.ts';
@@ -6,7 +6,7 @@ import { Builtin, Bytes, Dict, Float, isString, Markup, PyObject, Tuple, type Va
 
 const MAX_DEPTH = 200;
 
-/** @returns the variables, and how many values and characters they hold */
+/** @returns the variables, and the number of values and characters in them */
 export function fromJavaScript(variables: Readonly<Record<string, unknown>>): {
   values: Map<string, Value>;
   count: number;
@@ -40,7 +40,7 @@ export function fromJavaScript(variables: Readonly<Record<string, unknown>>): {
     if (value instanceof Map)
       return new Dict([...value].map(([key, item]) => [convert(key, depth + 1), convert(item, depth + 1)]));
     if (value instanceof Date) return value.toISOString();
-    // absent and undefined fields are the same
+    // undefined fields are treated as absent
     const fields = Object.entries(value).filter(([, field]) => field !== undefined);
     return new Dict(fields.map(([key, field]) => [key, convert(field, depth + 1)] as const));
   };
@@ -49,7 +49,7 @@ export function fromJavaScript(variables: Readonly<Record<string, unknown>>): {
   return { values, count, characters };
 }
 
-/** Arguments of an application's function. */
+/** Converts arguments for a function of the application. */
 function toJavaScript(value: Value): unknown {
   if (Array.isArray(value)) return value.map(toJavaScript);
   if (value instanceof Float || value instanceof Markup) return value.value;

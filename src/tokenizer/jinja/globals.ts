@@ -2,6 +2,7 @@
 import { signature } from './call.ts';
 import { JinjaError, typeError, valueError } from './errors.ts';
 import { iterateForward } from './iterate.ts';
+import { spend } from './limits.ts';
 import { repr, str } from './repr.ts';
 import { strftime } from './strftime.ts';
 import {
@@ -76,8 +77,10 @@ function makeDict({ positional, named }: Arguments): Dict {
   const made = new Dict();
   const [first] = positional;
   if (first instanceof Undefined) throw first.error();
-  if (first instanceof Dict) for (const [key, value] of first.entries()) made.set(key, value);
-  else if (first !== undefined) {
+  if (first instanceof Dict) {
+    spend(first.size);
+    for (const [key, value] of first.entries()) made.set(key, value);
+  } else if (first !== undefined) {
     for (const pair of iterateForward(first)) {
       const items = [...iterateForward(pair)];
       if (items.length !== 2)

@@ -1,11 +1,10 @@
 /**
- * Jinja2 as chat templates use it: transformers' sandboxed environment with `trim_blocks`, `lstrip_blocks`, loop
- * controls and `{% generation %}`. Python's values and Jinja2's scoping are reproduced exactly; Python's jinja2 is the
- * oracle (test/tokenizers/jinja).
+ * Jinja2 for chat templates, equal to transformers' sandboxed environment: `trim_blocks`, `lstrip_blocks`, loop controls and
+ * `{% generation %}`. Values print and behave as in Python. The tests compare it with Python's jinja2 (test/tokenizers).
  *
  *     source → lexer → parser → compiler (names to slots, nodes to closures) → render
  *
- * Templates have no access to anything but the variables that they are given, and their work is bounded.
+ * Templates can access only the variables that they are given, and their work is limited.
  */
 import { compileBody } from './compileStatement.ts';
 import { type BlockRenderer, RenderContext } from './context.ts';
@@ -27,9 +26,9 @@ export { JinjaError } from './errors.ts';
 export { parseTemplateJson } from './readJson.ts';
 
 export interface RenderOptions {
-  /** What `strftime_now` formats. Default: now. */
+  /** Time for `strftime_now`. Default: now. */
   readonly now?: Date;
-  /** Default: what any conversation of this size needs, many times over. */
+  /** Maximum number of steps. Default: far more than a conversation of this size needs. */
   readonly steps?: number;
 }
 
@@ -42,11 +41,11 @@ export interface Template {
 }
 
 const BASE_STEPS = 1_000_000;
-/** Those that a value or a character of the input adds. Some templates go over all messages for each message. */
+/** Steps that each value and each character of the input adds. Some templates loop over all messages for each message. */
 const STEPS_OF_VALUE = 10_000;
 const STEPS_OF_CHARACTER = 20;
 
-/** @throws {JinjaError} TemplateSyntaxError or TemplateAssertionError for what is not valid */
+/** @throws {JinjaError} TemplateSyntaxError or TemplateAssertionError if the source is not valid */
 export function compileTemplate(source: string): Template {
   const body = guarded(() => parseTemplate(tokenize(source)));
   const { root, blocks } = guarded(() => compile(body));
@@ -82,7 +81,7 @@ function compile(body: readonly Statement[]) {
   return { root, blocks };
 }
 
-/** The template itself or a block. @param parentOf the block's name */
+/** Compiles the template itself or a block. @param parentOf name of the block */
 function compileFunction(
   body: readonly Statement[],
   { toplevel = false, parentOf }: { toplevel?: boolean; parentOf?: string },
@@ -102,7 +101,7 @@ function compileFunction(
   };
 }
 
-/** Whatever is nested too deeply for JavaScript's stack becomes our error. */
+/** Converts a stack overflow to a JinjaError. */
 function guarded<T>(work: () => T): T {
   try {
     return work();

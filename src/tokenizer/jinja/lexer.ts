@@ -1,6 +1,6 @@
 /**
- * Source to tokens: text between tags, and what is inside of tags. White space around tags is removed here
- * (`trim_blocks` and `lstrip_blocks` are on, as in transformers; `-` and `+` beside a tag's delimiters).
+ * Splits the source into tokens, and removes white space around tags: `trim_blocks` and `lstrip_blocks` are on, as in
+ * transformers, and tags may have `-` and `+`.
  */
 import { JinjaError } from './errors.ts';
 import { int } from './numbers.ts';
@@ -35,7 +35,7 @@ const IDENTIFIER = /^[\p{XID_Start}_][\p{XID_Continue}]*$/u;
 const STRING = /'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"/sy;
 const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
-/** Digits of the longest int literal, as in Python. */
+/** Maximum digits of an int literal, as in Python. */
 const MAX_DIGITS = 4300;
 
 /** @throws {JinjaError} TemplateSyntaxError */
@@ -47,12 +47,12 @@ class Lexer {
   readonly #source: string;
   readonly #tokens: Token[] = [];
   #at = 0;
-  /** Where `#line` was counted up to. */
+  /** Position up to which `#line` has been counted. */
   #counted = 0;
   #line = 1;
 
   constructor(template: string) {
-    // line ends become \n, and the last one is not part of the template
+    // as Jinja2: line ends become \n, and one at the end of the template is removed
     this.#source = template.replace(LINE_END, '\n').replace(/\n$/, '');
   }
 
@@ -87,7 +87,7 @@ class Lexer {
     else this.#tag('block_begin', 'block_end', END_BLOCK);
   }
 
-  /** Where text before a tag ends, which `-` and lstrip_blocks move. */
+  /** End of the text before a tag, after removing white space for `-` or lstrip_blocks. */
   #endOfText(start: number, end: number, sign: string, isBlock: boolean): number {
     const source = this.#source;
     if (sign === '-') {
@@ -101,7 +101,7 @@ class Lexer {
     return startsLine && ONLY_SPACES.test(source.slice(lineStart, end)) ? lineStart : end;
   }
 
-  /** A comment that the template's end cuts off right behind its beginning is none: Jinja2 sees nothing to complain about. */
+  /** Like Jinja2, accepts `{#` at the very end of the template. */
   #comment(): void {
     if (this.#at >= this.#source.length) return;
     END_COMMENT.lastIndex = this.#at;
@@ -185,7 +185,7 @@ class Lexer {
     return pattern.exec(this.#source) ?? undefined;
   }
 
-  /** @param at not before earlier calls' */
+  /** @param at must not be less than in earlier calls */
   #lineAt(at: number): number {
     for (; this.#counted < at; this.#counted++) if (this.#source.charCodeAt(this.#counted) === 10) this.#line++;
     return this.#line;

@@ -1,21 +1,21 @@
 /**
- * What one rendering may spend. Templates come from files that nobody has checked, so their work, the text they hold
- * and their nesting are bounded. Rendering is synchronous: there is one budget at a time.
+ * Limits of a rendering. Templates come from untrusted files, so the number of steps, the size of values and the nesting
+ * are limited. Rendering is synchronous, so one budget at a time is enough.
  */
 import { JinjaError } from './errors.ts';
 
-/** Characters of one string, elements of one list. */
+/** Maximum characters of a string and elements of a list. */
 const MAX_LENGTH = 1 << 26;
-/** Nested calls of macros, blocks and recursive loops. Python stops at about as many. */
+/** Maximum nested calls of macros, blocks and recursive loops. Python's recursion limit is reached at about the same depth. */
 const MAX_DEPTH = 180;
-/** Characters that an operation on a whole string handles in the time of one step. */
+/** An operation on a whole string costs one step per this many characters. */
 const CHARACTERS_OF_STEP = 32;
 
 let stepsLeft = Number.POSITIVE_INFINITY;
 let depth = 0;
 let line: number | undefined;
 
-/** Runs `work` with a budget of its own. Errors that leave it carry the template's line. */
+/** Runs `work` with its own budget. Adds the template's line to errors. */
 export function withBudget<T>(steps: number, work: () => T): T {
   const before = { stepsLeft, depth, line };
   stepsLeft = steps;
@@ -31,7 +31,7 @@ export function withBudget<T>(steps: number, work: () => T): T {
   }
 }
 
-/** Marks the template's line for errors. */
+/** Sets the current line of the template, for errors. */
 export function atLine(current: number): void {
   line = current;
 }
@@ -41,12 +41,12 @@ export function spend(steps: number): void {
   if (stepsLeft < 0) throw new JinjaError('LimitError', 'it takes more steps than any conversation needs');
 }
 
-/** Spends the steps of an operation that reads or writes `characters`. */
+/** Spends the steps of an operation on `characters` characters. */
 export function spendText(characters: number): void {
   if (characters > CHARACTERS_OF_STEP) spend(Math.ceil(characters / CHARACTERS_OF_STEP));
 }
 
-/** @throws {JinjaError} for a string or a list of this length, before it is made */
+/** Call it before making a string or a list of this length. @throws {JinjaError} if it is too long */
 export function checkLength(length: number): void {
   if (length > MAX_LENGTH)
     throw new JinjaError(
@@ -55,7 +55,7 @@ export function checkLength(length: number): void {
     );
 }
 
-/** Runs the body of a macro, block or recursive loop. */
+/** Runs the body of a macro, block or recursive loop one level deeper. */
 export function nested<T>(work: () => T): T {
   if (depth >= MAX_DEPTH) throw new JinjaError('RecursionError', 'maximum recursion depth exceeded');
   depth++;

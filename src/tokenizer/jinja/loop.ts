@@ -1,4 +1,4 @@
-/** The variable `loop`. It reads one element ahead only when it is asked for the next or the last one. */
+/** The variable `loop`. It reads one element ahead only for `loop.last` and `loop.nextitem`. */
 import { signature } from './call.ts';
 import { equal } from './compare.ts';
 import { typeError } from './errors.ts';
@@ -7,7 +7,7 @@ import { spend } from './limits.ts';
 import { lengthOf } from './text.ts';
 import { Builtin, isString, PyObject, stringValue, Undefined, type Value } from './values.ts';
 
-/** Renders the loop again, for the elements below an element, and returns the text. */
+/** Renders the body of a recursive loop for another iterable and returns the text. */
 export type Recurse = (iterable: Value, depth: number) => Value;
 
 const iterableOnly = signature('__call__', 'iterable');
@@ -20,7 +20,7 @@ export class LoopContext extends PyObject {
   readonly #depth0: number;
   #index0 = -1;
   #length: number | undefined;
-  /** The element that was read ahead; `null` behind the last one. */
+  /** The element that has been read ahead. */
   #after: IteratorResult<Value> | undefined;
   #current: Value | undefined;
   #before: Value | undefined;
@@ -34,7 +34,7 @@ export class LoopContext extends PyObject {
     this.#depth0 = depth0;
   }
 
-  /** Goes to the next element; undefined behind the last one. */
+  /** Returns the next element, or undefined at the end. */
   next(): Value | undefined {
     spend(2);
     const found = this.#after ?? this.#iterator.next();
@@ -62,7 +62,7 @@ export class LoopContext extends PyObject {
     return iterable !== null && typeof iterable === 'object' ? (iterable as PyObject).length?.() : undefined;
   }
 
-  /** Of a generator, which is read to its end. */
+  /** Counts the elements of a generator by reading it to its end. */
   #countedLength(): number {
     const rest: Value[] = [];
     for (let result = this.#iterator.next(); !result.done; result = this.#iterator.next()) {

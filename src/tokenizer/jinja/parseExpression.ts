@@ -1,4 +1,4 @@
-/** Tokens to expressions, by recursive descent: each function parses one level of precedence. */
+/** Parses tokens to expressions by recursive descent. Each function parses one level of precedence. */
 import type { CallArguments, ComparisonOperator, Expression, Filter, Operand } from './nodes.ts';
 import type { TokenStream } from './tokenStream.ts';
 
@@ -13,7 +13,7 @@ const CONSTANTS = new Map([
 ]);
 
 export interface TupleOptions {
-  /** Inline `if` is part of the expression (default true). */
+  /** Parse inline `if` (default true). */
   readonly conditional?: boolean;
   /** A name that ends the tuple, as `in` does after `for`. */
   readonly end?: string;
@@ -178,7 +178,7 @@ function parseUnary(stream: TokenStream): Expression {
   return parseFilters(stream, parseSigned(stream));
 }
 
-/** A sign binds closer than filters: `-1|abs` is `(-1)|abs`. */
+/** A sign binds tighter than a filter: `-1|abs` is `(-1)|abs`. */
 function parseSigned(stream: TokenStream): Expression {
   const { line } = stream.current;
   if (!stream.isOperator('-', '+')) return parsePostfix(stream, parsePrimary(stream));
@@ -226,7 +226,7 @@ function parseEntry(stream: TokenStream): readonly [Expression, Expression] {
   return [key, parseExpression(stream)];
 }
 
-/** Elements up to the closing bracket; a comma may end them. */
+/** Parses elements up to the closing bracket. A trailing comma is allowed. */
 function parseSeparated<T>(stream: TokenStream, closing: string, parse: () => T): T[] {
   const items: T[] = [];
   while (!stream.isOperator(closing)) {
@@ -332,7 +332,7 @@ function parseArguments(stream: TokenStream): CallArguments {
 
 const NO_ARGUMENTS: CallArguments = { positional: [], named: [] };
 
-/** One or more filters. @param operand absent before a block, whose text is filtered */
+/** Parses one or more filters. @param operand absent for filters of a block's text */
 export function parseFilter(stream: TokenStream, operand?: Expression, inline = false): Filter | undefined {
   let result: Filter | undefined;
   for (let first = inline; first || stream.isOperator('|'); first = false) {

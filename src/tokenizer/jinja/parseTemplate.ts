@@ -1,4 +1,4 @@
-/** Tokens to statements. */
+/** Parses tokens to statements. */
 import { JinjaError } from './errors.ts';
 import type { Token } from './lexer.ts';
 import type { Branch, Call, Expression, Parameters, Statement } from './nodes.ts';
@@ -7,7 +7,7 @@ import { TokenStream } from './tokenStream.ts';
 
 type StatementParser = (stream: TokenStream, line: number) => Statement | readonly Statement[];
 
-/** By the name that begins the tag; the stream stands behind it. */
+/** Parsers by tag name. They start behind the name. */
 const statements: Readonly<Record<string, StatementParser>> = {
   for: parseFor,
   if: parseIf,
@@ -35,7 +35,7 @@ const statements: Readonly<Record<string, StatementParser>> = {
   extends: (stream, line) => ({ type: 'otherTemplate', template: parseExpression(stream), stores: [], line }),
   break: (_, line) => ({ type: 'break', line }),
   continue: (_, line) => ({ type: 'continue', line }),
-  // marks what the assistant said, for training; a call block to Jinja2, so it has a scope of its own
+  // marks the assistant's text for training; it only has its own scope here
   generation: (stream, line) => ({
     type: 'with',
     targets: [],
@@ -53,7 +53,7 @@ export function parseTemplate(tokens: readonly Token[]): Statement[] {
   return body;
 }
 
-/** Statements up to a tag that begins with one of `ends`, behind whose `{%` the stream then stands. */
+/** Parses statements up to a tag named in `ends`, and stops behind its `{%`. */
 function parseStatements(stream: TokenStream, ends: readonly string[]): Statement[] {
   const body: Statement[] = [];
   let parts: (string | Expression)[] = [];
@@ -63,7 +63,7 @@ function parseStatements(stream: TokenStream, ends: readonly string[]): Statemen
     parts = [];
   };
   const add = (part: string | Expression, partLine: number): void => {
-    // each output is one line of the template, for errors
+    // one output per line of the template, so that errors name the right line
     if (partLine !== line) flush();
     line = partLine;
     parts.push(part);
@@ -97,7 +97,7 @@ function parseStatement(stream: TokenStream, ends: readonly string[]): Statement
   throw stream.error(`Encountered unknown tag '${name}'.${looking}`, line);
 }
 
-/** The statements of a tag, after its own end. The stream then stands at the name of the tag that ends them. */
+/** Parses the body of a tag, and stops at the name of the tag that ends it. */
 function parseStatementsUntil(stream: TokenStream, ends: readonly string[]): Statement[] {
   stream.skipOperator(':');
   stream.expect('block_end');

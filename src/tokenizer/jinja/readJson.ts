@@ -2,12 +2,12 @@
 import { int } from './numbers.ts';
 import { Float } from './values.ts';
 
-/** A string, which is left alone, or a number. */
+/** Matches strings, to skip them, and numbers. */
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gs;
 
 /**
- * Like JSON.parse, for messages, tools and documents that come as JSON text: JSON.parse makes the same number of `1.0`
- * and `1`, and rounds large whole numbers. The result is for chat templates.
+ * JSON.parse for messages, tools and documents that come as JSON text. It keeps `1.0` and `1` apart, and large integers
+ * exact; JSON.parse does not. Use the result only for chat templates.
  * @throws {SyntaxError}
  */
 export function parseTemplateJson(text: string): unknown {
@@ -21,7 +21,7 @@ export function parseTemplateJson(text: string): unknown {
   });
 }
 
-/** Strings, and whole numbers that JavaScript's numbers hold exactly. */
+/** True for strings and safe integers. */
 function isKept(part: string): boolean {
   return part.startsWith('"') || (isWhole(part) && Number.isSafeInteger(Number(part)));
 }

@@ -51,13 +51,13 @@ function listed(texts: readonly string[]): string {
   return texts.join(', ');
 }
 
-/** Single quotes, unless the text has some and no double ones. */
+/** Double quotes only if the text has single quotes and no double quotes. */
 function quoteFor(text: string): string {
   return text.includes("'") && !text.includes('"') ? '"' : "'";
 }
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
-/** What Python does not print as it is: separators and control, format, private and unassigned code points. */
+/** Characters that repr() escapes: separators and control, format, private-use and unassigned code points. */
 const UNPRINTABLE = /[\\'"]|(?! )[\p{C}\p{Z}]/gu;
 
 function quoted(text: string): string {

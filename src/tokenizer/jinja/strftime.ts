@@ -50,7 +50,7 @@ const fields: Readonly<Record<string, (date: Date) => Field>> = {
   w: (date) => [date.getDay()],
   W: (date) => two(Math.floor((dayOfYear(date) + 7 - ((date.getDay() + 6) % 7)) / 7)),
   y: (date) => two(date.getFullYear() % 100),
-  // the year is not padded, and a date without a zone has none to tell
+  // the year is not padded; Python's naive dates have no time zone
   Y: (date) => [date.getFullYear()],
   z: () => [''],
   Z: () => [''],
@@ -68,7 +68,7 @@ const COMBINED: Readonly<Record<string, string>> = {
   X: '%H:%M:%S',
 };
 
-/** `%-d` leaves the padding out, `%_d` pads with spaces, `%^a` is upper case. */
+/** `%-d` omits the padding, `%_d` pads with spaces, `%^a` is upper case. */
 export function strftime(date: Date, format: string): string {
   return format.replace(/%([-_0^]?)([a-zA-Z%])/g, (whole, flag: string, name: string) => {
     if (Object.hasOwn(COMBINED, name)) return strftime(date, COMBINED[name]);
@@ -81,13 +81,13 @@ export function strftime(date: Date, format: string): string {
   });
 }
 
-/** From 0. */
+/** Day of the year, 0-based. */
 function dayOfYear(date: Date): number {
   const start = Date.UTC(date.getFullYear(), 0, 1);
   return Math.round((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - start) / 86_400_000);
 }
 
-/** Week 1 is the one with the year's first Thursday. */
+/** ISO week: week 1 contains the year's first Thursday. */
 function isoWeek(date: Date): { year: number; week: number } {
   const thursday = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 4 - (date.getDay() || 7));
   return { year: thursday.getFullYear(), week: Math.floor(dayOfYear(thursday) / 7) + 1 };

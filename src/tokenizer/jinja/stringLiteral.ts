@@ -16,7 +16,7 @@ const SIMPLE: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** @param body between the quotes @returns undefined where an escape sequence is cut off or unknown to us (\N{…}) */
+/** @param body between the quotes @returns undefined if an escape sequence is incomplete or not supported (\N{…}) */
 export function unescapeString(body: string): string | undefined {
   if (!body.includes('\\')) return body;
   let valid = true;
@@ -34,7 +34,7 @@ export function unescapeString(body: string): string | undefined {
         return '';
       }
       if (Object.hasOwn(SIMPLE, other)) return SIMPLE[other];
-      // the codec has seen other characters as escape sequences already: '\é' is '\\xe9'
+      // Jinja2 escapes other characters before it decodes, so that '\é' becomes '\xe9'
       const code = other.codePointAt(0)!;
       return code > 0x7f ? `\\${escapedCodePoint(code).slice(1)}` : whole;
     },

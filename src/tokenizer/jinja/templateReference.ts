@@ -27,7 +27,7 @@ export class TemplateReference extends PyObject {
   }
 }
 
-/** The variable `super` of a block that overrides none. */
+/** The variable `super` of a block. Without parent templates it is always undefined. */
 export function noParentBlock(name: string): Undefined {
   return new Undefined(() => `there is no parent block called '${name}'.`);
 }

@@ -1,4 +1,4 @@
-/** Tests: what stands behind `is`. */
+/** Tests, e.g. `x is defined`. */
 import { signature, type TestFunction } from './call.ts';
 import { isLower, isUpper } from './characters.ts';
 import { contains, equal, ordered } from './compare.ts';
@@ -78,14 +78,14 @@ function isNameIn(names: ReadonlyMap<string, unknown>, value: Value): boolean {
   return new Dict([[value, null]]).size > 0 && isString(value) && names.has(stringValue(value));
 }
 
-/** It has a length and elements by index: a dict counts, and so does what is undefined. */
+/** True for types with a length and `[…]`. A dict counts, and so do undefined values. */
 function isSequence(value: Value): boolean {
   const types = [Tuple, Dict, Range, Bytes, Markup, Undefined];
   if (typeof value !== 'string' && !Array.isArray(value) && !types.some((type) => value instanceof type)) return false;
   return len(value) >= 0;
 }
 
-/** Equal numbers and strings of the same type are taken for the same object, as constants are in Python. */
+/** Identity. Equal numbers or strings of the same type count as identical, as constants do in Python. */
 function isSame(value: Value, other: Value): boolean {
   if (value instanceof Float && other instanceof Float) return Object.is(value.value, other.value);
   return value === other;

@@ -1,16 +1,16 @@
-/** Strings as Python has them: sequences of code points. JavaScript's are UTF-16, where some take two units. */
+/** Strings as sequences of code points, as in Python. JavaScript's strings are UTF-16. */
 import { type JinjaError, typeError, valueError } from './errors.ts';
 import { spendText } from './limits.ts';
 import { indexOf, type Slice, typeName, Undefined, type Value } from './values.ts';
 
-/** A code point of two units. */
+/** Surrogate pair: a code point of two UTF-16 units. */
 const PAIR = /[\ud800-\udbff][\udc00-\udfff]/;
-/** Code points of long strings are kept, so that a loop over the indices of a text stays linear. */
+/** Cache for long strings, so that a loop over the indices of a text takes linear time. */
 const LONG = 256;
 const KEPT = 4;
 const kept = new Map<string, readonly string[] | undefined>();
 
-/** The code points where some take two units; undefined where each unit is a code point. */
+/** Code points of a text with surrogate pairs; undefined for other texts. */
 function pairedCodePoints(text: string): readonly string[] | undefined {
   if (text.length < LONG) return PAIR.test(text) ? Array.from(text) : undefined;
   if (kept.has(text)) return kept.get(text);
@@ -21,7 +21,7 @@ function pairedCodePoints(text: string): readonly string[] | undefined {
   return points;
 }
 
-/** Lets go of the texts of a finished rendering. */
+/** Clears the cache after a rendering. */
 export function forgetTexts(): void {
   kept.clear();
 }
@@ -30,13 +30,13 @@ export function lengthOf(text: string): number {
   return pairedCodePoints(text)?.length ?? text.length;
 }
 
-/** @param index from 0, or negative from the end; undefined is returned where there is no such code point */
+/** @param index negative from the end @returns undefined if the index is out of range */
 export function characterAt(text: string, index: number): string | undefined {
   const points = pairedCodePoints(text) ?? text;
   return points[index < 0 ? index + points.length : index];
 }
 
-/** Code points from `start` to `end`, both from 0 to the length. */
+/** Substring by code points. `start` and `end` are within 0 and the length. */
 export function substring(text: string, start: number, end?: number): string {
   const points = pairedCodePoints(text);
   return points ? points.slice(start, end).join('') : text.slice(start, end);
@@ -65,7 +65,7 @@ function picked<T>(items: ArrayLike<T>, start: number, stop: number, step: numbe
   return found;
 }
 
-/** Python's slice.indices(length). @throws {JinjaError} for a step of 0 or a bound that is no int */
+/** Python's slice.indices(length). @throws {JinjaError} if the step is 0 or a bound is not an int */
 export function sliceIndices(slice: Slice, length: number): { start: number; stop: number; step: number } {
   const step = slice.step === null ? 1 : sliceBound(slice.step);
   if (step === 0) throw valueError('slice step cannot be zero');
@@ -84,7 +84,7 @@ export function sliceIndices(slice: Slice, length: number): { start: number; sto
 }
 
 function sliceBound(value: Value): number {
-  // beyond any length anyway
+  // larger than any length
   if (typeof value === 'bigint') return value < 0n ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
   if (typeof value === 'number' || typeof value === 'boolean') return indexOf(value);
   if (value instanceof Undefined) throw typeError('slice indices must be integers or None or have an __index__ method');
@@ -102,7 +102,7 @@ export function unitIndex(text: string, index: number): number {
   return points ? points.slice(0, index).join('').length : index;
 }
 
-/** The order of Python's strings, by code points. @returns below 0, 0, above 0 */
+/** Compares strings by code points, as Python does. @returns a negative number, 0 or a positive number */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
@@ -114,7 +114,7 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Surrogates stand for code points above all others. */
+/** Surrogates are parts of code points above all others. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

@@ -1,8 +1,8 @@
-/** Tokens one after another, and what parsers ask of them. */
+/** A stream of tokens with one token of lookahead. */
 import { JinjaError } from './errors.ts';
 import type { Token } from './lexer.ts';
 
-/** Nested expressions and statements. Python's parser gives up at about as many. */
+/** Maximum nesting of expressions and statements. Python's recursion limit is reached at about the same depth. */
 const MAX_NESTING = 100;
 
 export class TokenStream {
@@ -75,7 +75,7 @@ export class TokenStream {
     return this.error(`expected token '${expected}', got '${this.described()}'`);
   }
 
-  /** The current token, for errors. */
+  /** Description of the current token, for errors. */
   described(): string {
     const { type, value } = this.current;
     return type === 'name' || type === 'operator' ? value : describe(type);

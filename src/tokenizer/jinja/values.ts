@@ -22,7 +22,7 @@ export interface Arguments {
   readonly named: ReadonlyMap<string, Value>;
 }
 
-/** Values that are not primitive. A subclass overrides what its type can do; the defaults are those of Python's object. */
+/** Base of all values that are neither primitives nor arrays. Subclasses override what their type supports. */
 export abstract class PyObject {
   /** Name of Python's type: 'dict'. */
   abstract readonly typeName: string;
@@ -40,12 +40,12 @@ export abstract class PyObject {
     return this.length === undefined || this.length() > 0;
   }
 
-  /** An attribute, or undefined where there is none. Methods that would change the object are 'unsafe'. */
+  /** Returns an attribute, or undefined if there is none. 'unsafe': a method that would change the object. */
   attribute(_name: string): Value | 'unsafe' | undefined {
     return undefined;
   }
 
-  /** Key in a JavaScript Map: the same for equal values. @throws {JinjaError} TypeError where the type has no hash */
+  /** Key for a JavaScript Map; equal values have the same key. @throws {JinjaError} TypeError if the type is not hashable */
   hash(): unknown {
     return this;
   }
@@ -77,7 +77,7 @@ export class Float extends PyObject {
   }
 }
 
-/** A str that counts as safe HTML: what is put into it is escaped. */
+/** A str that is safe HTML. Text that is inserted is escaped. */
 export class Markup extends PyObject {
   readonly typeName = 'Markup';
   readonly value: string;
@@ -122,7 +122,7 @@ export class Tuple extends PyObject {
   }
 }
 
-/** Keeps the order of insertion. Keys are equal as Python's are: 1, 1.0 and True are one key. */
+/** Keeps the order of insertion. As in Python, 1, 1.0 and True are the same key. */
 export class Dict extends PyObject {
   readonly typeName = 'dict';
   readonly #entries = new Map<unknown, [key: Value, value: Value]>();
@@ -132,12 +132,12 @@ export class Dict extends PyObject {
     for (const [key, value] of entries) this.set(key, value);
   }
 
-  /** @throws {JinjaError} for a key that cannot be hashed, as in Python */
+  /** @throws {JinjaError} TypeError if the key is not hashable */
   get(key: Value): Value | undefined {
     return this.#entries.get(hashKey(key))?.[1];
   }
 
-  /** A key that is there already keeps its place and its form. */
+  /** An existing key keeps its position and its type. */
   set(key: Value, value: Value): void {
     const hashed = hashKey(key);
     const entry = this.#entries.get(hashed);
@@ -252,7 +252,7 @@ export class Bytes extends PyObject {
   }
 }
 
-/** A generator: computed while it is iterated, once. */
+/** A generator. It can be iterated once. */
 export class Lazy extends PyObject {
   readonly typeName: string;
   readonly #values: Iterator<Value>;
@@ -275,7 +275,7 @@ export interface Slice {
   readonly step: Value;
 }
 
-/** The value of a name or an attribute that does not exist. It prints as nothing, is false, and refuses everything else. */
+/** Value of a missing name or attribute. It prints as '', is false and has no elements; other operations throw. */
 export class Undefined extends PyObject {
   readonly typeName = 'Undefined';
   readonly #message: () => string;
@@ -346,7 +346,7 @@ function hashKey(value: Value): unknown {
 const identities = new WeakMap<object, number>();
 let lastIdentity = 0;
 
-/** A key as text that says where it ends, so that ('a', 'b') and ('ab',) differ. */
+/** Key with its length, so that ('a', 'b') and ('ab',) differ. */
 function keyText(value: Value): string {
   const key = hashKey(value);
   if (typeof key === 'string') return `s${key.length}:${key}`;
@@ -385,12 +385,12 @@ export function isTrue(value: Value): boolean {
   return Boolean(value);
 }
 
-/** A number of type int or bool as an int. */
+/** True for int and bool. */
 export function isInt(value: Value): value is Int | boolean {
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
 }
 
-/** @throws {JinjaError} for a value that is no int, or one beyond 2⁵³ */
+/** @throws {JinjaError} if the value is not an int, or beyond 2⁵³ */
 export function indexOf(value: Value): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'boolean') return Number(value);

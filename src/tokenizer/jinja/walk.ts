@@ -1,23 +1,23 @@
-/** What a syntax tree contains. */
+/** Searches in the syntax tree. */
 import type { Expression, Statement } from './nodes.ts';
 
 type Node = Expression | Statement;
 
-/** Calls `visit` for each node, in the order of the source. Where it returns false the nodes below are left out. */
+/** Calls `visit` for each node in source order. If it returns false, the children are skipped. */
 export function walk(part: unknown, visit: (node: Node) => boolean): void {
   if (typeof part !== 'object' || part === null) return;
   if (Array.isArray(part)) {
     for (const element of part) walk(element, visit);
     return;
   }
-  // values of constants are no nodes
+  // constants hold values, not nodes
   if (Object.getPrototypeOf(part) !== Object.prototype) return;
   const node = part as Node;
   if (typeof node.type === 'string' && !visit(node)) return;
   for (const key in part) walk((part as Record<string, unknown>)[key], visit);
 }
 
-/** Which of the names are read without being assigned before. Blocks are functions of their own. */
+/** Returns the names that are read before they are assigned. Blocks are not searched: they are separate functions. */
 export function undeclaredNames(body: readonly Statement[], names: readonly string[]): Set<string> {
   const searched = new Set(names);
   const found = new Set<string>();
@@ -32,7 +32,7 @@ export function undeclaredNames(body: readonly Statement[], names: readonly stri
   return found;
 }
 
-/** Facts about a loop that Jinja2 looks for in all of it, loops inside included. */
+/** Searches a loop, nested loops included, for assignments to `loop` and scoped blocks. */
 export function inspectLoop(loop: unknown): { assignsLoop: boolean; hasScopedBlock: boolean } {
   let assignsLoop = false;
   let hasScopedBlock = false;

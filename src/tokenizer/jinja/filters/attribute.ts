@@ -4,7 +4,7 @@ import { isString, stringValue, Undefined, type Value } from '../values.ts';
 
 export type Getter = (item: Value) => Value;
 
-/** @param otherwise in place of what is undefined; null: nothing is replaced */
+/** @param otherwise replaces undefined values, unless it is null */
 export function attributeGetter(attribute: Value, otherwise: Value = null): Getter {
   const parts = attributeParts(attribute);
   return (item) => {
@@ -25,14 +25,14 @@ function attributeParts(attribute: Value): Value[] {
     .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }
 
-/** Of several attributes with commas between them: a list. */
+/** Getter for comma-separated attributes. It returns a list. */
 export function attributesGetter(attribute: Value, ignoreCase: boolean): Getter {
   const each = isString(attribute) ? stringValue(attribute).split(',') : [attribute];
   const getters = each.map((part) => keyGetter(part, ignoreCase));
   return (item) => getters.map((get) => get(item));
 }
 
-/** A key to compare by. */
+/** Getter for sort keys and the like. */
 export function keyGetter(attribute: Value, ignoreCase: boolean, otherwise: Value = null): Getter {
   const get = attributeGetter(attribute, otherwise);
   if (!ignoreCase) return get;

@@ -1,4 +1,4 @@
-/** How filters are written: a name, the parameters behind the filtered value, and a function. */
+/** Helpers to define filters. */
 import { type FilterFunction, signature } from '../call.ts';
 import type { RenderContext } from '../context.ts';
 import { typeError } from '../errors.ts';
@@ -27,7 +27,7 @@ export function text(value: Value): string {
   throw typeError(`expected a str, got ${typeName(value)}`);
 }
 
-/** A text in the type of the value that it was made from. */
+/** Returns `made` as Markup if `value` is Markup. */
 export function like(value: Value, made: string): Value {
   return value instanceof Markup ? new Markup(made) : made;
 }

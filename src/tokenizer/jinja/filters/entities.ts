@@ -1,6 +1,6 @@
 /** Entities of HTML. */
 
-/** The named ones of HTML 4 that texts use; all numbers are known. */
+/** Common named entities. Numeric ones are all supported. */
 const NAMED: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',

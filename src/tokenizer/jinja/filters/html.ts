@@ -1,4 +1,4 @@
-/** Filters for HTML. No chat template needs them; they are part of the language. */
+/** Filters for HTML. Chat templates rarely use them. */
 import { JinjaError, valueError } from '../errors.ts';
 import { escaped, escapeHtml } from '../html.ts';
 import { isIterable, iterateForward, listOf } from '../iterate.ts';
@@ -83,7 +83,7 @@ function urlQuote(value: Value, safe: string): string {
   return quoted;
 }
 
-/** Text without tags and comments, with single spaces, entities replaced. */
+/** Removes tags and comments, collapses white space and replaces entities. */
 function stripTags(source: string): string {
   spendText(source.length);
   let rest = '';

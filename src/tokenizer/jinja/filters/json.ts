@@ -1,4 +1,4 @@
-/** The filter `tojson` as transformers replaces it: Python's json.dumps, with non-ASCII characters as they are. */
+/** The filter `tojson` of transformers: Python's json.dumps with ensure_ascii=False by default. */
 
 import { sorted } from '../compare.ts';
 import { JinjaError, typeError, valueError } from '../errors.ts';
@@ -10,7 +10,7 @@ import { type Filters, filter } from './define.ts';
 
 interface JsonOptions {
   readonly ascii: boolean;
-  /** Text of one level; undefined: all in one line. */
+  /** Indentation of one level. undefined: everything in one line. */
   readonly indent: string | undefined;
   readonly itemSeparator: string;
   readonly keySeparator: string;
@@ -45,6 +45,7 @@ function indentOf(value: Value): string | undefined {
   if (isString(value)) return stringValue(value);
   if (!isInt(value)) throw typeError(`can't multiply sequence by non-int of type '${typeName(value)}'`);
   checkLength(Number(value));
+  spendText(Number(value));
   return ' '.repeat(Math.max(0, Number(value)));
 }
 
@@ -67,7 +68,7 @@ class Writer {
     this.#pieces = pieces;
   }
 
-  /** @param lineStart of the line that the value stands in */
+  /** @param lineStart line end and indentation of the current line */
   write(value: Value, lineStart: string): void {
     spend(1);
     if (isString(value)) this.#add(this.#quoted(stringValue(value)));

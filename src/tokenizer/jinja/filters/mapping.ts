@@ -19,7 +19,7 @@ export function mappingFilters(filters: ReadonlyMap<string, FilterFunction>): Fi
   ];
 }
 
-/** Nothing is looked at before the first element is asked for; what is false has no elements, none included. */
+/** The input is not inspected before the first element is requested. False values, including none, have no elements. */
 function* mapped(
   filters: ReadonlyMap<string, FilterFunction>,
   context: RenderContext,

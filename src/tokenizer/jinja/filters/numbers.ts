@@ -46,7 +46,7 @@ function asFloat(value: Value): number {
   return parsed;
 }
 
-/** @returns undefined where it is no number */
+/** @returns undefined if the value is not a number */
 function toInt(value: Value, base: number): Value | undefined {
   if (value instanceof Undefined) throw value.error();
   if (isInt(value)) return arithmetic('+', value, 0);
@@ -59,7 +59,7 @@ function toInt(value: Value, base: number): Value | undefined {
   return float === undefined || !Number.isFinite(float) ? undefined : truncated(float);
 }
 
-/** int(float('inf')) is an OverflowError, which the filter does not expect at first. */
+/** int() of infinity is an OverflowError, which the filter does not catch. */
 function infinite(value: number): undefined {
   if (!Number.isNaN(value)) throw new JinjaError('OverflowError', 'cannot convert float infinity to integer');
   return undefined;
@@ -79,7 +79,7 @@ function parseIntText(text: string, base: number): Value | undefined {
   if (letter !== undefined) {
     const prefixBase = bases[letter.toLowerCase()];
     if (base === 0 || base === prefixBase) radix = prefixBase;
-    // a letter that is a digit of this base
+    // the prefix letter is a digit in this base
     else body = whole.slice(sign.length);
   }
   if (base === 0 && letter === undefined && /^0+[1-9]/.test(body.replaceAll('_', ''))) return undefined;
@@ -97,17 +97,17 @@ function parseIntText(text: string, base: number): Value | undefined {
 /** Python's float(text). */
 function parseFloatText(text: string): number | undefined {
   const body = asciiDigits(strip(text, undefined));
-  if (/^[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?$/i.test(body))
+  if (/^[+-]?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?$/i.test(body))
     return Number(body.replaceAll('_', ''));
   const special = /^([+-]?)(?:(inf(?:inity)?)|nan)$/i.exec(body);
   if (!special) return undefined;
   return special[2] ? (special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY) : Number.NaN;
 }
 
-/** Decimal digits of all scripts as 0 to 9. */
+/** Replaces decimal digits of all scripts with 0 to 9. */
 function asciiDigits(text: string): string {
   return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
-    // the digits of a script follow each other, from its zero on
+    // the ten digits of a script are consecutive code points
     let code = digit.codePointAt(0)!;
     let value = 0;
     while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(code - 1))) {

@@ -1,4 +1,4 @@
-/** Python's pprint.pformat(): values that are too long for a line are spread over several. */
+/** Python's pprint.pformat(): values longer than a line are split over several lines. */
 import { ordered, sorted } from '../compare.ts';
 import { JinjaError } from '../errors.ts';
 import { spend } from '../limits.ts';
@@ -42,7 +42,7 @@ function inOneLine(value: Value): string {
     .join(', ')}}`;
 }
 
-/** By key; keys without an order by the names of their types. */
+/** Sorted by key, or by type name if the keys cannot be compared. */
 function sortedEntries(dict: Dict): [Value, Value][] {
   const all = [...dict.entries()];
   try {
@@ -75,7 +75,7 @@ function separator(indent: number): string {
   return `,\n${' '.repeat(indent)}`;
 }
 
-/** Adjacent literals, cut behind line ends and white space. */
+/** Splits a string into adjacent literals behind line ends and white space. */
 function text(value: string, given: number, givenAllowance: number, level: number): string {
   const [indent, allowance] = level === 1 ? [given + 1, givenAllowance + 1] : [given, givenAllowance];
   const width = WIDTH - indent;

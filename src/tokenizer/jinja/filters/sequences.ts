@@ -25,7 +25,7 @@ import {
 import { attributeGetter, attributesGetter, keyGetter, lowered } from './attribute.ts';
 import { type Filters, filter, flag, optionalInt } from './define.ts';
 
-/** A generator that is named as Jinja2's. */
+/** Wraps a generator as a value. */
 function lazy(values: Generator<Value>): Lazy {
   return new Lazy(values);
 }
@@ -40,7 +40,7 @@ export const sequenceFilters: Filters = [
   }),
   filter('last', [], (value) => itemOr(reversedItems(value)[0], 'No last item, sequence was empty.')),
   filter('random', [], (value) => {
-    // a dict is asked for the key that is drawn
+    // Python looks up a random number as a key
     if (value instanceof Dict && value.size > 0) throw new JinjaError('KeyError', 'a number');
     if (!isIterable(value)) throw typeError(`object of type '${typeName(value)}' has no len()`);
     const items = listOf(value);
@@ -121,7 +121,7 @@ function itemOr(item: Value | undefined, message: string): Value {
   return item === undefined ? new Undefined(() => message) : item;
 }
 
-/** A pair whose elements also have names. */
+/** Result of groupby: a pair with the attributes `grouper` and `list`. */
 class GroupTuple extends Tuple {
   override readonly typeName = '_GroupTuple';
 

@@ -18,7 +18,7 @@ import { wrapLine } from './wrap.ts';
 const WORD_START = new RegExp(`([-${SPACE}({\\[<]+)`);
 const WORDS = /[\p{L}\p{N}_]+/gu;
 
-/** The str that a value is, or becomes. */
+/** Converts to str, but keeps Markup. */
 function soft(value: Value): string | Markup {
   return isString(value) ? value : str(value);
 }
@@ -68,6 +68,7 @@ export const textFilters: Filters = [
     if (!isString(value)) throw binaryError(value);
     const lines = splitLines(`${stringValue(value)}\n`);
     checkLength(lines.length * indention.length);
+    spendText(lines.length * indention.length);
     const indented = lines.map((line, i) =>
       (i === 0 ? flag(first) : flag(blank) || line !== '') ? indention + line : line,
     );

@@ -5,7 +5,7 @@ import { lengthOf, substring } from '../text.ts';
 import { SPACE } from '../whitespace.ts';
 
 export interface UrlizeOptions {
-  /** Characters of a link's text; undefined: all. */
+  /** Maximum characters of a link's text. Default: no limit. */
   readonly limit: number | undefined;
   readonly rel: string;
   readonly target: string | undefined;
@@ -17,8 +17,8 @@ const URL_TEXT =
 const EMAIL = /^\S+@\w[\w.-]*\.\w+$/;
 const HEAD = /^(?:[(<]|&lt;)+/;
 const TAIL = /(?:[)>.,\n]|&gt;)+$/;
-/** Longer words are no links: the patterns may go back over them. */
-const MAX_WORD = 2048;
+/** Longer words are not linked, because the patterns may backtrack over them. */
+const MAX_WORD = 512;
 
 /** @param text escaped as HTML */
 export function urlize(text: string, options: UrlizeOptions): string {

@@ -12,7 +12,7 @@ export interface WrapOptions {
 const BLANK = '[\\t\\n\\v\\f\\r ]';
 const WORD = '[\\w!"\'&.,?]';
 const LETTER = '[^\\d\\W]';
-/** White space, dashes, and words, which may be broken behind a hyphen between letters. */
+/** White space, dashes, and words, which end behind a hyphen between letters. */
 const CHUNKS = new RegExp(
   `(${BLANK}+|(?<=${WORD})-{2,}(?=\\w)|[^\\t\\n\\v\\f\\r ]+?(?:-(?:(?<=${LETTER}{2}-)|(?<=${LETTER}-${LETTER}-))(?=${LETTER}-?${LETTER})|(?=${BLANK}|$)|(?<=${WORD})(?=-{2,}\\w)))`,
   'u',
@@ -49,7 +49,7 @@ export function wrapLine(line: string, { width, breakWords, breakOnHyphens }: Wr
   return lines;
 }
 
-/** A word too long for a line is broken behind its last hyphen that fits. */
+/** Breaks a word that is longer than a line behind the last hyphen that fits. */
 function hyphenEnd(word: string, room: number, breakOnHyphens: boolean): number {
   if (!breakOnHyphens || lengthOf(word) <= room) return room;
   const hyphen = substring(word, 0, room).lastIndexOf('-');

@@ -20,10 +20,10 @@ import {
 } from '../values.ts';
 import { asciiOnly, floatDigits } from './spec.ts';
 
-/** Names of more than 128 characters are not read, so that unclosed parentheses cost no more than that. */
+/** Names have at most 128 characters, which bounds the cost of unclosed parentheses. */
 const DIRECTIVE = /%(?:\(([^)]{0,128})\))?([-+ #0]*)(\*|\d+)?(\.(?:\*|\d+)?)?[hlL]?(.|$)/gsu;
 
-/** @param textOf how %s shows a value; of Markup it escapes */
+/** @param textOf converts a value for %s; it escapes if the format is Markup */
 export function formatPercent(format: string, values: Value, textOf: (value: Value) => string = str): string {
   spendText(format.length);
   const positional = values instanceof Tuple ? values.items : [values];
@@ -47,6 +47,7 @@ export function formatPercent(format: string, values: Value, textOf: (value: Val
       if (type === '%') return '%';
       const value = name === undefined ? next() : named(values, name);
       checkLength(Math.abs(least) + (places ?? 0));
+      spendText(Math.abs(least) + (places ?? 0));
       const left = least < 0 || flags.includes('-');
       return pad(directive(type, value, flags, places, textOf), flags, Math.abs(least), left, type);
     },
@@ -57,7 +58,7 @@ export function formatPercent(format: string, values: Value, textOf: (value: Val
   return text;
 }
 
-/** What could be a mapping may be left over, as in Python. */
+/** Python does not complain about unused values that could be a mapping. */
 function hasItems(values: Value): boolean {
   return [Dict, Range, Bytes, Undefined].some((type) => values instanceof type) || Array.isArray(values);
 }

@@ -1,6 +1,6 @@
 /** Python's format specifications: `{:>8.2f}`, `%05d` and the like. */
 import { valueError } from '../errors.ts';
-import { checkLength } from '../limits.ts';
+import { checkLength, spendText } from '../limits.ts';
 import { floatText, intText, isNumber, scaledDecimal, toFloat } from '../numbers.ts';
 import { escapedCodePoint, str } from '../repr.ts';
 import { lengthOf, substring } from '../text.ts';
@@ -38,8 +38,8 @@ function parseSpec(spec: string, value: Value): Spec {
   const match = SPEC.exec(spec);
   if (!match) throw valueError(`Invalid format specifier '${spec}' for object of type '${typeName(value)}'`);
   const [, fill, align, sign = '', , alternate, zero, width = '0', grouping = '', precision, type = ''] = match;
-  checkLength(Number(width));
-  if (precision !== undefined) checkLength(Number(precision));
+  checkLength(Number(width) + Number(precision ?? 0));
+  spendText(Number(width) + Number(precision ?? 0));
   return {
     fill: fill ?? (zero && !align ? '0' : ' '),
     align: align ?? (zero && isNumber(value) ? '=' : isNumber(value) ? '>' : '<'),
@@ -85,7 +85,7 @@ function formatFloat(value: number, spec: Spec): string {
   return numberPadded(signOf(negative, spec), grouped(whole, grouping, 3) + rest, spec);
 }
 
-/** Digits of a float that is not negative, in a format of C. '' is repr() with the given precision. */
+/** Formats a non-negative float with a format letter of C. '' is repr() with the given precision. */
 export function floatDigits(value: number, type: string, precision: number | undefined, alternate = false): string {
   const upper = /[EFG]/.test(type);
   if (!Number.isFinite(value)) {
@@ -111,7 +111,12 @@ export function floatDigits(value: number, type: string, precision: number | und
   return upper ? text.toUpperCase() : text;
 }
 
+/** A float has at most 1,074 decimal places and 767 significant digits; all others are zeros. */
+const MAX_PLACES = 1074;
+const MAX_SIGNIFICANT = 767;
+
 function fixedDigits(value: number, places: number, point: boolean): string {
+  if (places > MAX_PLACES) return fixedDigits(value, MAX_PLACES, point) + '0'.repeat(places - MAX_PLACES);
   const digits = scaledDecimal(value, places)
     .toString()
     .padStart(places + 1, '0');
@@ -119,9 +124,13 @@ function fixedDigits(value: number, places: number, point: boolean): string {
   return `${digits.slice(0, -places)}.${digits.slice(-places)}`;
 }
 
-/** The digits of a value rounded to so many, and the power of ten of the first one. */
+/** Rounds to `count` significant digits. `exponent` is the power of ten of the first digit. */
 function significantDigits(value: number, count: number): { digits: string; exponent: number } {
   if (value === 0) return { digits: '0'.repeat(count), exponent: 0 };
+  if (count > MAX_SIGNIFICANT) {
+    const { digits, exponent } = significantDigits(value, MAX_SIGNIFICANT);
+    return { digits: digits.padEnd(count, '0'), exponent };
+  }
   let exponent = Number(value.toExponential().split('e')[1]);
   let digits = scaledDecimal(value, count - 1 - exponent).toString();
   if (digits.length > count) {
@@ -139,11 +148,11 @@ function exponentDigits(value: number, places: number, point: boolean): string {
   return `${mantissa}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
 }
 
-/** C's %g: the shorter of the two forms, without zeros at the end. @param keepPoint a whole number ends in '.0' */
+/** C's %g: fixed or exponential form, without trailing zeros. @param keepPoint whole numbers end in '.0' */
 function generalDigits(value: number, precision: number, alternate: boolean, keepPoint: boolean): string {
   const count = precision === 0 ? 1 : precision;
   const { digits, exponent } = significantDigits(value, count);
-  // with '' as the type Python changes to exponents one digit earlier, so that there is a digit behind the point
+  // without a format letter Python switches to exponents one digit earlier, to leave room for '.0'
   const scientific = exponent < -4 || exponent >= (keepPoint ? Math.max(count - 1, 1) : count);
   if (scientific) {
     const fraction = alternate ? digits.slice(1) : digits.slice(1).replace(/0+$/, '');
@@ -162,9 +171,13 @@ function signOf(negative: boolean, { sign }: Spec): string {
   return sign === '-' ? '' : sign;
 }
 
+/** Puts a separator between groups of digits. */
 function grouped(digits: string, separator: string, size: number): string {
   if (separator === '') return digits;
-  return digits.replace(new RegExp(`\\B(?=(?:[\\da-fA-F]{${size}})+$)`, 'g'), separator);
+  const first = digits.length % size || size;
+  const groups = [digits.slice(0, first)];
+  for (let at = first; at < digits.length; at += size) groups.push(digits.slice(at, at + size));
+  return groups.join(separator);
 }
 
 function numberPadded(prefix: string, digits: string, spec: Spec): string {
@@ -173,8 +186,10 @@ function numberPadded(prefix: string, digits: string, spec: Spec): string {
   let body = digits;
   if (grouping !== '' && zero && fill === '0') {
     const [, whole, rest] = /^([\da-fA-F,_]*)(.*)$/s.exec(digits)!;
-    let zeros = whole.replaceAll(grouping, '');
-    while (prefix.length + grouped(zeros, grouping, 3).length + rest.length < width) zeros = `0${zeros}`;
+    const room = width - prefix.length - rest.length;
+    // of 4 characters 3 are digits; the first group may be shorter
+    let zeros = whole.replaceAll(grouping, '').padStart(Math.floor((room * 3) / 4) - 1, '0');
+    while (zeros.length + Math.floor((zeros.length - 1) / 3) < room) zeros = `0${zeros}`;
     body = grouped(zeros, grouping, 3) + rest;
   }
   return prefix + fill.repeat(Math.max(0, width - prefix.length - lengthOf(body))) + body;
@@ -187,7 +202,7 @@ function padded(prefix: string, body: string, { fill, align, width }: Spec): str
   return fill.repeat(before) + text + fill.repeat(missing - before);
 }
 
-/** Python's ascii(): repr with everything beyond ASCII escaped. */
+/** Escapes all non-ASCII characters, as Python's ascii(). */
 export function asciiOnly(text: string): string {
   return text.replace(/[^ -~]/gu, (character) => escapedCodePoint(character.codePointAt(0)!));
 }

@@ -9,13 +9,13 @@ import { asciiOnly, formatValue } from './spec.ts';
 
 interface Field {
   readonly literal: string;
-  /** Absent where only text is left. */
+  /** Absent behind the last field. */
   readonly name?: string;
   readonly conversion?: string;
   readonly spec?: string;
 }
 
-/** @param escapes values are put into Markup */
+/** @param escapes the format is Markup, so values are escaped */
 export function formatString(format: string, args: Arguments, escapes = false): string {
   spendText(format.length);
   const numbering = { next: 0 as number | 'manual' };
@@ -105,7 +105,7 @@ function converted(value: Value, conversion: string | undefined): Value {
 
 const BRACE = /[{}]/g;
 
-/** Literal text and the field behind it, again and again. */
+/** Yields each field with the literal text before it. */
 function* parseFields(format: string): Generator<Field> {
   let at = 0;
   let literal = '';

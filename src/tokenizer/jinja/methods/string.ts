@@ -1,4 +1,4 @@
-/** Methods of str. Of Markup the same ones return Markup and escape what is put in. */
+/** Methods of str. The same methods of Markup return Markup and escape their arguments. */
 import { signature } from '../call.ts';
 import { capitalize, caseFold, kinds, swapCase, title } from '../characters.ts';
 import { typeError, valueError } from '../errors.ts';
@@ -23,7 +23,7 @@ import {
 } from '../values.ts';
 import { split, splitLines, splitRight, strip } from '../whitespace.ts';
 
-/** @param put text that is put in: escaped where the string is Markup */
+/** @param put converts inserted text; it escapes if the string is Markup */
 type Method = (text: string, args: Arguments, put: (value: Value) => string) => Value;
 
 const none = (name: string) => signature(name, '/');
@@ -63,7 +63,7 @@ function method(
   methods.set(name, (text, args, put) => run(text, bind(args), put));
 }
 
-/** A method of a str or Markup, bound to it; undefined where there is none. */
+/** Returns a bound method, or undefined if there is none of that name. */
 export function stringMethod(string: string | Markup, name: string): Value | undefined {
   const found = methods.get(name);
   if (!found) return undefined;
@@ -129,17 +129,20 @@ for (const [name, matches] of [
 ] as const)
   method(name, ['/', 'affix', 'start?', 'end?'], (text, [affix, start = null, end = null]) => {
     const range = rangeOf(text, start, end);
-    // an empty range behind the end does not even begin with ''
+    // behind the end not even '' is found
     if (!range) return false;
     const searched = text.slice(range.from, range.to);
     const affixes = affix instanceof Tuple ? affix.items : [affix!];
     return affixes.some((each) => {
-      if (isString(each)) return matches(searched, stringValue(each));
+      if (isString(each)) {
+        spendText(stringValue(each).length);
+        return matches(searched, stringValue(each));
+      }
       throw typeError(`${name} first arg must be str or a tuple of str, not ${typeName(each)}`);
     });
   });
 
-/** In UTF-16 units; undefined where the range begins behind the end. */
+/** Range in UTF-16 units, or undefined if it starts behind the end. */
 function rangeOf(text: string, start: Value, end: Value): { from: number; to: number } | undefined {
   if (start === null && end === null) return { from: 0, to: text.length };
   const length = lengthOf(text);
@@ -216,7 +219,8 @@ for (const name of ['ljust', 'rjust', 'center'] as const)
 export function justify(text: string, width: number, side: 'ljust' | 'rjust' | 'center', fill = ' '): string {
   const missing = Math.max(0, width - lengthOf(text));
   checkLength(width * fill.length);
-  // the odd one goes where Python puts it
+  spendText(width);
+  // Python's rule for an odd number of fill characters
   const before = side === 'ljust' ? 0 : side === 'rjust' ? missing : (missing >> 1) + (missing & width & 1);
   return fill.repeat(before) + text + fill.repeat(missing - before);
 }
@@ -224,6 +228,7 @@ export function justify(text: string, width: number, side: 'ljust' | 'rjust' | '
 method('zfill', ['/', 'width'], (text, [width]) => {
   const missing = Math.max(0, indexOf(width!) - lengthOf(text));
   checkLength(missing);
+  spendText(missing);
   const sign = /^[+-]/.test(text) ? text[0] : '';
   return sign + '0'.repeat(missing) + text.slice(sign.length);
 });
@@ -238,6 +243,7 @@ method('expandtabs', ['tabsize?'], (text, [tabSize = 8]) => {
       result += ' '.repeat(spaces);
       column += spaces;
       checkLength(result.length);
+      spendText(spaces);
     } else {
       result += character;
       column = character === '\n' || character === '\r' ? 0 : column + 1;
@@ -255,6 +261,7 @@ method('encode', ['encoding?', 'errors?'], (text, [encoding = 'utf-8']) => {
 
 method('translate', ['/', 'table'], (text, [table]) => {
   if (!(table instanceof Dict)) throw typeError(`'${typeName(table!)}' object is not subscriptable`);
+  spendText(text.length);
   let result = '';
   for (const character of text) {
     const to = table.get(character.codePointAt(0)!);
@@ -270,7 +277,7 @@ method('format_map', ['/', 'mapping'], (text, [mapping], put) =>
   formatString(text, mapArguments(mapping!), put === escapeHtml),
 );
 
-/** str.replace(); '' is found before each character and at the end. @param count negative: all */
+/** Python's str.replace(). '' matches before each character and at the end. @param count negative: no limit */
 export function replaceText(text: string, old: string, replacement: string, count: number): string {
   spendText(text.length);
   if (old === '') {

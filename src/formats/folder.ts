@@ -1,9 +1,9 @@
-/** A folder of model files, wherever it is: a directory, the files below a URL, a hub's repository. */
+/** A folder of model files: a directory, the files below a URL, a repository of a hub. */
 import type { ByteSource } from './byteSource.ts';
 
 export interface Folder {
-  /** Path, URL or repository, as errors name it. */
+  /** Path, URL or repository, for error messages. */
   readonly name: string;
-  /** Opens a file of the folder; undefined where there is none of that name. @throws {SourceError} */
+  /** Opens a file. Returns undefined if the folder has no file of that name. @throws {SourceError} */
   open(file: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
 }

@@ -1,4 +1,4 @@
-/** A tensor on its way into a file, whatever the file's format. */
+/** A tensor to write into a file of any format. */
 import { FormatError, grouped, OptionError } from '../core/errors.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import type { ByteSink } from './byteSink.ts';
@@ -8,11 +8,11 @@ export interface TensorToWrite {
   readonly format: BlockFormat;
   /** Slowest dimension first. */
   readonly shape: readonly number[];
-  /** The bytes, or what gives them (whole or in parts) when the writer comes to this tensor. */
+  /** The bytes, or a function that returns them, whole or in parts, when the writer reaches this tensor. */
   readonly data: Uint8Array | (() => Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array>);
 }
 
-/** Bytes of a tensor, from its shape. @throws {OptionError} when its rows are not whole blocks */
+/** Number of bytes of a tensor. @throws {OptionError} if its rows are not whole blocks */
 export function byteLengthOf({ name, format, shape }: TensorToWrite): number {
   const row = shape.at(-1) ?? 1;
   if (row % format.blockSize !== 0) {
@@ -28,7 +28,7 @@ export function byteLengthOf({ name, format, shape }: TensorToWrite): number {
   );
 }
 
-/** Writes a tensor's bytes to the sink. @throws {FormatError} when it does not bring exactly `byteLengthOf` bytes */
+/** Writes a tensor's bytes to the sink. @throws {FormatError} if they are not exactly `byteLengthOf` bytes */
 export async function writeTensorData(tensor: TensorToWrite, sink: ByteSink, signal?: AbortSignal): Promise<void> {
   const expected = byteLengthOf(tensor);
   let found = 0;

@@ -1,7 +1,7 @@
-/** A stored tensor's values as f32, whatever its format. */
+/** Decodes stored tensors of any format to f32. */
 import type { CheckpointTensor } from './checkpoint.ts';
 
-/** The whole tensor, decoded. @throws {FormatError|SourceError} where it cannot be read */
+/** Reads and decodes a whole tensor. @throws {FormatError|SourceError} if it cannot be read */
 export async function tensorValues(tensor: CheckpointTensor): Promise<Float32Array> {
   const { format, byteLength } = tensor;
   const bytes = new Uint8Array(byteLength);

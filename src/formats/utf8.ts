@@ -1,7 +1,10 @@
-/** Text of untrusted files. */
+/** Decodes text of untrusted files. */
 import { FormatError, grouped } from '../core/errors.ts';
 
-/** @param what names the text and @param offset where it begins, for errors @throws {FormatError} when it is not UTF-8 */
+/**
+ * @param what name of the text, and @param offset its file offset, for error messages
+ * @throws {FormatError} if it is not UTF-8
+ */
 export function decodeUtf8(bytes: Uint8Array, file: string, what: string, offset: number): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

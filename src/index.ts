@@ -22,7 +22,7 @@ export {
   UnsupportedError,
 } from './core/errors.ts';
 export type { Notice, OnProgress, Progress } from './core/progress.ts';
-export type { CachedFile, CacheLocation, CacheUsage } from './formats/download/cache.ts';
+export type { AddOptions, CachedFile, CacheLocation, CacheUsage } from './formats/download/cache.ts';
 export * as cache from './formats/download/cache.ts';
 export type { CacheOptions } from './formats/download/hub.ts';
 export type { CheckpointSource } from './formats/open.ts';

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HubServer, startHub } from '../../test/hubServer.ts';
 import { EspalierError, OptionError } from '../core/errors.ts';
 import { formatByName } from '../tensor/formats.ts';
+import * as cache from './download/cache.ts';
 import { ggufBytes } from './gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from './open.ts';
 import { safetensorsBytes } from './safetensors/write.ts';
@@ -129,6 +130,35 @@ describe('a repository without config.json', () => {
 
   it('is no model folder where it has none', async () => {
     await expect(open('6'.repeat(40), { 'README.md': text('hello') })).rejects.toThrow('has no config.json');
+  });
+});
+
+describe('a model that is only downloaded', () => {
+  const commit = '7'.repeat(40);
+  const location = () => ({ cache: { endpoint: hub.url, folder: join(place, 'added') } });
+
+  it('is there without its server, with all of its files', async () => {
+    hub.publish(commit, { 'config.json': text({ model_type: 'llama' }), 'model.safetensors': weights });
+    await cache.add('hf:owner/repo', location());
+    const listed = await cache.list(location().cache);
+    expect(listed.map(({ source }) => source)).toEqual([
+      `hf:owner/repo@${commit}/config.json`,
+      `hf:owner/repo@${commit}/model.safetensors`,
+    ]);
+    hub.refusal = () => ({ status: 503 });
+    const checkpoint = await openCheckpoint('hf:owner/repo', location());
+    expect([...checkpoint.tensors.keys()]).toEqual(['a']);
+    await checkpoint.close();
+    hub.refusal = () => undefined;
+  });
+
+  it('is an error with a code where it cannot be stored', async () => {
+    await writeFile(join(place, 'no-folder'), '');
+    const error = await cache
+      .add('hf:owner/repo', { cache: { endpoint: hub.url, folder: join(place, 'no-folder') } })
+      .catch((error) => error);
+    expect(error).toBeInstanceOf(EspalierError);
+    expect(error.code).toBe('NOT_KEPT');
   });
 });
 

@@ -1,20 +1,27 @@
 /** `espalier cache`: lists and deletes stored downloads. */
 import { Command } from 'commander';
 import { cache, SourceError } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
 import { examples } from '../options.ts';
 import { bytesForPeople, print, printJson, printTable } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
 
 interface Values {
   readonly json?: boolean;
 }
 
 export function cacheCommand(): Command {
-  const command = new Command('cache').description('List or delete downloaded files.');
+  const command = new Command('cache').description('Download models, or list and delete what was downloaded.');
   command
     .command('list', { isDefault: true })
     .description("List downloaded files, with those in Hugging Face's cache.")
     .option('--json', 'print one JSON object')
     .action(list);
+  command
+    .command('add')
+    .description('Download a model without loading it.')
+    .argument('<source>', 'URL, hf:owner/repo or hf:owner/repo/file')
+    .action(add);
   command
     .command('delete')
     .description('Delete the files of one or more sources.')
@@ -26,6 +33,7 @@ export function cacheCommand(): Command {
     .action(clear);
   return examples(command, [
     'espalier cache',
+    'espalier cache add hf:owner/repo/model.gguf',
     'espalier cache delete hf:owner/repo',
     'espalier cache delete https://example.com/model.gguf',
   ]);
@@ -44,6 +52,12 @@ async function list({ json }: Values): Promise<void> {
     );
   const room = available === undefined ? '' : `, ${bytesForPeople(available)} available`;
   print(`${files.length} files, ${bytesForPeople(bytes)}${room}`);
+}
+
+async function add(source: string): Promise<void> {
+  const progress = progressBar();
+  const { onProgress } = progress;
+  await cache.add(source, { signal: interruptSignal(), onProgress }).finally(progress.stop);
 }
 
 async function remove(sources: readonly string[]): Promise<void> {

@@ -2,7 +2,10 @@
 import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
 import { hubCache } from '#leaf/formats/download/hubCache';
 import { cacheStore } from '#leaf/formats/download/store';
-import { hubFolder, parseHubName } from './hub.ts';
+import { EspalierError } from '../../core/errors.ts';
+import type { Notice, OnProgress } from '../../core/progress.ts';
+import { openCheckpoint } from '../open.ts';
+import { type CacheOptions, hubFolder, parseHubName } from './hub.ts';
 import type { HubFile } from './hubCache.ts';
 import { listUrls, removeUrl } from './urlCache.ts';
 
@@ -29,6 +32,37 @@ export interface CacheUsage {
 export interface CacheLocation {
   /** As `CacheOptions.folder`. */
   readonly folder?: string;
+}
+
+export interface AddOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+  /** As in `load`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cache?: CacheOptions;
+}
+
+/**
+ * Downloads all files of a model without loading it, so that a later `load` works offline.
+ * @throws {EspalierError} 'CACHE_FULL' with `data.needed` and `data.available` in bytes, or 'NOT_KEPT', where they cannot be
+ *   stored; what `load` throws for a source that is no model; the signal's reason
+ */
+export async function add(source: string | URL, options: AddOptions = {}): Promise<void> {
+  let refused: Notice | undefined;
+  const onProgress: OnProgress = (progress) => {
+    if (progress.notice?.code === 'NOT_KEPT') refused ??= progress.notice;
+    else options.onProgress?.(progress);
+  };
+  const checkpoint = await openCheckpoint(source, { ...options, onProgress });
+  try {
+    if (!refused) await checkpoint.finish?.(options.signal);
+  } finally {
+    await checkpoint.close();
+  }
+  if (refused) {
+    const code = refused.data.reason === 'CACHE_FULL' ? 'CACHE_FULL' : 'NOT_KEPT';
+    throw new EspalierError(code, refused.message.replace(/; it is used without being kept$/, ''), refused.data);
+  }
 }
 
 /** Stored files. In Node those that Python's tools stored in Hugging Face's cache, too. */

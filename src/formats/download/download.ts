@@ -80,11 +80,12 @@ class Download implements ByteSource {
     if (room !== undefined && needed > room) return this.#giveUp(cacheFull(this.name, needed, room));
     if (expected !== undefined) this.#hash = sha256();
     this.#report();
+    if (partial.size === this.size && expected === undefined) return this.#keep();
     if (partial.size === 0 || expected === undefined) return;
     const { signal } = this.#options;
     await this.#hashPartial(signal);
     try {
-      await this.#fill(signal);
+      while (this.#partial && partial.size < this.size) await this.#pull(partial, signal);
       await this.#keep();
     } catch (error) {
       const misfit = error instanceof SourceError && (error.data.status === 416 || error instanceof SpoiledError);
@@ -103,15 +104,7 @@ class Download implements ByteSource {
 
   async finish(signal?: AbortSignal): Promise<void> {
     await this.#inTurn(async () => {
-      if (this.#complete) return;
-      await this.#fill(signal);
-      try {
-        await this.#keep();
-      } catch (error) {
-        await this.#partial?.discard();
-        this.#partial = undefined;
-        throw error;
-      }
+      while (this.#partial && this.#partial.size < this.size) await this.#pullLast(this.#partial, signal);
     });
   }
 
@@ -145,7 +138,7 @@ class Download implements ByteSource {
         continue;
       }
       const start = partial.size;
-      const bytes = await this.#pull(partial, signal);
+      const bytes = await this.#pullLast(partial, signal);
       const part = bytes.subarray(Math.min(bytes.length, at - start)).subarray(0, left);
       into.set(part, done);
       done += part.length;
@@ -177,15 +170,24 @@ class Download implements ByteSource {
     return bytes;
   }
 
-  /** Downloads the rest. */
-  async #fill(signal?: AbortSignal): Promise<void> {
-    while (this.#partial && this.#partial.size < this.size) await this.#pull(this.#partial, signal);
+  /** Downloads the next bytes; checks and stores the file with the last of them. @throws {SpoiledError} */
+  async #pullLast(partial: PartialFile, signal?: AbortSignal): Promise<Uint8Array> {
+    const bytes = await this.#pull(partial, signal);
+    if (!this.#partial || partial.size < this.size) return bytes;
+    try {
+      await this.#keep();
+    } catch (error) {
+      await partial.discard();
+      this.#partial = undefined;
+      throw error;
+    }
+    return bytes;
   }
 
   /** Checks the whole file and stores it. @throws {SpoiledError} */
   async #keep(): Promise<void> {
     const { sha256: expected, onComplete } = this.#target;
-    if (!this.#partial) return;
+    if (!this.#partial || this.#complete) return;
     const found = this.#hash?.hex();
     if (found !== expected) {
       const problem = `the bytes that came have the SHA-256 ${found}, the server gives ${expected}`;

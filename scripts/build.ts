@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { finishDeclarations } from './finishDeclarations.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundleFolder = `${root}dist/browser`;
@@ -73,6 +74,7 @@ async function compileTypeScript(): Promise<void> {
     cwd: root,
     stdio: 'inherit',
   });
+  finishDeclarations(`${root}dist`);
   chmodSync(`${root}dist/cli/main.js`, 0o755);
   await bundle();
 }
@@ -119,7 +121,7 @@ function changed(...paths: readonly string[]): number {
 
 const made = (path: string) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 const [staleOnly, kernelsOnly] = ['--if-stale', '--kernels'].map((flag) => process.argv.includes(flag));
-const tools = ['scripts/build.ts', 'package-lock.json'];
+const tools = ['scripts/build.ts', 'scripts/finishDeclarations.ts', 'package-lock.json'];
 
 const isStale = (module: KernelModule) =>
   made(`${builtFolder(module)}/${module.name}.ts`) < changed(module.kernels, ...tools);

@@ -6,7 +6,8 @@
  *   node oracle.mjs model.gguf --tokens 1,403,407 --logits
  *   node oracle.mjs --jobs < jobs.jsonl
  *
- * Prints one JSON line per model: {model, tokens, bos, greedy, logits}. A job is {model, text | tokens, greedy, logits, …}
+ * Prints one JSON line per model: {model, tokens, bos, greedy, logits}, or {model, error} for jobs that may
+ * fail. A job is {model, text | tokens, greedy, logits, …}
  * with the settings of `ask`. Logits are f32 in base64, one row [V] per token.
  *
  * The defaults are llama.cpp's: flash attention 'auto' (on, for the CPU), KV cache F16.
@@ -69,6 +70,17 @@ function inOrder(logits) {
   return row;
 }
 
+/** The line of a job. A model that llama.cpp refuses has the reason in `error`. */
+async function rowOf(llama, job) {
+  try {
+    const { logits, ...answer } = await ask(llama, job);
+    return { model: job.model, ...answer, ...(logits ? { logits: inBase64(logits) } : {}) };
+  } catch (error) {
+    if (!job.mayFail) throw error;
+    return { model: job.model, error: String(error.message ?? error) };
+  }
+}
+
 function inBase64(rows) {
   return Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64');
 }
@@ -101,9 +113,7 @@ async function main() {
   const jobs = values.jobs ? createInterface({ input: process.stdin }) : [JSON.stringify(fromArguments)];
   for await (const line of jobs) {
     const job = JSON.parse(line);
-    const { logits, ...answer } = await ask(llama, job);
-    const row = { model: job.model, ...answer, ...(logits ? { logits: inBase64(logits) } : {}) };
-    process.stdout.write(`${JSON.stringify(row)}\n`);
+    process.stdout.write(`${JSON.stringify(await rowOf(llama, job))}\n`);
   }
   await llama.dispose();
 }

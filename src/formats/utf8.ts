@@ -13,3 +13,51 @@ export function decodeUtf8(bytes: Uint8Array, file: string, what: string, offset
     throw new FormatError(file, problem, { offset, expected: 'UTF-8' }, { cause });
   }
 }
+
+/** Added to a byte that is not UTF-8: 0x80 … 0xff become the lone surrogates U+DC80 … U+DCFF, as Python's surrogateescape. */
+const ESCAPE = 0xdc00;
+
+/** Text in which bytes that are not UTF-8 are kept as lone surrogates, see {@link encodeLoosely}. */
+export function decodeLoosely(bytes: Uint8Array): string {
+  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  try {
+    return strict.decode(bytes);
+  } catch {
+    let text = '';
+    for (let at = 0; at < bytes.length; ) {
+      const length = sequenceLength(bytes, at);
+      if (length === 0) text += String.fromCharCode(ESCAPE + bytes[at]!);
+      else text += strict.decode(bytes.subarray(at, at + length));
+      at += Math.max(1, length);
+    }
+    return text;
+  }
+}
+
+/** The bytes of which {@link decodeLoosely} made a text. */
+export function encodeLoosely(text: string): Uint8Array {
+  const encoder = new TextEncoder();
+  if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
+  // a lone surrogate stands for a byte; those of a pair belong to one character
+  const bytes: number[] = [];
+  for (const character of text) {
+    const code = character.charCodeAt(0);
+    if (character.length === 1 && code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff) bytes.push(code - ESCAPE);
+    else bytes.push(...encoder.encode(character));
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Bytes of the character that begins at `at`; 0 if none does that is valid UTF-8. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]!;
+  const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (length < 2) return length;
+  const second = bytes[at + 1] ?? 0;
+  // overlong forms, surrogates, and what lies beyond U+10FFFF
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < least || second > most) return 0;
+  for (let i = 2; i < length; i++) if ((bytes[at + i] ?? 0) >> 6 !== 2) return 0;
+  return length;
+}

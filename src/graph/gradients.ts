@@ -6,14 +6,17 @@ import { UnsupportedError } from '../core/errors.ts';
 import { activation } from './gradients/activation.ts';
 import { add } from './gradients/add.ts';
 import { attention } from './gradients/attention.ts';
+import { clamp } from './gradients/clamp.ts';
 import { columns } from './gradients/columns.ts';
 import { crossEntropy } from './gradients/crossEntropy.ts';
 import { dropout } from './gradients/dropout.ts';
 import { embed } from './gradients/embed.ts';
+import { gain } from './gradients/gain.ts';
 import { klDivergence } from './gradients/klDivergence.ts';
 import { layerNorm } from './gradients/layerNorm.ts';
 import { linear } from './gradients/linear.ts';
 import { multiply } from './gradients/multiply.ts';
+import { positionScale } from './gradients/positionScale.ts';
 import { rmsNorm } from './gradients/rmsNorm.ts';
 import { rope } from './gradients/rope.ts';
 import type { GradientRule } from './gradients/rule.ts';
@@ -21,6 +24,7 @@ import { scale } from './gradients/scale.ts';
 import { selectRows } from './gradients/selectRows.ts';
 import { softcap } from './gradients/softcap.ts';
 import { weightedSum } from './gradients/weightedSum.ts';
+import { xielu } from './gradients/xielu.ts';
 import { type Graph, GraphError, isWeight, type Value, type WeightAttributes } from './graph.ts';
 import { accumulate } from './ops/accumulate.ts';
 import { add as sum } from './ops/add.ts';
@@ -31,20 +35,24 @@ const rules = {
   activation,
   add,
   attention,
+  clamp,
   columns,
   crossEntropy,
+  gain,
   klDivergence,
   dropout,
   embed,
   layerNorm,
   linear,
   multiply,
+  positionScale,
   rmsNorm,
   rope,
   scale,
   selectRows,
   softcap,
   weightedSum,
+  xielu,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, GradientRule>>;
 
 export interface GradientOptions {

@@ -11,7 +11,7 @@ import { tensorValues } from '../formats/tensorValues.ts';
 import { isWeight } from '../graph/graph.ts';
 import type { Program } from '../graph/program.ts';
 import { formatByName } from '../tensor/formats.ts';
-import { type Factors, factorNames } from './architecture.ts';
+import { type Factors, factorNames } from './modelBuilder.ts';
 
 export interface Adapter {
   /** File name for error messages. */

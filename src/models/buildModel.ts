@@ -1,17 +1,27 @@
-/** Builds the graph of a checkpoint: finds its architecture and translates its names and metadata to GGUF. */
+/** A checkpoint's graph: finds its architecture, reads its files in GGUF's terms, builds, and checks that all was read. */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
-import { type Architecture, factorNames, ModelBuilder, type ModelParts, type TensorShape } from './architecture.ts';
+import { formatByName } from '../tensor/formats.ts';
+import type { Architecture } from './architecture.ts';
+import { type Folder, folderOf } from './folders/folder.ts';
+import { refuseUnreadFields } from './folders/meaningfulFields.ts';
 import { architectures } from './index.ts';
+import { refuseUnreadKeys } from './meaningfulKeys.ts';
 import { Metadata } from './metadata.ts';
+import { factorNames, ModelBuilder, type ModelParts, type TensorShape } from './modelBuilder.ts';
 
-/** Source of a weight of the graph. */
+/** Where a weight of the graph lies, and how its rows are made of what lies there. */
 export interface StoredWeight {
-  readonly tensor: CheckpointTensor;
-  /** True if the matrix is stored transposed, [inputs, outputs]. */
+  /** One tensor, or several that lie one below the other. */
+  readonly tensors: readonly CheckpointTensor[];
+  /** True for a matrix that is stored [inputs, outputs]. */
   readonly transposed: boolean;
-  /** Index of the tensor in file order. */
+  /** Rows of the stored matrix in the order of the weight's; undefined: the same. */
+  readonly order?: Int32Array;
+  /** Added to all elements, which are then read as F32. */
+  readonly plus: number;
+  /** Index of its first tensor among the file's, for reading in order. */
   readonly place: number;
 }
 
@@ -19,60 +29,56 @@ export interface BuiltModel {
   readonly architecture: Architecture;
   readonly metadata: Metadata;
   readonly graph: Graph;
-  /** Context length that the model was trained with. */
+  /** Positions the model was trained for. */
   readonly trainedContext: number;
-  /** Names of the low-rank factors. They are in no file and initially zero. */
+  /** Names of the low-rank factors, which no file holds: zeros until they are written. */
   readonly factors: ReadonlySet<string>;
-  /** Source of a weight by its name in the graph. @throws {FormatError} if the graph does not have it */
+  /** Weights that no file holds, the factors among them, and the value of their elements. */
+  readonly filled: ReadonlyMap<string, number>;
+  /** By the graph's tensor names. @throws {FormatError} for a name that the graph does not have */
   stored(name: string): StoredWeight;
 }
 
+const F32 = formatByName('F32');
+
 /**
- * @param context context length of sessions. Default: the trained context length
- * @param parts additions to the graph
- * @throws {UnsupportedError} if the architecture is unknown @throws {FormatError} if metadata or tensors are missing or wrong
+ * @param context maximum number of positions of a session; undefined: as many as the model was trained for
+ * @param parts what the graph gets besides
+ * @throws {UnsupportedError} for a valid model with something that Espalier does not have: its architecture, a key or field
+ *   that changes the computation, a tensor that nothing reads; {FormatError} for missing or wrong metadata or tensors
  */
 export function buildModel(checkpoint: Checkpoint, context?: number, parts?: ModelParts): BuiltModel {
-  const { name, kind, tensors } = checkpoint;
-  const fromHuggingFace = kind === 'huggingface';
-  const architecture = architectureOf(checkpoint);
-  const values = fromHuggingFace
-    ? architecture.huggingFace!.metadata(Object.fromEntries(checkpoint.metadata))
-    : checkpoint.metadata;
-  const metadata = new Metadata(name, architecture.name, values);
-  if (tensors.size === 0)
-    throw new FormatError(name, 'it contains only a vocabulary and no tensors, so it cannot run', {});
+  const { name, tensors } = checkpoint;
+  const folder = checkpoint.kind === 'huggingface' ? folderOf(checkpoint) : undefined;
+  const architecture = folder?.architecture ?? byName(checkpoint);
+  const metadata = new Metadata(name, architecture.name, folder?.metadata ?? checkpoint.metadata);
+  if (tensors.size === 0) throw new FormatError(name, 'it holds a vocabulary and no tensors, so it cannot be run', {});
+  if (folder) refuseUnreadFields(folder.config);
   const trainedContext = metadata.count('context_length', 2048);
 
   const places = new Map(Array.from(tensors.keys(), (tensor, place) => [tensor, place]));
+  const found = new Map<string, StoredWeight | undefined>();
   const find = (wanted: string): StoredWeight | undefined => {
-    const inFiles = fromHuggingFace ? architecture.huggingFace!.tensor(wanted) : { names: [wanted] };
-    for (const candidate of inFiles.names) {
-      const tensor = tensors.get(candidate);
-      if (tensor) return { tensor, transposed: inFiles.transposed ?? false, place: places.get(candidate)! };
-    }
-    return undefined;
+    if (!found.has(wanted)) found.set(wanted, folder ? folder.find(wanted, places) : inGguf(wanted, tensors, places));
+    return found.get(wanted);
   };
-  const shapeOf = (wanted: string): TensorShape | undefined => {
-    const stored = find(wanted);
-    if (!stored) return undefined;
-    const { format, shape } = stored.tensor;
-    if (shape.length > 2) {
-      const found = `[${shape.join(', ')}]`;
-      throw new FormatError(name, `tensor ${stored.tensor.name} has shape ${found}, expected a matrix or a vector`, {
-        tensor: stored.tensor.name,
-        found,
-      });
-    }
-    const [rows, columns] = shape.length === 2 ? shape : [1, shape[0] ?? 1];
-    return stored.transposed ? { format, rows: columns!, columns: rows! } : { format, rows: rows!, columns: columns! };
-  };
-
   const graph = new Graph();
-  const positions = context ?? trainedContext;
-  architecture.build(
-    new ModelBuilder({ graph, metadata, tensors: shapeOf, fromHuggingFace, context: positions, parts }),
-  );
+  const builder = new ModelBuilder({
+    graph,
+    metadata,
+    tensors: (wanted) => shapeOf(name, find(wanted)),
+    nameInFile: (wanted) => folder?.nameOf(wanted) ?? wanted,
+    fromFolder: folder !== undefined,
+    context: context ?? trainedContext,
+    parts,
+  });
+  const experts = metadata.value('expert_count');
+  if (typeof experts === 'number' && experts > 0 && !architecture.passesOver?.includes('expert_count'))
+    throw new UnsupportedError(`${name}: a mixture of ${experts} experts in architecture`, architecture.name);
+  architecture.build(builder);
+  if (!folder) refuseUnreadKeys(metadata, architecture.passesOver);
+  const read = builder.weightNames().flatMap((wanted) => find(wanted)?.tensors ?? []);
+  refuseUnreadTensors(checkpoint, architecture, folder, new Set(read), metadata.count('block_count'));
   const factors = [...(parts?.factors?.keys() ?? [])].map(factorNames);
   return {
     architecture,
@@ -80,6 +86,7 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
     graph,
     trainedContext,
     factors: new Set(factors.flatMap(({ a, b }) => [a, b])),
+    filled: builder.filled,
     stored(wanted) {
       const stored = find(wanted);
       if (!stored) throw new FormatError(name, `tensor ${wanted} is missing`, { tensor: wanted });
@@ -88,32 +95,96 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   };
 }
 
+function inGguf(
+  name: string,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+  places: ReadonlyMap<string, number>,
+): StoredWeight | undefined {
+  const tensor = tensors.get(name);
+  return tensor && { tensors: [tensor], transposed: false, plus: 0, place: places.get(name)! };
+}
+
+function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | undefined {
+  if (!stored) return undefined;
+  const [first] = stored.tensors as readonly [CheckpointTensor];
+  const [rows, columns] = matrixShape(file, first, stored.tensors.length);
+  const [outputs, inputs] = stored.transposed ? [columns, rows] : [rows, columns];
+  // a vector has one row, whose elements are then what is ordered
+  const ordered = stored.order?.length ?? outputs;
+  const format = stored.plus === 0 ? first.format : F32;
+  if (stored.order && outputs === 1) return { format, rows: 1, columns: ordered, name: first.name };
+  return { format, rows: ordered, columns: inputs, name: first.name };
+}
+
+/** Rows and columns of a tensor, whose dimensions of 1 at the outside do not count. A vector is one row. */
+function matrixShape(
+  file: string,
+  { name, shape }: CheckpointTensor,
+  stacked: number,
+): [rows: number, columns: number] {
+  const inner = [...shape];
+  while (inner.length > 1 && inner[0] === 1) inner.shift();
+  while (inner.length > 2 && inner.at(-1) === 1) inner.pop();
+  if (inner.length > 2) {
+    const found = `[${shape.join(', ')}]`;
+    throw new FormatError(file, `tensor ${name} has shape ${found}, expected a matrix or a vector`, {
+      tensor: name,
+      found,
+    });
+  }
+  const [rows, columns] = inner.length === 2 ? inner : [1, inner[0] ?? 1];
+  return [rows! * stacked, columns!];
+}
+
+/** Buffers that PyTorch stored with old models: they are computed anew. */
+const buffers =
+  /(^|\.)(rotary_emb\.inv_freq|attn\.(masked_)?bias|attention\.(masked_)?bias|attn\.attention\.(masked_)?bias|position_ids)$/;
+
+/** Scales of inputs, which only calibration uses, and scales beside matrices that are not in a format that needs one. */
+function isScaleOfNothing(tensor: string, tensors: ReadonlyMap<string, CheckpointTensor>): boolean {
+  if (tensor.endsWith('.input_scale')) return true;
+  const matrix = tensor.endsWith('.scale') ? tensors.get(tensor.replace(/scale$/, 'weight')) : undefined;
+  return matrix !== undefined && matrix.format.name !== 'NVFP4';
+}
+
+/**
+ * @throws {FormatError} for tensors of blocks that the metadata does not count; {UnsupportedError} for any other tensor that
+ *   the architecture has not read
+ */
+function refuseUnreadTensors(
+  { name, kind, tensors }: Checkpoint,
+  { passesOverTensors }: Architecture,
+  folder: Folder | undefined,
+  read: ReadonlySet<CheckpointTensor>,
+  blocks: number,
+): void {
+  for (const [tensor, stored] of tensors) {
+    if (read.has(stored)) continue;
+    if (folder ? buffers.test(tensor) || folder.isOtherPart(tensor) : isScaleOfNothing(tensor, tensors)) continue;
+    if (!folder && passesOverTensors?.test(tensor)) continue;
+    const block = Number(/^(?:blk|(?:\w+\.)*(?:layers|h|blocks))\.(\d+)\./.exec(tensor)?.[1] ?? -1);
+    if (block >= blocks) {
+      const key = kind === 'gguf' ? 'block_count' : 'config.json';
+      const problem = `tensor ${tensor} is of block ${block}, and ${key} says that there are ${blocks}`;
+      throw new FormatError(name, problem, { tensor, expected: blocks, found: block });
+    }
+    throw new UnsupportedError(`${name}: a model with the tensor`, tensor, [], { tensor });
+  }
+}
+
 /** @throws {UnsupportedError} */
 export function architectureOf(checkpoint: Checkpoint): Architecture {
-  return checkpoint.kind === 'huggingface' ? byModelType(checkpoint) : byName(checkpoint);
+  return checkpoint.kind === 'huggingface' ? folderOf(checkpoint).architecture : byName(checkpoint);
 }
 
 function byName({ name, metadata }: Checkpoint): Architecture {
   const wanted = metadata.get('general.architecture');
-  const found = architectures.find((architecture) => architecture.name === wanted);
-  if (!found) {
-    const names = architectures.map((architecture) => architecture.name);
-    throw new UnsupportedError(`${name}: architecture`, String(wanted), names);
-  }
-  return found;
-}
-
-function byModelType({ name, metadata }: Checkpoint): Architecture {
-  const wanted = metadata.get('model_type');
-  const found = architectures.find(({ huggingFace }) => huggingFace?.modelTypes.some((type) => type === wanted));
-  if (wanted === undefined) {
-    const what = metadata.size === 0 || name.endsWith('.safetensors') ? 'has tensors only' : 'has no model_type';
-    const problem = `${what}: a model needs its config.json too; open the folder that contains both`;
-    throw new FormatError(name, problem, { expected: 'model_type' });
-  }
-  if (!found) {
-    const types = architectures.flatMap(({ huggingFace }) => huggingFace?.modelTypes ?? []);
-    throw new UnsupportedError(`${name}: model_type`, String(wanted), types);
-  }
-  return found;
+  const inGguf = architectures.filter(({ foldersOnly }) => !foldersOnly);
+  const found = inGguf.find((architecture) => architecture.name === wanted);
+  if (found) return found;
+  throw new UnsupportedError(
+    `${name}: architecture`,
+    String(wanted),
+    inGguf.map((architecture) => architecture.name),
+  );
 }

@@ -4,9 +4,10 @@ import { type Random, seededRandom } from '../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
 import { formatByName } from '../tensor/formats.ts';
-import { type Architecture, type FreshRules, type FreshSizes, ModelBuilder } from './architecture.ts';
+import type { Architecture, FreshRules, FreshSizes } from './architecture.ts';
 import { architectures } from './index.ts';
 import { Metadata } from './metadata.ts';
+import { ModelBuilder } from './modelBuilder.ts';
 
 export interface FreshArchitecture extends Architecture {
   readonly fresh: FreshRules;
@@ -78,9 +79,9 @@ function shapesOf(
     tensors(name, rows = rowsOf[name] ?? 1, columns = 1) {
       if (!isThere(name)) return undefined;
       shapes.set(name, rows === 1 ? [columns] : [rows, columns]);
-      return { format: F32, rows, columns };
+      return { format: F32, rows, columns, name };
     },
-    fromHuggingFace: false,
+    fromFolder: false,
     context,
   });
   architecture.build(builder);

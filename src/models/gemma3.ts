@@ -1,28 +1,70 @@
-/** Gemma 3 (text): five local layers per global one, each with its own rotary base, norms on query and key heads. Gemma team 2025 (arXiv 2503.19786). */
+/** Gemma 3 (text): five local layers to a global one, each kind with its own rotary base, norms on heads. Gemma team 2025 (arXiv 2503.19786). */
 import type { Architecture } from './architecture.ts';
-import { readDimensions } from './parts/dimensions.ts';
-import { gemmaLike } from './parts/gemmaLike.ts';
+import { tensorNames } from './folders/family.ts';
+import { gemma3Keys } from './folders/gemmaKeys.ts';
+import { activationOf } from './parts/activationOf.ts';
+import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
+import { windows } from './parts/windows.ts';
 
-/** The 27B model scales queries by width per head instead of head size. No key says so; the number of layers identifies it. */
+/** The 27B model scales queries by width per head instead of by head size; no key of a GGUF file says so. */
 const LAYERS_OF_27B = 62;
-const LOCAL_ROTARY_BASE = 10_000;
 
 export const gemma3: Architecture = {
   name: 'gemma3',
-  build(model) {
+  models: 'Gemma 3, FunctionGemma, TranslateGemma, MedGemma (text)',
+  passesOver: ['attention.scale'],
+  folders: [
+    {
+      modelTypes: ['gemma3_text'],
+      defaults: {
+        hidden_size: 2304,
+        intermediate_size: 9216,
+        num_hidden_layers: 26,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        hidden_activation: 'gelu_pytorch_tanh',
+        max_position_embeddings: 131072,
+        rms_norm_eps: 1e-6,
+        tie_word_embeddings: true,
+        query_pre_attn_scalar: 256,
+        sliding_window: 4096,
+      },
+      metadata: gemma3Keys,
+      tensor: tensorNames({
+        plusOne: /norm\.weight$/,
+        block: {
+          post_attention_norm: 'post_attention_layernorm',
+          ffn_norm: 'pre_feedforward_layernorm',
+          post_ffw_norm: 'post_feedforward_layernorm',
+          attn_q_norm: 'self_attn.q_norm',
+          attn_k_norm: 'self_attn.k_norm',
+        },
+      }),
+    },
+  ],
+  build: decoder((model, dimensions) => {
     const { metadata } = model;
-    const dimensions = readDimensions(model);
     const { layers, width, heads, headSize } = dimensions;
-    const window = metadata.count('attention.sliding_window', 1024, 0);
-    const period = metadata.count('attention.sliding_window_pattern', 6);
-    const local = rotary(model, headSize, 'half', { base: metadata.number('rope.freq_base_swa', LOCAL_ROTARY_BASE) });
-    const global = rotary(model, headSize, 'half');
-    gemmaLike(model, {
-      dimensions,
-      attentionScale: 1 / Math.sqrt(layers === LAYERS_OF_27B ? width / heads : headSize),
-      softcap: 0,
-      layerKind: (layer) => (layer % period === period - 1 ? { window: 0, rotary: global } : { window, rotary: local }),
-    });
-  },
+    const window = windows(model, dimensions, { period: 6 });
+    const [global, local] = [false, true].map((isLocal) =>
+      rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localBase: 10000 }),
+    );
+    const usual = 1 / Math.sqrt(layers === LAYERS_OF_27B ? Math.floor(width / heads[0]!) : headSize);
+    return {
+      norms: 'around',
+      attention: {
+        rotary: (layer) => (window.isLocal(layer) ? local : global),
+        window: window.of,
+        scale: model.fromFolder ? metadata.number('attention.scale') : usual,
+        softcap: model.fromFolder ? metadata.number('attn_logit_softcapping', 0) : 0,
+        outputBias: model.fromFolder ? 'optional' : false,
+        headNorm: { over: 'head', norm: { kind: 'rms' } },
+      },
+      feedForward: { activation: activationOf(model, 'gelu'), gated: true },
+      embeddingScale: Math.sqrt(width),
+      logitSoftcap: metadata.number('final_logit_softcapping', 0),
+    };
+  }),
 };

@@ -1,42 +1,47 @@
 /** GPT-2. Radford et al. 2019. */
 import type { Architecture } from './architecture.ts';
+import { gpt2Keys, gpt2Tensor } from './folders/gptKeys.ts';
+import { activationOf } from './parts/activationOf.ts';
+import { decoder } from './parts/decoder.ts';
 import { weightOf, withBias } from './parts/fresh.ts';
-import { gptLike } from './parts/gptLike.ts';
-import { gptMetadata, namesInFolder } from './parts/huggingFace.ts';
-
-/** GPT-2's Conv1D stores matrices transposed, [inputs, outputs]. */
-const inFolder = namesInFolder({
-  attn_norm: 'ln_1',
-  attn_qkv: 'attn.c_attn',
-  attn_output: 'attn.c_proj',
-  ffn_norm: 'ln_2',
-  ffn_up: 'mlp.c_fc',
-  ffn_down: 'mlp.c_proj',
-});
 
 export const gpt2: Architecture = {
   name: 'gpt2',
-  huggingFace: {
-    modelTypes: ['gpt2'],
-    metadata: (config) =>
-      gptMetadata('gpt2', config, {
-        layers: 'n_layer',
-        width: 'n_embd',
-        heads: 'n_head',
-        ffn: 'n_inner',
-        context: 'n_positions',
-      }),
-    tensor: (name) => ({
-      names: inFolder(name),
-      transposed: /^blk\.\d+\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name),
-    }),
-  },
+  models: 'GPT-2',
+  folders: [
+    {
+      modelTypes: ['gpt2'],
+      defaults: {
+        n_positions: 1024,
+        n_embd: 768,
+        n_layer: 12,
+        n_head: 12,
+        activation_function: 'gelu_new',
+        layer_norm_epsilon: 1e-5,
+        scale_attn_weights: true,
+        tie_word_embeddings: true,
+      },
+      metadata: gpt2Keys,
+      tensor: gpt2Tensor,
+    },
+  ],
   fresh: {
     metadata: ({ normEpsilon }) => ({ 'attention.layer_norm_epsilon': normEpsilon }),
     ends: ['token_embd', 'position_embd'].map(weightOf).concat(withBias('output_norm')),
-    // llama.cpp requires all biases
+    // llama.cpp wants all biases to be there
     block: ['attn_norm', 'attn_qkv', 'attn_output', 'ffn_norm', 'ffn_up', 'ffn_down'].flatMap(withBias),
     biasesAreOpen: true,
   },
-  build: (model) => gptLike(model, { scale: (headSize) => 1 / Math.sqrt(headSize), window: () => 0 }),
+  build: decoder((model, { headSize }) => {
+    const { metadata } = model;
+    // GPT-2's flags, which only a config.json has
+    const whole = metadata.flag('attention.unscaled', false) ? 1 : 1 / Math.sqrt(headSize);
+    const byLayer = metadata.flag('attention.scale_by_layer', false);
+    return {
+      norm: { kind: 'layer', bias: 'optional' },
+      attention: { scale: (layer) => (byLayer ? whole / (layer + 1) : whole) },
+      feedForward: { activation: activationOf(model, 'gelu'), gated: false, bias: 'optional' },
+      learnedPositions: true,
+    };
+  }),
 };

@@ -1,38 +1,50 @@
-/** Presents a Hugging Face folder with GGUF names and metadata, as a conversion to a GGUF file would. */
+/** A Hugging Face folder in GGUF's terms: the checkpoint that converting it to a GGUF file would give. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tokenizerToGguf } from '../formats/tokenizerToGguf.ts';
 import { isWeight, type Value, type WeightAttributes } from '../graph/graph.ts';
 import type { WeightStore } from '../graph/program.ts';
 import { bytesOf } from '../tensor/blockFormat.ts';
-import type { Architecture } from './architecture.ts';
-import { architectureOf, buildModel } from './buildModel.ts';
+import { type BuiltModel, buildModel } from './buildModel.ts';
+import type { FolderFamily } from './folders/family.ts';
+import { folderOf } from './folders/folder.ts';
+import { type RopeScaling, yarnMagnitude } from './parts/ropeScaling.ts';
 import { weightStore } from './weightStore.ts';
 
+/** Keys that only folders have: `build` reads them, GGUF knows nothing like them. */
+const foldersOwn =
+  /\.(output\.tied|attention\.(bias|output_bias|unscaled|scale_by_layer)|feed_forward\.(bias|activation)|rope\.(scaling|local_scaling|layers)|learned_positions|bias|embedding_scaled)$/;
+
 /**
- * @param checkpoint closed by `close` of the result. A GGUF checkpoint is returned unchanged
- * @throws {UnsupportedError} if GGUF does not have the architecture, tokenizer or scaling @throws the errors of `buildModel`
+ * @param checkpoint closed by `close` of the result; a GGUF checkpoint is returned as it is
+ * @throws {UnsupportedError} if GGUF has no such architecture or tokenizer, or no key for what the folder's config says; what
+ *   `buildModel` throws
  */
 export function inGgufTerms(checkpoint: Checkpoint): Checkpoint {
   if (checkpoint.kind === 'gguf') return checkpoint;
-  const architecture = architectureOf(checkpoint);
-  const { name, huggingFace } = architecture;
-  const own = huggingFace!.metadata(Object.fromEntries(checkpoint.metadata));
-  // llama.cpp does not support these: GPT-Neo has no GGUF form, and Llama 3's scaling is stored as a tensor of divisors
-  if (name === 'gpt_neo') throw new UnsupportedError(`${checkpoint.name}: writing architecture`, name);
-  if (own.get(`${name}.rope.scaling.type`) === 'llama3')
-    throw new UnsupportedError(`${checkpoint.name}: writing rope scaling`, 'llama3');
+  const { architecture, family, metadata: own } = folderOf(checkpoint);
+  const { name } = architecture;
+  if (architecture.foldersOnly) throw new UnsupportedError(`${checkpoint.name}: writing architecture`, name);
   const model = buildModel(checkpoint);
   const store = weightStore(model);
   const tensors = new Map<string, CheckpointTensor>();
-  for (const node of model.graph.live())
-    if (isWeight(node)) tensors.set(node.attributes.tensor, tensorOf(node, store, architecture, model.metadata));
+  for (const node of model.graph.live()) {
+    if (!isWeight(node) || model.filled.has(node.attributes.tensor)) continue;
+    tensors.set(node.attributes.tensor, tensorOf(node, store, family, model.metadata));
+  }
   const text = checkpoint.tokenizer ? tokenizerToGguf(checkpoint.tokenizer, checkpoint.chatTemplate) : [];
   const { tokenizer, chatTemplate, byteLength } = checkpoint;
-  return {
+  const keys = [...own].filter(([key]) => !foldersOwn.test(key));
+  const scaling = own.get(`${name}.rope.scaling`) as RopeScaling | undefined;
+  const result: Checkpoint = {
     name: checkpoint.name,
     kind: 'gguf',
-    metadata: new Map<string, unknown>([['general.architecture', name], ...own, ...text]),
+    metadata: new Map<string, unknown>([
+      ['general.architecture', name],
+      ...keys,
+      ...scalingKeys(scaling).map(([key, value]): [string, unknown] => [`${name}.rope.scaling.${key}`, value]),
+      ...text,
+    ]),
     tensors,
     tokenizer,
     chatTemplate,
@@ -40,17 +52,53 @@ export function inGgufTerms(checkpoint: Checkpoint): Checkpoint {
     finish: (signal) => checkpoint.finish?.(signal) ?? Promise.resolve(),
     close: () => checkpoint.close(),
   };
+  refuseOtherGraph(checkpoint, model, result);
+  return result;
+}
+
+function scalingKeys(scaling: RopeScaling | undefined): [key: string, value: unknown][] {
+  if (scaling?.type === 'linear' && scaling.factor !== 1)
+    return [
+      ['type', 'linear'],
+      ['factor', scaling.factor],
+    ];
+  if (scaling?.type !== 'yarn') return [];
+  return [
+    ['type', 'yarn'],
+    ['factor', scaling.factor],
+    ['original_context_length', scaling.original],
+    ['attn_factor', scaling.magnitude / yarnMagnitude(scaling.factor)],
+  ];
+}
+
+/** @throws {UnsupportedError} if a GGUF file cannot say something that the folder's config says: it would be another model */
+function refuseOtherGraph(folder: Checkpoint, model: BuiltModel, result: Checkpoint): void {
+  const [own, written] = [model, buildModel(result)].map(({ graph }) => graph.live().map(described));
+  const differing = own!.findIndex((node, index) => node !== written![index]);
+  if (differing < 0 && own!.length === written!.length) return;
+  const label = model.graph.live()[Math.max(0, differing)]!.label;
+  throw new UnsupportedError(`${folder.name}: writing as GGUF what its config.json says of`, label, [], { label });
+}
+
+/** A node for comparison, except how heads are turned: GGUF may have them in another layout. */
+function described({ op, label, shape, attributes }: Value): string {
+  const comparable = (key: string, value: unknown): unknown => {
+    if (key === 'layout') return undefined;
+    if (typeof value === 'number') return value.toPrecision(6);
+    return ArrayBuffer.isView(value) ? Array.from(value as Float32Array, (element) => element.toPrecision(5)) : value;
+  };
+  return `${op.name} ${label} ${shape.join(' ')} ${JSON.stringify(attributes, comparable)}`;
 }
 
 function tensorOf(
   weight: Value<WeightAttributes>,
   store: WeightStore,
-  { huggingFace }: Architecture,
+  family: FolderFamily,
   metadata: { count(key: string, otherwise?: number): number },
 ): CheckpointTensor {
   const { tensor: name, format } = weight.attributes;
   const [rows, columns] = weight.shape as readonly [number, number];
-  const interleaved = huggingFace?.isInterleavedInGguf?.(name) ?? false;
+  const interleaved = family.isInterleavedInGguf?.(name) ?? false;
   const heads = metadata.count('attention.head_count');
   const keyHeads = metadata.count('attention.head_count_kv', heads);
   const headSize = rows / (/attn_k\./.test(name) ? keyHeads : heads);
@@ -70,7 +118,7 @@ function tensorOf(
   };
 }
 
-/** Maps a row of a head from the 'interleaved' layout (pairs side by side) to the 'half' layout. */
+/** Of a row in the 'interleaved' layout of a head (pairs side by side), where it stands in the 'half' layout. */
 function inHalves(row: number, headSize: number): number {
   const within = row % headSize;
   return row - within + (within % 2) * (headSize / 2) + Math.floor(within / 2);

@@ -1,12 +1,131 @@
-/** The list of architectures. To add one, add its file and a line here. */
+/** All architectures; adding one is adding its file and a line here. */
+import { apertus } from './apertus.ts';
+import { arcee } from './arcee.ts';
 import type { Architecture } from './architecture.ts';
+import { baichuan } from './baichuan.ts';
+import { biogpt } from './biogpt.ts';
+import { bloom } from './bloom.ts';
+import { chatglm } from './chatglm.ts';
+import { codegen } from './codegen.ts';
+import { codeshell } from './codeshell.ts';
+import { cohere2 } from './cohere2.ts';
+import { commandR } from './commandR.ts';
+import { deci } from './deci.ts';
+import { ernie45 } from './ernie45.ts';
+import { exaone } from './exaone.ts';
+import { exaone4 } from './exaone4.ts';
+import { falcon } from './falcon.ts';
+import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
+import { glm4 } from './glm4.ts';
 import { gpt2 } from './gpt2.ts';
+import { gptj } from './gptj.ts';
 import { gptNeo } from './gptNeo.ts';
+import { gptneox } from './gptneox.ts';
+import { granite } from './granite.ts';
+import { helium } from './helium.ts';
+import { hunyuanDense } from './hunyuanDense.ts';
+import { hunyuanVl } from './hunyuanVl.ts';
+import { internlm2 } from './internlm2.ts';
+import { jais } from './jais.ts';
+import { jais2 } from './jais2.ts';
 import { llama } from './llama.ts';
+import { maincoder } from './maincoder.ts';
+import { minicpm } from './minicpm.ts';
+import { mistral3 } from './mistral3.ts';
+import { mpt } from './mpt.ts';
+import { museGlimmer } from './museGlimmer.ts';
+import { nanbeige } from './nanbeige.ts';
+import { nemotron } from './nemotron.ts';
+import { olmo } from './olmo.ts';
+import { olmo2 } from './olmo2.ts';
+import { openelm } from './openelm.ts';
+import { opt } from './opt.ts';
+import { orion } from './orion.ts';
+import { paddleocr } from './paddleocr.ts';
+import { panguEmbedded } from './panguEmbedded.ts';
+import { persimmon } from './persimmon.ts';
+import { phi2 } from './phi2.ts';
 import { phi3 } from './phi3.ts';
+import { plamo } from './plamo.ts';
+import { plamo3 } from './plamo3.ts';
+import { qwen } from './qwen.ts';
 import { qwen2 } from './qwen2.ts';
+import { qwen2vl } from './qwen2vl.ts';
 import { qwen3 } from './qwen3.ts';
+import { qwen3vl } from './qwen3vl.ts';
+import { refact } from './refact.ts';
+import { seedOss } from './seedOss.ts';
+import { smollm3 } from './smollm3.ts';
+import { stablelm } from './stablelm.ts';
+import { starcoder } from './starcoder.ts';
+import { starcoder2 } from './starcoder2.ts';
+import { vaultgemma } from './vaultgemma.ts';
+import { xverse } from './xverse.ts';
 
-export const architectures: readonly Architecture[] = [llama, qwen2, qwen3, gemma2, gemma3, phi3, gpt2, gptNeo];
+export const architectures: readonly Architecture[] = [
+  apertus,
+  arcee,
+  baichuan,
+  biogpt,
+  bloom,
+  chatglm,
+  codegen,
+  codeshell,
+  cohere2,
+  commandR,
+  deci,
+  ernie45,
+  exaone,
+  exaone4,
+  falcon,
+  gemma,
+  gemma2,
+  gemma3,
+  glm4,
+  gpt2,
+  gptj,
+  gptNeo,
+  gptneox,
+  granite,
+  helium,
+  hunyuanDense,
+  hunyuanVl,
+  internlm2,
+  jais,
+  jais2,
+  llama,
+  maincoder,
+  minicpm,
+  mistral3,
+  mpt,
+  museGlimmer,
+  nanbeige,
+  nemotron,
+  olmo,
+  olmo2,
+  openelm,
+  opt,
+  orion,
+  paddleocr,
+  panguEmbedded,
+  persimmon,
+  phi2,
+  phi3,
+  plamo,
+  plamo3,
+  qwen,
+  qwen2,
+  qwen2vl,
+  qwen3,
+  qwen3vl,
+  refact,
+  seedOss,
+  smollm3,
+  stablelm,
+  starcoder,
+  starcoder2,
+  vaultgemma,
+  xverse,
+];

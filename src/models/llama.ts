@@ -1,25 +1,141 @@
 /**
- * Llama 1 to 3.x and models of the same structure: Mistral, SmolLM2, TinyStories.
+ * Llama 1 to 3.x and what shares its shape: SmolLM2, TinyStories, Mistral and Ministral folders, CWM.
  * Touvron et al. 2023 (arXiv 2302.13971, 2307.09288), Llama team 2024 (2407.21783), Jiang et al. 2023 (2310.06825).
  */
 import type { Architecture } from './architecture.ts';
+import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
+import { isInterleavedInGguf } from './folders/layout.ts';
+import { llamaKeys, windowedByFourKeys, windowedKeys } from './folders/llamaKeys.ts';
+import { activationOf } from './parts/activationOf.ts';
+import { decoder } from './parts/decoder.ts';
 import { gatedDecoder } from './parts/fresh.ts';
-import { decoderMetadata, decoderTensor } from './parts/huggingFace.ts';
-import { llamaLike } from './parts/llamaLike.ts';
+import { rotary } from './parts/rotary.ts';
+import { windows } from './parts/windows.ts';
 
 export const llama: Architecture = {
   name: 'llama',
-  huggingFace: {
-    modelTypes: ['llama', 'mistral'],
-    metadata: (config) => decoderMetadata('llama', config),
-    tensor: decoderTensor,
-    isInterleavedInGguf: (name) => /^blk\.\d+\.attn_[qk]\./.test(name),
-  },
+  models: 'Llama 1 to 3.3, Mistral, SmolLM2, TinyLlama, DeepSeek-R1-Distill',
+  passesOver: ['attention.sliding_window'],
+  folders: [
+    {
+      modelTypes: ['llama'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 11008,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        hidden_act: 'silu',
+        max_position_embeddings: 2048,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10000,
+      },
+      metadata: llamaKeys,
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+    {
+      modelTypes: ['mistral'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        hidden_act: 'silu',
+        max_position_embeddings: 131072,
+        rms_norm_eps: 1e-6,
+        sliding_window: 4096,
+        rope_theta: 10000,
+      },
+      metadata: windowedKeys,
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+    {
+      modelTypes: ['ministral'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        hidden_act: 'silu',
+        max_position_embeddings: 131072,
+        rms_norm_eps: 1e-6,
+        sliding_window: 4096,
+        rope_theta: 10000,
+      },
+      metadata: windowedKeys,
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+    {
+      modelTypes: ['cwm'],
+      defaults: {
+        hidden_size: 6144,
+        intermediate_size: 21504,
+        num_hidden_layers: 64,
+        num_attention_heads: 48,
+        num_key_value_heads: 8,
+        hidden_act: 'silu',
+        max_position_embeddings: 131072,
+        rms_norm_eps: 1e-5,
+        rope_parameters: {
+          rope_theta: 1000000,
+          factor: 16,
+          high_freq_factor: 4,
+          low_freq_factor: 1,
+          original_max_position_embeddings: 8192,
+          rope_type: 'llama3',
+        },
+        head_dim: 128,
+        sliding_window: 8192,
+        rope_theta: 1000000,
+      },
+      metadata: windowedByFourKeys,
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+    {
+      modelTypes: ['internlm3'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 10240,
+        num_hidden_layers: 48,
+        num_attention_heads: 32,
+        num_key_value_heads: 2,
+        hidden_act: 'silu',
+        max_position_embeddings: 32768,
+        rms_norm_eps: 1e-5,
+        head_dim: 128,
+        rope_theta: 10000,
+      },
+      metadata: (config) => {
+        const keys = decoderKeys(config);
+        return {
+          ...keys,
+          ...ropeKeys(config, keys),
+          ...biasKeys(
+            config.flag('qkv_bias') || config.flag('attention_bias'),
+            config.flag('bias') || config.flag('attention_bias'),
+            config.flag('bias') || config.flag('mlp_bias'),
+          ),
+        };
+      },
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+  ],
   fresh: gatedDecoder(),
-  build: (model) =>
-    llamaLike(model, {
-      layout: model.fromHuggingFace ? 'half' : 'interleaved',
-      // only for Hugging Face's Mistral: llama.cpp uses no window for GGUF models of this architecture
-      window: model.fromHuggingFace ? model.metadata.count('attention.sliding_window', 0, 0) : 0,
-    }),
+  build: decoder((model, dimensions) => {
+    const turned = rotary(model, dimensions.headSize, { layout: 'interleaved', tables: 'both' });
+    return {
+      attention: {
+        rotary: () => turned,
+        // llama.cpp gives GGUF models of this architecture no window
+        window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
+      },
+      feedForward: { scaled: true, activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
+    };
+  }),
 };

@@ -1,10 +1,12 @@
-/** Typed access to a model's metadata by GGUF keys. Errors contain the file, the key and the value. */
+/** Typed reading of a model's metadata under GGUF's keys. It remembers what was read, so that the rest can be checked. */
 import { FormatError } from '../core/errors.ts';
 
 export class Metadata {
+  /** File or folder name for error messages. */
   readonly file: string;
   readonly architecture: string;
   readonly #values: ReadonlyMap<string, unknown>;
+  readonly #read = new Set<string>();
 
   constructor(file: string, architecture: string, values: ReadonlyMap<string, unknown>) {
     this.file = file;
@@ -12,41 +14,103 @@ export class Metadata {
     this.#values = values;
   }
 
-  /** Returns the finite number at `<architecture>.<key>`. @throws {FormatError} if it is missing and has no default */
-  number(key: string, otherwise?: number): number {
-    const value = this.#value(key);
-    if (value === undefined && otherwise !== undefined) return otherwise;
-    if (typeof value === 'bigint') return Number(value);
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(key, 'a number', value);
-    return value;
+  has(key: string): boolean {
+    return this.value(key) !== undefined;
   }
 
-  /** Returns an integer from `least` to 2^31. */
+  /** A finite number under `<architecture>.<key>`. @throws {FormatError} if it is missing and has no default */
+  number(key: string, otherwise?: number): number {
+    const value = this.value(key);
+    if (value === undefined && otherwise !== undefined) return otherwise;
+    return this.#number(key, value);
+  }
+
+  /** A whole number from `least` to 2^31. */
   count(key: string, otherwise?: number, least = 1): number {
-    const value = this.number(key, otherwise);
-    if (!Number.isInteger(value) || value < least || value > 2 ** 31)
-      throw this.#wrong(key, `a whole number of at least ${least}`, value);
-    return value;
+    return this.#count(key, this.number(key, otherwise), least);
   }
 
   text(key: string, otherwise: string): string {
-    const value = this.#value(key) ?? otherwise;
-    if (typeof value !== 'string') throw this.#wrong(key, 'a string', value);
+    const value = this.value(key) ?? otherwise;
+    if (typeof value !== 'string') throw this.wrong(key, 'a string', value);
     return value;
   }
 
-  #value(key: string): unknown {
-    return this.#values.get(`${this.architecture}.${key}`);
+  /** A boolean; files write it as one, or as 0 or 1. */
+  flag(key: string, otherwise: boolean): boolean {
+    const value = this.value(key) ?? otherwise;
+    if (value === true || value === 1) return true;
+    if (value === false || value === 0) return false;
+    throw this.wrong(key, 'a boolean', value);
   }
 
-  #wrong(key: string, expected: string, found: unknown): FormatError {
+  /** One number per layer: the file has a list of at least that many, or one number for all layers. */
+  numbers(key: string, layers: number, otherwise?: number | readonly number[]): number[] {
+    const value = this.value(key) ?? otherwise;
+    if (!isList(value)) return new Array<number>(layers).fill(this.#number(key, value));
+    if (value.length < layers) throw this.wrong(key, `a number, or a list of ${layers}, one for each layer`, value);
+    return Array.from({ length: layers }, (_, layer) => this.#number(key, value[layer]));
+  }
+
+  /** One number per layer under a key without the architecture's prefix. */
+  globalNumbers(key: string, layers: number): number[] {
+    const value = this.#values.get(key);
+    const list = isList(value) ? Array.from(value) : new Array<unknown>(layers).fill(value);
+    return list.slice(0, layers).map((element) => this.#number(key, element));
+  }
+
+  /** One whole number per layer, see {@link numbers}. */
+  counts(key: string, layers: number, otherwise?: number | readonly number[], least = 1): number[] {
+    return this.numbers(key, layers, otherwise).map((value) => this.#count(key, value, least));
+  }
+
+  /** The value as the file has it. */
+  value(key: string): unknown {
+    this.#read.add(key);
+    return this.#values.get(`${this.architecture}.${key}`) ?? undefined;
+  }
+
+  /** Keys of this architecture that nobody has read, without its prefix, and their values. */
+  unread(): [key: string, value: unknown][] {
+    const prefix = `${this.architecture}.`;
+    return [...this.#values]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]): [string, unknown] => [key.slice(prefix.length), value])
+      .filter(([key]) => !this.#read.has(key));
+  }
+
+  wrong(key: string, expected: string, found: unknown): FormatError {
     const name = `${this.architecture}.${key}`;
-    const shown =
-      found === undefined ? 'nothing' : JSON.stringify(found, (_, v) => (typeof v === 'bigint' ? `${v}` : v));
-    return new FormatError(this.file, `metadata ${name} is ${shown.slice(0, 80)}, expected ${expected}`, {
+    const text = shown(found);
+    return new FormatError(this.file, `metadata ${name} is ${text}, expected ${expected}`, {
       key: name,
       expected,
-      found: shown,
+      found: text,
     });
   }
+
+  #number(key: string, value: unknown): number {
+    if (typeof value === 'bigint') return Number(value);
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.wrong(key, 'a number', value);
+    return value;
+  }
+
+  #count(key: string, value: number, least: number): number {
+    if (!Number.isInteger(value) || value < least || value > 2 ** 31)
+      throw this.wrong(key, `a whole number of at least ${least}`, value);
+    return value;
+  }
+}
+
+/** Arrays of a GGUF file are typed arrays, those of a config.json plain ones. */
+export function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** A metadata value for error messages, at most 80 characters. */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const plain = isList(value) ? Array.from(value) : value;
+  const text = JSON.stringify(plain, (_, v) => (typeof v === 'bigint' ? `${v}` : v)) ?? String(plain);
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -1,42 +1,68 @@
-/** Reads rows of a graph's weights from a checkpoint. Transposes matrices that are stored [inputs, outputs]. */
+/** Reads the rows of a graph's weights from a checkpoint, rearranging tensors that its files store in another order. */
+import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { WeightStore } from '../graph/program.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { BuiltModel, StoredWeight } from './buildModel.ts';
 
 export function weightStore(model: BuiltModel): WeightStore {
-  // only one transposed matrix is kept: rows are read in order, tensor after tensor
-  let turned: { name: string; bytes: Uint8Array } | undefined;
+  // one rearranged tensor at a time: rows are read in order, tensor after tensor
+  let made: { name: string; bytes: Uint8Array } | undefined;
   return {
     place({ attributes: { tensor } }) {
-      return model.factors.has(tensor) ? Number.MAX_SAFE_INTEGER : model.stored(tensor).place;
+      return model.filled.has(tensor) ? Number.MAX_SAFE_INTEGER : model.stored(tensor).place;
     },
     async readRows(weight, from, into, signal) {
       const { tensor } = weight.attributes;
-      if (model.factors.has(tensor)) {
-        into.fill(0);
+      const filling = model.filled.get(tensor);
+      if (filling !== undefined) {
+        new Uint8Array(into.buffer, into.byteOffset, into.length).set(
+          new Uint8Array(new Float32Array(into.length / 4).fill(filling).buffer),
+        );
         return;
       }
       const stored = model.stored(tensor);
-      const rows = Number(weight.shape[0]);
-      const rowBytes = stored.tensor.byteLength / rows;
-      if (!stored.transposed) return stored.tensor.read(from * rowBytes, into, signal);
-      if (turned?.name !== tensor) turned = { name: tensor, bytes: await turn(stored, rows, weight.shape[1], signal) };
-      into.set(turned.bytes.subarray(from * rowBytes, from * rowBytes + into.length));
-      if (from * rowBytes + into.length === turned.bytes.length) turned = undefined;
+      const [rows, columns] = weight.shape as readonly [number, number];
+      const [first] = stored.tensors as readonly [CheckpointTensor];
+      if (stored.tensors.length === 1 && !stored.transposed && !stored.order && stored.plus === 0)
+        return first.read((from * first.byteLength) / rows, into, signal);
+      if (made?.name !== tensor) made = { name: tensor, bytes: await rearranged(stored, rows, columns, signal) };
+      const rowBytes = made.bytes.length / rows;
+      into.set(made.bytes.subarray(from * rowBytes, from * rowBytes + into.length));
+      if (from * rowBytes + into.length === made.bytes.length) made = undefined;
     },
   };
 }
 
-/** Transposes [inputs, outputs] → [outputs, inputs]. Such tensors are always plain floats, so a block is one element. */
-async function turn(
-  { tensor }: StoredWeight,
+/** Such tensors are always plain floats, so that a block is an element. */
+async function rearranged(
+  { tensors, transposed, order, plus }: StoredWeight,
   rows: number,
   columns: number,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const size = tensor.format.blockBytes;
-  const bytes = new Uint8Array(tensor.byteLength);
-  await tensor.read(0, bytes, signal);
-  const result = new Uint8Array(tensor.byteLength);
+  const { format } = tensors[0]!;
+  let bytes = new Uint8Array(tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0));
+  let offset = 0;
+  for (const tensor of tensors) {
+    await tensor.read(0, bytes.subarray(offset, offset + tensor.byteLength), signal);
+    offset += tensor.byteLength;
+  }
+  if (order) bytes = ordered(bytes, order, (rows * columns * format.blockBytes) / order.length);
+  if (transposed) bytes = turned(bytes, rows, columns, format.blockBytes);
+  return plus === 0 ? bytes : increased(bytes, format, plus);
+}
+
+/** The rows of `order`, each of `rowBytes`. */
+function ordered(bytes: Uint8Array, order: Int32Array, rowBytes: number): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(order.length * rowBytes);
+  for (const [at, row] of order.entries())
+    result.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), at * rowBytes);
+  return result;
+}
+
+/** [inputs, outputs] → [outputs, inputs] */
+function turned(bytes: Uint8Array, rows: number, columns: number, size: number): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(bytes.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const from = (column * rows + row) * size;
@@ -44,4 +70,11 @@ async function turn(
     }
   }
   return result;
+}
+
+function increased(bytes: Uint8Array, format: BlockFormat, plus: number): Uint8Array<ArrayBuffer> {
+  const elements = bytes.length / format.blockBytes;
+  const values = new Float32Array(elements);
+  format.decode(bytes, 0, values, 0, elements);
+  return new Uint8Array(values.map((value) => value + plus).buffer);
 }

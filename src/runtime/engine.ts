@@ -3,7 +3,7 @@ import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
 import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
-import type { Factors } from '../models/architecture.ts';
+import type { Factors } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';

@@ -2,7 +2,7 @@
 import { nextTask } from '#leaf/runtime/nextTask';
 import type { Program } from '../graph/program.ts';
 import type { StepResult } from '../graph/step.ts';
-import { DROPOUT_SEED } from '../models/architecture.ts';
+import { DROPOUT_SEED } from '../models/modelBuilder.ts';
 import type { StateTensor } from './checkpoint/trainingCheckpoint.ts';
 import type { Batch } from './data/batches.ts';
 import { randomAt } from './data/randomAt.ts';

@@ -4,7 +4,7 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { writeGguf } from '../formats/gguf/write.ts';
 import type { Program } from '../graph/program.ts';
 import { type AdapterFactors, adapterContents } from '../models/adapter.ts';
-import { type Factors, factorNames } from '../models/architecture.ts';
+import { type Factors, factorNames } from '../models/modelBuilder.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { randomAt } from './data/randomAt.ts';
 import type { Recipe } from './recipe/schema.ts';

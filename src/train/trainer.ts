@@ -2,9 +2,9 @@
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
-import type { Factors } from '../models/architecture.ts';
 import { type BuiltModel, buildModel } from '../models/buildModel.ts';
 import { decoded } from '../models/decoded.ts';
+import type { Factors } from '../models/modelBuilder.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { deviceNotes } from '../runtime/deviceNotes.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';

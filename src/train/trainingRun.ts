@@ -3,7 +3,7 @@ import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { BackendName } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
-import type { Factors } from '../models/architecture.ts';
+import type { Factors } from '../models/modelBuilder.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { bestCheckpoint, saveCheckpoint } from './checkpoint/checkpoints.ts';
 import {

@@ -3,14 +3,17 @@ import type { Value } from '../../src/graph/graph.ts';
 import { activation } from '../../src/graph/ops/activation.ts';
 import { add } from '../../src/graph/ops/add.ts';
 import { type AttentionAttributes, attention } from '../../src/graph/ops/attention.ts';
+import { clamp } from '../../src/graph/ops/clamp.ts';
 import { columns } from '../../src/graph/ops/columns.ts';
 import { crossEntropy } from '../../src/graph/ops/crossEntropy.ts';
 import { dropout } from '../../src/graph/ops/dropout.ts';
 import { embed } from '../../src/graph/ops/embed.ts';
+import { gain } from '../../src/graph/ops/gain.ts';
 import { klDivergence } from '../../src/graph/ops/klDivergence.ts';
 import { layerNorm } from '../../src/graph/ops/layerNorm.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
 import { multiply } from '../../src/graph/ops/multiply.ts';
+import { positionScale } from '../../src/graph/ops/positionScale.ts';
 import { positions } from '../../src/graph/ops/positions.ts';
 import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
 import { rope } from '../../src/graph/ops/rope.ts';
@@ -18,6 +21,7 @@ import { scale } from '../../src/graph/ops/scale.ts';
 import { selectRows } from '../../src/graph/ops/selectRows.ts';
 import { softcap } from '../../src/graph/ops/softcap.ts';
 import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
+import { xielu } from '../../src/graph/ops/xielu.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { type TestGraph, VOCABULARY } from './testGraph.ts';
 
@@ -109,6 +113,21 @@ export const gradientCases: readonly GradientCase[] = [
   },
   ofRows('silu', 9, (x) => activation(x, 'silu')),
   ofRows('gelu', 9, (x) => activation(x, 'gelu')),
+  ...(['geluErf', 'quickGelu', 'relu2', 'sigmoid', 'tanh'] as const).map((kind) =>
+    ofRows(kind, 9, (x) => activation(x, kind)),
+  ),
+  // few values lie where the slope jumps
+  ofRows('clamp', 9, (x) => add(clamp(x, 8), clamp(scale(x, 1000), 0.8))),
+  ofRows('xielu', 9, (x) => xielu(x, { positive: 0.8, negative: 1.3, beta: 0.5, epsilon: -1e-6 })),
+  ofRows('positionScale', 9, (x) => positionScale(x, { scale: 0.3, length: 3 })),
+  {
+    name: 'gain',
+    build(test) {
+      const [weights, bias, table] = [test.floats(1, 9), test.floats(1, 9), test.floats(VOCABULARY, 9)];
+      return { y: gain(test.embedded(table), weights, 'gain', { bias }), of: [weights, bias, table] };
+    },
+  },
+  ofRows('layerNorm of heads', 18, (x, test) => layerNorm(x, test.floats(1, 6), test.floats(1, 6), 1e-5)),
   ofRows('softcap', 9, (x) => softcap(x, 2)),
   ofRows('scale', 9, (x) => scale(x, -3)),
   ofRows('a sum and a product with itself', 9, (x) => add(multiply(x, x), add(x, x))),

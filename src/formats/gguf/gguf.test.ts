@@ -7,6 +7,7 @@ import { bytesOf } from '../../tensor/blockFormat.ts';
 import { blockFormats, formatByName } from '../../tensor/formats.ts';
 import type { CheckpointTensor } from '../checkpoint.ts';
 import { memorySource } from '../sources/memory.ts';
+import { encodeLoosely } from '../utf8.ts';
 import { readGguf } from './read.ts';
 import { type GgufValue, ggufBytes, typedMetadata } from './write.ts';
 
@@ -264,19 +265,27 @@ describe('a GGUF file that is broken', () => {
     await broken(patched(tensors, find(tensors, 'ab') + 1, 1, 'a'.charCodeAt(0)), /tensor aa is listed twice/);
   });
 
+  it('keeps bytes of strings that are not UTF-8, and refuses such names', async () => {
+    const bytes = await ggufBytes({
+      metadata: [
+        ['text', 'aéb'],
+        ['list', ['é', '€c']],
+      ],
+      tensors: [],
+    });
+    const cut = patched(patched(bytes, find(bytes, 'é') + 1, 1, 0x20), find(bytes, '€') + 2, 1, 0xff);
+    const { metadata } = await readGguf(memorySource(cut));
+    expect(metadata.get('text')).toBe('a\udcc3 b');
+    expect(metadata.get('list')).toEqual(['é', '\udce2\udc82\udcffc']);
+    expect([...encodeLoosely('a\udcc3 b')]).toEqual([0x61, 0xc3, 0x20, 0x62]);
+    await broken(patched(bytes, find(bytes, 'list'), 1, 0xff), /metadata key 1 at byte \d+ is not valid UTF-8/);
+  });
+
   it('is reported if a value does not have its type', async () => {
     const bytes = await small([
       ['text', 'é'],
       ['flag', true],
     ]);
-    await broken(patched(bytes, find(bytes, 'é') + 1, 1, 0x20), /metadata text at byte 48 is not valid UTF-8/);
-    const list = await small([['list', ['é', 'ab', 'c']]]);
-    await broken(patched(list, find(list, 'ab') - 9, 1, 0x20), /metadata list at byte 60 is not valid UTF-8/);
-    // a character that starts in one string and ends in the next
-    await broken(
-      patched(patched(list, find(list, 'ab') + 1, 1, 0xc3), find(list, 'ab') + 10, 1, 0xa9),
-      /not valid UTF-8/,
-    );
     await broken(patched(bytes, find(bytes, 'flag') + 8, 1, 2), /metadata flag holds 2 at byte .* expected a boolean/);
     await broken(patched(bytes, find(bytes, 'flag') + 4, 4, 13), /metadata flag has type number 13/);
     await broken(patched(await small([['general.alignment', 32]]), 24 + 8 + 17 + 4, 4, 12), /general.alignment is 12/);

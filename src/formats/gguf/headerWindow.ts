@@ -5,6 +5,7 @@
  */
 import { FormatError, grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
+import { decodeLoosely } from '../utf8.ts';
 
 const FIRST_BYTES = 256 * 1024;
 /** Bytes of the length before a string. */
@@ -99,8 +100,17 @@ export class HeaderWindow {
     return count;
   }
 
-  /** Reads a string: 64-bit length, then UTF-8. @throws {FormatError} if it is not UTF-8 or exceeds the file */
+  /**
+   * A string: 64-bit length, then UTF-8. Bytes that are not UTF-8 are kept as lone surrogates, see `decodeLoosely`.
+   * @throws {FormatError} if it leaves the file
+   */
   string(what: string): string {
+    const at = this.#take(this.count(`length of ${what}`, 1));
+    return decodeLoosely(this.#bytes.subarray(at, this.#next));
+  }
+
+  /** A string that must be UTF-8: a name. @throws {FormatError} if it is not, or leaves the file */
+  name(what: string): string {
     const length = this.count(`length of ${what}`, 1);
     const at = this.#take(length);
     try {
@@ -153,7 +163,7 @@ export class HeaderWindow {
         strings[i] = text.slice(i === first ? 0 : units[i - first - 1], units[i - first]);
       this.#next = ends[last - 1];
     } catch {
-      // decoded one by one to find the invalid string
+      // one by one, as one of them is not UTF-8
       for (let i = first; i < last; i++) strings[i] = this.string(what);
     }
   }

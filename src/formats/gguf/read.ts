@@ -17,7 +17,8 @@ export interface GgufFile {
   readonly version: number;
   /**
    * Arrays of numbers are typed arrays (those of 64-bit integers plain arrays), arrays of booleans are of 0 and 1 in a
-   * Uint8Array, arrays of strings and of arrays plain ones.
+   * Uint8Array, arrays of strings and of arrays plain ones. Bytes of a string that are not UTF-8 are lone surrogates, see
+   * `decodeLoosely`.
    */
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** The type each metadata value has in the file: 'u32', 'string[]' … */
@@ -65,7 +66,7 @@ export async function readGguf(source: ByteSource, options: { signal?: AbortSign
   for (let i = 0; i < pairCount; i++) {
     await window.parse(() => {
       const offset = window.offset;
-      const key = window.string(`metadata key ${i}`);
+      const key = window.name(`metadata key ${i}`);
       if (metadata.has(key)) {
         const problem = `metadata key ${key} at byte ${grouped(offset)} occurs twice`;
         throw new FormatError(source.name, problem, { key, offset });
@@ -193,7 +194,7 @@ function readAlignment(metadata: ReadonlyMap<string, MetadataValue>, file: strin
 }
 
 function readTensorEntry(window: HeaderWindow, file: string, index: number): TensorEntry {
-  const name = window.string(`name of tensor ${index}`);
+  const name = window.name(`name of tensor ${index}`);
   const offset = window.offset;
   const dimensions = window.u32();
   if (dimensions > MAX_DIMENSIONS) {

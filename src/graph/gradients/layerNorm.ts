@@ -9,6 +9,7 @@ export const layerNorm: GradientRule<LayerNormAttributes> = (
   dy,
 ) => [
   () => layerNormInputGradient(x!, gain!, dy, epsilon, `${label}.dx`),
-  () => layerNormGainGradient(x!, dy, epsilon, `${label}.dgain`),
-  () => sumRows(dy, `${label}.dbias`),
+  // the gains of norms of heads are not trained yet
+  gain!.shape[1] === x!.shape[1] ? () => layerNormGainGradient(x!, dy, epsilon, `${label}.dgain`) : undefined,
+  gain!.shape[1] === x!.shape[1] ? () => sumRows(dy, `${label}.dbias`) : undefined,
 ];

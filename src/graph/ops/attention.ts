@@ -2,7 +2,7 @@
  * Attention: softmax(cap(scale · q·kᵀ) − alibi)·v. Query heads share key heads in groups (GQA).
  * This step's keys and values are stored in the cache at P … P+T−1, then every token attends to the positions up to its
  * own. In a step without a cache nothing is stored, and every sequence of S tokens attends to itself alone. Encoders
- * (`causal: false`) attend to all tokens of their sequence, those behind included; they and ALiBi run without a cache.
+ * (`causal: false`) attend to all tokens of their sequence, those behind included, and run without a cache.
  * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
@@ -26,8 +26,8 @@ export interface AttentionAttributes {
 }
 
 /** True if attention needs the whole sequence in one step. */
-function needsWholeSequence({ causal = true, alibi = 0 }: AttentionAttributes): boolean {
-  return !causal || alibi > 0;
+function needsWholeSequence({ causal = true }: AttentionAttributes): boolean {
+  return !causal;
 }
 
 /** ALiBi's slope of one head: powers of 2^(−alibi/n) for the first n = 2^⌊log2 heads⌋ heads, the odd powers of its root for the rest. */

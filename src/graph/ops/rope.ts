@@ -11,6 +11,8 @@ export interface RopeAttributes {
   /** Radians per position of each pair; at most headSize / 2 pairs. */
   readonly frequencies: Float32Array;
   readonly magnitude: number;
+  /** Frequencies of a step whose last position is at least `length`: LongRoPE's second table. */
+  readonly beyond?: { readonly length: number; readonly frequencies: Float32Array };
   /** Rotates by the negative angle: multiplies by the transposed matrix, which is the gradient of rope. */
   readonly inverse?: boolean;
 }

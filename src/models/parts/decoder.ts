@@ -1,142 +1,155 @@
-/** Parts that decoder models share: embedding, attention, feed-forward, and the output head for the selected rows. */
+/**
+ * The decoder that most language models are, with the knobs in which they differ: an architecture's file says which way each
+ * of them is turned. Tensors have GGUF's names.
+ */
+
+import { OptionError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
-import { type ActivationKind, activation } from '../../graph/ops/activation.ts';
 import { add } from '../../graph/ops/add.ts';
-import { attention } from '../../graph/ops/attention.ts';
-import { columns } from '../../graph/ops/columns.ts';
 import { embed } from '../../graph/ops/embed.ts';
-import { layerNorm } from '../../graph/ops/layerNorm.ts';
 import { linear } from '../../graph/ops/linear.ts';
-import { multiply } from '../../graph/ops/multiply.ts';
-import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
+import { positions } from '../../graph/ops/positions.ts';
 import { scale } from '../../graph/ops/scale.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
 import { softcap } from '../../graph/ops/softcap.ts';
 import { tokens } from '../../graph/ops/tokens.ts';
-import type { ModelBuilder } from '../architecture.ts';
-import type { Dimensions } from './dimensions.ts';
-import type { Rotary } from './rotary.ts';
+import type { ModelBuilder, Presence } from '../modelBuilder.ts';
+import { type Attention, selfAttention } from './attention.ts';
+import { type Dimensions, readDimensions } from './dimensions.ts';
+import { type FeedForward, feedForward } from './feedForward.ts';
+import { type Norm, norm } from './norms.ts';
 
-export function embedding(model: ModelBuilder): Value {
-  return embed(model.weight('token_embd.weight'), tokens(model.graph), 'token_embd');
+export interface Decoder {
+  /** The norm of the blocks and of the end. Default: rmsNorm with gain. */
+  readonly norm?: Norm;
+  /** Where a block's norms are: before its two branches, after them, or both. Default: before. */
+  readonly norms?: 'before' | 'after' | 'around';
+  /** The norm after a branch, if it is another. */
+  readonly normAfter?: Norm;
+  /** True if both branches read the block's input and are added to it together. Default: one after the other. */
+  readonly parallel?: boolean;
+  /** Name of the norm before the feed-forward part; undefined: it takes what attention's norm gave. Default: ffn_norm. */
+  readonly feedForwardNorm?: (layer: number) => string | undefined;
+  /** Name of the norm before attention. Default: attn_norm. */
+  readonly attentionNorm?: (layer: number) => string;
+  readonly attention: Attention;
+  readonly feedForward: FeedForward;
+  /** Factor of the embedding. Default: 1. */
+  readonly embeddingScale?: number;
+  /** The norm token_embd_norm after the embedding. Default: none. */
+  readonly embeddingNorm?: Norm;
+  /** Learned positions, added to the embedding. */
+  readonly learnedPositions?: Presence;
+  /** Factor of both branches before they are added. Default: 1. */
+  readonly residualScale?: number;
+  /** False if the last norm has no gain of its own: it has the decoder's norm in any case. */
+  readonly outputNorm?: Norm;
+  /** Whether the output matrix is the embedding: 'optional' if the file decides. Default: optional. */
+  readonly tied?: boolean | 'optional';
+  readonly outputBias?: Presence;
+  /** Factor of the logits. Default: 1. */
+  readonly logitScale?: number;
+  /** Logits go through cap·tanh(logit/cap). 0: they do not. */
+  readonly logitSoftcap?: number;
+  /** How often all layers run, one after the other; between the runs the last norm is applied, unless `plainLoops`. */
+  readonly loops?: number;
+  readonly plainLoops?: boolean;
 }
 
-/** Adds rmsNorm with the gain `<name>.weight`. */
-export function gainNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
-  const epsilon = model.metadata.number('attention.layer_norm_rms_epsilon', 1e-5);
-  return rmsNorm(x, model.weight(`${name}.weight`, 1, width), epsilon, name);
+/** A decoder's `build`. @param knobs may read the metadata */
+export function decoder(knobs: (model: ModelBuilder, dimensions: Dimensions) => Decoder) {
+  return (model: ModelBuilder): void => {
+    const dimensions = readDimensions(model);
+    buildDecoder(model, dimensions, knobs(model, dimensions));
+  };
 }
 
-/** Adds layerNorm with `<name>.weight` and `<name>.bias`. */
-export function centredNorm(model: ModelBuilder, x: Value, name: string, width: number): Value {
-  const epsilon = model.metadata.number('attention.layer_norm_epsilon', 1e-5);
-  return layerNorm(x, model.weight(`${name}.weight`, 1, width), model.weight(`${name}.bias`, 1, width), epsilon, name);
-}
-
-/** Adds linear with `<name>.weight` and, if they exist, `<name>.bias` and low-rank factors. */
-export function project(model: ModelBuilder, x: Value, name: string, outputs: number): Value {
-  const matrix = model.weight(`${name}.weight`, outputs, x.shape[1]);
-  const y = linear(x, matrix, model.optional(`${name}.bias`, 1, outputs), name);
-  const factors = model.factors(matrix);
-  if (!factors) return y;
-  const inner = linear(x, factors.a, undefined, `${name}.lora_a`);
-  const delta = linear(inner, factors.b, undefined, `${name}.lora_b`);
-  return add(y, factors.scale === 1 ? delta : scale(delta, factors.scale, `${name}.lora_scale`), `${name}.lora`);
-}
-
-export interface SelfAttention {
-  readonly layer: number;
-  readonly dimensions: Dimensions;
-  readonly rotary?: Rotary;
-  readonly scale: number;
-  readonly window?: number;
-  readonly softcap?: number;
-}
-
-/** Attention of a block: projections of queries, keys and values (fused or not), their norms if the model has them, attention, output projection. */
-export function selfAttention(model: ModelBuilder, x: Value, block: string, options: SelfAttention): Value {
-  const { heads, kvHeads, headSize, width } = options.dimensions;
-  const queries = heads * headSize;
-  const keys = kvHeads * headSize;
-  let q: Value;
-  let k: Value;
-  let v: Value;
-  if (model.has(`${block}.attn_qkv.weight`)) {
-    const fused = project(model, x, `${block}.attn_qkv`, queries + 2 * keys);
-    q = columns(fused, 0, queries, `${block}.attn_q`);
-    k = columns(fused, queries, keys, `${block}.attn_k`);
-    v = columns(fused, queries + keys, keys, `${block}.attn_v`);
-  } else {
-    q = project(model, x, `${block}.attn_q`, queries);
-    k = project(model, x, `${block}.attn_k`, keys);
-    v = project(model, x, `${block}.attn_v`, keys);
+/** Adds the nodes of a decoder whose sizes are known. */
+export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs: Decoder): void {
+  const { layers } = dimensions;
+  const { norm: kind = { kind: 'rms' }, loops = 1 } = knobs;
+  const last = (x: Value): Value => norm(model, x, 'output_norm', knobs.outputNorm ?? kind);
+  let x = embedding(model, dimensions, knobs);
+  for (let loop = 0; loop < loops; loop++) {
+    if (loop > 0 && !knobs.plainLoops) x = last(x);
+    for (let layer = 0; layer < layers; layer++)
+      x = block(model, x, layer, loop * layers + layer, dimensions, knobs, kind);
   }
-  if (model.has(`${block}.attn_q_norm.weight`)) {
-    q = gainNorm(model, q, `${block}.attn_q_norm`, headSize);
-    k = gainNorm(model, k, `${block}.attn_k_norm`, headSize);
-  }
-  if (options.rotary) {
-    q = options.rotary.apply(q, `${block}.rope_q`);
-    k = options.rotary.apply(k, `${block}.rope_k`);
-  }
-  const { layer, window = 0, softcap: cap = 0 } = options;
-  const mixed = attention(
-    q,
-    k,
-    v,
-    { layer, heads, kvHeads, headSize, scale: options.scale, window, softcap: cap },
-    `${block}.attention`,
-  );
-  return project(model, mixed, `${block}.attn_output`, width);
+  head(model, last(selectRows(x)), dimensions, knobs);
 }
 
-/** Gated feed-forward: down(f(gate(x)) · up(x)). gate and up may be fused in ffn_up, gate first (Phi-3). */
-export function gatedFeedForward(
+function embedding(model: ModelBuilder, { width }: Dimensions, knobs: Decoder): Value {
+  const { embeddingScale = 1, learnedPositions = false } = knobs;
+  const table = model.weight('token_embd.weight', undefined, width);
+  let x: Value = embed(table, tokens(model.graph), 'token_embd');
+  if (embeddingScale !== 1) x = scale(x, embeddingScale, 'embedding_scale');
+  const places = model.maybe(learnedPositions, 'position_embd.weight', undefined, width);
+  if (places) {
+    const rows = Number(places.shape[0]);
+    if (model.context > rows)
+      throw new OptionError(
+        'context',
+        model.context,
+        `at most ${rows}, the number of positions that the model has learned`,
+      );
+    x = add(x, embed(places, positions(model.graph), 'position_embd'), 'embedding');
+  }
+  if (knobs.embeddingNorm) x = norm(model, x, 'token_embd_norm', knobs.embeddingNorm);
+  return model.dropped(x);
+}
+
+function block(
   model: ModelBuilder,
   x: Value,
-  block: string,
-  ffn: number,
-  kind: ActivationKind,
+  layer: number,
+  slot: number,
+  dimensions: Dimensions,
+  knobs: Decoder,
+  kind: Norm,
 ): Value {
-  let gate: Value;
-  let up: Value;
-  if (model.has(`${block}.ffn_gate.weight`)) {
-    gate = project(model, x, `${block}.ffn_gate`, ffn);
-    up = project(model, x, `${block}.ffn_up`, ffn);
-  } else {
-    const fused = project(model, x, `${block}.ffn_up`, 2 * ffn);
-    gate = columns(fused, 0, ffn, `${block}.ffn_gate`);
-    up = columns(fused, ffn, ffn, `${block}.ffn_up`);
-  }
-  const gated = multiply(activation(gate, kind, `${block}.${kind}`), up, `${block}.gated`);
-  return project(model, gated, `${block}.ffn_down`, x.shape[1]);
+  const name = `blk.${layer}`;
+  const { norms = 'before', residualScale = 1, parallel = false } = knobs;
+  const before = norms !== 'after';
+  const normAfter = knobs.normAfter ?? kind;
+  const branch = (y: Value, label: string): Value => {
+    const normed = norms === 'before' ? y : norm(model, y, `${name}.${label}`, normAfter);
+    return model.dropped(residualScale === 1 ? normed : scale(normed, residualScale, `${name}.${label}.scale`));
+  };
+  const attended = dimensions.heads[layer]! > 0;
+  const attentionNorm = knobs.attentionNorm?.(layer) ?? 'attn_norm';
+  const normed = before && attended ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
+  const ffn = dimensions.ffn[layer]!;
+  const ffnNorm = knobs.feedForwardNorm ? knobs.feedForwardNorm(layer) : 'ffn_norm';
+  const feed = (from: Value): Value => {
+    const input = !before ? from : ffnNorm === undefined ? normed : norm(model, from, `${name}.${ffnNorm}`, kind);
+    return branch(feedForward(model, input, { layer, ffn }, knobs.feedForward), 'post_ffw_norm');
+  };
+  const attend = (): Value =>
+    branch(selfAttention(model, normed, layer, slot, dimensions, knobs.attention), 'post_attention_norm');
+  if (parallel) return add(add(x, attend(), `${name}.attn_residual`), feed(x), `${name}.ffn_residual`);
+  const middle = attended ? add(x, attend(), `${name}.attn_residual`) : x;
+  return ffn > 0 ? add(middle, feed(middle), `${name}.ffn_residual`) : middle;
 }
 
-/** Feed-forward without gate: down(gelu(up(x))). */
-export function feedForward(model: ModelBuilder, x: Value, block: string, ffn: number): Value {
-  const up = activation(project(model, x, `${block}.ffn_up`, ffn), 'gelu', `${block}.gelu`);
-  return project(model, up, `${block}.ffn_down`, x.shape[1]);
-}
-
-export function residual(model: ModelBuilder, x: Value, branch: Value, label: string): Value {
-  return add(x, model.dropped(branch), label);
-}
-
-/**
- * Selects rows, normalizes them, and multiplies by the output matrix (the embedding if they are tied).
- * Sets the outputs 'hidden' and 'logits'.
- */
-export function head(model: ModelBuilder, x: Value, norm: (rows: Value) => Value, vocabulary: number): void {
-  const hidden = norm(selectRows(x));
-  const tied = model.has('output.weight') ? 'output.weight' : 'token_embd.weight';
-  let logits = linear(
-    hidden,
-    model.weight(tied, vocabulary, x.shape[1]),
-    model.optional('output.bias', 1, vocabulary),
-    'output',
-  );
-  const cap = model.metadata.number('final_logit_softcapping', 0);
-  if (cap > 0) logits = softcap(logits, cap, 'output_softcap');
+/** Sets the outputs 'hidden' and 'logits'. */
+function head(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: Decoder): void {
+  const { logitScale = 1, logitSoftcap = 0, outputBias = false } = knobs;
+  const table = model.weight('token_embd.weight', undefined, width);
+  const vocabulary = Number(table.shape[0]);
+  const matrix = outputMatrix(model, knobs.tied ?? 'optional', vocabulary, width);
+  const bias = model.maybe(outputBias, 'output.bias', 1, vocabulary);
+  let logits: Value = linear(hidden, matrix ?? table, bias, 'output');
+  if (logitScale !== 1) logits = scale(logits, logitScale, 'logit_scale');
+  if (logitSoftcap > 0) logits = softcap(logits, logitSoftcap, 'output_softcap');
   model.graph.outputs.set('hidden', hidden);
   model.graph.outputs.set('logits', logits);
+}
+
+/** The matrix of the logits; undefined: it is the embedding. A folder's config says which; a GGUF file by what it holds. */
+function outputMatrix(model: ModelBuilder, tied: boolean | 'optional', vocabulary: number, width: number) {
+  const said = model.metadata.has('output.tied') ? model.metadata.flag('output.tied', false) : tied;
+  if (said === false) return model.weight('output.weight', vocabulary, width);
+  const own = said === true && tied === true ? undefined : model.shapeOf('output.weight');
+  if (!own || own.name === model.shapeOf('token_embd.weight')?.name) return undefined;
+  return model.weight('output.weight', vocabulary, width);
 }

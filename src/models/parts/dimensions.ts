@@ -1,38 +1,41 @@
-/** Sizes that all decoder models have, by GGUF keys. */
-import { FormatError } from '../../core/errors.ts';
-import type { ModelBuilder } from '../architecture.ts';
+/** The sizes that all decoders have, under GGUF's keys. Heads and feed-forward widths may differ from layer to layer. */
+import { FormatError, UnsupportedError } from '../../core/errors.ts';
+import type { ModelBuilder } from '../modelBuilder.ts';
 
 export interface Dimensions {
   readonly layers: number;
   readonly width: number;
-  readonly ffn: number;
-  readonly heads: number;
-  readonly kvHeads: number;
   readonly headSize: number;
-  readonly vocabulary: number;
+  /** By layer. A layer without heads has no attention. */
+  readonly heads: readonly number[];
+  readonly kvHeads: readonly number[];
+  /** By layer. A layer of width 0 has no feed-forward part. */
+  readonly ffn: readonly number[];
 }
 
-/** @throws {FormatError} if a size is missing or sizes do not fit together */
+/** @throws {FormatError} if a size is missing or the sizes do not fit each other; {UnsupportedError} for mixtures of experts */
 export function readDimensions(model: ModelBuilder): Dimensions {
   const { metadata } = model;
-  if (metadata.count('expert_count', 0, 0) > 0)
-    throw new FormatError(metadata.file, 'it is a mixture of experts, which this architecture does not support yet');
+  const layers = metadata.count('block_count');
+  if (layers > MOST_LAYERS) throw metadata.wrong('block_count', `at most ${MOST_LAYERS}`, layers);
   const width = metadata.count('embedding_length');
-  const heads = metadata.count('attention.head_count');
-  const kvHeads = metadata.count('attention.head_count_kv', heads);
-  if (heads % kvHeads !== 0) {
-    const problem = `${heads} attention heads are not a multiple of ${kvHeads} key heads`;
-    throw new FormatError(metadata.file, problem, { heads, kvHeads });
+  const heads = metadata.counts('attention.head_count', layers, undefined, 0);
+  const kvHeads = metadata.counts('attention.head_count_kv', layers, heads, 0);
+  for (const [layer, count] of heads.entries()) {
+    const shared = kvHeads[layer]!;
+    if (count === 0 || shared === 0 || count % shared === 0) continue;
+    const problem = `${count} attention heads cannot share ${shared} key heads evenly`;
+    throw new FormatError(metadata.file, problem, { heads: count, kvHeads: shared, layer });
   }
-  const headSize = metadata.count('attention.key_length', Math.floor(width / heads));
-  const embedding = model.weight('token_embd.weight', undefined, width);
-  return {
-    layers: metadata.count('block_count'),
-    width,
-    ffn: metadata.count('feed_forward_length', 4 * width),
-    heads,
-    kvHeads,
-    headSize,
-    vocabulary: Number(embedding.shape[0]),
-  };
+  const headSize = metadata.count('attention.key_length', Math.floor(width / Math.max(1, heads[0]!)));
+  for (const key of ['attention.value_length', 'attention.key_length_swa', 'attention.value_length_swa']) {
+    const found = metadata.count(key, headSize, 0);
+    if (found !== headSize && found !== 0)
+      throw new UnsupportedError(`${metadata.file}: a ${key} other than attention.key_length,`, String(found));
+  }
+  const ffn = metadata.counts('feed_forward_length', layers, 4 * width, 0);
+  return { layers, width, headSize, heads, kvHeads, ffn };
 }
+
+/** llama.cpp's limit. */
+const MOST_LAYERS = 512;

@@ -1,102 +1,105 @@
-/**
- * Frequencies of rotary position embeddings, and scaling methods for longer contexts:
- * linear interpolation, Llama 3's, YaRN (Peng et al. 2023), LongRoPE's factor tables (Ding et al. 2024).
- */
+/** The rotary position embedding of a model, as its metadata says. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { type RopeAttributes, rope } from '../../graph/ops/rope.ts';
-import type { ModelBuilder } from '../architecture.ts';
+import type { ModelBuilder } from '../modelBuilder.ts';
+import { ggufScaling, NO_SCALING, originalContext, type RopeScaling, scaledFrequencies } from './ropeScaling.ts';
 
 export interface Rotary {
-  /** Rotates queries or keys [T, H·K]. */
+  /** Turns queries or keys [T, H·K]. */
   apply(x: Value, label: string): Value;
 }
 
-/**
- * Reads `rope.*` of the metadata.
- * @param layout pairing of the columns, see {@link RopeAttributes}
- * @param base frequency base if it differs from `rope.freq_base` (Gemma 3's local layers). Scaling then does not apply
- */
-export function rotary(
-  model: ModelBuilder,
-  headSize: number,
-  layout: RopeAttributes['layout'],
-  local?: { readonly base: number },
-): Rotary {
+export interface RotaryOptions {
+  /** How the columns are paired, see {@link RopeAttributes}. A folder always has 'half', unless `folderLayout` says otherwise. */
+  readonly layout: RopeAttributes['layout'];
+  readonly folderLayout?: RopeAttributes['layout'];
+  /** True for the layers with a window, which have keys of their own: rope.freq_base_swa. */
+  readonly local?: boolean;
+  /** True if nothing is scaled, whatever the file says. */
+  readonly unscaled?: boolean;
+  /** Base of the local layers if the file does not say. Default: that of the others. */
+  readonly localBase?: number;
+  /** True if the scaling is for the local layers too. */
+  readonly localScaling?: boolean;
+  /** True if the architecture reads the keys `rope.scaling.yarn_*`. */
+  readonly yarnKeys?: boolean;
+  /** Whether it takes divisors of the frequencies from the file: `rope_freqs`, or LongRoPE's two tables. */
+  readonly tables?: 'frequencies' | 'longrope' | 'both' | 'none';
+}
+
+export function rotary(model: ModelBuilder, headSize: number, options: RotaryOptions): Rotary {
   const { metadata } = model;
-  const dimensions = metadata.count('rope.dimension_count', headSize);
+  const { layout, folderLayout = 'half', local = false, tables = 'frequencies' } = options;
+  const whole = metadata.count('rope.dimension_count', headSize, 0);
+  const dimensions = local ? metadata.count('rope.dimension_count_swa', whole, 0) || whole : whole;
   if (dimensions > headSize) {
     const problem = `rope.dimension_count is ${dimensions}, expected at most the head size ${headSize}`;
     throw new FormatError(metadata.file, problem, { expected: headSize, found: dimensions });
   }
-  const pairs = dimensions >> 1;
-  const base = local?.base ?? metadata.number('rope.freq_base', 10000);
-  const plain = Float64Array.from({ length: pairs }, (_, i) => base ** ((-2 * i) / dimensions));
-  if (local) return turning({ headSize, layout, frequencies: Float32Array.from(plain), magnitude: 1 });
-
-  const type = metadata.text('rope.scaling.type', 'none');
-  const scaling = Object.hasOwn(scalings, type) ? scalings[type] : undefined;
-  if (!scaling) throw new UnsupportedError(`${metadata.file}: rope scaling`, type, Object.keys(scalings));
-  const { frequencies, magnitude } = scaling(plain, model, base, dimensions);
-  const attributes = { headSize, layout, frequencies: Float32Array.from(frequencies), magnitude };
-  return turning(attributes, factors(model, pairs));
+  const base = baseOf(model, options);
+  const scaling = scalingOf(model, options);
+  if (scaling.limit !== undefined && model.context > scaling.limit)
+    throw new UnsupportedError(
+      `${metadata.file}: dynamic rope scaling beyond ${scaling.limit} positions; a context of`,
+      String(model.context),
+    );
+  if (scaling.type === 'longrope') checkTables(model, scaling, dimensions >> 1);
+  const attributes: RopeAttributes = {
+    headSize,
+    layout: model.fromFolder ? folderLayout : layout,
+    frequencies: Float32Array.from(scaledFrequencies(scaling, base, dimensions)),
+    magnitude: scaling.magnitude,
+    ...(scaling.type === 'longrope' ? { beyond: beyond(scaling, base, dimensions) } : {}),
+  };
+  const divisors = local || model.fromFolder ? undefined : factors(model, dimensions >> 1, tables);
+  return { apply: (x, label) => (dimensions < 2 ? x : rope(x, attributes, divisors, label)) };
 }
 
-function turning(attributes: RopeAttributes, divisors?: Value): Rotary {
-  return { apply: (x, label) => rope(x, attributes, divisors, label) };
+function baseOf({ metadata }: ModelBuilder, { local = false, localBase }: RotaryOptions): number {
+  const base = metadata.number('rope.freq_base', 10000);
+  return local ? metadata.number('rope.freq_base_swa', localBase ?? base) : base;
 }
 
-/** Divisor per pair: Llama 3.1's `rope_freqs`, or LongRoPE's table for short or long contexts. */
-function factors(model: ModelBuilder, pairs: number): Value | undefined {
-  const { metadata } = model;
-  const original = metadata.count('rope.scaling.original_context_length', metadata.count('context_length', 2048));
-  const long = model.context > original ? 'rope_factors_long.weight' : 'rope_factors_short.weight';
-  return model.optional('rope_freqs.weight', 1, pairs) ?? model.optional(long, 1, pairs);
+function scalingOf({ metadata, fromFolder }: ModelBuilder, options: RotaryOptions): RopeScaling {
+  const { local = false, localScaling = false, yarnKeys = false, unscaled = false } = options;
+  if (fromFolder) {
+    const stated = metadata.value(local ? 'rope.local_scaling' : 'rope.scaling');
+    return (stated as RopeScaling | undefined) ?? NO_SCALING;
+  }
+  const scaling = ggufScaling(metadata, yarnKeys);
+  return unscaled || (local && !localScaling) ? NO_SCALING : scaling;
 }
 
-type Scaling = (
-  frequencies: Float64Array,
-  model: ModelBuilder,
+function checkTables(
+  { metadata }: ModelBuilder,
+  { short, long }: RopeScaling & { type: 'longrope' },
+  pairs: number,
+): void {
+  for (const [name, table] of Object.entries({ short, long })) {
+    if (table.length === pairs && table.every((factor) => factor > 0)) continue;
+    const problem = `rope_scaling's ${name}_factor has ${table.length} numbers, expected ${pairs} above 0, one for each pair of columns that is turned`;
+    throw new FormatError(metadata.file, problem, { expected: pairs, found: table.length });
+  }
+}
+
+/** LongRoPE's second table, for steps that reach beyond the original context. */
+function beyond(
+  scaling: RopeScaling & { type: 'longrope' },
   base: number,
   dimensions: number,
-) => { frequencies: Float64Array; magnitude: number };
+): RopeAttributes['beyond'] {
+  const frequencies = scaledFrequencies({ ...scaling, short: scaling.long }, base, dimensions);
+  return { length: scaling.original, frequencies: Float32Array.from(frequencies) };
+}
 
-const attentionFactor = ({ metadata }: ModelBuilder): number => metadata.number('rope.scaling.attn_factor', 1);
-
-const scalings: Readonly<Record<string, Scaling>> = {
-  none: (frequencies, model) => ({ frequencies, magnitude: attentionFactor(model) }),
-  longrope: (frequencies, model) => ({ frequencies, magnitude: attentionFactor(model) }),
-  linear: (frequencies, model) => ({
-    frequencies: frequencies.map((f) => f / model.metadata.number('rope.scaling.factor', 1)),
-    magnitude: attentionFactor(model),
-  }),
-  // for config.json; GGUF files store Llama 3's scaling as divisors in rope_freqs
-  llama3: (frequencies, { metadata }) => {
-    const factor = metadata.number('rope.scaling.factor');
-    const low = metadata.number('rope.scaling.low_freq_factor', 1);
-    const high = metadata.number('rope.scaling.high_freq_factor', 4);
-    const original = metadata.count('rope.scaling.original_context_length', 8192);
-    const stretched = frequencies.map((f) => {
-      const turns = (original * f) / (2 * Math.PI);
-      if (turns < low) return f / factor;
-      if (turns > high) return f;
-      const smooth = (turns - low) / (high - low);
-      return ((1 - smooth) * f) / factor + smooth * f;
-    });
-    return { frequencies: stretched, magnitude: 1 };
-  },
-  yarn: (frequencies, model, base, dimensions) => {
-    const { metadata } = model;
-    const factor = metadata.number('rope.scaling.factor', 1);
-    const original = metadata.count('rope.scaling.original_context_length', 4096);
-    const pairAt = (turns: number): number =>
-      (dimensions * Math.log(original / (turns * 2 * Math.PI))) / (2 * Math.log(base));
-    const from = Math.max(0, Math.floor(pairAt(metadata.number('rope.scaling.yarn_beta_fast', 32))));
-    const to = Math.min(dimensions - 1, Math.ceil(pairAt(metadata.number('rope.scaling.yarn_beta_slow', 1))));
-    const stretched = frequencies.map((f, i) => {
-      const ramp = 1 - Math.min(1, Math.max(0, (i - from) / Math.max(0.001, to - from)));
-      return (f / factor) * (1 - ramp) + f * ramp;
-    });
-    return { frequencies: stretched, magnitude: attentionFactor(model) * (1 + 0.1 * Math.log(factor)) };
-  },
-};
+/** Divisors of each frequency: Llama 3.1's `rope_freqs`, or LongRoPE's table for contexts within or beyond the original one. */
+function factors(model: ModelBuilder, pairs: number, tables: RotaryOptions['tables']): Value | undefined {
+  if (tables === 'none') return undefined;
+  const isLong = model.metadata.text('rope.scaling.type', 'linear') === 'longrope';
+  if (tables !== 'longrope' && !(tables === 'both' && isLong)) return model.optional('rope_freqs.weight', 1, pairs);
+  const [short, long] = ['rope_factors_short.weight', 'rope_factors_long.weight'].map((name) =>
+    model.optional(name, 1, pairs),
+  );
+  return model.context > originalContext(model.metadata) ? long : short;
+}

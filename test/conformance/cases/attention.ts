@@ -80,6 +80,19 @@ const softcaps = [50, 1].map((softcap) =>
   attentionCase(`softcap ${softcap}`, { heads: 4, kvHeads: 2, headSize: 32, softcap }),
 );
 
+const biased = [
+  [8, 8],
+  [12, 4],
+  [7, 1],
+].flatMap(([heads, kvHeads]) => [
+  attentionCase(`ALiBi, ${heads} heads over ${kvHeads}`, { heads: heads!, kvHeads: kvHeads!, headSize: 16, alibi: 8 }),
+  attentionCase(
+    `ALiBi, F16 cache, ${heads} heads over ${kvHeads}`,
+    { heads: heads!, kvHeads: kvHeads!, headSize: 16, alibi: 8, window: 9 },
+    { kv: 'F16' },
+  ),
+]);
+
 const formats = [
   ...[5, 8, 64, 80, 128].map((headSize) => ({ kv: 'F16', headSize })),
   ...[32, 64, 96, 256].map((headSize) => ({ kv: 'Q8_0', headSize })),
@@ -134,6 +147,7 @@ export const attentionCases: readonly Case[] = [
   ...windows,
   ...narrow,
   ...softcaps,
+  ...biased,
   ...formats,
   ...withoutCache,
   attentionCase(

@@ -37,6 +37,7 @@ export const normCases: readonly Case[] = [
         const [gain, bias] = [test.floats(1, width), test.floats(1, width)];
         test.output(`${width}`, layerNorm(test.rows(width), gain, bias, 1e-5));
         test.output(`${width}, selected rows`, layerNorm(selectRows(test.rows(width)), gain, bias, 1e-5));
+        test.output(`3 heads of ${width}`, layerNorm(test.rows(3 * width), gain, bias, 1e-5));
         // the mean has f32 precision only
         const far = test.embedded(test.floats(VOCABULARY, width, () => 8));
         test.output(`${width} around 8`, layerNorm(add(test.rows(width), far), gain, bias, 1e-5));

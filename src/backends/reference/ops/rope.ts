@@ -1,13 +1,23 @@
 import type { RopeAttributes } from '../../../graph/ops/rope.ts';
-import type { ReferenceKernel } from '../kernel.ts';
+import type { ReferenceKernel, StepContext } from '../kernel.ts';
 
-export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output, { positions }) => {
-  const { headSize, layout, frequencies, magnitude, inverse = false } = node.attributes;
+/** Positions up to the last one of a row's sequence in this step. */
+function lengthOf(row: number, { sequences, registers }: StepContext): number {
+  const own = sequences?.find(({ first, count }) => row >= first && row < first + count);
+  return own ? own.position + own.count : registers.S;
+}
+
+export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output, step) => {
+  const { headSize, layout, magnitude, inverse = false, beyond } = node.attributes;
+  const { positions } = step;
   const width = node.shape[1];
-  const pairs = frequencies.length;
+  const pairs = node.attributes.frequencies.length;
   output.set(x!);
   for (let from = 0; from < output.length; from += headSize) {
-    const position = positions[Math.floor(from / width)]!;
+    const row = Math.floor(from / width);
+    const position = positions[row]!;
+    const isLong = beyond !== undefined && lengthOf(row, step) > beyond.length;
+    const frequencies = isLong ? beyond.frequencies : node.attributes.frequencies;
     for (let i = 0; i < pairs; i++) {
       const angle = (position * frequencies[i]!) / (factors ? factors[i]! : 1);
       const cos = Math.cos(angle) * magnitude;

@@ -8,13 +8,14 @@
  * multiples of 256, then chunk by chunk (`join`). What a row does not see counts exp(−∞) = 0, which changes no bit.
  *
  * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
- * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros).
+ * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros),
+ * 16 alibi or 0.
  *
  * Scratch: scales of the queries [4] and 16 bytes, queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16), then a partial result
  * of the chunk, one of all chunks, and scores [256 + 16 positions][4 rows].
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
-import { attendSequences } from "./attentionSequences";
+import { attendSequences, slopeOf } from "./attentionSequences";
 import { cacheBytes, F16, F32, filled, HALF_BIAS, layerKeys, layerValues, PAGE } from "./parts/cache";
 import {
   address, argument, cacheKind, claim, hasCache, number, piecesOf, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
@@ -182,6 +183,8 @@ function attendChunk(
     s += 128;
   }
 
+  const biases = number(command, 16) > 0;
+  const slopes = biases ? slopesOf(command, head, row, group, most) : f32x4.splat(0);
   const cap = number(command, 8);
   const safe = i32x4.extract_lane(starts, 3);
   let m0 = f32x4.splat(-Infinity), m1 = m0, m2 = m0, m3 = m0;
@@ -190,6 +193,14 @@ function attendChunk(
     let a = v128.load(s), b = v128.load(s, 16), c = v128.load(s, 32), d = v128.load(s, 48);
     if (cap > 0) {
       a = capped(a, cap); b = capped(b, cap); c = capped(c, cap); d = capped(d, cap);
+    }
+    if (biases) {
+      const p = f32x4.convert_i32x4_s(i32x4.add(i32x4.splat(position + 1), i32x4(0, 1, 2, 3)));
+      const last = f32x4.convert_i32x4_s(ends);
+      a = biased(a, p, spread0(slopes), spread0(last));
+      b = biased(b, p, spread1(slopes), spread1(last));
+      c = biased(c, p, spread2(slopes), spread2(last));
+      d = biased(d, p, spread3(slopes), spread3(last));
     }
     if (position < safe || position + 4 > firstEnd || position + 4 > end) {
       const p = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
@@ -242,6 +253,19 @@ function attendChunk(
 
 @inline function capped(s: v128, cap: f32): v128 {
   return f32x4.mul(tanh4(f32x4.div(s, f32x4.splat(cap))), f32x4.splat(cap));
+}
+
+/** ALiBi's slopes of 4 rows. */
+function slopesOf(command: usize, head: i32, row: i32, group: i32, most: i32): v128 {
+  let slopes = f32x4.splat(slopeOf(command, head * group + row % group));
+  slopes = f32x4.replace_lane(slopes, 1, slopeOf(command, head * group + min(row + 1, most) % group));
+  slopes = f32x4.replace_lane(slopes, 2, slopeOf(command, head * group + min(row + 2, most) % group));
+  return f32x4.replace_lane(slopes, 3, slopeOf(command, head * group + min(row + 3, most) % group));
+}
+
+/** Adds ALiBi's slope · (key's position − own), with p = key's position + 1 and end = own position + 1. */
+@inline function biased(s: v128, p: v128, slope: v128, end: v128): v128 {
+  return f32x4.add(s, f32x4.mul(slope, f32x4.sub(p, end)));
 }
 
 /** −∞ where a row may not look: outside the chunk, or outside its own start … end−1. */

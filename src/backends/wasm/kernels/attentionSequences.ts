@@ -90,7 +90,7 @@ function attend(command: usize, item: i32, sums: usize): void {
 }
 
 /** ALiBi's slope of a head, 0 without it; as `alibiSlope` of graph/ops/attention.ts. */
-function slopeOf(command: usize, head: i32): f32 {
+export function slopeOf(command: usize, head: i32): f32 {
   const most = number(command, 16);
   if (most <= 0) return 0;
   let first = 1;

@@ -23,9 +23,12 @@ export function rmsNorm(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** layerNorm. Arguments: 0 rows kind, 1 x [rows, size], 2 gain [size], 3 output, 4 bias [size], 5 size, 6 epsilon. */
+/**
+ * layerNorm over groups of `size` columns. Arguments: 0 rows kind, 1 x [rows, groups·size], 2 gain [size], 3 output,
+ * 4 bias [size], 5 size, 6 epsilon, 7 groups per row.
+ */
 export function layerNorm(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0));
+  const rows = rowsOf(argument(command, 0)) * argument(command, 7);
   const size = argument(command, 5);
   const vectors: usize = size & ~3;
   for (let row = shareFrom(rows, thread, threads); row < shareTo(rows, thread, threads); row++) {

@@ -11,9 +11,9 @@ export function rmsNormInputGradient(command: usize, thread: i32, threads: i32):
   for (let group = shareFrom(count, thread, threads); group < shareTo(count, thread, threads); group++) inputOf(command, group, false);
 }
 
-/** Arguments: as of rmsNormInputGradient, one group per row. */
+/** Arguments: as of rmsNormInputGradient. */
 export function layerNormInputGradient(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0));
+  const rows = rowsOf(argument(command, 0)) * argument(command, 4);
   for (let row = shareFrom(rows, thread, threads); row < shareTo(rows, thread, threads); row++) inputOf(command, row, true);
 }
 

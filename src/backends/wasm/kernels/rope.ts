@@ -2,15 +2,16 @@
  * Rotary position embedding. Angles are the same for all heads, so each row's cosines and sines are computed once.
  * Arguments: 0 –, 1 x [T, heads·headSize], 2 output, 3 heads, 4 headSize, 5 pairs, 6 layout (0 interleaved, 1 half),
  * 7 frequencies [pairs] (f32, already divided by their factors), 8 magnitude, 9 scratch, 10 scratch bytes per thread,
- * 11 direction (1, or −1: the inverse).
+ * 11 direction (1, or −1: the inverse), 12 length, 13 frequencies of sequences that reach beyond `length` positions (0: none).
  */
-import { address, argument, number, positionOf, sequence, shareFrom, shareTo, tokens } from "./parts/control";
+import {
+  address, argument, hasCache, number, positionOf, sequence, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
+} from "./parts/control";
 
 export function rope(command: usize, thread: i32, threads: i32): void {
   const heads = argument(command, 3), pairs: usize = argument(command, 5);
   const headBytes = address(command, 4) << 2;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const frequencies = address(command, 7);
   const magnitude = number(command, 8);
   const half = argument(command, 6) == 1;
   // by position: sequences of a batch share theirs
@@ -21,6 +22,8 @@ export function rope(command: usize, thread: i32, threads: i32): void {
     if (at != angled) {
       angled = at;
       const position = <f64>(positionOf(at) * argument(command, 11));
+      const isLong = address(command, 13) != 0 && lengthOf(at) > argument(command, 12);
+      const frequencies = isLong ? address(command, 13) : address(command, 7);
       for (let i: usize = 0; i < pairs; i++) {
         turn(position * <f64>load<f32>(frequencies + (i << 2)), magnitude, scratch + (i << 3));
       }
@@ -33,6 +36,16 @@ export function rope(command: usize, thread: i32, threads: i32): void {
       if (x != y && turned < headBytes) memory.copy(y + turned, x + turned, headBytes - turned);
     }
   }
+}
+
+/** Positions up to the last one of a row's sequence in this step. */
+function lengthOf(row: i32): i32 {
+  if (!hasCache()) return sequence();
+  for (let i = 0; i < sequenceCount(); i++) {
+    const entry = sequenceEntry(i), first = load<i32>(entry), count = load<i32>(entry, 4);
+    if (row >= first && row < first + count) return load<i32>(entry, 8) + count;
+  }
+  return 0;
 }
 
 /** Pairs (i, i + pairs) of a head. */

@@ -1,9 +1,13 @@
 /** Elementwise ops. */
-import type { Value } from '../../../graph/graph.ts';
+import { isWeight, type Value } from '../../../graph/graph.ts';
 import type { ActivationAttributes } from '../../../graph/ops/activation.ts';
+import type { ClampAttributes } from '../../../graph/ops/clamp.ts';
+import type { GainAttributes } from '../../../graph/ops/gain.ts';
+import type { PositionScaleAttributes } from '../../../graph/ops/positionScale.ts';
 import type { ScaleAttributes } from '../../../graph/ops/scale.ts';
 import type { SoftcapAttributes } from '../../../graph/ops/softcap.ts';
-import type { Emitter } from '../emitter.ts';
+import type { XieluAttributes } from '../../../graph/ops/xielu.ts';
+import type { Argument, Emitter } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
 function elementwise(
@@ -11,7 +15,7 @@ function elementwise(
   node: Value<never> | Value<unknown>,
   inputs: readonly Value[],
   { emitter }: LoweringContext,
-  constant = 0,
+  ...constants: readonly number[]
 ): void {
   const regions = inputs.map((input) => emitter.region(input));
   if (!emitter.has(node as Value)) {
@@ -19,10 +23,11 @@ function elementwise(
     if (spent) emitter.alias(node as Value, emitter.region(spent));
   }
   const output = emitter.region(node as Value);
+  const floats: Argument[] = constants.map((float) => ({ float }));
   emitter.emit({
     kernel,
     label: node.label,
-    values: [emitter.rowsKind(node as Value), regions[0]!, regions[1] ?? 0, output, node.shape[1], { float: constant }],
+    values: [emitter.rowsKind(node as Value), regions[0]!, regions[1] ?? 0, output, node.shape[1], ...floats],
     reads: regions,
     writes: [output],
     split: `elements ${node.shape.join(' ')}`,
@@ -66,3 +71,50 @@ export const activationGradient: Lowering<ActivationAttributes> = (node, context
 
 export const softcapGradient: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcapGradient', node, node.inputs, context, node.attributes.cap);
+
+export const clamp: Lowering<ClampAttributes> = (node, context) =>
+  elementwise('clamp', node, node.inputs, context, node.attributes.limit);
+
+export const clampGradient: Lowering<ClampAttributes> = (node, context) =>
+  elementwise('clampGradient', node, node.inputs, context, node.attributes.limit);
+
+const xieluConstants = ({ positive, negative, beta, epsilon }: XieluAttributes) => [positive, negative, beta, epsilon];
+
+export const xielu: Lowering<XieluAttributes> = (node, context) =>
+  elementwise('xielu', node, node.inputs, context, ...xieluConstants(node.attributes));
+
+export const xieluGradient: Lowering<XieluAttributes> = (node, context) =>
+  elementwise('xieluGradient', node, node.inputs, context, ...xieluConstants(node.attributes));
+
+/** Depends on an element's position. */
+export const positionScale: Lowering<PositionScaleAttributes> = (node, { emitter }) => {
+  const from = emitter.region(node.inputs[0]!);
+  const output = emitter.region(node);
+  const { scale: factor, length } = node.attributes;
+  emitter.emit({
+    kernel: 'positionScale',
+    label: node.label,
+    values: [0, from, output, node.shape[1], { float: factor }, { float: length }],
+    reads: [from],
+    writes: [output],
+  });
+};
+
+/** Depends on an element's column. */
+export const gain: Lowering<GainAttributes> = (node, { emitter, weights }) => {
+  const [x, factors, bias] = node.inputs;
+  if (!isWeight(factors!)) throw new TypeError(`${node.label}: the gain is not a weight`);
+  const { inverse } = node.attributes;
+  const by = weights.vector(factors, inverse ? (values) => values.map((value) => 1 / value) : undefined);
+  const from = emitter.region(x!);
+  const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
+  const elements = Number(factors.shape[0]) * factors.shape[1];
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'gain',
+    label: node.label,
+    values: [emitter.rowsKind(node), from, by, output, node.shape[1], elements, shift ?? 0],
+    reads: shift ? [from, by, shift] : [from, by],
+    writes: [output],
+  });
+};

@@ -23,6 +23,7 @@ export const rmsNorm: Lowering<RmsNormAttributes> = (node, context) => {
 export const layerNorm: Lowering<LayerNormAttributes> = (node, context) => {
   const { emitter } = context;
   const [x, gain, bias] = node.inputs;
+  const size = gain!.shape[1];
   const from = emitter.region(x!);
   const factors = vector(gain!, context);
   const shifts = vector(bias!, context);
@@ -31,7 +32,7 @@ export const layerNorm: Lowering<LayerNormAttributes> = (node, context) => {
   emitter.emit({
     kernel: 'layerNorm',
     label: node.label,
-    values: [emitter.rowsKind(node), from, factors, output, shifts, node.shape[1], { float: epsilon }],
+    values: [emitter.rowsKind(node), from, factors, output, shifts, size, { float: epsilon }, node.shape[1] / size],
     reads: [from, factors, shifts],
     writes: [output],
   });

@@ -4,12 +4,13 @@ import type { Lowering } from '../lowering.ts';
 
 export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
   const [x, factors] = node.inputs;
-  const { headSize, layout, frequencies, magnitude, inverse } = node.attributes;
+  const { headSize, layout, frequencies, magnitude, inverse, beyond } = node.attributes;
   const turned =
     factors && isWeight(factors)
       ? weights.vector(factors, (values) => values.map((factor, i) => frequencies[i]! / factor))
       : weights.constant(frequencies, 'rope frequencies');
   const from = emitter.region(x!);
+  const turnedBeyond = beyond ? weights.constant(beyond.frequencies, 'rope frequencies beyond') : 0;
   // rotates in place if no other node reads the input
   const output = emitter.soleConsumer(x!) ? from : emitter.region(node);
   emitter.alias(node, output);
@@ -31,6 +32,8 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
       'scratch',
       'scratchStride',
       inverse ? -1 : 1,
+      beyond?.length ?? 0,
+      turnedBeyond,
     ],
     reads: [from, turned],
     writes: [output],

@@ -1,0 +1,149 @@
+"""Random tiny Hugging Face folders of many model types, and their float32 logits by transformers.
+
+  folders.py make DIR SEED [PATTERN]   writes a folder for each model type, several for those with knobs
+  folders.py run                       reads JSON lines {model, tokens}, writes {rows, logits}: float32 in base64
+"""
+
+import base64
+import json
+import os
+import re
+import sys
+
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+from transformers import logging as transformers_logging
+
+transformers_logging.set_verbosity_error()
+torch.set_num_threads(1)
+
+VOCABULARY = 128
+# sizes under the names that most configs have, and under the older ones
+COMMON = dict(
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+    max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)
+GROUPED = dict(num_key_value_heads=2)
+HEADS = dict(head_dim=16)
+GPT = dict(vocab_size=VOCABULARY, n_embd=64, n_layer=4, n_head=4, n_positions=256, bos_token_id=1, eos_token_id=2)
+WINDOW = dict(sliding_window=8)
+
+CASES = {
+    "llama": [GROUPED, dict(**GROUPED, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, hidden_act="gelu")],
+    "mistral": [dict(**GROUPED, sliding_window=None), dict(**GROUPED, **WINDOW, head_dim=32)],
+    "ministral": [dict(**GROUPED, **WINDOW, layer_types=["full_attention", "sliding_attention"] * 2)],
+    "ministral3": [dict(**GROUPED, **HEADS, rope_parameters=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3))],
+    "cwm": [dict(**GROUPED, **HEADS, **WINDOW)],
+    "internlm3": [dict(**GROUPED, **HEADS), dict(**GROUPED, **HEADS, attention_bias=True, mlp_bias=True)],
+    "qwen2": [GROUPED, dict(**GROUPED, use_sliding_window=True, max_window_layers=2, **WINDOW, tie_word_embeddings=True)],
+    "qwen3": [dict(**GROUPED, head_dim=32), dict(**GROUPED, head_dim=32, attention_bias=True)],
+    "gemma": [dict(num_key_value_heads=1, head_dim=32)],
+    "gemma2": [dict(**GROUPED, head_dim=32, **WINDOW, query_pre_attn_scalar=24), dict(**GROUPED, head_dim=32, **WINDOW, attn_logit_softcapping=2.0, final_logit_softcapping=1.0)],
+    "gemma3_text": [dict(**GROUPED, head_dim=32, **WINDOW, num_hidden_layers=7, query_pre_attn_scalar=24)],
+    "vaultgemma": [dict(**GROUPED, head_dim=32, **WINDOW)],
+    "phi": [dict(partial_rotary_factor=0.5), dict(qk_layernorm=True, **GROUPED)],
+    "phi3": [dict(**GROUPED), dict(**GROUPED, partial_rotary_factor=0.75, **WINDOW)],
+    "gpt2": [GPT, dict(GPT, scale_attn_by_inverse_layer_idx=True, activation_function="relu")],
+    "gpt_neo": [dict(num_layers=4, num_heads=4, window_size=8, attention_types=[[["global", "local"], 2]])],
+    "gpt_neox": [dict(rotary_pct=0.5), dict(use_parallel_residual=False, hidden_act="gelu_new")],
+    "gpt_bigcode": [GPT, dict(GPT, multi_query=False)],
+    "gptj": [dict(GPT, rotary_dim=8)],
+    "codegen": [dict(GPT, rotary_dim=8)],
+    "opt": [dict(ffn_dim=96, word_embed_proj_dim=64), dict(ffn_dim=96, word_embed_proj_dim=64, enable_bias=False)],
+    "biogpt": [{}],
+    "bloom": [dict(n_layer=4, n_head=4), dict(n_layer=2, n_head=6, hidden_size=96)],
+    "mpt": [dict(d_model=64, n_heads=4, n_layers=4, max_seq_len=256, expansion_ratio=2, attn_config=dict(clip_qkv=0.5))],
+    "falcon": [dict(multi_query=True), dict(new_decoder_architecture=True, num_kv_heads=2), dict(multi_query=False, parallel_attn=False, bias=True)],
+    "persimmon": [{}],
+    "stablelm": [GROUPED, dict(**GROUPED, use_qkv_bias=True, qk_layernorm=True), dict(**GROUPED, use_parallel_residual=True)],
+    "starcoder2": [GROUPED, dict(**GROUPED, **WINDOW, use_bias=False)],
+    "cohere": [dict(**GROUPED, logit_scale=0.5), dict(**GROUPED, logit_scale=0.5, use_qk_norm=True)],
+    "cohere2": [dict(**GROUPED, **WINDOW, logit_scale=0.5)],
+    "olmo": [GROUPED, dict(**GROUPED, clip_qkv=0.3)],
+    "olmo2": [GROUPED],
+    "olmo3": [dict(**GROUPED, **WINDOW)],
+    "smollm3": [GROUPED, dict(**GROUPED, no_rope_layer_interval=2)],
+    "granite": [dict(**GROUPED, embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=2.0)],
+    "nemotron": [dict(**GROUPED, head_dim=16), dict(**GROUPED, attention_bias=True, mlp_bias=True, partial_rotary_factor=0.25)],
+    "arcee": [GROUPED],
+    "exaone": [GROUPED],
+    "exaone4": [dict(**GROUPED, **WINDOW), dict(**GROUPED, sliding_window=None)],
+    "ernie4_5": [dict(**GROUPED, **HEADS), dict(**GROUPED, **HEADS, use_bias=True)],
+    "glm": [dict(**GROUPED, **HEADS)],
+    "glm4": [dict(**GROUPED, **HEADS)],
+    "hunyuan_v1_dense": [dict(**GROUPED, head_dim=16)],
+    "seed_oss": [dict(**GROUPED, head_dim=32), dict(**GROUPED, head_dim=32, attention_out_bias=True)],
+    "helium": [dict(**GROUPED, head_dim=16)],
+    "jais2": [GROUPED],
+    # not supported: must be refused by name
+    "mixtral": [GROUPED],
+    "mamba2": [dict(num_heads=8, head_dim=16, expand=2, n_groups=1)],
+    "diffllama": [GROUPED],
+    "qwen2_moe": [dict(**GROUPED, num_experts=4)],
+    "bitnet": [GROUPED],
+    "lfm2": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2)],
+    "apertus": [GROUPED],
+}
+ROPE = {
+    "linear": dict(rope_type="linear", factor=3.0),
+    "dynamic": dict(rope_type="dynamic", factor=3.0),
+    "llama3": dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32),
+    "yarn": dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=32),
+    "yarn-magnitude": dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=32, attention_factor=0.7, beta_fast=16.0),
+    "yarn-mscale": dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=32, mscale=1.0, mscale_all_dim=0.5, truncate=False),
+    "longrope": dict(rope_type="longrope", short_factor=[1.0 + 0.1 * i for i in range(8)], long_factor=[1.0 + i for i in range(8)], original_max_position_embeddings=64),
+}
+for kind, rope in ROPE.items():
+    CASES[f"llama+{kind}"] = [dict(**GROUPED, rope_parameters=dict(rope, rope_theta=10000.0))]
+
+
+def config_of(kind, own):
+    base = {} if kind in ("gpt2", "gpt_bigcode", "gptj", "codegen") else dict(COMMON)
+    if kind == "gpt_neo":
+        base = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, max_position_embeddings=256, bos_token_id=1, eos_token_id=2)
+    if kind in ("bloom", "mpt"):
+        base = dict(vocab_size=VOCABULARY, hidden_size=64) if kind == "bloom" else dict(vocab_size=VOCABULARY)
+    return CONFIG_MAPPING[kind](**{**base, **own})
+
+
+def make(folder, seed, pattern):
+    for name, variants in CASES.items():
+        kind = name.split("+")[0]
+        for index, own in enumerate(variants):
+            target = os.path.join(folder, f"{name}.{index}")
+            if not re.search(pattern, name):
+                continue
+            try:
+                torch.manual_seed(seed * 100 + index)
+                model = AutoModelForCausalLM.from_config(config_of(kind, own)).eval().float()
+                with torch.no_grad():
+                    for parameter_name, parameter in model.named_parameters():
+                        # larger than at the start of a training, so that every part is felt
+                        if parameter.dim() > 1:
+                            parameter.normal_(0, 1.5 / parameter.shape[-1] ** 0.5)
+                        elif "bias" in parameter_name:
+                            parameter.normal_(0, 0.3)
+                        else:
+                            parameter.add_(torch.randn_like(parameter) * 0.2)
+                model.save_pretrained(target)
+            except Exception as error:  # noqa: BLE001
+                print(f"transformers cannot make {name}.{index}: {str(error)[:160]}", flush=True)
+
+
+def run():
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32, attn_implementation="eager").eval()
+            with torch.no_grad():
+                logits = model(torch.tensor([job["tokens"]]), use_cache=False).logits[0].float().numpy()
+            answer = dict(rows=len(logits), logits=base64.b64encode(logits.astype("<f4").tobytes()).decode())
+        except Exception as error:  # noqa: BLE001
+            answer = dict(error=str(error)[:300])
+        print(json.dumps(answer), flush=True)
+
+
+if sys.argv[1] == "make":
+    make(sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")
+else:
+    run()

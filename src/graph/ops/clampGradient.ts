@@ -1,0 +1,13 @@
+/** The gradient of clamp with respect to its input: dy where −limit < x < limit, else 0. */
+import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
+import type { ClampAttributes } from './clamp.ts';
+
+export const clampGradientOp: Op<ClampAttributes> = {
+  name: 'clampGradient',
+  shape: (inputs) => sameShape('clampGradient', inputs),
+  cost: (_, __, shape, registers) => elementwiseCost(2, shape, registers),
+};
+
+export function clampGradient(x: Value, dy: Value, limit: number, label = 'clampGradient'): Value {
+  return x.graph.add(clampGradientOp, [x, dy], { limit }, label);
+}

@@ -1,0 +1,41 @@
+/** CodeGen: GPT-J's shape with fused projections. Nijkamp et al. 2022 (arXiv 2203.13474). */
+import type { Architecture } from './architecture.ts';
+import { codegenTensor, gptjKeys } from './folders/gptKeys.ts';
+import { activationOf } from './parts/activationOf.ts';
+import { decoder } from './parts/decoder.ts';
+import { rotary } from './parts/rotary.ts';
+
+export const codegen: Architecture = {
+  name: 'codegen',
+  models: 'CodeGen',
+  foldersOnly: true,
+  folders: [
+    {
+      modelTypes: ['codegen'],
+      defaults: {
+        n_positions: 2048,
+        n_ctx: 2048,
+        n_embd: 4096,
+        n_layer: 28,
+        n_head: 16,
+        rotary_dim: 64,
+        activation_function: 'gelu_new',
+        layer_norm_epsilon: 1e-5,
+        rope_theta: 10000,
+      },
+      metadata: gptjKeys,
+      tensor: codegenTensor,
+    },
+  ],
+  build: decoder((model, { headSize }) => {
+    const turned = rotary(model, headSize, { layout: 'interleaved', folderLayout: 'interleaved' });
+    return {
+      norm: { kind: 'layer' },
+      parallel: true,
+      feedForwardNorm: () => undefined,
+      attention: { rotary: () => turned, bias: false, outputBias: false },
+      feedForward: { activation: activationOf(model, 'gelu'), gated: false, bias: true },
+      outputBias: true,
+    };
+  }),
+};

@@ -1,0 +1,133 @@
+/** A Hugging Face folder as `build` sees it: the family of its model type, its metadata in GGUF's keys, and its tensors. */
+import { FormatError, UnsupportedError } from '../../core/errors.ts';
+import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
+import type { Architecture } from '../architecture.ts';
+import type { StoredWeight } from '../buildModel.ts';
+import { architectures } from '../index.ts';
+import { type Fields, FolderConfig, isFields } from './config.ts';
+import type { FolderFamily, FolderTensor } from './family.ts';
+import { refuseQuantization } from './quantization.ts';
+
+/** What stands before the names of a model's tensors: that of its class in transformers, or nothing. */
+const prefixes = [
+  'model.',
+  '',
+  'transformer.',
+  'gpt_neox.',
+  'model.decoder.',
+  'decoder.',
+  'biogpt.',
+  'gpt_neox_japanese.',
+];
+/** The same for the text model within a model of images and text. */
+const textPrefixes = ['model.language_model.', 'language_model.model.', 'language_model.', 'model.text_model.'];
+/** Parts of such a model that are not the text model. */
+const otherParts = /^(model\.)?(vision|visual|multi_modal|multimodal|embed_vision|image|audio|mm_|connector)/;
+
+export interface Folder {
+  readonly architecture: Architecture;
+  readonly family: FolderFamily;
+  readonly config: FolderConfig;
+  /** By GGUF's keys. */
+  readonly metadata: ReadonlyMap<string, unknown>;
+  find(name: string, places: ReadonlyMap<string, number>): StoredWeight | undefined;
+  /** How the folder calls a tensor of GGUF. */
+  nameOf(name: string): string;
+  /** True for tensors of another part than the text model: of its vision tower. */
+  isOtherPart(tensor: string): boolean;
+}
+
+/** @throws {UnsupportedError} for an unknown model type, a quantized folder, or a field that is not supported; {FormatError} */
+export function folderOf(checkpoint: Checkpoint): Folder {
+  const { name, tensors } = checkpoint;
+  const outer = Object.fromEntries(checkpoint.metadata);
+  refuseQuantization(name, outer);
+  const { architecture, family, fields, nested } = familyOf(name, outer);
+  refuseQuantization(name, fields);
+  const config = new FolderConfig(name, fields, family.defaults);
+  const own = Object.entries(family.metadata(config)).filter(([, value]) => value !== undefined);
+  const metadata = new Map(own.map(([key, value]) => [`${architecture.name}.${key}`, value]));
+  const tied = metadata.get(`${architecture.name}.output.tied`) === true;
+  const known = nested ? [...textPrefixes, ...prefixes] : prefixes;
+  const locate = (inside: string): CheckpointTensor | undefined => {
+    for (const prefix of known) {
+      const tensor = tensors.get(prefix + inside);
+      if (tensor) return tensor;
+    }
+    return undefined;
+  };
+  const usual = known.find((prefix) => [...tensors.keys()].some((tensor) => tensor.startsWith(prefix))) ?? '';
+  const placed = (tensor: FolderTensor): CheckpointTensor[] => {
+    const { names, stacked } = tensor;
+    const found = (stacked ?? names).map(locate);
+    if (stacked) return found.every((one) => one !== undefined) ? (found as CheckpointTensor[]) : [];
+    return found.filter((one) => one !== undefined).slice(0, 1);
+  };
+  const find: Folder['find'] = (wanted, places) => {
+    const tensor = family.tensor(wanted, config);
+    const found = placed(tensor);
+    if (found.length === 0) {
+      // of a tied pair a file may hold either name
+      return wanted === 'token_embd.weight' && tied ? find('output.weight', places) : undefined;
+    }
+    const rows = found[0]!.shape[0] ?? 1;
+    return {
+      tensors: found,
+      transposed: tensor.transposed ?? false,
+      order: tensor.order?.(rows),
+      plus: tensor.plus ?? 0,
+      place: places.get(found[0]!.name)!,
+    };
+  };
+  return {
+    architecture,
+    family,
+    config,
+    metadata,
+    find,
+    nameOf(wanted) {
+      const { names, stacked } = family.tensor(wanted, config);
+      const [inside] = stacked ?? names;
+      if (inside === undefined) return wanted;
+      const elsewhere = [...tensors.keys()].find((tensor) => tensor.endsWith(`.${inside}`));
+      const expected = inside.startsWith('lm_head') ? inside : usual + inside;
+      return elsewhere ? `${expected} (there is ${elsewhere}, with a prefix that is not known)` : expected;
+    },
+    isOtherPart: (tensor) => nested && otherParts.test(tensor),
+  };
+}
+
+interface Found {
+  readonly architecture: Architecture;
+  readonly family: FolderFamily;
+  readonly fields: Fields;
+  /** True for the text model of a larger one. */
+  readonly nested: boolean;
+}
+
+function familyOf(folder: string, outer: Fields): Found {
+  const text = outer.text_config;
+  if (isFields(text) && byModelType(outer.model_type) === undefined) {
+    const found = byModelType(text.model_type);
+    const tied = text.tie_word_embeddings ?? outer.tie_word_embeddings;
+    const fields = tied === undefined ? text : { ...text, tie_word_embeddings: tied };
+    if (found) return { ...found, fields, nested: true };
+  }
+  const found = byModelType(outer.model_type);
+  if (found) return { ...found, fields: outer, nested: false };
+  if (outer.model_type === undefined) {
+    const isFile = Object.keys(outer).length === 0 || folder.endsWith('.safetensors');
+    const what = isFile ? 'has tensors only' : 'has no model_type';
+    const problem = `${what}: a model needs its config.json as well; give the folder that holds both`;
+    throw new FormatError(folder, problem, { expected: 'model_type' });
+  }
+  const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
+  throw new UnsupportedError(`${folder}: model_type`, String(outer.model_type), types.toSorted());
+}
+
+function byModelType(type: unknown): { architecture: Architecture; family: FolderFamily } | undefined {
+  for (const architecture of architectures)
+    for (const family of architecture.folders ?? [])
+      if (family.modelTypes.some((known) => known === type)) return { architecture, family };
+  return undefined;
+}

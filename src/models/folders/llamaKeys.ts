@@ -1,0 +1,135 @@
+/** config.json → GGUF keys, for families that have Llama's fields. */
+import type { FolderConfig } from './config.ts';
+import { biasKeys, decoderKeys, ropeKeys, ropeKeysOf, windowKeys } from './family.ts';
+import { ropeByLayerType, ropeOf } from './ropeScaling.ts';
+
+type Keys = Record<string, unknown>;
+
+export function llamaKeys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const bias = config.flag('attention_bias');
+  return { ...keys, ...ropeKeys(config, keys), ...biasKeys(bias, bias, config.flag('mlp_bias')) };
+}
+
+/** Mistral and Ministral: a window on all layers, or on those that layer_types names. */
+export function windowedKeys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const window = windowKeys(config, Number(keys.block_count), () => true);
+  return { ...keys, ...ropeKeys(config, keys), ...biasKeys(false, false, false), ...window };
+}
+
+/** CWM: a window on all layers but each fourth, the first among those without. */
+export function windowedByFourKeys(config: FolderConfig): Keys {
+  const window = windowKeys(config, config.count('num_hidden_layers'), (layer) => layer % 4 !== 0);
+  return { ...llamaKeys(config), ...window };
+}
+
+export function ministral3Keys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const headSize = Number(keys['attention.key_length']);
+  const rope = ropeOf(config, { headSize, ownFields: ['llama_4_scaling_beta'] });
+  const record = config.object('rope_parameters') ?? config.object('rope_scaling') ?? {};
+  const window = windowKeys(config, Number(keys.block_count), () => true);
+  return {
+    ...keys,
+    ...ropeKeysOf(rope, headSize),
+    ...biasKeys(false, false, false),
+    ...window,
+    'attention.temperature_scale': record.llama_4_scaling_beta ?? undefined,
+    'rope.scaling.original_context_length': record.original_max_position_embeddings ?? undefined,
+  };
+}
+
+/** Qwen 2 and 3: windows only where `use_sliding_window` says so, on the layers from `max_window_layers` on. */
+export function qwen2Keys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const isQwen3 = config.text('model_type') === 'qwen3';
+  const bias = isQwen3 ? config.flag('attention_bias') : true;
+  const first = config.number('max_window_layers') ?? 0;
+  const hasWindow = config.flag('use_sliding_window');
+  const window = windowKeys(config, Number(keys.block_count), (layer) => hasWindow && layer >= first);
+  return {
+    ...keys,
+    ...ropeKeys(config, keys),
+    ...biasKeys(bias, isQwen3 && bias, false),
+    ...(hasWindow ? window : {}),
+  };
+}
+
+export function olmo3Keys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const headSize = Number(keys['attention.key_length']);
+  const bias = config.flag('attention_bias');
+  const window = windowKeys(config, Number(keys.block_count), (layer) => (layer + 1) % 4 !== 0);
+  const global = ropeByLayerType(config, 'full_attention', { headSize });
+  // a single record is that of the global layers
+  const isNested = 'sliding_attention' in (config.object('rope_parameters') ?? {});
+  const local = isNested ? ropeByLayerType(config, 'sliding_attention', { headSize }) : undefined;
+  return {
+    ...keys,
+    ...ropeKeysOf(global, headSize),
+    ...biasKeys(bias, bias, false),
+    ...window,
+    'rope.freq_base_swa': local?.base ?? config.number('rope_theta') ?? global.base,
+    ...(local?.scaling ? { 'rope.local_scaling': local.scaling } : {}),
+  };
+}
+
+export function exaone4Keys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const pattern = config.value('sliding_window_pattern');
+  const period = typeof pattern === 'number' ? pattern : typeof pattern === 'string' ? pattern.length : 4;
+  const layers = Number(keys.block_count);
+  const isLocal = (layer: number): boolean =>
+    typeof pattern === 'string'
+      ? pattern[layer % period] === 'L' && layer < layers - 1
+      : period > 0 && (layer + 1) % period !== 0;
+  const window = windowKeys(config, layers, isLocal);
+  return { ...keys, ...ropeKeys(config, keys), ...biasKeys(false, false, false), ...window };
+}
+
+export function glmKeys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  return { ...keys, ...ropeKeys(config, keys), ...biasKeys(config.flag('attention_bias'), false, false) };
+}
+
+export function heliumKeys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  return {
+    ...keys,
+    ...ropeKeys(config, keys),
+    ...biasKeys(config.flag('attention_bias'), false, config.flag('mlp_bias')),
+  };
+}
+
+/** Hunyuan's `dynamic` scaling with `alpha` is a larger base for any length. */
+export function hunyuanKeys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const headSize = Number(keys['attention.key_length']);
+  const record = config.object('rope_scaling') ?? config.object('rope_parameters') ?? {};
+  const bias = config.flag('attention_bias');
+  const rope = ropeOf(config, { headSize, ownFields: ['alpha'] });
+  const alpha = typeof record.alpha === 'number' && record.alpha !== 0 ? record.alpha : undefined;
+  const type = record.rope_type ?? record.type;
+  const own = type === 'dynamic' && alpha !== undefined;
+  return {
+    ...keys,
+    ...ropeKeysOf(
+      own ? { ...rope, base: rope.base * alpha ** (headSize / (headSize - 2)), scaling: undefined } : rope,
+      headSize,
+    ),
+    ...biasKeys(bias, bias, false),
+  };
+}
+
+/** Phi-3: `su` is the older name of `longrope`. */
+export function phi3Keys(config: FolderConfig): Keys {
+  const keys = decoderKeys(config);
+  const window = windowKeys(config, Number(keys.block_count), () => true);
+  return {
+    ...keys,
+    ...ropeKeys(config, keys, { longrope: ['su', 'yarn'] }),
+    ...biasKeys(false, false, false),
+    ...window,
+  };
+}

@@ -1,0 +1,35 @@
+/** How fused projections of a folder are ordered, where GGUF wants all queries, then all keys, then all values. */
+
+export interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+}
+
+/** Source rows for queries, keys and values of a matrix stored in groups of [queries …, key, value], a group per key head. */
+export function groupedQkv({ heads, kvHeads, headSize }: Heads): Int32Array {
+  const queries = heads / kvHeads;
+  const groupRows = (queries + 2) * headSize;
+  const rows: number[] = [];
+  const take = (group: number, from: number, count: number) => {
+    for (let i = 0; i < count; i++) rows.push(group * groupRows + from + i);
+  };
+  for (let group = 0; group < kvHeads; group++) take(group, 0, queries * headSize);
+  for (let group = 0; group < kvHeads; group++) take(group, queries * headSize, headSize);
+  for (let group = 0; group < kvHeads; group++) take(group, (queries + 1) * headSize, headSize);
+  return Int32Array.from(rows);
+}
+
+/** CodeGen's: four parts, each with its queries, its values, its keys. */
+export function codegenQkv({ heads, headSize }: Heads): Int32Array {
+  const local = (heads * headSize) / 4;
+  return Int32Array.from(
+    [0, 2, 1].flatMap((place) =>
+      [0, 1, 2, 3].flatMap((part) => Array.from({ length: local }, (_, i) => (part * 3 + place) * local + i)),
+    ),
+  );
+}
+
+/** All rows but the first few. */
+export const rowsFrom = (first: number, rows: number): Int32Array =>
+  Int32Array.from({ length: rows - first }, (_, row) => first + row);

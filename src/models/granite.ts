@@ -1,0 +1,54 @@
+/** Granite 3 and 4 (dense): Llama's shape with factors of embedding, attention, branches and logits. IBM 2024. */
+import type { Architecture } from './architecture.ts';
+import { tensorNames } from './folders/family.ts';
+import { isInterleavedInGguf } from './folders/layout.ts';
+import { llamaKeys } from './folders/llamaKeys.ts';
+import { activationOf } from './parts/activationOf.ts';
+import { decoder } from './parts/decoder.ts';
+import { rotary } from './parts/rotary.ts';
+
+export const granite: Architecture = {
+  name: 'granite',
+  models: 'Granite 3, 4 (dense)',
+  folders: [
+    {
+      modelTypes: ['granite'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 11008,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        hidden_act: 'silu',
+        max_position_embeddings: 2048,
+        rms_norm_eps: 1e-6,
+        embedding_multiplier: 1,
+        logits_scaling: 1,
+        residual_multiplier: 1,
+        attention_multiplier: 1,
+        rope_theta: 10000,
+      },
+      metadata: (config) => ({
+        ...llamaKeys(config),
+        'attention.scale': config.number('attention_multiplier'),
+        embedding_scale: config.number('embedding_multiplier'),
+        residual_scale: config.number('residual_multiplier'),
+        logit_scale: config.number('logits_scaling'),
+      }),
+      tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+  ],
+  build: decoder((model, { headSize }) => {
+    const { metadata } = model;
+    const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
+    const scale = metadata.number('attention.scale', 0);
+    const hasRope = model.fromFolder || metadata.flag('rope.scaling.finetuned', true);
+    return {
+      attention: { rotary: () => (hasRope ? turned : undefined), ...(scale === 0 ? {} : { scale }) },
+      feedForward: { activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
+      embeddingScale: metadata.number('embedding_scale', 0) || 1,
+      residualScale: metadata.number('residual_scale', 0) || 1,
+      logitScale: 1 / metadata.number('logit_scale'),
+    };
+  }),
+};

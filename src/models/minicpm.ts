@@ -1,0 +1,21 @@
+/** MiniCPM 1 to 4: Llama's shape with factors of embedding, branches and logits. Hu et al. 2024 (arXiv 2404.06395). */
+import type { Architecture } from './architecture.ts';
+import { decoder } from './parts/decoder.ts';
+import { rotary } from './parts/rotary.ts';
+
+export const minicpm: Architecture = {
+  name: 'minicpm',
+  models: 'MiniCPM 1 to 4',
+  build: decoder((model, { headSize, layers, width }) => {
+    const { metadata } = model;
+    const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
+    // files without these keys are older than they
+    return {
+      attention: { rotary: () => turned },
+      feedForward: { activation: 'silu', gated: true, bias: 'optional' },
+      embeddingScale: metadata.number('embedding_scale', 12),
+      residualScale: metadata.number('residual_scale', 1.4 / Math.sqrt(layers)),
+      logitScale: 1 / metadata.number('logit_scale', 256 / width),
+    };
+  }),
+};

@@ -1,0 +1,143 @@
+/** The attention part of a block: projections, norms of heads, rotary embedding, attention, output projection. */
+import type { Value } from '../../graph/graph.ts';
+import { activation } from '../../graph/ops/activation.ts';
+import { attention } from '../../graph/ops/attention.ts';
+import { clamp } from '../../graph/ops/clamp.ts';
+import { columns } from '../../graph/ops/columns.ts';
+import { gain } from '../../graph/ops/gain.ts';
+import { multiply } from '../../graph/ops/multiply.ts';
+import { positionScale } from '../../graph/ops/positionScale.ts';
+import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
+import type { Dimensions } from './dimensions.ts';
+import { groupNorm, type Norm } from './norms.ts';
+import { type Projection, project } from './project.ts';
+import type { Rotary } from './rotary.ts';
+
+/** Norms of queries and keys. */
+export interface HeadNorm {
+  /** What one norm spans: a head, or all heads together (OLMo 2). 'eachHead': a head, with a gain of its own. */
+  readonly over: 'head' | 'all' | 'eachHead';
+  readonly norm: Norm;
+  readonly presence?: Presence;
+  /** True if the norms come after the rotary embedding. */
+  readonly afterRope?: boolean;
+}
+
+export interface Attention {
+  /** Rotary embedding of a layer. Default: none. */
+  readonly rotary?: (layer: number) => Rotary | undefined;
+  /** Positions that a layer sees, its own included; 0: all. Default: all. */
+  readonly window?: (layer: number) => number;
+  /** Factor of q·k. Default: 1/sqrt(head size). */
+  readonly scale?: number | ((layer: number) => number);
+  /** Scores go through cap·tanh(score/cap). 0: they do not. */
+  readonly softcap?: number;
+  /** Biases of the projections of queries, keys and values. Default: optional. */
+  readonly bias?: Presence;
+  /** False if scales beside the projections are passed over. Default: true. */
+  readonly scaled?: boolean;
+  /** Bias of the output projection. Default: optional. */
+  readonly outputBias?: Presence;
+  readonly headNorm?: HeadNorm;
+  /** Queries, keys and values are limited to −clamp … clamp. 0: they are not. */
+  readonly clamp?: number;
+  /** The greatest exponent of ALiBi's slopes, usually 8 (Press et al. 2021). 0: no ALiBi. */
+  readonly alibi?: number;
+  /** Queries grow with the logarithm of their position (Llama 4, Ministral 3). */
+  readonly temperature?: { readonly scale: number; readonly length: number };
+  /** True if the mixed values are multiplied by the sigmoid of `attn_gate`'s product. */
+  readonly gated?: boolean;
+}
+
+/** @param slot which of the cache's slots holds the layer's keys and values */
+export function selfAttention(
+  model: ModelBuilder,
+  x: Value,
+  layer: number,
+  slot: number,
+  dimensions: Dimensions,
+  options: Attention,
+): Value {
+  const block = `blk.${layer}`;
+  const { headSize, width } = dimensions;
+  const [heads, kvHeads] = [dimensions.heads[layer]!, dimensions.kvHeads[layer]!];
+  const { clamp: limit = 0, headNorm, temperature } = options;
+  const bias = presenceOf(model, 'attention.bias', options.bias);
+  const outputBias = presenceOf(model, 'attention.output_bias', options.outputBias);
+  const parts = projections(
+    model,
+    x,
+    block,
+    [heads, kvHeads, kvHeads].map((count) => count * headSize),
+    { bias, ...(options.scaled === false ? {} : { scaled: 'before bias' }) },
+  );
+  let [q, k, v] = parts.map((part, i) => (limit > 0 ? clamp(part, limit, `${block}.clamp_${'qkv'[i]}`) : part)) as [
+    Value,
+    Value,
+    Value,
+  ];
+  const normed = () => {
+    if (!headNorm || !hasNorm(model, block, headNorm)) return;
+    q = normOfHeads(model, q, `${block}.attn_q_norm`, heads, headSize, headNorm);
+    k = normOfHeads(model, k, `${block}.attn_k_norm`, kvHeads, headSize, headNorm);
+  };
+  if (!headNorm?.afterRope) normed();
+  const rotary = options.rotary?.(layer);
+  if (rotary) {
+    q = rotary.apply(q, `${block}.rope_q`);
+    k = rotary.apply(k, `${block}.rope_k`);
+  }
+  if (headNorm?.afterRope) normed();
+  if (temperature) q = positionScale(q, temperature, `${block}.temperature`);
+  const { scale = 1 / Math.sqrt(headSize), softcap = 0, alibi = 0 } = options;
+  const attributes = {
+    layer: slot,
+    heads,
+    kvHeads,
+    headSize,
+    scale: typeof scale === 'function' ? scale(layer) : scale,
+    window: options.window?.(layer) ?? 0,
+    softcap,
+    ...(alibi > 0 ? { alibi } : {}),
+  };
+  let mixed = attention(q, k, v, attributes, `${block}.attention`);
+  if (options.gated) {
+    const gates = project(model, x, `${block}.attn_gate`, heads * headSize, { bias: false });
+    mixed = multiply(activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), mixed, `${block}.attn_gated`);
+  }
+  return project(model, mixed, `${block}.attn_output`, width, { bias: outputBias, scaled: 'before bias' });
+}
+
+/** Queries, keys and values, from three matrices or from one. */
+function projections(
+  model: ModelBuilder,
+  x: Value,
+  block: string,
+  widths: readonly number[],
+  matrix: Projection,
+): Value[] {
+  const names = ['attn_q', 'attn_k', 'attn_v'];
+  if (!model.has(`${block}.attn_qkv.weight`))
+    return names.map((name, i) => project(model, x, `${block}.${name}`, widths[i]!, matrix));
+  const fused = project(model, x, `${block}.attn_qkv`, widths[0]! + widths[1]! + widths[2]!, matrix);
+  const starts = [0, widths[0]!, widths[0]! + widths[1]!];
+  return names.map((name, i) => columns(fused, starts[i]!, widths[i]!, `${block}.${name}`));
+}
+
+function hasNorm(model: ModelBuilder, block: string, { presence = true, norm }: HeadNorm): boolean {
+  return presence === 'optional' ? norm.gain === false || model.has(`${block}.attn_q_norm.weight`) : presence;
+}
+
+function normOfHeads(
+  model: ModelBuilder,
+  x: Value,
+  name: string,
+  heads: number,
+  headSize: number,
+  { over, norm }: HeadNorm,
+): Value {
+  if (over === 'all') return groupNorm(model, x, name, heads * headSize, norm);
+  if (over === 'head') return groupNorm(model, x, name, headSize, norm);
+  const plain = groupNorm(model, x, name, headSize, { ...norm, gain: false, bias: false });
+  return gain(plain, model.weight(`${name}.weight`, heads, headSize), `${name}.gain`);
+}

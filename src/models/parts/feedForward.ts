@@ -1,0 +1,55 @@
+/** The feed-forward part of a block. */
+import type { Value } from '../../graph/graph.ts';
+import { type ActivationKind, activation } from '../../graph/ops/activation.ts';
+import { columns } from '../../graph/ops/columns.ts';
+import { gain } from '../../graph/ops/gain.ts';
+import { multiply } from '../../graph/ops/multiply.ts';
+import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
+import { type Projection, project } from './project.ts';
+
+/** An activation: one of the op's kinds, or a function of its own (with the layer, for parameters by layer). */
+export type Activation = ActivationKind | ((x: Value, layer: number, label: string) => Value);
+
+export interface FeedForward {
+  readonly activation: Activation;
+  /** True: down(f(gate(x)) · up(x)). False: down(f(up(x))). */
+  readonly gated: boolean;
+  /** Biases of all its matrices. */
+  readonly bias?: Presence;
+  /** True if the matrices may have scales of their own, see {@link Projection}. */
+  readonly scaled?: boolean;
+  /** Columns by which the activation is divided: `ffn.act.scales`. */
+  readonly activationScales?: Presence;
+}
+
+/** Gate and up may be stored as one matrix in ffn_up, the gate first. */
+export function feedForward(
+  model: ModelBuilder,
+  x: Value,
+  { layer, ffn }: { readonly layer: number; readonly ffn: number },
+  options: FeedForward,
+): Value {
+  const { activation: f, gated } = options;
+  const bias = presenceOf(model, 'feed_forward.bias', options.bias ?? false);
+  const matrix: Projection = { bias, ...(options.scaled ? { scaled: 'after bias' } : {}) };
+  const block = `blk.${layer}`;
+  const activate = (y: Value): Value =>
+    typeof f === 'function' ? f(y, layer, `${block}.activation`) : activation(y, f, `${block}.${f}`);
+  const down = (y: Value): Value => project(model, y, `${block}.ffn_down`, x.shape[1], matrix);
+  if (!gated) {
+    const active = activate(project(model, x, `${block}.ffn_up`, ffn, matrix));
+    const scales = model.maybe(options.activationScales ?? false, `${block}.ffn.act.scales`, 1, ffn);
+    return down(scales ? gain(active, scales, `${block}.activation_scales`, { inverse: true }) : active);
+  }
+  let gate: Value;
+  let up: Value;
+  if (model.has(`${block}.ffn_gate.weight`)) {
+    gate = project(model, x, `${block}.ffn_gate`, ffn, matrix);
+    up = project(model, x, `${block}.ffn_up`, ffn, matrix);
+  } else {
+    const fused = project(model, x, `${block}.ffn_up`, 2 * ffn, matrix);
+    gate = columns(fused, 0, ffn, `${block}.ffn_gate`);
+    up = columns(fused, ffn, ffn, `${block}.ffn_up`);
+  }
+  return down(multiply(activate(gate), up, `${block}.gated`));
+}

@@ -1,0 +1,37 @@
+/** Norms as decoders use them: rmsNorm or layerNorm, with or without gain and bias. */
+import type { Value } from '../../graph/graph.ts';
+import { layerNorm } from '../../graph/ops/layerNorm.ts';
+import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
+import type { ModelBuilder, Presence } from '../modelBuilder.ts';
+
+export interface Norm {
+  readonly kind: 'rms' | 'layer';
+  /** False if the norm has no gain. Default: true. */
+  readonly gain?: boolean;
+  /** Default: true for layerNorm, false for rmsNorm, which has none. */
+  readonly bias?: Presence;
+  /** True if the gain is called `<name>` alone. */
+  readonly bare?: boolean;
+  /** Default: the file's epsilon of this kind. */
+  readonly epsilon?: number;
+}
+
+const epsilonKeys = { rms: 'attention.layer_norm_rms_epsilon', layer: 'attention.layer_norm_epsilon' };
+
+/** Norm of a whole row with the gain `<name>.weight` and the bias `<name>.bias`. */
+export function norm(model: ModelBuilder, x: Value, name: string, options: Norm): Value {
+  return groupNorm(model, x, name, x.shape[1], options);
+}
+
+/** Norm of groups of `size` columns, which share gain and bias. */
+export function groupNorm(model: ModelBuilder, x: Value, name: string, size: number, options: Norm): Value {
+  const { kind } = options;
+  const gain =
+    options.gain === false
+      ? model.constantVector(1, size)
+      : model.weight(options.bare ? name : `${name}.weight`, 1, size);
+  const epsilon = options.epsilon ?? model.metadata.number(epsilonKeys[kind]);
+  if (kind === 'rms') return rmsNorm(x, gain, epsilon, name);
+  const bias = model.maybe(options.bias ?? true, `${name}.bias`, 1, size) ?? model.constantVector(0, size);
+  return layerNorm(x, gain, bias, epsilon, name);
+}

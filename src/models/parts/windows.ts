@@ -1,0 +1,39 @@
+/** Which layers see a window of positions only. */
+
+import { isList } from '../metadata.ts';
+import type { ModelBuilder } from '../modelBuilder.ts';
+import type { Dimensions } from './dimensions.ts';
+
+export interface Windows {
+  /** Positions that a layer sees, its own included; 0: all. */
+  of(layer: number): number;
+  isLocal(layer: number): boolean;
+  /** True if the file states a width. */
+  readonly stated: boolean;
+}
+
+/**
+ * Reads `attention.sliding_window` and `attention.sliding_window_pattern`: a list by layer, or a period n, of whose layers all
+ * but the last (or the first) are local; 0: all are, 1: none is.
+ * @param period if the file does not say @param width of the window if the file does not say; 0: none
+ */
+export function windows(
+  { metadata }: ModelBuilder,
+  { layers }: Dimensions,
+  options: { readonly period: number; readonly width?: number; readonly globalFirst?: boolean },
+): Windows {
+  const width = metadata.count('attention.sliding_window', options.width ?? 0, 0);
+  const stated = metadata.value('attention.sliding_window_pattern');
+  const local = isList(stated)
+    ? metadata.numbers('attention.sliding_window_pattern', layers).map((value) => value !== 0)
+    : periodic(metadata.count('attention.sliding_window_pattern', options.period, 0), layers, options.globalFirst);
+  const isLocal = (layer: number): boolean => width > 0 && local[layer]!;
+  return { of: (layer) => (isLocal(layer) ? width : 0), isLocal, stated: width > 0 };
+}
+
+function periodic(period: number, layers: number, globalFirst = false): boolean[] {
+  return Array.from({ length: layers }, (_, layer) => {
+    if (period === 0) return true;
+    return globalFirst ? layer % period !== 0 : layer % period < period - 1;
+  });
+}

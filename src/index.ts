@@ -47,6 +47,6 @@ export type { TokenLogProbability } from './sampling/logProbabilities.ts';
 export type { SamplingOptions } from './sampling/sampler.ts';
 export type { ChatMessage, TextPart, ToolCall, ToolDefinition } from './tokenizer/chatMessage.ts';
 export type { ChatOptions } from './tokenizer/chatPrompt.ts';
-export { ChatTemplateError } from './tokenizer/chatTemplate.ts';
+export { ChatTemplateError } from './tokenizer/chatTemplateError.ts';
 export { parseTemplateJson } from './tokenizer/jinja/readJson.ts';
 export type { Tokenizer } from './tokenizer/tokenizer.ts';

@@ -4,7 +4,8 @@
  */
 import { OptionError, UnsupportedError } from '../core/errors.ts';
 import type { ChatMessage, TextPart, ToolDefinition } from './chatMessage.ts';
-import { type ChatTemplate, ChatTemplateError } from './chatTemplate.ts';
+import type { ChatTemplate } from './chatTemplate.ts';
+import { ChatTemplateError } from './chatTemplateError.ts';
 
 export interface ChatOptions {
   /** Functions that the model may call. A template without tools leaves them out. */

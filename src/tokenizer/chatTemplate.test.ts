@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ChatTemplateError, createChatTemplate } from './chatTemplate.ts';
+import { createChatTemplate } from './chatTemplate.ts';
+import { ChatTemplateError } from './chatTemplateError.ts';
 
 const hello = [{ role: 'user', content: 'Hello' }];
 const render = (source: string, extra?: Record<string, unknown>) => createChatTemplate(source).render(hello, { extra });

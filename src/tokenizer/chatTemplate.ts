@@ -3,8 +3,9 @@
  * transformers' `apply_chat_template` passes: messages, tools, documents, add_generation_prompt, the special tokens,
  * raise_exception and strftime_now.
  */
-import { EspalierError, OptionError } from '../core/errors.ts';
+import { OptionError } from '../core/errors.ts';
 import type { ChatMessage } from './chatMessage.ts';
+import { ChatTemplateError } from './chatTemplateError.ts';
 import { continued, markedForContinuation } from './continueMessage.ts';
 import { compileTemplate, JinjaError, type Template } from './jinja/index.ts';
 import { type SpecialTokens, specialTokenVariables } from './specialTokens.ts';
@@ -35,17 +36,6 @@ export interface ChatTemplate {
   readonly isDefault: boolean;
   /** @throws {ChatTemplateError} if the template refuses the conversation or fails; {OptionError} */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
-}
-
-/** A template is not valid Jinja, fails while rendering, or refuses the conversation (`data.raised`). */
-export class ChatTemplateError extends EspalierError {
-  override readonly name = 'ChatTemplateError';
-
-  /** @param line of the template's source */
-  constructor(problem: string, raised: boolean, line?: number, options?: ErrorOptions) {
-    const place = line === undefined || raised ? '' : `, line ${line}`;
-    super('CHAT_TEMPLATE', `chat template${place}: ${problem}`, { problem, raised, line }, options);
-  }
 }
 
 /** ChatML, for models that come without a template: the format most of them know. */

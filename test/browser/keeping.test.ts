@@ -235,7 +235,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
   });
 
   it('two tabs download once; the one that waits shows progress and hears its signal', async () => {
-    server.throttle = () => new Promise((resolve) => setTimeout(resolve, 8));
+    server.throttle = () => new Promise((resolve) => setTimeout(resolve, 12));
     const [first, second] = [await open(), await open()];
     const loading = loadIn(first, '/large.gguf');
     await expect.poll(() => gets('/large.gguf')).toBe(1);
@@ -244,21 +244,20 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
       const controller = new AbortController();
       const notices: string[] = [];
       let done = 0;
-      const started = performance.now();
-      setTimeout(() => controller.abort(new Error('enough')), 700);
       const error = await espalier
         .load('/large.gguf', {
           signal: controller.signal,
           onProgress: (progress) => {
             if (progress.notice) notices.push(progress.notice.code);
             else done = Math.max(done, progress.done);
+            if (notices.length > 0) setTimeout(() => controller.abort(new Error('enough')), 100);
           },
         })
         .catch(String);
-      return { error, notices, done, seconds: (performance.now() - started) / 1000 };
+      return { error, notices, done };
     });
     expect(waited).toMatchObject({ error: 'Error: enough', notices: ['WAITING'] });
-    expect(waited.seconds).toBeLessThan(3);
+    expect(waited.done).toBeGreaterThan(0);
     const both = await Promise.all([loading, loadIn(second, '/large.gguf')]);
     expect(both).toMatchObject([{ ids: 5 }, { ids: 5 }]);
     expect(gets('/large.gguf')).toBe(1);

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { ChatMessage } from '../../src/tokenizer/chatMessage.ts';
-import { ChatTemplateError, createChatTemplate } from '../../src/tokenizer/chatTemplate.ts';
+import { createChatTemplate } from '../../src/tokenizer/chatTemplate.ts';
+import { ChatTemplateError } from '../../src/tokenizer/chatTemplateError.ts';
 import { compileTemplate, JinjaError, parseTemplateJson } from '../../src/tokenizer/jinja/index.ts';
 import { sharedData } from '../sharedData.ts';
 

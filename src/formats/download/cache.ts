@@ -1,149 +1,40 @@
-/** What is stored of models, for people and applications that manage the space. */
-import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
-import { hubCache } from '#leaf/formats/download/hubCache';
-import { cacheStore } from '#leaf/formats/download/store';
-import { EspalierError } from '../../core/errors.ts';
-import type { Notice, OnProgress } from '../../core/progress.ts';
-import { openCheckpoint } from '../open.ts';
-import { type CacheOptions, hubFolder, parseHubName } from './hub.ts';
-import type { HubFile } from './hubCache.ts';
-import { listUrls, removeUrl } from './urlCache.ts';
+/** Downloads that are stored, for people and applications that manage the space. Loaded when it is first used. */
+import type * as StoredFiles from './storedFiles.ts';
 
-export interface CachedFile {
-  /** URL or hf:owner/repo@commit/file, as `load` and `cache.delete` take it. */
-  readonly source: string;
-  /** Bytes stored. */
-  readonly bytes: number;
-  /** Bytes of the whole file, where they are known. */
-  readonly total?: number;
-  /** False for a download that was interrupted; the next load continues it. */
-  readonly complete: boolean;
-}
+export type { AddOptions, CachedFile, CacheLocation, CacheUsage } from './storedFiles.ts';
 
-export interface CacheUsage {
-  /** Bytes of all stored files. */
-  readonly bytes: number;
-  /** Bytes that can still be stored; undefined where the system does not tell. */
-  readonly available?: number;
-  /** True where the browser does not delete them by itself to make room. Always true in Node. */
-  readonly persisted: boolean;
-}
+type Call<Name extends keyof typeof StoredFiles> = (typeof StoredFiles)[Name];
 
-export interface CacheLocation {
-  /** As `CacheOptions.folder`. */
-  readonly folder?: string;
-}
-
-export interface AddOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: OnProgress;
-  /** As in `load`. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly cache?: CacheOptions;
-}
+const storedFiles = () => import('./storedFiles.ts');
 
 /**
  * Downloads all files of a model without loading it, so that a later `load` works offline.
  * @throws {EspalierError} 'CACHE_FULL' with `data.needed` and `data.available` in bytes, or 'NOT_KEPT', where they cannot be
  *   stored; what `load` throws for a source that is no model; the signal's reason
  */
-export async function add(source: string | URL, options: AddOptions = {}): Promise<void> {
-  let refused: Notice | undefined;
-  const onProgress: OnProgress = (progress) => {
-    if (progress.notice?.code === 'NOT_KEPT') refused ??= progress.notice;
-    else options.onProgress?.(progress);
-  };
-  const checkpoint = await openCheckpoint(source, { ...options, onProgress });
-  try {
-    if (!refused) await checkpoint.finish?.(options.signal);
-  } finally {
-    await checkpoint.close();
-  }
-  if (refused) {
-    const code = refused.data.reason === 'CACHE_FULL' ? 'CACHE_FULL' : 'NOT_KEPT';
-    throw new EspalierError(code, refused.message.replace(/; it is used without being kept$/, ''), refused.data);
-  }
-}
+export const add: Call<'add'> = async (...args) => (await storedFiles()).add(...args);
 
-/** Stored files. In Node those that Python's tools stored in Hugging Face's cache, too. */
-export async function list({ folder }: CacheLocation = {}): Promise<readonly CachedFile[]> {
-  const urls = await listUrls(cacheStore(folder));
-  const files = await hubCache(hubFolder(folder)).list();
-  return [
-    ...urls.map(({ url, source, size, complete, stored }) => ({
-      source: source ?? url,
-      bytes: stored,
-      total: size,
-      complete,
-    })),
-    ...files.map((file) => ({ source: sourceOf(file), bytes: file.bytes, complete: file.complete })),
-  ];
-}
-
-/**
- * Deletes stored files: of a URL, of `hf:owner/repo/file`, or all of `hf:owner/repo`. A name without a revision means every
- * revision. @returns bytes freed; 0 where nothing was stored @throws {OptionError} for a malformed `hf:` name
- */
-async function remove(source: string | URL, { folder }: CacheLocation = {}): Promise<number> {
-  const name = String(source);
-  const store = cacheStore(folder);
-  let freed = 0;
-  for (const { url, source: alias } of await listUrls(store)) {
-    const isNamed = url === name || url === asUrl(name) || (alias !== undefined && isWithin(alias, name));
-    if (isNamed) freed += await removeUrl(store, url);
-  }
-  if (!name.startsWith('hf:')) return freed;
-  const cache = hubCache(hubFolder(folder));
-  const { owner, repo, revision, inside } = parseHubName(name);
-  const commit = name.includes('@') ? ((await cache.commitOf(owner, repo, revision)) ?? revision) : undefined;
-  const path = inside.join('/');
-  for (const file of await cache.list()) {
-    const isIn = path === '' || file.file === path || file.file.startsWith(`${path}/`);
-    if (file.owner === owner && file.repo === repo && isIn && (commit ?? file.commit) === file.commit)
-      freed += await cache.remove(file);
-  }
-  return freed;
-}
+/** Lists stored files. In Node those that Python's tools stored in Hugging Face's cache, too. */
+export const list: Call<'list'> = async (...args) => (await storedFiles()).list(...args);
 
 /**
  * Deletes everything that Espalier stored. Hugging Face's own cache is left alone, since other tools use it: delete its
  * files by name. @returns bytes freed
  */
-export async function clear({ folder }: CacheLocation = {}): Promise<number> {
-  const store = cacheStore(folder);
-  let freed = 0;
-  for (const name of ['files', 'tokens', 'device']) freed += await store.remove([name]);
-  if (IS_BROWSER || (folder ?? environment('ESPALIER_CACHE')) !== undefined) freed += await store.remove(['hub']);
-  return freed;
-}
+export const clear: Call<'clear'> = async (...args) => (await storedFiles()).clear(...args);
 
-export async function usage({ folder }: CacheLocation = {}): Promise<CacheUsage> {
-  const files = await list({ folder });
-  const persisted = IS_BROWSER ? ((await navigator.storage?.persisted?.()) ?? false) : true;
-  const available = await cacheStore(folder).available();
-  return { bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), available, persisted };
-}
+/** Bytes that are stored, and that can still be stored. */
+export const usage: Call<'usage'> = async (...args) => (await storedFiles()).usage(...args);
 
 /** Asks the browser not to delete stored files by itself; it may ask the user. @returns true where it agreed. Always in Node */
-export async function persist(): Promise<boolean> {
-  return IS_BROWSER ? ((await navigator.storage?.persist?.()) ?? false) : true;
-}
+export const persist: Call<'persist'> = async () => (await storedFiles()).persist();
 
-/** True where an `hf:` name is the file, or a folder around it. @param name without a revision: of any */
-function isWithin(alias: string, name: string): boolean {
-  if (!name.startsWith('hf:')) return false;
-  const file = parseHubName(alias);
-  const { owner, repo, revision, inside } = parseHubName(name);
-  const isRevision = !name.includes('@') || revision === file.revision;
-  return isRevision && owner === file.owner && repo === file.repo && inside.every((part, i) => part === file.inside[i]);
-}
+const remove: Call<'remove'> = async (...args) => (await storedFiles()).remove(...args);
 
-function sourceOf({ owner, repo, commit, file }: HubFile): string {
-  return `hf:${owner}/${repo}@${commit}/${file}`;
-}
-
-function asUrl(name: string): string | undefined {
-  return URL.canParse(name) ? new URL(name).href : undefined;
-}
-
-export { remove as delete };
+export {
+  /**
+   * Deletes stored files: of a URL, of `hf:owner/repo/file`, or all of `hf:owner/repo`. A name without a revision means
+   * every revision. @returns bytes freed; 0 where nothing was stored @throws {OptionError} for a malformed `hf:` name
+   */
+  remove as delete,
+};

@@ -1,0 +1,13 @@
+/** The error of chat templates: apart, so that a page has it without the template engine. */
+import { EspalierError } from '../core/errors.ts';
+
+/** A template is not valid Jinja, fails while rendering, or refuses the conversation (`data.raised`). */
+export class ChatTemplateError extends EspalierError {
+  override readonly name = 'ChatTemplateError';
+
+  /** @param line of the template's source */
+  constructor(problem: string, raised: boolean, line?: number, options?: ErrorOptions) {
+    const place = line === undefined || raised ? '' : `, line ${line}`;
+    super('CHAT_TEMPLATE', `chat template${place}: ${problem}`, { problem, raised, line }, options);
+  }
+}

@@ -29,6 +29,7 @@ export type { CheckpointSource } from './formats/open.ts';
 export { type DecodeTextOptions, decodeText, textEncodings } from './formats/textEncoding.ts';
 export type { ProgramDescription, Timing } from './graph/program.ts';
 export type { Adapter } from './models/adapter.ts';
+export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
 export type { EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
 export type { Continuation, GenerateManyOptions } from './runtime/generateMany.ts';
@@ -37,8 +38,9 @@ export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbabi
 export type { Inspection } from './runtime/inspect.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
 export type { MeasureSpeedOptions, Speed } from './runtime/measureSpeed.ts';
-export type { EmbedOptions, EvaluateOptions, Model } from './runtime/model.ts';
+export type { EvaluateOptions, Model } from './runtime/model.ts';
 export type { Prompt, PromptOptions } from './runtime/prompt.ts';
+export type { RankedDocument, RankOptions } from './runtime/rank.ts';
 export type { KernelSpeed, MeasureKernelsOptions, Roofline } from './runtime/roofline/measureKernels.ts';
 export type { Sequence } from './runtime/sequence.ts';
 export type { Session } from './runtime/session.ts';

@@ -4,10 +4,12 @@ import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { chatCommand } from './commands/chat.ts';
+import { embedCommand } from './commands/embed.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { packageCommand } from './commands/package.ts';
+import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
@@ -20,6 +22,8 @@ const commands = [
   chatCommand,
   inspectCommand,
   tokenizeCommand,
+  embedCommand,
+  rankCommand,
   evalCommand,
   benchCommand,
   trainCommand,

@@ -5,7 +5,7 @@ export interface Progress {
   /** Completed units. Bytes for downloads and loading, tokens for prefill. */
   readonly done: number;
   readonly total: number;
-  readonly unit: 'bytes' | 'tokens' | 'kernels' | 'pieces';
+  readonly unit: 'bytes' | 'tokens' | 'kernels' | 'pieces' | 'texts';
   /** Current file or tensor, if there is one. */
   readonly item?: string;
   /** Something that a person should know and that does not stop the work. Each notice is reported once. */

@@ -2,6 +2,7 @@
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
+import type { EmbeddingSettings } from './embeddingSettings.ts';
 
 export interface CheckpointTensor {
   /** Name in the file. */
@@ -26,6 +27,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** Undefined if the files contain no tokenizer. */
   readonly tokenizer?: TokenizerSpec;
+  /** How outputs become embeddings, where the files say. */
+  readonly embedding?: EmbeddingSettings;
   /** Chat templates, where the files hold any. */
   readonly chatTemplate?: ChatTemplateSource;
   /** Total size of the files in bytes. */

@@ -11,7 +11,7 @@ export interface Architecture {
   readonly folders?: readonly FolderFamily[];
   /** Keys that would change the computation, and that llama.cpp passes over for this architecture, as is done here. */
   readonly passesOver?: readonly string[];
-  /** Tensors that llama.cpp loads for this architecture and does not use. */
+  /** Tensors that llama.cpp, or transformers' embedders, load for this architecture and do not use. */
   readonly passesOverTensors?: RegExp;
   /** True if GGUF has no such architecture, so that it comes in folders only. */
   readonly foldersOnly?: boolean;

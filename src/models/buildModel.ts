@@ -161,7 +161,7 @@ function refuseUnreadTensors(
   for (const [tensor, stored] of tensors) {
     if (read.has(stored)) continue;
     if (folder ? buffers.test(tensor) || folder.isOtherPart(tensor) : isScaleOfNothing(tensor, tensors)) continue;
-    if (!folder && passesOverTensors?.test(tensor)) continue;
+    if (passesOverTensors?.test(tensor)) continue;
     const block = Number(/^(?:blk|(?:\w+\.)*(?:layers|h|blocks))\.(\d+)\./.exec(tensor)?.[1] ?? -1);
     if (block >= blocks) {
       const key = kind === 'gguf' ? 'block_count' : 'config.json';

@@ -3,6 +3,7 @@ import { apertus } from './apertus.ts';
 import { arcee } from './arcee.ts';
 import type { Architecture } from './architecture.ts';
 import { baichuan } from './baichuan.ts';
+import { bert } from './bert.ts';
 import { biogpt } from './biogpt.ts';
 import { bloom } from './bloom.ts';
 import { chatglm } from './chatglm.ts';
@@ -68,6 +69,7 @@ export const architectures: readonly Architecture[] = [
   apertus,
   arcee,
   baichuan,
+  bert,
   biogpt,
   bloom,
   chatglm,

@@ -1,5 +1,6 @@
 /** State that a loaded model and its sessions share: the program, the tokenizer, and whether it is disposed. */
-import { ContextError, EspalierError, OptionError } from '../core/errors.ts';
+import { ContextError, EspalierError, OptionError, UnsupportedError } from '../core/errors.ts';
+import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import type { Program } from '../graph/program.ts';
 import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
@@ -8,6 +9,7 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type CacheLimits, CacheMemory } from './cache/cacheMemory.ts';
+import { isEncoder, vocabularyOf } from './graphKind.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 
@@ -19,6 +21,8 @@ export interface EngineOptions {
   readonly template: ChatTemplate;
   /** Undefined if the model's files contain no tokenizer. */
   readonly tokenizer?: Tokenizer;
+  /** How outputs become embeddings. */
+  readonly embedding?: EmbeddingSettings;
   /** Low-rank factors that the program has room for. */
   readonly places?: ReadonlyMap<string, Factors>;
   /** What holds the model back here, besides what the backend says. */
@@ -38,6 +42,9 @@ export class Engine {
   readonly limits: readonly string[];
   readonly memory: CacheMemory;
   readonly scheduler: Scheduler;
+  readonly embedding: EmbeddingSettings;
+  /** True if the model reads whole texts at once: it embeds and ranks them, and generates none. */
+  readonly isEncoder: boolean;
   /** Version of the weights. It increases when they change, which invalidates caches. */
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
@@ -49,6 +56,8 @@ export class Engine {
     this.program = program;
     this.context = options.context;
     this.template = options.template;
+    this.embedding = options.embedding ?? {};
+    this.isEncoder = isEncoder(program.graph);
     this.limits = options.limits ?? [];
     const { bytes = Number.POSITIVE_INFINITY, prefixBytes } = options.cache ?? {};
     const pages = program.openPages(options.kv);
@@ -61,7 +70,7 @@ export class Engine {
 
   /** Vocabulary size V; ids are smaller. */
   get vocabulary(): number {
-    return this.program.graph.outputs.get('logits')!.shape[1];
+    return vocabularyOf(this.program.graph);
   }
 
   /** @throws {EspalierError} NO_TOKENIZER if the model's files contain no tokenizer */
@@ -80,9 +89,11 @@ export class Engine {
     return this.#tokenizer?.decoder({ continues: true });
   }
 
-  /** An empty sequence. @throws {EspalierError} DISPOSED */
+  /** An empty sequence. @throws {EspalierError} DISPOSED @throws {UnsupportedError} if the model is an encoder */
   sequence(): Sequence {
     this.#checkAlive();
+    if (this.isEncoder)
+      throw new UnsupportedError(`${this.name}: generating text with`, 'an encoder', ['embed', 'rank']);
     return new Sequence(this);
   }
 

@@ -66,6 +66,7 @@ export async function load(
       places,
       limits,
       cache: cacheLimits(estimate, options),
+      embedding: checkpoint.embedding,
     });
     if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);

@@ -5,13 +5,15 @@ import type { Adapter } from '../models/adapter.ts';
 import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
 import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { EncodedPair, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
+import { type EmbedInput, type EmbedOptions, embed, isEmbedInput } from './embed.ts';
 import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { type Continuation, type GenerateManyOptions, generateMany } from './generateMany.ts';
 import { checkChatOptions, checkGenerateManyOptions } from './generateOptions.ts';
 import { countTokens, encodePrompt, type Prompt } from './prompt.ts';
+import { classify, type RankedDocument, type RankOptions, rank } from './rank.ts';
 import type { Sequence } from './sequence.ts';
 import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
@@ -19,12 +21,6 @@ import type { ModelSummary } from './summary.ts';
 export interface EvaluateOptions {
   /** 'logits' [V] of the next token, or 'hidden' [D], the input of the output layer. Default 'logits'. */
   readonly output?: 'logits' | 'hidden';
-  readonly signal?: AbortSignal;
-}
-
-export interface EmbedOptions {
-  /** 'mean' over all tokens, or the 'last' token. Default 'mean'. */
-  readonly pooling?: 'mean' | 'last';
   readonly signal?: AbortSignal;
 }
 
@@ -148,18 +144,35 @@ export class Model {
     }
   }
 
-  /** Hidden state after the final norm, pooled over the tokens, [D]. Its length is not normalized. */
-  async embed(input: string | readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
-    checkOptions(options, { pooling: oneOf(['mean', 'last']), signal: abortSignal });
-    const ids = this.#ids(input);
-    const rows = options.pooling === 'last' ? [ids.length - 1] : ids.map((_, i) => i);
-    let sum: Float64Array | undefined;
-    const visit = (_: number, values: Float32Array) => {
-      sum ??= new Float64Array(values.length);
-      for (let i = 0; i < values.length; i++) sum[i] += values[i];
-    };
-    await this.evaluate(ids, rows, visit, { output: 'hidden', signal: options.signal });
-    return Float32Array.from(sum!, (value) => value / rows.length);
+  /**
+   * Embeds texts: the outputs of their tokens, pooled and scaled as the model's files say. Texts of equal length share a step.
+   * @returns a vector [D] for a text or its token ids, a list of them for a list
+   * @throws {ContextError} for a text that is longer than the model, unless `truncate` says otherwise; {OptionError}
+   */
+  embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array>;
+  embed(inputs: readonly EmbedInput[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(
+    given: EmbedInput | readonly EmbedInput[],
+    options: EmbedOptions = {},
+  ): Promise<Float32Array | Float32Array[]> {
+    const engine = this.#engine;
+    if (isEmbedInput(given)) return (await embed(engine, engine.embedding, [given], options))[0]!;
+    return embed(engine, engine.embedding, given, options);
+  }
+
+  /**
+   * Scores how well documents answer a query, for models with a ranking head (cross-encoders).
+   * @returns one entry for each document, the best first
+   * @throws {UnsupportedError} if the model has no such head; {ContextError}; {OptionError}
+   */
+  rank(query: string, documents: readonly string[], options: RankOptions = {}): Promise<RankedDocument[]> {
+    return rank(this.#engine, query, documents, options);
+  }
+
+  /** The outputs of the model's classifier, [L] for each input, which is encoded already. @throws what `rank` throws */
+  classify(inputs: readonly EncodedPair[], options: { readonly signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+    checkOptions(options, { signal: abortSignal });
+    return classify(this.#engine, inputs, options.signal);
   }
 
   /** Log-probability of each token after the first, given the tokens before it, in nats. */

@@ -9,6 +9,7 @@ import type { ModelParts } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { estimateMemory, type MemoryEstimate } from './estimate.ts';
+import { isEncoder } from './graphKind.ts';
 import type { LoadOptions } from './loadOptions.ts';
 
 export interface ModelPlan {
@@ -25,6 +26,7 @@ export interface ModelPlan {
 /** Maximum default context. The cache of a longer one takes more memory than the weights of a small model. */
 const DEFAULT_CONTEXT = 4096;
 const DEFAULT_STEP_TOKENS = 256;
+const ENCODER_STEP_TOKENS = 512;
 /** Maximum size of the logits of one step; 32 rows for a vocabulary of 128,000. */
 const LOGIT_BYTES = 2 ** 24;
 
@@ -34,9 +36,12 @@ export async function planModel(checkpoint: Checkpoint, options: LoadOptions, pa
   const model = buildModel(checkpoint, context, parts);
   const kv = formatByName((options.kv ?? 'f16').toUpperCase());
   checkHeads(model, kv);
-  const maxTokens = Math.min(options.stepTokens ?? DEFAULT_STEP_TOKENS, context);
-  const vocabulary = model.graph.outputs.get('logits')!.shape[1];
-  const maxRows = Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * vocabulary)), maxTokens));
+  const encoder = isEncoder(model.graph);
+  // an encoder sees a text at once, and as many short ones as fit
+  const stepTokens = options.stepTokens ?? (encoder ? ENCODER_STEP_TOKENS : DEFAULT_STEP_TOKENS);
+  const maxTokens = encoder ? Math.max(stepTokens, context) : Math.min(stepTokens, context);
+  const width = model.graph.outputs.get(encoder ? 'hidden' : 'logits')!.shape[1];
+  const maxRows = encoder ? maxTokens : Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * width)), maxTokens));
   const limits = { maxTokens, maxRows, context };
   const settings = settingsOf(options);
   const needs = await backendByName(options.backend).memoryNeeds(model.graph, limits, kv, settings);

@@ -2,6 +2,7 @@
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { isWeight } from '../graph/graph.ts';
 import type { BuiltModel } from '../models/buildModel.ts';
+import { vocabularyOf } from './graphKind.ts';
 
 export interface ModelSummary {
   /** Path, URL or file name of the model. */
@@ -38,7 +39,7 @@ export function summarize(checkpoint: Checkpoint, model: BuiltModel): ModelSumma
     parameters,
     formats,
     trainedContext: model.trainedContext,
-    vocabulary: model.graph.outputs.get('logits')!.shape[1],
+    vocabulary: vocabularyOf(model.graph),
     chatTemplate: checkpoint.chatTemplate !== undefined,
     byteLength: checkpoint.byteLength,
   };

@@ -5,6 +5,7 @@ import type { TokenizerSpec } from '../../tokenizer/spec.ts';
 import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
 import { chatTemplatesFromGguf } from '../chatTemplates.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
+import { type EmbeddingSettings, embeddingFromGguf } from '../embeddingSettings.ts';
 import type { Folder } from '../folder.ts';
 import { tokenizerFromGguf } from '../tokenizerFromGguf.ts';
 import { type GgufFile, readGguf } from './read.ts';
@@ -36,6 +37,10 @@ class GgufCheckpoint implements Checkpoint {
   get tokenizer(): TokenizerSpec | undefined {
     if (!this.metadata.has('tokenizer.ggml.model')) return undefined;
     return (this.#spec ??= tokenizerFromGguf(this.metadata, this.name));
+  }
+
+  get embedding(): EmbeddingSettings | undefined {
+    return embeddingFromGguf(this.metadata);
   }
 
   get chatTemplate(): ChatTemplateSource | undefined {

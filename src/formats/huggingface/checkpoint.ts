@@ -5,10 +5,12 @@ import type { TokenizerSpec } from '../../tokenizer/spec.ts';
 import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
 import { chatTemplatesFromConfig, chatTemplatesFromFolder } from '../chatTemplates.ts';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from '../checkpoint.ts';
+import type { EmbeddingSettings } from '../embeddingSettings.ts';
 import type { Folder } from '../folder.ts';
 import { type JsonObject, parseJsonObject, readText } from '../json.ts';
 import { readSafetensors } from '../safetensors/read.ts';
 import { type TokenizerFiles, tokenizerFromHuggingFace } from '../tokenizerFromHuggingFace.ts';
+import { readSentenceTransformers } from './sentenceTransformers.ts';
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -21,6 +23,7 @@ interface Weights {
 interface TextFiles extends Partial<TokenizerFiles> {
   readonly tokenizerConfig?: JsonObject;
   readonly chatTemplate?: ChatTemplateSource;
+  readonly embedding?: EmbeddingSettings;
 }
 
 class HuggingFaceCheckpoint implements Checkpoint {
@@ -49,6 +52,10 @@ class HuggingFaceCheckpoint implements Checkpoint {
     const { tokenizer } = this.#texts;
     if (!tokenizer) return undefined;
     return (this.#spec ??= tokenizerFromHuggingFace({ ...this.#texts, tokenizer }, `${this.name}/tokenizer.json`));
+  }
+
+  get embedding(): EmbeddingSettings | undefined {
+    return this.#texts.embedding;
   }
 
   get chatTemplate(): ChatTemplateSource | undefined {
@@ -84,6 +91,7 @@ export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal
     addedTokens: await readJson(folder, 'added_tokens.json', signal),
     generationConfig: generation,
     config,
+    embedding: await readSentenceTransformers(folder, signal),
     chatTemplate: await chatTemplatesFromFolder(folder, (from, file) => readFile(from, file, (text) => text, signal)),
   };
   const metadata = new Map(Object.entries(config));

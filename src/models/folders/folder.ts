@@ -17,6 +17,8 @@ const prefixes = [
   'model.decoder.',
   'decoder.',
   'biogpt.',
+  'bert.',
+  'roberta.',
   'gpt_neox_japanese.',
 ];
 /** The same for the text model within a model of images and text. */

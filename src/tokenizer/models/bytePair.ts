@@ -4,7 +4,7 @@ import { createMergeRules, type MergeRules, unnamed } from '../merge/mergeRules.
 import { WordMerger } from '../merge/mergeWord.ts';
 import { namedPreTokenizer } from '../preTokenizer.ts';
 import type { TokenizerSpec } from '../spec.ts';
-import { byteToken, byteTokensOf, type TokenModel } from './tokenModel.ts';
+import { byteToken, byteTokensOf, type TokenModel, tokenFinder } from './tokenModel.ts';
 
 /** Words kept with their ids, so that frequent words are merged once. */
 const MAX_CACHED_WORDS = 1 << 14;
@@ -82,14 +82,6 @@ function cutAtMarks(text: string, onPart: (part: string) => void): void {
     onPart(text.slice(start, end));
     start = end;
   }
-}
-
-function tokenFinder(tokens: TokenizerSpec['tokens']): (text: string) => number | undefined {
-  const ids = new Map<string, number>();
-  tokens.forEach((text, id) => {
-    if (text !== undefined && !ids.has(text)) ids.set(text, id);
-  });
-  return (text) => ids.get(text);
 }
 
 function rulesOf(

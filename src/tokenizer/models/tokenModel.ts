@@ -36,3 +36,12 @@ export function byteTokensOf(text: string, find: (token: string) => number | und
   const ids = Array.from(encoder.encode(text), (byte) => find(byteToken(byte)));
   return ids.every((id) => id !== undefined) ? ids : undefined;
 }
+
+/** Looks up any token by its text, special ones included. */
+export function tokenFinder(tokens: TokenizerSpec['tokens']): (text: string) => number | undefined {
+  const ids = new Map<string, number>();
+  tokens.forEach((text, id) => {
+    if (text !== undefined && !ids.has(text)) ids.set(text, id);
+  });
+  return (text) => ids.get(text);
+}

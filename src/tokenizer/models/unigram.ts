@@ -4,7 +4,7 @@
  */
 import { FormatError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../spec.ts';
-import { byteTokensOf, type TokenModel } from './tokenModel.ts';
+import { byteTokensOf, type TokenModel, tokenFinder } from './tokenModel.ts';
 
 const UNKNOWN_PENALTY = 10;
 
@@ -16,6 +16,7 @@ export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numbe
   const worst = Array.from(scores).reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY);
   const unknownScore = worst - UNKNOWN_PENALTY;
   const prefixes = new PrefixIndex(ids);
+  const find = tokenFinder(spec.tokens);
   const noToken = -1;
 
   let best = new Float64Array(64);
@@ -58,9 +59,9 @@ export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numbe
           while (start > 0 && isUnknown(idOf[start]!)) start = startOf[start]!;
           const text = word.slice(start, end);
           const known = ids.get(text);
-          const bytes = known === undefined && byteFallback ? byteTokensOf(text, (token) => ids.get(token)) : undefined;
+          const bytes = known === undefined && byteFallback ? byteTokensOf(text, find) : undefined;
           if (known !== undefined) found.push(known);
-          else if (bytes) found.push(...bytes.reverse());
+          else if (bytes) for (const id of bytes.reverse()) found.push(id);
           else if (unknown !== undefined) found.push(unknown);
         }
         end = start;

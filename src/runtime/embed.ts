@@ -1,0 +1,255 @@
+/** Texts to vectors: batches of token sequences through the model, their outputs pooled, projected and normalized. */
+import { nextTask } from '#leaf/runtime/nextTask';
+import { ContextError, OptionError } from '../core/errors.ts';
+import type { OnProgress } from '../core/progress.ts';
+import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../formats/embeddingSettings.ts';
+import { isInput } from '../graph/ops/input.ts';
+import { POSITION_SHIFT, SHIFTED_POSITIONS, TOKEN_TYPES } from '../models/parts/encoder.ts';
+import { abortSignal, callback, checkOptions, oneOf, type Rules, trueOrFalse, wholeNumber } from './checkOptions.ts';
+import type { Engine } from './engine.ts';
+
+export interface EmbedOptions {
+  /** Name of one of the model's prompts ('query', 'document'), or a text to put before each text. Default: as the file says. */
+  readonly prompt?: string;
+  /** How the outputs of a text's tokens become one vector. Default: as the file says, otherwise 'mean'. */
+  readonly pooling?: Pooling;
+  /** Scale vectors to length 1. Default: as the file says, otherwise false. */
+  readonly normalize?: boolean;
+  /** Keep only the first dimensions, for models trained so (Matryoshka). Default: all. */
+  readonly dimensions?: number;
+  /** What becomes of a text that is longer than the model: an error (default), or it loses its end. */
+  readonly truncate?: 'error' | 'end';
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+/** A text, or its token ids, which are taken as they are. */
+export type EmbedInput = string | readonly number[];
+
+const RULES: Rules<EmbedOptions> = {
+  prompt: { expected: 'a string', accepts: (value) => typeof value === 'string' },
+  pooling: oneOf(POOLINGS),
+  normalize: trueOrFalse,
+  dimensions: wholeNumber(1),
+  truncate: oneOf(['error', 'end']),
+  signal: abortSignal,
+  onProgress: callback,
+};
+
+export function isEmbedInput(value: EmbedInput | readonly EmbedInput[]): value is EmbedInput {
+  return typeof value === 'string' || (value.length > 0 && value.every((entry) => typeof entry === 'number'));
+}
+
+/** @returns a vector for each input, in their order @throws {ContextError} for a text that is too long; {OptionError} */
+export async function embed(
+  engine: Engine,
+  settings: EmbeddingSettings,
+  inputs: readonly EmbedInput[],
+  options: EmbedOptions,
+): Promise<Float32Array[]> {
+  checkOptions(options, RULES);
+  const { pooling = settings.pooling ?? 'mean', normalize = settings.normalize ?? false, dimensions } = options;
+  const prompt = promptOf(settings, options.prompt);
+  const skipped =
+    settings.promptCounts === false && prompt !== '' ? engine.tokenizer.encode(prompt, { addEos: false }).length : 0;
+  const sequences = inputs.map((input, index) => idsOf(engine, settings, input, prompt, index, options.truncate));
+  const vectors: Float32Array[] = new Array(inputs.length);
+  let done = 0;
+  for (const batch of batchesOf(engine, sequences)) {
+    await nextTask();
+    options.signal?.throwIfAborted();
+    const pools = await hiddenRows(
+      engine,
+      batch.map((index) => sequences[index]!),
+      pooling,
+      skipped,
+      options.signal,
+    );
+    for (const [i, index] of batch.entries()) {
+      const projected = (settings.dense ?? []).reduce(applyDense, pools[i]!);
+      vectors[index] = finish(projected, dimensions, normalize);
+    }
+    done += batch.length;
+    options.onProgress?.({ stage: 'embed', done, total: inputs.length, unit: 'texts' });
+  }
+  return vectors;
+}
+
+function promptOf({ prompts = {}, defaultPrompt }: EmbeddingSettings, given: string | undefined): string {
+  if (given === undefined) return defaultPrompt === undefined ? '' : (prompts[defaultPrompt] ?? '');
+  return Object.hasOwn(prompts, given) ? prompts[given]! : given;
+}
+
+function idsOf(
+  engine: Engine,
+  { maxLength }: EmbeddingSettings,
+  input: EmbedInput,
+  prompt: string,
+  index: number,
+  truncate: 'error' | 'end' = 'error',
+): readonly number[] {
+  const limit = Math.min(engine.context, maxLength ?? engine.context);
+  const ids = typeof input === 'string' ? engine.tokenizer.encode(prompt + input) : input;
+  const what = `text ${index}`;
+  if (ids.length > limit && truncate === 'end') {
+    // special tokens at both ends stay
+    const bare =
+      typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addBos: false, addEos: false }) : ids;
+    const without = typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addEos: false }) : ids;
+    const before = without.length - bare.length;
+    const after = ids.length - without.length;
+    return [...ids.slice(0, Math.max(before, limit - after)), ...ids.slice(ids.length - after)].slice(0, limit);
+  }
+  if (ids.length > limit) {
+    const message = `${what} has ${ids.length} tokens, but the model takes ${limit}: shorten it, or cut it with truncate: 'end'`;
+    throw new ContextError(message, ids.length, limit);
+  }
+  engine.checkTokens(ids, what);
+  return ids;
+}
+
+/** Indices of sequences that run in one step: of equal length, as many as fit. */
+function* batchesOf({ program, isEncoder }: Engine, sequences: readonly (readonly number[])[]): Generator<number[]> {
+  const order = [...sequences.keys()].sort((a, b) => sequences[a]!.length - sequences[b]!.length);
+  const room = Math.min(program.maxTokens, program.maxRows);
+  for (let at = 0; at < order.length; ) {
+    const length = sequences[order[at]!]!.length;
+    const most = isEncoder ? Math.max(1, Math.floor(room / length)) : 1;
+    let end = at + 1;
+    while (end < order.length && end - at < most && sequences[order[end]!]!.length === length) end++;
+    yield order.slice(at, end);
+    at = end;
+  }
+}
+
+/** The pooled outputs of sequences of equal length. */
+async function hiddenRows(
+  engine: Engine,
+  sequences: readonly (readonly number[])[],
+  pooling: Pooling,
+  skipped: number,
+  signal?: AbortSignal,
+): Promise<Float32Array[]> {
+  const length = sequences[0]!.length;
+  if (!engine.isEncoder) return [await causalRows(engine, sequences[0]!, pooling, skipped, signal)];
+  const rows = rowsFor(length, pooling);
+  const wanted = sequences.flatMap((_, index) => rows.map((row) => index * length + row));
+  const result = engine.program.run({
+    tokens: sequences.flat(),
+    sequence: length,
+    rows: wanted,
+    outputs: ['hidden'],
+    inputs: sequenceInputs(engine, sequences),
+  });
+  const values = await result.output('hidden');
+  const width = values.length / wanted.length;
+  const pooled = sequences.map((_, index) => {
+    const pool = new Pool(pooling, width, skipped);
+    rows.forEach((row, i) => {
+      const at = (index * rows.length + i) * width;
+      pool.add(values.subarray(at, at + width), row);
+    });
+    return pool.result();
+  });
+  result.release();
+  return pooled;
+}
+
+/** Numbers for an encoder's inputs: token types, and positions where they do not begin at 0. */
+export function sequenceInputs(
+  { program }: Engine,
+  sequences: readonly (readonly number[])[],
+  types?: readonly (readonly number[])[],
+): Record<string, Int32Array> {
+  const found: Record<string, Int32Array> = {};
+  for (const node of program.graph.nodes) {
+    if (!isInput(node)) continue;
+    const { name } = node.attributes;
+    if (name === TOKEN_TYPES)
+      found[name] = Int32Array.from(sequences.flatMap((ids, i) => types?.[i] ?? ids.map(() => 0)));
+    if (name === SHIFTED_POSITIONS)
+      found[name] = Int32Array.from(sequences.flatMap((ids) => ids.map((_, position) => position + POSITION_SHIFT)));
+  }
+  return found;
+}
+
+/** A decoder sees what came before only, so a long text goes through its cache in several steps. */
+async function causalRows(
+  engine: Engine,
+  ids: readonly number[],
+  pooling: Pooling,
+  skipped: number,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  const sequence = engine.sequence();
+  try {
+    let pool: Pool | undefined;
+    const onRow = (row: number, values: Float32Array): void => {
+      pool ??= new Pool(pooling, values.length, skipped);
+      pool.add(values, row);
+    };
+    await sequence.advance(ids, { rows: rowsFor(ids.length, pooling), output: 'hidden', onRow, signal });
+    return pool!.result();
+  } finally {
+    sequence.free();
+  }
+}
+
+function rowsFor(length: number, pooling: Pooling): number[] {
+  if (pooling === 'cls') return [0];
+  if (pooling === 'last') return [length - 1];
+  return Array.from({ length }, (_, row) => row);
+}
+
+/** Collects the outputs of one text's tokens. */
+class Pool {
+  readonly #pooling: Pooling;
+  readonly #skipped: number;
+  readonly #sum: Float64Array;
+  #weight = 0;
+
+  constructor(pooling: Pooling, width: number, skipped: number) {
+    this.#pooling = pooling;
+    this.#skipped = skipped;
+    this.#sum = new Float64Array(width).fill(pooling === 'max' ? Number.NEGATIVE_INFINITY : 0);
+  }
+
+  /** @param row its index in the text */
+  add(values: Float32Array, row: number): void {
+    if (row < this.#skipped) return;
+    const sum = this.#sum;
+    if (this.#pooling === 'max') {
+      for (let i = 0; i < sum.length; i++) sum[i] = Math.max(sum[i]!, values[i]!);
+      return;
+    }
+    const weight = this.#pooling === 'weightedMean' ? row + 1 : 1;
+    for (let i = 0; i < sum.length; i++) sum[i]! += weight * values[i]!;
+    this.#weight += weight;
+  }
+
+  result(): Float32Array {
+    if (this.#pooling === 'max') return Float32Array.from(this.#sum);
+    const weight = Math.max(this.#weight, 1e-9);
+    const divisor = this.#pooling === 'meanSqrtLength' ? Math.sqrt(weight) : weight;
+    return Float32Array.from(this.#sum, (value) => value / divisor);
+  }
+}
+
+function applyDense(x: Float32Array, { weight, bias, activation }: DenseLayer): Float32Array {
+  return Float32Array.from({ length: weight.length / x.length }, (_, row) => {
+    let sum = bias?.[row] ?? 0;
+    for (let i = 0; i < x.length; i++) sum += weight[row * x.length + i]! * x[i]!;
+    return activation === 'tanh' ? Math.tanh(sum) : sum;
+  });
+}
+
+function finish(vector: Float32Array, dimensions: number | undefined, normalize: boolean): Float32Array {
+  if (dimensions !== undefined && dimensions > vector.length)
+    throw new OptionError('dimensions', dimensions, `1 to ${vector.length}, the model's`);
+  const kept = dimensions === undefined ? vector : vector.slice(0, dimensions);
+  if (!normalize) return kept;
+  let square = 0;
+  for (const value of kept) square += value * value;
+  const length = Math.sqrt(square);
+  return length === 0 ? kept : kept.map((value) => value / length);
+}

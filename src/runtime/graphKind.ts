@@ -1,0 +1,16 @@
+/** What a graph is for: generating text, or reading whole texts. */
+import type { Graph } from '../graph/graph.ts';
+
+/** True if a token's outputs depend on the tokens behind it, so that the graph runs whole texts only. */
+export function isEncoder(graph: Graph): boolean {
+  const outputs = ['hidden', 'logits'].flatMap((name) => graph.outputs.get(name) ?? []);
+  return graph.live(outputs).some(({ op, attributes }) => op.batchOnly?.(attributes));
+}
+
+/** Ids are below it. */
+export function vocabularyOf(graph: Graph): number {
+  const logits = graph.outputs.get('logits');
+  if (logits) return logits.shape[1];
+  const tables = graph.nodes.filter(({ op, inputs }) => op.name === 'embed' && inputs[1]?.op.name === 'tokens');
+  return Number(tables[0]?.inputs[0]?.shape[0] ?? 0);
+}

@@ -74,13 +74,13 @@ async function decode(task: GenerateTask, id: number): Promise<Choice | undefine
 /** Runs tokens and chooses the next one; logits are fetched only if probabilities are wanted. */
 async function step(task: GenerateTask, tokens: readonly number[]): Promise<Choice | undefined> {
   const { sequence, sampler, options, endOfGeneration, record } = task;
-  const { logProbabilities: count, signal, onProgress } = options;
+  const { logProbabilities: count } = options;
   let logits: Float32Array | undefined;
   const onLogits = (values: Float32Array) => {
     logits = values;
   };
   const rule: ChoiceRule = sampler.next(() => [...sequence.tokens, ...tokens].slice(-PENALTY_WINDOW));
-  const id = await sequence.choose(tokens, rule, { signal, onProgress, ...(count !== undefined && { onLogits }) });
+  const id = await sequence.choose(tokens, rule, options, count === undefined ? undefined : onLogits);
   if (options.maxTokens === 0) record.finishReason = 'length';
   else if (endOfGeneration.has(id)) record.finishReason = 'stop';
   if (record.finishReason) return undefined;

@@ -31,12 +31,30 @@ export interface Work {
   readonly onProgress?: OnProgress;
 }
 
-interface Task extends Work {
+/** Work under way. One class for all kinds of it, because a step of a small model takes no longer than a slow property. */
+class Task {
+  readonly sequence: Sequence;
+  readonly tokens: readonly number[];
+  readonly rows: readonly number[];
+  readonly rule: ChoiceRule | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly work: Work;
   /** Tokens and wanted rows that are computed. */
-  done: number;
-  shown: number;
-  resolve(choice: number): void;
-  reject(error: unknown): void;
+  done = 0;
+  shown = 0;
+  readonly resolve: (choice: number) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(work: Work, resolve: (choice: number) => void, reject: (error: unknown) => void) {
+    this.sequence = work.sequence;
+    this.tokens = work.tokens;
+    this.rows = work.rows;
+    this.rule = work.rule;
+    this.signal = work.signal;
+    this.work = work;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
 /** What one task has in a step. */
@@ -93,7 +111,7 @@ export class Scheduler {
         reject(new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'));
         return;
       }
-      this.#tasks.push({ ...work, done: 0, shown: 0, resolve, reject });
+      this.#tasks.push(new Task(work, resolve, reject));
       if (!this.#isRunning) void this.#run();
     });
   }
@@ -124,7 +142,8 @@ export class Scheduler {
   }
 
   #dropCancelled(): void {
-    for (const task of [...this.#tasks]) {
+    for (let i = this.#tasks.length - 1; i >= 0; i--) {
+      const task = this.#tasks[i]!;
       if (this.#isDisposed)
         this.#fail(task, new EspalierError('DISPOSED', 'this session was disposed, or its model was'));
       else if (task.signal?.aborted) this.#fail(task, task.signal.reason);
@@ -192,10 +211,11 @@ export class Scheduler {
       row += rows.length;
       const isDone = task.done === task.tokens.length;
       try {
-        const values = task.output && outputs?.get(task.output);
+        const { output } = task.work;
+        const values = output && outputs?.get(output);
         if (values) showRows(task, rows, values, first, count);
         if (task.tokens.length > 1)
-          task.onProgress?.({ stage: 'prefill', done: task.done, total: task.tokens.length, unit: 'tokens' });
+          task.work.onProgress?.({ stage: 'prefill', done: task.done, total: task.tokens.length, unit: 'tokens' });
       } catch (error) {
         this.#fail(task, error);
         continue;
@@ -258,7 +278,8 @@ function stepOf(pieces: readonly Piece[], parts: readonly SequencePart[], inputs
       rules.push(rule);
       chooses ||= rule !== undefined;
     }
-    if (task.output && wanted.length > 0 && !outputs.includes(task.output)) outputs.push(task.output);
+    const { output } = task.work;
+    if (output && wanted.length > 0 && !outputs.includes(output)) outputs.push(output);
     first += tokens.length;
   }
   return { sequences: parts, rows, outputs, choose: chooses ? { output: 'logits', rules } : undefined, inputs };
@@ -267,5 +288,6 @@ function stepOf(pieces: readonly Piece[], parts: readonly SequencePart[], inputs
 /** @param values of all rows of the step @param from of these, the task's first */
 function showRows(task: Task, rows: readonly number[], values: Float32Array, from: number, count: number): void {
   const width = values.length / count;
-  for (const [i, row] of rows.entries()) task.onRow?.(row, values.subarray((from + i) * width, (from + i + 1) * width));
+  for (const [i, row] of rows.entries())
+    task.work.onRow?.(row, values.subarray((from + i) * width, (from + i + 1) * width));
 }

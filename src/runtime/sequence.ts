@@ -21,8 +21,6 @@ export interface AdvanceOptions {
 export interface ChooseOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
-  /** Fetches the logits [V] that the token was chosen from. */
-  readonly onLogits?: (logits: Float32Array) => void;
 }
 
 /** What sequences share: the model's scheduler and memory. */
@@ -135,15 +133,27 @@ export class Sequence implements IdleSequence {
     return logits!;
   }
 
-  /** Runs tokens and chooses the one that follows, where the logits are. @throws the signal's reason */
+  /**
+   * Runs tokens and chooses the one that follows, where the logits are.
+   * @param onLogits gets the logits [V] that it was chosen from; without it they are not fetched
+   * @throws the signal's reason
+   */
   choose(
     tokens: readonly number[],
     rule: ChoiceRule,
-    { signal, onProgress, onLogits }: ChooseOptions = {},
+    { signal, onProgress }: ChooseOptions = {},
+    onLogits?: (logits: Float32Array) => void,
   ): Promise<number> {
-    const work = { sequence: this, tokens, rows: [tokens.length - 1], rule, signal, onProgress };
-    if (!onLogits) return this.#host.scheduler.submit(work);
-    return this.#host.scheduler.submit({ ...work, output: 'logits', onRow: (_, logits) => onLogits(logits) });
+    return this.#host.scheduler.submit({
+      sequence: this,
+      tokens,
+      rows: [tokens.length - 1],
+      rule,
+      signal,
+      onProgress,
+      output: onLogits && 'logits',
+      onRow: onLogits && ((_, logits) => onLogits(logits)),
+    });
   }
 
   /** A sequence of its own with the same past, in the same pages. */

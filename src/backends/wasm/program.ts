@@ -78,8 +78,10 @@ export class WasmProgram implements Program {
   readonly #needs = new Map<string, Needs>();
   /** The last step's result, whose outputs the next step overwrites. */
   #latest: ImmediateResult | undefined;
-  #table = { address: 0, words: 0 };
-  /** Threads for a step of one token. Longer steps use all threads. */
+  /** Where steps write their numbers; made once, as making views takes as long as a small model's op. */
+  #step: StepMemory | undefined;
+  #table: Uint32Array = new Uint32Array();
+  /** Threads for a step of one token; longer steps use all threads. */
   #decodeThreads: number;
 
   constructor(parts: Parts) {
@@ -91,6 +93,7 @@ export class WasmProgram implements Program {
     this.maxRows = parts.options.maxRows;
     this.context = parts.options.context;
     this.#decodeThreads = parts.team.threads;
+    this.#step = stepMemory(parts);
     const { commands } = parts.emitter;
     this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
     if (this.#trace > 0) new Float64Array(parts.arena.memory.buffer, this.#trace, commands.length).fill(0);
@@ -138,12 +141,13 @@ export class WasmProgram implements Program {
       if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
       else new Float32Array(buffer, address, values.length).set(values);
     });
-    new Int32Array(buffer, inputs.tokens.address, tokens.length).set(tokens);
-    new Int32Array(buffer, inputs.positions.address, positions.length).set(positions);
-    new Int32Array(buffer, inputs.selected.address, this.maxRows).set(rows);
+    const memory = this.#step!;
+    memory.tokens.set(tokens);
+    memory.positions.set(positions);
+    memory.selected.set(rows);
     const last = pages ? Math.max(needs.last, stored) : needs.last;
     if (last >= 0) {
-      const control = new Int32Array(buffer, CONTROL, CONTROL_WORDS);
+      const { control } = memory;
       control[word.program] = program;
       control[word.commands] = last + 1;
       control[word.T] = tokens.length;
@@ -184,11 +188,11 @@ export class WasmProgram implements Program {
 
   /** Writes the table of sequences with the addresses of their pages, and the page of each row. @returns its address */
   #writeSequences({ sequences }: CachedStep): number {
-    const { arena, inputs } = this.#parts;
-    const all = sequences.reduce((sum, { pages }) => sum + pages.length, 0);
-    const table = this.#tableOf(sequences.length * ENTRY_WORDS + all);
-    const words = new Uint32Array(arena.memory.buffer, table, sequences.length * ENTRY_WORDS + all);
-    const rowPages = new Uint32Array(arena.memory.buffer, inputs.pages.address, this.maxTokens);
+    let all = 0;
+    for (const { pages } of sequences) all += pages.length;
+    const words = this.#tableOf(sequences.length * ENTRY_WORDS + all);
+    const table = words.byteOffset;
+    const rowPages = this.#step!.pages;
     let row = 0;
     let at = sequences.length * ENTRY_WORDS;
     for (const [i, { tokens, position, pages }] of sequences.entries()) {
@@ -204,13 +208,14 @@ export class WasmProgram implements Program {
   }
 
   /** Memory for the table, which grows with what steps need. */
-  #tableOf(words: number): number {
-    if (words > this.#table.words) {
+  #tableOf(words: number): Uint32Array {
+    if (words > this.#table.length) {
       const { arena } = this.#parts;
-      if (this.#table.words > 0) arena.release(this.#table.address);
-      this.#table = { address: arena.allocate(words * 8, 'sequences of a step'), words: 2 * words };
+      if (this.#table.length > 0) arena.release(this.#table.byteOffset);
+      const address = arena.allocate(words * 8, 'sequences of a step');
+      this.#table = new Uint32Array(arena.memory.buffer, address, 2 * words);
     }
-    return this.#table.address;
+    return this.#table;
   }
 
   async readTensor(name: string): Promise<Float32Array> {
@@ -278,6 +283,8 @@ export class WasmProgram implements Program {
     this.#loaded.arena.dispose();
     this.#loaded = undefined;
     this.#latest = undefined;
+    this.#step = undefined;
+    this.#table = new Uint32Array();
   }
 
   /** @throws {EspalierError} DISPOSED */
@@ -303,6 +310,27 @@ export class WasmProgram implements Program {
     }
     return needs;
   }
+}
+
+interface StepMemory {
+  readonly control: Int32Array;
+  readonly tokens: Int32Array;
+  readonly positions: Int32Array;
+  /** Addresses of the pages in which the tokens' keys and values go. */
+  readonly pages: Uint32Array;
+  readonly selected: Int32Array;
+}
+
+/** A shared memory keeps its place when it grows, so these views stay valid. */
+function stepMemory({ arena, inputs, options: { maxTokens, maxRows } }: Parts): StepMemory {
+  const { buffer } = arena.memory;
+  return {
+    control: new Int32Array(buffer, CONTROL, CONTROL_WORDS),
+    tokens: new Int32Array(buffer, inputs.tokens.address, maxTokens),
+    positions: new Int32Array(buffer, inputs.positions.address, maxTokens),
+    pages: new Uint32Array(buffer, inputs.pages.address, maxTokens),
+    selected: new Int32Array(buffer, inputs.selected.address, maxRows),
+  };
 }
 
 /** Stores check that their pages are their own before. */

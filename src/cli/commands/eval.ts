@@ -48,8 +48,10 @@ async function evaluate(source: string, values: Values): Promise<void> {
   const models: Model[] = [];
   const progress = progressBar();
   try {
-    for (const each of [source, ...(values.reference ? [values.reference] : [])])
-      models.push((await loadWithProgress(each, values, signal)).model);
+    models.push((await loadWithProgress(source, values, signal)).model);
+    // an adapter is for the model that is compared, not for the reference
+    const plain = { ...values, adapter: undefined };
+    if (values.reference) models.push((await loadWithProgress(values.reference, plain, signal)).model);
     const [model, reference] = models;
     const { context, all, maxTokens } = values;
     const options = {

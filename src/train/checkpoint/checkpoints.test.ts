@@ -125,7 +125,7 @@ describe('the checkpoints of a run', () => {
     await found.checkpoint.close();
     await writeFile(join(path, checkpointName(1)), '');
     await expect(lastCheckpoint(folder)).rejects.toThrow(
-      /contains no intact checkpoint: .*start again without --resume/,
+      /contains no intact checkpoint: .*remove the folder, or choose another one, and start again/,
     );
   });
 

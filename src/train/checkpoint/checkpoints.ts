@@ -63,7 +63,7 @@ export async function lastCheckpoint(folder: CheckpointFolder): Promise<FoundChe
   }
   if (skipped.length === 0) return undefined;
   const reasons = skipped.map(({ message }) => message).join('; ');
-  const problem = `contains no intact checkpoint: ${reasons}; start again without --resume`;
+  const problem = `contains no intact checkpoint: ${reasons}; remove the folder, or choose another one, and start again`;
   throw new FormatError(folder.name, problem, { files: skipped.length });
 }
 

@@ -1,7 +1,7 @@
 /**
- * The architectures that models can be made of: the metadata and tensors that llama.cpp wants of each. Matrices are
- * [outputs, inputs]. Scales are chosen so that every part moves the logits, none drowns the others, and the next
- * token is neither certain nor anybody's guess.
+ * Architectures of generated models: the metadata and tensors that llama.cpp needs for each. Matrices are
+ * [outputs, inputs]. Scales are chosen so that every part affects the logits, no part dominates, and the next
+ * token is neither certain nor random.
  */
 import type { GgufValue } from '../../src/formats/gguf/write.ts';
 import { byteLevelPieces, type Pieces, sentencePieces } from './pieces.ts';
@@ -20,19 +20,19 @@ export interface Dimensions {
 }
 
 export interface Architecture {
-  /** What `--arch` and goldens call it. */
+  /** Name for `--arch` and goldens. */
   readonly name: string;
   /** `general.architecture` and the prefix of its keys. */
   readonly family: string;
-  /** Of the tiny model. */
+  /** Sizes of the tiny model. */
   readonly dimensions: Dimensions;
-  /** Keys after the family's prefix, beside those of `Dimensions`. */
+  /** Keys after the family's prefix, in addition to those of `Dimensions`. */
   readonly metadata: (dimensions: Dimensions) => Readonly<Record<string, GgufValue>>;
   readonly tensors: (dimensions: Dimensions) => TensorPlan[];
   readonly tokenizer: Tokenizer;
 }
 
-/** The toy tokenizer of a model, and the metadata that tells llama.cpp how it behaves. */
+/** The toy tokenizer of a model, and its metadata for llama.cpp. */
 export interface Tokenizer {
   readonly pieces: (vocabulary: number) => Pieces;
   /** Keys after `tokenizer.`. */
@@ -56,7 +56,7 @@ const spm: Tokenizer = {
   }),
 };
 
-/** Where `general.name` tells of Phi-3, llama.cpp refuses a vocabulary without the first of these. */
+/** If `general.name` contains Phi-3, llama.cpp rejects a vocabulary without the first of these. */
 const phi3Spm: Tokenizer = {
   pieces: (vocabulary) => sentencePieces(vocabulary, ['<|endoftext|>', '<|user|>', '<|assistant|>', '<|end|>']),
   metadata: spm.metadata,
@@ -68,7 +68,7 @@ const gemmaSpm: Tokenizer = {
   metadata: (pieces) => ({ ...spm.metadata(pieces), 'ggml.add_space_prefix': false }),
 };
 
-/** @param pre llama.cpp's name of the way a text is cut into words @param template chat template, if any */
+/** @param pre llama.cpp's name of the pre-tokenizer @param template chat template, if any */
 function byteLevel(pre: string, specials: readonly string[], bos: boolean, template?: string): Tokenizer {
   return {
     pieces: (vocabulary) => byteLevelPieces(vocabulary, specials),
@@ -96,7 +96,7 @@ const tiny: Dimensions = {
   context: 2048,
 };
 
-/** Deviation of the logits that carry no signal; the best of 512 such lies near three times that. */
+/** Deviation of logits without signal. The maximum of 512 such logits is about three times that. */
 const LOGIT_DEVIATION = 2;
 
 interface Parts {
@@ -112,7 +112,7 @@ interface Parts {
   readonly extra?: readonly TensorPlan[];
 }
 
-/** The decoder that Llama set the pattern for: RMS norms, rotary attention, gated feed-forward. */
+/** Decoder of Llama: RMS norms, rotary attention, gated feed-forward. */
 function gatedDecoder(d: Dimensions, parts: Parts): TensorPlan[] {
   const { tied = false, gain = 1.5 } = parts;
   const logitScale = LOGIT_DEVIATION / Math.sqrt(d.width);
@@ -203,11 +203,11 @@ function gpt2Decoder(d: Dimensions): TensorPlan[] {
   ];
 }
 
-/** Larger than real models have it, so that leaving it out shows. The residual stream of a tied model is smaller. */
+/** Larger than in real models, so that omitting it is visible. The residual stream of a tied model is smaller. */
 const rms = { 'attention.layer_norm_rms_epsilon': 0.01 };
 const tiedRms = { 'attention.layer_norm_rms_epsilon': 0.001 };
 
-/** What every rotary architecture says of its heads. */
+/** Keys of the heads of rotary architectures. */
 function rotary({ headSize }: Dimensions, base: number) {
   return {
     'rope.dimension_count': headSize,
@@ -217,26 +217,26 @@ function rotary({ headSize }: Dimensions, base: number) {
   };
 }
 
-/** By what Llama 3.1 divides each rotary frequency: 1 for fast ones, `factor` for slow ones, in between a ramp. */
+/** Divisors of Llama 3.1's rotary frequencies: 1 for high ones, `factor` for low ones, a ramp in between. */
 export function llama3RopeFactors(headSize: number, base: number, scaling: Llama3RopeScaling): number[] {
   const { factor, low, high, original } = scaling;
   return Array.from({ length: headSize / 2 }, (_, i) => {
     const turns = original / (2 * Math.PI * base ** ((2 * i) / headSize));
     const smooth = Math.min(1, Math.max(0, (turns - low) / (high - low)));
-    // to 12 bits, so that no last bit of a power differs between machines
+    // rounded to 12 bits, because the last bits of powers differ between machines
     return Math.round(4096 / ((1 - smooth) / factor + smooth)) / 4096;
   });
 }
 
 export interface Llama3RopeScaling {
   readonly factor: number;
-  /** Turns within the original context below which a frequency is slow, and above which it is fast. */
+  /** Number of rotations within the original context below which a frequency is low, and above which it is high. */
   readonly low: number;
   readonly high: number;
   readonly original: number;
 }
 
-/** Stronger than in the real model, so that it shows within the few tokens of a test. */
+/** Stronger than in the real model, so that it is visible within the few tokens of a test. */
 export const llama31Scaling: Llama3RopeScaling = { factor: 8, low: 1, high: 4, original: 32 };
 
 /** Phi-3's two lists of factors for the rotary frequencies: for short and for long contexts. */

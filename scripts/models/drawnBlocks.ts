@@ -1,6 +1,6 @@
 /**
- * Random weights at speed: a few thousand blocks are encoded once per format and scale, and tensors are filled with
- * blocks drawn from these. Every block is one that real weights could have given; only their order is random.
+ * Fast random weights: a few thousand blocks are encoded once per format and scale, and tensors are filled with
+ * random ones of these blocks. Every block could come from real weights; only their order is random.
  */
 import { type BlockFormat, bytesOf } from '../../src/tensor/blockFormat.ts';
 import { randomFor, type TensorPlan, valuesOf } from './weights.ts';
@@ -8,7 +8,7 @@ import { randomFor, type TensorPlan, valuesOf } from './weights.ts';
 const POOL_ELEMENTS = 2 ** 17;
 const PART_BYTES = 2 ** 22;
 
-/** @returns what gives a tensor's bytes in parts of a few MiB */
+/** @returns a generator of a tensor's bytes in parts of a few MiB */
 export function drawnBlocks(seed: number) {
   const pools = new Map<string, Uint8Array>();
 
@@ -31,7 +31,7 @@ export function drawnBlocks(seed: number) {
     const elements = plan.shape.reduce((product, size) => product * size, 1);
     const total = bytesOf(format, elements);
     if (plan.values) return yield pool;
-    // floats come in runs, so that drawing costs no more than for blocks
+    // floats are copied in runs, which is as fast as copying blocks
     const unit = format.blockBytes * Math.max(1, Math.floor(32 / format.blockSize));
     const units = Math.floor(pool.length / unit);
     const random = randomFor(plan.name, seed);

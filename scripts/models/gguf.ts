@@ -1,4 +1,4 @@
-/** Puts a model's plan into a GGUF file. */
+/** Writes a generated model to a GGUF file. */
 import { OptionError } from '../../src/core/errors.ts';
 import type { ByteSink } from '../../src/formats/byteSink.ts';
 import { memorySink } from '../../src/formats/byteSink.ts';
@@ -14,25 +14,25 @@ import { type TensorPlan, valuesOf } from './weights.ts';
 export interface ModelOptions {
   /** A name of `architectures`. */
   readonly architecture: string;
-  /** A block format, such as 'Q4_K', of all matrices. */
+  /** Block format of all matrices, e.g. 'Q4_K'. */
   readonly format: string;
-  /** Another one for the token embedding and the output head. */
+  /** Block format of the token embedding and the output layer. */
   readonly headFormat?: string;
-  /** Where the model is not to be the tiny one. */
+  /** Sizes, if they differ from the tiny model. */
   readonly dimensions?: Partial<Dimensions>;
   readonly seed?: number;
-  /** Layers hold only -a, 0 and a, as in models trained for ternary formats. */
+  /** Layers contain only -a, 0 and a, as in models trained for ternary formats. */
   readonly ternary?: boolean;
   /**
-   * Mixes formats as llama.cpp's quantize does, and draws encoded blocks instead of encoding drawn weights: fast,
-   * in little memory, for models that are only to be as large and as slow as real ones.
+   * Mixes formats as llama.cpp's quantize does, and uses random encoded blocks instead of encoding random weights: fast,
+   * in little memory, for models that only need the size and speed of real ones.
    */
   readonly large?: boolean;
   /** Mixes nothing: every matrix in `format`, as llama.cpp's quantize --pure does. */
   readonly pure?: boolean;
 }
 
-/** @throws {OptionError} listing the architectures there are */
+/** @throws {OptionError} that lists the architectures */
 export function architectureByName(name: string): Architecture {
   const found = architectures.find((architecture) => architecture.name === name);
   if (found) return found;
@@ -49,7 +49,7 @@ export function plannedModel(options: ModelOptions) {
   return { architecture, dimensions, tensors, seed: options.seed ?? 1 };
 }
 
-/** Streams a made model into a sink; at most one tensor is in memory. */
+/** Writes a generated model to a sink. At most one tensor is in memory. */
 export async function writeModel(sink: ByteSink, options: ModelOptions): Promise<void> {
   const { architecture, dimensions, tensors, seed } = plannedModel(options);
   const mix: Mix = {
@@ -66,7 +66,7 @@ export async function writeModel(sink: ByteSink, options: ModelOptions): Promise
   await writeGguf(sink, { metadata: metadataOf(architecture, dimensions), tensors: toWrite });
 }
 
-/** A made model as the bytes of its GGUF file. */
+/** Returns the GGUF file of a generated model. */
 export async function makeModel(options: ModelOptions): Promise<Uint8Array> {
   const sink = memorySink();
   await writeModel(sink, options);

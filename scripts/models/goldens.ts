@@ -1,6 +1,6 @@
 /**
- * What llama.cpp said about models: goldens, committed under test/goldens, made by scripts/makeGoldens.ts. A golden
- * names its model and how to make it, so that a test remakes it and holds the engine to the same distributions.
+ * Goldens: results of llama.cpp, in test/goldens, made by scripts/makeGoldens.ts. A golden
+ * describes how to generate its model, so that a test can generate it and compare the engine's distributions.
  */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -11,25 +11,25 @@ import { type ModelOptions, makeModel } from './gguf.ts';
 
 const folder = new URL('../../test/goldens/', import.meta.url);
 
-/** A model that goldens are about: made, or a file of the shared data. */
+/** Model of a golden: generated, or a file of the shared data. */
 export type GoldenModel = { readonly made: ModelOptions } | { readonly shared: string };
 
 export interface GoldenPlan {
   readonly name: string;
   readonly model: GoldenModel;
-  /** Prompts that are followed greedily, and for how many tokens. */
+  /** Prompts to continue greedily, and the number of tokens. */
   readonly greedy?: { readonly prompts: readonly string[]; readonly tokens: number };
-  /** Contexts in which the perplexity of `gardenText` is taken. Tokens. */
+  /** Context lengths for the perplexity of `gardenText`. */
   readonly perplexity?: readonly number[];
 }
 
 export interface Golden {
   readonly name: string;
   readonly model: GoldenModel;
-  /** Of the model's file. */
+  /** SHA-256 of the model's file. */
   readonly sha256: string;
   readonly oracle: string;
-  /** The tokens that are forced, the first at position 0. */
+  /** Forced tokens, from position 0 on. */
   readonly tokens: readonly number[];
   /** Next-token distributions, one row of the vocabulary after each token. */
   readonly probabilities: readonly Float64Array[];
@@ -39,21 +39,21 @@ export interface Golden {
 
 export interface Greedy {
   readonly prompt: string;
-  /** Of the prompt, BOS included. */
+  /** Ids of the prompt, including BOS. */
   readonly tokens: readonly number[];
-  /** The tokens that follow. */
+  /** Greedy continuation. */
   readonly continuation: readonly number[];
 }
 
-/** As llama-perplexity takes it: whole chunks only, each begun with BOS where the vocabulary adds one, second half scored. */
+/** Perplexity as in llama-perplexity: only whole chunks, each with BOS if the vocabulary adds one; the second half is scored. */
 export interface Perplexity {
-  /** Of all of `gardenText`, BOS included. */
+  /** Ids of `gardenText`, including BOS. */
   readonly tokens: readonly number[];
-  /** Tokens of a chunk. */
+  /** Tokens per chunk. */
   readonly context: number;
-  /** Summed negative log-likelihood of each chunk's scored tokens. Nats. */
+  /** Sum of the negative log-likelihoods of each chunk's scored tokens, in nats. */
   readonly nll: readonly number[];
-  /** Scored tokens in all. */
+  /** Total number of scored tokens. */
   readonly scored: number;
   readonly perplexity: number;
 }
@@ -64,7 +64,7 @@ const everyFormat = [
 ];
 const someFormats = ['F32', 'F16', 'Q8_0', 'Q4_0'];
 
-/** Every golden there is: each architecture in four formats, llama in all, and a small model that tells stories. */
+/** All goldens: each architecture in four formats, llama in all formats, and a small story model. */
 export const goldenPlans: readonly GoldenPlan[] = [
   {
     name: 'stories260K',
@@ -74,7 +74,7 @@ export const goldenPlans: readonly GoldenPlan[] = [
   },
   ...architectures.flatMap(({ name }) =>
     (name === 'llama' ? everyFormat : someFormats).map((format): GoldenPlan => {
-      // a ternary model is ternary in its layers only, and trained to be
+      // a ternary model is trained to be ternary, and only in its layers
       const ternary = format.startsWith('TQ') ? { ternary: true, headFormat: 'Q6_K' } : {};
       const perplexity = name === 'gpt2' && format === 'F32' ? { perplexity: [64] } : {};
       return { name: `${name}-${format}`, model: { made: { architecture: name, format, ...ternary } }, ...perplexity };
@@ -87,7 +87,7 @@ export function listOfGoldens(): string[] {
   return goldenPlans.map(({ name }) => name);
 }
 
-/** @throws {Error} when there is no such golden */
+/** @throws {Error} if the golden does not exist */
 export async function readGolden(name: string): Promise<Golden> {
   const bytes = gunzipSync(await readFile(goldenFile(name)));
   const end = bytes.indexOf('\n');
@@ -95,7 +95,7 @@ export async function readGolden(name: string): Promise<Golden> {
   return { ...facts, probabilities: unpack(bytes.subarray(end + 1), facts.tokens.length) };
 }
 
-/** Writes a golden's file: gzip of a line of JSON and the packed probabilities. */
+/** Writes a golden: gzip of a line of JSON and the packed probabilities. */
 export async function writeGolden(golden: Golden): Promise<void> {
   const { probabilities, ...facts } = golden;
   const bytes = Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), pack(probabilities)]);
@@ -103,15 +103,15 @@ export async function writeGolden(golden: Golden): Promise<void> {
 }
 
 /**
- * Remakes the model of a golden.
- * @throws {FormatError} when it is no longer the one that llama.cpp was asked about
+ * Generates the model of a golden.
+ * @throws {FormatError} if it differs from the model that llama.cpp ran
  */
 export async function goldenModel(golden: Golden): Promise<Uint8Array> {
-  if (!('made' in golden.model)) throw new Error(`${golden.name} is about ${golden.model.shared}, which is not made`);
+  if (!('made' in golden.model)) throw new Error(`${golden.name} uses ${golden.model.shared}, which is not generated`);
   const bytes = await makeModel(golden.model.made);
   const found = sha256(bytes);
   if (found === golden.sha256) return bytes;
-  const problem = `its model is made differently now (sha256 ${found}, expected ${golden.sha256}): make the goldens anew with scripts/makeGoldens.ts`;
+  const problem = `its generated model has changed (sha256 ${found}, expected ${golden.sha256}): run scripts/makeGoldens.ts again`;
   throw new FormatError(golden.name, problem, { expected: golden.sha256, found });
 }
 
@@ -120,14 +120,14 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 export interface Agreement {
-  /** Mean over positions of KL(llama.cpp ‖ ours). Nats. */
+  /** Mean of KL(llama.cpp ‖ ours) over positions, in nats. */
   readonly meanKl: number;
   readonly maxKl: number;
-  /** Share of positions with the same most likely token. */
+  /** Fraction of positions with the same most likely token. */
   readonly top1: number;
 }
 
-/** @param logits ours, one row of the vocabulary for each of the golden's tokens */
+/** @param logits our logits, one row per token of the golden */
 export function agreement(golden: Golden, logits: readonly ArrayLike<number>[]): Agreement {
   const kl = golden.probabilities.map((p, at) => klDivergence(p, softmax(logits[at])));
   const same = golden.probabilities.filter((p, at) => largest(p) === largest(logits[at])).length;
@@ -152,7 +152,7 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   return weights.map((weight) => weight / sum);
 }
 
-/** The index of the largest, the first of equals. */
+/** Index of the maximum; of equal ones the first. */
 export function largest(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
@@ -163,10 +163,10 @@ function goldenFile(name: string): URL {
   return new URL(`${name}.golden.gz`, folder);
 }
 
-/** Steps of a stored log-probability per nat: what rounding adds to a KL divergence is below 1e-7. */
+/** Quantization steps of a stored log-probability per nat. Rounding adds less than 1e-7 to a KL divergence. */
 const STEPS = 1024;
 
-/** -log p in steps, u16, all low bytes first and then all high bytes, which compress better apart. */
+/** -log p in steps, u16. All low bytes come first, then all high bytes, because they compress better separately. */
 function pack(rows: readonly Float64Array[]): Uint8Array {
   const steps = rows.flatMap((row) => Array.from(row, (p) => Math.min(0xffff, Math.round(-Math.log(p) * STEPS))));
   return Uint8Array.from([...steps.map((step) => step & 255), ...steps.map((step) => step >> 8)]);

@@ -1,6 +1,6 @@
 /**
- * The same made models as Hugging Face folders: config.json, tokenizer.json, tokenizer_config.json, model.safetensors.
- * The weights are those of the GGUF twin, under PyTorch's names and in its layouts, so both must say the same.
+ * Writes generated models as Hugging Face folders: config.json, tokenizer.json, tokenizer_config.json, model.safetensors.
+ * The weights are those of the GGUF file with PyTorch's names and layouts, so both must give the same results.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { type ModelOptions, plannedModel } from './gguf.ts';
 import { tokenizerConfig, tokenizerJson } from './tokenizerJson.ts';
 import { type TensorPlan, valuesOf } from './weights.ts';
 
-/** A matrix or vector on its way from the names and layout of GGUF to those of PyTorch. */
+/** A matrix or vector to convert from GGUF names and layout to PyTorch's. */
 interface NamedValues {
   readonly name: string;
   readonly shape: readonly number[];
@@ -32,9 +32,9 @@ interface HuggingFaceFamily {
 }
 
 /**
- * Writes a folder. `format` is F32, F16 or BF16; `architecture` 'gpt_neo' is GPT-2's weights in GPT-Neo's clothes,
- * with local attention in every second layer, and has no twin in GGUF.
- * @throws {OptionError} for an architecture that has no Hugging Face form here
+ * Writes a folder. `format` is F32, F16 or BF16. `architecture` 'gpt_neo' uses GPT-2's weights with GPT-Neo's names,
+ * with local attention in every second layer; it has no GGUF form.
+ * @throws {OptionError} if the architecture has no Hugging Face form
  */
 export async function writeHuggingFaceModel(folder: string, options: ModelOptions): Promise<void> {
   const neo = options.architecture === 'gpt_neo';
@@ -102,7 +102,7 @@ function decoderName(name: string): string {
   );
 }
 
-/** llama.cpp keeps a pair that turns together side by side in Llama's q and k, PyTorch half a head apart. */
+/** llama.cpp stores rotary pairs of Llama's q and k side by side, PyTorch half a head apart. */
 function halvesApart({ name, shape, values }: NamedValues, headSize: number): NamedValues {
   const [rows, columns] = shape;
   const moved = new Float32Array(values.length);
@@ -114,10 +114,10 @@ function halvesApart({ name, shape, values }: NamedValues, headSize: number): Na
   return { name, shape, values: moved };
 }
 
-/** @param pairs whether GGUF has rotary pairs side by side */
+/** @param pairs true if GGUF stores rotary pairs side by side */
 function convertDecoder(pairs: boolean) {
   return (tensor: NamedValues, { headSize }: Dimensions): NamedValues[] => {
-    // config.json says it instead
+    // it is in config.json instead
     if (tensor.name === 'rope_freqs.weight') return [];
     const turned = pairs && /attn_[qk]\.weight$/.test(tensor.name) ? halvesApart(tensor, headSize) : tensor;
     return [{ ...turned, name: decoderName(tensor.name) }];
@@ -162,13 +162,13 @@ function gptName(name: string, names: Readonly<Record<string, string>>): string 
   return `transformer.${{ token_embd: 'wte', position_embd: 'wpe', output_norm: 'ln_f' }[part]}.${kind}`;
 }
 
-/** GPT-2 keeps its matrices as [inputs, outputs]. */
+/** GPT-2 stores matrices transposed, [inputs, outputs]. */
 function transposed({ name, shape: [rows, columns], values }: NamedValues): NamedValues {
   const turned = values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]);
   return { name, shape: [columns, rows], values: turned };
 }
 
-/** GPT-Neo has q, k and v apart and without biases. */
+/** GPT-Neo has separate q, k and v without biases. */
 function convertNeo(tensor: NamedValues, { width }: Dimensions): NamedValues[] {
   if (tensor.name.endsWith('attn_qkv.bias')) return [];
   const names = { ...gpt2Names, attn_output: 'attn.attention.out_proj' };

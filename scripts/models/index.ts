@@ -1,4 +1,4 @@
-/** Random models that are made, not shipped, and what llama.cpp says about them. */
+/** Generated random models, and goldens of llama.cpp. */
 export { architectures, type Dimensions } from './architectures.ts';
 export { type ModelOptions, makeModel, writeModel } from './gguf.ts';
 export {

@@ -1,18 +1,18 @@
-/** Which block format each tensor of a made model gets. */
+/** Chooses the block format of each tensor of a generated model. */
 import type { BlockFormat } from '../../src/tensor/blockFormat.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import type { TensorPlan } from './weights.ts';
 
 export interface Mix {
-  /** Of every matrix, or of most. */
+  /** Format of all matrices, or of most. */
   readonly format: BlockFormat;
-  /** Of the token embedding and the output head; `format` where absent. */
+  /** Format of the token embedding and the output layer. Default: `format`. */
   readonly headFormat?: BlockFormat;
-  /** As llama.cpp's quantize mixes: Q6_K heads, and Q4_K and Q5_K as its `_M` kinds. */
+  /** Mix formats as llama.cpp's quantize: Q6_K output layers, and Q4_K and Q5_K as its `_M` types. */
   readonly likeLlamaCpp?: boolean;
 }
 
-/** What llama.cpp's quantize takes where a row is no multiple of a format's block (`tensor_type_fallback`). */
+/** Fallback formats of llama.cpp's quantize if a row is not a multiple of the block size (`tensor_type_fallback`). */
 const fallbacks: Readonly<Record<string, string>> = {
   IQ4_XS: 'IQ4_NL',
   Q2_K: 'Q4_0',
@@ -24,7 +24,7 @@ const fallbacks: Readonly<Record<string, string>> = {
   Q6_K: 'Q8_0',
 };
 
-/** @param layers layers of the model @param tied whether its token embedding is also its head */
+/** @param layers number of layers @param tied true if the output layer uses the token embedding */
 export function formatOf(plan: TensorPlan, mix: Mix, layers: number, tied: boolean): BlockFormat {
   const { name, shape } = plan;
   if (shape.length < 2 || name.startsWith('position_embd')) return formatByName('F32');
@@ -47,7 +47,7 @@ function wantedFormat(name: string, mix: Mix, layers: number, tied: boolean): Bl
   return mixed && sensitive && moreBits(Number(layer), layers) ? formatByName('Q6_K') : format;
 }
 
-/** The layers to which llama.cpp's `_M` kinds give more bits (`use_more_bits`): the ends, and every third between. */
+/** Layers with more bits in llama.cpp's `_M` types (`use_more_bits`): the first and last, and every third in between. */
 function moreBits(layer: number, layers: number): boolean {
   const eighth = Math.floor(layers / 8);
   return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;

@@ -1,29 +1,29 @@
-/** Where the numbers of a made model come from: seeded, the same on every machine and every version of Node. */
+/** Random weights of generated models: seeded, the same on every machine and in every version of Node. */
 import { type Random, seededRandom } from '../../src/core/random.ts';
 
-/** A tensor of a model to make: its place in a GGUF file and how its values are drawn. */
+/** A tensor of a generated model: its name and shape, and the distribution of its values. */
 export interface TensorPlan {
-  /** As llama.cpp names it. */
+  /** Name in llama.cpp. */
   readonly name: string;
   /** Slowest dimension first. */
   readonly shape: readonly number[];
-  /** Values are drawn around it; 0 where absent. */
+  /** Mean. Default: 0. */
   readonly mean?: number;
-  /** Standard deviation; 0 where absent. */
+  /** Standard deviation. Default: 0. */
   readonly deviation?: number;
-  /** Only -a, 0 and a are drawn, as in models trained for ternary formats. */
+  /** Only the values -a, 0 and a, as in models trained for ternary formats. */
   readonly ternary?: boolean;
-  /** Instead of drawn ones. */
+  /** Explicit values instead of random ones. */
   readonly values?: readonly number[];
   /**
-   * For an output head of its own: row `successor(t)` is correlated with row t of the token embedding, so that after
-   * most tokens one other is likely. Without it the best two logits of a random model lie so close that rounding
+   * For an untied output layer: row `successor(t)` is correlated with row t of the token embedding, so that after
+   * most tokens one other is likely. Without it, the two highest logits of a random model are so close that rounding
    * decides between them.
    */
   readonly follows?: { readonly embedding: TensorPlan; readonly correlation: number };
 }
 
-/** What is likely after a token, by the head of a made model. */
+/** The likely next token in a generated model. */
 export function successor(token: number, vocabulary: number): number {
   return (token * 5 + 7) % vocabulary;
 }
@@ -52,7 +52,7 @@ function correlate(values: Float32Array, head: TensorPlan, follows: NonNullable<
   }
 }
 
-/** A sequence of its own for each tensor, so that adding one leaves the others as they were. */
+/** Each tensor has its own random sequence, so that adding one does not change the others. */
 export function randomFor(name: string, seed: number): Random {
   let hash = 0x811c9dc5 ^ seed;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
@@ -60,14 +60,14 @@ export function randomFor(name: string, seed: number): Random {
 }
 
 /**
- * Near enough to a standard normal: the sum of four uniforms, never beyond 3.47. Without logarithms and cosines,
+ * Approximates a standard normal by the sum of four uniforms, at most 3.47. Without logarithms and cosines,
  * whose last bits differ between versions of V8.
  */
 export function bell(random: Random): number {
   return (random.uniform() + random.uniform() + random.uniform() + random.uniform() - 2) * Math.sqrt(3);
 }
 
-/** -a, 0 or a, as likely as one another, with a standard deviation of 1. */
+/** -a, 0 or a with equal probability and a standard deviation of 1. */
 function ternary(random: Random): number {
   return (random.integer(3) - 1) * Math.sqrt(1.5);
 }

@@ -1,11 +1,11 @@
 /**
  * Causal attention over the pages of sequences, fused: scores, softmax and the mix of values, 4 query rows at a time that
  * share a key head, so that keys and values are read once for them: neighbouring heads of a group, then of neighbouring
- * tokens of the sequence. Work is shared out by sequence, key head and tile of 4 rows; for a single token, whose tiles are
- * few, also by chunk of positions, and the thread that finishes a tile's last chunk joins them.
+ * tokens of the sequence. Work is split by sequence, key head and tile of 4 rows; for a single token, whose tiles are
+ * few, also by chunk of positions. The thread that finishes a tile's last chunk merges them.
  *
- * A row is summed up in one and the same order whatever is computed beside it: within chunks of 256 positions that begin at
- * multiples of 256, then chunk by chunk (`join`). What a row does not see counts exp(−∞) = 0, which changes no bit.
+ * A row is always summed in the same order, whatever else is computed: within chunks of 256 positions that start at
+ * multiples of 256, then chunk by chunk (`join`). Positions that a row does not see contribute exp(−∞) = 0, which changes no bit.
  *
  * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
  * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros),
@@ -25,10 +25,10 @@ import { exp4, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/s
 
 /** Positions of a chunk. */
 const CHUNK: i32 = 256;
-/** Positions whose values stay in the first-level cache while all columns of them are mixed; whole pages. */
+/** Positions whose values stay in the L1 cache while all of their columns are mixed. A multiple of the page size. */
 const SPAN: i32 = 64;
 
-/** Bytes of scratch that a thread needs. */
+/** Bytes of scratch per thread. */
 export function cachedAttentionScratch(headSize: i32): i32 {
   return <i32>(32 + (filled(headSize) << 4) + 2 * partialBytes(headSize) + (<usize>(CHUNK + PAGE) << 4) + 64);
 }
@@ -36,14 +36,14 @@ export function cachedAttentionScratch(headSize: i32): i32 {
 /** Bytes of a partial result. */
 @inline function partialBytes(headSize: i32): usize { return 32 + (filled(headSize) << 4); }
 
-/** Partial results that a single token of a sequence of `context` positions needs. @param rows query rows of a key head */
+/** Number of partial results for a single token of a sequence of `context` positions. @param rows query rows of a key head */
 export function attentionPartials(context: i32, heads: i32, rows: i32, headSize: i32): i32 {
   return <i32>(<usize>(heads * tilesOf(rows) * ((context + CHUNK - 1) / CHUNK + 1)) * partialBytes(headSize));
 }
 
 @inline function tilesOf(rows: i32): i32 { return (rows + 3) >> 2; }
 
-/** The sequence that a thread works on: its row in the table. */
+/** The current sequence of a thread: its row in the table. */
 @inline function firstRow(entry: usize): i32 { return load<i32>(entry); }
 @inline function rowCount(entry: usize): i32 { return load<i32>(entry, 4); }
 @inline function past(entry: usize): i32 { return load<i32>(entry, 8); }
@@ -76,7 +76,7 @@ export function attention(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** A tile of rows over all chunks that it sees, one after another. */
+/** Computes a tile of rows over all chunks that it sees, one after another. */
 function attendTile(command: usize, entry: usize, head: i32, row: i32, group: i32, scratch: usize): void {
   const window = argument(command, 7);
   const first = past(entry) + row / group;
@@ -95,7 +95,7 @@ function attendTile(command: usize, entry: usize, head: i32, row: i32, group: i3
   finish(command, entry, head, row, group, result);
 }
 
-/** A step of one token: chunks are shared out too. */
+/** A step of one token: chunks are split among threads too. */
 function attendToken(command: usize, thread: i32, threads: i32): void {
   const entry = sequenceEntry(0);
   const heads = argument(command, 3), group = argument(command, 2) / heads;
@@ -129,7 +129,7 @@ function attendToken(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Where in scratch the partial result of a chunk is. */
+/** Address of the partial result of a chunk in scratch. */
 @inline function chunkOf(command: usize, scratch: usize): usize { return scratch + 32 + (filled(argument(command, 4)) << 4); }
 
 /** Query row `row` of a key head (token-major, heads of the group within) of a sequence: byte offset in queries and output. */
@@ -137,7 +137,7 @@ function attendToken(command: usize, thread: i32, threads: i32): void {
   return <usize>(((firstRow(entry) + row / group) * argument(command, 2) + head * group + (row % group)) * argument(command, 4)) << 2;
 }
 
-/** 4 query rows into scratch; rows beyond the last repeat it. */
+/** Copies 4 query rows to scratch. Rows beyond the last repeat it. */
 function takeQueries(command: usize, entry: usize, head: i32, row: i32, group: i32, scratch: usize): void {
   const kind = cacheKind(), queries = scratch + 32, most = rowCount(entry) * group - 1;
   for (let lane = 0; lane < 4; lane++)
@@ -214,10 +214,10 @@ function attendChunk(
     v128.store(s, a); v128.store(s, b, 16); v128.store(s, c, 32); v128.store(s, d, 48);
     s += 64;
   }
-  // a row that sees nothing of the chunk keeps −∞ here, and its exponentials, of NaN, are zeros
+  // a row that sees nothing of the chunk has −∞ here; its exponentials are exp(NaN) = 0
   m0 = f32x4.splat(max4(m0)); m1 = f32x4.splat(max4(m1)); m2 = f32x4.splat(max4(m2)); m3 = f32x4.splat(max4(m3));
 
-  // exponentials, turned so that a position's 4 rows are side by side
+  // exponentials, transposed so that a position's 4 rows are adjacent
   const bias = f32x4.splat(kind == F16 ? HALF_BIAS : 1);
   let sums = f32x4.splat(0);
   s = scores;
@@ -274,7 +274,7 @@ function slopesOf(command: usize, head: i32, row: i32, group: i32, most: i32): v
   return v128.bitselect(s, f32x4.splat(-Infinity), open);
 }
 
-/** One query row into the interleaved form of its kind, multiplied by the scale; its own scale goes to scratch (q8_0). */
+/** Converts one query row to interleaved form, multiplied by the attention scale. For q8_0, stores its quantization scale in scratch. */
 @inline function takeQuery(command: usize, offset: usize, lane: usize, kind: i32, queries: usize, scratch: usize): void {
   const x = address(command, 0) + offset;
   const size: usize = argument(command, 4);
@@ -312,7 +312,7 @@ function join(all: usize, chunk: usize, size: usize): void {
     v128.store(to + i, f32x4.add(f32x4.mul(v128.load(to + i), f), f32x4.mul(v128.load(from + i), g)));
 }
 
-/** Divides the mix of 4 rows by their sums and writes those that there are. */
+/** Divides the mix of 4 rows by their sums and writes the existing rows. */
 function finish(command: usize, entry: usize, head: i32, row: i32, group: i32, partial: usize): void {
   const size: usize = argument(command, 4);
   const rows = min(4, rowCount(entry) * group - row);

@@ -1,6 +1,6 @@
 /**
- * Attention of a step without a cache, and its gradients: a batch of sequences of S tokens, each seen from its own rows
- * only. A thread takes a sequence and a key head at a time; products are those of tile.ts, of 6 queries with 8 keys.
+ * Attention of a step without a cache, and its gradients, for a batch of sequences of S tokens. Each row sees its own sequence
+ * only. A thread processes one sequence and key head at a time, with the products of tile.ts: 6 queries with 8 keys.
  *
  * Arguments of both kernels: 0 queries [T, H·K], 1 output, 2 H heads, 3 G key heads, 4 K head size, 6 scale, 7 window or 0,
  * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values,
@@ -19,7 +19,7 @@ const BLOCK: i32 = 48;
 /** Bytes of `count` f32 and of what is read beyond them. */
 @inline function bytes(count: i32): usize { return (<usize>count << 2) + 64; }
 
-/** Bytes of scratch that a thread needs. @param s tokens of the longest sequence @param k head size */
+/** Bytes of scratch per thread. @param s tokens of the longest sequence @param k head size */
 export function attentionScratch(s: i32, k: i32): i32 {
   return <i32>(TILE_BYTES + bytes(k * ROWS) + bytes(filled(s) * k) + bytes(filled(k) * s) + 2 * bytes(ROWS * filled(s)));
 }
@@ -76,7 +76,7 @@ function attend(command: usize, item: i32, sums: usize): void {
   }
 }
 
-/** The first key that any of 6 queries from `row` sees, of a panel. */
+/** First panel with a key that any of 6 queries from `row` on sees. */
 @inline function firstKey(command: usize, row: i32): i32 {
   const window = argument(command, 7);
   return window > 0 ? max(0, row + 1 - window) & ~7 : 0;
@@ -101,8 +101,8 @@ export function slopeOf(command: usize, head: i32): f32 {
 }
 
 /**
- * 6 rows of scores of keys begin … end−1, filled up to a panel.
- * @param queries already scaled @param slopes where the derivative of the cap goes, rows of the same pitch; 0: nowhere
+ * Computes 6 rows of scores of keys begin … end−1, rounded up to a panel.
+ * @param queries already scaled @param slopes receives the derivative of the cap, rows of the same pitch; 0: not needed
  */
 function scoresOf(command: usize, keys: usize, queries: usize, begin: i32, end: i32, scores: usize, pitch: usize, slopes: usize): void {
   const k = argument(command, 4);
@@ -126,7 +126,7 @@ function takeQueries(command: usize, offset: usize, pitch: usize, count: i32, to
   for (let i: usize = 0; i < <usize>(k * ROWS) << 2; i += 16) v128.store(to + i, f32x4.mul(v128.load(to + i), scale));
 }
 
-/** Scores of one row → probabilities, 0 for keys that the row does not see. */
+/** Converts scores of one row to probabilities; 0 for keys that the row does not see. */
 function softmax(command: usize, scores: usize, head: i32, row: i32, begin: i32, end: i32): void {
   const window = argument(command, 7);
   const last = (end + 7) & ~7;
@@ -256,7 +256,7 @@ function changesOf(command: usize, shares: usize, pulls: usize, slopes: usize, b
   }
 }
 
-/** Zeros before and behind what a row's tile computed of the block's keys. */
+/** Fills zeros before and after the keys that a row's tile computed. */
 @inline function clear(row: usize, blockBegin: i32, begin: i32, end: i32, blockEnd: i32): void {
   memory.fill(row + (<usize>blockBegin << 2), 0, <usize>(begin - blockBegin) << 2);
   if (end < blockEnd) memory.fill(row + (<usize>end << 2), 0, <usize>(blockEnd - end) << 2);

@@ -1,4 +1,4 @@
-/** Puts a step's keys and values into the pages of their sequences. */
+/** Stores a step's keys and values in the pages of their sequences. */
 import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues, PAGE } from "./parts/cache";
 import { address, argument, cacheKind, hasCache, pageOf, positionOf, shareFrom, shareTo, tokens } from "./parts/control";
 import { toHalf } from "./parts/simd";
@@ -47,7 +47,7 @@ export function cacheStore(command: usize, thread: i32, threads: i32): void {
 
 @inline function code(x: usize, inverse: f32): i8 { return <i8>nearest<f32>(load<f32>(x) * inverse); }
 
-/** Writes the half scale of 32 columns and returns what turns them into codes. */
+/** Writes the half-float scale of 32 columns and returns the factor that converts them to codes. */
 @inline function storeScale(x: usize, to: usize): f32 {
   let most: f32 = 0;
   for (let i: usize = 0; i < 32; i++) most = max<f32>(most, abs<f32>(load<f32>(x + (i << 2))));

@@ -1,4 +1,4 @@
-/** Dropout by a hash of seed, salt, row and column, as graph/ops/dropout.ts says. */
+/** Dropout by a hash of seed, salt, row and column, as in graph/ops/dropout.ts. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
 
 @inline function mix(x: u32): u32 {

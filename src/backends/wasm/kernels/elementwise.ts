@@ -1,5 +1,5 @@
 /**
- * Ops whose every element depends on the same elements of the inputs.
+ * Elementwise ops.
  * Arguments of all: 0 rows kind, 1 a, 2 b, 3 output, 4 width, 5 constant. Buffers are padded to whole vectors.
  */
 import { address, number } from "./parts/control";

@@ -1,8 +1,8 @@
-/** The gradient of an embedding's table. Threads share out the table's rows, so that each adds up its own in order. */
+/** Gradient of an embedding's table. The table's rows are split among threads, so that each row is summed in order. */
 import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
 
 /**
- * Arguments: 0 rows kind, 1 dy [rows, D], 2 ids (i32), 3 result [V, D], 4 V, 5 D, 6 whether it is added to what there is.
+ * Arguments: 0 rows kind, 1 dy [rows, D], 2 ids (i32), 3 result [V, D], 4 V, 5 D, 6 1 to add it to the existing values.
  */
 export function embedWeightGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));

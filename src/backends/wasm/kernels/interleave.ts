@@ -1,11 +1,11 @@
-/** Rows of f32 brought together in tiles of 6 (see parts/tile.ts). */
+/** Packs f32 rows into tiles of 6 (see parts/tile.ts). */
 import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { takeRows } from "./parts/gather";
 import { ROWS } from "./parts/tile";
 
 /**
  * Columns of rows → [rows / 6][K][6 rows], for products that sum over columns; rows beyond the last repeat it.
- * Nothing is to be done for one row, which products read as it is.
+ * Does nothing for a single row, which products read directly.
  * Arguments: 0 rows kind, 1 x [rows, width], 2 output, 3 width, 4 first column, 5 K columns.
  */
 export function interleave(command: usize, thread: i32, threads: i32): void {

@@ -1,19 +1,19 @@
 /**
- * The gradient of a matrix: dW = dyᵀ·x, [outputs, inputs], from tiles of 6 columns of dy and panels of 8 columns of x. The
- * narrower of the two is packed by a command of its own (`tiles`, `panels`); threads share out the columns of the wider
- * one and pack them as they go, so that it is read once.
+ * Gradient of a matrix: dW = dyᵀ·x, [outputs, inputs], from tiles of 6 columns of dy and panels of 8 columns of x. The
+ * narrower of the two is packed by a separate command (`tiles`, `panels`). The columns of the wider one are split among
+ * threads, which pack them on the fly, so that it is read once.
  */
 import { BLOCK, DEPTH, takePanels, takeTiles } from "./parts/gather";
 import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { ROWS, productTo, TILE_BYTES } from "./parts/tile";
 
-/** Columns that a thread takes at a time, at most. */
+/** Maximum columns per piece of work. */
 const COLUMNS: i32 = 96;
 
-/** Bytes of scratch that a thread needs: a tile's sums, and COLUMNS of DEPTH rows. */
+/** Bytes of scratch per thread: a tile's sums, and COLUMNS of DEPTH rows. */
 export function linearWeightGradientScratch(): i32 { return <i32>TILE_BYTES + COLUMNS * DEPTH * 4; }
 
-/** Rows that are summed up at a time. */
+/** Rows per pass. */
 export function linearWeightGradientDepth(): i32 { return DEPTH; }
 
 /**
@@ -44,7 +44,7 @@ export function panels(command: usize, thread: i32, threads: i32): void {
 
 /**
  * Arguments: 0 rows kind, 1 dy [rows, outputs], 2 x [rows, inputs], 3 result [outputs, inputs], 4 outputs, 5 inputs,
- * 6 whether it is added to what there is, 7 scratch, 8 scratch bytes per thread, 9 which is packed: 0 dy, in tiles; 1 x, in panels.
+ * 6 1 to add it to the existing values, 7 scratch, 8 scratch bytes per thread, 9 packed operand: 0 dy, in tiles; 1 x, in panels.
  */
 export function linearWeightGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
@@ -73,8 +73,8 @@ export function linearWeightGradient(command: usize, thread: i32, threads: i32):
 }
 
 /**
- * Products of `count` rows. What a thread has packed itself stays in the second-level cache, so that all of it goes with
- * one tile or panel of the other side before the next.
+ * Products of `count` rows. What a thread has packed stays in the L2 cache, so all of it is multiplied with
+ * one tile or panel of the other operand before the next.
  * @param x tiles from … to−1 of outputs @param w panels first … last−1 of inputs
  */
 function multiply(
@@ -95,7 +95,7 @@ function multiply(
   }
 }
 
-/** Without rows the sums are zeros. */
+/** Writes zeros if there are no rows. */
 function clear(command: usize, shareOutputs: bool, from: i32, to: i32): void {
   const outputs = argument(command, 4), inputs = argument(command, 5);
   const top = shareOutputs ? from * ROWS : 0, bottom = shareOutputs ? min(to * ROWS, outputs) : outputs;

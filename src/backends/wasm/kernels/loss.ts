@@ -1,4 +1,4 @@
-/** Losses by row, their gradients, and the sum that makes one number of them. Rows are shared out among the threads. */
+/** Losses per row, their gradients, and their weighted sum. Rows are split among threads. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { exp4, max4, sum4 } from "./parts/simd";
 
@@ -21,7 +21,7 @@ function log(x: f64): f64 {
   return v;
 }
 
-/** Greatest of `count` numbers, of those that are numbers. */
+/** Maximum of `count` numbers, ignoring NaN. */
 function greatest(x: usize, count: i32): f32 {
   let a = f32x4.splat(-Infinity), b = a;
   const end = x + (<usize>(count & ~7) << 2);
@@ -54,7 +54,7 @@ function sumOfPowers(x: usize, count: i32, most: f32): f32 {
 }
 
 /**
- * Minus the log probability of each row's target, and what its gradient needs: the greatest logit and log Σ exp(x − it).
+ * Cross-entropy of each row, with values for its gradient: the maximum logit m and log Σ exp(x − m).
  * Arguments: 0 rows kind, 1 logits [rows, V], 2 targets (i32), 3 output [rows], 4 V, 5 scales [rows, 2].
  */
 export function crossEntropy(command: usize, thread: i32, threads: i32): void {
@@ -109,8 +109,8 @@ export function crossEntropyGradient(command: usize, thread: i32, threads: i32):
 }
 
 /**
- * How far the student's distribution q is from the teacher's p, and what its gradient needs. With a = teacher / temperature,
- * less its greatest, and b = logits / temperature, less theirs: KL(p‖q) = Σ p·(a − b) − log Σ eᵃ + log Σ eᵇ.
+ * KL divergence of each row, with values for its gradient. With a = teacher / temperature
+ * minus its maximum, and b = logits / temperature minus its maximum: KL(p‖q) = Σ p·(a − b) − log Σ eᵃ + log Σ eᵇ.
  * Arguments: 0 rows kind, 1 logits [rows, V], 2 teacher, 3 output [rows], 4 V, 5 scales [rows, 5], 6 temperature, 7 reverse.
  */
 export function klDivergence(command: usize, thread: i32, threads: i32): void {
@@ -156,7 +156,7 @@ export function klDivergence(command: usize, thread: i32, threads: i32): void {
 }
 
 /**
- * Arguments: 0 rows kind, 1 logits, 2 teacher, 3 output [rows, V], may be the logits, 4 V, 5 scales of divergence,
+ * Arguments: 0 rows kind, 1 logits, 2 teacher, 3 output [rows, V], may be the logits, 4 V, 5 scales of klDivergence,
  * 6 temperature, 7 reverse, 8 dy [rows].
  */
 export function klDivergenceGradient(command: usize, thread: i32, threads: i32): void {

@@ -1,4 +1,4 @@
-/** Norms. Rows are shared out among the threads. */
+/** Norms. Rows are split among threads. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { meanOf, varianceOf } from "./parts/moments";
 import { madd } from "./parts/simd";

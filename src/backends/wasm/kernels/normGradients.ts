@@ -1,4 +1,4 @@
-/** Gradients of norms. Rows are shared out among the threads for those of inputs, columns for those of gains. */
+/** Gradients of norms. Input gradients split rows among threads, gain gradients split columns. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { meanOf, varianceOf } from "./parts/moments";
 import { madd, sum4 } from "./parts/simd";
@@ -53,7 +53,7 @@ export function layerNormInputGradient(command: usize, thread: i32, threads: i32
 
 /**
  * Mean, or 0, and 1 / sqrt(mean square of the rest + epsilon) of every group.
- * Arguments: 0 rows kind, 1 x [rows, groups·size], 2 output [rows·groups, 2], 3 groups per row, 4 size, 5 epsilon, 6 whether there is a mean.
+ * Arguments: 0 rows kind, 1 x [rows, groups·size], 2 output [rows·groups, 2], 3 groups per row, 4 size, 5 epsilon, 6 1 to subtract the mean.
  */
 export function moments(command: usize, thread: i32, threads: i32): void {
   const count = rowsOf(argument(command, 0)) * argument(command, 3);

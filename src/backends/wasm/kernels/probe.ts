@@ -1,15 +1,15 @@
 /**
- * What this device does at most, for the roofline: kernels that read memory and nothing else, or add products and nothing
- * else. They are written as the matrix products are (see unsigned.ts), so that nothing but their work is different.
+ * Peak measurements for the roofline: kernels that only read memory, or only multiply and
+ * add. They are written like the matrix products (see unsigned.ts), so that only the work differs.
  */
 import { address, argument, claim, piecesOf, shareFrom, shareTo } from "./parts/control";
 import { dot } from "./parts/dot";
 import { madd } from "./parts/simd";
 
-/** Bytes of operands: they stay in the first-level cache. */
+/** Bytes of operands. They stay in the L1 cache. */
 const OPERANDS: usize = 4096;
 
-/** Arguments: 0 from, 1 bytes (a multiple of 128), 2 where the exclusive or of all that was read is left, 128 bytes per thread. */
+/** Arguments: 0 from, 1 bytes (a multiple of 128), 2 result: the exclusive or of all bytes, 128 bytes per thread. */
 export function readMemory(command: usize, thread: i32, threads: i32): void {
   const lines = argument(command, 1) >> 7;
   let a = i64x2.splat(0), b = a, c = a, d = a;
@@ -29,9 +29,9 @@ export function readMemory(command: usize, thread: i32, threads: i32): void {
 }
 
 /**
- * Products of P, added to 8 sums: as many as stay in registers beside their operands. A step takes 32 bytes of operands
- * and is 8 products of vectors.
- * Arguments: 0 operands (4096 bytes), 1 passes over them that each thread makes, 2 where the sums are left, 128 bytes per thread.
+ * Products of P, added to 8 sums, which fit into registers with their operands. An iteration reads 32 bytes of operands
+ * and has 8 vector products.
+ * Arguments: 0 operands (4096 bytes), 1 passes over them that each thread makes, 2 result: the sums, 128 bytes per thread.
  */
 @inline function peak<P>(command: usize, thread: i32): void {
   const f = changetype<P>(0);

@@ -1,12 +1,12 @@
 /**
- * Activations f32 → the integer forms that the matrix products take (see unsigned.ts and signed.ts). More than one row
- * is interleaved in tiles of 4, rows beyond the last being zero.
+ * Quantizes f32 activations for the matrix products (see unsigned.ts and signed.ts). More than one row
+ * is interleaved in tiles of 4; rows beyond the last are zero.
  * Arguments of both: 0 rows kind, 1 x [rows, K], 2 codes, 3 sums or scales, 4 K.
  */
 import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { max4 } from "./parts/simd";
 
-/** Greatest magnitude among 32 columns. */
+/** Maximum magnitude of 32 columns. */
 @inline function peak(p: usize): f32 {
   let m = f32x4.abs(v128.load(p));
   m = f32x4.pmax(m, f32x4.abs(v128.load(p, 16)));

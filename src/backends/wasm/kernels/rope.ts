@@ -14,7 +14,7 @@ export function rope(command: usize, thread: i32, threads: i32): void {
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
   const magnitude = number(command, 8);
   const half = argument(command, 6) == 1;
-  // by position: sequences of a batch share theirs
+  // per position: the sequences of a batch share them
   const count = sequence() * heads;
   let angled = -1;
   for (let item = shareFrom(count, thread, threads); item < shareTo(count, thread, threads); item++) {

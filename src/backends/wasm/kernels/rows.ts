@@ -1,7 +1,7 @@
 /** Ops that only move rows. */
 import { address, argument, rowsOf, shareFrom, shareTo, tokens, wanted } from "./parts/control";
 
-/** A run of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
+/** A slice of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
 export function columns(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = address(command, 2), taken = address(command, 4);
@@ -9,7 +9,7 @@ export function columns(command: usize, thread: i32, threads: i32): void {
     memory.copy(address(command, 3) + row * taken * 4, address(command, 1) + (row * width + address(command, 5)) * 4, taken * 4);
 }
 
-/** The wanted rows. Arguments: 0 indices (i32, [R]), 1 x [T, width], 2 output [R, width], 3 width. */
+/** The selected rows. Arguments: 0 indices (i32, [R]), 1 x [T, width], 2 output [R, width], 3 width. */
 export function selectRows(command: usize, thread: i32, threads: i32): void {
   const count = wanted();
   const bytes = address(command, 3) << 2;
@@ -19,7 +19,7 @@ export function selectRows(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** A run of columns, the others zeros. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
+/** A slice of columns; the others are zeros. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
 export function scatterColumns(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
   const width = address(command, 2) << 2, whole = address(command, 4) << 2, from = address(command, 5) << 2;
@@ -31,7 +31,7 @@ export function scatterColumns(command: usize, thread: i32, threads: i32): void 
   }
 }
 
-/** Rows where they were wanted, zeros elsewhere. Arguments: 0 indices (i32, [R]), 1 x [R, width], 2 output [T, width], 3 width. */
+/** Writes rows to their selected positions, zeros elsewhere. Arguments: 0 indices (i32, [R]), 1 x [R, width], 2 output [T, width], 3 width. */
 export function scatterRows(command: usize, thread: i32, threads: i32): void {
   const from = shareFrom(tokens(), thread, threads), to = shareTo(tokens(), thread, threads);
   const bytes = address(command, 3) << 2;

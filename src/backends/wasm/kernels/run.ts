@@ -1,7 +1,7 @@
-/** The program's loop: every thread runs every command on its own share, and waits for the others where a command says so. */
+/** The main loop of a program: every thread runs its share of every command, and waits at barriers. */
 import { COMMAND_BYTES, CONTROL } from "./parts/control";
 
-/** Looks at a word this often before it sleeps: some 20 µs between commands, some 200 µs between steps. */
+/** Number of spins before sleeping: about 20 µs between commands, about 200 µs between steps. */
 const SPINS: i32 = 20000;
 const IDLE_SPINS: i32 = 100000;
 
@@ -12,7 +12,7 @@ function barrier(threads: i32, patient: bool): void {
   if (atomic.add<i32>(CONTROL, 1, 4) == threads - 1) {
     atomic.store<i32>(CONTROL, 0, 4);
     atomic.add<i32>(CONTROL, 1, 8);
-    // a sleeper counts itself before it looks at the phase a last time, so none is missed
+    // a thread counts itself as a sleeper before it checks the phase for the last time, so no wake-up is missed
     if (atomic.load<i32>(CONTROL, 12) > 0) atomic.notify(CONTROL + 8);
     return;
   }
@@ -41,16 +41,16 @@ export function run(thread: i32, threads: i32): void {
   }
 }
 
-/** Starts the waiting workers on a step and takes part in it as thread 0. @param threads how many take part */
+/** Starts a step on the waiting workers and takes part as thread 0. @param threads number of threads */
 export function step(threads: i32): void {
   const word = atomic.load<i32>(CONTROL);
-  // one word says both that a step begins and who takes part, so that a worker cannot take one for the other
+  // one word contains both the start of a step and the number of threads, so that a worker sees both or neither
   atomic.store<i32>(CONTROL, ((word & ~255) + 256) | threads);
   if (threads > 1) atomic.notify(CONTROL);
   run(0, threads);
 }
 
-/** A worker's life: waits for steps until told to stop. @param seen the step word when the worker was made */
+/** Main function of a worker: waits for steps until it is stopped. @param seen value of the step word when the worker was created */
 export function work(thread: i32, seen: i32): void {
   while (true) {
     let spins = 0;

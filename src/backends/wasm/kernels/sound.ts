@@ -1,4 +1,4 @@
-/** Does this engine compute the products of this variant rightly? V8 before 12 adds wrongly in relaxed_dot_add on x86. */
+/** Checks that this engine computes the products of this variant correctly. V8 before version 12 has a bug in relaxed_dot_add on x86. */
 import { dot, widen } from "./parts/dot";
 
 /** x, w and sums of 16 bytes at p, then the i32 sums by row of one more product. */

@@ -1,14 +1,14 @@
-/** What changes weights and states, and what decides by how much. */
+/** Ops that change weights and states, and gradient clipping. */
 import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
 import { sum4 } from "./parts/simd";
 
-/** Elements whose squares are one partial sum: the same for any number of threads. */
+/** Elements per partial sum of squares, independent of the number of threads. */
 const BLOCK: i32 = 8192;
 
-/** Partial sums that the squares of `elements` have. */
+/** Number of partial sums for `elements` elements. */
 export function squareBlocks(elements: i32): i32 { return (elements + BLOCK - 1) / BLOCK; }
 
-/** Sums of squares by block. Arguments: 0 rows kind, 1 x, 2 partial sums (f64), 3 how many, 4 width. */
+/** Sums of squares per block. Arguments: 0 rows kind, 1 x, 2 partial sums (f64), 3 number of sums, 4 width. */
 export function squares(command: usize, thread: i32, threads: i32): void {
   const elements = rowsOf(argument(command, 0)) * argument(command, 4);
   const blocks = argument(command, 3);
@@ -29,7 +29,7 @@ export function squares(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Their sum. Arguments: 0 partial sums, 1 how many, 2 output [1]. */
+/** Their sum. Arguments: 0 partial sums, 1 number of sums, 2 output [1]. */
 export function squareSum(command: usize, thread: i32, threads: i32): void {
   if (thread != 0) return;
   let sum: f64 = 0;
@@ -41,11 +41,11 @@ export function squareSum(command: usize, thread: i32, threads: i32): void {
 export function clip(command: usize, thread: i32, threads: i32): void {
   if (thread != 0) return;
   const found = Math.sqrt(load<f32>(address(command, 0)));
-  // what is not finite is not smaller than infinity
+  // infinity and NaN are not smaller than infinity
   store<f32>(address(command, 1), found < Infinity ? <f32>Math.min(1, <f64>number(command, 2) / found) : 0);
 }
 
-/** What all elements of an update share, four of each. */
+/** Constants of an update, four of each. */
 let SHRINK: v128 = f32x4.splat(0);
 let RATE: v128 = f32x4.splat(0);
 let BETA1: v128 = f32x4.splat(0);
@@ -57,9 +57,9 @@ let EPSILON: v128 = f32x4.splat(0);
 let FACTOR: v128 = f32x4.splat(0);
 
 /**
- * One step of AdamW, as graph/ops/adamW.ts says. Gradient and moments are [rows, columns], and so are vectors; matrices
+ * One AdamW step, see graph/ops/adamW.ts. Gradient and moments are [rows, columns], and so are vectors; matrices
  * are packed in groups of 8 rows, [columns][8 rows].
- * Arguments: 0 rows, 1 columns, 2 weight, 3 whether it is packed, 4 gradient, 5 m, 6 v, 7 settings, 8 factor [1], 9 whether it decays.
+ * Arguments: 0 rows, 1 columns, 2 weight, 3 1 if it is packed, 4 gradient, 5 m, 6 v, 7 settings, 8 factor [1], 9 1 to apply weight decay.
  */
 export function adamW(command: usize, thread: i32, threads: i32): void {
   const rows = argument(command, 0), columns = argument(command, 1);
@@ -100,7 +100,7 @@ function takeSettings(command: usize): void {
   FACTOR = f32x4.splat(load<f32>(address(command, 8)));
 }
 
-/** Four weights; their moments, at m and v, are changed. */
+/** Updates four weights and their moments at m and v. */
 @inline function updated(w: v128, gradient: usize, m: usize, v: usize): v128 {
   const g = f32x4.mul(v128.load(gradient), FACTOR);
   const mean = f32x4.add(f32x4.mul(BETA1, v128.load(m)), f32x4.mul(REST1, g));
@@ -111,7 +111,7 @@ function takeSettings(command: usize): void {
   return f32x4.sub(f32x4.mul(w, SHRINK), step);
 }
 
-/** The weight at w, whose gradient and moments stand at byte i. */
+/** Updates the weight at w, with gradient and moments at byte i. */
 function updateOne(command: usize, w: usize, i: usize): void {
   const gradient = address(command, 4) + i, m = address(command, 5) + i, v = address(command, 6) + i;
   const g = load<f32>(gradient) * f32x4.extract_lane(FACTOR, 0);
@@ -123,7 +123,7 @@ function updateOne(command: usize, w: usize, i: usize): void {
   store<f32>(w, load<f32>(w) * f32x4.extract_lane(SHRINK, 0) - step);
 }
 
-/** A packed group, of which `rows` rows exist: 4 columns of 4 rows are turned over, changed, and turned back. */
+/** Updates a packed group with `rows` rows: transposes 4 columns of 4 rows, updates them, and transposes back. */
 function updateGroup(command: usize, group: i32, rows: i32, columns: i32): void {
   const w = address(command, 2) + (<usize>(group * columns) << 5);
   const stride = <usize>columns << 2;

@@ -1,6 +1,6 @@
 /**
- * How keys and values lie in a page of a cache: 16 positions of one sequence, in all layers. Per layer: the keys of all
- * positions, then the values. Head sizes are filled up to S, a multiple of 8, with zeros.
+ * Layout of a cache page: 16 positions of one sequence, for all layers. Per layer: the keys of all
+ * positions, then the values. Head sizes are padded with zeros to S, a multiple of 8.
  *
  *   keys     [G key heads][2] tiles of 8 positions in SIMD lanes             f32: [S][8 positions]
  *                                                    f16: [S][8 positions, in the order 0 4 1 5 2 6 3 7]
@@ -22,10 +22,10 @@ export const F32: i32 = 0;
 export const F16: i32 = 1;
 export const Q8_0: i32 = 2;
 
-/** What values widened by `halvesLow` and `halvesHigh` must be multiplied by: the bias of their exponents. */
+/** Factor for values widened by `halvesLow` and `halvesHigh`: it corrects the exponent bias. */
 export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
 
-/** What halvesLow and halvesHigh are handed. */
+/** Mask argument of halvesLow and halvesHigh. */
 @inline export function halvesMask(): v128 { return held(i32x4.splat(0x8fffe000)); }
 
 /** The first four of 8 halves as f32, times 2^-112. */
@@ -34,10 +34,10 @@ export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
 /** The second four. */
 @inline export function halvesHigh(v: v128, mask: v128): v128 { return v128.and(i32x4.shr_s(v, 3), mask); }
 
-/** Where the i-th of 8 stands among them in f16. */
+/** Place of the i-th of 8 values in f16 order. */
 @inline export function halfPlace(i: usize): usize { return ((i & 3) << 1) | (i >> 2); }
 
-/** Head size filled up to whole groups of 8. */
+/** Head size rounded up to a multiple of 8. */
 @inline export function filled(size: usize): usize { return (size + 7) & ~7; }
 
 /** Bytes of `elements` in a cache of a kind; for q8_0 a multiple of 32. */
@@ -45,10 +45,10 @@ export const HALF_BIAS: f32 = reinterpret<f32>(0x77800000);
   return kind == Q8_0 ? (elements >> 5) * 34 : kind == F16 ? elements << 1 : elements << 2;
 }
 
-/** Where a layer's keys begin in a page. @param before elements per position (keys alone, filled) of the layers before it */
+/** Offset of a layer's keys in a page. @param before padded elements per position of the keys of previous layers */
 @inline export function layerKeys(before: usize): usize { return PAGE * cacheBytes(cacheKind(), before) * 2; }
 
-/** Where its values begin. @param width elements per position: key heads · filled head size */
+/** Offset of a layer's values. @param width elements per position: key heads · padded head size */
 @inline export function layerValues(before: usize, width: usize): usize {
   return layerKeys(before) + PAGE * cacheBytes(cacheKind(), width);
 }

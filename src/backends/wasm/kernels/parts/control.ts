@@ -1,13 +1,13 @@
 /**
- * Where the threads and JavaScript meet: the control block at a fixed address, and the commands of a program.
+ * The interface between JavaScript and the threads: the control block at a fixed address, and the commands of a program.
  *
- *   word  0 step      +256 starts a step; its low byte says how many threads take part; workers wait on it
+ *   word  0 step      +256 starts a step; the low byte is the number of active threads; workers wait on it
  *         1 arrived   threads at the barrier
  *         2 phase     +1 when all have arrived
  *         3 sleepers  threads in a futex wait
  *         4 program   address of the first command
- *         5 commands  how many
- *         6 T   8 R   tokens and wanted rows of this step
+ *         5 commands  number of commands
+ *         6 T   8 R   tokens and selected rows of this step
  *         7 positions address of each token's position, i32 [T]
  *         9 stop      workers leave their loop
  *        10 patient   caller may sleep at a barrier (a browser's main thread may not)
@@ -17,11 +17,11 @@
  *        14 kv        format of keys and values: 0 f32, 1 f16, 2 q8_0
  *        15 wide      products take tiles of 8 tokens instead of 4
  *        16 S         rows t and t + S are at the same position: tokens of a sequence of a batch; T in a step with a cache
- *        17 pages     address of the page in which each token's keys and values go, u32 [T]
+ *        17 pages     address of the page for each token's keys and values, u32 [T]
  *
- * It has a page of its own: the compiler may assume that nothing lies below address 1024, and puts constants from there.
+ * It has its own page. The compiler assumes that nothing is below address 1024, and places constants from there on.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
- * word counts the pieces of its work that threads have claimed, and is 0 between steps.
+ * word counts the pieces of work that threads have claimed. It is 0 between steps.
  */
 export const CONTROL: usize = 65536;
 export const COMMAND_BYTES: usize = 128;
@@ -39,11 +39,11 @@ export const COMMAND_BYTES: usize = 128;
 /** Address of an entry of the table of sequences: first row, rows, position of the first, address of its pages' addresses. */
 @inline export function sequenceEntry(i: i32): usize { return <usize>load<u32>(CONTROL, 48) + (<usize>i << 4); }
 @inline export function sequenceCount(): i32 { return load<i32>(CONTROL, 52); }
-/** The page in which a token's keys and values go. */
+/** Page for a token's keys and values. */
 @inline export function pageOf(token: i32): usize { return load<u32>(<usize>load<u32>(CONTROL, 68) + (<usize>token << 2)); }
 @inline export function cacheKind(): i32 { return load<i32>(CONTROL, 56); }
 
-/** Rows of a value: 0 stands for T, 1 for R, −n for n, as the planner wrote it. */
+/** Number of rows of a value: 0 means T, 1 means R, −n means n. */
 @inline export function rowsOf(kind: i32): i32 { return kind == 0 ? tokens() : kind == 1 ? wanted() : -kind; }
 
 /** Argument i of a command. */
@@ -51,16 +51,16 @@ export const COMMAND_BYTES: usize = 128;
 @inline export function address(command: usize, i: usize): usize { return load<u32>(command + 8 + (i << 2)); }
 @inline export function number(command: usize, i: usize): f32 { return load<f32>(command + 8 + (i << 2)); }
 
-/** Share of `count` items for a thread: from … to−1, contiguous so that each core stays on its own rows. */
+/** A thread's share of `count` items: from … to−1, contiguous so that each core keeps its own rows. */
 @inline export function shareFrom(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * thread / threads); }
 @inline export function shareTo(count: i32, thread: i32, threads: i32): i32 { return <i32>(<i64>count * (thread + 1) / threads); }
 
-/** Pieces that `count` items are cut into, so that a thread that is held up holds the others up little. */
+/** Number of pieces to split `count` items into, so that a delayed thread delays the others little. */
 @inline export function piecesOf(count: i32, threads: i32): i32 { return threads == 1 ? 1 : min(count, threads << 5); }
 
 /**
- * The next piece of a command's work for the thread that asks, or −1 when all are taken. Every thread must ask until
- * then: the last one to be refused sets the count back.
+ * Claims the next piece of a command's work. Returns −1 if all are taken. Every thread must call it until
+ * then: the last thread resets the counter.
  */
 @inline export function claim(command: usize, pieces: i32, threads: i32): i32 {
   const piece = atomic.add<i32>(command, 1, 124);

@@ -1,13 +1,13 @@
 /**
- * The product of signed activations and unsigned weights (at most 7 bits), 16 bytes each: 4 rows × 4 consecutive k, the
- * activations being the same for every row.
- * Sums of pairs are kept in i16 (x86: pmaddubsw) or sums of four in i32 (ARM: sdot), as the build chose with DOT_I32;
- * `widen` turns either into i32 sums by row.
+ * Dot products of signed activations and unsigned weights (at most 7 bits), 16 bytes each: 4 rows × 4 consecutive k. The
+ * activations are the same for every row.
+ * Sums of pairs are i16 (x86: pmaddubsw), or sums of four are i32 (ARM: sdot), selected by DOT_I32 at build time;
+ * `widen` converts both to i32 sums per row.
  */
 /** Set by the build. */
 const I32: bool = isDefined(DOT_I32);
 
-/** Whether sums are of 16 bits. */
+/** True if sums have 16 bits. */
 @inline export function startsIn16(): bool { return !ASC_FEATURE_RELAXED_SIMD || !I32; }
 
 @inline export function product(x: v128, w: v128): v128 {
@@ -15,7 +15,7 @@ const I32: bool = isDefined(DOT_I32);
     if (I32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, i32x4.splat(0));
     return i16x8.relaxed_dot_i8x16_i7x16_s(x, w);
   }
-  // x is the same 4 columns in every lane, so that one half of it serves both
+  // x has the same 4 columns in every lane, so one half serves both
   const wide = i16x8.extend_low_i8x16_s(x);
   const low = i32x4.dot_i16x8_s(wide, i16x8.extend_low_i8x16_s(w));
   const high = i32x4.dot_i16x8_s(wide, i16x8.extend_high_i8x16_s(w));
@@ -28,13 +28,13 @@ const I32: bool = isDefined(DOT_I32);
   return i16x8.add(sum, product(x, w));
 }
 
-/** Sums by row, i32. */
+/** Sums per row, i32. */
 @inline export function widen(sum: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && I32) return sum;
   return i32x4.extadd_pairwise_i16x8_s(sum);
 }
 
-/** Sums by row, i32, times scales, i16, each of which stands twice. */
+/** Sums per row (i32) times scales (i16, each one twice). */
 @inline export function widenScaled(sum: v128, scales: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && I32) return i32x4.mul(sum, i32x4.shr_s(scales, 16));
   return i32x4.dot_i16x8_s(sum, scales);

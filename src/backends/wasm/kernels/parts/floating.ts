@@ -1,5 +1,5 @@
 /**
- * Matrix products with weights that are floats. Packed: 8 rows interleaved, [K][8 rows] elements of F, so that a
+ * Matrix products with float weights. Packed: 8 rows interleaved, [K][8 rows] elements of F, so that a
  * column's 8 weights are side by side in SIMD lanes. F has element bytes `size`, `at(p)`: 4 elements at p as f32,
  * `quick(p, mask)`: the same, or 2^−112 of them where `isTiny` (see simd.ts), and `one(p)`: a single one.
  */
@@ -8,7 +8,7 @@ import { balance, halfMask, madd } from "./simd";
 import { storeRows } from "./store";
 import { ROWS, tile, TILE_BYTES } from "./tile";
 
-/** Bytes of rows that are multiplied with all weights before the next: they stay in the second-level cache. */
+/** Bytes of rows that are multiplied with all weights before the next rows. They stay in the L2 cache. */
 const BLOCK_BYTES: i32 = 1 << 18;
 
 /**
@@ -30,7 +30,7 @@ const BLOCK_BYTES: i32 = 1 << 18;
   const tiles = (rows + ROWS - 1) / ROWS;
   const inBlock = max(1, BLOCK_BYTES / (argument(command, 6) * ROWS * 4));
   const blocks = (tiles + inBlock - 1) / inBlock;
-  // pieces are blocks of rows, and shares of the weights where blocks are few
+  // pieces are blocks of rows; with few blocks, also parts of the weights
   const shares = threads == 1 ? 1 : min(groups, (threads * 8 + blocks - 1) / blocks);
   const pieces = blocks * shares;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
@@ -145,7 +145,7 @@ function multiply<F>(command: usize, from: i32, to: i32, first: i32, last: i32, 
 /** Bytes of 8 packed rows of `columns`. */
 @inline export function groupBytesFloating<F>(columns: i32): i32 { return columns * 8 * <i32>changetype<F>(0).size(); }
 
-/** Bytes of scratch that a thread needs. */
+/** Bytes of scratch per thread. */
 @inline export function scratchBytesFloating<F>(columns: i32): i32 {
   return <i32>TILE_BYTES + (changetype<F>(0).size() == 4 ? 0 : columns * 32);
 }

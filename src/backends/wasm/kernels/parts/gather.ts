@@ -1,16 +1,16 @@
 /**
- * What products are made of (see tile.ts), gathered from rows in their order: tiles of 6 and panels of 8, of rows where
- * sums are over columns, of columns where they are over rows.
+ * Packs rows into the tiles of 6 and panels of 8 that products need (see tile.ts): of rows if
+ * sums are over columns, of columns if sums are over rows.
  */
 import { ROWS } from "./tile";
 
-/** Rows that are summed up at a time: a panel and a tile of them stay in the first-level cache. */
+/** Rows per pass: a panel and a tile of them stay in the L1 cache. */
 export const DEPTH: i32 = 512;
 
-/** Rows of which a tile is filled before the next: lines that are begun are finished before they leave the cache. */
+/** Rows per tile before the next one starts, so that cache lines are completed before they are evicted. */
 export const BLOCK: i32 = 32;
 
-/** `tiles` times 6 columns of rows → [tiles][count][6], of which these are `rows`; columns beyond the last are anything. */
+/** `tiles` times 6 columns of rows → [tiles][count][6], of which these are `rows`; columns beyond the last are undefined. */
 export function takeTiles(x: usize, stride: usize, rows: i32, tiles: i32, to: usize, count: i32): void {
   const tileBytes = <usize>count * ROWS * 4;
   for (let first = 0; first < rows; first += BLOCK) {
@@ -31,7 +31,7 @@ export function takeTiles(x: usize, stride: usize, rows: i32, tiles: i32, to: us
   }
 }
 
-/** `panels` times 8 columns of rows → [panels][count][8], of which these are `rows`; columns beyond the last are anything. */
+/** `panels` times 8 columns of rows → [panels][count][8], of which these are `rows`; columns beyond the last are undefined. */
 export function takePanels(x: usize, stride: usize, rows: i32, panels: i32, to: usize, count: i32): void {
   const panelBytes = <usize>count << 5;
   for (let first = 0; first < rows; first += BLOCK) {

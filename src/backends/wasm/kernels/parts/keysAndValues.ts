@@ -51,7 +51,7 @@ export function scoresF16(q: usize, k: usize, size: usize, s: usize): void {
 
 @inline function pairs(k: v128, x: v128, sum: v128): v128 { return i32x4.add(sum, i32x4.dot_i16x8_s(k, x)); }
 
-/** Codes are multiplied as integers; keys have a scale per 32 columns, queries one for all. */
+/** Multiplies codes as integers. Keys have one scale per 32 columns, queries one scale in total. */
 export function scoresQ8(q: usize, k: usize, size: usize, s: usize, scales: v128): void {
   let A0 = f32x4.splat(0), B0 = A0, C0 = A0, D0 = A0, A1 = A0, B1 = A0, C1 = A0, D1 = A0;
   const end = q + (size << 3);
@@ -89,7 +89,7 @@ export function scoresQ8(q: usize, k: usize, size: usize, s: usize, scales: v128
 
 /**
  * Adds 8 columns of values, weighted for 4 rows, to the mix. @param w [positions][4 rows], to `end` @param page address of the
- * first page's address @param at where in a page the values are @param stride of mix's rows
+ * first page's address @param at offset of the values in a page @param stride stride of mix's rows
  */
 export function mixF32(w: usize, end: usize, page: usize, at: usize, rowBytes: usize, mix: usize, stride: usize): void {
   let a0 = v128.load(mix), a1 = v128.load(mix, 16);
@@ -147,7 +147,7 @@ export function mixF16(w: usize, end: usize, page: usize, at: usize, rowBytes: u
   storeMix(mix, stride, a0, a1, b0, b1, c0, c1, d0, d1);
 }
 
-/** @param at where in a page the block of 32 columns is @param inside the first of the 8 columns in it */
+/** @param at offset of the block of 32 columns in a page @param inside first of the 8 columns in the block */
 export function mixQ8(w: usize, end: usize, page: usize, at: usize, inside: usize, rowBytes: usize, mix: usize, stride: usize): void {
   let a0 = v128.load(mix), a1 = v128.load(mix, 16);
   let b0 = v128.load(mix + stride), b1 = v128.load(mix + stride, 16);

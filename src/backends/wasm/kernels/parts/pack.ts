@@ -1,6 +1,6 @@
 /**
- * From ggml's layout, row after row, to packed groups of 8 rows. A format F says how many bytes its block has in a file
- * and places one row's block among the 8: stored, place(to, row, from), with columns 32 · tiles and bytes of 8 blocks.
+ * Converts ggml's layout, row after row, to packed groups of 8 rows. A format F defines the bytes of its block in a file
+ * and stores one row's block in the group: stored, place(to, row, from), with columns 32 · tiles and bytes of 8 blocks.
  */
 import { address, argument, claim, piecesOf, shareFrom, shareTo } from "./control";
 

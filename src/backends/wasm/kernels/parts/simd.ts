@@ -1,6 +1,6 @@
-/** Small SIMD pieces that several kernels are made of. Vectors hold 4 × f32 unless a name says otherwise. */
+/** SIMD helpers shared by kernels. Vectors are 4 × f32 unless a name says otherwise. */
 
-/** a · b + c, in one rounding where the machine has it. */
+/** a · b + c, with a single rounding if the machine supports it. */
 @inline export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
   return f32x4.add(f32x4.mul(a, b), c);
@@ -9,12 +9,12 @@
 const ZEROS: usize = memory.data(16, 16);
 
 /**
- * A constant that stays in a register: V8 since Turboshaft makes constant vectors anew at every use, in three
- * instructions, but cannot know that this one is constant. To be taken before a loop.
+ * Keeps a constant in a register. V8's Turboshaft rematerializes constant vectors at every use, in three
+ * instructions, but does not know that this one is constant. Call it before a loop.
  */
 @inline export function held(constant: v128): v128 { return v128.or(constant, v128.load(ZEROS)); }
 
-/** The same within functions that loops call: constants that are loaded, in one instruction. */
+/** The same for functions that are called in loops: loads the constant in one instruction. */
 const HALVES: usize = memory.data<u32>([
   0x8fffffff, 0x8fffffff, 0x8fffffff, 0x8fffffff, 0x77800000, 0x77800000, 0x77800000, 0x77800000,
 ], 16);
@@ -33,12 +33,12 @@ const HALVES: usize = memory.data<u32>([
 @inline export function halfMask(): v128 { return held(i32x4.splat(0x8fffffff)); }
 
 /**
- * 2^56, half of what tiny halves lack: products' other factors and then their results are made as much greater. On the way
+ * 2^56, half of the exponent that tiny halves lack. The other factors of products, and then their results, are multiplied by it. In between,
  * nothing overflows, and no sum above 2^−70 loses bits.
  */
 @inline export function balance(): v128 { return held(f32x4.splat(reinterpret<f32>(0x5b800000))); }
 
-/** A lane of 32 bits, in all four. */
+/** Copies a 32-bit lane to all four lanes. */
 @inline export function spread0(v: v128): v128 { return v128.shuffle<i32>(v, v, 0, 0, 0, 0); }
 @inline export function spread1(v: v128): v128 { return v128.shuffle<i32>(v, v, 1, 1, 1, 1); }
 @inline export function spread2(v: v128): v128 { return v128.shuffle<i32>(v, v, 2, 2, 2, 2); }
@@ -82,7 +82,7 @@ const HALVES: usize = memory.data<u32>([
 }
 
 /**
- * What exp4 is made of, four of each: bounds, log2 e, 1.5 · 2^23, −ln 2 in two parts, the polynomial from the sixth power
+ * Constants of exp4, four of each: bounds, log2 e, 1.5 · 2^23, −ln 2 in two parts, the polynomial from the sixth power
  * on, 1.
  */
 const EXP: usize = memory.data<f32>([
@@ -106,7 +106,7 @@ const EXP: usize = memory.data<f32>([
  * Relative error below 2e-7; below −87.3, and of NaN, it is 0.
  *
  * On x86, `min`, `max`, `nearest` and `trunc_sat` take up to 9 instructions each, those used here one. Adding 1.5 · 2^23
- * rounds to a whole number, which then stands in the lowest bits.
+ * rounds to an integer, which is then in the lowest bits.
  */
 @inline export function exp4(x: v128): v128 {
   const least = v128.load(EXP);

@@ -1,6 +1,6 @@
 /** The 8 scales and 8 minima of Q4_K and Q5_K, 6 bits each, in 12 bytes (drawn in tensor/quant/sixBitScales.ts). */
 
-/** Places a row's scales, `tile` bytes apart, and each minimum 8 bytes behind its scale. */
+/** Stores a row's scales `tile` bytes apart, and each minimum 8 bytes after its scale. */
 @inline export function placeSixBits(to: usize, tile: usize, from: usize): void {
   const scales = load<u32>(from), minima = load<u32>(from, 4), low = load<u32>(from, 8);
   let s = <u64>(scales & 0x3f3f3f3f) | <u64>((low & 0x0f0f0f0f) | (scales >> 2 & 0x30303030)) << 32;

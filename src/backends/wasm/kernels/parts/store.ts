@@ -1,4 +1,4 @@
-/** The end of every matrix product: bias and residual are added, up to 8 columns of one output row are written. */
+/** Last step of every matrix product: adds bias and residual and writes up to 8 columns of one output row. */
 import { address, argument } from "./control";
 
 /** Arguments of a matmul command: 4 output, 5 N, 7 bias or 0, 8 residual or 0. @param column the first of the 8 */

@@ -1,5 +1,5 @@
 /**
- * Ternary weights as they are packed, whatever their file: value = d · (code − 1), codes 0 … 2.
+ * Packed ternary weights, the same for all file formats: value = d · (code − 1), codes 0 … 2.
  *   packed, 8 rows × 256 columns: head   8 half d
  *                                 8 tiles of two-bits (64)                                16 + 8 · 64 = 528 bytes
  */

@@ -1,6 +1,6 @@
 /**
- * The heart of all products of floats: 8 sums in lanes for each of 6 rows. A step of the loop is 2 loads, 6 broadcasts
- * and 12 multiply-adds, which are all that 15 registers hold.
+ * The inner loop of all f32 products: 8 sums in lanes for each of 6 rows. An iteration has 2 loads, 6 broadcasts
+ * and 12 multiply-adds, which fill 15 registers.
  */
 import { madd } from "./simd";
 
@@ -14,12 +14,12 @@ export function tile(w: usize, x: usize, count: i32, to: usize, pitch: usize): v
   sumProducts(w, x, count, to, pitch, false);
 }
 
-/** The same, added to what there is. */
+/** The same, added to the existing values. */
 export function tileAdded(w: usize, x: usize, count: i32, to: usize, pitch: usize): void {
   sumProducts(w, x, count, to, pitch, true);
 }
 
-/** What a sum begins with: its first product, on top of what there is where `add` says so. */
+/** Initial value of a sum: its first product, plus the existing value if `add` is set. */
 @inline function first(p: v128, w: v128, to: usize, add: bool): v128 {
   return add ? madd(p, w, v128.load(to)) : f32x4.mul(p, w);
 }
@@ -27,7 +27,7 @@ export function tileAdded(w: usize, x: usize, count: i32, to: usize, pitch: usiz
 /**
  * V8 11 (Node 20) orders the instructions of a block by how its results are used. Loads stay between the multiply-adds,
  * and none is spilled, when sums are stored at once in the order they are made; addresses of the broadcasts are computed
- * once when they are used before the loop too. So the first step stands before it, and results go to memory.
+ * once if they are also used before the loop. So the first iteration is before the loop, and results go to memory.
  */
 @inline function sumProducts(w: usize, x: usize, count: i32, to: usize, pitch: usize, add: bool): void {
   let at = to;
@@ -82,7 +82,7 @@ export function tileAdded(w: usize, x: usize, count: i32, to: usize, pitch: usiz
 }
 
 /**
- * A tile of which up to 6 rows, `pitch` bytes apart, and up to 8 columns are written, or added to what there is.
+ * Computes a tile and writes up to 6 rows, `pitch` bytes apart, and up to 8 columns, or adds them to the existing values.
  * @param sums TILE_BYTES of scratch
  */
 export function productTo(

@@ -1,28 +1,28 @@
 /**
- * From a group's sums of codes to what it adds to a product, for weights whose codes are small unsigned integers: what
- * unsigned.ts says of bias, records and formats holds here too.
+ * Converts a group's sums of codes to its contribution to a product, for weights with small unsigned codes.
+ * unsigned.ts explains bias, records and formats.
  */
 import { startsIn16, widen, widenScaled } from "./dot";
 import { held, madd } from "./simd";
 
-/** Whether sums of codes could leave i16, unless they start from −bias · lanes. */
+/** True if sums of codes could overflow i16 unless they start from −bias · lanes. */
 @inline export function wraps<F>(f: F): bool { return startsIn16() && f.most() * 127 * (16 / f.parts()) > 32767; }
 
-/** Whether d·Σ brings in the bias. */
+/** True if d·Σ accounts for the bias. */
 @inline export function shifts<F>(f: F): bool { return f.bias() != 0 && !wraps<F>(f); }
 
-/** −bias, as `shifted` or `started` take it. */
+/** −bias for `shifted` or `started`. */
 @inline export function negated<F>(f: F): v128 {
   return held(wraps<F>(f) ? i16x8.splat(<i16>-f.bias()) : f32x4.splat(<f32>-f.bias()));
 }
 
-/** Words d·Σ → what they add for the bias. */
+/** Contribution of the bias from the words d·Σ. */
 @inline export function shifted<F>(f: F, totals: v128, bias: v128): v128 { return shifts<F>(f) ? f32x4.mul(totals, bias) : totals; }
 
-/** Lanes → what sums start from. */
+/** Initial sums from the lanes. */
 @inline export function started(lanes: v128, bias: v128): v128 { return i16x8.mul(lanes, bias); }
 
-/** A group's sums of codes, to scale. @param shift of `shifted` @param total d·Σ */
+/** Scales a group's sums of codes. @param shift argument of `shifted` @param total d·Σ */
 @inline export function scaled<F>(f: F, sum: v128, d: v128, shift: v128, scale: v128, total: v128, minimum: v128, acc: v128): v128 {
   const wide = f32x4.convert_i32x4_s(widen(sum));
   acc = madd(shifts<F>(f) ? madd(wide, d, shift) : f32x4.mul(wide, d), scale, acc);
@@ -34,7 +34,7 @@ export const MINIMA: usize = 128;
 export const ALL: usize = 256;
 export const VECTOR_SUMS: usize = 384;
 
-/** Whether scales of tiles are integers, under float ones of the super-block. */
+/** True if tiles have integer scales and the super-block has float scales. */
 @inline export function isSuper<F>(): bool { return changetype<F>(0).tiles() > 1; }
 
 /**
@@ -66,7 +66,7 @@ export const VECTOR_SUMS: usize = 384;
   }
 }
 
-/** Adds a group's sums of a super-block, scaled, to those of all, and begins anew. */
+/** Adds the scaled sums of a super-block to the total and resets them. */
 @inline export function gather<F>(w: usize, sums: usize): void {
   gatherHalf<F>(w, 0, sums);
   gatherHalf<F>(w, 1, sums + 16);

@@ -1,9 +1,9 @@
 /**
- * A product of one token with weights of unsigned.ts' family. Four groups of 8 rows at once: while one waits for memory, at
- * the beginning of a page, what comes of the others goes on arriving; and all of them take the same quads of activations,
- * spread once, which stay in registers.
+ * Matrix-vector product with weights of the unsigned family. Four groups of 8 rows at once: while one waits for memory, at
+ * the start of a page, the data of the others keeps arriving. All of them use the same quads of activations,
+ * which are broadcast once and stay in registers.
  *
- * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
+ * Sums are in scratch: each store prevents V8 from hoisting all following loads, which would spill registers.
  */
 import { address, argument } from "./control";
 import { dot, product, startsIn16, widen } from "./dot";
@@ -11,7 +11,7 @@ import { held, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 import { addHalf, ALL, gather, isSuper, negated, shifted, started, VECTOR_SUMS, wraps } from "./unsignedSums";
 
-/** Whether sums of codes begin with what the bias takes away. */
+/** True if sums of codes start from the bias. */
 @inline function starts<F>(): bool {
   const f = changetype<F>(0);
   return isSuper<F>() ? f.bias() != 0 : wraps<F>(f);
@@ -25,7 +25,7 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
   const bias = isSuper<F>() ? held(i16x8.splat(<i16>-f.bias())) : negated<F>(f);
   for (let group = from; group < to; group += 4) {
     let w = address(command, 1) + <usize>group * bytes;
-    // groups beyond the last are the first again
+    // groups beyond the last repeat the first
     const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let pr = address(command, 3);

@@ -9,7 +9,6 @@ import { parseArgs } from 'node:util';
 import { seededRandom } from '../src/core/random.ts';
 import { agrees, distance } from './architectures/compare.ts';
 import { type Answer, espalier, llamaCpp, type Peer, transformers } from './architectures/engines.ts';
-import { varied } from './architectures/varied.ts';
 
 const HELP = `Compares Espalier with llama.cpp and transformers on tiny random models of every architecture.
 
@@ -17,7 +16,7 @@ const HELP = `Compares Espalier with llama.cpp and transformers on tiny random m
 
   --seed N           seed of the weights and of the tokens (default: 1)
   --only PATTERN     only models whose name matches the regular expression
-  --variants N       further GGUF files of each architecture with other heads, layers and larger weights (default: 1)
+  --deviation X      standard deviation of the weights of GGUF files (default: 0.1)
   --tokens N         tokens of the prompt (default: 48)
   --without WHAT     gguf or folders: leave these out
   --llama-cpp DIR    folder with llama.cpp's test-llama-archs (default: $LLAMA_CPP_BIN or its build in the cache)
@@ -31,7 +30,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
-    variants: { type: 'string', default: '1' },
+    deviation: { type: 'string', default: '0.1' },
     tokens: { type: 'string', default: '48' },
     without: { type: 'string', multiple: true, default: [] },
     'llama-cpp': {
@@ -87,18 +86,11 @@ async function ggufs(): Promise<void> {
   if (!existsSync(bin)) return console.log(`no ${bin}: GGUF files are left out`);
   const to = join(folder, 'gguf');
   await mkdir(to, { recursive: true });
-  execFileSync(bin, ['-o', to, '-s', String(seed)], { stdio: 'ignore', maxBuffer: 2 ** 28 });
+  execFileSync(bin, ['-o', to, '-s', String(seed), '-d', values.deviation], { stdio: 'ignore', maxBuffer: 2 ** 28 });
   const peer = llamaCpp();
   for (const file of (await readdir(to)).filter((name) => only.test(name)).toSorted()) {
     const name = file.replace('.gguf', '');
     await compare('gguf', name, join(to, file), peer, 128);
-    if (rows.at(-1)!.verdict === 'refused') continue;
-    for (let variant = 1; variant <= Number(values.variants); variant++) {
-      const path = join(folder, `${name}.${variant}.gguf`);
-      await varied(join(to, file), path, seed * 1000 + variant);
-      await compare('gguf', `${name}.${variant}`, path, peer, 128);
-      if (!values.keep) await rm(path);
-    }
   }
   await peer.stop();
 }

@@ -107,13 +107,15 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
 }
 
 async function openWeights(folder: Folder, signal?: AbortSignal): Promise<Weights> {
-  const index = await readJson(folder, INDEX, signal);
+  // a whole file goes before an index, which may be left from another download
+  const whole = await folder.open(WEIGHTS, signal);
+  const index = whole ? undefined : await readJson(folder, INDEX, signal);
   const listed = index ? weightMap(index, `${folder.name}/${INDEX}`) : undefined;
   const tensors = new Map<string, CheckpointTensor>();
   const sources: ByteSource[] = [];
   return closingOnError(sources, async () => {
     for (const file of listed ? new Set(listed.values()) : [WEIGHTS]) {
-      const source = await folder.open(file, signal);
+      const source = whole ?? (await folder.open(file, signal));
       if (!source) throw new SourceError(folder.name, `has no ${file}, which holds its weights`, { expected: file });
       sources.push(source);
       const shard = await readSafetensors(source, { signal });

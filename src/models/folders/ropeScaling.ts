@@ -62,10 +62,15 @@ function record(config: FolderConfig): Fields {
 
 export function ropeOfRecord(config: FolderConfig, fields: Fields, options: RopeOptions): FolderRope {
   const { partialField = 'partial_rotary_factor' } = options;
-  const named = options.baseField === undefined ? undefined : config.number(options.baseField);
-  const base = numberIn(config, fields, 'rope_theta') ?? named ?? config.number('rope_theta') ?? options.base ?? 10000;
-  const partial =
-    numberIn(config, fields, 'partial_rotary_factor') ?? config.number(partialField) ?? options.partial ?? 1;
+  // all places are read, though only the first counts
+  const bases = [
+    numberIn(config, fields, 'rope_theta'),
+    options.baseField === undefined ? undefined : config.number(options.baseField),
+    config.number('rope_theta'),
+  ];
+  const partials = [numberIn(config, fields, 'partial_rotary_factor'), config.number(partialField)];
+  const base = bases.find((value) => value !== undefined) ?? options.base ?? 10000;
+  const partial = partials.find((value) => value !== undefined) ?? options.partial ?? 1;
   return { base, partial, scaling: scalingOf(config, fields, base, options) };
 }
 

@@ -1,1 +1,0 @@
-export async function varied(_from: string, _to: string, _seed: number): Promise<void> {}

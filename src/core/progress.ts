@@ -18,8 +18,9 @@ export interface Notice {
    * 'NOT_KEPT': the download is used but not stored, so the next load downloads it again.
    * 'WAITING': the server asked to wait, or somebody else is downloading the same file.
    * 'OFFLINE': the server could not be asked whether the stored copy is current.
+   * 'DAMAGED': a checkpoint was skipped because it is damaged, and the run continues from an earlier one.
    */
-  readonly code: 'NOT_KEPT' | 'WAITING' | 'OFFLINE';
+  readonly code: 'NOT_KEPT' | 'WAITING' | 'OFFLINE' | 'DAMAGED';
   readonly message: string;
   readonly data: Readonly<Record<string, unknown>>;
 }

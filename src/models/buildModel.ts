@@ -41,6 +41,19 @@ export interface BuiltModel {
 
 const F32 = formatByName('F32');
 
+/** Positions that a model was trained for, from its metadata alone. @throws {UnsupportedError} for an unknown architecture */
+export function trainedContextOf(checkpoint: Checkpoint): number {
+  const folder = checkpoint.kind === 'huggingface' ? folderOf(checkpoint) : undefined;
+  return trainedContext(metadataOf(checkpoint, folder));
+}
+
+function metadataOf(checkpoint: Checkpoint, folder: ReturnType<typeof folderOf> | undefined): Metadata {
+  const architecture = folder?.architecture ?? byName(checkpoint);
+  return new Metadata(checkpoint.name, architecture.name, folder?.metadata ?? checkpoint.metadata);
+}
+
+const trainedContext = (metadata: Metadata): number => metadata.count('context_length', 2048);
+
 /**
  * @param context maximum number of positions of a session; undefined: as many as the model was trained for
  * @param parts what the graph gets besides
@@ -51,10 +64,10 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   const { name, tensors } = checkpoint;
   const folder = checkpoint.kind === 'huggingface' ? folderOf(checkpoint) : undefined;
   const architecture = folder?.architecture ?? byName(checkpoint);
-  const metadata = new Metadata(name, architecture.name, folder?.metadata ?? checkpoint.metadata);
+  const metadata = metadataOf(checkpoint, folder);
   if (tensors.size === 0) throw new FormatError(name, 'it holds a vocabulary and no tensors, so it cannot be run', {});
   if (folder) refuseUnreadFields(folder.config);
-  const trainedContext = metadata.count('context_length', 2048);
+  const trained = trainedContext(metadata);
 
   const places = new Map(Array.from(tensors.keys(), (tensor, place) => [tensor, place]));
   const found = new Map<string, StoredWeight | undefined>();
@@ -69,7 +82,7 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
     tensors: (wanted) => shapeOf(name, find(wanted)),
     nameInFile: (wanted) => folder?.nameOf(wanted) ?? wanted,
     fromFolder: folder !== undefined,
-    context: context ?? trainedContext,
+    context: context ?? trained,
     parts,
   });
   const experts = metadata.value('expert_count');
@@ -84,7 +97,7 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
     architecture,
     metadata,
     graph,
-    trainedContext,
+    trainedContext: trained,
     factors: new Set(factors.flatMap(({ a, b }) => [a, b])),
     filled: builder.filled,
     stored(wanted) {

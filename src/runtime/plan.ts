@@ -4,7 +4,7 @@ import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { cacheSlots } from '../graph/graph.ts';
 import type { Settings } from '../graph/program.ts';
-import { type BuiltModel, buildModel } from '../models/buildModel.ts';
+import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import type { ModelParts } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
@@ -32,7 +32,7 @@ const LOGIT_BYTES = 2 ** 24;
 
 /** @throws {OptionError} if options do not fit the model @throws the errors of `buildModel` */
 export async function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): Promise<ModelPlan> {
-  const context = options.context ?? Math.min(buildModel(checkpoint).trainedContext, DEFAULT_CONTEXT);
+  const context = options.context ?? Math.min(trainedContextOf(checkpoint), DEFAULT_CONTEXT);
   const model = buildModel(checkpoint, context, parts);
   const kv = formatByName((options.kv ?? 'f16').toUpperCase());
   checkHeads(model, kv);

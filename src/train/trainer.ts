@@ -2,7 +2,8 @@
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
-import { type BuiltModel, buildModel } from '../models/buildModel.ts';
+import type { OnProgress } from '../core/progress.ts';
+import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import { decoded } from '../models/decoded.ts';
 import type { Factors } from '../models/modelBuilder.ts';
 import { weightStore } from '../models/weightStore.ts';
@@ -62,7 +63,7 @@ async function recipeOf(source: RecipeSource): Promise<ReadRecipe> {
 async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions, closing: (() => unknown)[]) {
   const { signal, onProgress } = options;
   const folder = checkpointFolder(recipe.checkpoints.folder);
-  const found = await resumedFrom(folder, written, options.resume ?? false);
+  const found = await resumedFrom(folder, written, options.resume ?? false, onProgress);
   if (found) closing.push(() => found.close());
   const start = await startingPoint(recipe, folder, { signal, onProgress });
   closing.push(() => start.checkpoint.close());
@@ -119,6 +120,7 @@ async function resumedFrom(
   folder: CheckpointFolder,
   written: Recipe,
   resume: boolean,
+  onProgress?: OnProgress,
 ): Promise<TrainingCheckpoint | undefined> {
   if (!resume) {
     const step = (await checkpointSteps(folder)).at(-1);
@@ -128,7 +130,11 @@ async function resumedFrom(
   }
   const found = await lastCheckpoint(folder);
   if (!found) return undefined;
-  const { checkpoint } = found;
+  const { checkpoint, file, skipped } = found;
+  for (const { message, data } of skipped) {
+    const notice = { code: 'DAMAGED', message: `${message}; the run continues from ${file}`, data } as const;
+    onProgress?.({ stage: 'resume', done: 0, total: 1, unit: 'pieces', notice });
+  }
   const differences = recipeDifferences(checkpoint.state.recipe, written);
   if (differences.length === 0) return checkpoint;
   await checkpoint.close();
@@ -145,7 +151,7 @@ function contextOf({ data, samples }: Recipe, trainedContext: number): number {
 function modelOf(recipe: Recipe, { checkpoint }: StartingPoint, factors?: Map<string, Factors>): BuiltModel {
   // trained weights must be F32; the base of an adapter keeps its format
   const base = factors ? checkpoint : decoded(checkpoint);
-  return buildModel(base, contextOf(recipe, buildModel(checkpoint).trainedContext), {
+  return buildModel(base, contextOf(recipe, trainedContextOf(checkpoint)), {
     dropout: recipe.dropout,
     factors,
   });

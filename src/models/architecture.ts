@@ -3,7 +3,7 @@ import type { FolderFamily } from './folders/family.ts';
 import type { ModelBuilder } from './modelBuilder.ts';
 
 export interface Architecture {
-  /** GGUF's general.architecture. */
+  /** Value of general.architecture in GGUF files. */
   readonly name: string;
   /** Published families, as the README lists them: 'Llama 1 to 3.3, SmolLM2'. */
   readonly models: string;
@@ -21,13 +21,13 @@ export interface Architecture {
   build(model: ModelBuilder): void;
 }
 
-/** What a new model of an architecture is made of. */
+/** Tensors and metadata of a new model. */
 export interface FreshRules {
   /** Keys after the architecture's name, besides the sizes that all decoders have. */
   metadata(sizes: FreshSizes): Readonly<Record<string, number>>;
   /** Names of the tensors outside the blocks, except `output.weight`. */
   readonly ends: readonly string[];
-  /** Tensors of a block, such as 'attn_qkv.weight'. */
+  /** Tensors of a block, e.g. 'attn_qkv.weight'. */
   readonly block: readonly string[];
   /** True if the model may be trained without its biases; they stay zero then. */
   readonly biasesAreOpen?: boolean;

@@ -29,13 +29,13 @@ export interface BuiltModel {
   readonly architecture: Architecture;
   readonly metadata: Metadata;
   readonly graph: Graph;
-  /** Positions the model was trained for. */
+  /** Context length that the model was trained with. */
   readonly trainedContext: number;
-  /** Names of the low-rank factors, which no file holds: zeros until they are written. */
+  /** Names of the low-rank factors. They are in no file and initially zero. */
   readonly factors: ReadonlySet<string>;
   /** Weights that no file holds, the factors among them, and the value of their elements. */
   readonly filled: ReadonlyMap<string, number>;
-  /** By the graph's tensor names. @throws {FormatError} for a name that the graph does not have */
+  /** Source of a weight by its name in the graph. @throws {FormatError} if the graph does not have it */
   stored(name: string): StoredWeight;
 }
 
@@ -56,7 +56,7 @@ const trainedContext = (metadata: Metadata): number => metadata.count('context_l
 
 /**
  * @param context maximum number of positions of a session; undefined: as many as the model was trained for
- * @param parts what the graph gets besides
+ * @param parts additions to the graphs
  * @throws {UnsupportedError} for a valid model with something that Espalier does not have: its architecture, a key or field
  *   that changes the computation, a tensor that nothing reads; {FormatError} for missing or wrong metadata or tensors
  */

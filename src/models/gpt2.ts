@@ -28,7 +28,7 @@ export const gpt2: Architecture = {
   fresh: {
     metadata: ({ normEpsilon }) => ({ 'attention.layer_norm_epsilon': normEpsilon }),
     ends: ['token_embd', 'position_embd'].map(weightOf).concat(withBias('output_norm')),
-    // llama.cpp wants all biases to be there
+    // llama.cpp requires all biases
     block: ['attn_norm', 'attn_qkv', 'attn_output', 'ffn_norm', 'ffn_up', 'ffn_down'].flatMap(withBias),
     biasesAreOpen: true,
   },

@@ -1,4 +1,4 @@
-/** A Hugging Face folder in GGUF's terms: the checkpoint that converting it to a GGUF file would give. */
+/** Presents a Hugging Face folder with GGUF names and metadata, as a conversion to a GGUF file would. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tokenizerToGguf } from '../formats/tokenizerToGguf.ts';
@@ -118,7 +118,7 @@ function tensorOf(
   };
 }
 
-/** Of a row in the 'interleaved' layout of a head (pairs side by side), where it stands in the 'half' layout. */
+/** Maps a row of a head from the 'interleaved' layout (pairs side by side) to the 'half' layout. */
 function inHalves(row: number, headSize: number): number {
   const within = row % headSize;
   return row - within + (within % 2) * (headSize / 2) + Math.floor(within / 2);

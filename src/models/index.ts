@@ -1,4 +1,4 @@
-/** All architectures; adding one is adding its file and a line here. */
+/** The list of architectures. To add one, add its file and a line here. */
 import { apertus } from './apertus.ts';
 import { arcee } from './arcee.ts';
 import type { Architecture } from './architecture.ts';

@@ -6,7 +6,7 @@ import type { ModelBuilder } from '../modelBuilder.ts';
 import { ggufScaling, NO_SCALING, originalContext, type RopeScaling, scaledFrequencies } from './ropeScaling.ts';
 
 export interface Rotary {
-  /** Turns queries or keys [T, H·K]. */
+  /** Rotates queries or keys [T, H·K]. */
   apply(x: Value, label: string): Value;
 }
 

@@ -268,7 +268,7 @@ function slopesOf(command: usize, head: i32, row: i32, group: i32, most: i32): v
   return f32x4.add(s, f32x4.mul(slope, f32x4.sub(p, end)));
 }
 
-/** −∞ where a row may not look: outside the chunk, or outside its own start … end−1. */
+/** Sets scores to −∞ that a row must not see: outside the chunk, or outside its own start … end−1. */
 @inline function seen(s: v128, p: v128, start: v128, end: v128, inside: v128): v128 {
   const open = v128.and(inside, v128.and(i32x4.ge_s(p, start), i32x4.lt_s(p, end)));
   return v128.bitselect(s, f32x4.splat(-Infinity), open);

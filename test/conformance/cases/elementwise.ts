@@ -53,7 +53,7 @@ const gradients: Readonly<Record<string, (x: Value, dy: Value) => Value>> = {
   ...Object.fromEntries(
     activations.map((kind) => [`gradient of ${kind}`, (x: Value, dy: Value) => activationGradient(x, dy, kind)]),
   ),
-  'gradient of clamp': (x, dy) => clampGradient(x, dy, 1),
+  'gradient of clamp': (x, dy) => clampGradient(x, dy, 50),
   'gradient of xielu': (x, dy) => xieluGradient(x, dy, XIELU),
   'gradient of softcap 30': (x, dy) => softcapGradient(x, dy, 30),
   'gradient of softcap 1': (x, dy) => softcapGradient(x, dy, 1),

@@ -113,7 +113,7 @@ export const figures: readonly Figure<Inference>[] = [
     must: { atLeast: 0.5 },
   }),
   ...blockFormats
-    .filter(({ name }) => name !== 'Q4_0')
+    .filter(({ name, decodeOnly }) => name !== 'Q4_0' && !decodeOnly)
     .map(({ name }) => {
       const contest = inference(quarterModel(name), { prefill: 16, decode: 32, runs: 3 });
       return figure(`formats-${name.toLowerCase()}`, 'weights read in decode', contest, {

@@ -25,7 +25,7 @@ interface KernelModule {
 }
 
 const engine = 'src/backends/wasm/kernels';
-const optimized = ['-O3', '--converge', '--noAssert'];
+const optimized = ['-O3', '--noAssert'];
 const lean = ['--use', 'abort=', '--disableWarning'];
 const engineFlags = [
   ...['--runtime', 'stub', '--enable', 'simd', '--enable', 'threads', ...optimized],

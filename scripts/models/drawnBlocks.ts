@@ -3,6 +3,7 @@
  * random ones of these blocks. Every block could come from real weights; only their order is random.
  */
 import { type BlockFormat, bytesOf } from '../../src/tensor/blockFormat.ts';
+import { randomBlocks } from './randomBlocks.ts';
 import { randomFor, type TensorPlan, valuesOf } from './weights.ts';
 
 const POOL_ELEMENTS = 2 ** 17;
@@ -17,10 +18,7 @@ export function drawnBlocks(seed: number) {
     const name = `pool ${format.name} ${mean} ${deviation}`;
     let pool = pools.get(name);
     if (!pool) {
-      const values = valuesOf({ name, shape: [POOL_ELEMENTS], mean, deviation, values: plan.values }, seed);
-      const blocks = Math.floor(values.length / format.blockSize);
-      pool = new Uint8Array(blocks * format.blockBytes);
-      format.encode(values, 0, pool, 0, blocks);
+      pool = madeOf({ name, shape: [POOL_ELEMENTS], mean, deviation, values: plan.values }, format, seed);
       if (!plan.values) pools.set(name, pool);
     }
     return pool;
@@ -44,4 +42,13 @@ export function drawnBlocks(seed: number) {
       yield part.subarray(0, Math.min(part.length, total - written));
     }
   };
+}
+
+function madeOf(plan: TensorPlan, format: BlockFormat, seed: number): Uint8Array {
+  if (format.decodeOnly) return randomBlocks(plan, format, seed);
+  const values = valuesOf(plan, seed);
+  const blocks = Math.floor(values.length / format.blockSize);
+  const bytes = new Uint8Array(blocks * format.blockBytes);
+  format.encode(values, 0, bytes, 0, blocks);
+  return bytes;
 }

@@ -9,6 +9,7 @@ import { formatByName } from '../../src/tensor/formats.ts';
 import { type Architecture, architectures, type Dimensions, metadataOf } from './architectures.ts';
 import { drawnBlocks } from './drawnBlocks.ts';
 import { formatOf, type Mix } from './mixes.ts';
+import { randomBlocks } from './randomBlocks.ts';
 import { type TensorPlan, valuesOf } from './weights.ts';
 
 export interface ModelOptions {
@@ -75,6 +76,7 @@ export async function makeModel(options: ModelOptions): Promise<Uint8Array> {
 
 function encoded(seed: number) {
   return (plan: TensorPlan, format: BlockFormat): Uint8Array => {
+    if (format.decodeOnly) return randomBlocks(plan, format, seed);
     const values = valuesOf(plan, seed);
     const bytes = new Uint8Array(bytesOf(format, values.length));
     format.encode(values, 0, bytes, 0, values.length / format.blockSize);

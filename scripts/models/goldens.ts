@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { FormatError } from '../../src/core/errors.ts';
+import { blockFormats } from '../../src/tensor/formats.ts';
 import { architectures } from './architectures.ts';
 import { type ModelOptions, makeModel } from './gguf.ts';
 
@@ -58,9 +59,12 @@ export interface Perplexity {
   readonly perplexity: number;
 }
 
+/** Formats without an encoder: their models have random bytes in the layers, and a head that is encoded. */
+const decodeOnlyFormats = blockFormats.flatMap(({ name, decodeOnly }) => (decodeOnly ? [name] : []));
 const everyFormat = [
   ...['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'],
   ...['IQ4_NL', 'IQ4_XS', 'TQ1_0', 'TQ2_0', 'MXFP4'],
+  ...decodeOnlyFormats,
 ];
 const someFormats = ['F32', 'F16', 'Q8_0', 'Q4_0'];
 
@@ -76,8 +80,13 @@ export const goldenPlans: readonly GoldenPlan[] = [
     (name === 'llama' ? everyFormat : someFormats).map((format): GoldenPlan => {
       // a ternary model is trained to be ternary, and only in its layers
       const ternary = format.startsWith('TQ') ? { ternary: true, headFormat: 'Q6_K' } : {};
+      const head = decodeOnlyFormats.includes(format) ? { headFormat: 'Q6_K' } : {};
       const perplexity = name === 'gpt2' && format === 'F32' ? { perplexity: [64] } : {};
-      return { name: `${name}-${format}`, model: { made: { architecture: name, format, ...ternary } }, ...perplexity };
+      return {
+        name: `${name}-${format}`,
+        model: { made: { architecture: name, format, ...ternary, ...head } },
+        ...perplexity,
+      };
     }),
   ),
 ];

@@ -11,6 +11,8 @@ export interface BlockFormat {
   readonly blockSize: number;
   /** Bytes per block. */
   readonly blockBytes: number;
+  /** True for a format without an encoder; `encode` throws {UnsupportedError}. */
+  readonly decodeOnly?: boolean;
   /**
    * Dequantizes blocks to f32. Kernels are tested against this function.
    * @param from bytes, `blocks * blockBytes` from `fromOffset`

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +11,7 @@ import { blockFormats, formatByGgmlType, formatByName } from './formats.ts';
 const ggml = JSON.parse(readFileSync(new URL('../../test/goldens/ggml-blocks.json', import.meta.url), 'utf8')) as {
   types: Record<string, [name: string, blockSize: number, blockBytes: number]>;
   decoded: Record<string, { bytes: string; values: string }>;
+  manyBlocks: Record<string, string>;
   encoded: Record<string, string>;
   squaredError: Record<string, number>;
   weightedSquaredError: Record<string, number>;
@@ -72,6 +74,22 @@ function importances(count: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => 2 ** ((((i % 1024) * 7) % 13) - 6));
 }
 
+/** 1,024 blocks of random bytes with the same d; ggml-blocks.py has the same. */
+function manyBlocks({ name, blockBytes }: BlockFormat): Uint8Array {
+  let state = 7;
+  const bytes = Uint8Array.from({ length: 1024 * blockBytes }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
+  for (let block = 0; block < bytes.length; block += blockBytes) {
+    if (name === 'IQ1_M') {
+      for (const [i, nibble] of [0x5, 0x5, 0xe, 0x2].entries())
+        bytes[block + 49 + 2 * i] = (bytes[block + 49 + 2 * i] & 15) | (nibble << 4);
+    } else bytes.set([0x55, 0x2e], block);
+  }
+  return bytes;
+}
+
 describe('the table of formats', () => {
   it('has the names, numbers and sizes of ggml', () => {
     for (const format of blockFormats) {
@@ -82,7 +100,9 @@ describe('the table of formats', () => {
 
   it('contains every promised format once', () => {
     expect(blockFormats.map((format) => format.name)).toEqual(
-      'F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4'.split(' '),
+      'F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4 Q1_0 Q2_0 IQ3_S IQ3_XXS IQ2_S IQ2_XS IQ2_XXS IQ1_M IQ1_S'.split(
+        ' ',
+      ),
     );
   });
 
@@ -111,6 +131,13 @@ describe('agreement with ggml', () => {
     it(`${name}: random bytes decode to the same floats`, () => {
       const expected = new Float32Array(bytesFrom(values).buffer);
       expect(decode(formatOf(name), bytesFrom(bytes))).toEqual(expected);
+    });
+  }
+
+  for (const [name, hash] of Object.entries(ggml.manyBlocks)) {
+    it(`${name}: every vector of its codebook is ggml's`, () => {
+      const values = decode(formatOf(name), manyBlocks(formatOf(name)));
+      expect(createHash('sha256').update(new Uint8Array(values.buffer)).digest('hex')).toBe(hash);
     });
   }
 
@@ -160,7 +187,24 @@ const errors: Record<string, { normal: number; most: number; idempotent?: true }
   MXFP4: { normal: 0.117, most: 0.36, idempotent: true },
 };
 
-describe.each(blockFormats)('$name', (format) => {
+describe.each(blockFormats.filter(({ decodeOnly }) => decodeOnly))('$name', (format) => {
+  it('is read, and refused where it would be written', () => {
+    const bytes = new Uint8Array(2 * format.blockBytes);
+    const encodeZeros = () => format.encode(new Float32Array(2 * format.blockSize), 0, bytes, 0, 2);
+    expect(encodeZeros).toThrow(UnsupportedError);
+    expect(encodeZeros).toThrow(`encoding to ${format.name} is not supported`);
+  });
+
+  it('decodes within the offsets and blocks it is given', () => {
+    const blocks = manyBlocks(format).subarray(0, 4 * format.blockBytes);
+    const y = new Float32Array(2 * format.blockSize + 6).fill(7);
+    format.decode(blocks, format.blockBytes, y, 3, 2);
+    expect(y.slice(3, -3)).toEqual(decode(format, blocks.slice(format.blockBytes, 3 * format.blockBytes)));
+    expect([...y.slice(0, 3), ...y.slice(-3)]).toEqual(Array(6).fill(7));
+  });
+});
+
+describe.each(blockFormats.filter(({ decodeOnly }) => !decodeOnly))('$name', (format) => {
   const { normal, most, idempotent } = errors[format.name];
   const count = Math.max(format.blockSize, 32) * 2;
   /** Elements with magnitudes up to 2^-6 … 2^6 per block, as weights have. */

@@ -4,9 +4,19 @@ import type { BlockFormat } from './blockFormat.ts';
 import { BF16 } from './quant/bf16.ts';
 import { F16 } from './quant/f16.ts';
 import { F32 } from './quant/f32.ts';
+import { IQ1_M } from './quant/iq1_m.ts';
+import { IQ1_S } from './quant/iq1_s.ts';
+import { IQ2_S } from './quant/iq2_s.ts';
+import { IQ2_XS } from './quant/iq2_xs.ts';
+import { IQ2_XXS } from './quant/iq2_xxs.ts';
+import { IQ3_S } from './quant/iq3_s.ts';
+import { IQ3_XXS } from './quant/iq3_xxs.ts';
 import { IQ4_NL } from './quant/iq4_nl.ts';
 import { IQ4_XS } from './quant/iq4_xs.ts';
 import { MXFP4 } from './quant/mxfp4.ts';
+import { NVFP4 } from './quant/nvfp4.ts';
+import { Q1_0 } from './quant/q1_0.ts';
+import { Q2_0 } from './quant/q2_0.ts';
 import { Q2_K } from './quant/q2_k.ts';
 import { Q3_K } from './quant/q3_k.ts';
 import { Q4_0 } from './quant/q4_0.ts';
@@ -39,6 +49,16 @@ export const blockFormats: readonly BlockFormat[] = [
   TQ1_0,
   TQ2_0,
   MXFP4,
+  NVFP4,
+  Q1_0,
+  Q2_0,
+  IQ3_S,
+  IQ3_XXS,
+  IQ2_S,
+  IQ2_XS,
+  IQ2_XXS,
+  IQ1_M,
+  IQ1_S,
 ];
 
 const names = blockFormats.map((format) => format.name);
@@ -68,25 +88,15 @@ const otherGgmlTypes: Readonly<Record<number, string>> = {
   5: 'Q4_3',
   9: 'Q8_1',
   15: 'Q8_K',
-  16: 'IQ2_XXS',
-  17: 'IQ2_XS',
-  18: 'IQ3_XXS',
-  19: 'IQ1_S',
-  21: 'IQ3_S',
-  22: 'IQ2_S',
   24: 'I8',
   25: 'I16',
   26: 'I32',
   27: 'I64',
   28: 'F64',
-  29: 'IQ1_M',
   31: 'Q4_0_4_4',
   32: 'Q4_0_4_8',
   33: 'Q4_0_8_8',
   36: 'IQ4_NL_4_4',
   37: 'IQ4_NL_4_8',
   38: 'IQ4_NL_8_8',
-  40: 'NVFP4',
-  41: 'Q1_0',
-  42: 'Q2_0',
 };

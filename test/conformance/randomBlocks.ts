@@ -19,6 +19,14 @@ const halves: Readonly<Record<string, readonly number[]>> = {
   IQ4_XS: [0],
   TQ1_0: [52],
   TQ2_0: [64],
+  Q1_0: [0],
+  Q2_0: [0],
+  IQ3_S: [0],
+  IQ3_XXS: [0],
+  IQ2_S: [0],
+  IQ2_XS: [0],
+  IQ2_XXS: [0],
+  IQ1_S: [0],
 };
 
 /** @param fill byte for codes and small scales. Default: random bytes */
@@ -36,6 +44,14 @@ export function writeRandomBlock(
   for (let i = 0; i < format.blockBytes; i++) to[at + i] = fill();
   // powers of two near 1/8
   if (format.name === 'MXFP4') to[at] = 122 + random.integer(5);
+  // around 1, and now and then any byte
+  if (format.name === 'NVFP4')
+    for (let i = 0; i < 4; i++) to[at + i] = random.uniform() < 0.1 ? random.integer(128) : 48 + random.integer(24);
+  if (format.name === 'IQ1_M') {
+    // the half float is spread over the high nibbles of four words
+    const half = floatToHalf(0.01 * (0.5 + random.uniform()));
+    for (let i = 0; i < 4; i++) to[at + 49 + 2 * i] = (to[at + 49 + 2 * i]! & 15) | (((half >> (4 * i)) & 15) << 4);
+  }
   for (const offset of halves[format.name] ?? []) {
     const half = floatToHalf((0.5 + random.uniform()) * (random.uniform() < 0.5 ? -0.01 : 0.01));
     to[at + offset] = half & 255;

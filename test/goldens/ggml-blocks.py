@@ -4,7 +4,7 @@
 
 The library is llama.cpp's; npm's @node-llama-cpp/linux-x64 has it in bins/linux-x64 (made with 3.22.1).
 """
-import base64, ctypes, json, random, struct, sys
+import base64, ctypes, hashlib, json, random, struct, sys
 
 ggml = ctypes.CDLL(sys.argv[1])
 ggml.ggml_type_name.restype = ctypes.c_char_p
@@ -13,7 +13,8 @@ ggml.ggml_type_size.restype = ctypes.c_size_t
 ggml.ggml_quantize_chunk.restype = ctypes.c_size_t
 ggml.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p] + [ctypes.c_int64] * 3 + [ctypes.c_char_p]
 
-DECODED = [1, 30, 8, 2, 3, 6, 7, 10, 11, 12, 13, 14, 20, 23, 34, 35, 39]
+DECODED = [1, 30, 8, 2, 3, 6, 7, 10, 11, 12, 13, 14, 20, 23, 34, 35, 39, 40, 41, 42, 21, 18, 22, 17, 16, 29, 19]
+CODEBOOKS = [16, 17, 22, 18, 21, 19, 29]
 SAME_BYTES = [1, 30, 8, 2, 3, 6, 7, 34, 35, 39]
 SEARCHED = [10, 11, 12, 13, 14, 20, 23]
 SEARCHED_WITH_IMPORTANCE = [2, 3, 6, 7] + SEARCHED
@@ -84,6 +85,21 @@ def random_blocks(t, generator):
             return data
 
 
+def many_blocks(t):
+    """1,024 blocks, in which every vector of a codebook occurs; formats.test.ts makes the same."""
+    size, state, data = ggml.ggml_type_size(t), 7, bytearray()
+    for _ in range(1024 * size):
+        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+        data.append(state >> 24)
+    for block in range(0, len(data), size):
+        if name(t) == 'iq1_m':
+            for i, nibble in enumerate([0x5, 0x5, 0xE, 0x2]):
+                data[block + 49 + 2 * i] = data[block + 49 + 2 * i] & 15 | nibble << 4
+        else:
+            data[block : block + 2] = [0x55, 0x2E]
+    return bytes(data)
+
+
 generator = random.Random(2024)
 row, rows = noise(1, ROW), noise(2, 16 * ROW)
 blocks = {name(t): random_blocks(t, generator) for t in DECODED}
@@ -91,6 +107,7 @@ json.dump(
     {
         'types': {t: [name(t), ggml.ggml_blck_size(t), ggml.ggml_type_size(t)] for t in range(43) if ggml.ggml_type_size(t) > 0},
         'decoded': {name(t): {'bytes': base(blocks[name(t)]), 'values': base(decode(t, blocks[name(t)]))} for t in DECODED},
+        'manyBlocks': {name(t): hashlib.sha256(decode(t, many_blocks(t))).hexdigest() for t in CODEBOOKS},
         'encoded': {name(t): base(encode(t, row)) for t in SAME_BYTES},
         'squaredError': {name(t): error(t, rows) for t in SEARCHED},
         'weightedSquaredError': {name(t): error(t, rows, importances(ROW)) for t in SEARCHED_WITH_IMPORTANCE},

@@ -34,3 +34,8 @@ export function writeHalf(to: Uint8Array, at: number, value: number): number {
   to[at + 1] = half >> 8;
   return halfToFloat(half);
 }
+
+/** The unsigned 32-bit integer at byte `at`, little-endian. */
+export function readU32(from: Uint8Array, at: number): number {
+  return (from[at] | (from[at + 1] << 8) | (from[at + 2] << 16) | (from[at + 3] << 24)) >>> 0;
+}

@@ -180,6 +180,76 @@ const cases: Record<string, { what: string; bytes: Bytes; elements: Elements }[]
     { what: 'e 128', bytes: { 0: [128], 1: [0xe7], 16: [0x31] }, elements: { 0: 12, 16: -8, 15: 1, 31: 3, 1: 0 } },
     { what: 'the smallest e', bytes: { 0: [0], 1: [0x92] }, elements: { 0: 2 ** -127, 16: -(2 ** -128) } },
   ],
+  NVFP4: [
+    {
+      what: 'd 1, 2, 2^-9 and not a number',
+      bytes: { 0: [0x38, 0x40, 0x01, 0x7f], 4: [0xe7], 12: [0x31], 20: [0x92], 28: [0x77] },
+      elements: { 0: 6, 8: -4, 16: 1, 24: 3, 32: 2 ** -9, 40: -(2 ** -10), 48: 0, 56: 0, 1: 0 },
+    },
+  ],
+  Q1_0: [
+    {
+      what: 'd 2; bits of elements 0, 9, 127',
+      bytes: { 0: half.two, 2: [0x01, 0x02], 17: [0x80] },
+      elements: { 0: 2, 9: 2, 127: 2, 1: -2, 8: -2, 126: -2 },
+    },
+  ],
+  Q2_0: [
+    {
+      what: 'd 2; four to a byte',
+      bytes: { 0: half.two, 2: [0xe4], 17: [0x80] },
+      elements: { 0: -2, 1: 0, 2: 2, 3: 4, 63: 2, 62: -2 },
+    },
+  ],
+  IQ3_S: [
+    {
+      what: 'd 2; scales 1 and 2 of sub-blocks 0 and 1; vectors 0 and 511, a minus sign',
+      bytes: { 0: half.two, 2: [0, 0xff], 66: [0x02], 74: [0x20], 106: [0x21] },
+      elements: { 0: 6, 3: 6, 4: 6, 5: -6, 7: 90, 32: 10, 255: 2 },
+    },
+  ],
+  IQ3_XXS: [
+    {
+      what: 'd 2; scale 1 of sub-block 0; minus signs of elements 1 and, by parity, 7',
+      bytes: { 0: half.two, 66: [0x02, 0, 0, 0x10] },
+      elements: { 0: 6, 1: -6, 7: -6, 8: 6, 32: 2, 255: 2 },
+    },
+  ],
+  IQ2_S: [
+    {
+      what: 'd 1; scales 1 and 2 of sub-blocks 0 and 1; vector 1023, a minus sign',
+      bytes: { 0: half.one, 2: [0xff], 34: [0x80], 66: [0x03], 74: [0x21] },
+      elements: { 0: 16.125, 7: -16.125, 8: 3, 16: 5, 31: 5, 255: 1 },
+    },
+  ],
+  IQ2_XS: [
+    {
+      what: 'd 1; scales 1 and 2 of sub-blocks 0 and 1; vector 511, minus signs of elements 0 and, by parity, 7',
+      bytes: { 0: half.one, 2: [0xff, 0x03], 66: [0x21] },
+      elements: { 0: -16.125, 1: 16.125, 7: -16.125, 8: 3, 16: 5, 255: 1 },
+    },
+  ],
+  IQ2_XXS: [
+    {
+      what: 'd 1; scale 1 of sub-block 0; minus signs of elements 8 and, by parity, 15',
+      bytes: { 0: half.one, 6: [0x80, 0, 0, 0x10] },
+      elements: { 0: 3, 7: 3, 8: -3, 15: -3, 16: 3, 32: 1, 255: 1 },
+    },
+  ],
+  IQ1_M: [
+    {
+      what: 'd 1; scales 1 and 2 of sub-blocks 0 and 1; vectors 0 and 2047, a minus sign of δ',
+      bytes: { 0: [0, 0xff], 32: [0xf0], 48: [0x11], 53: [0xc0], 55: [0x30] },
+      elements: { 0: -2.625, 8: 2.625, 16: -4.375, 255: -0.875 },
+    },
+  ],
+  IQ1_S: [
+    {
+      what: 'd 2; scale 1 and a minus sign of δ in sub-block 0; vectors 0 and 2047',
+      bytes: { 0: half.two, 2: [0, 0xff], 34: [0x38, 0x90] },
+      elements: { 0: -6.75, 8: 5.25, 15: 5.25, 16: -6.75, 32: -1.75, 255: -1.75 },
+    },
+  ],
 };
 
 describe('blocks written by hand', () => {

@@ -1,3 +1,4 @@
+import { UnsupportedError } from '../../core/errors.ts';
 import type { BlockFormat } from '../blockFormat.ts';
 
 /** A block format that encodes and decodes one block at a time. */
@@ -27,4 +28,12 @@ export function perBlock(format: PerBlock): BlockFormat {
       }
     },
   };
+}
+
+/** A block format that has no encoder: files in it are read and run, not written. */
+export function decodeOnly(format: Omit<PerBlock, 'encodeBlock'>): BlockFormat {
+  const encodeBlock = () => {
+    throw new UnsupportedError('encoding to', format.name);
+  };
+  return { ...perBlock({ ...format, encodeBlock }), decodeOnly: true };
 }

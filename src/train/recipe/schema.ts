@@ -203,7 +203,7 @@ export function recipeSchema(path: (written: string) => string) {
       .strictObject({
         path: file('GGUF file for the best weights, or for the adapter with lora.').prefault('model.gguf'),
         format: z
-          .enum(blockFormats.map(({ name }) => name))
+          .enum(blockFormats.filter(({ decodeOnly }) => !decodeOnly).map(({ name }) => name))
           .default('F32')
           .describe('Block format of the matrices.'),
         chatTemplate: z.string().min(1).optional().describe('Chat template (Jinja).'),

@@ -12,10 +12,12 @@ import { type Case, everyLength, sequences } from '../case.ts';
 import { writeRandomBlock } from '../randomBlocks.ts';
 import type { TestGraph } from '../testGraph.ts';
 
+const INT16_FORMATS = ['Q8_0', 'IQ4_NL', 'IQ4_XS', 'IQ3_XXS', 'IQ2_S', 'IQ2_XS', 'IQ2_XXS'];
+
 /** Integer range that a backend may round activations to for a format: ±127 or ±32767. */
 function mostOf({ name, blockSize }: BlockFormat): number | undefined {
   if (blockSize === 1) return undefined;
-  return ['Q8_0', 'IQ4_NL', 'IQ4_XS'].includes(name) ? 32767 : 127;
+  return INT16_FORMATS.includes(name) ? 32767 : 127;
 }
 
 /** Tolerance for floats: only the order of additions differs from the reference. */
@@ -23,7 +25,13 @@ const FLOAT_TOLERANCE = 1e-12;
 /** Rounding normally distributed activations in groups of 32 adds an error of 3e-5 or 4e-10; formats with minima have more. */
 const ROUNDING_TOLERANCE = { 127: 1e-4, 32767: 2e-9 } as const;
 
-const widths: Readonly<Record<number, readonly number[]>> = { 1: [1, 5, 80], 32: [32, 352], 256: [256, 768] };
+const widths: Readonly<Record<number, readonly number[]>> = {
+  1: [1, 5, 80],
+  32: [32, 352],
+  64: [64, 320],
+  128: [128, 640],
+  256: [256, 768],
+};
 
 /** Matrix products of all shapes: with and without bias and residual, before and after row selection. */
 function products(test: TestGraph, format: BlockFormat, input: (width: number) => Value): void {

@@ -15,6 +15,7 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 144; }
   @inline tiles(): i32 { return 1; }
+  @inline parts(): i32 { return 1; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline scale(half: i32, d: v128): v128 { return d; }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 16, i, half); }

@@ -16,6 +16,7 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline head(): usize { return 16; }
   @inline tile(): usize { return 136; }
   @inline tiles(): i32 { return 8; }
+  @inline parts(): i32 { return 1; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline scale(half: i32, d: v128): v128 { return f32x4.mul(d, signed4(changetype<usize>(this) + 4 * half)); }
   @inline raw(i: i32, half: i32): v128 { return nibbles(changetype<usize>(this) + 8, i, half); }

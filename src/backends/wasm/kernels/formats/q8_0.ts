@@ -14,6 +14,7 @@ import { embedSigned, groupBytesSigned, matmulSigned, scratchBytesSigned } from 
   @inline head(): usize { return 0; }
   @inline tile(): usize { return 272; }
   @inline tiles(): i32 { return 1; }
+  @inline parts(): i32 { return 1; }
   @inline d(half: i32): v128 { return half4(changetype<usize>(this) + 8 * half); }
   @inline first(): v128 { return i8x16.splat(0); }
   @inline second(): v128 { return i8x16.splat(0); }

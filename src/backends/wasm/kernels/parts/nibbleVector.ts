@@ -15,12 +15,6 @@ import { negated, scaled, shifted } from "./unsignedSums";
 /** Bytes of a quad of 8 rows. */
 const QUAD: usize = 32;
 
-/** True if a format has 4-bit codes and one scale per 32 columns, so that sums fit into i16. */
-@inline export function isNibbles<F>(): bool {
-  const f = changetype<F>(0);
-  return f.parts() == 1 && f.tiles() == 1 && f.most() == 15;
-}
-
 /** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums 128 bytes of scratch */
 export function nibbleVector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);

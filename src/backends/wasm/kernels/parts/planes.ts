@@ -19,7 +19,7 @@
 @inline export function twoBits(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * (i >> 1) + 16 * half); }
 
 /** Bits of v from position q to position `to`; what crosses a byte's edge is for the caller to mask off. */
-@inline function moved(v: v128, q: i32, to: i32): v128 {
+@inline export function moved(v: v128, q: i32, to: i32): v128 {
   return q > to ? i16x8.shr_u(v, q - to) : q < to ? i16x8.shl(v, to - q) : v;
 }
 
@@ -58,8 +58,12 @@
 
 /** Places 4 quads of a row, crossed. @param from 16 codes of a byte, or 32 nibbles as placeNibbles takes them */
 @inline export function placeCrossed(plane: usize, row: usize, from: usize): void {
-  const v = v128.load(from);
-  placeNibbles(plane, row, v128.shuffle<i8>(v, v, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+  placeNibbles(plane, row, crossed(v128.load(from)));
+}
+
+/** 4 quads, or two times 4 in nibbles, with columns 0, 2, 1, 3. */
+@inline export function crossed(v: v128): v128 {
+  return v128.shuffle<i8>(v, v, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
 }
 
 /** Places 16 columns of a row. @param codes 0 … 63 in each byte */
@@ -123,3 +127,6 @@
 
 /** Four exponents of 8 bits at p as powers of two, 2^(e − 127): f32 keeps them the same way (0 becomes 0, 255 infinity). */
 @inline export function power4(p: usize): v128 { return i32x4.shl(wide4(p), 23); }
+
+/** Four floats of 7 bits at p, 4 of exponent and 3 of mantissa: in their f32 places they are 2^−120 of what they are. */
+@inline export function float8(p: usize): v128 { return f32x4.mul(i32x4.shl(wide4(p), 20), f32x4.splat(reinterpret<f32>(0x7b800000))); }

@@ -6,9 +6,10 @@
  *   one token     codes [K], scales [K/32]
  *   more tokens   tiles of 4: codes [K/2][4 tokens][2], scales [K/32][4 tokens]
  *
- * F's methods, all inlined: on the super-block d(half): f32 scales of 4 rows; on a tile of 32 columns scale(half, d),
+ * F's methods, all inlined: on the super-block d(half): f32 scales of 4 rows; on a tile of 32 columns scale(half, d) if
+ * parts is 1, or, if it is 2, scales(part): integers by which the codes of 8 rows and 16 columns are multiplied, i16;
  * raw(i, half), and codes(n, i, half, upper, first, second): 16 signed bytes, quad i (upper 0) or i+4 (upper 1) of 4 rows,
- * crossed (planes.ts). Constants: bytes, head, tile, tiles, and first and second: vectors that codes is handed.
+ * crossed (planes.ts). Constants: bytes, head, tile, tiles, parts, and first and second: vectors that codes is handed.
  *
  * Columns 0 and 2 of a quad stand in one word, 1 and 3 in the next: the even bytes widened to i16 are columns 0 and 1 of
  * 4 rows, the odd ones 2 and 3. Either takes one instruction of arithmetic; instructions that widen half a vector would
@@ -73,10 +74,10 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
       const end = w + f.bytes();
       w += f.head();
       do {
-        block<F>(w, px, ps, d0, d1, first, second, ones, sums);
-        block<F>(w + o1, px, ps, d2, d3, first, second, ones, sums + 32);
-        block<F>(w + o2, px, ps, d4, d5, first, second, ones, sums + 64);
-        block<F>(w + o3, px, ps, d6, d7, first, second, ones, sums + 96);
+        anyBlock<F>(w, px, ps, d0, d1, first, second, ones, sums);
+        anyBlock<F>(w + o1, px, ps, d2, d3, first, second, ones, sums + 32);
+        anyBlock<F>(w + o2, px, ps, d4, d5, first, second, ones, sums + 64);
+        anyBlock<F>(w + o3, px, ps, d6, d7, first, second, ones, sums + 96);
         w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 64;
         ps += 4;
@@ -85,6 +86,11 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
     for (let i = 0; i < min(4, to - group); i++)
       storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
   }
+}
+
+@inline function anyBlock<F>(w: usize, px: usize, ps: usize, d0: v128, d1: v128, first: v128, second: v128, ones: v128, sums: usize): void {
+  if (changetype<F>(0).parts() == 1) block<F>(w, px, ps, d0, d1, first, second, ones, sums);
+  else scaledBlock<F>(w, px, ps, d0, d1, first, second, ones, sums);
 }
 
 /**
@@ -115,6 +121,32 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const dx = v128.load32_splat(ps);
   v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(a), dx), t.scale(0, d0), v128.load(sums)));
   v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(b), dx), t.scale(1, d1), v128.load(sums, 16)), 16);
+}
+
+/** The same where each half of the columns has an integer scale. Codes times scales times activations stay within i32. */
+@inline function scaledBlock<F>(w: usize, px: usize, ps: usize, d0: v128, d1: v128, first: v128, second: v128, ones: v128, sums: usize): void {
+  const t = changetype<F>(w);
+  const dx = v128.load32_splat(ps), s0 = t.scales(0), s1 = t.scales(1);
+  let a = i32x4.mul(halfSum<F>(w, 0, 0, px, first, second, ones, sums), i32x4.extend_low_i16x8_s(s0));
+  a = i32x4.add(a, i32x4.mul(halfSum<F>(w, 0, 1, px + 32, first, second, ones, sums), i32x4.extend_low_i16x8_s(s1)));
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(a), dx), d0, v128.load(sums)));
+  a = i32x4.mul(halfSum<F>(w, 1, 0, px, first, second, ones, sums), i32x4.extend_high_i16x8_s(s0));
+  a = i32x4.add(a, i32x4.mul(halfSum<F>(w, 1, 1, px + 32, first, second, ones, sums), i32x4.extend_high_i16x8_s(s1)));
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(a), dx), d1, v128.load(sums, 16)), 16);
+}
+
+/** 4 rows × 16 columns. */
+@inline function halfSum<F>(w: usize, half: i32, upper: i32, px: usize, first: v128, second: v128, ones: v128, sums: usize): v128 {
+  const t = changetype<F>(w);
+  let v = t.codes(t.raw(0, half), 0, half, upper, first, second);
+  let sum = dot(odd(v), v128.load32_splat(px, 4), i32x4.dot_i16x8_s(even(v, ones), v128.load32_splat(px)));
+  v = t.codes(t.raw(1, half), 1, half, upper, first, second);
+  sum = dot(odd(v), v128.load32_splat(px, 12), dot(even(v, ones), v128.load32_splat(px, 8), sum));
+  v128.store(sums, sum, 128);
+  v = t.codes(t.raw(2, half), 2, half, upper, first, second);
+  sum = dot(odd(v), v128.load32_splat(px, 20), dot(even(v, ones), v128.load32_splat(px, 16), sum));
+  v = t.codes(t.raw(3, half), 3, half, upper, first, second);
+  return dot(odd(v), v128.load32_splat(px, 28), dot(even(v, ones), v128.load32_splat(px, 24), sum));
 }
 
 /** sum + 4 rows × quads i, with activations x0, x1, and i+4, with y0, y1; the first quads begin the sum. */
@@ -154,7 +186,19 @@ function unpack<F>(w: usize, blocks: i32, to: usize): void {
   unpackQuads<F>(w, to + 32, 1, half, first, second, ones);
   unpackQuads<F>(w, to + 64, 2, half, first, second, ones);
   unpackQuads<F>(w, to + 96, 3, half, first, second, ones);
-  v128.store(to, changetype<F>(w).scale(half, d), 256);
+  if (changetype<F>(0).parts() == 1) {
+    v128.store(to, changetype<F>(w).scale(half, d), 256);
+    return;
+  }
+  v128.store(to, d, 256);
+  scaleCodes(to, half, changetype<F>(w).scales(0));
+  scaleCodes(to + 128, half, changetype<F>(w).scales(1));
+}
+
+/** Multiplies 4 rows × 16 unpacked codes. @param scales of 8 rows, i16 */
+@inline function scaleCodes(to: usize, half: i32, scales: v128): void {
+  const twice = half == 0 ? v128.shuffle<i16>(scales, scales, 0, 0, 1, 1, 2, 2, 3, 3) : v128.shuffle<i16>(scales, scales, 4, 4, 5, 5, 6, 6, 7, 7);
+  for (const end = to + 128; to < end; to += 16) v128.store(to, i16x8.mul(v128.load(to), twice));
 }
 
 @inline function unpackQuads<F>(w: usize, to: usize, i: i32, half: i32, first: v128, second: v128, ones: v128): void {
@@ -178,7 +222,8 @@ function tiles<F>(command: usize, from: i32, to: i32, scratch: usize): void {
     let px = address(command, 2);
     let ps = address(command, 3);
     for (let row = 0; row < rows; row += 4) {
-      tile(command, scratch, px, ps, row, rows, group << 3);
+      if (rows - row > 2) tile(command, scratch, px, ps, row, rows, group << 3);
+      else pairTile(command, scratch, px, ps, row, rows, group << 3);
       px += columns << 3;
       ps += columns >> 1;
     }
@@ -222,6 +267,35 @@ function tile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i3
   if (row + 1 < rows) storeRows(command, row + 1, column, B0, B1);
   if (row + 2 < rows) storeRows(command, row + 2, column, C0, C1);
   if (row + 3 < rows) storeRows(command, row + 3, column, D0, D1);
+}
+
+/** 8 unpacked rows × 2 tokens, the first two of their tile; `row` may be the last one. */
+function pairTile(command: usize, w: usize, px: usize, ps: usize, row: i32, rows: i32, column: i32): void {
+  const blocks = argument(command, 6) >> 5;
+  const far = <usize>blocks * 272;
+  let A0 = f32x4.splat(0), A1 = A0, B0 = A0, B1 = A0;
+  for (let block = 0; block < blocks; block++) {
+    let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
+    const end = w + 256;
+    do {
+      const v0 = v128.load(w), v1 = v128.load(w + far), x = v128.load(px);
+      let y = spread0(x);
+      a0 = dot(y, v0, a0); a1 = dot(y, v1, a1);
+      y = spread1(x);
+      b0 = dot(y, v0, b0); b1 = dot(y, v1, b1);
+      w += 16;
+      px += 16;
+    } while (w < end);
+    const s0 = v128.load(w), s1 = v128.load(w + far);
+    let dx = v128.load32_splat(ps);
+    A0 = madd(f32x4.mul(f32x4.convert_i32x4_s(a0), dx), s0, A0); A1 = madd(f32x4.mul(f32x4.convert_i32x4_s(a1), dx), s1, A1);
+    dx = v128.load32_splat(ps, 4);
+    B0 = madd(f32x4.mul(f32x4.convert_i32x4_s(b0), dx), s0, B0); B1 = madd(f32x4.mul(f32x4.convert_i32x4_s(b1), dx), s1, B1);
+    w += 16;
+    ps += 16;
+  }
+  storeRows(command, row, column, A0, A1);
+  if (row + 1 < rows) storeRows(command, row + 1, column, B0, B1);
 }
 
 /**

@@ -1,35 +1,31 @@
 /**
- * Matrix-vector product with weights of the unsigned family. Four groups of 8 rows at once: while one waits for memory, at
- * the start of a page, the data of the others keeps arriving. All of them use the same quads of activations,
- * which are broadcast once and stay in registers.
+ * A product of one token with weights of unsigned.ts' family. Four groups of 8 rows at once: while one waits for memory, at
+ * the beginning of a page, the loads of the others go on; and all of them take the same quads of activations, which are
+ * spread once and stay in registers.
  *
- * Sums are in scratch: each store prevents V8 from hoisting all following loads, which would spill registers.
+ * Sums are kept in scratch: each store keeps V8 from loading all that follows at once, and spilling it.
  */
 import { address, argument } from "./control";
-import { dot, product, startsIn16, widen } from "./dot";
-import { held, spread0, spread1, spread2, spread3 } from "./simd";
+import { dot, product } from "./dot";
+import { balance, held, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
-import { addHalf, ALL, gather, isSuper, negated, shifted, started, VECTOR_SUMS, wraps } from "./unsignedSums";
+import {
+  addSum, clearSums, gather, isSuper, minimumOf, negated, resultOf, scaleOf, shifted, started, starts,
+} from "./unsignedSums";
 
-/** True if sums of codes start from the bias. */
-@inline function starts<F>(): bool {
-  const f = changetype<F>(0);
-  return isSuper<F>() ? f.bias() != 0 : wraps<F>(f);
-}
-
-/** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums VECTOR_SUMS bytes of scratch */
+/** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums SUMS bytes of scratch */
 export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
   const first = held(f.first()), second = held(f.second());
-  const bias = isSuper<F>() ? held(i16x8.splat(<i16>-f.bias())) : negated<F>(f);
+  const bias = negated<F>(f), factor = balance();
   for (let group = from; group < to; group += 4) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last repeat the first
     const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let pr = address(command, 3);
-    memory.fill(sums, 0, VECTOR_SUMS);
+    clearSums<F>(sums, 4);
     const last = w + bytes;
     do {
       let tile = w + f.head();
@@ -42,17 +38,21 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
         pr += 12 * f.parts();
       } while (isSuper<F>() && tile < end);
       if (isSuper<F>()) {
-        gather<F>(w, sums);
-        gather<F>(w + o1, sums + 32);
-        gather<F>(w + o2, sums + 64);
-        gather<F>(w + o3, sums + 96);
+        gatherGroup<F>(w, sums);
+        gatherGroup<F>(w + o1, sums + 32);
+        gatherGroup<F>(w + o2, sums + 64);
+        gatherGroup<F>(w + o3, sums + 96);
       }
       w += f.bytes();
     } while (w < last);
-    const result = isSuper<F>() ? sums + ALL : sums;
     for (let i = 0; i < min(4, to - group); i++)
-      storeRows(command, 0, (group + i) << 3, v128.load(result + 32 * i), v128.load(result + 32 * i, 16));
+      storeRows(command, 0, (group + i) << 3, resultOf<F>(sums + 32 * i, factor), resultOf<F>(sums + 32 * i + 16, factor));
   }
+}
+
+@inline function gatherGroup<F>(w: usize, sums: usize): void {
+  const t = changetype<F>(w);
+  gather<F>(t.d(0), t.d(1), t.m(0), t.m(1), sums);
 }
 
 /** A part's columns, 32 or 16, of four groups. */
@@ -64,12 +64,8 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
   const x0 = spread0(x), x1 = spread1(x), x2 = spread2(x), x3 = spread3(x);
   const y0 = spread0(y), y1 = spread1(y), y2 = spread2(y), y3 = spread3(y);
   const d = v128.load32_splat(pr), total = v128.load32_splat(pr, 4);
-  let start = x;
-  if (starts<F>()) {
-    start = started(v128.load32_splat(pr, 8), bias);
-    if (!startsIn16()) start = widen(start);
-  }
-  const shift = isSuper<F>() ? total : shifted<F>(f, total, bias);
+  const start = starts<F>() ? started(v128.load32_splat(pr, 8), bias) : x;
+  const shift = shifted<F>(f, total, bias);
   addGroup<F>(w, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums);
   addGroup<F>(w + o1, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums + 32);
   addGroup<F>(w + o2, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums + 64);
@@ -81,9 +77,9 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
   first: v128, second: v128, start: v128, d: v128, shift: v128, total: v128, sums: usize,
 ): void {
   const low = sumOf<F>(w, part, 0, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start);
-  addHalf<F>(w, 0, part, low, d, shift, total, start, sums);
+  addSum<F>(part, low, scaleOf<F>(w, 0, part, x0, x0), minimumOf<F>(w, 0, part, x0, x0), d, shift, total, start, sums);
   const high = sumOf<F>(w, part, 1, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start);
-  addHalf<F>(w, 1, part, high, d, shift, total, start, sums);
+  addSum<F>(part, high, scaleOf<F>(w, 1, part, x0, x0), minimumOf<F>(w, 1, part, x0, x0), d, shift, total, start, sums + 16);
 }
 
 /**

@@ -1,0 +1,36 @@
+/**
+ * IQ1_S: 256 elements in 50 bytes (1.5625 bits each), 8 sub-blocks of 32, each four vectors of 8.
+ * x = d * (2s + 1) * (t + δ), s of the sub-block in 0..7, t = −1, 0 or 1: a vector of the codebook; δ = ±1/8.
+ *
+ *     byte  0    2               34            50
+ *          [ d ][ low: 8 bits of ][ 8 × h: u16 ]
+ *           f16   each index
+ *     h:  [ δ: 1 ][ s: 3 ][ k3: 3 ][ k2: 3 ][ k1: 3 ][ k0: 3 ]     k: bits 8–10 of each index; δ is −1/8 if its bit is set
+ */
+import { iq1 } from './codebooks.ts';
+import { layout, readHalf } from './fields.ts';
+import { decodeOnly } from './perBlock.ts';
+
+const BLOCK_SIZE = 256;
+const BLOCK_BYTES = 50;
+const at = layout('IQ1_S', BLOCK_BYTES, { d: 2, low: 32, high: 16 });
+
+export const IQ1_S = decodeOnly({
+  name: 'IQ1_S',
+  ggmlType: 19,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
+
+  decodeBlock(from, block, to, x) {
+    const d = readHalf(from, block + at.d);
+    for (let j = 0; j < 8; j++) {
+      const high = from[block + at.high + 2 * j] | (from[block + at.high + 2 * j + 1] << 8);
+      const scale = d * (2 * ((high >> 12) & 7) + 1);
+      const delta = high & 0x8000 ? -0.125 : 0.125;
+      for (let v = 0; v < 4; v++) {
+        const vector = from[block + at.low + 4 * j + v] | (((high >> (3 * v)) & 7) << 8);
+        for (let i = 0; i < 8; i++) to[x + 32 * j + 8 * v + i] = scale * (iq1.digits[8 * vector + i] - 1 + delta);
+      }
+    }
+  },
+});

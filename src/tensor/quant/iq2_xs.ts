@@ -1,0 +1,34 @@
+/**
+ * IQ2_XS: 256 elements in 74 bytes (2.3125 bits each), 16 sub-blocks of 16, each two vectors of 8.
+ * x = d * (0.5 + s) / 4 * m, s of the sub-block in 0..15, m = ±8, ±25 or ±43: a vector of the codebook, with signs.
+ *
+ *     byte  0    2                66                        74
+ *          [ d ][ 32 vectors v  ][ scales: [ s(2i+1) s(2i) ] ]
+ *           f16  u16                byte i, high bits left
+ *     v:  [ g: 7 ][ index: 9 ]     g: 7 of the vector's 8 signs, the number of minus signs is even
+ */
+import { iq2xs } from './codebooks.ts';
+import { layout, readHalf } from './fields.ts';
+import { BLOCK_SIZE, evenSigns, iq2Magnitudes, writeVector } from './iq2Block.ts';
+import { decodeOnly } from './perBlock.ts';
+
+const BLOCK_BYTES = 74;
+const at = layout('IQ2_XS', BLOCK_BYTES, { d: 2, vectors: 64, scales: 8 });
+
+export const IQ2_XS = decodeOnly({
+  name: 'IQ2_XS',
+  ggmlType: 17,
+  blockSize: BLOCK_SIZE,
+  blockBytes: BLOCK_BYTES,
+
+  decodeBlock(from, block, to, x) {
+    const d = readHalf(from, block + at.d);
+    for (let v = 0; v < 32; v++) {
+      const low = from[block + at.vectors + 2 * v];
+      const high = from[block + at.vectors + 2 * v + 1];
+      const s = (from[block + at.scales + (v >> 2)] >> (v & 2 ? 4 : 0)) & 15;
+      const scale = d * (0.5 + s) * 0.25;
+      writeVector(iq2xs, low | ((high & 1) << 8), iq2Magnitudes, scale, evenSigns(high >> 1), to, x + 8 * v);
+    }
+  },
+});

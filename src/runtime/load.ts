@@ -7,7 +7,6 @@ import type { Program } from '../graph/program.ts';
 import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
-import { createLenientChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
@@ -50,8 +49,7 @@ export async function load(
     const notes = deviceNotes(cache?.folder);
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
-    const { template, tokenizer } = textSide(checkpoint, compiling);
-    const program = await compiling;
+    const [{ template, tokenizer }, program] = await Promise.all([textSide(checkpoint, compiling), compiling]);
     try {
       await opened.finish?.(signal);
     } catch (error) {
@@ -104,9 +102,13 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   }
 }
 
-/** Creates the tokenizer while the kernels compile. @param compiling is aborted if this throws */
-function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
+/**
+ * Creates the tokenizer and the chat template while the kernels compile. The template engine, a fifth of the code, is imported
+ * only here, so that a page downloads it beside the weights. @param compiling is aborted if this throws
+ */
+async function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
   try {
+    const { createLenientChatTemplate } = await import('../tokenizer/chatTemplate.ts');
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
     return { tokenizer, template: createLenientChatTemplate(checkpoint.chatTemplate, tokenizer?.specialTokens) };
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Several prompts continued at the same time: sequences of their own that share steps. */
+/** Continues several prompts at the same time: each has a sequence of its own, and the sequences share steps. */
 import { createSampler } from '../sampling/sampler.ts';
 import type { Engine } from './engine.ts';
 import { generate } from './generate.ts';
@@ -10,17 +10,17 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'logProbabili
   /** Seed of each prompt's sampler. Default: random ones. */
   readonly seeds?: readonly number[];
   /**
-   * Called when a part of a text has come to its end, by the model or a stop string. Returns what takes the place of the token
-   * that ended it, after which the next part begins; undefined: the text is over.
-   * @param parts number of parts of this text so far
+   * Called when the model or a stop string ends a part of a text. Returns the text to insert before the next part, in place
+   * of the token that ended this one; or undefined to finish the text.
+   * @param parts number of parts of this text so far @param index index of the prompt
    */
-  readonly follow?: (parts: number, index: number) => string | undefined;
+  readonly nextTurn?: (parts: number, index: number) => string | undefined | Promise<string | undefined>;
 }
 
-/** What the model wrote after one of the prompts. */
+/** Generated continuation of one prompt. */
 export interface Continuation {
   readonly text: string;
-  /** The generated parts without the texts between them. One part unless `follow` is set. */
+  /** The generated parts without the texts between them. One part unless `nextTurn` is set. */
   readonly parts: readonly string[];
   /** Number of generated tokens. */
   readonly tokens: number;
@@ -30,7 +30,7 @@ export interface Continuation {
   readonly seed: number;
 }
 
-/** @param prompts ids, checked @throws {MemoryError} if there can never be room for one of them; the signal's reason */
+/** @param prompts valid token ids @throws {MemoryError} if one of the prompts can never fit; the signal's reason */
 export async function generateMany(
   engine: Engine,
   prompts: readonly (readonly number[])[],
@@ -43,7 +43,7 @@ export async function generateMany(
   options.signal?.addEventListener('abort', onAbort);
   const onProgress = totalProgress(prompts, options.onProgress);
   const all = prompts.map((prompt, i) => write(engine, prompt, i, { ...options, signal, onProgress: onProgress?.(i) }));
-  // one that fails ends the others, and what ended them is not what happened
+  // the first failure aborts the others; Promise.all rejects with that failure, not with the aborts
   for (const each of all) each.catch((error) => failed.abort(error));
   return Promise.all(all).finally(() => options.signal?.removeEventListener('abort', onAbort));
 }
@@ -54,7 +54,7 @@ async function write(
   index: number,
   options: GenerateManyOptions,
 ): Promise<Continuation> {
-  const { stop = [], follow, maxTokens, signal, onProgress } = options;
+  const { stop = [], nextTurn, maxTokens, signal, onProgress } = options;
   const sampler = createSampler({ ...options, seed: options.seeds?.[index] });
   const sequence = engine.sequence();
   const parts: string[] = [];
@@ -78,7 +78,7 @@ async function write(
       text += record.text;
       tokens += record.ids.length;
       const finishReason = record.finishReason ?? 'stop';
-      const between = finishReason === 'stop' ? follow?.(parts.length, index) : undefined;
+      const between = finishReason === 'stop' ? await nextTurn?.(parts.length, index) : undefined;
       const ids = between === undefined ? [] : engine.tokenizer.encode(between, { addBos: false, addEos: false });
       if (between === undefined || sequence.tokens.length + ids.length >= engine.context)
         return { text, parts, tokens, finishReason, seed: sampler.seed };
@@ -90,7 +90,7 @@ async function write(
   }
 }
 
-/** Progress of all prompts together, reported by each. */
+/** Sums up the progress of all prompts. Returns the progress callback of each prompt. */
 function totalProgress(prompts: readonly (readonly number[])[], onProgress: GenerateOptions['onProgress']) {
   if (!onProgress) return undefined;
   const total = prompts.reduce((sum, { length }) => sum + length, 0);

@@ -78,7 +78,7 @@ export function checkGenerateOptions(options: GenerateOptions): void {
 /** Checks the options of `generateMany`. @param count number of prompts */
 export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
   const { seed, logProbabilities: _, ...others } = rules;
-  checkOptions(options, { ...others, follow: callback });
+  checkOptions(options, { ...others, nextTurn: callback });
   if (seeds && (seeds.length !== count || !seeds.every(seed.accepts)))
     throw new OptionError('seeds', `${seeds.length} numbers`, `${count} of them, each ${seed.expected}`);
 }

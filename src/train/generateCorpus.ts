@@ -81,7 +81,7 @@ export async function generateCorpus(model: Model, options: CorpusOptions): Prom
         indices.map((index) => encoded[index % encoded.length]),
         {
           ...{ maxTokens, stop, temperature, topK, topP, minP, signal },
-          ...(turnPrefixes.length > 0 && { follow: next }),
+          ...(turnPrefixes.length > 0 && { nextTurn: next }),
           seeds: indices.map((index) => randomAt(seed, index).integer(2 ** 32)),
         },
       );

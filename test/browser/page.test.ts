@@ -50,6 +50,10 @@ describe.skipIf(!haveChromium())('a page', () => {
       const rows: number[] = [];
       await model.evaluate([1, 2, 3], 'all', (row, values) => rows.push(row, values.length));
       const many = await model.generateMany(['a', 'b'], { temperature: 0, maxTokens: 4 });
+      const [{ text: whole }] = await model.generateMany(['a'], { temperature: 0, maxTokens: 20 });
+      const stop = [...whole].slice(1, 3).join('');
+      const nextTurn = (parts: number) => (parts < 2 ? '; then ' : undefined);
+      const [turns] = await model.generateMany(['a'], { temperature: 0, maxTokens: 20, stop, nextTurn });
       const outcome = {
         before,
         text,
@@ -68,6 +72,8 @@ describe.skipIf(!haveChromium())('a page', () => {
         rows,
         vocabulary: model.summary.vocabulary,
         many: many.map(({ tokens }) => tokens),
+        turns: turns!.parts.length,
+        joined: turns!.text === turns!.parts.join('; then '),
         isModel: 'session' in model,
         members: Object.keys(model).includes('summary'),
       };
@@ -87,6 +93,8 @@ describe.skipIf(!haveChromium())('a page', () => {
       embedding: true,
       logProbabilities: true,
       many: [4, 4],
+      turns: 2,
+      joined: true,
       isModel: true,
       members: true,
       after: 0,

@@ -46,6 +46,25 @@ describe('generateMany', () => {
     expect(stopped.finishReason).toBe('stop');
   });
 
+  it('asks nextTurn for the text between two parts, and waits for its promise', async () => {
+    const calls: number[][] = [];
+    const nextTurn = async (parts: number, index: number) => {
+      calls.push([parts, index]);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return parts < 2 ? '\nand then ' : undefined;
+    };
+    const [plain] = await model.generateMany(prompts.slice(0, 1), { temperature: 0, maxTokens: 20 });
+    const stop = plain.text.slice(1, 3);
+    const first = plain.text.slice(0, plain.text.indexOf(stop));
+    const [many] = await model.generateMany(prompts.slice(0, 1), { temperature: 0, maxTokens: 20, stop, nextTurn });
+    expect(calls[0]).toEqual([1, 0]);
+    expect(many.parts).toHaveLength(2);
+    expect(many.parts[0]).toBe(first);
+    expect(many.text).toBe(many.parts.join('\nand then '));
+    const refused = model.generateMany(['a'], { stop: '', nextTurn: () => Promise.reject(new Error('no turn')) });
+    await expect(refused).rejects.toThrow();
+  });
+
   it('rejects no prompts and unknown options', async () => {
     await expect(model.generateMany([])).rejects.toThrow(/prompts is none, expected at least one/);
     await expect(model.generateMany(['a'], { seeds: [1, 2] })).rejects.toThrow(

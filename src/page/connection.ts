@@ -1,22 +1,22 @@
-/** The page's side of a worker: calls and their answers, and the functions and signals that go along with them. */
+/** The page's side of the worker protocol: sends calls, receives answers, and serves callbacks and abort signals. */
 import { EspalierError } from '../core/errors.ts';
 import { FUNCTIONS, type ToPage, type ToWorker } from './messages.ts';
 import { makeRemote, type Remote, remoteOf } from './remote.ts';
 import { type Decoder, decode, type Encoder, encode, type RemoteReference, type Snapshot, type Wire } from './wire.ts';
 
-/** What carries messages to the worker. */
+/** Message transport to the worker. */
 export interface Channel {
   post(message: ToWorker, transfer: Transferable[]): void;
   /** Ends the worker. */
   close(): void;
 }
 
-/** Functions and signals among a call's arguments, to be forgotten when it is over. */
+/** Functions and signals among a call's arguments. They are released when the call ends. */
 export interface Given {
   readonly signals: number[];
   readonly callbacks: number[];
   readonly undo: (() => void)[];
-  /** Ends the call with an error of a callback. */
+  /** Rejects the call with an error of a callback. */
   fail(error: unknown): void;
 }
 
@@ -40,7 +40,7 @@ export class Connection {
   readonly #calls = new Map<number, Call>();
   readonly #callbacks = new Map<number, Callback>();
   readonly #signals = new Map<number, AbortSignal>();
-  /** Weak, so that sessions that the page loses are lost in the worker too. */
+  /** Weak references, so that sessions that the page no longer references are also collected in the worker. */
   readonly #objects = new Map<number, WeakRef<object>>();
   readonly #lost = new FinalizationRegistry<number>((id) => this.#lose(id));
   readonly #decoder: Decoder;
@@ -58,12 +58,12 @@ export class Connection {
     };
   }
 
-  /** Calls a function of the entries. The worker ends when nothing that it returned is held any more. */
+  /** Calls an exported function. The worker ends when the page no longer references any object that it returned. */
   async callFunction(name: string, args: readonly unknown[]): Promise<unknown> {
     return this.call(FUNCTIONS, name, args);
   }
 
-  /** Calls a method, and forgets what was given with the call when it is over. */
+  /** Calls a method. Releases the callbacks and signals among the arguments when the call ends. */
   async call(target: number, member: string, args: readonly unknown[]): Promise<unknown> {
     const given = nothingGiven();
     try {
@@ -73,12 +73,12 @@ export class Connection {
     }
   }
 
-  /** Calls a method that returns an object at once. @returns the object, which the worker makes later */
+  /** Calls a method that returns an object synchronously. @returns a proxy; the worker creates the object later */
   make(target: number, member: string, args: readonly unknown[], parts: Pick<Remote, 'snapshot' | 'isStream'>): object {
     const id = this.#number();
     const given = nothingGiven();
     const object = this.#make({ id, given, ...parts });
-    // the object's own promises tell of a failure
+    // a failure rejects the object's own promises
     this.#call(target, member, args, given, id).catch((error) => given.fail(error));
     return object;
   }
@@ -87,7 +87,7 @@ export class Connection {
     return this.#ask((id) => ({ type: 'get', id, target, member }));
   }
 
-  /** @returns what asks for more pieces, and the end of them */
+  /** Starts a stream. @returns a function that requests more pieces, and a promise that resolves at the end */
   iterate(target: number, credit: number, onPiece: (piece: unknown) => void) {
     let number = 0;
     const end = this.#ask(
@@ -123,7 +123,7 @@ export class Connection {
     this.#closeIfUnused();
   }
 
-  /** Ends the worker. What waits for it fails with `error`, and so does what is asked for later. */
+  /** Ends the worker. Pending and later calls reject with `error`. */
   close(error: EspalierError): void {
     if (this.#closed) return;
     this.#closed = error;
@@ -160,7 +160,7 @@ export class Connection {
     const id = this.#number();
     return new Promise((resolve, reject) => {
       if (this.#closed) throw this.#closed;
-      // throws where a value cannot be cloned
+      // postMessage throws if a value cannot be cloned
       this.#channel.post(message(id), transfer);
       this.#calls.set(id, { resolve, reject, onPiece });
     });
@@ -201,7 +201,7 @@ export class Connection {
     };
   }
 
-  /** Runs a callback. Its error ends the call that it was given to, as it would without a worker. */
+  /** Runs a callback. If it throws, the call that it was passed to rejects, as it would without a worker. */
   async #answer(id: number, callback: number, args: readonly Wire[]): Promise<void> {
     const known = this.#callbacks.get(callback);
     if (!known) return;

@@ -1,7 +1,7 @@
-/** What an object of the API shows: its methods and the values of its fields, found by looking at it. */
+/** Finds the methods and field values of an API object by reflection. */
 import { promises } from './synchronous.ts';
 
-/** True for an object with methods, which stays where it is while the other side calls it. */
+/** True for an object with methods. It is not copied: the other side gets a proxy. */
 export function isRemote(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null)

@@ -1,6 +1,6 @@
 /**
- * The worker's file, `espalier/worker`: runs the engine for a page, or is a helper thread of one that runs there. It
- * starts small, and fetches the engine while the page's first call is on its way.
+ * The worker script, `espalier/worker`. It runs the engine for a page, or serves as a helper thread of that engine. The
+ * script itself is small; it loads the engine while the page sends its first call.
  */
 import { enterThread, setThreadFile, type ThreadMessage } from '../backends/wasm/threadFile.ts';
 import { setBaseUrl } from '../core/baseUrl.ts';

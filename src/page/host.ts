@@ -1,4 +1,4 @@
-/** The worker's side: runs what the page asks for, on the real functions and objects. */
+/** The worker's side of the protocol: runs the page's calls on the real functions and objects. */
 import { EspalierError } from '../core/errors.ts';
 import { describe, isRemote } from './describe.ts';
 import { FUNCTIONS, type Snapshots, type ToPage, type ToWorker } from './messages.ts';
@@ -9,20 +9,20 @@ type Members = Record<string, unknown>;
 interface Hosted {
   readonly object: Members;
   readonly values: readonly string[];
-  /** Whose call returned it: its values may change together with this object's. */
+  /** Object whose method returned this one. Its fields may change together with this object's. */
   readonly owner: number;
-  /** Values as the page has them. */
+  /** Field values as last sent to the page. */
   readonly known: Map<string, unknown>;
 }
 
-/** A stream that the page takes pieces of. */
+/** A stream that the page iterates. */
 interface Stream {
   readonly iterator: AsyncIterator<unknown>;
   credit: number;
   resume?: () => void;
 }
 
-/** Milliseconds for helper threads to end. */
+/** Time limit for helper threads to end, in milliseconds. */
 const END_DELAY = 50;
 
 export class Host {
@@ -32,13 +32,13 @@ export class Host {
   readonly #ids = new WeakMap<object, number>();
   readonly #signals = new Map<number, AbortController>();
   readonly #streams = new Map<number, Stream>();
-  /** Callbacks that wait for the page's answer. */
+  /** Callbacks waiting for the page's answer. */
   readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
-  /** Why objects that the page asked for are not there. */
+  /** Errors of calls that failed to create an object, by object number. */
   readonly #failures = new Map<number, unknown>();
   #next = 2;
 
-  /** @param functions finds the function of that name among others */
+  /** @param functions loads the group of functions that contains the name */
   constructor(
     functions: (name: string) => Promise<Members>,
     post: (message: ToPage, transfer?: Transferable[]) => void,
@@ -81,7 +81,7 @@ export class Host {
     }
   }
 
-  /** Runs a piece of work and sends its result or its error, and what it changed. */
+  /** Runs a call and sends its result or error, and the fields that it changed. */
   async #answer(id: number, target: number, work: () => unknown): Promise<void> {
     const transfer: Transferable[] = [];
     try {
@@ -98,7 +98,7 @@ export class Host {
     const values = args.map((arg) => decode(arg, this.#decoder));
     if (result === undefined) return invoke(await this.#target(target, member), member, values);
     try {
-      // no other message may come between the call and its object
+      // synchronous, so that no other message is handled between the call and the creation of its object
       const made = invoke(this.#object(target), member, values) as Members;
       this.#keep(made, result, target);
       return made;
@@ -157,14 +157,14 @@ export class Host {
     this.#failures.delete(id);
   }
 
-  /** Helper threads that sleep delay the end of their worker by seconds, so they are ended first. */
+  /** Ends helper threads first, because sleeping ones delay the end of their worker by seconds. */
   #end(): void {
     for (const { object, owner } of this.#objects.values())
       if (owner === FUNCTIONS && typeof object.dispose === 'function') object.dispose();
     setTimeout(() => this.#post({ type: 'ended' }), END_DELAY);
   }
 
-  /** What the page does not know yet of an object and of those that it came from. */
+  /** Collects the changed fields of an object and of its owners. */
   #changes(target: number): Snapshots {
     const changes: [number, Snapshot][] = [];
     for (let id = target, hosted = this.#objects.get(id); hosted; id = hosted.owner, hosted = this.#objects.get(id)) {
@@ -190,7 +190,7 @@ export class Host {
     return news;
   }
 
-  /** @param owner of objects that are met for the first time */
+  /** @param owner owner of objects that are sent for the first time */
   #encoder(owner: number, transfer: Transferable[]): Encoder {
     return {
       transfer,
@@ -236,12 +236,12 @@ export class Host {
         this.#ask(callback, args),
   };
 
-  /** Calls a function of the page. Who needs no answer need not wait for it. */
+  /** Calls a function of the page. The caller may ignore the returned promise. */
   #ask(callback: number, args: readonly unknown[]): Promise<unknown> {
     const id = this.#next;
     this.#next += 2;
     const answer = new Promise<unknown>((resolve, reject) => this.#asked.set(id, { resolve, reject }));
-    // an error of a callback that nobody waits for is the page's, where it is reported
+    // nobody awaits this callback; the page reports its error
     answer.catch(() => undefined);
     const encoder = this.#encoder(FUNCTIONS, []);
     this.#post({ type: 'callback', id, callback, args: args.map((arg) => encode(arg, encoder)) });
@@ -255,7 +255,7 @@ function invoke(object: Members, member: string, args: readonly unknown[]): unkn
   return method.apply(object, args);
 }
 
-/** Values that need not be sent again: fields of the API that hold objects never change, lists of numbers grow. */
+/** True if a value need not be sent again. Fields with objects never change; lists of numbers only grow. */
 function isSame(before: unknown, now: unknown): boolean {
   if (Array.isArray(before) && Array.isArray(now))
     return before.length === now.length && before.every((entry, i) => entry === now[i]);

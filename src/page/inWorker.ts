@@ -1,19 +1,19 @@
-/** Runs the functions of the entries in a worker where that is possible, else where they are called. */
+/** Runs exported functions in a worker if possible, otherwise on the caller's thread. */
 import type { Connection } from './connection.ts';
 import { remoteOf } from './remote.ts';
 import { startEngineWorker } from './startEngineWorker.ts';
 
 type AnyFunction = (...args: never[]) => unknown;
 
-/** Options that concern the page alone. */
+/** Options that are not sent to the worker. */
 interface PageOptions {
   readonly workerUrl?: string | URL | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * @param name of a function that returns a promise
- * @param functions fetches the function, for where it runs on the caller's thread
+ * @param name name of an async function
+ * @param functions loads the function if it has to run on the caller's thread
  */
 export function inWorker<Name extends string, F extends AnyFunction>(
   name: Name,
@@ -41,7 +41,7 @@ async function run(name: string, args: readonly unknown[], here: Here): Promise<
   return here([source, loading, [`on the page's own thread: ${worker}`]]);
 }
 
-/** Objects of the API live in a worker already. */
+/** Returns the connection of the first argument that is a proxy: its worker already exists. */
 function connectionOf(args: readonly unknown[]): Connection | undefined {
   for (const arg of args) {
     const remote = typeof arg === 'object' && arg !== null ? remoteOf(arg) : undefined;
@@ -50,7 +50,7 @@ function connectionOf(args: readonly unknown[]): Connection | undefined {
   return undefined;
 }
 
-/** A worker may compute as long as it likes; a page may not. */
+/** True on a page's main thread, which must not be blocked by computing. */
 function isPage(): boolean {
   return typeof document !== 'undefined' && typeof window !== 'undefined';
 }

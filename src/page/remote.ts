@@ -1,6 +1,6 @@
 /**
- * An object of the page that stands for one of the worker. Its methods return promises, its fields hold what the worker
- * told with its last answer. It knows no class: whatever the API has goes through it.
+ * The page's proxy for an object in the worker. Its methods return promises; its fields hold the values of the worker's last
+ * answer. It is generic: one proxy class serves all classes of the API.
  */
 import { EspalierError } from '../core/errors.ts';
 import type { Connection, Given } from './connection.ts';
@@ -12,10 +12,10 @@ export interface Remote {
   readonly id: number;
   readonly connection: Connection;
   snapshot: Snapshot;
-  /** Undefined until the worker has told. */
+  /** Undefined before the worker's first answer. */
   methods?: ReadonlySet<string>;
   readonly isStream?: boolean | undefined;
-  /** Functions and signals of the call that made it. */
+  /** Functions and signals of the call that created it. */
   readonly given: Given;
 }
 
@@ -93,7 +93,7 @@ class Members implements ProxyHandler<object> {
     return connection.make(id, name, args, { snapshot: made.initial(snapshot), isStream: made.isStream });
   }
 
-  /** The worker belongs to the object that a function returned, such as the model. */
+  /** An object returned by an exported function, such as the model, owns the worker. */
   #dispose(): void {
     const { connection, id, snapshot } = this.#remote;
     if (id % 2 !== 0) {

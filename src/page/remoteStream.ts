@@ -1,7 +1,7 @@
-/** Pieces of a generation, as the worker sends them: it goes on while the page draws, some pieces ahead of it. */
+/** Streams the pieces of a generation from the worker, which computes a few pieces ahead while the page renders. */
 import type { Remote } from './remote.ts';
 
-/** Maximum pieces that were sent and not taken. */
+/** Maximum number of pieces sent and not yet consumed. */
 const AHEAD = 16;
 
 interface Waiting {
@@ -15,7 +15,7 @@ export class RemoteStream {
   readonly #remote: Parts;
   readonly #ready: unknown[] = [];
   readonly #waiting: Waiting[] = [];
-  /** Asks for more pieces; undefined before the first is asked for. */
+  /** Requests more pieces. Undefined before iteration starts. */
   #ask: ((credit: number) => void) | undefined;
   #taken = 0;
   #isDone = false;
@@ -41,7 +41,7 @@ export class RemoteStream {
   async return(): Promise<IteratorResult<unknown, undefined>> {
     const { connection, id } = this.#remote;
     const stopping = connection.call(id, 'return', []);
-    // the worker's loop may be waiting to be asked for more
+    // the worker's loop may be waiting for a request
     this.#ask?.(1);
     this.#ready.length = 0;
     await stopping;
@@ -50,7 +50,7 @@ export class RemoteStream {
     return { value: undefined, done: true };
   }
 
-  /** A promise of the worker's object: the record of a generation. */
+  /** Reads a promise field of the worker's object, e.g. `result`. */
   async promise(name: string): Promise<unknown> {
     const { connection, id, given } = this.#remote;
     try {

@@ -1,4 +1,4 @@
-/** Starts the worker that a page's calls run in. */
+/** Starts the worker that runs a page's calls. */
 import * as coreErrors from '../core/errors.ts';
 import { trustedUrl } from '../core/trustedUrl.ts';
 import * as trainingErrors from '../train/trainingError.ts';
@@ -18,7 +18,7 @@ const errors = new Map(
   ),
 );
 
-/** @returns the connection, or why there is no worker @throws the signal's reason */
+/** @returns the connection, or the reason why no worker could start @throws the signal's reason */
 export async function startEngineWorker({ workerUrl, signal }: StartOptions): Promise<Connection | string> {
   if (typeof Worker === 'undefined') return 'this browser has no workers';
   let problem = '';
@@ -42,15 +42,15 @@ interface Started {
 }
 
 const ownWorkers: readonly (() => Started)[] = [
-  // in these words bundlers look for workers
+  // bundlers recognize workers by exactly this expression
   () => ({ worker: new Worker(new URL('./espalier.worker.js', import.meta.url), { type: 'module' }), file: ownFile() }),
-  // pages with Trusted Types
+  // required by pages with Trusted Types
   () => startAt(ownFile()),
-  // a file of another origin, or without the headers of an isolated page, may be imported, though not started
+  // a script of another origin, or without cross-origin isolation headers, cannot be started but can be imported
   () => startFromBlob(ownFile()),
 ];
 
-/** In other words, so that bundlers do not copy the file as it is. */
+/** Written differently, so that bundlers do not treat it as an asset and copy the file unbundled. */
 function ownFile(): string {
   const { url } = import.meta;
   return new URL('espalier.worker.js', url).href;
@@ -108,7 +108,7 @@ function connect(worker: Worker, file: string): Connection {
   return connection;
 }
 
-/** Milliseconds for a worker to end by itself; one that computes is ended in the middle of it. */
+/** Time for a worker to end by itself, in milliseconds. After that it is terminated. */
 const END_LIMIT = 200;
 
 function end(worker: Worker): void {

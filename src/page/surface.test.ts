@@ -1,4 +1,4 @@
-/** What the API has, a page has too: nothing of it may be forgotten on the way through a worker. */
+/** Checks that a page has the whole API: every method and field must pass through the worker. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';

@@ -1,14 +1,14 @@
 /**
- * Methods of the API that return an object at once. A page cannot wait for its worker there, so it makes the object and
- * lets the worker follow; what goes wrong is told by the object's first promise. Everything else of the API needs no
- * list: a page's methods return promises, and its fields are what they were when the worker last answered.
+ * Lists the API methods that return an object synchronously. A page cannot wait for its worker there, so it returns a proxy
+ * at once, and errors reject the proxy's first promise. The rest of the API needs no list: methods return promises, and
+ * fields hold the values of the worker's last answer.
  */
 import type { Snapshot, Wire } from './wire.ts';
 
 interface Made {
-  /** Values that the new object shows before the worker has answered. */
+  /** Initial field values, until the worker answers. */
   readonly initial: (owner: Snapshot) => Snapshot;
-  /** True for an object that is iterated. */
+  /** True for an async iterable. */
   readonly isStream?: boolean;
 }
 
@@ -24,5 +24,5 @@ export const synchronous: ReadonlyMap<string, Made> = new Map<string, Made>([
   ['decoder', { initial: () => ({}) }],
 ]);
 
-/** Fields that are promises in the API too, and start work when they are asked for. */
+/** Fields that are promises in the API as well. Reading them starts work. */
 export const promises: ReadonlySet<string> = new Set(['result']);

@@ -1,6 +1,6 @@
 /**
- * How values cross between a page and its worker. Most are copied by the browser's structured clone. What it cannot copy
- * travels as a stand-in: functions, signals and objects of the API as numbers, errors field by field.
+ * Serializes values between a page and its worker. Most are copied by structured clone. Functions, signals and API objects,
+ * which cannot be cloned, are sent as numbers, and errors field by field.
  */
 import { EspalierError } from '../core/errors.ts';
 
@@ -13,12 +13,12 @@ export type Wire =
   | { readonly signal: number; readonly reason?: Wire }
   | { readonly object: RemoteReference }
   | { readonly error: WireError }
-  /** The reason of a signal that the page sent: the page has the very object. */
+  /** Reason of a signal that the page sent. The page restores the identical object. */
   | { readonly reasonOf: number }
   | { readonly url: string }
   | { readonly response: ResponseParts };
 
-/** An object of the API. The page numbers those that it asks for with odd numbers, the worker others with even ones. */
+/** An API object. Objects created by the page have odd numbers, those created by the worker even ones. */
 export interface RemoteReference {
   readonly id: number;
   /** Names of its methods. */
@@ -34,7 +34,7 @@ interface WireError {
   readonly message: string;
   readonly stack?: string;
   readonly cause?: Wire;
-  /** Of an EspalierError. */
+  /** `code` of an EspalierError. */
   readonly code?: string;
   readonly data?: Readonly<Record<string, unknown>>;
 }
@@ -46,13 +46,13 @@ interface ResponseParts {
   readonly headers: readonly (readonly [string, string])[];
 }
 
-/** What one side knows of its functions, signals and objects; a handler that is missing leaves the value to the clone. */
+/** Handlers for functions, signals and objects. Without a handler, the value is left to structured clone. */
 export interface Encoder {
   readonly callback?: (value: (...args: unknown[]) => unknown) => number;
   readonly signal?: (value: AbortSignal) => number;
   readonly object?: (value: object) => RemoteReference | undefined;
   readonly reasonOf?: (error: unknown) => number | undefined;
-  /** Streams are moved, not copied. */
+  /** Receives the streams, which are transferred and not copied. */
   readonly transfer?: Transferable[];
 }
 
@@ -61,7 +61,7 @@ export interface Decoder {
   readonly signal?: (id: number, aborted: boolean, reason: unknown) => AbortSignal;
   readonly object?: (reference: RemoteReference) => unknown;
   readonly reasonOf?: (id: number) => unknown;
-  /** Classes of errors by name. */
+  /** Error classes by name. */
   readonly errors?: ReadonlyMap<string, typeof EspalierError>;
 }
 
@@ -89,16 +89,16 @@ export function encode(value: unknown, encoder: Encoder): Wire {
   return prototype === Object.prototype || prototype === null ? encodeFields(value, encoder) : { plain: value };
 }
 
-/** A clone takes the whole buffer of a view along, and shares a shared one. */
+/** Copies a view of part of a buffer, or of a shared one: cloning would copy the whole buffer, or share it. */
 function ownBytes(view: ArrayBufferView): ArrayBufferView {
   const isShared = typeof SharedArrayBuffer !== 'undefined' && view.buffer instanceof SharedArrayBuffer;
   if ((view.byteLength === view.buffer.byteLength && !isShared) || view instanceof DataView) return view;
   return (view as Uint8Array).slice();
 }
 
-/** The value itself where all of its parts are plain. */
+/** Returns the array itself if all of its elements are plain. */
 function encodeArray(values: readonly unknown[], encoder: Encoder): Wire {
-  // ids are many
+  // fast path for token ids
   if (values.every((value) => typeof value === 'number')) return { plain: values };
   const array = values.map((value) => encode(value, encoder));
   return array.every((entry) => 'plain' in entry) ? { plain: values } : { array };

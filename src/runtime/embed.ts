@@ -1,4 +1,4 @@
-/** Texts to vectors: batches of token sequences through the model, their outputs pooled, projected and normalized. */
+/** Embeds texts: runs batches of token sequences, then pools, projects and normalizes the outputs. */
 import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
@@ -9,21 +9,21 @@ import { abortSignal, callback, checkOptions, oneOf, type Rules, trueOrFalse, wh
 import type { Engine } from './engine.ts';
 
 export interface EmbedOptions {
-  /** Name of one of the model's prompts ('query', 'document'), or a text to put before each text. Default: as the file says. */
+  /** Name of one of the model's prompts ('query', 'document'), or a prefix for each text. Default: the file's. */
   readonly prompt?: string;
-  /** How the outputs of a text's tokens become one vector. Default: as the file says, otherwise 'mean'. */
+  /** Pooling of the token outputs into one vector. Default: the file's, otherwise 'mean'. */
   readonly pooling?: Pooling;
-  /** Scale vectors to length 1. Default: as the file says, otherwise false. */
+  /** Scale vectors to length 1. Default: the file's setting, otherwise false. */
   readonly normalize?: boolean;
-  /** Keep only the first dimensions, for models trained so (Matryoshka). Default: all. */
+  /** Number of leading dimensions to keep, for Matryoshka models. Default: all. */
   readonly dimensions?: number;
-  /** What becomes of a text that is longer than the model: an error (default), or it loses its end. */
+  /** Handling of a text longer than the context: throw (default), or cut its end. */
   readonly truncate?: 'error' | 'end';
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** A text, or its token ids, which are taken as they are. */
+/** A text, or token ids, which get no prefix and no special tokens. */
 export type EmbedInput = string | readonly number[];
 
 const RULES: Rules<EmbedOptions> = {
@@ -40,7 +40,7 @@ export function isEmbedInput(value: EmbedInput | readonly EmbedInput[]): value i
   return typeof value === 'string' || (value.length > 0 && value.every((entry) => typeof entry === 'number'));
 }
 
-/** @returns a vector for each input, in their order @throws {ContextError} for a text that is too long; {OptionError} */
+/** @returns a vector per input, in order @throws {ContextError} if a text is too long; {OptionError} */
 export async function embed(
   engine: Engine,
   settings: EmbeddingSettings,
@@ -92,7 +92,7 @@ function idsOf(
   const ids = typeof input === 'string' ? engine.tokenizer.encode(prompt + input) : input;
   const what = `text ${index}`;
   if (ids.length > limit && truncate === 'end') {
-    // special tokens at both ends stay
+    // keep the special tokens at both ends
     const bare =
       typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addBos: false, addEos: false }) : ids;
     const without = typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addEos: false }) : ids;
@@ -108,7 +108,7 @@ function idsOf(
   return ids;
 }
 
-/** Indices of sequences that run in one step: of equal length, as many as fit. */
+/** Groups sequences of equal length into batches that fit into one step. */
 function* batchesOf({ program, isEncoder }: Engine, sequences: readonly (readonly number[])[]): Generator<number[]> {
   const order = [...sequences.keys()].sort((a, b) => sequences[a]!.length - sequences[b]!.length);
   const room = Math.min(program.maxTokens, program.maxRows);
@@ -122,7 +122,7 @@ function* batchesOf({ program, isEncoder }: Engine, sequences: readonly (readonl
   }
 }
 
-/** The pooled outputs of sequences of equal length. */
+/** Runs sequences of equal length and returns their pooled outputs. */
 async function hiddenRows(
   engine: Engine,
   sequences: readonly (readonly number[])[],
@@ -155,7 +155,7 @@ async function hiddenRows(
   return pooled;
 }
 
-/** Numbers for an encoder's inputs: token types, and positions where they do not begin at 0. */
+/** Values of an encoder's inputs: token types, and positions if they do not start at 0. */
 export function sequenceInputs(
   { program }: Engine,
   sequences: readonly (readonly number[])[],
@@ -173,7 +173,7 @@ export function sequenceInputs(
   return found;
 }
 
-/** A decoder sees what came before only, so a long text goes through its cache in several steps. */
+/** Runs a text through a decoder. A decoder is causal, so a long text can take several steps. */
 async function causalRows(
   engine: Engine,
   ids: readonly number[],

@@ -21,11 +21,11 @@ export interface EngineOptions {
   readonly template: ChatTemplate;
   /** Undefined if the model's files contain no tokenizer. */
   readonly tokenizer?: Tokenizer;
-  /** How outputs become embeddings. */
+  /** Pooling and normalization of embeddings. */
   readonly embedding?: EmbeddingSettings;
   /** Low-rank factors that the program has room for. */
   readonly places?: ReadonlyMap<string, Factors>;
-  /** What holds the model back here, besides what the backend says. */
+  /** Performance limits besides those that the backend reports. */
   readonly limits?: readonly string[];
   /** Values of the graph's inputs, the same in every step. */
   readonly inputs?: Step['inputs'];
@@ -104,7 +104,7 @@ export class Engine {
     this.weightsChanged();
   }
 
-  /** Forgets what was computed with other weights. */
+  /** Discards everything computed with the previous weights. */
   weightsChanged(): void {
     this.weightsVersion++;
     this.memory.prefixes.clear();

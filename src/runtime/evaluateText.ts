@@ -205,7 +205,7 @@ function scoreToken(
   scores: Scores,
 ): void {
   scores.logLikelihoods.push(logits[token] - logNormalizer(logits));
-  // an end token stands for no bytes of the text
+  // an end token has no bytes in the text
   scores.bytes += tokenizer.endOfGeneration.has(token) ? 0 : tokenizer.bytes(token).length;
   if (!reference) return;
   scores.divergences.push(klDivergence(reference, logits));

@@ -88,8 +88,8 @@ function resultOf(record: GenerationRecord): GenerationResult {
 }
 
 /**
- * Nothing is computed before it is iterated or its `result` is asked for; then as fast as its pieces are taken.
- * Iterate it once. Where the signal fires, iterating throws the signal's reason, and `result` tells how far it came.
+ * Starts when it is iterated or its `result` is read, and computes pieces as fast as they are consumed. Iterate it once.
+ * If the signal fires, iterating throws the signal's reason, and `result` resolves to the text so far.
  */
 export class Generation implements AsyncIterableIterator<Piece> {
   readonly #producer: AsyncGenerator<Piece, void>;
@@ -114,7 +114,7 @@ export class Generation implements AsyncIterableIterator<Piece> {
     return value ? { value, done: false } : { value: undefined, done: true };
   }
 
-  /** Stops it; the session is free for the next one. */
+  /** Stops the generation. The session can then start another one. */
   async return(): Promise<IteratorResult<Piece, undefined>> {
     await this.#producer.return();
     this.#done = true;
@@ -122,19 +122,19 @@ export class Generation implements AsyncIterableIterator<Piece> {
     return { value: undefined, done: true };
   }
 
-  /** The record, once all is generated; pieces that nobody took yet can still be iterated. */
+  /** Resolves when generation ends. Pieces that were not consumed yet can still be iterated. */
   get result(): Promise<GenerationResult> {
     return this.#complete();
   }
 
   async #complete(): Promise<GenerationResult> {
-    // a failure is kept for after the loop: those who iterate may have met it first
+    // thrown after the loop, because the iterating caller may have received it first
     while (!this.#done) await this.#advance().catch(() => {});
     if (this.#failure && this.#record.finishReason !== 'aborted') throw this.#failure.error;
     return resultOf(this.#record);
   }
 
-  /** One piece more; those who wait at the same time wait for the same one. */
+  /** Generates the next piece. Concurrent callers share it. */
   #advance(): Promise<void> {
     this.#advancing ??= this.#pull().finally(() => {
       this.#advancing = undefined;

@@ -1,13 +1,13 @@
-/** What a graph is for: generating text, or reading whole texts. */
+/** Kinds of graphs: one generates text, the other encodes whole texts. */
 import type { Graph } from '../graph/graph.ts';
 
-/** True if a token's outputs depend on the tokens behind it, so that the graph runs whole texts only. */
+/** True if a token's outputs depend on later tokens (bidirectional attention), so that the graph only runs whole texts. */
 export function isEncoder(graph: Graph): boolean {
   const outputs = ['hidden', 'logits'].flatMap((name) => graph.outputs.get(name) ?? []);
   return graph.live(outputs).some(({ op, attributes }) => op.batchOnly?.(attributes));
 }
 
-/** Ids are below it. */
+/** Vocabulary size. Token ids are smaller. */
 export function vocabularyOf(graph: Graph): number {
   const logits = graph.outputs.get('logits');
   if (logits) return logits.shape[1];

@@ -24,19 +24,19 @@ export interface LoadOptions {
    */
   readonly variant?: string;
   /**
-   * Maximum bytes of keys and values of all sessions. A generation reserves what it may grow to; who does not fit waits for
-   * others. Default: most of the memory that the weights leave.
+   * Maximum bytes of keys and values of all sessions. A generation reserves its maximum size; if that does not fit, it waits
+   * for others to end. Default: most of the memory that the weights leave.
    */
   readonly cacheBytes?: number;
-  /** Maximum bytes of keys and values that are kept for prompts that begin alike. Default: as many as one full session takes. */
+  /** Maximum bytes of keys and values to keep for prompts with the same prefix. Default: those of one full session. */
   readonly prefixCacheBytes?: number;
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
   /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
   readonly stepTokens?: number;
   /**
-   * A LoRA adapter, or the source of its GGUF file. The model then has room for it, and for other adapters of the same matrices and
-   * at most the same rank, see `model.setAdapter`.
+   * A LoRA adapter, or the source of its GGUF file. `model.setAdapter` can replace it by adapters of the same matrices and at
+   * most the same rank.
    */
   readonly adapter?: CheckpointSource | Adapter;
   /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */

@@ -1,24 +1,24 @@
 /**
- * How many tokens of prompts a step takes beside streams that generate, so that none of them waits much longer for its next
- * token than it would without: grown or shrunk by what each step took, never by much at once.
+ * Chooses how many prompt tokens to add to a step in which other streams generate, so that their next tokens are not delayed
+ * much. Adjusted after each step by its measured time, within bounds.
  */
 
-/** A step with a piece of a prompt is to take this many times as long as one without. */
+/** Target duration of a step with prompt tokens, relative to one without. */
 const STRETCH = 2.2;
 /** Weight of the latest measurement. */
 const LATEST = 0.25;
-/** Tokens to begin with, before anything is known. */
+/** Initial number of tokens. */
 const FIRST = 8;
 const LEAST = 4;
-/** Bounds of a change from one step to the next. */
+/** Bounds of the change factor per step. */
 const [SHRINK, GROW] = [0.4, 1.4];
 
 export class PieceSize {
-  /** Milliseconds of a step that only generates. */
+  /** Duration of a step that only generates, in milliseconds. */
   #alone: number | undefined;
   #tokens = FIRST;
 
-  /** Milliseconds of a step that only generates, 0 if unknown. */
+  /** Duration of a step that only generates, in milliseconds; 0 if unknown. */
   get stepTime(): number {
     return this.#alone ?? 0;
   }
@@ -27,7 +27,7 @@ export class PieceSize {
     return Math.max(LEAST, Math.floor(this.#tokens));
   }
 
-  /** Learns from a step in which streams generated. @param prompt tokens of prompts in it */
+  /** Records a step in which streams generated. @param prompt number of prompt tokens in it */
   observe(prompt: number, milliseconds: number): void {
     if (prompt === 0)
       this.#alone = this.#alone === undefined ? milliseconds : this.#alone + LATEST * (milliseconds - this.#alone);

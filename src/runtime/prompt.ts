@@ -1,4 +1,4 @@
-/** Prompts of a session (text, a conversation, or token ids) as token ids. */
+/** Converts the prompts of a session (text, a conversation, or token ids) to token ids. */
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
@@ -6,24 +6,23 @@ import { dropOldest } from '../tokenizer/dropOldest.ts';
 import type { Engine } from './engine.ts';
 
 /**
- * Text: begins with BOS where the vocabulary asks for it; special tokens written in it count, so text that is not
- * trusted is better encoded by `tokenizer.encode(text, { special: false })`. Messages: the model's chat template makes
- * text of them. Ids: taken as they are.
+ * A text: BOS is added if the vocabulary asks for it, and special tokens in the text are parsed; encode untrusted text with
+ * `tokenizer.encode(text, { special: false })`. Messages: rendered by the model's chat template. Token ids: used unchanged.
  */
 export type Prompt = string | readonly ChatMessage[] | readonly number[];
 
 export interface PromptOptions extends ChatOptions {
   /**
-   * For a conversation that is longer than the context. 'error' (default): a ContextError. 'dropOldest': the oldest
-   * exchanges are left out, so that the prompt leaves room for `maxTokens`, or for a quarter of the context where that is
-   * not given or larger. Instructions at the beginning and the last exchange stay.
+   * Handling of a conversation longer than the context. 'error' (default): throw a ContextError. 'dropOldest': leave out the
+   * oldest exchanges until the prompt leaves room for `maxTokens`, at most a quarter of the context. The system message and
+   * the last exchange are always kept.
    */
   readonly overflow?: 'error' | 'dropOldest' | undefined;
 }
 
 export interface EncodedPrompt {
   readonly ids: readonly number[];
-  /** Messages that `overflow: 'dropOldest'` left out. */
+  /** Number of messages that `overflow: 'dropOldest'` left out. */
   readonly droppedMessages: number;
 }
 

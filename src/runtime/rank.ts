@@ -8,7 +8,7 @@ import { sequenceInputs } from './embed.ts';
 import type { Engine } from './engine.ts';
 
 export interface RankOptions {
-  /** What becomes of a document that does not fit beside the query: an error (default), or it loses its end. */
+  /** Handling of a document that does not fit together with the query: throw (default), or cut its end. */
   readonly truncate?: 'error' | 'end';
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
@@ -17,13 +17,13 @@ export interface RankOptions {
 export interface RankedDocument {
   /** Index in the list of documents. */
   readonly index: number;
-  /** Higher is better: the classifier's output; of one with several labels, the last. */
+  /** The classifier's output (the last one if it has several labels). Higher is better. */
   readonly score: number;
 }
 
 const RULES: Rules<RankOptions> = { truncate: oneOf(['error', 'end']), signal: abortSignal, onProgress: callback };
 
-/** The classifier's outputs of texts, or pairs of texts, that are encoded already, [L] each. */
+/** Returns the classifier's outputs [L] for each encoded text or pair of texts. */
 export async function classify(
   engine: Engine,
   inputs: readonly EncodedPair[],
@@ -70,7 +70,7 @@ function pairOf(engine: Engine, query: string, document: string, index: number, 
   const { tokenizer, context } = engine;
   let pair = tokenizer.encodePair(query, document);
   if (pair.ids.length > context && truncate === 'end') {
-    // the document loses as many tokens as are too many; its text is cut where they begin
+    // cut the document's text where the excess tokens begin
     const ids = tokenizer.encode(document, { addBos: false, addEos: false });
     const kept = ids.length - (pair.ids.length - context);
     if (kept > 0) pair = tokenizer.encodePair(query, tokenizer.decode(ids.slice(0, kept), { special: true }));

@@ -1,7 +1,7 @@
 /**
- * Owns a model's program: what sequences want to have computed is put together into steps. Who waits for a next token comes
- * first; prompts are read in pieces that leave everyone's next token in time, all of them in turn. What is cancelled is left
- * out of the next step. What a sequence computes does not depend on what is computed beside it.
+ * Owns a model's program and batches the work of all sequences into steps. Sequences that generate come first. Prompts take
+ * turns and are processed in chunks small enough not to delay the next token of the others. Cancelled work is left out of the
+ * next step. The result of a sequence does not depend on the other sequences in its steps.
  */
 import { nextTask } from '#leaf/runtime/nextTask';
 import { EspalierError } from '../core/errors.ts';
@@ -15,23 +15,23 @@ import type { Sequence } from './sequence.ts';
 /** Outputs of a model: next-token logits [V], or the last layer's state [D]. */
 export type OutputName = 'logits' | 'hidden';
 
-/** Tokens that continue a sequence. */
+/** Tokens to compute as the continuation of a sequence. */
 export interface Work {
   readonly sequence: Sequence;
   /** At least one. */
   readonly tokens: readonly number[];
-  /** Indices of the tokens whose rows are wanted, ascending. */
+  /** Indices of the tokens whose outputs are returned, ascending. */
   readonly rows: readonly number[];
-  /** Output of the rows that `onRow` gets. */
+  /** Output passed to `onRow`. */
   readonly output?: OutputName;
   readonly onRow?: (row: number, values: Float32Array) => void;
-  /** Chooses the token that follows the last one. */
+  /** Samples the next token after the last one. */
   readonly rule?: ChoiceRule;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** Work under way. One class for all kinds of it, because a step of a small model takes no longer than a slow property. */
+/** Queued work. One class for all kinds: on a small model, a megamorphic property access costs as much as a step. */
 class Task {
   readonly sequence: Sequence;
   readonly tokens: readonly number[];
@@ -39,7 +39,7 @@ class Task {
   readonly rule: ChoiceRule | undefined;
   readonly signal: AbortSignal | undefined;
   readonly work: Work;
-  /** Tokens and wanted rows that are computed. */
+  /** Number of computed tokens and rows. */
   done = 0;
   shown = 0;
   readonly resolve: (choice: number) => void;
@@ -57,17 +57,17 @@ class Task {
   }
 }
 
-/** What one task has in a step. */
+/** Part of a task that runs in one step. */
 interface Piece {
   readonly task: Task;
   readonly tokens: readonly number[];
-  /** Indices of the wanted rows among all tokens of the task. */
+  /** Row indices among all tokens of the task. */
   readonly rows: readonly number[];
 }
 
-/** A stream that generated a token this many step times ago still counts as one that waits for its next. */
+/** A stream counts as active for this many step times after its last token. */
 const RECENT = 8;
-/** What is returned where no token was to be chosen. */
+/** Result without a sampling rule. */
 const NOTHING = -1;
 
 export class Scheduler {
@@ -77,10 +77,10 @@ export class Scheduler {
   readonly #tasks: Task[] = [];
   #isRunning = false;
   #isDisposed = false;
-  /** When a stream last generated a token. */
+  /** Time of the last generated token of any stream. */
   #generated = Number.NEGATIVE_INFINITY;
 
-  /** @param inputs numbers for the graph's input nodes, the same in every step */
+  /** @param inputs values of the graph's input nodes, the same in every step */
   constructor(program: Program, inputs?: Step['inputs']) {
     this.#program = program;
     this.#inputs = inputs;
@@ -94,7 +94,7 @@ export class Scheduler {
     return this.#isDisposed;
   }
 
-  /** Nothing is run any more; whoever waits hears of it. */
+  /** Stops running steps and rejects all queued work. */
   dispose(): void {
     this.#isDisposed = true;
   }
@@ -119,7 +119,7 @@ export class Scheduler {
   async #run(): Promise<void> {
     this.#isRunning = true;
     while (this.#tasks.length > 0) {
-      // everything else has its turn: signals, those who take tokens, those who bring more work
+      // yield to the event loop: signals, consumers of tokens, new work
       await nextTask();
       this.#dropCancelled();
       const pieces = this.#plan();
@@ -129,7 +129,7 @@ export class Scheduler {
           const part = piece.task.sequence.part(piece.tokens);
           parts.push(part instanceof Promise ? await part : part);
         } catch (error) {
-          // no room, or it was freed
+          // out of memory, or the sequence was freed
           this.#fail(piece.task, error);
         }
       }
@@ -150,7 +150,7 @@ export class Scheduler {
     }
   }
 
-  /** Pieces of the next step. */
+  /** Chooses the parts of the next step. */
   #plan(): Piece[] {
     const pieces: Piece[] = [];
     const room = { tokens: this.#program.maxTokens, rows: this.#program.maxRows };
@@ -172,7 +172,7 @@ export class Scheduler {
     const isAwaited = pieces.length > 0 || performance.now() - this.#generated < RECENT * this.#pieces.stepTime;
     let left = isAwaited ? Math.min(room.tokens, this.#pieces.tokens) : room.tokens;
     for (const [i, task] of prompts.entries()) left -= take(task, Math.ceil(left / (prompts.length - i)));
-    // prompts take turns at being the first
+    // prompts take turns at going first
     this.#remove(first);
     this.#tasks.push(first);
     return pieces;
@@ -190,12 +190,12 @@ export class Scheduler {
       this.#deliver(pieces, step.rows.length, choices, outputs);
     } catch (error) {
       if (pieces.length === 1) this.#fail(pieces[0]!.task, error);
-      // what one of them is to blame for is not the others' fault
+      // only the task that caused the error fails
       else for (const [i, piece] of pieces.entries()) await this.#compute([piece], [parts[i]!]);
     }
   }
 
-  /** Hands out what a step computed. */
+  /** Distributes the results of a step. */
   #deliver(
     pieces: readonly Piece[],
     count: number,
@@ -226,7 +226,7 @@ export class Scheduler {
     }
   }
 
-  /** Learns how long steps take, if streams waited for this one. */
+  /** Records how long the step took, if streams waited for it. */
   #observe(pieces: readonly Piece[], started: number): void {
     let prompt = 0;
     let isAwaited = false;
@@ -250,7 +250,7 @@ export class Scheduler {
   }
 }
 
-/** The next tokens of a task, no more than have room together with their wanted rows. */
+/** Returns the next tokens of a task, limited by the room for tokens and for rows. */
 function nextPiece(task: Task, mostTokens: number, mostRows: number): Piece | undefined {
   const { tokens, rows, done, shown } = task;
   if (tokens.length === 1) return mostTokens < 1 || rows.length > mostRows ? undefined : { task, tokens, rows };
@@ -285,7 +285,7 @@ function stepOf(pieces: readonly Piece[], parts: readonly SequencePart[], inputs
   return { sequences: parts, rows, outputs, choose: chooses ? { output: 'logits', rules } : undefined, inputs };
 }
 
-/** @param values of all rows of the step @param from of these, the task's first */
+/** @param values outputs of all rows of the step @param from index of the task's first row */
 function showRows(task: Task, rows: readonly number[], values: Float32Array, from: number, count: number): void {
   const width = values.length / count;
   for (const [i, row] of rows.entries())

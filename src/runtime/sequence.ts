@@ -1,4 +1,4 @@
-/** The tokens of a sequence's past, and the pages with their keys and values. Knows no text and no sampling. */
+/** A token sequence and its KV cache. Independent of text and sampling. */
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { PAGE_POSITIONS, type SequencePart } from '../graph/step.ts';
@@ -9,7 +9,7 @@ import type { AddedPrefix } from './cache/prefixTree.ts';
 import type { OutputName, Scheduler } from './scheduler.ts';
 
 export interface AdvanceOptions {
-  /** Indices of the tokens whose outputs are wanted, ascending. */
+  /** Indices of the tokens whose outputs are returned, ascending. */
   readonly rows: readonly number[];
   readonly output: OutputName;
   /** Called for each selected row in order. */
@@ -23,12 +23,12 @@ export interface ChooseOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** What sequences share: the model's scheduler and memory. */
+/** State shared by all sequences of a model: scheduler and memory. */
 export interface SequenceHost {
   readonly scheduler: Scheduler;
   readonly memory: CacheMemory;
   readonly context: number;
-  /** Grows whenever the weights become others. */
+  /** Increases whenever the weights change. */
   readonly weightsVersion: number;
 }
 
@@ -38,7 +38,7 @@ export class Sequence implements IdleSequence {
   #tokens: number[] = [];
   /** Version of the weights that the pages were computed with. */
   #version: number;
-  /** How far its pages are known to other sequences. */
+  /** Position in the tree of shared prefixes. */
   #added: AddedPrefix | undefined;
 
   constructor(host: SequenceHost) {
@@ -51,17 +51,17 @@ export class Sequence implements IdleSequence {
     return this.#host.context;
   }
 
-  /** Positions that it can have: its context, or less if the memory for keys and values is smaller. */
+  /** Maximum positions: the context, or less if the memory for keys and values is smaller. */
   get room(): number {
     return Math.min(this.context, this.#host.memory.mostPositions);
   }
 
-  /** Tokens whose keys and values are there. */
+  /** Tokens whose keys and values are cached. */
   get tokens(): readonly number[] {
     return this.#tokens;
   }
 
-  /** Bytes of its pages, of which others may share some. */
+  /** Bytes of its pages, including those shared with other sequences. */
   get cacheBytes(): number {
     return this.#held.cache?.bytes ?? 0;
   }
@@ -72,16 +72,16 @@ export class Sequence implements IdleSequence {
   }
 
   /**
-   * Prepares to continue a prompt: waits for room to grow, and takes over the longest prefix of the prompt that this sequence
-   * or another one has computed, all but its last token at most.
-   * @param most positions that it may grow to @returns number of tokens that need not be computed
-   * @throws {MemoryError} if there can never be room; {EspalierError} DISPOSED; the signal's reason
+   * Prepares to continue a prompt: reserves memory, and reuses the longest prefix of the prompt that any sequence has
+   * computed. The last token of the prompt is never reused, because its logits are needed.
+   * @param most maximum positions to reserve @returns number of reused tokens
+   * @throws {MemoryError} if it can never fit; {EspalierError} DISPOSED; the signal's reason
    */
   async begin(prompt: readonly number[], most: number, signal?: AbortSignal): Promise<number> {
     this.#open();
     const { memory } = this.#host;
     await memory.reserve(this.#held, this.#pagesFor(prompt.length, most), signal);
-    // it may have been freed while it waited
+    // `free` may have been called meanwhile
     if (!this.#held.cache) memory.release(this.#held);
     this.#open();
     memory.wake(this.#held);
@@ -93,12 +93,12 @@ export class Sequence implements IdleSequence {
     return this.#tokens.length;
   }
 
-  /** Ends what `begin` began: its pages are kept for when it is continued, as long as nobody needs the room. */
+  /** Marks the sequence as idle after `begin`: its pages stay cached until the memory is needed. */
   end(): void {
     this.#host.memory.rest(this.#held, this);
   }
 
-  /** Lets it grow as far as there is room, without `begin` and `end`: for tools that keep one until they free it. */
+  /** Reserves all free memory instead of `begin` and `end`, for tools that use one sequence until they free it. */
   pin(): this {
     this.#held.reservation = this.#host.memory.admission.open();
     return this;
@@ -118,7 +118,7 @@ export class Sequence implements IdleSequence {
     if (this.#added && this.#added.pages * PAGE_POSITIONS > length) this.#added = undefined;
   }
 
-  /** Runs the tokens as the continuation of the past, in as many steps as it takes. @throws the signal's reason */
+  /** Runs the tokens as the continuation of the sequence, in one or more steps. @throws the signal's reason */
   async advance(tokens: readonly number[], options: AdvanceOptions): Promise<void> {
     if (tokens.length > 0) await this.#host.scheduler.submit({ sequence: this, tokens, ...options });
   }
@@ -134,8 +134,8 @@ export class Sequence implements IdleSequence {
   }
 
   /**
-   * Runs tokens and chooses the one that follows, where the logits are.
-   * @param onLogits gets the logits [V] that it was chosen from; without it they are not fetched
+   * Runs tokens and samples the next one on the backend.
+   * @param onLogits receives the logits [V]; without it they are not read back
    * @throws the signal's reason
    */
   choose(
@@ -156,7 +156,7 @@ export class Sequence implements IdleSequence {
     });
   }
 
-  /** A sequence of its own with the same past, in the same pages. */
+  /** Returns an independent copy that shares the pages. */
   fork(): Sequence {
     const fork = new Sequence(this.#host);
     fork.#held.cache = this.#open().fork(this.#tokens.length);
@@ -166,7 +166,7 @@ export class Sequence implements IdleSequence {
     return fork;
   }
 
-  /** Releases its pages, and computes its past again if it is continued. */
+  /** Releases its pages. If it is continued, its past is computed again. */
   forget(): void {
     this.rewind(0);
   }
@@ -178,8 +178,8 @@ export class Sequence implements IdleSequence {
   }
 
   /**
-   * For the scheduler: its part in a step, with pages that can be written.
-   * @throws {MemoryError}; {EspalierError} DISPOSED if it was freed
+   * Prepares writable pages for a step. Called by the scheduler.
+   * @throws {MemoryError}; {EspalierError} DISPOSED after `free`
    */
   part(tokens: readonly number[]): SequencePart | Promise<SequencePart> {
     const cache = this.#open();
@@ -192,7 +192,7 @@ export class Sequence implements IdleSequence {
     return copying ? copying.then(() => part) : part;
   }
 
-  /** For the scheduler: the tokens have been computed. */
+  /** Appends the computed tokens. Called by the scheduler. */
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
     const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
@@ -200,7 +200,7 @@ export class Sequence implements IdleSequence {
     this.#added = this.#host.memory.prefixes.add(this.#tokens, this.#held.cache.pages, this.#added);
   }
 
-  /** A prompt must fit; without a maximum of tokens the generation ends where the room does. */
+  /** Throws if the prompt does not fit. Without `maxTokens`, the generation ends when the memory is full. */
   #pagesFor(prompt: number, most: number): number {
     const { memory } = this.#host;
     return memory.pagesFor(

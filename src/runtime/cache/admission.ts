@@ -1,13 +1,13 @@
 /**
- * Who may fill pages: a sequence reserves room for all that it may grow to before it begins, so that none has to end for want
- * of memory. Who does not fit waits for others, first come, first served; who can never fit is refused with the numbers.
+ * Admission control for the KV cache. A sequence reserves its maximum size before it starts, so that no generation runs out of
+ * memory halfway. Sequences that do not fit wait in a first-in, first-out queue; one that can never fit gets a MemoryError.
  */
 import { MemoryError } from '../../core/errors.ts';
 
-/** Room that a sequence has reserved. */
+/** Pages that a sequence has reserved. */
 export interface Reservation {
   readonly pages: number;
-  /** Reserves more at once. @throws {MemoryError} if there is not as much left */
+  /** Reserves more pages without waiting. @throws {MemoryError} if not enough are left */
   grow(pages: number): void;
   release(): void;
 }
@@ -29,17 +29,17 @@ export class Admission {
     this.#pageBytes = pageBytes;
   }
 
-  /** Pages that can be reserved at most. */
+  /** Maximum number of pages that can be reserved. */
   get budget(): number {
     return this.#budget;
   }
 
-  /** True if so many pages would have to wait. */
+  /** True if a reservation of this size would have to wait. */
   isFull(pages: number): boolean {
     return this.#waiting.length > 0 || this.#reserved + pages > this.#budget;
   }
 
-  /** Waits until there is room. @throws {MemoryError} if there can never be; the signal's reason */
+  /** Reserves pages, waiting until they are free. @throws {MemoryError} if they can never be; the signal's reason */
   async reserve(pages: number, signal?: AbortSignal): Promise<Reservation> {
     signal?.throwIfAborted();
     if (pages > this.#budget) throw this.#tooMuch(pages, this.#budget);
@@ -48,7 +48,7 @@ export class Admission {
     return this.#reservation(pages);
   }
 
-  /** Reserves without waiting; it may be nothing, to grow later. */
+  /** Reserves without waiting, possibly 0 pages, to grow later. */
   open(): Reservation {
     return this.#reservation(0);
   }
@@ -72,7 +72,7 @@ export class Admission {
     });
   }
 
-  /** Lets in who waits, in order, as far as there is room. */
+  /** Admits waiting sequences in order, while they fit. */
   #admit(): void {
     for (let [next] = this.#waiting; next && this.#reserved + next.pages <= this.#budget; [next] = this.#waiting) {
       this.#waiting.shift();

@@ -1,4 +1,4 @@
-/** Keys and values of all sequences of a model: their pages, the prefixes they share, and who may fill more. */
+/** KV cache of all sequences of a model: their pages, shared prefixes, and admission of new sequences. */
 
 import { collectGarbage } from '../../core/collectGarbage.ts';
 import { PAGE_POSITIONS, type PageStore } from '../../graph/step.ts';
@@ -7,24 +7,24 @@ import { PagedCache } from './pagedCache.ts';
 import { PagePool } from './pagePool.ts';
 import { PrefixTree } from './prefixTree.ts';
 
-/** What a sequence holds. It does not refer to the sequence, so that it can be released when that is lost. */
+/** Cache of one sequence. Does not reference the sequence, so that a FinalizationRegistry can release it. */
 export interface Held {
   /** Undefined once the sequence is freed. */
   cache: PagedCache | undefined;
-  /** Room that it may fill. */
+  /** Reserved room. */
   reservation: Reservation | undefined;
 }
 
-/** A sequence whose past is kept in case it is continued. */
+/** An idle sequence, whose cache is kept in case it is continued. */
 export interface IdleSequence {
-  /** Releases its pages; its past is computed again if it is continued. */
+  /** Releases its pages. If it is continued, its past is computed again. */
   forget(): void;
 }
 
 export interface CacheLimits {
   /** Maximum bytes of all pages. */
   readonly bytes: number;
-  /** Maximum bytes of pages that no sequence holds any more, kept for prompts that begin alike. */
+  /** Maximum bytes of pages without a sequence that are kept for prompts with the same prefix. */
   readonly prefixBytes: number;
 }
 
@@ -32,7 +32,7 @@ export class CacheMemory {
   readonly pool: PagePool;
   readonly prefixes: PrefixTree;
   readonly admission: Admission;
-  /** Least recently used first. What is lost without `dispose()` is released when the garbage collector finds it. */
+  /** Least recently used first. Sequences that are not disposed are released by the garbage collector. */
   readonly #idle = new Map<Held, WeakRef<IdleSequence>>();
   readonly #lost = new FinalizationRegistry<Held>((held) => this.release(held));
   readonly #keptPages: number;
@@ -44,36 +44,36 @@ export class CacheMemory {
     this.#keptPages = Math.floor(prefixBytes / Math.max(1, store.pageBytes));
   }
 
-  /** Bytes of all pages that are held. */
+  /** Bytes of all pages in use. */
   get bytes(): number {
     return this.pool.pages * this.pool.pageBytes;
   }
 
-  /** Pages for a sequence of so many positions, one of which may have to be copied. */
+  /** Number of pages for a sequence of `positions`, including one for a copy of a shared page. */
   pagesFor(positions: number): number {
     return Math.ceil(positions / PAGE_POSITIONS) + 1;
   }
 
-  /** Positions that one sequence can have at most, with all of the budget for itself. */
+  /** Maximum positions of one sequence that has the whole budget for itself. */
   get mostPositions(): number {
     return Math.max(0, this.pool.budget - 1) * PAGE_POSITIONS;
   }
 
-  /** An empty cache for a sequence. */
+  /** Creates an empty cache for a sequence. */
   open(sequence: IdleSequence): Held {
     const held: Held = { cache: new PagedCache(this.pool), reservation: undefined };
     this.#lost.register(sequence, held, held);
     return held;
   }
 
-  /** Waits for room for so many pages. @throws {MemoryError} if there can never be; the signal's reason */
+  /** Waits until the pages can be reserved. @throws {MemoryError} if they can never be; the signal's reason */
   async reserve(held: Held, pages: number, signal?: AbortSignal): Promise<void> {
-    // abandoned sequences may hold what is waited for
+    // abandoned sequences may hold the pages
     if (this.admission.isFull(pages)) void collectGarbage();
     held.reservation = await this.admission.reserve(pages, signal);
   }
 
-  /** Says that a sequence is not continued at the moment: its pages may be taken for others. */
+  /** Marks a sequence as idle: its pages may be evicted. */
   rest(held: Held, sequence: IdleSequence): void {
     held.reservation?.release();
     held.reservation = undefined;
@@ -82,12 +82,12 @@ export class CacheMemory {
     this.trim();
   }
 
-  /** Says that it is continued. */
+  /** Marks a sequence as active. */
   wake(held: Held): void {
     this.#idle.delete(held);
   }
 
-  /** Releases all that a sequence holds; a second call does nothing. */
+  /** Releases the cache of a sequence. A second call does nothing. */
   release(held: Held): void {
     this.#lost.unregister(held);
     this.#idle.delete(held);
@@ -98,7 +98,7 @@ export class CacheMemory {
     this.trim();
   }
 
-  /** Keeps no more prefixes than it may; called where sequences have released pages. */
+  /** Evicts kept prefixes beyond their budget. Called after sequences have released pages. */
   trim(): void {
     this.prefixes.trim(this.#keptPages);
   }

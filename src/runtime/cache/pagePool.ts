@@ -1,4 +1,4 @@
-/** Pages of keys and values that sequences share: counts who holds each, and keeps to a budget. */
+/** Pool of key/value pages that sequences share. Counts references to each page and respects a memory budget. */
 import { MemoryError } from '../../core/errors.ts';
 import type { Page, PageStore } from '../../graph/step.ts';
 
@@ -12,7 +12,7 @@ export class PagePool {
 
   /**
    * @param budgetBytes maximum bytes of all pages
-   * @param reclaim releases a page or more that is kept for later only; returns false if there is none
+   * @param reclaim releases at least one page that is only kept for reuse; returns false if there is none
    */
   constructor(store: PageStore, budgetBytes: number, reclaim: () => boolean) {
     this.#store = store;
@@ -21,12 +21,12 @@ export class PagePool {
     this.budget = Math.floor(budgetBytes / Math.max(1, store.pageBytes));
   }
 
-  /** Pages that somebody holds. */
+  /** Number of pages in use. */
   get pages(): number {
     return this.#holders.size;
   }
 
-  /** A page of its own for the caller. @throws {MemoryError} if budget or memory are exhausted and nothing can be reclaimed */
+  /** Allocates a page. @throws {MemoryError} if budget or memory are exhausted and nothing can be reclaimed */
   take(): Page {
     while (this.#holders.size >= this.budget) {
       if (!this.#reclaim())
@@ -40,7 +40,7 @@ export class PagePool {
     return page;
   }
 
-  /** How many hold a page. */
+  /** Reference count of a page. */
   holders(page: Page): number {
     return this.#holders.get(page) ?? 0;
   }
@@ -55,7 +55,7 @@ export class PagePool {
     else if (this.#holders.delete(page)) this.#store.release(page);
   }
 
-  /** Copies a page that others hold into one of the caller's own. */
+  /** Copies a shared page into a new page of the caller. */
   async copy(page: Page): Promise<Page> {
     const own = this.take();
     await this.#store.copy(page, own);
@@ -67,7 +67,7 @@ export class PagePool {
       try {
         return this.#store.allocate();
       } catch (error) {
-        // what is kept for later only makes room for what is needed now
+        // evict pages that are only kept for reuse
         if (!(error instanceof MemoryError) || !this.#reclaim()) throw error;
       }
     }

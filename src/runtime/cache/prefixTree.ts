@@ -1,25 +1,24 @@
 /**
- * Pages by the tokens that they were computed from: a radix tree whose edges are whole pages, so that a prompt finds the longest
- * prefix that any sequence has computed. The tree holds its pages; those that nobody else holds are evicted, least recently
- * used first.
+ * Finds the longest prefix of a prompt that any sequence has computed: a radix tree of tokens, whose edges are whole pages.
+ * The tree holds a reference to its pages. Pages without other references are evicted, least recently used first.
  */
 import { PAGE_POSITIONS, type Page } from '../../graph/step.ts';
 import type { PagePool } from './pagePool.ts';
 
-/** A page behind those of its ancestors. */
+/** A page; its prefix is the pages of its ancestors. */
 export interface PrefixNode {
   readonly page: Page;
   readonly key: string;
   readonly parent: PrefixNode | undefined;
   readonly children: Map<string, PrefixNode>;
-  /** When it was last found or added. */
+  /** Time of last use: a counter, not a clock. */
   used: number;
 }
 
-/** How far a sequence's pages are in the tree. */
+/** Position of a sequence in the tree. */
 export interface AddedPrefix {
   readonly node: PrefixNode;
-  /** Pages from the root to the node. */
+  /** Number of pages from the root to the node. */
   readonly pages: number;
 }
 
@@ -33,7 +32,7 @@ export class PrefixTree {
     this.#pool = pool;
   }
 
-  /** Pages of the longest prefix of some tokens, whole pages only. @param most positions at most */
+  /** Returns the pages of the longest known prefix of some tokens. @param most maximum positions */
   find(tokens: readonly number[], most: number): Page[] {
     const found: Page[] = [];
     let children = this.#roots;
@@ -48,8 +47,8 @@ export class PrefixTree {
   }
 
   /**
-   * Adds the whole pages of a sequence; where others have computed the same tokens, their pages stay.
-   * @param added what the last call for this sequence returned, if its past is still the same @returns the last node and its depth
+   * Adds the full pages of a sequence. If the tree already has pages for the same tokens, it keeps those.
+   * @param added result of the last call for this sequence, if its past has not changed @returns the last node and its depth
    */
   add(tokens: readonly number[], pages: readonly Page[], added?: AddedPrefix): AddedPrefix | undefined {
     let last = added && this.#nodes.has(added.node) ? added : undefined;
@@ -60,7 +59,7 @@ export class PrefixTree {
     return last;
   }
 
-  /** Releases the least recently used page that nobody else holds. @returns false if there is none */
+  /** Releases the least recently used page without other references. @returns false if there is none */
   evict(): boolean {
     let oldest: PrefixNode | undefined;
     for (const node of this.#nodes)
@@ -70,7 +69,7 @@ export class PrefixTree {
     return true;
   }
 
-  /** Evicts until at most `most` pages are held by the tree alone. */
+  /** Evicts until at most `most` pages are held only by the tree. */
   trim(most: number): void {
     let unused = 0;
     for (const node of this.#nodes) if (this.#isUnused(node)) unused++;
@@ -107,7 +106,7 @@ export class PrefixTree {
   }
 }
 
-/** The ids of a page as text, two characters each. */
+/** Map key of a page: its ids as text, two characters each. */
 function keyOf(tokens: readonly number[], from: number): string {
   const codes: number[] = [];
   for (let i = from; i < from + PAGE_POSITIONS; i++) codes.push(tokens[i]! & 0xffff, tokens[i]! >>> 16);

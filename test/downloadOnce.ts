@@ -1,5 +1,5 @@
 /** Opens hf:owner/repo/x.gguf once, as the second process of the cache tests. Arguments: cache folder, URL of the hub. */
-import { locateOnHub } from '../src/formats/download/hub.ts';
+import { locateOnHub } from '../src/formats/download/locateOnHub.ts';
 
 const [folder, endpoint] = process.argv.slice(2);
 const { folder: repo, file } = locateOnHub('hf:owner/repo/x.gguf', { cache: { folder, endpoint } });

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../src/core/random.ts';
-import { locateOnHub } from '../src/formats/download/hub.ts';
+import { locateOnHub } from '../src/formats/download/locateOnHub.ts';
 import { type HubServer, startHub } from './hubServer.ts';
 
 const python = process.env.HUB_PYTHON ?? 'python3';

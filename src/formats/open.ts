@@ -4,10 +4,9 @@ import { FormatError, OptionError, SourceError } from '../core/errors.ts';
 import type { Notice, OnProgress, Progress } from '../core/progress.ts';
 import { type ByteSource, closingOnError } from './byteSource.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { type CacheOptions, hubNameOf, isWeights, locateOnHub } from './download/hub.ts';
+import { type CacheOptions, hubNameOf, isWeights } from './download/hub.ts';
 import type { Folder } from './folder.ts';
 import { openGguf } from './gguf/checkpoint.ts';
-import { openHuggingFaceFolder, openSafetensors } from './huggingface/checkpoint.ts';
 import { checkedFolder, refusePointer } from './pointerFile.ts';
 import { blobSource } from './sources/blob.ts';
 import {
@@ -94,7 +93,13 @@ async function openNamed(source: string, options: OpenOptions): Promise<Checkpoi
   const { signal, cache, headerOnly, headers, retry } = options;
   const { onProgress, onNotice } = withNotices(options.onProgress);
   if (/^hf:/i.test(source)) {
-    const { folder, file } = locateOnHub(source.replace(/^hf:/i, 'hf:'), { cache, onProgress, onNotice, headerOnly });
+    const { locateOnHub } = await import('./download/locateOnHub.ts');
+    const { folder, file } = locateOnHub(source.replace(/^hf:/i, 'hf:'), {
+      cache,
+      onProgress,
+      onNotice,
+      headerOnly,
+    });
     return openLocated(folder, file, signal);
   }
   const located = /^(https?|blob|data):/i.test(source) ? checkedUrl(source) : await locatePath(source);
@@ -149,6 +154,8 @@ async function openLocated(folder: Folder, file: string | undefined, signal?: Ab
 /** A Hugging Face folder; or one that has no config.json and a single GGUF model. */
 async function openFolder(folder: Folder | NamedFolder, signal?: AbortSignal): Promise<Checkpoint> {
   try {
+    // a page that runs GGUF files does not download the reader of folders
+    const { openHuggingFaceFolder } = await import('./huggingface/checkpoint.ts');
     return await openHuggingFaceFolder(checkedFolder(folder), signal);
   } catch (error) {
     if (!('names' in folder) || !isConfigMissing(error)) throw error;
@@ -193,7 +200,9 @@ async function responseSource(response: Response, { signal, onProgress }: OpenOp
 /** Opens a file by what its first bytes say. */
 async function openFile(source: ByteSource, options: FileOptions): Promise<Checkpoint> {
   const kind = await closingOnError([source], () => detect(source, options.signal));
-  return kind === 'gguf' ? openGguf(source, options) : openSafetensors(source, options.signal);
+  if (kind === 'gguf') return openGguf(source, options);
+  const { openSafetensors } = await import('./huggingface/checkpoint.ts');
+  return openSafetensors(source, options.signal);
 }
 
 async function detect(source: ByteSource, signal?: AbortSignal): Promise<'gguf' | 'safetensors'> {

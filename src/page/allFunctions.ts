@@ -1,5 +1,7 @@
-/** Functions that a worker offers. The training code is loaded on first use. */
+/** The functions that a worker offers. Those that load a model come first; others are fetched when they are called. */
 export async function functionsFor(name: string): Promise<Record<string, unknown>> {
+  const loading = await import('./loadFunctions.ts');
+  if (name in loading) return loading;
   const functions = await import('./functions.ts');
   return name in functions ? functions : import('./trainFunctions.ts');
 }

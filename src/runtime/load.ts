@@ -5,7 +5,6 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
-import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { CacheLimits } from './cache/cacheMemory.ts';
@@ -38,7 +37,7 @@ export async function load(
   const opened = await openCheckpoint(source, openOptions(options));
   try {
     // adapters have the layout of GGUF
-    const checkpoint = adapter ? inGgufTerms(opened) : opened;
+    const checkpoint = adapter ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
     const places = adapter && placesFor(adapter, checkpoint);
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(checkpoint, options, {
       factors: places,

@@ -5,7 +5,6 @@ import type { ByteSource } from '../formats/byteSource.ts';
 import { type JsonObject, parseJsonObject, readText } from '../formats/json.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { httpSource } from '../formats/sources/http.ts';
-import { tokenizerFromHuggingFace } from '../formats/tokenizerFromHuggingFace.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
@@ -46,6 +45,7 @@ async function readJsonFiles(name: string, signal?: AbortSignal): Promise<Tokeni
     generationConfig: await beside('generation_config.json'),
     config: await beside('config.json'),
   };
+  const { tokenizerFromHuggingFace } = await import('../formats/tokenizerFromHuggingFace.ts');
   return tokenizerFromHuggingFace(files, name);
 }
 

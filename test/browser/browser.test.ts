@@ -64,7 +64,7 @@ it('a page without a bundler reads little, and its worker one variant of the ker
   const gzipped = (text: string) => gzipSync(text, { level: 9 }).length;
   for (const { text } of files) expect(text).not.toMatch(/["']node:|\brequire\(/);
   const page = importedBy('espalier.js');
-  const worker = [...importedBy('espalier.worker.js'), ...importedBy(only(/^functions-/)), only(/^relaxedI16-/)];
+  const worker = [...importedBy('espalier.worker.js'), ...importedBy(only(/^loadFunctions-/)), only(/^relaxedI16-/)];
   const size = (names: readonly string[]) =>
     [...new Set(names)].reduce((sum, name) => sum + gzipped(files.find((file) => file.name === name)!.text), 0);
   const kilobytes = (bytes: number) => (bytes / 1000).toFixed(1);

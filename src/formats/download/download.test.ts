@@ -11,7 +11,8 @@ import type { Notice, Progress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
 import type { ByteSource } from '../byteSource.ts';
 import * as cache from './cache.ts';
-import { type HubOptions, locateOnHub } from './hub.ts';
+import type { HubOptions } from './hub.ts';
+import { locateOnHub } from './locateOnHub.ts';
 import { sha256 as browserSha256 } from './sha256.browser.ts';
 import { sha256 as nodeSha256 } from './sha256.node.ts';
 

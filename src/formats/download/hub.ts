@@ -4,10 +4,8 @@
  */
 import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
 import { OptionError, SourceError } from '../../core/errors.ts';
-import type { Folder } from '../folder.ts';
 import type { RetryPolicy } from '../sources/retrying.ts';
 import type { DownloadOptions } from './download.ts';
-import { HubRepository } from './hubRepository.ts';
 
 export interface CacheOptions {
   /**
@@ -38,15 +36,6 @@ export interface HubName {
   readonly revision: string;
   /** Folders and file inside the repository. */
   readonly inside: readonly string[];
-}
-
-/** Locates the folder of a repository and, where the name ends like a model file, the file in it. @throws {OptionError} */
-export function locateOnHub(name: string, options: HubOptions = {}): { folder: Folder; file?: string } {
-  const { inside, ...rest } = parseHubName(name);
-  const folders = [...inside];
-  const file = isWeights(folders.at(-1) ?? '') ? folders.pop() : undefined;
-  const repository = new HubRepository(rest, folders, options);
-  return { folder: repository, file };
 }
 
 /** @throws {OptionError} */

@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Fault, type HubServer, startHub } from '../../../test/hubServer.ts';
 import { type EspalierError, OptionError, SourceError } from '../../core/errors.ts';
 import type { Notice } from '../../core/progress.ts';
-import { type HubOptions, hubNameOf, locateOnHub } from './hub.ts';
+import { type HubOptions, hubNameOf } from './hub.ts';
 import { hubCacheFolder, hubEndpoint, hubToken } from './hubEnvironment.ts';
+import { locateOnHub } from './locateOnHub.ts';
 
 const COMMIT = '3'.repeat(40);
 const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);

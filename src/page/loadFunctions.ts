@@ -1,0 +1,3 @@
+/** The functions of the main entry that most pages call: a worker fetches them before the page's first call. */
+export { estimate, load, loadAdapter } from '../runtime/load.ts';
+export { loadTokenizer } from '../runtime/loadTokenizer.ts';

@@ -65,7 +65,8 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   const folder = checkpoint.kind === 'huggingface' ? folderOf(checkpoint) : undefined;
   const architecture = folder?.architecture ?? byName(checkpoint);
   const metadata = metadataOf(checkpoint, folder);
-  if (tensors.size === 0) throw new FormatError(name, 'it contains only a vocabulary and no tensors, so it cannot run', {});
+  if (tensors.size === 0)
+    throw new FormatError(name, 'it contains only a vocabulary and no tensors, so it cannot run', {});
   if (folder) refuseUnreadFields(folder.config);
   const trained = trainedContext(metadata);
 

@@ -183,6 +183,17 @@ describe('a folder', () => {
     expect(() => buildModel(model)).toThrow(kind);
     expect(() => buildModel(model)).toThrow(message);
   });
+
+  it('weights that a quantizer left, though the config does not mention it', () => {
+    const quantized = {
+      'model.layers.0.self_attn.q_proj.weight': undefined,
+      'model.layers.0.self_attn.q_proj.qweight': [1, 8],
+    };
+    expect(() => buildModel(folder({}, 'model.', quantized))).toThrow(
+      /q_proj\.qweight shows .* quantized \(GPTQ or AWQ\)/,
+    );
+    expect(() => buildModel(folder({}, 'model.', quantized))).toThrow(UnsupportedError);
+  });
 });
 
 describe('a GGUF file', () => {

@@ -6,7 +6,7 @@ import type { StoredWeight } from '../buildModel.ts';
 import { architectures } from '../index.ts';
 import { type Fields, FolderConfig, isFields } from './config.ts';
 import type { FolderFamily, FolderTensor } from './family.ts';
-import { refuseQuantization } from './quantization.ts';
+import { refuseQuantization, refuseQuantizedTensors } from './quantization.ts';
 
 /** What stands before the names of a model's tensors: that of its class in transformers, or nothing. */
 const prefixes = [
@@ -44,6 +44,7 @@ export function folderOf(checkpoint: Checkpoint): Folder {
   const { name, tensors } = checkpoint;
   const outer = Object.fromEntries(checkpoint.metadata);
   refuseQuantization(name, outer);
+  refuseQuantizedTensors(name, tensors.keys());
   const { architecture, family, fields, nested } = familyOf(name, outer);
   refuseQuantization(name, fields);
   const config = new FolderConfig(name, fields, family.defaults);

@@ -21,3 +21,29 @@ export function refuseQuantization(folder: string, config: Fields): void {
     );
   }
 }
+
+/** Endings of tensor names that quantizers add, with the names of these quantizers. */
+const quantizers: Readonly<Record<string, string>> = {
+  '.qweight': 'GPTQ or AWQ',
+  '.qzeros': 'GPTQ or AWQ',
+  '.weight_packed': 'compressed-tensors',
+  '.weight_scale': 'FP8 or compressed-tensors',
+  '.weight_scale_inv': 'FP8',
+  '.weight.absmax': 'bitsandbytes',
+  '.weight.quant_map': 'bitsandbytes',
+  '.SCB': 'bitsandbytes',
+};
+
+/** @throws {UnsupportedError} if the tensors are those of a quantizer, though config.json does not mention it */
+export function refuseQuantizedTensors(folder: string, tensors: Iterable<string>): void {
+  for (const tensor of tensors) {
+    const ending = Object.keys(quantizers).find((ending) => tensor.endsWith(ending));
+    if (ending === undefined) continue;
+    throw new UnsupportedError(
+      `${folder}: the tensor ${tensor} shows that its weights are quantized (${quantizers[ending]}); reading such folders`,
+      'weights',
+      ['folders in F32, F16 or BF16', 'GGUF files in any format'],
+      { tensor },
+    );
+  }
+}

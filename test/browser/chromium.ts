@@ -1,9 +1,7 @@
 /** Headless Chromium for tests: /usr/bin/chromium, or the path in CHROMIUM. */
-import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { installed } from './installed.ts';
 
-/** CI sets ESPALIER_BROWSER=required, so that no browser test is skipped. */
-const required = process.env.ESPALIER_BROWSER === 'required';
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 const flags = [
@@ -20,9 +18,7 @@ const flags = [
 
 /** Returns true if there is a browser. Otherwise prints why tests are skipped. */
 export function haveChromium(): boolean {
-  if (existsSync(executablePath) || required) return true;
-  console.log(`skipped: the browser suite, as there is no ${executablePath} (CHROMIUM names another one)`);
-  return false;
+  return installed('the browser suite', executablePath, 'CHROMIUM');
 }
 
 export function startChromium(): Promise<Browser> {

@@ -1,12 +1,29 @@
-/** Closes a test run: what was skipped and why, how long the slowest files took, the bundle's size, and the counts. */
+/**
+ * Closes a test run: what was skipped and why, how long the slowest files took, the bundle's size, and the counts.
+ * Arguments: 'passed' or 'failed' for the packed package, which counts as one test; then the paths of the runs' results
+ * (.json) and logs (.log), without the extension.
+ */
 import { existsSync, readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 
-const [results, log] = process.argv.slice(2);
-const printed = readFileSync(log, 'utf8');
-if (existsSync(results)) {
+const [packed, ...runs] = process.argv.slice(2);
+const total = { passed: 0, failed: 0, skipped: 0 };
+total[packed]++;
+console.log(`\nThe packed package: ${packed}`);
+for (const run of runs) {
+  const counts = summarize(run);
+  for (const key of Object.keys(total)) total[key] += counts[key];
+}
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+
+function summarize(run) {
+  if (!existsSync(`${run}.json`)) {
+    console.log(`\nno test of the run '${basename(run)}' was run: what comes before the tests failed`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const printed = readFileSync(`${run}.log`, 'utf8');
   const { testResults, numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-    readFileSync(results, 'utf8'),
+    readFileSync(`${run}.json`, 'utf8'),
   );
   const files = testResults
     .map(({ name, startTime, endTime, assertionResults }) => ({
@@ -16,7 +33,7 @@ if (existsSync(results)) {
     }))
     .sort((a, b) => b.seconds - a.seconds);
 
-  console.log('\nSlowest files:');
+  console.log(`\nSlowest files of the run '${basename(run)}':`);
   for (const { name, seconds } of files.slice(0, 8)) console.log(`  ${seconds.toFixed(1)} s  ${name}`);
 
   console.log('\nSkipped:');
@@ -28,12 +45,17 @@ if (existsSync(results)) {
   console.log(reasons.size > 0 ? '\nReasons:' : '  nothing');
   for (const line of reasons) console.log(`  ${line}`);
 
-  console.log(`\n${printed.match(/^bundle: .*$/m)?.[0] ?? 'bundle: not measured'}`);
+  const bundle = printed.match(/^bundle: .*$/m)?.[0];
+  if (bundle) console.log(`\n${bundle}`);
   // a file that cannot be loaded fails without a test
   const broken = testResults.filter(({ status, assertionResults }) => {
     return status === 'failed' && !assertionResults.some((test) => test.status === 'failed');
   }).length;
-  console.log(`${numPassedTests} passed, ${numFailedTests + broken} failed, ${numPendingTests + numTodoTests} skipped`);
-} else {
-  console.log('\nno test was run: what comes before the tests failed\n0 passed, 1 failed');
+  const counts = {
+    passed: numPassedTests,
+    failed: numFailedTests + broken,
+    skipped: numPendingTests + numTodoTests,
+  };
+  console.log(`\n${basename(run)}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  return counts;
 }

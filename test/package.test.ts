@@ -13,6 +13,7 @@ let project: string;
 
 const app = `
 import { load } from 'espalier';
+import { typeScriptNode } from './typeScriptNode.ts';
 export async function say(source) {
   const model = await load(source);
   const { ids } = await model.session().generate('Once', { temperature: 0, maxTokens: 8 }).result;
@@ -93,7 +94,7 @@ it('has types that compile with other compiler options', () => {
   writeFileSync(join(project, 'app.ts'), text);
   const lib = 'es2022,dom,esnext.disposable';
   const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--lib', lib, '--types', ''];
-  run(process.execPath, join(root, 'node_modules/typescript/bin/tsc'), ...flags, 'app.ts');
+  run(typeScriptNode, join(root, 'node_modules/typescript/bin/tsc'), ...flags, 'app.ts');
 });
 
 it('contains only the files needed to run it', () => {

@@ -145,7 +145,10 @@ for (const { name, path, variable, command, sharedMemory } of known) {
         const profile = mkdtempSync(join(tmpdir(), 'espalier-browser-'));
         const [program, ...args] = command(path, profile, url);
         // a group of its own, so that the browser's processes end with it
-        const browser = spawn(program!, args, { detached: true, env: { ...process.env, HOME: profile, TMPDIR: profile } });
+        const browser = spawn(program!, args, {
+          detached: true,
+          env: { ...process.env, HOME: profile, TMPDIR: profile },
+        });
         let said = '';
         for (const stream of [browser.stdout, browser.stderr]) stream.on('data', (chunk) => (said += chunk));
         const closed = new Promise<void>((resolve) => browser.once('close', () => resolve()));

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/core/random.ts';
+import { typeScriptNode } from '../typeScriptNode.ts';
 import { backend } from './backend.ts';
 import { type TinyRun, tinyRun } from './tinyRun.ts';
 
@@ -18,7 +19,7 @@ afterAll(() => run.remove());
 
 function training(recipe: string): ChildProcess {
   const node = ['--import', 'tsx', '--conditions=espalier-source', main];
-  return spawn(process.execPath, [...node, 'train', recipe, '--resume', '--backend', backend], { stdio: 'pipe' });
+  return spawn(typeScriptNode, [...node, 'train', recipe, '--resume', '--backend', backend], { stdio: 'pipe' });
 }
 
 const ended = (child: ChildProcess) =>

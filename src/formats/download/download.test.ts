@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type HubServer, startHub } from '../../../test/hubServer.ts';
+import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 import { OptionError, SourceError } from '../../core/errors.ts';
 import type { Notice, Progress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
@@ -336,7 +337,7 @@ it('an ETag that would leave the cache is not used as a name', async () => {
 it('many at once, in two processes, download once', async () => {
   hub.fault = () => ({ delay: 20 });
   const script = fileURLToPath(new URL('../../../test/downloadOnce.ts', import.meta.url));
-  const other = spawn(process.execPath, ['--conditions=espalier-source', '--import', 'tsx', script, folder, hub.url]);
+  const other = spawn(typeScriptNode, ['--conditions=espalier-source', '--import', 'tsx', script, folder, hub.url]);
   let output = '';
   other.stderr.on('data', (text) => (output += text));
   const ended = new Promise((resolve) => other.on('close', resolve));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type HubServer, startHub } from '../../../test/hubServer.ts';
+import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 import type { Notice } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
 import type { ByteSource } from '../byteSource.ts';
@@ -90,7 +91,7 @@ it('a server that names no version is asked for the bytes each time, and its cop
 it('goes on at the byte where a process was killed', async () => {
   const script = fileURLToPath(new URL('../../../test/readAndWait.ts', import.meta.url));
   const args = ['--conditions=espalier-source', '--import', 'tsx', script, folder, `${hub.url}/model.bin`];
-  const child = spawn(process.execPath, args);
+  const child = spawn(typeScriptNode, args);
   await new Promise((resolve) => child.stdout.once('data', resolve));
   child.kill('SIGKILL');
   await new Promise((resolve) => child.on('close', resolve));

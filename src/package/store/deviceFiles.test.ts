@@ -2,8 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { deviceFiles } from '#leaf/package/store/deviceFiles';
+import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-store-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,7 +47,7 @@ it('lets one hold a lock at a time, and hears the signal of whoever waits', asyn
 const holder = join(folder, 'holder.mts');
 writeFileSync(
   holder,
-  `import { deviceFiles } from ${JSON.stringify(join(import.meta.dirname, 'deviceFiles.node.ts'))};
+  `import { deviceFiles } from ${JSON.stringify(fileURLToPath(new URL('deviceFiles.node.ts', import.meta.url)))};
 const files = deviceFiles(${JSON.stringify(folder)});
 await files.hold('abc');
 await files.locked('q', () => new Promise(() => { process.send('held'); setInterval(() => {}, 1e6); }));
@@ -54,6 +56,7 @@ await files.locked('q', () => new Promise(() => { process.send('held'); setInter
 
 it('takes locks and holds of a killed process away', async () => {
   const child: ChildProcess = fork(holder, {
+    execPath: typeScriptNode,
     execArgv: ['--conditions=espalier-source', '--import', 'tsx'],
     cwd: process.cwd(),
   });

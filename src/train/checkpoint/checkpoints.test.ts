@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 import { FormatError, SourceError } from '../../core/errors.ts';
 import { memorySink } from '../../formats/byteSink.ts';
 import { safetensorsBytes } from '../../formats/safetensors/write.ts';
@@ -193,7 +194,7 @@ describe('the checkpoints of a run', () => {
     );
     const root = fileURLToPath(new URL('../../..', import.meta.url));
     for (const round of [1, 2, 3]) {
-      const child = spawn(process.execPath, ['-C', 'espalier-source', '--import', 'tsx', script], { cwd: root });
+      const child = spawn(typeScriptNode, ['-C', 'espalier-source', '--import', 'tsx', script], { cwd: root });
       let reported = 0;
       let enough = () => {};
       const saved = new Promise<void>((resolve) => (enough = resolve));

@@ -7,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeModel } from '../scripts/models/index.ts';
+import { typeScriptNode } from './typeScriptNode.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 let project: string;
 
 const app = `
 import { load } from 'espalier';
-import { typeScriptNode } from './typeScriptNode.ts';
 export async function say(source) {
   const model = await load(source);
   const { ids } = await model.session().generate('Once', { temperature: 0, maxTokens: 8 }).result;

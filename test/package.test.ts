@@ -100,7 +100,17 @@ it('has types that compile with other compiler options', () => {
 it('contains only the files needed to run it', () => {
   const names = readdirSync(join(project, 'node_modules/espalier'), { recursive: true, encoding: 'utf8' });
   expect(names.filter((name) => !name.includes('/')).sort()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'models', 'package.json'].sort(),
+    [
+      'ARCHITECTURE.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'LICENSE',
+      'LOG.md',
+      'README.md',
+      'dist',
+      'models',
+      'package.json',
+    ].sort(),
   );
   expect(names.filter((name) => /\.test\.|\.map$|kernels\//.test(name))).toEqual([]);
 });

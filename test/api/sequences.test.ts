@@ -164,3 +164,40 @@ describe('memory of sessions', () => {
 async function pageBytes(): Promise<{ readonly cacheBytes: number }> {
   return { cacheBytes: model.estimate.cacheBytes / (CONTEXT / 16) };
 }
+
+describe('logits of a whole model', () => {
+  const formats = ['Q4_0', 'Q8_0', 'Q5_1', 'Q4_K', 'Q6_K', 'Q2_K', 'IQ4_XS', 'TQ2_0', 'MXFP4', 'F16', 'BF16', 'F32'];
+
+  it.each(formats)(
+    'in %s have the same bits in pieces of any size, with any number of threads, and in company',
+    async (format) => {
+      const file = await tinyModel('llama', format);
+      const ids = prompt(5, 40);
+      const logits = async (stepTokens: number, threads: number, company = 0): Promise<number[]> => {
+        const fresh = await load(file, { context: CONTEXT, stepTokens, threads });
+        const others = Array.from(
+          { length: company },
+          (_, i) => fresh.session().generate(prompt(i, 7 + i), { maxTokens: 30, temperature: 0, stop: [] }).result,
+        );
+        const rows: number[] = [];
+        await fresh.evaluate(ids, 'all', (_, values) => void rows.push(...values));
+        await Promise.all(others);
+        fresh.dispose();
+        return rows;
+      };
+      const expected = Float32Array.from(await logits(1, 1));
+      for (const [stepTokens, threads, company] of [
+        [3, 1, 0],
+        [8, 2, 0],
+        [64, 2, 0],
+        [16, 2, 5],
+      ] as const) {
+        const found = Float32Array.from(await logits(stepTokens, threads, company));
+        expect(
+          Buffer.compare(Buffer.from(found.buffer), Buffer.from(expected.buffer)),
+          `${stepTokens} ${threads}`,
+        ).toBe(0);
+      }
+    },
+  );
+});

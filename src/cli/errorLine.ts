@@ -17,7 +17,7 @@ export function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, ' ');
 }
 
-/** 'maxTokens' → '--tokens', where the command has such an option; undefined where the flag has the API's name. */
+/** 'maxTokens' → '--tokens', where the command has such an option; undefined if the flag has the API's name. */
 function flagOf(option: string, command: Command): string | undefined {
   const short = option.replace(/^max([A-Z])/, (_, letter: string) => letter.toLowerCase());
   if (short === option || command.options.some((each) => each.attributeName() === option)) return undefined;

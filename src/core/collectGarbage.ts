@@ -24,7 +24,7 @@ export function collectGarbageNow(done: () => boolean): void {
   while (buffers.length < BUFFERS && allocate(buffers)) if (buffers.length % 8 === 0 && done()) return;
 }
 
-/** @returns false where there is no room for another buffer: the engine has then collected what it could */
+/** @returns false if there is no room for another buffer: the engine has then collected what it could */
 function allocate(buffers: ArrayBuffer[]): boolean {
   try {
     buffers.push(new ArrayBuffer(BUFFER_BYTES));

@@ -9,7 +9,7 @@ interface TrustedTypes {
 
 let policy: Policy | undefined;
 
-/** @throws {TypeError} where the page allows no such policy */
+/** @throws {TypeError} if the page allows no such policy */
 export function trustedUrl(url: string): string {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
   if (!trustedTypes) return url;

@@ -12,15 +12,15 @@ export interface ByteSource {
    */
   read(offset: number, length: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /**
-   * Present where reading also stores the file: downloads what nobody has read, checks the whole and stores it.
-   * @throws {SourceError} where the bytes are not those that the server described: what was read must not be used
+   * Only for sources that store the file while it is read: downloads the rest, verifies the file and stores it.
+   * @throws {SourceError} if the bytes are not those that the server described: what was read must not be used
    */
   finish?(signal?: AbortSignal): Promise<void>;
   /** Releases file handles and connections. Later reads throw. */
   close(): Promise<void>;
 }
 
-/** Range check that all sources share. @throws {FormatError} if the file ends before the range does */
+/** Checks a range, for all sources. @throws {FormatError} if the file ends before the range does */
 export function checkRange(source: ByteSource, offset: number, length: number, into: Uint8Array): void {
   if (length > into.length) throw new RangeError(`${length} bytes do not fit a view of ${into.length}`);
   if (offset < 0 || offset + length > source.size) {
@@ -33,7 +33,7 @@ export function checkRange(source: ByteSource, offset: number, length: number, i
   }
 }
 
-/** Runs `work`; closes the sources if it fails. */
+/** Runs `work`. Closes the sources if it fails. */
 export async function closingOnError<T>(sources: readonly ByteSource[], work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -47,7 +47,7 @@ export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
   await Promise.all(sources.map((source) => source.close()));
 }
 
-/** Stores what is being downloaded. @throws {SourceError} where the bytes are wrong */
+/** Completes the downloads in progress. @throws {SourceError} if the bytes are wrong */
 export async function finishAll(sources: readonly ByteSource[], signal?: AbortSignal): Promise<void> {
   for (const source of sources) await source.finish?.(signal);
 }

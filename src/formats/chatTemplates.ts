@@ -1,14 +1,14 @@
-/** Chat templates in the files of a model: one, or several by name. */
+/** Reads the chat templates of a model's files: one, or several by name. */
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import type { Folder } from './folder.ts';
 import type { GgufValue } from './gguf/write.ts';
 
 const GGUF_KEY = 'tokenizer.chat_template';
 const GGUF_NAMES = 'tokenizer.chat_templates';
-/** Names that templates beside the default have. A folder cannot always be listed, so they are asked for. */
+/** Names of templates besides the default. Tried one by one, because not every folder can be listed. */
 const ADDITIONAL = ['tool_use', 'rag'] as const;
 
-/** Of tokenizer_config.json: Jinja source, or a list of `{ name, template }`. */
+/** Reads `chat_template` of tokenizer_config.json: Jinja source, or a list of `{ name, template }`. */
 export function chatTemplatesFromConfig(found: unknown): ChatTemplateSource | undefined {
   if (typeof found === 'string') return found;
   if (!Array.isArray(found)) return undefined;
@@ -16,13 +16,13 @@ export function chatTemplatesFromConfig(found: unknown): ChatTemplateSource | un
   return oneOrNamed(Object.fromEntries(named.map(({ name, template }) => [name, template])));
 }
 
-/** Of a folder: chat_template.jinja, and those in additional_chat_templates/. */
+/** Reads a folder's chat_template.jinja and the templates in additional_chat_templates/. */
 export async function chatTemplatesFromFolder(
   folder: Folder,
   readFile: (folder: Folder, file: string) => Promise<string | undefined>,
 ): Promise<ChatTemplateSource | undefined> {
   const main = await readFile(folder, 'chat_template.jinja');
-  // transformers writes the others beside it only
+  // transformers writes additional templates only next to a default one
   if (main === undefined) return undefined;
   const named: Record<string, string> = { default: main };
   for (const name of ADDITIONAL) {

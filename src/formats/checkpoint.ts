@@ -27,15 +27,15 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** Undefined if the files contain no tokenizer. */
   readonly tokenizer?: TokenizerSpec;
-  /** How outputs become embeddings, where the files say. */
+  /** Pooling and normalization of embeddings, if the files define them. */
   readonly embedding?: EmbeddingSettings;
-  /** Chat templates, where the files hold any. */
+  /** Chat templates, if the files contain any. */
   readonly chatTemplate?: ChatTemplateSource;
   /** Total size of the files in bytes. */
   readonly byteLength: number;
   /**
-   * Completes downloads that are stored while they are read, and checks them.
-   * @throws {SourceError} where bytes were wrong: what was read must not be used
+   * Completes and verifies downloads that are stored while they are read.
+   * @throws {SourceError} if bytes were wrong; data that was read before must not be used then
    */
   finish?(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;

@@ -66,7 +66,7 @@ export class JsonValue {
     return this.value;
   }
 
-  /** Elements; none where absent. */
+  /** Elements of an array; empty if absent. */
   array(): readonly unknown[] {
     if (this.isAbsent()) return [];
     if (!Array.isArray(this.value)) throw this.wrong('an array');

@@ -1,4 +1,4 @@
-/** Opens a model wherever it is, whatever its format. */
+/** Opens a model from any source, in any supported format. */
 import { locatePath } from '#leaf/formats/sources/path';
 import { FormatError, OptionError, SourceError } from '../core/errors.ts';
 import type { Notice, OnProgress, Progress } from '../core/progress.ts';
@@ -24,7 +24,7 @@ import { isOpaque, locateUrl, openUrl, type UrlFolderOptions } from './sources/u
 import { readStream } from './sources/wholeBody.ts';
 
 /**
- * Where a model is:
+ * Source of a model:
  * - a path or URL of a .gguf file (any part of a split one), of a .safetensors file, or of a Hugging Face folder;
  *   `blob:` and `data:` URLs too
  * - `hf:owner/repo[@revision][/file]`
@@ -45,13 +45,13 @@ export type CheckpointSource =
   | DirectoryHandleLike;
 
 export interface OpenOptions extends Omit<HttpOptions, 'signal' | 'window' | 'noStore' | 'onNotice'> {
-  /** Ends the opening, not what is read later. */
+  /** Cancels opening. Later reads are not affected. */
   readonly signal?: AbortSignal;
   /** Called with the progress of downloads, and with notices about them. */
   readonly onProgress?: OnProgress;
-  /** Where `hf:` models come from, and where downloads are stored. */
+  /** Hub of `hf:` models, and the download cache. */
   readonly cache?: CacheOptions;
-  /** True where only the headers are read: the weights are then not stored. */
+  /** True if only the headers are read; the weights are then not stored. */
   readonly headerOnly?: boolean;
 }
 
@@ -65,9 +65,9 @@ const EXPECTED =
   'a path, a URL, hf:owner/repo/file, bytes, a Blob or File, several Files, a Response, a stream, or a file or directory handle';
 
 /**
- * Reads the headers only; tensors are read when asked for.
- * @throws {FormatError} for a broken file; {SourceError} for one that cannot be had; {UnsupportedError} for a valid one
- *   that Espalier cannot read; {OptionError} for a source that names nothing
+ * Opens a model and reads its headers. Tensors are read on demand.
+ * @throws {FormatError} if a file is damaged; {SourceError} if it cannot be read; {UnsupportedError} if it is valid, but
+ *   Espalier does not support it; {OptionError} if the source is invalid
  */
 export async function openCheckpoint(source: CheckpointSource, options: OpenOptions = {}): Promise<Checkpoint> {
   const { signal } = options;
@@ -115,7 +115,7 @@ async function openNamed(source: string, options: OpenOptions): Promise<Checkpoi
   return openAtUrl(located, { headers, retry: policy, signal, onProgress, onNotice, folder: store, keep, keeps });
 }
 
-/** A URL that may be a file, whatever its name, or a folder. */
+/** Opens a URL that can be a file of any name, or a folder. */
 async function openAtUrl(url: URL, options: UrlFolderOptions): Promise<Checkpoint> {
   const { signal } = options;
   if (isOpaque(url)) return openFile(await openUrl(url, options), { signal });
@@ -151,7 +151,7 @@ async function openLocated(folder: Folder, file: string | undefined, signal?: Ab
   return openFile(opened, { folder: checkedFolder(folder), file, signal });
 }
 
-/** A Hugging Face folder; or one that has no config.json and a single GGUF model. */
+/** Opens a Hugging Face folder, or a folder without config.json that contains a single GGUF model. */
 async function openFolder(folder: Folder | NamedFolder, signal?: AbortSignal): Promise<Checkpoint> {
   try {
     // a page that runs GGUF files does not download the reader of folders
@@ -197,7 +197,7 @@ async function responseSource(response: Response, { signal, onProgress }: OpenOp
   return blobSource(await readStream(response.body, name, { signal, onProgress }), name);
 }
 
-/** Opens a file by what its first bytes say. */
+/** Opens a file. Its first bytes determine the format. */
 async function openFile(source: ByteSource, options: FileOptions): Promise<Checkpoint> {
   const kind = await closingOnError([source], () => detect(source, options.signal));
   if (kind === 'gguf') return openGguf(source, options);
@@ -222,7 +222,7 @@ async function detect(source: ByteSource, signal?: AbortSignal): Promise<'gguf' 
   );
 }
 
-/** @throws {OptionError} for a name that is empty or no URL */
+/** @throws {OptionError} if the name is empty or not a URL */
 function checkedName(source: string | URL): string {
   const name = String(source);
   if (name.trim() !== '') return name;
@@ -244,7 +244,7 @@ function isList(source: object): source is ArrayLike<Blob> {
   return typeof (source as ArrayLike<Blob>).length === 'number' && !ArrayBuffer.isView(source);
 }
 
-/** Names a value without printing what it holds. */
+/** Describes a value for an error message without printing its contents. */
 function describe(value: unknown): string {
   if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
   if (typeof value !== 'object') return `a ${typeof value}`;

@@ -1,13 +1,13 @@
-/** Git LFS pointers: small texts that a clone without `git lfs` has in place of large files. */
+/** Git LFS pointers: small text files that replace large files in a clone without `git lfs`. */
 import { FormatError, grouped } from '../core/errors.ts';
 import type { ByteSource } from './byteSource.ts';
 import type { Folder } from './folder.ts';
 
 const START = 'version https://git-lfs.github.com/spec/v';
-/** Pointers are at most this long. */
+/** Maximum size of a pointer, in bytes. */
 const MAX_BYTES = 1024;
 
-/** @throws {FormatError} where the file is a pointer */
+/** @throws {FormatError} if the file is a pointer */
 export async function refusePointer(source: ByteSource, signal?: AbortSignal): Promise<void> {
   if (source.size > MAX_BYTES || source.size < START.length) return;
   const bytes = new Uint8Array(source.size);
@@ -20,7 +20,7 @@ export async function refusePointer(source: ByteSource, signal?: AbortSignal): P
   throw new FormatError(source.name, problem, { found: 'Git LFS pointer', expected: size });
 }
 
-/** The same folder, whose pointers are refused when they are opened. */
+/** Wraps a folder so that opening a pointer throws. */
 export function checkedFolder(folder: Folder): Folder {
   return {
     name: folder.name,

@@ -1,7 +1,7 @@
-/** Text files of people: UTF-8 unless they say otherwise, and never decoded as what they are not. */
+/** Decodes text files: UTF-8 by default. Invalid bytes are an error and never replaced. */
 import { FormatError, grouped, OptionError } from '../core/errors.ts';
 
-/** Encodings that can be asked for; the keys are what people write. */
+/** Supported encodings. The keys are the names that users write. */
 const labels = {
   'utf-8': 'utf-8',
   utf8: 'utf-8',
@@ -18,13 +18,13 @@ export const textEncodings: readonly string[] = Object.keys(labels);
 export interface DecodeTextOptions {
   /** One of `textEncodings`. Default: UTF-8. */
   readonly encoding?: string;
-  /** What to do about another encoding, for the error message. */
+  /** Advice for other encodings, for the error message. */
   readonly advice?: string;
 }
 
 /**
- * Decodes a whole text. A byte order mark is left out.
- * @throws {FormatError} naming the first byte that does not fit, and the encoding that the text seems to have; {OptionError}
+ * Decodes a whole text. A byte order mark is removed.
+ * @throws {FormatError} naming the first invalid byte and the likely encoding of the text; {OptionError}
  */
 export function decodeText(bytes: Uint8Array, name: string, { encoding, advice }: DecodeTextOptions = {}): string {
   const label = encoding === undefined ? 'utf-8' : labels[encoding.toLowerCase() as keyof typeof labels];
@@ -44,7 +44,7 @@ export interface CheckOptions {
   readonly advice?: string;
   /** File offset of the first byte. */
   readonly start?: number;
-  /** True where no bytes follow. */
+  /** True for the last bytes of the file. */
   readonly isWhole?: boolean;
 }
 
@@ -62,7 +62,7 @@ export function checkUtf8(bytes: Uint8Array, name: string, { advice, start = 0, 
   throw new FormatError(name, `${problem}: ${help}`, { offset, expected: 'UTF-8', found: guess });
 }
 
-/** UTF-16 by its byte order mark, or by the zeros that it has beside every letter of Western texts. */
+/** Detects UTF-16 by its byte order mark, or by the zero byte of each ASCII letter. */
 function otherEncoding(bytes: Uint8Array): string | undefined {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
@@ -84,12 +84,12 @@ function firstInvalid(bytes: Uint8Array): number {
     if (isUtf8(bytes.subarray(0, middle), true)) valid = middle;
     else invalid = middle;
   }
-  // back to the start of a character that the next byte does not continue
+  // back to the start of the incomplete character
   while (!isUtf8(bytes.subarray(0, valid), false)) valid--;
   return valid;
 }
 
-/** @param open the last character may be unfinished */
+/** @param open true if the last character may be incomplete */
 function isUtf8(bytes: Uint8Array, open: boolean): boolean {
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: open });

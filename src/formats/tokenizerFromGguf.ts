@@ -1,5 +1,5 @@
 /**
- * The tokenizer that a GGUF file's metadata describes.
+ * Reads the tokenizer from the metadata of a GGUF file.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*), defaults as in llama.cpp's
  * src/llama-vocab.cpp.
  */
@@ -10,7 +10,7 @@ import type { AddedToken, DecoderStep, TokenizerSpec } from '../tokenizer/spec.t
 
 /** tokenizer.ggml.token_type */
 const TokenType = { unknown: 2, control: 3, userDefined: 4, unused: 5 } as const;
-/** What files write for "there is no such token": -1 as an unsigned number. */
+/** Id of an absent token in files: -1 as an unsigned number. */
 const NO_TOKEN = 0xffffffff;
 const models = ['gpt2', 'llama', 'bert', 't5'] as const;
 
@@ -115,7 +115,7 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
     }
     case 'gpt2': {
       const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
-      // bytes that such a vocabulary lacks are left out, as llama.cpp does, so its unknown token is not passed on
+      // llama.cpp drops bytes that are missing in such a vocabulary, so no unknown token is set
       return {
         ...common,
         kind: 'bpe',
@@ -131,7 +131,7 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
 
 const spaceToMark = { type: 'replace', pattern: ' ', content: '▁' } as const;
 
-/** ▁ becomes a space, byte tokens bytes; the space in front of the text goes where the vocabulary put one there. */
+/** Decoder steps: ▁ becomes a space, and byte tokens bytes. Removes the leading space if the vocabulary adds one. */
 function markedDecoder(prefixed: boolean): DecoderStep[] {
   return [
     spaceFor('▁'),
@@ -156,7 +156,7 @@ function readMerges(read: ReturnType<typeof reader>, file: string): readonly str
   );
 }
 
-/** Files do not say which tokens take the space around them; of Phi-3's it is known. */
+/** Tokens that strip the white space around them. GGUF has no field for it; known only for Phi-3. */
 function addedTokens(tokens: readonly string[], types: ArrayLike<number> | undefined, modelName: string): AddedToken[] {
   const isPhi3 = /phi-?3/i.test(modelName);
   const keepSpace = new Set(['<unk>', '<s>', '<|endoftext|>']);
@@ -169,7 +169,7 @@ function addedTokens(tokens: readonly string[], types: ArrayLike<number> | undef
   return added;
 }
 
-/** Reads values by key, each of the type it must have; absent keys are undefined. */
+/** Reads typed values by key. Absent keys are undefined. */
 function reader(metadata: ReadonlyMap<string, unknown>, file: string) {
   const wrong = (key: string, found: unknown, expected: string): FormatError =>
     new FormatError(file, `${key} is ${describe(found)}, expected ${expected}`, {

@@ -1,7 +1,7 @@
 /**
- * The tokenizer of a Hugging Face folder: tokenizer.json with what the files beside it add.
- * Source: https://github.com/huggingface/tokenizers and transformers' tokenization_utils_tokenizers.py; ours does as the
- * file says where transformers 5 makes a tokenizer anew from its class.
+ * Reads the tokenizer of a Hugging Face folder: tokenizer.json, completed by the other config files.
+ * Source: https://github.com/huggingface/tokenizers and transformers' tokenization_utils_tokenizers.py. Unlike transformers 5,
+ * which rebuilds some tokenizers from their class, Espalier always follows the file.
  */
 import type { DecoderStep, Merge, Template, TokenizerSpec } from '../tokenizer/spec.ts';
 import { isId, JsonValue } from './jsonValue.ts';
@@ -11,14 +11,14 @@ import { readNormalizer } from './tokenizerJson/normalizer.ts';
 import { readPostProcessor } from './tokenizerJson/postProcessor.ts';
 import { readPreTokenizer } from './tokenizerJson/preTokenizer.ts';
 
-/** Parsed files of a folder; all but the first may be absent. */
+/** Parsed files of a folder. All but the first are optional. */
 export interface TokenizerFiles {
   readonly tokenizer: unknown;
   readonly tokenizerConfig?: unknown;
   readonly specialTokensMap?: unknown;
   readonly addedTokens?: unknown;
   readonly generationConfig?: unknown;
-  /** config.json; its EOS counts where there is no generation_config.json. */
+  /** config.json. Its EOS is used if there is no generation_config.json. */
   readonly config?: unknown;
 }
 
@@ -26,7 +26,7 @@ const kinds = { BPE: 'bpe', Unigram: 'unigram', WordPiece: 'wordpiece', WordLeve
 
 /**
  * @param file name of tokenizer.json for error messages
- * @throws {FormatError} naming key, expected and found; {UnsupportedError} for parts that are not known
+ * @throws {FormatError} naming key, expected and found; {UnsupportedError} for unknown parts
  */
 export function tokenizerFromHuggingFace(files: TokenizerFiles, file: string): TokenizerSpec {
   const root = new JsonValue(files.tokenizer, '', file);
@@ -34,7 +34,7 @@ export function tokenizerFromHuggingFace(files: TokenizerFiles, file: string): T
     new JsonValue(value ?? {}, '', file.replace(/tokenizer\.json$/, name));
   const config = beside(files.tokenizerConfig, 'tokenizer_config.json');
   const model = root.get('model');
-  // old files leave the type out
+  // old files have no type
   const kind = kinds[model.get('type').oneOf(Object.keys(kinds) as (keyof typeof kinds)[], 'BPE')];
   if (!(model.get('dropout').isAbsent() || model.get('dropout').value === 0))
     throw model.get('dropout').unsupported(String(model.get('dropout').value), ['no dropout']);
@@ -52,7 +52,7 @@ export function tokenizerFromHuggingFace(files: TokenizerFiles, file: string): T
   const idOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : ids.get(text));
   const named = { bos: idOf(special.bos), eos: idOf(special.eos) };
   const framed = readFrame(root.get('post_processor'), config, tokens.length, named);
-  // where no file names them, they are what the template puts around a text
+  // without named BOS and EOS, use the tokens that the template puts around a text
   const [before, after] = edgesOf(framed.template);
   const bos = named.bos ?? (special.bos === undefined ? before : undefined);
   const eos = named.eos ?? (special.eos === undefined ? after : undefined);
@@ -91,7 +91,7 @@ export function tokenizerFromHuggingFace(files: TokenizerFiles, file: string): T
   };
 }
 
-/** Tokens by id. Ids may leave gaps, though not so many that the list outgrows the file. */
+/** Tokens by id. Ids may have gaps, but the list must not become much larger than the file. */
 function readVocabulary(root: JsonValue): (string | undefined)[] {
   const vocab = root.get('model').get('vocab');
   const added = root.get('added_tokens').list();
@@ -153,7 +153,7 @@ function readMerges(merges: JsonValue): Merge[] {
   });
 }
 
-/** GPT-2's class, and those like it, set ByteLevel's prefix from tokenizer_config.json; generic ones take the file as it is. */
+/** Returns `add_prefix_space` of tokenizer_config.json, which overrides ByteLevel's. Generic classes follow tokenizer.json. */
 function readSpacePrefix(config: JsonValue): boolean | undefined {
   const name = config.get('tokenizer_class');
   const generic = ['PreTrainedTokenizerFast', 'TokenizersBackend'].includes(name.string('TokenizersBackend'));
@@ -166,7 +166,7 @@ function readCleanup(config: JsonValue, kind: TokenizerSpec['kind']): DecoderSte
   return kind !== 'bpe' && config.get('clean_up_tokenization_spaces').boolean(false) ? [{ type: 'cleanup' }] : [];
 }
 
-/** What surrounds a text. The flags of tokenizer_config.json count where the file has no post-processor. */
+/** Reads the tokens around a text. Without a post-processor, the flags of tokenizer_config.json apply. */
 function readFrame(
   postProcessor: JsonValue,
   config: JsonValue,
@@ -186,7 +186,7 @@ function readFrame(
   return { template, addBos: text > 0, addEos: text < ids.length - 1 };
 }
 
-/** The one token before the text and the one behind it. */
+/** Returns the single token before the text and the single token after it. */
 function edgesOf(template: Template | undefined): [before: number | undefined, after: number | undefined] {
   const parts = (template?.single ?? []).map(({ part }) => part);
   const only = (sides: readonly (number | 'A' | 'B')[]) => (sides.length === 1 ? Number(sides[0]) : undefined);

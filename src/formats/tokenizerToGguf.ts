@@ -1,5 +1,5 @@
 /**
- * A tokenizer as the metadata of a GGUF file: what `tokenizerFromGguf` reads, and llama.cpp.
+ * Writes a tokenizer as GGUF metadata, for `tokenizerFromGguf` and llama.cpp.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*).
  */
 import { UnsupportedError } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import type { GgufValue } from './gguf/write.ts';
 /** tokenizer.ggml.token_type */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** @throws {UnsupportedError} for what GGUF has no key for */
+/** @throws {UnsupportedError} for settings without a GGUF key */
 export function tokenizerToGguf(
   spec: TokenizerSpec,
   chatTemplate?: ChatTemplateSource,
@@ -40,7 +40,7 @@ function entriesOf(spec: TokenizerSpec): [string, GgufValue][] {
   throw unsupported(spec, 'this kind of vocabulary');
 }
 
-/** An id without a token gets a name that no text contains, as llama.cpp's converter does. */
+/** Names an id without a token by a text that never occurs, as llama.cpp's converter does. */
 function textsOf({ tokens }: TokenizerSpec): string[] {
   return tokens.map((text, id) => text ?? `[PAD${id}]`);
 }
@@ -75,7 +75,7 @@ function spmEntries(spec: TokenizerSpec): [string, GgufValue][] {
   ];
 }
 
-/** The name of the stages, where they are those of a name. */
+/** Returns the name of a pre-tokenizer with exactly these stages. */
 function preTokenizerName(spec: TokenizerSpec): string {
   const { preTokenizer, ignoreMerges = false } = spec;
   if (spec.normalizer && spec.normalizer.length > 0) throw unsupported(spec, 'a normalizer');

@@ -1,4 +1,4 @@
-/** Decodes text of untrusted files. */
+/** Decodes UTF-8 text of untrusted files. */
 import { FormatError, grouped } from '../core/errors.ts';
 
 /**
@@ -34,11 +34,11 @@ export function decodeLoosely(bytes: Uint8Array): string {
   }
 }
 
-/** The bytes of which {@link decodeLoosely} made a text. */
+/** Restores the bytes of a text from {@link decodeLoosely}. */
 export function encodeLoosely(text: string): Uint8Array {
   const encoder = new TextEncoder();
   if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
-  // a lone surrogate stands for a byte; those of a pair belong to one character
+  // a lone surrogate represents a byte; a pair is one character
   const bytes: number[] = [];
   for (const character of text) {
     const code = character.charCodeAt(0);
@@ -48,13 +48,13 @@ export function encodeLoosely(text: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Bytes of the character that begins at `at`; 0 if none does that is valid UTF-8. */
+/** Length in bytes of the UTF-8 character at `at`; 0 if it is invalid. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at]!;
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
   if (length < 2) return length;
   const second = bytes[at + 1] ?? 0;
-  // overlong forms, surrogates, and what lies beyond U+10FFFF
+  // overlong forms, surrogates, and code points beyond U+10FFFF
   const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   if (second < least || second > most) return 0;

@@ -20,7 +20,7 @@ export interface ToolCall {
 export interface ChatMessage {
   /** 'system', 'user', 'assistant', 'tool' … */
   readonly role: string;
-  /** A string or an array of `TextPart`. It may be absent where the message has something else, such as tool calls. */
+  /** A string or an array of `TextPart`. It may be absent if the message has something else, such as tool calls. */
   readonly content?: unknown;
   /** An array of `ToolCall`: functions that the assistant calls. The results follow in messages with the role 'tool'. */
   readonly tool_calls?: unknown;

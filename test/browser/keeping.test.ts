@@ -324,7 +324,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     const cache = { endpoint: new URL(server.plain).origin, retry: { tries: 1 } };
     const load = () => loadIn(page, 'hf:owner/repo/tiny.gguf', { cache });
     hash = 'd'.repeat(64);
-    expect((await load()).error).toMatch(/the bytes that came have the SHA-256/);
+    expect((await load()).error).toMatch(/the downloaded bytes have the SHA-256/);
     hash = sha256;
     expect(await load()).toMatchObject({ ids: 5, notices: [] });
     expect(await load()).toMatchObject({ ids: 5, notices: [] });

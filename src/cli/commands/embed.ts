@@ -58,7 +58,7 @@ async function embed(source: string, given: readonly string[], values: Values): 
   }
 }
 
-/** @throws {OptionError} where there is none */
+/** @throws {OptionError} if there is none */
 export async function textsOf(given: readonly string[], values: TextValues & { file?: string }): Promise<string[]> {
   const { file } = values;
   if (given.length > 0 && file !== undefined) throw new OptionError('--file', file, 'no text arguments');

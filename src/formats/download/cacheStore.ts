@@ -1,34 +1,34 @@
 /**
- * Where files are kept between runs: a folder in Node, the private file system in browsers. A file has a path of several
- * names, such as ['files', '3f2a…', 'bytes']; names are at most 80 characters of [a-z0-9.-], so that no file system merges
- * or refuses them.
+ * Interface of the download cache: a folder in Node, the private file system (OPFS) in browsers. A path is a list of names,
+ * e.g. ['files', '3f2a…', 'bytes']. Names have at most 80 characters of [a-z0-9.-], which every file system accepts and
+ * keeps distinct.
  */
 import type { ByteSource } from '../byteSource.ts';
 
 export interface CacheStore {
-  /** Opens a complete file; undefined where there is none. */
+  /** Opens a complete file. Returns undefined if there is none. */
   open(path: readonly string[]): Promise<ByteSource | undefined>;
   /**
-   * Waits until nobody else writes the file, then opens what is left of an earlier download for writing.
-   * @returns undefined where the file is complete, perhaps since somebody else wrote it meanwhile
-   * @throws {NotKeptError} where this machine or browser cannot keep it; the signal's reason
+   * Waits until nobody else writes the file, then opens the partial file of an earlier download, or a new one, for writing.
+   * @returns undefined if the file is complete, e.g. because another process has written it
+   * @throws {NotKeptError} if this machine or browser cannot store it; the signal's reason
    */
   claim(path: readonly string[], version: string, options?: ClaimOptions): Promise<PartialFile | undefined>;
-  /** Writes a file with `work`, which replaces an older one when it resolves. */
+  /** Writes a file with `work`. It replaces the older one when `work` resolves. */
   fill(path: readonly string[], version: string, work: (partial: PartialFile) => Promise<void>): Promise<void>;
   /** Removes a file or a folder of files, complete or not. @returns bytes freed */
   remove(path: readonly string[]): Promise<number>;
   /** Names in a folder. */
   names(path: readonly string[]): Promise<readonly string[]>;
-  /** Bytes of a file or folder, partial files included. */
+  /** Bytes of a file or folder, including partial files. */
   bytes(path: readonly string[]): Promise<number>;
-  /** Bytes that can still be written; undefined where nobody knows. */
+  /** Bytes still available; undefined if unknown. */
   available(): Promise<number | undefined>;
 }
 
 export interface ClaimOptions {
   readonly signal?: AbortSignal;
-  /** Called now and then while somebody else writes the file, with the number of bytes written so far. */
+  /** Called repeatedly while another process writes the file, with the bytes written so far. */
   readonly onWait?: (bytes: number) => void;
 }
 
@@ -41,7 +41,7 @@ export interface PartialFile {
   read(offset: number, length: number, into: Uint8Array): Promise<void>;
   /** Removes all bytes. */
   clear(): Promise<void>;
-  /** Makes the file complete. It is there whole or not at all, whenever the process ends. `read` still works afterwards. */
+  /** Makes the file complete, atomically even if the process is killed. `read` still works afterwards. */
   complete(): Promise<void>;
   /** Keeps the bytes for the next attempt. */
   release(): Promise<void>;
@@ -59,7 +59,7 @@ export async function fillClaimed(claimed: PartialFile, work: (partial: PartialF
   }
 }
 
-/** Runs `work` for a claimed file; gives the file back if it fails. */
+/** Runs `work` on a claimed file. Releases the file if it fails. */
 export async function releasingOnError(
   claimed: PartialFile | undefined,
   work: () => Promise<void>,
@@ -73,7 +73,7 @@ export async function releasingOnError(
   }
 }
 
-/** Reads a small text file. @returns undefined where there is none */
+/** Reads a small text file. @returns undefined if there is none */
 export async function readSmallFile(store: CacheStore, path: readonly string[]): Promise<string | undefined> {
   const source = await store.open(path);
   if (!source) return undefined;
@@ -86,7 +86,7 @@ export async function readSmallFile(store: CacheStore, path: readonly string[]):
   }
 }
 
-/** Writes a small text file, which replaces an older one. */
+/** Writes a small text file, replacing an older one. */
 export async function writeSmallFile(store: CacheStore, path: readonly string[], text: string): Promise<void> {
   await store.fill(path, 'text', async (partial) => {
     await partial.clear();
@@ -94,7 +94,7 @@ export async function writeSmallFile(store: CacheStore, path: readonly string[],
   });
 }
 
-/** End of the names of partial files on a disk, as Hugging Face's tools have it. */
+/** Extension of partial files on disk, as in Hugging Face's tools. */
 export const PARTIAL_SUFFIX = '.incomplete';
 
 /** True for the name of a partial file of `file`. */

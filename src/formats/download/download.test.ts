@@ -187,7 +187,7 @@ describe('what an interrupted download left', () => {
 it('bytes that are not those of the hash are refused and not kept', async () => {
   hub.fault = () => ({ body: bytes.map((byte) => byte ^ 255) });
   expect((await failure(download())).message).toMatch(
-    /the bytes that came have the SHA-256 [0-9a-f]{64}, the server gives/,
+    /the downloaded bytes have the SHA-256 [0-9a-f]{64}, the server expects/,
   );
   expect(await cached()).toEqual([]);
   hub.fault = () => undefined;

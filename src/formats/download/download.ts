@@ -1,4 +1,4 @@
-/** A file that is downloaded while it is read, in file order, and stored on the way. */
+/** Downloads and stores a file while it is read in file order. */
 import { sha256 } from '#leaf/formats/download/sha256';
 import { grouped, SourceError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
@@ -18,9 +18,9 @@ export interface DownloadTarget {
   readonly size: number;
   readonly sha256?: string;
   readonly partial: PartialFile;
-  /** The open answer to a first request, if there is one. */
+  /** Open response of a first request, if any. */
   readonly file?: HttpFile;
-  /** Bytes that can still be stored; undefined where nobody knows. */
+  /** Bytes still available; undefined if unknown. */
   readonly available: () => Promise<number | undefined>;
   /** Called when the file is stored. */
   readonly onComplete?: () => Promise<void>;
@@ -29,8 +29,8 @@ export interface DownloadTarget {
 const HASH_PART_BYTES = 1024 * 1024;
 
 /**
- * Reads wait until the download has reached them. Where the bytes cannot be stored any more, what was stored is removed,
- * and reads go to the server from then on; `onNotice` says so.
+ * Reads wait until the download has reached their range. If storing fails, the stored bytes are removed, later reads go to
+ * the server, and `onNotice` reports it.
  * @throws {SourceError} from the server (`data.status`)
  */
 export async function downloadingSource(target: DownloadTarget, options: DownloadOptions): Promise<ByteSource> {
@@ -49,16 +49,16 @@ class Download implements ByteSource {
   readonly size: number;
   readonly #target: DownloadTarget;
   readonly #options: DownloadOptions;
-  /** Undefined where the file cannot be stored. */
+  /** Undefined if the file cannot be stored. */
   #partial: PartialFile | undefined;
   #file: HttpFile | undefined;
-  /** Of the partial file's bytes. */
+  /** SHA-256 of the partial file's bytes so far. */
   #hash?: ReturnType<typeof sha256>;
-  /** Used where the file cannot be stored. */
+  /** Used if the file cannot be stored. */
   #direct?: ByteSource;
   #complete = false;
   #closed = false;
-  /** The last of the calls, which run one after another. */
+  /** The last call. Calls run one after another. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(target: DownloadTarget, options: DownloadOptions) {
@@ -70,7 +70,7 @@ class Download implements ByteSource {
     this.#file = target.file;
   }
 
-  /** Continues an earlier download. One that can be checked is completed first, since its beginning may be broken. */
+  /** Resumes an earlier download. If a hash is known, the file is completed and verified first, as its start may be damaged. */
   async start(): Promise<void> {
     const { sha256: expected, available } = this.#target;
     const partial = this.#partial!;
@@ -170,7 +170,7 @@ class Download implements ByteSource {
     return bytes;
   }
 
-  /** Downloads the next bytes; checks and stores the file with the last of them. @throws {SpoiledError} */
+  /** Downloads the next bytes. After the last ones, verifies and stores the file. @throws {SpoiledError} */
   async #pullLast(partial: PartialFile, signal?: AbortSignal): Promise<Uint8Array> {
     const bytes = await this.#pull(partial, signal);
     if (!this.#partial || partial.size < this.size) return bytes;
@@ -184,13 +184,13 @@ class Download implements ByteSource {
     return bytes;
   }
 
-  /** Checks the whole file and stores it. @throws {SpoiledError} */
+  /** Verifies the whole file and stores it. @throws {SpoiledError} */
   async #keep(): Promise<void> {
     const { sha256: expected, onComplete } = this.#target;
     if (!this.#partial || this.#complete) return;
     const found = this.#hash?.hex();
     if (found !== expected) {
-      const problem = `the bytes that came have the SHA-256 ${found}, the server gives ${expected}`;
+      const problem = `the downloaded bytes have the SHA-256 ${found}, the server expects ${expected}`;
       throw new SpoiledError(this.name, problem, { expected, found });
     }
     try {
@@ -202,7 +202,7 @@ class Download implements ByteSource {
     }
   }
 
-  /** Goes on without storing. */
+  /** Continues without storing. */
   async #giveUp(cause: unknown): Promise<void> {
     const stored = this.#partial?.size ?? 0;
     await this.#partial?.discard().catch(() => {});
@@ -240,7 +240,7 @@ class Download implements ByteSource {
   }
 }
 
-/** The bytes are not those that the server described. */
+/** The bytes do not match the size or hash that the server reported. */
 class SpoiledError extends SourceError {}
 
 /** The file's name in a URL, for progress. */

@@ -1,4 +1,4 @@
-/** A page has no environment variables and no files of the user. */
+/** Environment in a page: no environment variables, no user files. */
 export function environment(_name: string): string | undefined {
   return undefined;
 }

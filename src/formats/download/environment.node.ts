@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 
-/** @returns undefined for an empty variable too, and where the runtime does not permit asking */
+/** @returns undefined if the variable is not set or empty, or the runtime denies access */
 export function environment(name: string): string | undefined {
   try {
     return process.env[name] || undefined;
@@ -11,7 +11,7 @@ export function environment(name: string): string | undefined {
   }
 }
 
-/** @returns undefined where the file cannot be read */
+/** @returns undefined if the file cannot be read */
 export function userFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -20,7 +20,7 @@ export function userFile(path: string): string | undefined {
   }
 }
 
-/** @returns '~' where the runtime does not permit asking */
+/** @returns '~' if the runtime denies access */
 export function homeFolder(): string {
   try {
     return homedir();

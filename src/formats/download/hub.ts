@@ -1,6 +1,6 @@
 /**
- * Repositories of a Hugging Face hub: `hf:owner/repo[@revision][/folder][/file]`. All files of a folder come from one
- * commit. In Node they are stored in Hugging Face's own cache.
+ * Opens repositories of a Hugging Face hub: `hf:owner/repo[@revision][/folder][/file]`. All files of a folder come from the
+ * same commit. In Node they are stored in Hugging Face's own cache.
  */
 import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
 import { OptionError, SourceError } from '../../core/errors.ts';
@@ -9,27 +9,27 @@ import type { DownloadOptions } from './download.ts';
 
 export interface CacheOptions {
   /**
-   * Where downloads are stored. In Node a path; default: ESPALIER_CACHE, then `espalier` in the user's cache folder, and
-   * for `hf:` Hugging Face's own cache (HF_HUB_CACHE, HF_HOME), which Python's tools share. In browsers the name of a
+   * Folder for downloads. In Node: a path; default: ESPALIER_CACHE, then `espalier` in the user's cache folder, and for
+   * `hf:` sources Hugging Face's own cache (HF_HUB_CACHE, HF_HOME), shared with the Python tools. In browsers: name of a
    * folder in the private file system.
    */
   readonly folder?: string;
   /** The hub's URL; default HF_ENDPOINT, then https://huggingface.co. */
   readonly endpoint?: string;
-  /** Access token; default HF_TOKEN, then that of `hf auth login`. Sent to the hub only. */
+  /** Access token. Default: HF_TOKEN, then the token of `hf auth login`. Only sent to the hub. */
   readonly token?: string;
-  /** False: stored files are used, but nothing is stored. Default true. */
+  /** False to use stored files but store nothing. Default true. */
   readonly keep?: boolean;
   readonly retry?: RetryPolicy;
 }
 
 export interface HubOptions extends Pick<DownloadOptions, 'onProgress' | 'onNotice'> {
   readonly cache?: CacheOptions;
-  /** True where only headers are read: large files are then not stored. */
+  /** True if only headers are read; large files are then not stored. */
   readonly headerOnly?: boolean;
 }
 
-/** A file of a repository, by names that anybody may have typed. */
+/** A parsed `hf:` name. Untrusted. */
 export interface HubName {
   readonly owner: string;
   readonly repo: string;
@@ -52,7 +52,7 @@ export function parseHubName(name: string): HubName {
   return { owner, repo, revision, inside };
 }
 
-/** A web address of the hub, such as https://huggingface.co/owner/repo/blob/main/x.gguf, as an `hf:` name. */
+/** Converts a web address of the hub, e.g. https://huggingface.co/owner/repo/blob/main/x.gguf, to an `hf:` name. */
 export function hubNameOf(url: URL): string | undefined {
   if (!/^(www\.)?(huggingface\.co|hf\.co)$/.test(url.host)) return undefined;
   const parts = url.pathname
@@ -72,7 +72,7 @@ export function isWeights(file: string): boolean {
   return /\.(gguf|safetensors)$/i.test(file);
 }
 
-/** Hugging Face's cache inside a cache folder of one's own; undefined: where its tools have it. */
+/** Folder of the hub cache inside a custom cache folder; undefined: the default folder of Hugging Face's tools. */
 export function hubFolder(folder = environment('ESPALIER_CACHE')): string | undefined {
   return folder === undefined || IS_BROWSER ? folder : `${folder}/hub`;
 }

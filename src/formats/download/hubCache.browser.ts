@@ -1,5 +1,5 @@
 /**
- * Files of hubs in the browser's private file system. Names are hashes, so that none is refused or merged with another:
+ * Hub cache in the browser's private file system. Names are hashes, which every file system accepts and keeps distinct:
  *
  *     hub/REPOSITORY/blobs/ETAG             the bytes
  *     hub/REPOSITORY/snapshots/COMMIT-FILE  which bytes the file of a commit has

@@ -1,5 +1,5 @@
 /**
- * Hugging Face's cache on the disk, shared with the Python tools:
+ * Hugging Face's cache on disk, shared with the Python tools:
  *
  *     models--owner--repo/
  *       blobs/ETAG                     the bytes
@@ -17,14 +17,14 @@ import { claimPartial } from './partialFile.node.ts';
 import { isCommit } from './remoteFile.ts';
 import { cacheStore } from './store.node.ts';
 
-/** What a killed Python process left: ETAG.incomplete, and since huggingface_hub 1.4 ETAG.1a2b3c4d.incomplete. */
+/** Partial files of killed Python processes: ETAG.incomplete, and since huggingface_hub 1.4 ETAG.1a2b3c4d.incomplete. */
 const PYTHON_PARTIAL = /^(\.[0-9a-f]{8})?\.incomplete$/;
 
 const CACHEDIR_TAG = `Signature: 8a477f597d28d172789f06886806bc55
 # This file marks a cache directory; see https://bford.info/cachedir/
 `;
 
-/** @param folder of the cache; default: HF_HUB_CACHE, then `hub` in Hugging Face's folder */
+/** @param folder cache folder. Default: HF_HUB_CACHE, then `hub` in Hugging Face's folder */
 export function hubCache(folder: string = hubCacheFolder()): HubCache {
   const home = (owner: string, repo: string) => join(folder, `models--${owner}--${repo}`);
   const homeOf = ({ owner, repo }: HubFile) => home(owner, repo);
@@ -93,7 +93,7 @@ export function hubCache(folder: string = hubCacheFolder()): HubCache {
       const others = (await cache.list()).filter(({ owner, repo }) => owner === file.owner && repo === file.repo);
       const blobs = await Promise.all(others.map((other) => realpath(pointer(other)).catch(() => '')));
       if (blobs.includes(blob)) return 0;
-      // a blob outside the folder belongs to a store that repositories share
+      // a blob outside the repository's folder is shared between repositories
       if (blob !== path && !relative(folder, blob).startsWith('..')) await rm(blob, { force: true });
       if (others.length === 0) await rm(homeOf(file), { recursive: true, force: true });
       return size;
@@ -104,7 +104,7 @@ export function hubCache(folder: string = hubCacheFolder()): HubCache {
 }
 
 /**
- * Links a snapshot's file to its bytes. Where the file system has no links, the file is moved there, as Python's tools do.
+ * Links a snapshot's file to its bytes. If the file system has no links, moves the file there, as the Python tools do.
  */
 async function linkTo(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
@@ -113,7 +113,7 @@ async function linkTo(blob: string, path: string): Promise<void> {
     await symlink(target, path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // somebody was quicker; or another file's name differs only by case, on a file system that ignores it
+    // another process was faster, or two names differ only by case on a case-insensitive file system
     if (code === 'EEXIST') return relink(target, path);
     await rename(blob, path);
   }
@@ -128,7 +128,7 @@ async function relink(target: string, path: string): Promise<void> {
   await rename(fresh, path);
 }
 
-/** Writes a small file, whole or not at all. */
+/** Writes a small file atomically. */
 async function replace(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
   await mkdir(dirname(path), { recursive: true });
@@ -137,7 +137,7 @@ async function replace(path: string, text: string): Promise<void> {
   await rename(fresh, path);
 }
 
-/** True where the path exists and the folders spell all its names like this: file systems may ignore case and accents' form. */
+/** True if the path exists with exactly this spelling. Some file systems ignore case and Unicode normalization. */
 async function isExactly(folder: string, path: string): Promise<boolean> {
   let at = folder;
   for (const name of relative(folder, path).split(/[\\/]/)) {

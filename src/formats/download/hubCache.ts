@@ -1,4 +1,4 @@
-/** The cache that Hugging Face's tools keep on this machine, as far as Espalier reads and writes it. */
+/** Interface of the hub cache: the parts of Hugging Face's cache that Espalier reads and writes. */
 import type { ByteSource } from '../byteSource.ts';
 import type { CacheStore, ClaimOptions, PartialFile } from './cacheStore.ts';
 
@@ -14,22 +14,22 @@ export interface HubFile {
 export interface HubCache extends Pick<CacheStore, 'available'> {
   /** Opens a complete file. */
   open(file: HubFile): Promise<ByteSource | undefined>;
-  /** @param etag of the bytes, which several commits may share @returns undefined where the file is complete by now */
+  /** @param etag version of the bytes; commits may share it @returns undefined if the file is complete */
   claim(file: HubFile, etag: string, options?: ClaimOptions): Promise<PartialFile | undefined>;
-  /** The commit that a branch or tag pointed to when it was last asked for. */
+  /** Last known commit of a branch or tag. */
   commitOf(owner: string, repo: string, revision: string): Promise<string | undefined>;
   rememberCommit(owner: string, repo: string, revision: string, commit: string): Promise<void>;
-  /** True where the commit is known to have no such file. */
+  /** True if the commit is known not to have the file. */
   isAbsent(file: HubFile): Promise<boolean>;
   rememberAbsent(file: HubFile): Promise<void>;
   /** All files. */
   list(): Promise<readonly StoredHubFile[]>;
-  /** Removes a file of a commit, and its bytes where no other commit needs them. @returns bytes freed */
+  /** Removes a file of a commit, and its bytes if no other commit uses them. @returns bytes freed */
   remove(file: HubFile): Promise<number>;
 }
 
 export interface StoredHubFile extends HubFile {
   readonly bytes: number;
-  /** False where the bytes are not all there. */
+  /** False for a partial file. */
   readonly complete: boolean;
 }

@@ -1,11 +1,11 @@
-/** The environment variables and files by which Hugging Face's tools are configured. */
+/** Reads the environment variables and files that configure Hugging Face's tools. */
 import { environment, homeFolder, userFile } from '#leaf/formats/download/environment';
 import { OptionError } from '../../core/errors.ts';
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
-/** The hub's URL: the option, then HF_ENDPOINT, then huggingface.co. @throws {OptionError} naming where a bad one is from */
+/** URL of the hub: the option, then HF_ENDPOINT, then huggingface.co. @throws {OptionError} naming the invalid option or variable */
 export function hubEndpoint(given?: string): URL {
   const named = given ?? environment('HF_ENDPOINT');
   const [name, value] = given === undefined ? ['HF_ENDPOINT', named ?? DEFAULT_ENDPOINT] : ['cache.endpoint', given];
@@ -14,7 +14,7 @@ export function hubEndpoint(given?: string): URL {
   throw new OptionError(name, value, `a URL with its scheme, such as ${DEFAULT_ENDPOINT}`);
 }
 
-/** The user's access token: the option, then HF_TOKEN, then what `hf auth login` stored. @throws {OptionError} */
+/** Access token: the option, then HF_TOKEN, then the token stored by `hf auth login`. @throws {OptionError} */
 export function hubToken(given?: string): string | undefined {
   if (given !== undefined) return checkedToken('cache.token', given);
   if (isOn('HF_HUB_DISABLE_IMPLICIT_TOKEN')) return undefined;
@@ -26,12 +26,12 @@ export function hubToken(given?: string): string | undefined {
   return checkedToken(path, userFile(path));
 }
 
-/** True where the hub must not be asked. */
+/** True in offline mode (HF_HUB_OFFLINE). */
 export function isHubOffline(): boolean {
   return isOn('HF_HUB_OFFLINE') || (environment('HF_HUB_OFFLINE') === undefined && isOn('TRANSFORMERS_OFFLINE'));
 }
 
-/** Milliseconds to wait for the hub where there is a stored copy. */
+/** Timeout for the hub if there is a stored copy, in milliseconds. */
 export function hubTimeout(): number {
   const seconds = Number(environment('HF_HUB_ETAG_TIMEOUT'));
   return 1000 * (seconds > 0 ? seconds : DEFAULT_TIMEOUT_SECONDS);
@@ -59,7 +59,7 @@ function isOn(name: string): boolean {
   return /^(1|on|yes|true)$/i.test(environment(name) ?? '');
 }
 
-/** Without white space around it. @throws {OptionError} which does not show the token */
+/** Trims and validates a token. @throws {OptionError} without the token in the message */
 function checkedToken(name: string, value: string | undefined): string | undefined {
   const token = value?.trim();
   if (!token) return undefined;

@@ -1,4 +1,4 @@
-/** What a hub's API tells of all files of a revision at once. */
+/** Lists all files of a revision with one request to the hub's API. */
 import { SourceError } from '../../core/errors.ts';
 import { type HttpOptions, isAuthorized } from '../sources/httpFile.ts';
 import { refusal } from '../sources/refusal.ts';
@@ -11,7 +11,7 @@ export interface Listing {
   readonly commit: string;
   /** Paths of all files. */
   readonly files: readonly string[];
-  /** @throws {SourceError} with status 404 where the revision has no such file */
+  /** @throws {SourceError} with status 404 if the revision has no such file */
   describe(file: string, name: string): RemoteFile;
 }
 
@@ -23,8 +23,8 @@ interface Sibling {
 }
 
 /**
- * @returns undefined where the server has no such API, as mirrors may not
- * @throws {SourceError} where it cannot be reached or refuses
+ * @returns undefined if the server does not have this API, e.g. a mirror
+ * @throws {SourceError} if it cannot be reached or refuses
  */
 export async function askListing(
   endpoint: URL,

@@ -1,4 +1,4 @@
-/** One folder of one commit of a hub's repository. */
+/** A folder of a hub's repository at one commit. */
 import { IS_BROWSER } from '#leaf/formats/download/environment';
 import { hubCache } from '#leaf/formats/download/hubCache';
 import { SourceError } from '../../core/errors.ts';
@@ -15,7 +15,7 @@ import { bareEtag, describeRemote, isCommit, type RemoteFile } from './remoteFil
 import { cachedUrl, isAway, reportOffline, type UrlOptions } from './urlCache.ts';
 import { withTimeout } from './withTimeout.ts';
 
-/** Bytes of the first request where only a header is read. */
+/** Size of the first request in bytes, if only a header is read. */
 const HEADER_WINDOW = 1 << 20;
 
 export class HubRepository implements NamedFolder {
@@ -26,15 +26,15 @@ export class HubRepository implements NamedFolder {
   readonly #endpoint: URL;
   readonly #headers: Readonly<Record<string, string>> | undefined;
   readonly #cache: HubCache;
-  /** The commit of all files, once one was asked for. A hub that tells none has files that may change one by one. */
+  /** Commit of all files, known after the first request. Some hubs report none; their files may change independently. */
   #commit: string | undefined;
-  /** What a page is told of the commit's files; a browser hides the headers that tell it. */
+  /** Files of the commit from the hub's API. For pages, which cannot read the headers with this information. */
   #listing: Listing | undefined;
-  /** True where the hub could not be reached and stored files are used. */
+  /** True if the hub could not be reached, so that stored files are used. */
   #isAway = isHubOffline();
-  /** Files of a hub without commits, as they were when they were opened. */
+  /** Versions of opened files of a hub without commits. */
   readonly #seen = new Map<string, RemoteFile>();
-  /** The first file is opened before the others, since it settles the commit. */
+  /** Opening of the first file, which determines the commit. The others wait for it. */
   #first: Promise<unknown> | undefined;
 
   constructor(names: Omit<HubName, 'inside'>, inside: readonly string[], options: HubOptions) {
@@ -58,7 +58,7 @@ export class HubRepository implements NamedFolder {
     return opening;
   }
 
-  /** Asks the hub's API; empty where it does not tell. */
+  /** Asks the hub's API. Empty if it is not available. */
   async names(signal?: AbortSignal): Promise<readonly string[]> {
     const { owner, repo, revision } = this.#names;
     const names = { owner, repo, revision: this.#commit ?? revision };
@@ -122,7 +122,7 @@ export class HubRepository implements NamedFolder {
   async #openOffline(file: string, commit: string | undefined): Promise<ByteSource | undefined> {
     const stored = commit === undefined ? undefined : await this.#openStored(file, commit);
     if (stored) return this.#report(stored, file);
-    // an optional file that was never there is not missed
+    // an optional file that was never stored counts as absent
     if (commit !== undefined && !isNeeded(file)) return undefined;
     const reason = isHubOffline() ? 'HF_HUB_OFFLINE forbids to download it' : 'the hub cannot be reached';
     throw new SourceError(`${this.name}/${file}`, `is not in the cache, and ${reason}`, { reason });
@@ -135,7 +135,7 @@ export class HubRepository implements NamedFolder {
     const options = { headers: this.#headers, onNotice, retry: cache?.retry };
     const ask = async (signal?: AbortSignal, tries?: number): Promise<RemoteFile> => {
       const retry = tries === undefined ? options.retry : { ...options.retry, tries };
-      // a page cannot see what the hub says with its redirects
+      // a page cannot read the headers of redirects
       if (IS_BROWSER) {
         const { owner, repo } = this.#names;
         this.#listing ??= await askListing(this.#endpoint, { owner, repo, revision }, { ...options, retry, signal });
@@ -166,14 +166,14 @@ export class HubRepository implements NamedFolder {
     const etag = bareEtag(remote.etag) ?? '';
     const slot = isShareable(this.#names, etag) ? this.#slot(file, commit, etag) : undefined;
     if (slot && !writes) {
-      // another commit may have the same bytes
+      // commits may share the same bytes
       return (await slot.open()) ?? httpSource(url, { ...options, window: HEADER_WINDOW });
     }
     if (slot && remote.size !== undefined) return openThrough(slot, url, { ...remote, size: remote.size }, options);
     return cachedUrl(url, { ...options, folder, keep: writes, remote, immutable: true, source });
   }
 
-  /** A hub that tells no commit: that nothing changed while the folder was read is checked at its end. */
+  /** For hubs without commits: checks at the end that no file has changed while the folder was read. */
   async #downloadUnpinned(file: string, url: URL, options: UrlOptions): Promise<ByteSource> {
     this.#seen.set(file, options.remote!);
     const opened = await cachedUrl(url, options);
@@ -222,7 +222,7 @@ export class HubRepository implements NamedFolder {
     return source;
   }
 
-  /** @returns undefined where only the file is missing @throws the error where the repository or revision is */
+  /** @returns undefined if only the file is missing @throws the error if the repository or revision is missing */
   #absent(error: SourceError): undefined {
     const { serverCode } = error.data;
     if (serverCode === 'RepoNotFound' || serverCode === 'RevisionNotFound') throw error;
@@ -243,12 +243,12 @@ export class HubRepository implements NamedFolder {
   }
 }
 
-/** True where Hugging Face's layout has an unambiguous place for the file. */
+/** True if Hugging Face's layout has an unambiguous path for the file. */
 function isShareable({ owner, repo }: Omit<HubName, 'inside'>, etag = 'x'): boolean {
   return !`${owner}/${repo}`.includes('--') && /^[\w-]{1,128}$/.test(etag);
 }
 
-/** False for files that a model folder can do without. */
+/** False for optional files of a model folder. */
 function isNeeded(file: string): boolean {
   return isWeights(file) || /(^|\/)config\.json$/.test(file);
 }

@@ -1,4 +1,4 @@
-/** Opens a file of a server so that it is stored while it is read, wherever it is stored. */
+/** Opens a file of a server and stores it in a cache while it is read. */
 import { grouped } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
 import { httpSource, streamedSource } from '../sources/http.ts';
@@ -8,7 +8,7 @@ import type { CacheStore, ClaimOptions, PartialFile } from './cacheStore.ts';
 import { type DownloadOptions, downloadingSource, itemOf, reportNotKept } from './download.ts';
 import { notKept } from './notKept.ts';
 
-/** The place of one file in a cache. */
+/** Location of a file in a cache. */
 export interface CacheSlot extends Pick<CacheStore, 'available'> {
   open(): Promise<ByteSource | undefined>;
   claim(options: ClaimOptions): Promise<PartialFile | undefined>;
@@ -19,13 +19,13 @@ export interface CacheSlot extends Pick<CacheStore, 'available'> {
 export interface KnownFile {
   readonly size: number;
   readonly sha256?: string;
-  /** The open answer to a first request, if there is one. Closed here if it is not used. */
+  /** Open response of a first request, if any. Closed here if it is not used. */
   readonly file?: HttpFile;
 }
 
 /**
- * Waits while somebody else downloads the same file, and then uses theirs. Where the file cannot be stored, it is read
- * from the server as it is needed, and a notice says so.
+ * If another process downloads the same file, waits and uses its copy. If the file cannot be stored, it is read from the
+ * server on demand, and a notice reports it.
  */
 export async function openThrough(
   slot: CacheSlot,
@@ -55,18 +55,18 @@ export async function openThrough(
   return kept;
 }
 
-/** A file that is complete already is reported as a finished download. */
+/** Reports a file that is already complete as a finished download. */
 export function reportKept({ size }: ByteSource, url: URL, { onProgress }: DownloadOptions): void {
   onProgress?.({ stage: 'download', done: size, total: size, unit: 'bytes', item: itemOf(url) });
 }
 
-/** Reports how far the other download is. */
+/** Reports the progress of the other download. */
 function waiting(url: URL, total: number, { onProgress, onNotice }: DownloadOptions): (bytes: number) => void {
-  let told = false;
+  let notified = false;
   return (bytes) => {
     const message = `${nameOf(url)}: waiting for another download of the same file, at byte ${grouped(bytes)}`;
-    if (!told) onNotice?.({ code: 'WAITING', message, data: { bytes, total } });
-    told = true;
+    if (!notified) onNotice?.({ code: 'WAITING', message, data: { bytes, total } });
+    notified = true;
     onProgress?.({ stage: 'download', done: Math.min(bytes, total), total, unit: 'bytes', item: itemOf(url) });
   };
 }

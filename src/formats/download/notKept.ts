@@ -1,4 +1,4 @@
-/** Why a file is not kept. It is used all the same, so this reaches people as a notice. */
+/** Reasons why a file cannot be stored. The file is still used, so users see them as notices. */
 import { EspalierError, grouped } from '../../core/errors.ts';
 
 /** `code` 'CACHE_FULL' with `data.needed` and `data.available` in bytes, or 'NOT_KEPT'. */
@@ -18,7 +18,7 @@ interface Failure {
   readonly message?: string;
 }
 
-/** @param cause of a failed write @param needed size of the file @param stored bytes of it that could be written */
+/** @param cause error of the failed write @param needed size of the file @param stored bytes written before it failed */
 export async function notKept(
   file: string,
   cause: unknown,
@@ -30,13 +30,13 @@ export async function notKept(
   const { name = '', code, message = String(cause) } = (cause ?? {}) as Failure;
   if (name === 'QuotaExceededError' || code === 'ENOSPC' || code === 'EDQUOT')
     return cacheFull(file, needed, await roomFor(stored, available), cause);
-  // a DOMException has a code that is a number
+  // the code of a DOMException is a number
   const reason = typeof code === 'string' ? code : name;
   return new NotKeptError('NOT_KEPT', `${file}: it cannot be kept here: ${message}`, { file, reason }, { cause });
 }
 
-/** What the system tells may be more than it gives. */
+/** Bytes available: the system's figure, or the bytes written before the failure if that is less. */
 async function roomFor(stored: number, available?: () => Promise<number | undefined>): Promise<number> {
-  const told = await available?.().catch(() => undefined);
-  return Math.min(stored, told ?? stored);
+  const reported = await available?.().catch(() => undefined);
+  return Math.min(stored, reported ?? stored);
 }

@@ -1,4 +1,4 @@
-/** Files of the browser's private file system (OPFS). */
+/** Reads and writes files of the browser's private file system (OPFS). */
 import { NotKeptError } from './notKept.ts';
 
 /** Name of the list that makes a stored file complete. */
@@ -9,7 +9,7 @@ export interface PartList {
   readonly parts: number;
 }
 
-/** The parts of a complete file; undefined where it is not complete. */
+/** Parts of a complete file; undefined if it is not complete. */
 export async function completeParts(home: FileSystemDirectoryHandle): Promise<File[] | undefined> {
   const list = await readFile(home, LIST);
   if (!list) return undefined;
@@ -23,7 +23,7 @@ export async function readFile(folder: FileSystemDirectoryHandle, name: string):
   return handle?.getFile();
 }
 
-/** A handle that blocks its thread; browsers have them in dedicated workers only. */
+/** A synchronous handle. Only available in dedicated workers. */
 interface SyncHandle {
   truncate(size: number): void;
   write(bytes: Uint8Array, options: { at: number }): number;
@@ -31,7 +31,7 @@ interface SyncHandle {
   close(): void;
 }
 
-/** Writes a whole file. Safari before 26 can do so in workers only. */
+/** Writes a whole file. In Safari before 26 this only works in workers. */
 export async function writeFile(
   folder: FileSystemDirectoryHandle,
   name: string,
@@ -46,7 +46,7 @@ export async function writeFile(
     } catch (error) {
       await stream.abort().catch(() => {});
       await folder.removeEntry(name).catch(() => {});
-      // Chromium says "AbortError: Failed to write data to data pipe" where the quota ends within a file
+      // Chromium reports an exceeded quota as "AbortError: Failed to write data to data pipe"
       if ((error as Error).name === 'AbortError')
         throw new DOMException((error as Error).message, 'QuotaExceededError');
       throw error;

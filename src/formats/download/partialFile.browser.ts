@@ -1,13 +1,13 @@
 /**
- * Files that are being written in the browser's private file system. A file is a folder of numbered parts, each written at
- * once, and a list that is written last and makes the file complete.
+ * Partial files in the browser's private file system. A file is a folder of numbered parts. The list of parts is written
+ * last and makes the file complete.
  */
 import { blobSource } from '../sources/blob.ts';
 import type { PartialFile } from './cacheStore.ts';
 import { LIST, type PartList, partName, readFile, undefinedWhenMissing, writeFile } from './opfs.ts';
 
 const PART_BYTES = 16 * 1024 * 1024;
-/** Opens what is left of an earlier download. @param unlock called when the file is complete, released or discarded */
+/** Opens the rest of an earlier download. @param unlock called when the file is complete, released or discarded */
 export async function claimPartial(
   home: FileSystemDirectoryHandle,
   version: string,
@@ -17,7 +17,7 @@ export async function claimPartial(
   const written: Blob[] = [];
   for (;;) {
     const part = await readFile(home, partName(version, written.length));
-    // a part is empty where its writer was ended before it was closed
+    // a part is empty if its writer ended before closing it
     if (!part?.size) break;
     written.push(part);
   }
@@ -78,7 +78,7 @@ export async function claimPartial(
       await writeFile(home, LIST, new TextEncoder().encode(JSON.stringify(list)));
       await finish(async () => {});
     },
-    // the bytes in the buffer are lost where they cannot be written: a later attempt begins a little earlier
+    // if the buffer cannot be written, its bytes are lost, and the next attempt downloads them again
     release: () => finish(() => flush().catch(() => {})),
     discard: () => finish(clear),
   };

@@ -1,7 +1,7 @@
 /**
- * Files that are being written. A file becomes complete by a rename, so it is there whole or not at all. A partial file's
- * name has its version and the host and process of its one writer; it is taken over, by a rename too, when that writer is
- * gone.
+ * Partial files on disk. A rename makes a file complete, so completion is atomic. The name of a partial file contains the
+ * version of the file and the host and process of its writer. When that process has ended, another one takes the file over,
+ * also by a rename.
  */
 import { constants, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -12,28 +12,28 @@ import { takeTurn } from './turns.node.ts';
 interface ClaimPartialOptions extends ClaimOptions {
   /** Path of the lock file. */
   readonly lock: string;
-  /** False: other processes may write the same file at the same time, each a partial file of its own. Default true. */
+  /** False to allow several processes to write the same file at once, each to its own partial file. Default true. */
   readonly amongProcesses?: boolean;
   readonly version: string;
-  /** True where the complete file is there. */
+  /** Returns true if the complete file exists. */
   readonly exists: () => Promise<boolean>;
-  /** Partial files of other tools that may be resumed, if nobody can be writing them. */
+  /** Partial files of other tools to resume, if no process is writing them. */
   readonly foreign?: RegExp;
-  /** Called when the complete file is in its place, before others get their turn. */
+  /** Called when the file is complete, before the lock is released. */
   readonly onComplete?: () => Promise<void>;
 }
 
-/** A partial file that nobody has written to for this long, in milliseconds, has no writer, whatever its name says. */
+/** Age in milliseconds after which a partial file counts as abandoned, even if its name names a writer. */
 const ABANDONED_AFTER = 3_600_000;
 
 let partials = 0;
 
-/** @returns undefined where the file is complete, perhaps since somebody else wrote it meanwhile */
+/** @returns undefined if the file is complete, e.g. because another process has written it */
 export async function claimPartial(file: string, options: ClaimPartialOptions): Promise<PartialFile | undefined> {
   const { signal, onWait, version, amongProcesses } = options;
   await mkdir(dirname(file), { recursive: true });
-  const told = onWait && (() => void bytesOfPartials(file).then(onWait, () => {}));
-  const turn = await takeTurn(options.lock, { signal, onWait: told, amongProcesses });
+  const reportProgress = onWait && (() => void bytesOfPartials(file).then(onWait, () => {}));
+  const turn = await takeTurn(options.lock, { signal, onWait: reportProgress, amongProcesses });
   try {
     if (await options.exists()) {
       turn.end();
@@ -101,7 +101,7 @@ async function openPartial(
   };
 }
 
-/** The path of a partial file that is ours from now on: the largest that nobody writes, or a new one. Removes the others. */
+/** Takes over the largest abandoned partial file, or creates one, and removes the others. @returns its path */
 async function claim(file: string, version: string, foreign?: RegExp): Promise<string> {
   const ours = partialName(file, version, host(), process.pid);
   let claimed = false;
@@ -119,7 +119,7 @@ async function claim(file: string, version: string, foreign?: RegExp): Promise<s
   return ours;
 }
 
-/** Partial files of a file that have no writer, largest first. */
+/** Abandoned partial files of a file, largest first. */
 async function freePartials(file: string, version: string, foreign?: RegExp) {
   const found: { path: string; size: number; sameVersion: boolean }[] = [];
   for (const name of await readdir(dirname(file))) {
@@ -141,7 +141,7 @@ async function freePartials(file: string, version: string, foreign?: RegExp) {
   return found.sort((a, b) => b.size - a.size);
 }
 
-/** Size of the largest partial file of a file: how far its download is. */
+/** Size of the largest partial file of a file: the progress of its download. */
 async function bytesOfPartials(file: string): Promise<number> {
   let most = 0;
   for (const name of await readdir(dirname(file))) {

@@ -1,4 +1,4 @@
-/** What a server tells about a file before it is downloaded. */
+/** Metadata of a remote file, requested before it is downloaded. */
 import {
   type HttpOptions,
   isAuthorized,
@@ -12,16 +12,16 @@ import { nameOf, request } from '../sources/request.ts';
 import { retrying } from '../sources/retrying.ts';
 
 export interface RemoteFile extends Omit<Validators, 'size'> {
-  /** Absent where the server does not tell. */
+  /** Absent if the server does not report it. */
   readonly size?: number;
-  /** SHA-256 of the bytes in hexadecimal, where a hub tells it. */
+  /** SHA-256 of the bytes in hexadecimal, if a hub reports it. */
   readonly sha256?: string;
-  /** Commit of the repository, where a hub tells it. */
+  /** Commit of the repository, if a hub reports it. */
   readonly commit?: string;
 }
 
 /**
- * Asks for a file's size, version and hash. A hub tells them with its redirect to the bytes, before the redirect's target.
+ * Requests a file's size, version and hash. A hub sends them in the headers of its redirect to the bytes.
  * @throws {SourceError} with `data.status` 404 if the file does not exist
  */
 export async function describeRemote(url: URL, options: HttpOptions): Promise<RemoteFile> {
@@ -35,10 +35,10 @@ async function describe(url: URL, name: string, options: HttpOptions): Promise<R
   const { headers, signal } = options;
   const init = { headers, signal, cache: 'no-store', stopAt: isLinked } as const;
   const head = await request(url, { ...init, method: 'HEAD' });
-  // until its end is read, a browser takes it for cancelled
+  // browsers show a request as cancelled unless its body is read
   await head.arrayBuffer().catch(() => {});
   const known = head.ok || isLinked(head) ? described(name, head) : undefined;
-  // every other answer to HEAD may mean only that the server does not like HEAD
+  // any other error may only mean that the server does not support HEAD
   if (known?.size !== undefined || head.status === 404) return known ?? refuse(head);
   const found = await request(url, { ...init, range: 'bytes=0-' });
   found.body?.cancel().catch(() => {});
@@ -62,12 +62,12 @@ function described(name: string, response: Response): RemoteFile {
   const compressed = (headers.get('content-encoding') || 'identity') !== 'identity';
   const length =
     compressed || (response.status >= 300 && response.status !== 416) ? null : headers.get('content-length');
-  const told = headers.get('x-linked-size') ?? total ?? length;
-  const size = told === null || !/^\d+$/.test(told) ? undefined : Number(told);
+  const reported = headers.get('x-linked-size') ?? total ?? length;
+  const size = reported === null || !/^\d+$/.test(reported) ? undefined : Number(reported);
   const { modified } = validatorsOf(headers, 0);
   const linked = headers.get('x-linked-etag');
   const etag = linked ?? (headers.get('etag') || undefined);
-  // other servers make ETags of other things than the bytes' hash
+  // ETags of other servers are not hashes of the bytes
   const hash = bareEtag(linked ?? undefined);
   return {
     size,

@@ -1,8 +1,8 @@
-/** SHA-256 (FIPS 180-4) of bytes that come in parts, which WebCrypto cannot do. */
+/** Incremental SHA-256 (FIPS 180-4), which WebCrypto does not have. */
 
 export interface Sha256 {
   update(bytes: Uint8Array): void;
-  /** The digest in lower-case hexadecimal; nothing may be added afterwards. */
+  /** Returns the digest in lower-case hexadecimal. Nothing may be added afterwards. */
   hex(): string;
 }
 
@@ -16,7 +16,7 @@ export function sha256(): Sha256 {
   function update(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       const filled = total % BLOCK_BYTES;
-      // whole blocks are read where they are
+      // whole blocks are hashed without copying
       if (filled === 0 && bytes.length - at >= BLOCK_BYTES) {
         compress(state, bytes, at);
         at += BLOCK_BYTES;
@@ -48,7 +48,7 @@ export function sha256(): Sha256 {
 const constants = Int32Array.from(fractions(64, 1 / 3));
 const schedule = new Int32Array(64);
 
-/** Works one block of `bytes` into the state; sums are cut to 32 bits at once, which keeps them integers. */
+/** Updates the state with one block. Sums are truncated to 32 bits immediately, so that engines keep them as integers. */
 function compress(state: Int32Array, bytes: Uint8Array, start: number): void {
   for (let i = 0, at = start; i < 16; i++, at += 4) {
     schedule[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
@@ -97,7 +97,7 @@ function rotate(x: number, bits: number): number {
   return (x >>> bits) | (x << (32 - bits));
 }
 
-/** The first 32 bits of the fractions of the first primes' square or cube roots: the standard's constants. */
+/** The standard's constants: the first 32 bits of the fractional parts of square or cube roots of primes. */
 function fractions(count: number, power: number): number[] {
   const primes: number[] = [];
   for (let n = 2; primes.length < count; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);

@@ -1,9 +1,9 @@
-/** SHA-256 of bytes that come in parts. */
+/** Incremental SHA-256. */
 import { createHash } from 'node:crypto';
 
 export interface Sha256 {
   update(bytes: Uint8Array): void;
-  /** The digest in lower-case hexadecimal; nothing may be added afterwards. */
+  /** Returns the digest in lower-case hexadecimal. Nothing may be added afterwards. */
   hex(): string;
 }
 

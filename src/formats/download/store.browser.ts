@@ -1,4 +1,4 @@
-/** The cache in the browser's private file system (OPFS). A file is a folder: see partialFile.browser.ts. */
+/** Cache in the browser's private file system (OPFS). Each file is a folder, see partialFile.browser.ts. */
 import { blobSource } from '../sources/blob.ts';
 import { type CacheStore, type ClaimOptions, fillClaimed, type PartialFile } from './cacheStore.ts';
 import { NotKeptError, notKept } from './notKept.ts';
@@ -19,8 +19,8 @@ export function cacheStore(folder = 'espalier'): CacheStore {
     const home = await at(path, true).catch(async (cause) => {
       throw await notKept(name, cause);
     });
-    const told = onWait && (() => void bytesIn(home!).then(onWait, () => {}));
-    const turn = await takeTurn(`${folder}/${name}`, { signal, onWait: told });
+    const reportProgress = onWait && (() => void bytesIn(home!).then(onWait, () => {}));
+    const turn = await takeTurn(`${folder}/${name}`, { signal, onWait: reportProgress });
     try {
       if (!(await find(home!))) return await claimPartial(home!, version, () => turn.end());
       turn.end();
@@ -34,7 +34,7 @@ export function cacheStore(folder = 'espalier'): CacheStore {
     async open(path) {
       const home = await at(path).catch(() => undefined);
       const files = home && (await completeParts(home));
-      // a Blob of files reads each of them only where it is asked to
+      // a Blob of Files reads them lazily
       return files && blobSource(new Blob(files), path.join('/'));
     },
     claim: (path, version, options = {}) => claim(path, version, options, completeParts),
@@ -65,7 +65,7 @@ export function cacheStore(folder = 'espalier'): CacheStore {
   return store;
 }
 
-/** @throws {NotKeptError} where there is no private file system; DOMException */
+/** @throws {NotKeptError} if there is no private file system; DOMException */
 async function subfolder(path: readonly string[], create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
   if (!navigator.storage?.getDirectory) {
     const reason = globalThis.isSecureContext ? 'this browser has none' : 'only pages of https: and localhost have one';

@@ -1,4 +1,4 @@
-/** The cache as a folder. */
+/** Cache in a folder on disk. */
 import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { directory } from '../sources/path.node.ts';
@@ -6,7 +6,7 @@ import { type CacheStore, fillClaimed, isPartialOf } from './cacheStore.ts';
 import { environment, homeFolder } from './environment.node.ts';
 import { claimPartial } from './partialFile.node.ts';
 
-/** @param folder default: ESPALIER_CACHE, then `espalier` in the user's cache folder */
+/** @param folder path. Default: ESPALIER_CACHE, then `espalier` in the user's cache folder */
 export function cacheStore(folder: string = defaultFolder()): CacheStore {
   const at = (path: readonly string[]) => join(folder, ...path);
   const place = (path: readonly string[], version: string) => {
@@ -53,7 +53,7 @@ function defaultFolder(): string {
   return environment('ESPALIER_CACHE') ?? join(caches, 'espalier');
 }
 
-/** Bytes free on the disk of a folder that may have to be made first. */
+/** Free bytes on the disk of a folder that may not exist yet. */
 async function availableAt(folder: string): Promise<number | undefined> {
   for (let at = folder; ; at = dirname(at)) {
     const found = await statfs(at).catch(() => undefined);

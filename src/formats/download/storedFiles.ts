@@ -1,4 +1,4 @@
-/** What `cache` does: see cache.ts. */
+/** Implementation of the `cache` API in cache.ts. */
 import { environment, IS_BROWSER } from '#leaf/formats/download/environment';
 import { hubCache } from '#leaf/formats/download/hubCache';
 import { cacheStore } from '#leaf/formats/download/store';
@@ -14,7 +14,7 @@ export interface CachedFile {
   readonly source: string;
   /** Bytes stored. */
   readonly bytes: number;
-  /** Bytes of the whole file, where they are known. */
+  /** Size of the whole file in bytes, if known. */
   readonly total?: number;
   /** False for a download that was interrupted; the next load continues it. */
   readonly complete: boolean;
@@ -23,21 +23,21 @@ export interface CachedFile {
 export interface CacheUsage {
   /** Bytes of all stored files. */
   readonly bytes: number;
-  /** Bytes that can still be stored; undefined where the system does not tell. */
+  /** Bytes still available; undefined if the system does not report them. */
   readonly available?: number;
-  /** True where the browser does not delete them by itself to make room. Always true in Node. */
+  /** True if the browser does not evict stored files. Always true in Node. */
   readonly persisted: boolean;
 }
 
 export interface CacheLocation {
-  /** As `CacheOptions.folder`. */
+  /** See `CacheOptions.folder`. */
   readonly folder?: string;
 }
 
 export interface AddOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
-  /** As in `load`. */
+  /** Headers of requests, see `load`. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly cache?: CacheOptions;
 }
@@ -45,7 +45,7 @@ export interface AddOptions {
 /**
  * Downloads all files of a model without loading it, so that a later `load` works offline.
  * @throws {EspalierError} 'CACHE_FULL' with `data.needed` and `data.available` in bytes, or 'NOT_KEPT', where they cannot be
- *   stored; what `load` throws for a source that is no model; the signal's reason
+ *   stored; the errors of `load` for an invalid source; the signal's reason
  */
 export async function add(source: string | URL, options: AddOptions = {}): Promise<void> {
   let refused: Notice | undefined;
@@ -65,7 +65,7 @@ export async function add(source: string | URL, options: AddOptions = {}): Promi
   }
 }
 
-/** Stored files. In Node those that Python's tools stored in Hugging Face's cache, too. */
+/** Lists stored files. In Node this includes files of Hugging Face's cache that Python tools stored. */
 export async function list({ folder }: CacheLocation = {}): Promise<readonly CachedFile[]> {
   const urls = await listUrls(cacheStore(folder));
   const files = await hubCache(hubFolder(folder)).list();
@@ -82,7 +82,7 @@ export async function list({ folder }: CacheLocation = {}): Promise<readonly Cac
 
 /**
  * Deletes stored files: of a URL, of `hf:owner/repo/file`, or all of `hf:owner/repo`. A name without a revision means every
- * revision. @returns bytes freed; 0 where nothing was stored @throws {OptionError} for a malformed `hf:` name
+ * revision. @returns bytes freed; 0 if nothing was stored @throws {OptionError} for a malformed `hf:` name
  */
 export async function remove(source: string | URL, { folder }: CacheLocation = {}): Promise<number> {
   const name = String(source);
@@ -124,12 +124,12 @@ export async function usage({ folder }: CacheLocation = {}): Promise<CacheUsage>
   return { bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), available, persisted };
 }
 
-/** Asks the browser not to delete stored files by itself; it may ask the user. @returns true where it agreed. Always in Node */
+/** Asks the browser not to evict stored files; it may ask the user. @returns true if it agreed; always true in Node */
 export async function persist(): Promise<boolean> {
   return IS_BROWSER ? ((await navigator.storage?.persist?.()) ?? false) : true;
 }
 
-/** True where an `hf:` name is the file, or a folder around it. @param name without a revision: of any */
+/** True if an `hf:` name is the file, or contains it. @param name without a revision, it matches every revision */
 function isWithin(alias: string, name: string): boolean {
   if (!name.startsWith('hf:')) return false;
   const file = parseHubName(alias);

@@ -1,4 +1,4 @@
-/** Turns of tabs and workers that want to write the same file, by Web Locks. */
+/** Locks between tabs and workers that write the same file, with the Web Locks API. */
 
 export interface Turn {
   end(): void;
@@ -6,15 +6,15 @@ export interface Turn {
 
 export interface TurnOptions {
   readonly signal?: AbortSignal;
-  /** Called every quarter of a second while somebody else has the turn. */
+  /** Called every 250 ms while waiting for the lock. */
   readonly onWait?: () => void;
 }
 
 const WAIT_INTERVAL = 250;
 
-/** Waits for the turn. @throws the signal's reason */
+/** Waits for the lock. @throws the signal's reason */
 export async function takeTurn(name: string, { signal, onWait }: TurnOptions): Promise<Turn> {
-  // pages of insecure origins have no locks, and no private file system either
+  // insecure origins have neither Web Locks nor a private file system
   if (!navigator.locks) return { end() {} };
   const timer = onWait && setInterval(onWait, WAIT_INTERVAL);
   try {

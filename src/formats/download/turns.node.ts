@@ -1,8 +1,8 @@
 /**
- * Turns of processes that want to write the same file, by the lock files that Hugging Face's Python tools use: an
- * exclusive flock(2). Node has no such call, so a helper process of util-linux holds the lock; it ends with this process,
- * however that ends. Where there is no such helper, turns hold within this process only: two processes then download the
- * same file twice, and nothing worse, since each writes a file of its own.
+ * Locks between processes that write the same file, with the lock files of Hugging Face's Python tools: an exclusive flock(2).
+ * Node has no such call, so the `flock` command of util-linux holds the lock. It ends with this process, even if that is
+ * killed. Without this command, locks only work within this process; two processes then download the same file twice, each
+ * to its own partial file.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
@@ -10,25 +10,25 @@ import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
 export interface Turn {
-  /** True where other processes are kept out too. */
+  /** True if the lock also excludes other processes. */
   readonly exclusive: boolean;
   end(): void;
 }
 
 export interface TurnOptions {
   readonly signal?: AbortSignal;
-  /** Called every quarter of a second while somebody else has the turn. */
+  /** Called every 250 ms while waiting for the lock. */
   readonly onWait?: () => void;
-  /** False: other processes are not kept out. Default true. */
+  /** False to lock only within this process. Default true. */
   readonly amongProcesses?: boolean;
 }
 
 const WAIT_INTERVAL = 250;
 
-/** Path of a lock file → the end of the last turn that was asked for in this process. */
+/** Path of a lock file → end of this process's last queued turn. */
 const queues = new Map<string, Promise<void>>();
 
-/** Waits for the turn. @throws the signal's reason */
+/** Waits for the lock. @throws the signal's reason */
 export async function takeTurn(path: string, { signal, onWait, amongProcesses = true }: TurnOptions): Promise<Turn> {
   signal?.throwIfAborted();
   const timer = onWait && setInterval(onWait, WAIT_INTERVAL);
@@ -59,7 +59,7 @@ export async function takeTurn(path: string, { signal, onWait, amongProcesses = 
   }
 }
 
-/** @returns what releases the lock; undefined where there is no helper */
+/** @returns a function that releases the lock; undefined without the `flock` command */
 async function lockAmongProcesses(path: string, signal?: AbortSignal): Promise<(() => void) | undefined> {
   if (process.platform !== 'linux') return undefined;
   await mkdir(dirname(path), { recursive: true });

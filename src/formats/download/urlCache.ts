@@ -1,5 +1,5 @@
 /**
- * Files of any URL, stored under a hash of the URL:
+ * Stores files of any URL under a hash of the URL:
  *
  *     files/HASH/about     which URL, and how its server names the version (ETag, Last-Modified, size)
  *     files/HASH/VERSION   the bytes
@@ -22,7 +22,7 @@ import { withTimeout } from './withTimeout.ts';
 
 export interface UrlRecord extends Validators {
   readonly url: string;
-  /** How people name the file, where they do not name its URL: 'hf:owner/repo@main/x.gguf'. */
+  /** Name of the file for users, if it is not the URL: 'hf:owner/repo@main/x.gguf'. */
   readonly source?: string;
   readonly version: string;
 }
@@ -30,11 +30,11 @@ export interface UrlRecord extends Validators {
 export interface UrlOptions extends DownloadOptions {
   /** The cache's folder. */
   readonly folder?: string;
-  /** False: what is stored is used, but nothing is written. Default true. */
+  /** False to use stored files but store nothing. Default true. */
   readonly keep?: boolean;
-  /** True for a URL whose bytes never change: a stored copy is used without asking the server. */
+  /** True if the bytes of the URL never change, so that a stored copy is used without asking the server. */
   readonly immutable?: boolean;
-  /** What the server told already. */
+  /** Metadata from the server, if already requested. */
   readonly remote?: RemoteFile;
   /** See `UrlRecord`. */
   readonly source?: string;
@@ -42,14 +42,14 @@ export interface UrlOptions extends DownloadOptions {
 
 const FOLDER = 'files';
 const ABOUT = 'about';
-/** Milliseconds to wait for a server where there is a stored copy. */
+/** Timeout for a server if there is a stored copy, in milliseconds. */
 const REVALIDATION_TIMEOUT = 10_000;
-/** Bytes of the first request where only a header is read. */
+/** Size of the first request in bytes, if only a header is read. */
 const HEADER_WINDOW = 1 << 20;
 
 /**
- * Opens the file of a URL: the stored copy where the server says that it is current, or cannot be reached; otherwise the
- * server's, which is stored while it is read. @throws {SourceError}
+ * Opens the file of a URL. Uses the stored copy if it is current or the server cannot be reached. Otherwise downloads the
+ * file and stores it while it is read. @throws {SourceError}
  */
 export async function cachedUrl(url: URL, options: UrlOptions = {}): Promise<ByteSource> {
   const store = cacheStore(options.folder);
@@ -60,13 +60,13 @@ export async function cachedUrl(url: URL, options: UrlOptions = {}): Promise<Byt
     return kept;
   }
   if (options.keep === false) return httpSource(url, { ...options, window: HEADER_WINDOW });
-  // an earlier download is continued: which version it is of is asked before its bytes are asked for
+  // to resume an earlier download, first ask which version the server has
   const remote =
     options.remote ?? (record && (await describeRemote(url, options).catch(() => options.signal?.throwIfAborted())));
   return download(store, url, { ...options, remote: remote || undefined });
 }
 
-/** Asks the server about a stored copy, which is closed unless it is current. @throws {SourceError} where it was removed */
+/** Asks the server if a stored copy is current, and closes it if not. @throws {SourceError} if the server has removed it */
 async function isCurrent(kept: ByteSource, record: UrlRecord, url: URL, options: UrlOptions): Promise<boolean> {
   try {
     const remote = options.remote ?? (await describeSoon(url, options));
@@ -91,7 +91,7 @@ function describeSoon(url: URL, options: UrlOptions): Promise<RemoteFile> {
   );
 }
 
-/** True where the server did not answer, which says nothing about the file. */
+/** True if the server did not respond, so that the file may still exist. */
 export function isAway(error: unknown): boolean {
   return error instanceof TransientError || isOffline();
 }
@@ -100,7 +100,7 @@ export function reportOffline(url: URL, { message }: Error, { onNotice }: Downlo
   onNotice?.({ code: 'OFFLINE', message: `${message}; the stored copy is used`, data: { url: nameOf(url) } });
 }
 
-/** Downloads what is not stored. */
+/** Downloads the file, or the rest of it. */
 async function download(store: CacheStore, url: URL, options: UrlOptions): Promise<ByteSource> {
   const { remote } = options;
   if (remote?.size !== undefined) {
@@ -118,7 +118,7 @@ async function download(store: CacheStore, url: URL, options: UrlOptions): Promi
   return openThrough(slotOf(store, url, validators, options), url, { size, file }, options);
 }
 
-/** A file whose length is not known beforehand. */
+/** Downloads a file of unknown length. */
 async function downloadWhole(store: CacheStore, url: URL, options: UrlOptions, reason: Error): Promise<ByteSource> {
   const { blob, headers } = await fetchWhole(url, options).catch((error) => {
     throw isAway(error) && isAway(reason) ? reason : error;
@@ -159,7 +159,7 @@ function slotOf(store: CacheStore, url: URL, { size, etag, modified }: Validator
     available: () => store.available(),
     async claim(options) {
       const claimed = await store.claim(path, version, options);
-      // an older complete version stays until this one is complete
+      // keep an older complete version until this one is complete
       return releasingOnError(claimed, async () => {
         if (claimed && !(await readRecord(store, url))) await writeRecord(store, url, record);
       });
@@ -193,8 +193,8 @@ export function removeUrl(store: CacheStore, url: string): Promise<number> {
 }
 
 function isSame(record: UrlRecord, { size, etag, modified }: RemoteFile): boolean {
-  const told = (etag ?? modified) !== undefined;
-  return told && size !== undefined && sameVersion(record, { size, etag, modified });
+  const isVersioned = (etag ?? modified) !== undefined;
+  return isVersioned && size !== undefined && sameVersion(record, { size, etag, modified });
 }
 
 function readRecord(store: CacheStore, url: URL): Promise<UrlRecord | undefined> {
@@ -228,7 +228,7 @@ function keyOf(url: string): string {
   return hashOf(url).slice(0, 32);
 }
 
-/** A version that no server names must not be mistaken for another one. */
+/** Name of a version. Random without ETag and Last-Modified, so that it is never mistaken for another one. */
 function versionOf({ size, etag, modified }: Validators): string {
   return hashOf(`${etag ?? modified ?? Math.random()} ${size}`).slice(0, 16);
 }

@@ -1,4 +1,4 @@
-/** Work that must not take long. */
+/** Runs work with a time limit. */
 import { TransientError } from '../sources/retrying.ts';
 
 /** @throws {TransientError} after `milliseconds`; the signal's reason */

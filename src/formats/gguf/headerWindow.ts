@@ -109,7 +109,7 @@ export class HeaderWindow {
     return decodeLoosely(this.#bytes.subarray(at, this.#next));
   }
 
-  /** A string that must be UTF-8: a name. @throws {FormatError} if it is not, or leaves the file */
+  /** Reads a name, which must be valid UTF-8. @throws {FormatError} if it is not, or leaves the file */
   name(what: string): string {
     const length = this.count(`length of ${what}`, 1);
     const at = this.#take(length);
@@ -163,7 +163,7 @@ export class HeaderWindow {
         strings[i] = text.slice(i === first ? 0 : units[i - first - 1], units[i - first]);
       this.#next = ends[last - 1];
     } catch {
-      // one by one, as one of them is not UTF-8
+      // at least one is not UTF-8: decode one by one
       for (let i = first; i < last; i++) strings[i] = this.string(what);
     }
   }

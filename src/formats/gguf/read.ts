@@ -16,8 +16,8 @@ export interface GgufFile {
   readonly name: string;
   readonly version: number;
   /**
-   * Arrays of numbers are typed arrays (those of 64-bit integers plain arrays), arrays of booleans are of 0 and 1 in a
-   * Uint8Array, arrays of strings and of arrays plain ones. Bytes of a string that are not UTF-8 are lone surrogates, see
+   * Arrays of numbers are typed arrays, except 64-bit integers, which are plain arrays. Arrays of booleans are 0 and 1 in a
+   * Uint8Array. Arrays of strings or arrays are plain arrays. Invalid UTF-8 bytes in strings become lone surrogates, see
    * `decodeLoosely`.
    */
   readonly metadata: ReadonlyMap<string, MetadataValue>;

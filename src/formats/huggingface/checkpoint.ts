@@ -107,7 +107,7 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
 }
 
 async function openWeights(folder: Folder, signal?: AbortSignal): Promise<Weights> {
-  // a whole file goes before an index, which may be left from another download
+  // prefer the single file: an index may be left over from another download
   const whole = await folder.open(WEIGHTS, signal);
   const index = whole ? undefined : await readJson(folder, INDEX, signal);
   const listed = index ? weightMap(index, `${folder.name}/${INDEX}`) : undefined;

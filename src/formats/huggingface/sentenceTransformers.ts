@@ -1,4 +1,4 @@
-/** The files that sentence-transformers keeps beside a model: modules.json, the modules' folders, prompts. */
+/** Reads the files of sentence-transformers: modules.json, the modules' folders, and prompts. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import { halfToFloat } from '../../core/half.ts';
 import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../embeddingSettings.ts';
@@ -7,7 +7,7 @@ import { parseJsonObject, readText } from '../json.ts';
 import { JsonValue } from '../jsonValue.ts';
 import { readSafetensors } from '../safetensors/read.ts';
 
-/** Names of poolings in 1_Pooling/config.json, as flags and as `pooling_mode`. */
+/** Pooling modes in 1_Pooling/config.json, as flags and as `pooling_mode`. */
 const POOLING_NAMES: Readonly<Record<string, Pooling>> = {
   cls_token: 'cls',
   mean_tokens: 'mean',

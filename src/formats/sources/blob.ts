@@ -1,8 +1,8 @@
-/** A browser's Blob or File, a file of its private file system included. */
+/** Reads a browser's Blob or File, including files of the private file system (OPFS). */
 import { SourceError } from '../../core/errors.ts';
 import { type ByteSource, checkRange } from '../byteSource.ts';
 
-/** Bytes that are copied at a time, since a Blob cannot be read into a given view. */
+/** Maximum bytes per read. A Blob cannot be read into a given view, so each read is copied. */
 const PART_BYTES = 4 * 1024 * 1024;
 
 export function blobSource(blob: Blob, name = blob instanceof File ? blob.name : 'blob'): ByteSource {

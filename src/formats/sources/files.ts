@@ -1,4 +1,4 @@
-/** Folders that are not on a disk: Files that were picked or dropped, and directory handles. */
+/** Folders in browsers: Files that the user picked or dropped, and directory handles. */
 import { OptionError } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
 import type { Folder } from '../folder.ts';
@@ -9,7 +9,7 @@ export interface FileHandleLike {
   getFile(): Promise<Blob>;
 }
 
-/** A FileSystemDirectoryHandle, as far as it is used here. */
+/** The used part of FileSystemDirectoryHandle. */
 export interface DirectoryHandleLike {
   readonly name: string;
   getFileHandle(name: string): Promise<FileHandleLike>;
@@ -22,7 +22,7 @@ export interface NamedFolder extends Folder {
   names(signal?: AbortSignal): Promise<readonly string[]>;
 }
 
-/** Picked files as a folder. Files of a picked directory are named by their paths in it. @throws {OptionError} */
+/** Makes a folder of picked files. Files of a picked directory are named by their path in it. @throws {OptionError} */
 export function filesFolder(files: readonly Blob[]): NamedFolder {
   const byName = new Map<string, Blob>();
   for (const [i, file] of files.entries()) {
@@ -64,7 +64,7 @@ export function handleFolder(handle: DirectoryHandleLike): NamedFolder {
   };
 }
 
-/** 'model/config.json' of a directory that was picked → 'config.json' */
+/** 'model/config.json' of a picked directory → 'config.json' */
 function pathOf(file: Blob): string | undefined {
   const { name, webkitRelativePath } = file as Partial<File>;
   if (webkitRelativePath) return webkitRelativePath.split('/').slice(1).join('/');

@@ -1,4 +1,4 @@
-/** Files on HTTP servers as sources of bytes. */
+/** Reads files on HTTP servers. */
 import type { OnProgress } from '../../core/progress.ts';
 import { type ByteSource, checkRange } from '../byteSource.ts';
 import { blobSource } from './blob.ts';
@@ -12,9 +12,9 @@ export interface HttpSourceOptions extends HttpOptions {
 }
 
 /**
- * Opens a file at a URL. Reads that go forward share one request. A file whose length the server does not tell is
- * downloaded whole first. @throws {SourceError} for a refusal, an HTML page instead of the file, a file that changes
- * meanwhile, and connections that keep breaking
+ * Opens a file at a URL. Sequential reads share one request. If the server does not report the length, the whole file is
+ * downloaded first. @throws {SourceError} if the server refuses, sends an HTML page instead of the file, changes the file
+ * while it is read, or the connection keeps breaking
  */
 export async function httpSource(url: string | URL, options: HttpSourceOptions = {}): Promise<ByteSource> {
   const address = new URL(url);
@@ -34,19 +34,19 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
 /** True for failures that a request without Range may avoid. */
 export function isOnlyWhole(error: unknown): boolean {
   if (error instanceof NoLengthError) return true;
-  // a browser hides why a request failed: it fails for compressed answers to a range, too. Node names a cause
+  // browsers give no reason; a compressed answer to a Range request is one of the possible reasons. Node has a cause
   return error instanceof UnreachableError && (error.cause as Error | undefined)?.cause === undefined;
 }
 
-/** Bytes at the start of a file that are kept, for reads that go back. */
+/** Number of bytes at the start of a file to keep in memory, for reads that go back. */
 const HEAD_BYTES = 1 << 20;
 
-/** Reads a file in the order of the calls, which share its one stream. */
+/** Reads a file through one stream. Calls run in order. */
 export function streamedSource(file: HttpFile): ByteSource {
-  /** Bytes that have arrived and were not asked for yet, and their offset in the file. */
+  /** Received bytes that were not read yet, and their file offset. */
   let rest = new Uint8Array(0);
   let restAt = 0;
-  /** The file's first bytes: a reader of headers does not know where they end, so the first tensors are read again. */
+  /** The file's first bytes. Header parsers read past the header, so these bytes are read twice. */
   const head = new Uint8Array(Math.min(HEAD_BYTES, file.size));
   let headLength = 0;
 

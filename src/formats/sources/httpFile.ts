@@ -1,7 +1,7 @@
 /**
- * One file on an HTTP server, read as few long streams: a request asks for everything from a byte on and stays open
- * while reads go forward, so a model read in file order takes one request. A broken connection is resumed at the next
- * byte. Servers without byte ranges work too, slowly: reading backwards starts again at the first byte.
+ * Reads a file on an HTTP server with few long requests. A request covers the rest of the file and stays open during
+ * sequential reads, so a model read in file order takes one request. A broken connection is resumed at the next byte.
+ * Servers without byte ranges work too, but slowly: reading backwards restarts at the first byte.
  */
 
 import { grouped, SourceError } from '../../core/errors.ts';
@@ -13,33 +13,33 @@ import { type RetryPolicy, reasonOf, retrying, TransientError } from './retrying
 export interface HttpOptions extends RequestOptions {
   readonly retry?: RetryPolicy;
   readonly onNotice?: (notice: Notice) => void;
-  /** True for files that are stored here: the browser's own HTTP cache need not store them too. */
+  /** True for files that Espalier stores, so that the browser's HTTP cache does not store them a second time. */
   readonly noStore?: boolean;
-  /** Bytes of the first request; later requests are longer. Default: everything. For reading only a file's header. */
+  /** Size of the first request in bytes, for reading only a file's header. Default: the whole file. Later requests grow. */
   readonly window?: number;
 }
 
-/** The server does not say how long the file is, or compresses it: it can only be read whole. */
+/** The server reports no length, or compresses the file, so that it can only be read as a whole. */
 export class NoLengthError extends SourceError {}
 
-/** Gaps up to this size are read and thrown away, which is faster than another request. */
+/** Maximum gap, in bytes, that is read and discarded, which is faster than another request. */
 const SKIPPED_BYTES = 1 << 20;
 
-/** What a server says about a version of a file. */
+/** Version of a file, from the server's headers. */
 export interface Validators {
   readonly size: number;
   readonly etag?: string;
   readonly modified?: string;
 }
 
-/** True where both describe the same bytes, as far as servers tell. */
+/** True if both describe the same version: equal size, and equal ETag or, without one, equal Last-Modified. */
 export function sameVersion(a: Validators, b: Validators): boolean {
   if (a.size !== b.size) return false;
   return a.etag || b.etag ? a.etag === b.etag : a.modified === b.modified;
 }
 
 export class HttpFile {
-  /** The URL for messages. */
+  /** URL for error messages. */
   readonly name: string;
   readonly #url: URL;
   readonly #options: HttpOptions;
@@ -63,7 +63,7 @@ export class HttpFile {
 
   /**
    * Sends the first request. @param from offset of the first byte that will be read
-   * @throws {NoLengthError}; {SourceError} with `data.status` where the server refused
+   * @throws {NoLengthError}; {SourceError} with `data.status` if the server refuses
    */
   static async open(url: string | URL, options: HttpOptions = {}, from = 0): Promise<HttpFile> {
     const file = new HttpFile(new URL(url), options);
@@ -79,7 +79,7 @@ export class HttpFile {
     return this.#validators!;
   }
 
-  /** Returns bytes from `offset` on: at least one, as many as have arrived. @throws {SourceError} */
+  /** Returns the received bytes from `offset`, at least one. @throws {SourceError} */
   next(offset: number, signal?: AbortSignal): Promise<Uint8Array> {
     return this.#retrying(signal, async () => {
       for (;;) {
@@ -107,7 +107,7 @@ export class HttpFile {
     return value;
   }
 
-  /** Opens a body that begins at `from`, or at 0 where the server has no ranges. */
+  /** Opens a body that starts at `from`, or at 0 if the server does not support ranges. */
   async #request(from: number): Promise<void> {
     this.#drop();
     if (this.#closed) throw new SourceError(this.name, 'was closed');
@@ -124,18 +124,18 @@ export class HttpFile {
       this.#bodyAt = this.#hasRanges ? from : 0;
       this.#identify(response, from);
       this.#body = (response.body ?? new Response('').body!).getReader();
-      // a longer header is read in fewer and fewer requests
+      // requests grow, so that long headers take few of them
       this.#window *= 4;
     } catch (error) {
       response.body?.cancel().catch(() => {});
-      // pages see no Content-Range of other origins, so they must ask for everything to learn the size
+      // pages cannot read Content-Range of other origins, so they request everything to learn the size
       if (!(error instanceof NoLengthError && last && this.#hasRanges)) throw error;
       this.#window = Number.POSITIVE_INFINITY;
       await this.#request(from);
     }
   }
 
-  /** Checks a response, and that it describes the same file as those before. */
+  /** Checks a response, and that it describes the same version as earlier ones. */
   #identify(response: Response, from: number): void {
     const { status, headers } = response;
     const range = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '');
@@ -172,7 +172,7 @@ export class HttpFile {
     return new TransientError(this.name, cause ? `${problem}: ${reasonOf(cause)}` : problem, data, { cause });
   }
 
-  /** Runs one step, which `signal` ends, with a new request after each temporary failure. */
+  /** Runs an abortable step. Retries it with a new request after each temporary failure. */
   async #retrying<T>(signal: AbortSignal | undefined, step: () => Promise<T>): Promise<T> {
     const abort = () => this.#drop();
     signal?.addEventListener('abort', abort);
@@ -189,7 +189,7 @@ export class HttpFile {
     }
   }
 
-  /** Ends the current request, if any. A little that is left is read out: browsers show cancelled requests as failed. */
+  /** Ends the current request, if any. Reads a short rest to its end, because browsers show cancelled requests as failed. */
   #drop(): void {
     const left = this.#bodyEnd - this.#bodyAt;
     if (this.#body && left <= (Number.isFinite(this.#options.window) ? SKIPPED_BYTES : 0)) void readOut(this.#body);
@@ -215,7 +215,7 @@ export function validatorsOf(headers: Headers, size: number): Validators {
   };
 }
 
-/** Captive portals and web servers answer with a page in place of a file. @throws {SourceError} */
+/** Detects HTML pages that captive portals and web servers send instead of a file. @throws {SourceError} */
 export function refuseHtml(name: string, { status, headers }: Response): void {
   if (!headers.get('content-type')?.startsWith('text/html')) return;
   throw new SourceError(name, 'the server sent an HTML page instead of a file', { status, found: 'text/html' });

@@ -1,4 +1,4 @@
-/** A file that is in memory already. */
+/** A file in memory. */
 import { type ByteSource, checkRange } from '../byteSource.ts';
 
 /** @param bytes read in place, never copied as a whole */

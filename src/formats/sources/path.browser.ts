@@ -1,4 +1,4 @@
-/** A page has no paths: they are URLs relative to it, and nothing can be written to them. */
+/** Paths in a page: URLs relative to it, which are read-only. */
 import { baseUrl } from '../../core/baseUrl.ts';
 import { UnsupportedError } from '../../core/errors.ts';
 import type { ByteSink } from '../byteSink.ts';
@@ -6,7 +6,7 @@ import type { ByteSource } from '../byteSource.ts';
 import type { Folder } from '../folder.ts';
 import { locateUrl, openUrl } from './url.ts';
 
-/** What a path names: in a page always a URL. @throws {UnsupportedError} for file: URLs */
+/** Resolves a path as a URL relative to the page. @throws {UnsupportedError} for file: URLs */
 export async function locatePath(path: string): Promise<URL | { readonly folder: Folder; readonly file?: string }> {
   return absolute(path);
 }

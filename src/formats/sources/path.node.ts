@@ -1,4 +1,4 @@
-/** Files and directories of this machine. */
+/** Local files and directories. */
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,10 +7,10 @@ import type { ByteSink } from '../byteSink.ts';
 import { type ByteSource, checkRange } from '../byteSource.ts';
 import type { NamedFolder } from './files.ts';
 
-/** Bytes per system call: short enough that an abort is heard soon, far below the 2 GiB that a call can take. */
+/** Bytes per system call: small, so that an abort takes effect soon, and far below the 2 GiB limit of a call. */
 const READ_BYTES = 64 * 1024 * 1024;
 
-/** What a path or a file: URL names: a folder and, unless it is the folder itself, a file in it. @throws {SourceError} */
+/** Resolves a path or file: URL to a folder and, unless it is a directory, a file name. @throws {SourceError} */
 export async function locatePath(
   path: string,
 ): Promise<URL | { readonly folder: NamedFolder; readonly file?: string }> {
@@ -71,7 +71,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
   return source;
 }
 
-/** A new file, or an old one overwritten, written from the start. `close` flushes it to the disk. @throws {SourceError} */
+/** Creates or overwrites a file. `close` flushes it to the disk. @throws {SourceError} */
 export async function fileSink(path: string): Promise<ByteSink & { close(): Promise<void> }> {
   const handle = await open(path, 'w').catch((cause) => {
     throw systemError(path, cause);

@@ -1,18 +1,18 @@
-/** Error messages for HTTP answers that bring no file: what the status means here, and what to do. */
+/** Error messages for HTTP error responses: what the status means, and what to do. */
 import { grouped, SourceError } from '../../core/errors.ts';
 import { TransientError } from './retrying.ts';
 
 export interface RefusedRequest {
-  /** First byte that was asked for. */
+  /** First requested byte. */
   readonly from?: number;
-  /** True where the request carried an Authorization header. */
+  /** True if the request had an Authorization header. */
   readonly authorized?: boolean;
 }
 
 const TRANSIENT_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
 const LONGEST_MESSAGE = 300;
 
-/** @returns a TransientError where the status may pass. Its data has the status and what the server's headers say. */
+/** @returns a TransientError if the failure may be temporary. Its data has the status and the relevant headers. */
 export function refusal(file: string, { status, headers }: Response, request: RefusedRequest = {}): SourceError {
   const serverCode = clean(headers.get('x-error-code'));
   const serverMessage = clean(headers.get('x-error-message'));

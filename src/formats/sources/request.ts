@@ -1,4 +1,4 @@
-/** One HTTP request: redirects are followed without giving headers to other hosts, and failures are typed. */
+/** Sends one HTTP request. Redirects to other hosts get no custom headers. Failures are typed errors. */
 import { SourceError } from '../../core/errors.ts';
 import { unreachable } from './retrying.ts';
 
@@ -12,7 +12,7 @@ interface RequestOptions extends HttpOptions {
   readonly method?: 'GET' | 'HEAD';
   /** Value of the Range header. */
   readonly range?: string;
-  /** Default 'default'; 'no-store' for files that are kept here, which a browser need not keep a second time. */
+  /** Default 'default'. 'no-store' for files that Espalier stores, so that the browser does not store them a second time. */
   readonly cache?: RequestCache;
   /** Returns the first redirect for which this is true instead of following it. */
   readonly stopAt?: (redirect: Response) => boolean;
@@ -20,7 +20,7 @@ interface RequestOptions extends HttpOptions {
 
 const MAX_REDIRECTS = 10;
 
-/** @throws {SourceError} where no answer comes; the signal's reason */
+/** @throws {SourceError} if the server does not respond; the signal's reason */
 export async function request(url: URL, options: RequestOptions = {}): Promise<Response> {
   const { method = 'GET', headers, range, signal, cache, stopAt } = options;
   const name = nameOf(url);
@@ -31,7 +31,7 @@ export async function request(url: URL, options: RequestOptions = {}): Promise<R
     const sent = range ? { ...own, Range: range } : { ...own, 'Accept-Encoding': 'identity' };
     const init = { method, headers: sent, signal, cache };
     let response = await send(target, { ...init, redirect: 'manual' }, name);
-    // a page cannot look into redirects; its browser follows them
+    // pages cannot see redirects; the browser follows them
     if (response.type === 'opaqueredirect') response = await send(target, { ...init, redirect: 'follow' }, name);
     const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
     if (location === null || stopAt?.(response)) return response;
@@ -41,7 +41,7 @@ export async function request(url: URL, options: RequestOptions = {}): Promise<R
   throw new SourceError(name, `the server redirects more than ${MAX_REDIRECTS} times`);
 }
 
-/** A URL for messages: without its query and credentials, which may be secret. */
+/** Formats a URL for messages, without query and credentials, which may be secret. */
 export function nameOf(url: URL): string {
   // blob: and data: URLs have an opaque origin
   if (url.protocol === 'data:') return `${url.href.slice(0, 40)}…`;
@@ -57,7 +57,7 @@ async function send(url: URL, init: RequestInit, name: string): Promise<Response
   });
 }
 
-/** `fetch` refuses https://user:password@host/. */
+/** Moves user:password of a URL to a header, because `fetch` refuses such URLs. */
 function withBasicAuthorization(url: URL, init: RequestInit): [URL, RequestInit] {
   const plain = new URL(url);
   plain.username = plain.password = '';

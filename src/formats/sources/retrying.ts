@@ -1,22 +1,22 @@
-/** Retries of HTTP requests: which failures are temporary, and how long to wait for them. */
+/** Retries HTTP requests: decides which failures are temporary and how long to wait. */
 import { SourceError } from '../../core/errors.ts';
 
 export interface RetryPolicy {
-  /** Attempts without progress before giving up. Default 5; 2 where the server has never answered. */
+  /** Maximum attempts without progress. Default 5, or 2 if the server has never responded. */
   readonly tries?: number;
-  /** Milliseconds before the second attempt; doubled before each further one. Default 250. */
+  /** Delay before the second attempt, in milliseconds; doubled before each further one. Default 250. */
   readonly delay?: number;
-  /** Longest wait, in milliseconds, that a server may ask for with Retry-After. Default 5 minutes. */
+  /** Maximum accepted Retry-After, in milliseconds. Default 5 minutes. */
   readonly maxWait?: number;
 }
 
 export interface RetryOptions extends RetryPolicy {
   readonly signal?: AbortSignal;
-  /** Called before a wait that the server asked for. */
+  /** Called before waiting for Retry-After. */
   readonly onWait?: (milliseconds: number, reason: SourceError) => void;
 }
 
-/** A failure that may be over at the next attempt. */
+/** A temporary failure; the next attempt may succeed. */
 export class TransientError extends SourceError {
   /** Milliseconds that the server asked to wait. */
   readonly retryAfter?: number;
@@ -30,11 +30,11 @@ export class TransientError extends SourceError {
 /** The server could not be reached at all. */
 export class UnreachableError extends TransientError {}
 
-/** Attempts at a server that never answers: one more than the first, since networks hiccup. */
+/** Maximum attempts if the server has never responded. */
 const UNREACHABLE_TRIES = 2;
 const MAX_WAIT = 300_000;
 
-/** @throws {UnreachableError} with the reason that `fetch` hides in the cause of "fetch failed" */
+/** @throws {UnreachableError} with the reason from the cause of "fetch failed" */
 export function unreachable(file: string, cause: Error): SourceError {
   const reason = reasonOf(cause);
   const problem = isOffline() ? 'cannot be reached: this device is offline' : `cannot be reached: ${reason}`;
@@ -45,7 +45,7 @@ export function unreachable(file: string, cause: Error): SourceError {
 
 type NodeError = { readonly code?: string } | undefined;
 
-/** The message of an error of `fetch`, or of its cause. */
+/** Returns the message of the cause of a `fetch` error, or of the error itself. */
 export function reasonOf(error: Error): string {
   const cause = error.cause instanceof Error ? error.cause : error;
   // an AggregateError of several addresses has no message of its own

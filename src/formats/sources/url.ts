@@ -1,4 +1,4 @@
-/** What a URL names: the folder that it lies in, and the file. */
+/** Resolves a URL to its folder and file name. */
 import { SourceError } from '../../core/errors.ts';
 import type { ByteSource } from '../byteSource.ts';
 import { cachedUrl, type UrlOptions } from '../download/urlCache.ts';
@@ -10,18 +10,18 @@ import { fetchWhole } from './wholeBody.ts';
 
 export interface UrlLocation {
   readonly folder: Folder;
-  /** Last name of the URL's path; absent where it ends in a slash. */
+  /** Last segment of the URL's path; absent if the path ends in a slash. */
   readonly file?: string;
-  /** The folder that the URL itself would be. */
+  /** The URL itself as a folder. */
   readonly asFolder: Folder;
 }
 
 export interface UrlFolderOptions extends UrlOptions {
-  /** Whether a file is kept. Default: every file, as far as `keep` allows. */
+  /** Returns true to store a file. Default: every file, if `keep` allows. */
   readonly keeps?: (file: string) => boolean;
 }
 
-/** The query goes with every file of the folder: it may hold a signature. */
+/** Locates a URL. Files of its folder get the same query, which may contain a signature. */
 export function locateUrl(url: string | URL, options: UrlFolderOptions = {}): UrlLocation {
   const address = new URL(url);
   const file = /([^/]*)$/.exec(address.pathname)?.[1] || undefined;
@@ -39,7 +39,7 @@ export async function openUrl(url: URL, options: UrlFolderOptions = {}): Promise
   return blobSource(blob, nameOf(url));
 }
 
-/** True for URLs that have no folder around them. */
+/** True for URLs without a folder (blob:, data:). */
 export function isOpaque(url: URL): boolean {
   return url.protocol === 'blob:' || url.protocol === 'data:';
 }
@@ -60,7 +60,7 @@ function urlFolder(base: URL, options: UrlFolderOptions): Folder {
 
 function undefinedWhenMissing(error: unknown, base: URL): undefined {
   if (error instanceof SourceError && [404, 410].includes(error.data.status as number)) return undefined;
-  // extensions answer so for files that they do not have
+  // response of browser extensions for missing files
   if (error instanceof UnreachableError && !isHttp(base)) return undefined;
   throw error;
 }

@@ -1,4 +1,4 @@
-/** Bytes that can only be had from start to end: answers without a length, streams, blob: and data: URLs. */
+/** Reads sources without random access: responses without a length, streams, blob: and data: URLs. */
 import { SourceError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { type HttpOptions, isAuthorized, refuseHtml, waitNotice } from './httpFile.ts';
@@ -15,7 +15,7 @@ export interface WholeBodyOptions extends HttpOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** Downloads a URL of any scheme that `fetch` knows. @throws {SourceError} */
+/** Downloads a URL of any scheme that `fetch` supports. @throws {SourceError} */
 export async function fetchWhole(url: URL, options: WholeBodyOptions = {}): Promise<WholeBody> {
   const { headers, signal, retry, onNotice, onProgress } = options;
   const name = nameOf(url);
@@ -31,7 +31,7 @@ export async function fetchWhole(url: URL, options: WholeBodyOptions = {}): Prom
   return retrying(attempt, { ...retry, signal, onWait: waitNotice(name, onNotice) });
 }
 
-/** Collects a stream. A Blob of the parts, since browsers move large ones to the disk. @throws {SourceError} */
+/** Collects a stream in a Blob, because browsers move large Blobs to the disk. @throws {SourceError} */
 export async function readStream(
   stream: ReadableStream<Uint8Array> | null,
   name: string,

@@ -2,7 +2,7 @@
 import type { Template, TemplatePart } from '../../tokenizer/spec.ts';
 import type { JsonValue } from '../jsonValue.ts';
 
-/** @param count ids are below it @returns undefined where no tokens are added */
+/** @param count ids are below it @returns undefined if no tokens are added */
 export function readPostProcessor(postProcessor: JsonValue, count: number): Template | undefined {
   if (postProcessor.isAbsent()) return undefined;
   const type = postProcessor.get('type').string();

@@ -106,7 +106,7 @@ function ofMethods<T extends Value>(methods: Methods<T>, object: T, name: string
   return method === undefined || method === 'unsafe' ? method : { value: method(object) };
 }
 
-/** @returns undefined where there is no such item, or the type has none */
+/** @returns undefined if there is no such item, or the type has none */
 function itemOf(object: Value, index: Value): Value | undefined {
   if (object instanceof Undefined) throw object.error();
   if (object instanceof Dict) return isHashable(index) ? object.get(index) : undefined;

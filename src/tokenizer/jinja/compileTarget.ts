@@ -7,7 +7,7 @@ import type { Expression } from './nodes.ts';
 import { Undefined, type Value } from './values.ts';
 
 export interface Target {
-  /** @throws {JinjaError} where an attribute of something else than a namespace would be set */
+  /** @throws {JinjaError} if an attribute of something else than a namespace would be set */
   check(activation: Activation): void;
   store(activation: Activation, value: Value): void;
 }

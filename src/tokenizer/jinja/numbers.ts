@@ -26,7 +26,7 @@ export function toFloat(value: Int | boolean | Float): number {
   return number;
 }
 
-/** @returns undefined where these types have no such operator */
+/** @returns undefined if these types have no such operator */
 export function arithmetic(operator: Operator, left: Int | boolean | Float, right: Int | boolean | Float): Value {
   if (left instanceof Float || right instanceof Float) return floats(operator, toFloat(left), toFloat(right));
   const a = typeof left === 'boolean' ? Number(left) : left;
@@ -38,7 +38,7 @@ export function arithmetic(operator: Operator, left: Int | boolean | Float, righ
   return large(operator, BigInt(a), BigInt(b));
 }
 
-/** Of ints that are numbers; undefined where the result is not safe. */
+/** Of ints that are numbers; undefined if the result is not safe. */
 function small(operator: Operator, a: number, b: number): Value | undefined {
   let result: number;
   switch (operator) {

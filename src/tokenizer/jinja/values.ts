@@ -50,11 +50,11 @@ export abstract class PyObject {
     return this;
   }
 
-  /** What len() returns; absent where the type has no length. */
+  /** What len() returns; absent if the type has no length. */
   length?(): number;
-  /** Absent where the type cannot be iterated. */
+  /** Absent if the type cannot be iterated. */
   iterate?(): Iterator<Value>;
-  /** Absent where the type cannot be called. */
+  /** Absent if the type cannot be called. */
   call?(args: Arguments): Value;
 }
 

@@ -31,7 +31,7 @@ export function byteToken(byte: number): string {
 
 const encoder = new TextEncoder();
 
-/** The byte tokens of a character; undefined where one of them is missing. */
+/** The byte tokens of a character; undefined if one of them is missing. */
 export function byteTokensOf(text: string, find: (token: string) => number | undefined): number[] | undefined {
   const ids = Array.from(encoder.encode(text), (byte) => find(byteToken(byte)));
   return ids.every((id) => id !== undefined) ? ids : undefined;

@@ -6,7 +6,7 @@ import { type CharSet, ranges, union } from './charSet.ts';
 const properties = new Map<string, CharSet>();
 
 /**
- * A general category, binary property or script by its Unicode name; undefined where it is unknown. Categories and the
+ * A general category, binary property or script by its Unicode name; undefined if it is unknown. Categories and the
  * scripts of the table are Unicode 16's; what is rarer comes from the engine. `Word` is what Rust's \\w matches.
  */
 export function property(name: string): CharSet | undefined {

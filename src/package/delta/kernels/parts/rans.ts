@@ -139,7 +139,7 @@ export function writeWords(end: usize): usize {
   return at;
 }
 
-/** @returns false where not even the states are there */
+/** @returns false if not even the states are there */
 export function openWords(from: usize, to: usize): bool {
   if (from + 16 > to) return false;
   memory.copy(states, from, 16);

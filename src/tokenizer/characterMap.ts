@@ -3,8 +3,8 @@
  *
  *     u32 bytes of the trie │ trie: u32 units of a double array (darts-clone) │ replacements, each ends with a zero byte
  *
- * SentencePiece replaces the longest entry at each place. `tokenizers` replaces a character cluster of less than 6 bytes
- * whole where the trie has it, otherwise character by character, and of several entries that begin it the shortest counts.
+ * SentencePiece replaces the longest entry at each position. `tokenizers` replaces a grapheme cluster of less than 6 bytes as
+ * a whole if the trie has it, otherwise each character. It uses the shortest matching entry.
  * Source: https://github.com/google/sentencepiece/blob/master/src/normalizer.cc
  */
 import { FormatError } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import { isAscii } from './unicode/unicode.ts';
 
 const encoder = new TextEncoder();
 
-/** @throws {FormatError} for a map whose trie is longer than it */
+/** @throws {FormatError} if the trie is longer than the map */
 export function createCharacterMap(map: Uint8Array, longest = false): (text: string) => string {
   if (map.length < 4) return (text) => text;
   const view = new DataView(map.buffer, map.byteOffset, map.byteLength);
@@ -35,7 +35,7 @@ export function createCharacterMap(map: Uint8Array, longest = false): (text: str
     while (end < replacements.length && replacements[end] !== 0) end++;
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(replacements.subarray(start, end));
   };
-  /** Calls `onEntry` for each entry that begins the bytes, the shortest first, until it returns true. */
+  /** Calls `onEntry` for each entry that is a prefix of the bytes, shortest first, until it returns true. */
   const forEachEntry = (bytes: Uint8Array, from: number, onEntry: (end: number, start: number) => boolean): void => {
     let position = offsetOf(units[0] ?? 0);
     for (let at = from; at < bytes.length; at++) {
@@ -71,7 +71,7 @@ export function createCharacterMap(map: Uint8Array, longest = false): (text: str
   };
 
   return (text) => {
-    // characters of ASCII stand alone, but for CR LF
+    // ASCII characters are separate clusters, except CR LF
     if (isAscii(text) && !text.includes('\r')) return eachCharacter(text);
     let result = '';
     for (const { segment } of segmenter().segment(text)) {
@@ -111,7 +111,7 @@ function replaceLongest(
   return result + decoder.decode(bytes.subarray(kept));
 }
 
-/** Where a unit's children begin, relative to it. */
+/** Offset of a unit's children, relative to the unit. */
 function offsetOf(unit: number): number {
   return ((unit >>> 10) << ((unit & 0x200) >>> 6)) >>> 0;
 }

@@ -1,4 +1,4 @@
-/** Conversations, as applications write them: the fields of OpenAI's API, and whatever else a template reads. */
+/** Messages of conversations: the fields of OpenAI's API, and additional fields for templates. */
 
 /** Text of a message. Other parts (images, audio) are refused, as no model here takes them. */
 export interface TextPart {

@@ -1,6 +1,6 @@
 /**
- * A conversation as a prompt: messages are checked, brought into the form that the template understands, and rendered.
- * What transformers does before a template sees the messages is done here too.
+ * Converts a conversation to a prompt: checks the messages, converts them to the form that the template expects, and renders
+ * them. Includes the preparation that transformers does before rendering.
  */
 import { OptionError, UnsupportedError } from '../core/errors.ts';
 import type { ChatMessage, TextPart, ToolDefinition } from './chatMessage.ts';
@@ -8,17 +8,17 @@ import type { ChatTemplate } from './chatTemplate.ts';
 import { ChatTemplateError } from './chatTemplateError.ts';
 
 export interface ChatOptions {
-  /** Functions that the model may call. A template without tools leaves them out. */
+  /** Functions that the model may call. Ignored by templates without tool support. */
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** Texts for templates that answer from documents, each usually with title and text. */
+  /** Documents for retrieval-augmented templates, usually with title and text. */
   readonly documents?: readonly Readonly<Record<string, unknown>>[] | undefined;
-  /** Further variables of the template, such as `enable_thinking`. */
+  /** Additional variables of the template, e.g. `enable_thinking`. */
   readonly templateVariables?: Readonly<Record<string, unknown>> | undefined;
   /** Name of one of the model's templates, such as 'rag', or Jinja source. Default: the model's choice. */
   readonly chatTemplate?: string | undefined;
-  /** End with the beginning of the assistant's turn. Default: true, unless the last message is continued. */
+  /** Add the start of the assistant's turn. Default: true, unless `continueFinalMessage` is set. */
   readonly addGenerationPrompt?: boolean | undefined;
-  /** Continue the last message, which is the assistant's, instead of answering it. */
+  /** Continue the last message, which must be the assistant's, instead of answering it. */
   readonly continueFinalMessage?: boolean | undefined;
 }
 
@@ -41,10 +41,10 @@ export function renderChat(
   );
 }
 
-/** Fields of which a message needs none beside `content`, but which make up for its absence. */
+/** Fields that make `content` optional. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
 const INSTEAD_OF_CONTENT = ['tool_calls', 'function_call', ...REASONING];
-/** Messages with results of functions, which some templates take as objects. */
+/** Roles of messages with function results, which some templates expect as objects. */
 const RESULT_ROLES = ['tool', 'function', 'ipython', 'observation'];
 
 /** @throws {OptionError}; {UnsupportedError} */
@@ -101,13 +101,13 @@ function withoutNulls(message: ChatMessage): ChatMessage {
   ) as unknown as ChatMessage;
 }
 
-/** Reasoning has three names; templates read one of two. */
+/** Names of the reasoning field. */
 function withReasoning(message: ChatMessage): ChatMessage {
   const field = REASONING.find((name) => message[name] !== undefined);
   return field === undefined ? message : { thinking: message[field], ...message, reasoning_content: message[field] };
 }
 
-/** How a template takes the text of a message: as a string, as parts, or either. */
+/** Form in which a template expects the text of a message: a string, parts, or either. */
 type ContentForm = 'text' | 'parts' | 'either';
 const forms = new WeakMap<ChatTemplate, Map<string | undefined, ContentForm>>();
 
@@ -123,7 +123,7 @@ function isTextPart(part: unknown): part is TextPart {
   return typeof part === 'object' && part !== null && 'text' in part && typeof part.text === 'string';
 }
 
-/** Found out by rendering one message in both forms. */
+/** Detects the form by rendering one message in both forms. */
 function formOf(template: ChatTemplate, name: string | undefined): ContentForm {
   const known = forms.get(template) ?? new Map<string | undefined, ContentForm>();
   forms.set(template, known);
@@ -133,7 +133,7 @@ function formOf(template: ChatTemplate, name: string | undefined): ContentForm {
     const shows = (content: unknown): boolean => {
       try {
         const text = template.render([{ role: 'user', content }], { template: name, addGenerationPrompt: true });
-        // a list that is printed as it is shows its fields too
+        // a printed list also contains its field names
         return text.includes(probe) && !/["']text["']\s*:\s*["']espalierProbe/.test(text);
       } catch (error) {
         if (error instanceof ChatTemplateError) return false;

@@ -1,7 +1,7 @@
 /**
- * Conversations as the text a model was trained on, by the Jinja template that comes with it. Templates see what
- * transformers' `apply_chat_template` passes: messages, tools, documents, add_generation_prompt, the special tokens,
- * raise_exception and strftime_now.
+ * Renders conversations in the format that a model was trained on, with its Jinja template. Templates get the variables of
+ * transformers' `apply_chat_template`: messages, tools, documents, add_generation_prompt, the special tokens, raise_exception
+ * and strftime_now.
  */
 import { OptionError } from '../core/errors.ts';
 import type { ChatMessage } from './chatMessage.ts';
@@ -14,31 +14,31 @@ import { type SpecialTokens, specialTokenVariables } from './specialTokens.ts';
 export type ChatTemplateSource = string | Readonly<Record<string, string>>;
 
 export interface RenderOptions {
-  /** End with the beginning of the assistant's turn. */
+  /** Add the start of the assistant's turn. */
   readonly addGenerationPrompt?: boolean;
   /** Leave the last message open, for the model to continue it. */
   readonly continueFinalMessage?: boolean;
   /** JSON schemas of functions. */
   readonly tools?: readonly unknown[];
   readonly documents?: readonly unknown[];
-  /** Name of one of the templates, or Jinja source to use instead. Default: 'tool_use' where tools are given, then 'default'. */
+  /** Name of one of the templates, or Jinja source. Default: 'tool_use' if there are tools and such a template, else 'default'. */
   readonly template?: string;
-  /** Further variables: enable_thinking … They go before the special tokens. */
+  /** Additional variables, e.g. enable_thinking. They override the special tokens. */
   readonly extra?: Readonly<Record<string, unknown>>;
-  /** What strftime_now tells. Default: now. */
+  /** Time for strftime_now. Default: now. */
   readonly now?: Date;
 }
 
 export interface ChatTemplate {
   /** Jinja source of the template for conversations without tools. */
   readonly source: string;
-  /** The model has no template, so that this is ChatML. */
+  /** True if the model has no template, so that ChatML is used. */
   readonly isDefault: boolean;
   /** @throws {ChatTemplateError} if the template refuses the conversation or fails; {OptionError} */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
 }
 
-/** ChatML, for models that come without a template: the format most of them know. */
+/** ChatML, the most common format, for models without a template. */
 export const defaultChatTemplate = `{%- for message in messages -%}
 {{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' -}}
 {%- endfor -%}
@@ -46,7 +46,7 @@ export const defaultChatTemplate = `{%- for message in messages -%}
 {{- '<|im_start|>assistant\\n' -}}
 {%- endif -%}`;
 
-/** Templates given with a call are compiled once. */
+/** Cache of compiled templates that were passed with a call. */
 const MAX_COMPILED = 8;
 
 /**
@@ -89,7 +89,7 @@ export function createChatTemplate(source: ChatTemplateSource | undefined, token
       if (!continueFinalMessage) return text;
       const open = continued(text, messages);
       if (open === undefined)
-        throw new ChatTemplateError('it does not show the last message, which is to be continued', false);
+        throw new ChatTemplateError('it does not render the last message, which is to be continued', false);
       return open;
     },
   };
@@ -111,7 +111,7 @@ export function createLenientChatTemplate(
   }
 }
 
-/** The choice of transformers. @throws {OptionError} if there is no default among several templates */
+/** Chooses a template as transformers does. @throws {OptionError} if several templates have no default */
 function chosenSource(named: Readonly<Record<string, string>>, { template, tools }: RenderOptions): string {
   if (template !== undefined) {
     if (Object.hasOwn(named, template)) return named[template];

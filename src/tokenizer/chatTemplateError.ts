@@ -1,4 +1,4 @@
-/** The error of chat templates: apart, so that a page has it without the template engine. */
+/** Error of chat templates. In a file of its own, so that a page does not load the template engine for it. */
 import { EspalierError } from '../core/errors.ts';
 
 /** A template is not valid Jinja, fails while rendering, or refuses the conversation (`data.raised`). */

@@ -3,10 +3,10 @@ import { OptionError } from '../core/errors.ts';
 import type { ChatMessage, TextPart } from './chatMessage.ts';
 import { strip } from './jinja/whitespace.ts';
 
-/** Stands behind the last message while the template renders it. */
+/** Marker after the last message while the template renders it. */
 const TAG = 'CONTINUE_FINAL_MESSAGE_TAG ';
 
-/** The messages, with the tag behind the text of the last one. @throws {OptionError} if that has no text */
+/** Adds the tag to the text of the last message. @throws {OptionError} if that has no text */
 export function markedForContinuation(messages: readonly ChatMessage[]): ChatMessage[] {
   const last = messages.at(-1);
   const { content } = last ?? {};
@@ -17,7 +17,7 @@ export function markedForContinuation(messages: readonly ChatMessage[]): ChatMes
   return [...messages.slice(0, -1), { ...last!, content: parts }];
 }
 
-/** The prompt up to the tag; undefined if the template leaves the message out or changes it. */
+/** Returns the prompt up to the tag; undefined if the template omits or changes the message. */
 export function continued(rendered: string, messages: readonly ChatMessage[]): string | undefined {
   const at = rendered.lastIndexOf(TAG.trim());
   const { content } = messages.at(-1)!;

@@ -1,6 +1,6 @@
 /**
- * Ids to text: the steps of a file's decoder, one token at a time. What a step returns for all tokens one by one, and at
- * the end, is what `tokenizers` makes of them at once; so a step that looks at what follows holds back what it must.
+ * Decodes ids to text by the steps of a file's decoder, one token at a time. The joined result equals that of `tokenizers`,
+ * which decodes all tokens at once. A step that depends on later tokens therefore holds text back.
  */
 import { fromByteLetters, isByteLetters } from './byteAlphabet.ts';
 import { bytesOfText } from './escapedBytes.ts';
@@ -8,10 +8,10 @@ import { replacer } from './normalizer.ts';
 import { literalPattern } from './pattern/parse.ts';
 import type { DecoderStep } from './spec.ts';
 
-/** A token's text on its way through the steps. */
+/** A token's text between two steps. */
 export interface Piece {
   readonly text: string;
-  /** Shown as it is, whatever the steps say. */
+  /** Literal text, which the steps do not change. */
   readonly verbatim?: boolean;
 }
 
@@ -21,16 +21,16 @@ export interface DecoderRun {
   end(): Piece[];
 }
 
-/** Pieces are tokens, or chunks of one long piece that an earlier step fused. */
+/** A piece is a token, or a chunk of a long piece that an earlier step has fused. */
 type StepFactory = (fused: boolean, continues: boolean) => DecoderRun;
 
 interface Compiled {
   readonly start: StepFactory;
-  /** Pieces behind it are chunks of one. */
+  /** Later pieces are chunks of one piece. */
   readonly fuses: boolean;
 }
 
-/** @returns begins a text; `continues`: it goes on with another, so nothing is taken from its beginning */
+/** @returns a function that starts a text. `continues`: the text continues another one, so its start is not stripped */
 export function createDecoder(steps: readonly DecoderStep[]): (continues: boolean) => DecoderRun {
   const compiled = steps.map(compileStep);
   return (continues) => {
@@ -96,7 +96,7 @@ function eachPiece(change: (text: string) => string): DecoderRun {
   return { push: (piece) => [piece.verbatim ? piece : { text: change(piece.text) }], end: () => [] };
 }
 
-/** Holds everything back, and changes it as one. */
+/** A step that holds all text back and changes it as a whole. */
 function whole(change: (text: string) => string): DecoderRun {
   let all = '';
   return {
@@ -108,9 +108,9 @@ function whole(change: (text: string) => string): DecoderRun {
   };
 }
 
-/** All pieces as bytes, decoded as one text; what is not UTF-8 becomes U+FFFD. */
+/** Decodes the bytes of all pieces as one text. Invalid UTF-8 becomes U+FFFD. */
 function bytesToText(bytesOf: (text: string) => Uint8Array): DecoderRun {
-  // U+FEFF is a character like others here
+  // keep U+FEFF
   const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   const piece = (text: string): Piece[] => (text === '' ? [] : [{ text }]);
   return {
@@ -119,7 +119,7 @@ function bytesToText(bytesOf: (text: string) => Uint8Array): DecoderRun {
   };
 }
 
-/** The byte that a token such as <0x0A> stands for. */
+/** Byte of a byte token such as <0x0A>. */
 export function byteOf(text: string): number | undefined {
   return /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? Number.parseInt(text.slice(3, 5), 16) : undefined;
 }
@@ -134,7 +134,7 @@ function byteRun(text: string): string {
   return byte === undefined ? text : utf8OrUnknown([byte]).join('');
 }
 
-/** One text, or U+FFFD for each of the bytes. */
+/** Decodes bytes; if they are not UTF-8, each byte becomes U+FFFD. */
 function utf8OrUnknown(bytes: readonly number[]): string[] {
   try {
     return [new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes))];
@@ -172,7 +172,7 @@ function stripPiece(text: string, { content, start, stop }: Strip): string {
   return characters.slice(from, to).join('');
 }
 
-/** Strips the beginning and the end of a piece that comes in chunks. */
+/** Strips the start and the end of a piece that arrives in chunks. */
 function stripEnds({ content, start, stop }: Strip, continues: boolean): DecoderRun {
   let left = continues ? 0 : start;
   let held = '';
@@ -229,7 +229,7 @@ function wordPiece(
   };
 }
 
-/** A word's end becomes a space, but for the last token's. */
+/** Replaces the word suffix by a space, except on the last token. */
 function wordSuffix(suffix: string): DecoderRun {
   let last: string | undefined;
   const shown = (text: string, replacement: string): Piece[] => [
@@ -288,7 +288,7 @@ function cleanup(text: string): string {
   return contractions.reduce((result, [written, shown]) => result.replaceAll(written, shown), text);
 }
 
-/** As `cleanup`; " do not" becomes " don't" as well. */
+/** Like `cleanup`; also replaces " do not" by " don't". */
 function cleanupWordPiece(text: string): string {
   const before = contractions.slice(0, 7).reduce((result, [written, shown]) => result.replaceAll(written, shown), text);
   return contractions

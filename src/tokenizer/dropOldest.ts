@@ -1,13 +1,13 @@
-/** Shorter conversations: the oldest exchanges are left out, so that what stays makes sense. */
+/** Shortens conversations by leaving out the oldest exchanges. */
 import type { ChatMessage } from './chatMessage.ts';
 
 const INSTRUCTIONS = ['system', 'developer'];
 
 /**
- * Leaves out as few of the oldest messages as necessary. The instructions at the beginning and the last exchange stay. An
- * exchange (from a message of the user up to the next one) goes as a whole; inside of the last one, calls of tools go
+ * Leaves out as few of the oldest messages as necessary. Keeps the system message and the last exchange. An exchange (a user
+ * message and everything up to the next one) is removed as a whole. Within the last exchange, tool calls are removed
  * together with their results.
- * @param fits whether messages are short enough; if it is true, it is true of fewer messages too
+ * @param fits returns true if messages are short enough; must then also be true for fewer messages
  * @returns undefined if even the fewest messages do not fit
  */
 export function dropOldest(
@@ -31,7 +31,7 @@ export function dropOldest(
   return without(low);
 }
 
-/** Indices of messages that go together, oldest first. */
+/** Groups of message indices that are removed together, oldest first. */
 function droppable(messages: readonly ChatMessage[]): number[][] {
   const units: number[][] = [];
   let start = messages.findIndex(({ role }) => !INSTRUCTIONS.includes(role));

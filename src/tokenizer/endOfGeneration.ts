@@ -1,5 +1,5 @@
 /**
- * Which tokens end a generation. Files name one or two; the others are known by their text, as llama.cpp collects them
+ * Determines the tokens that end a generation. Files define one or two; others are known by their text, as in llama.cpp
  * (src/llama-vocab.cpp, special_eog_ids).
  */
 import type { TokenizerSpec } from './spec.ts';
@@ -27,7 +27,7 @@ const names: readonly string[] = [
   '<|tool_response>',
   '<\uff5cend\u2581of\u2581sentence\uff5c>',
   '[e~[',
-  // a new file, or padding, of models that complete code
+  // file separators and padding of code completion models
   '<|fim_pad|>',
   '<fim-pad>',
   '<fim_pad>',
@@ -41,7 +41,7 @@ const names: readonly string[] = [
   '<|file_sep|>',
 ];
 
-/** @param find the id of a token by its text */
+/** @param find returns the id of a token by its text */
 export function endOfGenerationIds(
   spec: TokenizerSpec,
   find: (text: string) => number | undefined,

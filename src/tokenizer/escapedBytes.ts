@@ -1,6 +1,6 @@
 /**
- * Token texts of files whose bytes are not all UTF-8: each byte that is not stands there as a lone low surrogate
- * U+DC80 … U+DCFF (Python calls this "surrogateescape"), which proper text never contains.
+ * Token texts that are not valid UTF-8: each invalid byte is represented by a lone low surrogate U+DC80 … U+DCFF, which valid
+ * text never contains (Python's "surrogateescape").
  */
 const encoder = new TextEncoder();
 

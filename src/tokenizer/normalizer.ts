@@ -66,7 +66,7 @@ function strip(text: string, left: boolean, right: boolean): string {
   return text.slice(start, end);
 }
 
-/** `nmt_nfkc` of SentencePiece without the normalization form: control characters vanish, odd blanks become spaces. */
+/** SentencePiece's `nmt_nfkc` without NFKC: removes control characters, and replaces special white space by spaces. */
 function normalizeForTranslation(text: string): string {
   const isControl = (code: number): boolean =>
     (code >= 1 && code <= 8) || code === 0xb || (code >= 0xe && code <= 0x1f) || [0x7f, 0x8f, 0x9f].includes(code);
@@ -83,7 +83,7 @@ function bertNormalizer(step: Extract<NormalizerStep, { type: 'bert' }>): Normal
   };
 }
 
-/** Control characters vanish, white space becomes spaces. */
+/** Removes control characters, and replaces white space by spaces. */
 function cleanText(text: string): string {
   let result = '';
   for (const character of text) {
@@ -95,7 +95,7 @@ function cleanText(text: string): string {
   return result;
 }
 
-/** Each Chinese character between two spaces. */
+/** Puts spaces around each Chinese character. */
 function spaceChinese(text: string): string {
   return text.replace(
     /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu,

@@ -12,7 +12,7 @@ export interface PreTokenizer {
   readonly writesBytes: boolean;
 }
 
-/** Pieces of the text; the first of them may begin where the input begins. */
+/** Returns pieces of the text. The first may be the start of the input. */
 interface Pieces {
   readonly texts: readonly string[];
   readonly atStart: boolean;
@@ -25,7 +25,7 @@ export function createPreTokenizer(given: string | readonly PreTokenizerStep[] |
   return splitBy(stepsOf(given));
 }
 
-/** The same words, not yet written in the byte alphabet. */
+/** Returns the same words before conversion to the byte alphabet. */
 export function createWordSplitter(given: string | readonly PreTokenizerStep[] | undefined): PreTokenizer {
   return splitBy(stepsOf(given).filter((step) => step !== 'bytes'));
 }
@@ -142,7 +142,7 @@ function splitter(pattern: Pattern, behavior: SplitBehavior, invert: boolean): S
       if (last < piece.length) add(piece.slice(last), invert);
       flush();
     }
-    // what was removed in front no longer begins the input
+    // after a removed match, the text no longer starts the input
     return { texts: words, atStart: atStart && words.length > 0 && texts[0]!.startsWith(words[0]!) };
   };
 }

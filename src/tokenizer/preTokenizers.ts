@@ -6,9 +6,9 @@
 export interface NamedPreTokenizer {
   /** In the dialect of `pattern/parse.ts`. */
   readonly patterns: readonly string[];
-  /** A word that is a token is taken whole. */
+  /** A word that is a token is not split (ignore_merges). */
   readonly ignoreMerges?: boolean;
-  /** The sequence begins with BOS where the file does not say. */
+  /** Default of addBos, if the file does not set it. */
   readonly addBos?: boolean;
 }
 
@@ -116,7 +116,7 @@ const table: readonly (readonly [names: string, entry: NamedPreTokenizer])[] = [
   ['default', { patterns: [raw`[\p{P}\$\+<=>\^~\|]+`, gpt2, raw`\p{N}+`, '[0-9][0-9][0-9]'] }],
 ];
 
-/** By the name a file gives. */
+/** Pre-tokenizers by their name in the file. */
 export const preTokenizers: ReadonlyMap<string, NamedPreTokenizer> = new Map(
   table.flatMap(([names, entry]) => names.split(' ').map((name) => [name, entry] as const)),
 );

@@ -2,20 +2,20 @@ import type { SpecialTokens } from './specialTokens.ts';
 import type { NormalizationForm } from './unicode/unicode.ts';
 
 /**
- * Everything a tokenizer is made of, as plain data, independent of the file it came from. `formats/` fills it in,
- * `createTokenizer` makes a tokenizer of it.
+ * Specification of a tokenizer as plain data, independent of the file format. `formats/` reads it from files, and
+ * `createTokenizer` creates a tokenizer from it.
  *
- * How text becomes ids, in order:
+ * Encoding, in order:
  *
  *     text → added tokens cut out → normalizer → normalized added tokens cut out → pre-tokenizer → model → ids
  *
- * and ids become text: token texts → decoder steps, one after another.
+ * Decoding: token texts → decoder steps, in order.
  */
 export interface TokenizerSpec {
   /**
-   * How words become tokens.
-   * 'bpe': pairs merge, by `merges` or, without them, by the lowest id of the result (tiktoken's ranks).
-   * 'spm': pairs merge by the highest score of the result (llama.cpp's reading of SentencePiece BPE).
+   * Algorithm that encodes a word.
+   * 'bpe': merges pairs by `merges` or, without them, by the lowest id of the result (tiktoken's ranks).
+   * 'spm': merges pairs by the highest score of the result (SentencePiece BPE as in llama.cpp).
    * 'unigram': the tokens of the highest total score (Viterbi). 'wordpiece': longest match first. 'wordlevel': whole words.
    */
   readonly kind: 'bpe' | 'spm' | 'unigram' | 'wordpiece' | 'wordlevel';
@@ -24,36 +24,36 @@ export interface TokenizerSpec {
    * UTF-8 are lone surrogates (see `escapedBytes.ts`).
    */
   readonly tokens: readonly (string | undefined)[];
-  /** 'bpe': pairs to merge, the first most urgent. */
+  /** 'bpe': pairs to merge, by descending priority. */
   readonly merges?: readonly Merge[];
-  /** Score of each token; needed by 'spm' and 'unigram'. */
+  /** Score of each token. Required by 'spm' and 'unigram'. */
   readonly scores?: ArrayLike<number>;
   readonly normalizer?: readonly NormalizerStep[];
-  /** A name from `preTokenizers.ts`, whose words are then written in the byte alphabet, or steps. Default: none. */
+  /** A name from `preTokenizers.ts`, which implies the byte alphabet; or steps. Default: none. */
   readonly preTokenizer?: string | readonly PreTokenizerStep[];
   /** Default: bytes from the byte alphabet, if the pre-tokenizer writes it; otherwise none. */
   readonly decoder?: readonly DecoderStep[];
-  /** A word that is a token is taken whole, without merging. */
+  /** A word that is a token is not split (ignore_merges). */
   readonly ignoreMerges?: boolean;
   /** Characters outside the vocabulary become byte tokens <0x00>..<0xFF>; otherwise the unknown token. */
   readonly byteFallback?: boolean;
   /** When characters outside the vocabulary are replaced: 'before' merging (tokenizers) or 'after' it (llama.cpp, default). */
   readonly unknownReplaced?: 'before' | 'after';
-  /** Neighbouring unknown tokens become one. */
+  /** Consecutive unknown tokens become one. */
   readonly fuseUnknown?: boolean;
-  /** 'wordpiece' and 'bpe': written before a token that is not at the beginning of a word, such as '##'. */
+  /** 'wordpiece' and 'bpe': prefix of tokens that continue a word, e.g. '##'. */
   readonly continuingPrefix?: string;
-  /** 'bpe': written behind the last character of a word, such as '</w>'. */
+  /** 'bpe': suffix of the last token of a word, e.g. '</w>'. */
   readonly wordSuffix?: string;
-  /** 'wordpiece': a longer word is the unknown token. */
+  /** 'wordpiece': maximum characters of a word. Longer words become the unknown token. */
   readonly maxWordLength?: number;
-  /** Tokens found in the text as they are. */
+  /** Tokens that are matched literally in the text. */
   readonly added: readonly AddedToken[];
-  /** White space that `lstrip` and `rstrip` take: Unicode's (default) or ASCII's (llama.cpp). */
+  /** White space that `lstrip` and `rstrip` remove: Unicode's (default) or ASCII's (llama.cpp). */
   readonly stripped?: 'unicode' | 'ascii';
   /** Added tokens are shown as written, without the decoder (llama.cpp). Default: false. */
   readonly addedVerbatim?: boolean;
-  /** Special tokens in a text are not parsed unless asked for. Default: false. */
+  /** Special tokens in a text are not parsed by default. Default: false. */
   readonly splitSpecialTokens?: boolean;
   readonly bos?: number;
   readonly eos?: number;
@@ -65,29 +65,29 @@ export interface TokenizerSpec {
   readonly padding?: number;
   /** Texts of the named special tokens for chat templates. Default: those of `bos`, `eos`, `unknown` and `padding`. */
   readonly specialTokens?: SpecialTokens;
-  /** A text begins with `bos`, ends with `eos`. `template` says more where that is not all. */
+  /** Add `bos` before and `eos` after a text. `template` overrides them. */
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** Tokens around one text and around two. Default: as `addBos` and `addEos` say. */
+  /** Tokens around one text and around two. Default: from `addBos` and `addEos`. */
   readonly template?: Template;
-  /** Further ids that end a generation; `eos`, `eot`, `eom` and tokens known by name are found without. */
+  /** Additional ids that end a generation, besides `eos`, `eot`, `eom` and tokens known by name. */
   readonly endOfGeneration?: readonly number[];
 }
 
-/** "left right", or the two texts where one of them has a space. */
+/** "left right", or a pair of texts if one of them contains a space. */
 export type Merge = string | readonly [left: string, right: string];
 
 export interface AddedToken {
-  /** Its text is `tokens[id]`. */
+  /** Index into `tokens`, which has its text. */
   readonly id: number;
-  /** Control tokens: hidden when decoding and, in text that is not trusted, not parsed. */
+  /** Control token: hidden when decoding, and not parsed in untrusted text. */
   readonly special: boolean;
-  /** Takes the white space before or after it. */
+  /** Removes the white space before or after it. */
   readonly lstrip?: boolean;
   readonly rstrip?: boolean;
-  /** Only where no letter or digit touches it. */
+  /** Matches only if no letter or digit is next to it. */
   readonly singleWord?: boolean;
-  /** Found in the normalized text, by its normalized form. */
+  /** Matched in the normalized text, by its normalized form. */
   readonly normalized?: boolean;
 }
 
@@ -118,44 +118,44 @@ export type NormalizerStep =
   /** SentencePiece's precompiled character map; `longest`: the longest entry counts (SentencePiece), not the shortest of a cluster (tokenizers). */
   | { readonly type: 'characterMap'; readonly map: Uint8Array; readonly longest?: boolean };
 
-/** What becomes of the matches of a split; 'isolated': a piece of its own. */
+/** Handling of the matches of a split. 'isolated': each match becomes a separate piece. */
 export type SplitBehavior = 'isolated' | 'removed' | 'merged-with-previous' | 'merged-with-next' | 'contiguous';
 
 /**
- * Every piece is split further. 'bytes' writes the pieces in GPT-2's byte alphabet. A pattern is in the dialect of
- * `pattern/parse.ts`; what lies between two matches is a piece too; with `invert` the gaps take the part of the matches.
+ * A step splits every piece further. 'bytes' converts the pieces to GPT-2's byte alphabet. A pattern is in the dialect of
+ * `pattern/parse.ts`. The text between two matches is a piece too; `invert` swaps matches and gaps.
  */
 export type PreTokenizerStep =
   | 'bytes'
   | { readonly pattern: string; readonly behavior?: SplitBehavior; readonly invert?: boolean }
   | { readonly characters: 'whiteSpace' | 'numbers' | 'punctuation'; readonly behavior: SplitBehavior }
-  /** A space before each piece that does not begin with one. */
+  /** Adds a space to each piece that does not start with one. */
   | { readonly spacePrefix: true }
   | {
       readonly metaspace: string;
-      /** Pieces that get one in front, unless they begin with it. */
+      /** Pieces that get the replacement as prefix, unless they start with it. */
       readonly prepend: 'always' | 'first' | 'never';
       readonly split: boolean;
     }
   | { readonly length: number };
 
 export type DecoderStep =
-  /** The byte alphabet becomes bytes, the bytes text. */
+  /** Converts the byte alphabet to bytes, and decodes them as UTF-8. */
   | { readonly type: 'byteLevel' }
   | { readonly type: 'replace'; readonly pattern: string; readonly content: string }
-  /** A run of byte tokens becomes text, or as many U+FFFD where it is not UTF-8. */
+  /** Decodes runs of byte tokens as UTF-8; invalid runs become one U+FFFD per byte. */
   | { readonly type: 'byteFallback' }
-  /** Byte tokens and escaped bytes become bytes, the bytes text (llama.cpp). */
+  /** Converts byte tokens and escaped bytes to bytes, and decodes all of them as UTF-8 (llama.cpp). */
   | { readonly type: 'byteTokens' }
   | { readonly type: 'fuse' }
-  /** Takes up to `start` characters `content` from the beginning of each piece and `stop` from its end. */
+  /** Removes up to `start` characters `content` from the start of each piece, and up to `stop` from its end. */
   | { readonly type: 'strip'; readonly content: string; readonly start: number; readonly stop: number }
-  /** The character becomes a space; in the first token nothing, with `dropFirst`. */
+  /** Replaces the character by a space. With `dropFirst`, removes it at the start of the first token. */
   | { readonly type: 'metaspace'; readonly metaspace: string; readonly dropFirst: boolean }
   | { readonly type: 'wordPiece'; readonly prefix: string; readonly cleanup: boolean }
   | { readonly type: 'bpe'; readonly suffix: string }
   | { readonly type: 'ctc'; readonly padding: string; readonly delimiter: string; readonly cleanup: boolean }
-  /** A space between two tokens: what a file without a decoder means. */
+  /** Joins tokens with spaces: the default of a file without a decoder. */
   | { readonly type: 'spaces' }
-  /** Takes spaces before punctuation away. */
+  /** Removes spaces before punctuation. */
   | { readonly type: 'cleanup' };

@@ -16,7 +16,7 @@ export interface SpecialTokens {
   readonly additional?: readonly string[];
 }
 
-/** The template's variables for them: `bos_token`, `eos_token` … */
+/** Template variables: `bos_token`, `eos_token` … */
 export function specialTokenVariables({ additional, ...named }: SpecialTokens): Record<string, unknown> {
   const present = Object.entries(named).filter(([, text]) => text !== undefined);
   const variables: Record<string, unknown> = Object.fromEntries(present.map(([name, text]) => [`${name}_token`, text]));

@@ -9,7 +9,7 @@ const spec = await trainByteLevelBpe([chat], { size: 270, special: ['<|end|>'] }
 const tokenizer = createTokenizer(spec);
 const rule = { after: 'Bot:', until: '<|end|>' };
 
-/** What counts of pieces of a document. */
+/** Returns the selected text of a document in pieces. */
 function counted(...pieces: string[]): string {
   const parts = textParts(rule, tokenizer);
   return pieces

@@ -1,27 +1,27 @@
-/** Which tokens of a document count, where a rule says that only parts do: the replies of a conversation. */
+/** Selects the tokens of a document that belong to parts defined by a rule, e.g. the replies of a conversation. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface PartRule {
-  /** A part begins behind this text, such as 'Bot:'. */
+  /** A part starts after this text, e.g. 'Bot:'. */
   readonly after: string;
-  /** It ends with this text, which belongs to it, or with the document. */
+  /** A part ends with this text (inclusive), or at the end of the document. */
   readonly until: string;
 }
 
-/** Marks the tokens of one document, whose pieces come in order. */
+/** Marks the tokens of one document. Its pieces are passed in order. */
 export interface TextParts {
   /**
-   * Of each token whether it begins in a part.
+   * Returns for each token: true if it starts in a part.
    * @param ids of the piece's text, without BOS and EOS
    * @throws {UnsupportedError} for a tokenizer whose tokens are not the bytes of the text
    */
   mark(text: string, ids: readonly number[]): boolean[];
-  /** Whether what comes next belongs to a part. */
+  /** True if the following text belongs to a part. */
   readonly inside: boolean;
 }
 
-/** @param rule absent: everything counts */
+/** @param rule if absent, all tokens are selected */
 export function textParts(rule: PartRule | undefined, tokenizer: Tokenizer): TextParts {
   if (!rule) return { inside: true, mark: (_, ids) => ids.map(() => true) };
   const encoder = new TextEncoder();
@@ -34,13 +34,13 @@ export function textParts(rule: PartRule | undefined, tokenizer: Tokenizer): Tex
       const bytes = encoder.encode(text).length;
       const lengths = ids.map((id) => tokenizer.bytes(id).length);
       const extra = lengths.reduce((sum, length) => sum + length, 0) - bytes;
-      // one more is the space that some tokenizers put before a text
+      // one more byte: the space that some tokenizers add before a text
       if (extra !== 0 && extra !== 1) {
         throw new UnsupportedError('parts of documents with a tokenizer', 'that changes the text', [
           'byte-level tokenizers',
         ]);
       }
-      /** Bytes at which parts begin and end by turns. */
+      /** Byte offsets of alternating starts and ends of parts. */
       const edges: number[] = inside ? [0] : [];
       for (let at = 0, byte = 0; ; inside = !inside) {
         const marker = inside ? rule.until : rule.after;

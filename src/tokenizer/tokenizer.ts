@@ -1,4 +1,4 @@
-/** Text to token ids and back. */
+/** Encodes text to token ids, and decodes ids to text. */
 import { OptionError } from '../core/errors.ts';
 import { createAddedTokens } from './addedTokens.ts';
 import { fromByteLetters, isByteLetters } from './byteAlphabet.ts';
@@ -12,29 +12,29 @@ import type { AddedToken, DecoderStep, TemplatePart, TokenizerSpec } from './spe
 import type { SpecialTokens } from './specialTokens.ts';
 
 export interface EncodeOptions {
-  /** Special tokens written in the text become those tokens (default true); false for text that is not trusted. */
+  /** Parse special tokens in the text. Default true; set false for untrusted text. */
   readonly special?: boolean;
-  /** Begin with BOS, end with EOS; the default is what the vocabulary asks for. */
+  /** Add BOS before and EOS after the text. Default: the vocabulary's setting. */
   readonly addBos?: boolean;
   readonly addEos?: boolean;
 }
 
 export interface DecodeOptions {
-  /** Special tokens appear as their text (default false: not at all). */
+  /** Include the text of special tokens. Default false. */
   readonly special?: boolean;
-  /** The ids continue a text, so a space at their beginning stands (default false: the space prefix is taken off). */
+  /** The ids continue a text, so keep a space at the start. Default false: remove the space prefix. */
   readonly continues?: boolean;
 }
 
 /** Decodes ids one at a time. What `push` and `flush` return, joined, is what `decode` returns for all ids at once. */
 export interface Decoder {
-  /** The characters that this id completes; a character whose bytes are still missing waits. */
+  /** Returns the characters that this id completes. Incomplete characters are held back. */
   push(id: number): string;
-  /** What was left waiting; bytes that are not UTF-8 are U+FFFD. */
+  /** Returns the text held back. Invalid UTF-8 becomes U+FFFD. */
   flush(): string;
 }
 
-/** Two texts in one sequence, as rerankers read them. */
+/** Encodes two texts as one sequence, for rerankers. */
 export interface EncodedPair {
   readonly ids: number[];
   /** Token type of each id: 0 for the first text, usually 1 for the second. */
@@ -42,11 +42,11 @@ export interface EncodedPair {
 }
 
 export interface Tokenizer {
-  /** Number of ids that the vocabulary defines; they are below it. A model may have more rows. */
+  /** Vocabulary size. Ids are smaller. A model may have more rows. */
   readonly vocabSize: number;
   readonly bos?: number;
   readonly eos?: number;
-  /** Ids after which a generation is over. */
+  /** Ids that end a generation. */
   readonly endOfGeneration: ReadonlySet<number>;
   readonly addBos: boolean;
   readonly addEos: boolean;
@@ -54,14 +54,14 @@ export interface Tokenizer {
   readonly specialTokens: SpecialTokens;
   encode(text: string, options?: EncodeOptions): number[];
   encodePair(first: string, second: string, options?: Pick<EncodeOptions, 'special'>): EncodedPair;
-  /** An id without a token is no text. @throws {OptionError} for what is no whole number of at least 0 */
+  /** Ids without a token are skipped. @throws {OptionError} if an id is not an integer of at least 0 */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   decoder(options?: DecodeOptions): Decoder;
-  /** The text of one token, special or not, for people; U+FFFD where it is half a character, '' where there is no token. */
+  /** Text of a token, for display. Incomplete characters are U+FFFD. '' if the id has no token. */
   piece(id: number): string;
-  /** The bytes that a token stands for; a special token's are its text. */
+  /** Bytes of a token. Those of a special token are its text in UTF-8. */
   bytes(id: number): Uint8Array;
-  /** The id of a token as its file writes it: "<|im_end|>", "Ġthe", "▁the". */
+  /** Id of a token by its text in the file: "<|im_end|>", "Ġthe", "▁the". */
   find(tokenText: string): number | undefined;
 }
 
@@ -76,7 +76,7 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
   const endOfGeneration = endOfGenerationIds(spec, find);
   const added = withEndTokens(spec, endOfGeneration);
   const unparsed = new Set(added.filter(({ special }) => special).map(({ id }) => id));
-  // llama.cpp hides every token that ends a generation, transformers those that the file calls special
+  // llama.cpp hides all tokens that end a generation; transformers hides those marked special in the file
   const hidden = spec.addedVerbatim
     ? unparsed
     : new Set(spec.added.filter(({ special }) => special).map(({ id }) => id));
@@ -96,7 +96,7 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
     spec.stripped,
   );
 
-  /** Whether the first character is still there when the section is normalized. */
+  /** True if normalization keeps the section's first character. */
   const keepsFirst = (section: string): boolean =>
     !spec.normalizer?.length || normalize(String.fromCodePoint(section.codePointAt(0)!)) !== '';
   const addText = (text: string, special: boolean, into: number[]): void => {
@@ -122,7 +122,7 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
 
   const steps = spec.decoder ?? (writesBytes ? [{ type: 'byteLevel' } as const] : []);
   const startDecoding = createDecoder(steps);
-  // a token that is found in normalized text is decoded from it
+  // tokens matched in normalized text are decoded from it
   const shown = new Map(
     spec.addedVerbatim
       ? []
@@ -197,7 +197,7 @@ function checkId(id: number): void {
   if (!Number.isInteger(id) || id < 0) throw new OptionError('token id', id, 'a whole number of at least 0');
 }
 
-/** Added tokens, with what ends a generation among them: text that is not trusted never becomes such a token. */
+/** Returns the added tokens. Tokens that end a generation count as special, so that untrusted text cannot contain them. */
 function withEndTokens({ added, tokens }: TokenizerSpec, endOfGeneration: ReadonlySet<number>): AddedToken[] {
   const ending = [...endOfGeneration]
     .filter((id) => tokens[id] !== undefined)
@@ -206,7 +206,7 @@ function withEndTokens({ added, tokens }: TokenizerSpec, endOfGeneration: Readon
   return [...others, ...ending];
 }
 
-/** Tokens that ordinary text may become: never a special token nor, where they stand for bytes, "<0x41>". */
+/** Returns the tokens that ordinary text may be encoded to: no special tokens, and no byte tokens such as "<0x41>". */
 function mergeableIds(
   { kind, byteFallback, tokens }: TokenizerSpec,
   ids: ReadonlyMap<string, number>,
@@ -219,7 +219,7 @@ function mergeableIds(
   return mergeable;
 }
 
-/** The bytes of a token that is no added one, without what depends on its place in a text. */
+/** Returns the bytes of an ordinary token, independent of its position in a text. */
 function tokenBytes(steps: readonly DecoderStep[]): (text: string) => Uint8Array {
   const byteLevel = steps.some(({ type }) => type === 'byteLevel');
   const byteTokens = steps.some(({ type }) => type === 'byteFallback' || type === 'byteTokens');
@@ -241,7 +241,7 @@ function tokenBytes(steps: readonly DecoderStep[]): (text: string) => Uint8Array
   };
 }
 
-/** Tokens before and behind one text, and the template of two. */
+/** Returns the tokens before and after one text, and the template for two texts. */
 function framesOf(spec: TokenizerSpec) {
   const { template, bos, eos, addBos, addEos } = spec;
   const edge = (add: boolean, id: number | undefined): number[] => (add && id !== undefined ? [id] : []);
@@ -260,7 +260,7 @@ function framesOf(spec: TokenizerSpec) {
   return { before: idsOf(single.slice(0, at)), after: idsOf(single.slice(at + 1)), pair };
 }
 
-/** Named by their ids, as GGUF files do. */
+/** Texts of the special tokens that a file defines by id, as GGUF does. */
 function specialTokensOf({ tokens, bos, eos, unknown, padding }: TokenizerSpec): SpecialTokens {
   const text = (id: number | undefined) => (id === undefined ? undefined : tokens[id]);
   return { bos: text(bos), eos: text(eos), unk: text(unknown), pad: text(padding) };

@@ -74,7 +74,7 @@ export function getSlice(object: Value, slice: Slice): Value {
   throw typeError(`'${typeName(object)}' object is not subscriptable`);
 }
 
-/** Whether the object has the attribute itself, as the filter `attr` asks. */
+/** True if the object itself has the attribute, for the filter `attr`. */
 export function hasAttribute(object: Value, name: string): boolean {
   return attributeOf(object, name) !== undefined;
 }

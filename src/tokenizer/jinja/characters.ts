@@ -1,4 +1,4 @@
-/** Letter case and kinds of characters, as Python's str methods have them. */
+/** Letter case and character classes of Python's str methods. */
 import { SPACE } from './whitespace.ts';
 
 const TITLE_OF: Readonly<Record<string, string>> = {
@@ -51,7 +51,7 @@ function lowerRest(text: string, start: number): string {
   return text.toLowerCase().slice(before.toLowerCase().length);
 }
 
-/** str.title(): each run of cased letters begins with a title case letter. */
+/** str.title(): the first letter of each run of cased letters becomes title case. */
 export function title(text: string): string {
   let result = '';
   let inWord = false;
@@ -94,7 +94,7 @@ export function caseFold(text: string): string {
     .replaceAll('ς', 'σ');
 }
 
-/** Some letter is of the case, and none of the other. */
+/** True if at least one letter has this case, and none has the other. */
 export function isUpper(text: string): boolean {
   return /\p{Uppercase}/u.test(text) && !/[\p{Lowercase}\p{Lt}]/u.test(text);
 }

@@ -1,4 +1,4 @@
-/** Expressions to functions that compute them. */
+/** Compiles expressions to functions that evaluate them. */
 import { getAttribute, getItem, getSlice } from './attributes.ts';
 import { callValue, type FilterFunction, type TestFunction } from './call.ts';
 import { contains, equal, ordered } from './compare.ts';
@@ -184,7 +184,7 @@ export function compileFilter(node: Filter, frame: Frame, operand: Evaluate): Ev
   };
 }
 
-/** Whether a chain of filters begins with a value, and not with the text of a block. */
+/** True if a chain of filters starts with a value, and not with the text of a block. */
 function hasOperand(node: Filter): boolean {
   let at: Expression | undefined = node;
   while (at?.type === 'filter') at = at.operand;

@@ -1,4 +1,4 @@
-/** Variables of one rendering: those of the application, the globals, and those that the template sets at its top level. */
+/** Variables of a rendering: the application's, the globals, and those set at the template's top level. */
 import type { Output } from './frame.ts';
 import type { Value } from './values.ts';
 
@@ -30,7 +30,7 @@ export class RenderContext {
     return value === undefined ? this.#given.get(name) : value;
   }
 
-  /** The context of a scoped block, which sees the variables around it. */
+  /** Context of a scoped block, which can read the variables around it. */
   derived(variables: ReadonlyMap<string, Value>): RenderContext {
     const context = new RenderContext(this.#given, this.blocks, this.now, new Map([...this.assigned, ...variables]));
     context.autoescape = this.autoescape;

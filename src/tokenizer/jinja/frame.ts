@@ -35,7 +35,7 @@ export class Output {
 
 export type Evaluate = (activation: Activation) => Value;
 
-/** What to execute after a statement: the next statement, the next iteration, or the code behind the loop. */
+/** Control flow after a statement: next statement, next iteration (continue), or end of the loop (break). */
 export const NEXT = 0;
 export const CONTINUE = 1;
 export const BREAK = 2;

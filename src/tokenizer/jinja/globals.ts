@@ -109,7 +109,7 @@ class DictClass extends PyObject {
   }
 }
 
-/** An object whose attributes `set` can change, so that loops can leave something behind. */
+/** namespace(): an object whose attributes `set` can change, so that a loop can assign variables outside of it. */
 export class Namespace extends PyObject {
   readonly typeName = 'Namespace';
   readonly #attributes: Dict;
@@ -134,7 +134,7 @@ export class Namespace extends PyObject {
   }
 }
 
-/** transformers lets templates store no such names. */
+/** transformers' sandbox refuses such names. */
 function checkAttribute(name: Value): void {
   if (typeof name === 'string' && name.startsWith('_'))
     throw new JinjaError(

@@ -11,7 +11,7 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   '"': '&#34;',
 };
 
-/** The text of a value with what has a meaning in HTML escaped; Markup stays as it is. */
+/** Converts a value to text and escapes HTML. Markup is not escaped. */
 export function escapeHtml(value: Value): string {
   if (value instanceof Markup) return value.value;
   const text = str(value);

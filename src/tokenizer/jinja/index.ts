@@ -1,5 +1,5 @@
 /**
- * Jinja2 for chat templates, equal to transformers' sandboxed environment: `trim_blocks`, `lstrip_blocks`, loop controls and
+ * Jinja2 for chat templates, with the behaviour of transformers' sandboxed environment: `trim_blocks`, `lstrip_blocks`, loop controls and
  * `{% generation %}`. Values print and behave as in Python. The tests compare it with Python's jinja2 (test/tokenizers).
  *
  *     source → lexer → parser → compiler (names to slots, nodes to closures) → render
@@ -81,7 +81,7 @@ function compile(body: readonly Statement[]) {
   return { root, blocks };
 }
 
-/** Compiles the template itself or a block. @param parentOf name of the block */
+/** Compiles the template itself or a block. @param parentOf name of the block, absent for the template */
 function compileFunction(
   body: readonly Statement[],
   { toplevel = false, parentOf }: { toplevel?: boolean; parentOf?: string },

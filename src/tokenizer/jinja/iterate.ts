@@ -12,7 +12,7 @@ export function iterate(value: Value): Iterator<Value> {
   throw typeError(`'${typeName(value)}' object is not iterable`);
 }
 
-/** For `for … of`: spends a step per element. Leaving the loop early does not close a generator. */
+/** Iterates with `for … of`, spending a step per element. Leaving the loop early does not close a generator. */
 export function iterateForward(value: Value): Iterable<Value> {
   const values = iterate(value);
   return {

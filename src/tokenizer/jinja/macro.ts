@@ -11,7 +11,7 @@ export interface MacroDefinition {
   readonly takesNamed: boolean;
   readonly takesRest: boolean;
   readonly takesCaller: boolean;
-  /** Renders the body; parameters that are not given are undefined. Those of the three above follow: caller, kwargs, varargs. */
+  /** Renders the body. Missing parameters are undefined. `caller`, `kwargs` and `varargs` follow the declared ones. */
   readonly render: (values: readonly (Value | undefined)[]) => Value;
 }
 

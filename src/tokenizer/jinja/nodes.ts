@@ -60,7 +60,7 @@ export type Expression =
 
 export type Call = { readonly type: 'call'; readonly callee: Expression; readonly line: number } & CallArguments;
 
-/** Without an operand it filters the text of a block. */
+/** A filter. Without an operand, it filters the text of a block. */
 export type Filter = {
   readonly type: 'filter';
   readonly operand?: Expression;
@@ -86,7 +86,7 @@ export interface CallArguments {
 
 export interface Parameters {
   readonly parameters: readonly Expression[];
-  /** Of the last parameters. */
+  /** Default values of the last parameters. */
   readonly defaults: readonly Expression[];
 }
 

@@ -13,7 +13,7 @@ export function isNumber(value: Value): value is Int | boolean | Float {
   return isInt(value) || value instanceof Float;
 }
 
-/** An int in its one form: a number where it is safe, otherwise a bigint. */
+/** Normalizes an int: a number if it is safe, otherwise a bigint. */
 export function int(value: bigint): Int {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }
@@ -38,7 +38,7 @@ export function arithmetic(operator: Operator, left: Int | boolean | Float, righ
   return large(operator, BigInt(a), BigInt(b));
 }
 
-/** Of ints that are numbers; undefined if the result is not safe. */
+/** Fast path for ints that are numbers. Returns undefined if the result is not a safe integer. */
 function small(operator: Operator, a: number, b: number): Value | undefined {
   let result: number;
   switch (operator) {
@@ -129,7 +129,7 @@ function bounded(value: bigint): Int {
 function quotient(a: bigint, b: bigint): number {
   const negative = a < 0n !== b < 0n;
   const [n, d] = [a < 0n ? -a : a, b < 0n ? -b : b];
-  // a quotient of 66 bits or more, whose last bit tells that there was a remainder, is rounded once, by Number
+  // compute at least 66 bits; the last bit marks a remainder, so that Number rounds only once
   const shift = Math.max(0, 66 + bits(d) - bits(n));
   const scaled = n << BigInt(shift);
   const whole = scaled / d;
@@ -248,7 +248,7 @@ export function scaledDecimal(value: number, places: number): bigint {
   return roundedQuotient(numerator, denominator);
 }
 
-/** Of positive numbers, half to even. */
+/** Divides positive integers and rounds half to even. */
 function roundedQuotient(numerator: bigint, denominator: bigint): bigint {
   const whole = numerator / denominator;
   const twice = 2n * (numerator % denominator);

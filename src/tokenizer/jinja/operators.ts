@@ -43,7 +43,7 @@ function joinedItems(left: readonly Value[], right: readonly Value[]): Value[] {
   return [...left, ...right];
 }
 
-/** A sequence, so many times. */
+/** Repeats a sequence. */
 function product(left: Value, right: Value): Value | undefined {
   const [sequence, count] = isInt(left) ? [right, left] : [left, right];
   if (!isInt(count)) return undefined;

@@ -365,7 +365,7 @@ function parseTest(stream: TokenStream, operand: Expression): Expression {
   return negated ? { type: 'not', operand: test, line } : test;
 }
 
-/** Whether a test's only argument follows without parentheses. */
+/** True if a test's only argument follows without parentheses. */
 function beginsArgument(stream: TokenStream): boolean {
   const { type } = stream.current;
   if (type === 'name') return !stream.isName('else', 'or', 'and');

@@ -1,5 +1,5 @@
 /**
- * Which variable a name means, decided before anything runs, exactly as Jinja2 decides it.
+ * Resolves names to variables at compile time, exactly as Jinja2 does.
  *
  * Loops, macros, `with`, `filter`, `call` and `set` blocks have scopes of their own; `if` has none. A name that a
  * scope assigns is a variable of that scope from its beginning: it begins as a copy of the outer variable of that
@@ -27,20 +27,20 @@ export class FunctionCode {
   }
 }
 
-/** Where a variable is. */
+/** Location of a variable. */
 export interface Reference {
   readonly code: FunctionCode;
   readonly slot: number;
 }
 
-/** What a variable is when its scope begins. */
+/** Initial value of a variable when its scope starts. */
 export type Load =
   | { readonly kind: 'parameter' | 'undefined' }
-  /** Looked up among what the application passed. */
+  /** Looked up in the context. */
   | { readonly kind: 'resolve'; readonly name: string }
   | { readonly kind: 'alias'; readonly of: Reference };
 
-/** The names of one scope, or what a branch of an `if` adds to them. */
+/** Names of a scope, or the names that a branch of an `if` adds to it. */
 export class Symbols {
   readonly level: number;
   readonly parent: Symbols | undefined;
@@ -48,7 +48,7 @@ export class Symbols {
   /** The scope that this is a branch of. */
   readonly #trunk: Symbols | undefined;
   readonly #references = new Map<string, Reference>();
-  /** By slot. */
+  /** Initial values by slot. */
   readonly loads = new Map<number, Load>();
   readonly #stores = new Set<string>();
 
@@ -108,7 +108,7 @@ export class Symbols {
     return this.#stores.has(name) || (this.#trunk ? this.#trunk.#hasStored(name) : false);
   }
 
-  /** A variable that only some branches assign is, in the others, what it was outside. */
+  /** A variable that only some branches assign keeps its outer value in the others. */
   #merge(branches: readonly Symbols[]): void {
     const stored = new Set(branches.flatMap((branch) => [...branch.#stores]).filter((name) => !this.#hasStored(name)));
     for (const branch of branches) {

@@ -31,7 +31,7 @@ export abstract class PyObject {
     return `<${this.typeName} object>`;
   }
 
-  /** What str() returns. */
+  /** Python's str(). */
   text(): string {
     return this.repr();
   }
@@ -50,7 +50,7 @@ export abstract class PyObject {
     return this;
   }
 
-  /** What len() returns; absent if the type has no length. */
+  /** Python's len(). Absent if the type has no length. */
   length?(): number;
   /** Absent if the type cannot be iterated. */
   iterate?(): Iterator<Value>;
@@ -178,7 +178,7 @@ export class Dict extends PyObject {
   }
 }
 
-/** What dict.keys(), values() and items() return. */
+/** Result of dict.keys(), values() and items(). */
 export class DictView extends PyObject {
   readonly typeName: string;
   readonly dict: Dict;

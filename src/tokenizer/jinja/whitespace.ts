@@ -14,7 +14,7 @@ const LINE_ENDS = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/g;
 
 type Side = 'both' | 'left' | 'right';
 
-/** @param characters what is taken away; undefined: white space */
+/** @param characters characters to remove; undefined: white space */
 export function strip(text: string, characters: string | undefined, side: Side = 'both'): string {
   const set = characters === undefined ? undefined : new Set(characters);
   const isTaken = (character: string): boolean => (set ? set.has(character) : ONE_SPACE.test(character));
@@ -56,7 +56,7 @@ export function split(text: string, separator: string | undefined, limit: number
       parts.push(trimmed.slice(start, index));
       start = index + spaces.length;
     }
-    // what the limit leaves together keeps the spaces inside and at its end
+    // the unsplit rest keeps its inner and trailing spaces
     if (start < trimmed.length) parts.push(trimmed.slice(start));
     spend(parts.length);
     return parts;

@@ -14,11 +14,11 @@ export interface MergeRules {
   symbol(merge: number): number;
   /** Symbol of one character (or byte letter). */
   symbolOf(character: string): number;
-  /** Tokens that take the place of an unnamed character before anything merges. Default: it stays, unnamed. */
+  /** Tokens that replace an unnamed character before merging. Default: it stays unnamed. */
   replacementOf?(character: string): readonly number[];
-  /** A token that does not follow itself when it takes the place of characters. */
+  /** A token that is not repeated when it replaces consecutive characters. */
   readonly fused?: number;
-  /** Written before a character that is not the first of the word, and behind the last. */
+  /** Prefix of characters that continue a word, and suffix of the last one. */
   readonly prefix?: string;
   readonly suffix?: string;
 }
@@ -71,7 +71,7 @@ export function sidesOf(merge: Merge): readonly [left: string, right: string] {
   return [merge.slice(0, gap), merge.slice(gap + 1)];
 }
 
-/** Whatever is a token together merges: SentencePiece's BPE by scores (as in llama.cpp), or tiktoken's by ids. */
+/** Merges any two neighbours whose joined text is a token: SentencePiece's BPE by scores (as in llama.cpp), or tiktoken's by ids. */
 function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
   const { scores } = spec;
   let longest = 0;

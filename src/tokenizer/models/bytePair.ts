@@ -1,4 +1,4 @@
-/** Byte-pair encoding: neighbours merge, the most urgent pair first. Also SentencePiece's BPE by scores. */
+/** Byte-pair encoding: merges neighbours by priority. Also SentencePiece's BPE, whose priority is the score. */
 import { fromByteLetters, letterOfByte } from '../byteAlphabet.ts';
 import { createMergeRules, type MergeRules, unnamed } from '../merge/mergeRules.ts';
 import { WordMerger } from '../merge/mergeWord.ts';
@@ -6,7 +6,7 @@ import { namedPreTokenizer } from '../preTokenizer.ts';
 import type { TokenizerSpec } from '../spec.ts';
 import { byteToken, byteTokensOf, type TokenModel, tokenFinder } from './tokenModel.ts';
 
-/** Words kept with their ids, so that frequent words are merged once. */
+/** Cache of encoded words, so that frequent words are merged only once. */
 const MAX_CACHED_WORDS = 1 << 14;
 const MAX_CACHED_LENGTH = 64;
 
@@ -19,7 +19,7 @@ export function bytePairModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numb
   const merger = new WordMerger(rulesOf(spec, ids, find));
   const cache = new Map<string, readonly number[]>();
 
-  /** Tokens of a character that is none: its bytes if they are tokens, or the unknown token. */
+  /** Tokens of a character that is not a token: its byte tokens if all exist, otherwise the unknown token. */
   const addUnnamed = (text: string, into: number[]): void => {
     for (const character of text) {
       const bytes = writesBytes
@@ -59,12 +59,12 @@ export function bytePairModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numb
   const hasAllBytes =
     spec.byteFallback === true && letterOfByte.every((_, byte) => find(byteToken(byte)) !== undefined);
   const added = new Set(spec.added.map(({ id }) => id));
-  // where no token has a ▁ behind another character, merges never cross one
+  // if no token has a ▁ after another character, merges never cross one
   const wordsStandAlone =
     !writesBytes &&
     !tokens.some((text, id) => text !== undefined && /[^▁]▁/u.test(text) && !added.has(id)) &&
     tokens.some((text) => text?.startsWith('▁')) &&
-    // a character that vanishes would let its neighbours meet
+    // dropping a character would make its neighbours adjacent
     (spec.unknownReplaced !== 'before' || (ids.has('▁') && (unknown !== undefined || hasAllBytes))) &&
     !ignoreMerges &&
     !spec.continuingPrefix &&
@@ -72,7 +72,7 @@ export function bytePairModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numb
   return { encode: wordsStandAlone ? (word, into) => cutAtMarks(word, (part) => addWord(part, into)) : addWord };
 }
 
-/** Cuts before each ▁ that follows another character. */
+/** Splits before each ▁ that follows another character. */
 function cutAtMarks(text: string, onPart: (part: string) => void): void {
   for (let start = 0; start < text.length; ) {
     let end = start;

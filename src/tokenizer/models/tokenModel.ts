@@ -1,4 +1,4 @@
-/** What turns one word of a text into tokens. One file per kind. */
+/** Encodes one word of a text to tokens. One file per kind. */
 import type { TokenizerSpec } from '../spec.ts';
 import { bytePairModel } from './bytePair.ts';
 import { unigramModel } from './unigram.ts';
@@ -31,7 +31,7 @@ export function byteToken(byte: number): string {
 
 const encoder = new TextEncoder();
 
-/** The byte tokens of a character; undefined if one of them is missing. */
+/** Returns the byte tokens of a character; undefined if one of them is missing. */
 export function byteTokensOf(text: string, find: (token: string) => number | undefined): number[] | undefined {
   const ids = Array.from(encoder.encode(text), (byte) => find(byteToken(byte)));
   return ids.every((id) => id !== undefined) ? ids : undefined;

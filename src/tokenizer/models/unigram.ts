@@ -1,6 +1,6 @@
 /**
- * Unigram (Kudo 2018): of all ways to write a word with tokens the one of the highest total score, found by Viterbi's
- * algorithm in linear time. A character that no token stands for costs 10 more than the worst token.
+ * Unigram (Kudo 2018): finds the tokenization of a word with the highest total score, with the Viterbi algorithm in linear
+ * time. The score of an unknown character is that of the worst token minus 10.
  */
 import { FormatError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../spec.ts';
@@ -55,7 +55,7 @@ export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numbe
         let start = startOf[end]!;
         if (!isUnknown(idOf[end]!)) found.push(idOf[end]!);
         else {
-          // neighbouring unknown characters are one
+          // consecutive unknown characters become one token
           while (start > 0 && isUnknown(idOf[start]!)) start = startOf[start]!;
           const text = word.slice(start, end);
           const known = ids.get(text);
@@ -71,11 +71,11 @@ export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, numbe
   };
 }
 
-/** Finds the tokens that a text begins with: a sorted list, narrowed character by character. */
+/** Finds the tokens that are prefixes of a text, by binary search in a sorted list, character by character. */
 class PrefixIndex {
   readonly #texts: readonly string[];
   readonly #ids: Int32Array;
-  /** Range of the texts that begin with a UTF-16 unit. */
+  /** Range of the texts that start with a UTF-16 unit. */
   readonly #first = new Map<number, readonly [low: number, high: number]>();
 
   constructor(ids: ReadonlyMap<string, number>) {
@@ -103,7 +103,7 @@ class PrefixIndex {
     }
   }
 
-  /** First text of low … high−1 whose unit at `at` is at least `unit`. */
+  /** Index of the first text in low … high−1 whose unit at `at` is at least `unit`. */
   #begin(low: number, high: number, at: number, unit: number): number {
     let from = low;
     let to = high;

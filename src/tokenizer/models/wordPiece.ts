@@ -1,8 +1,8 @@
-/** WordPiece (BERT): the longest token that begins the word, then the longest that continues it. And whole words. */
+/** WordPiece (BERT): repeatedly takes the longest token that is a prefix of the rest of the word. Also whole-word models. */
 import type { TokenizerSpec } from '../spec.ts';
 import type { TokenModel } from './tokenModel.ts';
 
-/** A word that cannot be written with tokens, or is too long, is the unknown token. */
+/** A word without a complete tokenization, or too long, becomes the unknown token. */
 export function wordPieceModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): TokenModel {
   const { unknown, continuingPrefix: prefix = '##', maxWordLength = 100 } = spec;
   let longest = 0;

@@ -201,7 +201,7 @@ export function parsePattern(pattern: string): Node {
   return node;
 }
 
-/** A possessive repetition of one set: as many as there are, then none of the set follows (or `max` are taken). */
+/** A possessive repetition of a set: greedy repetition, then a lookahead that none of the set follows (unless `max` is reached). */
 function takingAll(set: CharSet, node: Node, min: number, max: number): Node {
   const noMore: Node = { type: 'look', set: complement(set), atEnd: true };
   if (max === 1) {

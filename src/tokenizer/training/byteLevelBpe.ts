@@ -1,4 +1,4 @@
-/** Trains a byte-level BPE tokenizer, as GPT-2's, on a text. */
+/** Trains a byte-level BPE tokenizer, like GPT-2's, on a text. */
 import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { createAddedTokens } from '../addedTokens.ts';
@@ -9,24 +9,24 @@ import { learnMerges } from './learnMerges.ts';
 import { countWords } from './wordCounts.ts';
 
 export interface TrainTokenizerOptions {
-  /** Tokens in all: special ones, 256 bytes, and what merges make. Fewer come out where the text has no more pairs. */
+  /** Vocabulary size: special tokens, 256 bytes, and merges. The result is smaller if the text runs out of pairs. */
   readonly size: number;
-  /** Texts of special tokens, the ids from 0 on. The first is both BOS and EOS. */
+  /** Texts of special tokens, with ids from 0. The first is both BOS and EOS. */
   readonly special?: readonly string[];
-  /** Hears of merges as tokens done. */
+  /** Reports the number of created tokens. */
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 const PRE_TOKENIZER = 'gpt-2';
-/** ms of work between two turns of the event loop, in which an abort is heard. */
+/** Maximum milliseconds of work before yielding to the event loop, where aborts arrive. */
 const TURN = 50;
 
 /**
  * Token ids: special tokens, the 256 bytes in the order of GPT-2's vocabulary (printable ones first), then one token per
- * merge. Ties between pairs go to the greater bytes, as in Stanford's CS336 reference; the same text in any pieces gives
- * the same tokenizer on every machine.
- * @param texts the text in pieces that words do not cross
+ * merge. Ties between pairs go to the greater bytes, as in Stanford's CS336 reference. The result is deterministic and
+ * does not depend on how the text is split into pieces.
+ * @param texts pieces of the text; words must not cross them
  * @throws {OptionError} for a size below that of the special tokens and bytes
  */
 export async function trainByteLevelBpe(
@@ -54,7 +54,7 @@ export async function trainByteLevelBpe(
     await pause();
   }
 
-  /** Of each symbol, in the byte alphabet. */
+  /** Text of each symbol, in the byte alphabet. */
   const letters = [...letterOfByte];
   const merges: string[] = [];
   const learned = learnMerges(asBytes(words.counts));
@@ -81,7 +81,7 @@ export async function trainByteLevelBpe(
   };
 }
 
-/** Words as `learnMerges` takes them. */
+/** Converts words to the input of `learnMerges`. */
 function* asBytes(counts: ReadonlyMap<string, number>): Generator<[string, number]> {
   const encoder = new TextEncoder();
   for (const [word, count] of counts) {
@@ -91,7 +91,7 @@ function* asBytes(counts: ReadonlyMap<string, number>): Generator<[string, numbe
   }
 }
 
-/** A function that lets others have their turn when that is due. @throws what the signal was aborted with */
+/** Returns a function that yields to the event loop when due. @throws the signal's reason */
 function turnTaker(signal?: AbortSignal): () => Promise<void> | undefined {
   let last = performance.now();
   return () => {

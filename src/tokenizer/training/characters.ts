@@ -1,4 +1,4 @@
-/** A tokenizer whose tokens are characters, as nanoGPT's for Shakespeare: small, and quick to learn with. */
+/** Creates a character-level tokenizer, as nanoGPT's for Shakespeare: small, and fast to train models with. */
 import { toByteLetters } from '../byteAlphabet.ts';
 import type { TokenizerSpec } from '../spec.ts';
 
@@ -8,10 +8,10 @@ export interface CharacterTokenizerOptions {
 }
 
 /**
- * One token for each different character (code point) of the text, in their order, so that the ids are nanoGPT's. Other
- * characters cannot be said with it: encoding leaves them out.
+ * Creates a token for each distinct code point of the text, in ascending order, so that ids equal nanoGPT's. Encoding drops
+ * other characters.
  *
- * It is a byte-level BPE whose merges put the bytes of one character together and nothing else, which GGUF can hold.
+ * The result is a byte-level BPE, which GGUF can represent. Its merges only join the bytes of a character.
  */
 export async function characterTokenizer(
   texts: AsyncIterable<string> | Iterable<string>,
@@ -19,7 +19,7 @@ export async function characterTokenizer(
 ): Promise<TokenizerSpec> {
   const found = new Set<string>();
   for await (const text of texts) {
-    // special tokens are no characters of the text
+    // special tokens do not count as characters of the text
     const plain = special.reduce((rest, token) => rest.replaceAll(token, ''), text);
     for (const character of plain) found.add(character);
   }

@@ -1,28 +1,28 @@
 /**
- * Learns byte-pair merges (Sennrich et al. 2016): again and again the most frequent pair of neighbours becomes a symbol.
+ * Learns byte-pair merges (Sennrich et al. 2016): repeatedly merges the most frequent pair of neighbours into a new symbol.
  *
- * All different words lie in one list of symbols with links to their neighbours. A pair knows its count and where it
- * stands, so a merge touches only the places it changes. Pairs wait in a heap by the count they were pushed with, which
- * can only have fallen since: a pair that comes out with another count goes back in with the right one.
+ * All distinct words are in one doubly linked list of symbols. Each pair stores its count and positions, so a merge only
+ * visits the positions that it changes. Pairs are in a heap, ordered by the count at the time of insertion. Counts only
+ * decrease afterwards; a popped pair with an outdated count is pushed again with the current one.
  */
 import { mergeQueue } from './mergeQueue.ts';
 
-/** Neighbours to merge, by symbol: 0 to 255 are bytes, 256 + n is what the merge n makes. */
+/** A pair of symbols to merge. Symbols 0 to 255 are bytes; 256 + n is the result of merge n. */
 export type Merge = readonly [left: number, right: number];
 
-/** Symbols fit 21 bits, so that a pair is one exact number. */
+/** Symbols have 21 bits, so that a pair fits into an exact number. */
 const SYMBOLS = 2 ** 21;
 /** In `symbols`: merged into the left neighbour. */
 const GONE = -1;
 
 /**
- * Yields merges, the most frequent pair first and of equals the one whose bytes are greater (left, then right: the order
- * of Python's tuples of bytes); ends when no pair is left.
- * @param words bytes of each different word as a string of characters 0 to 255, and how often it occurs
+ * Yields merges by descending count. Ties go to the pair with the greater bytes (left, then right, as Python compares tuples
+ * of bytes). Ends when no pair is left.
+ * @param words each distinct word as a binary string (characters 0 to 255), with its count
  */
 export function* learnMerges(words: Iterable<readonly [bytes: string, count: number]>): Generator<Merge> {
   const { symbols, previous, next, counts } = layOut(words);
-  /** Bytes of each symbol, one a character: strings of those compare as the bytes do. */
+  /** Bytes of each symbol as a binary string, which compares like the bytes. */
   const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
   const pairs = new PairTable();
   const queue = mergeQueue((pair, other) => {
@@ -50,7 +50,7 @@ export function* learnMerges(words: Iterable<readonly [bytes: string, count: num
     const known = pairs.count.length;
     for (const at of pairs.takePlaces(pair)) {
       const other = next[at];
-      // out of date: one of the two has merged with another since
+      // outdated: one of the two symbols has been merged meanwhile
       if (symbols[at] !== left || other < 0 || symbols[other] !== right) continue;
       const before = previous[at];
       const after = next[other];
@@ -67,7 +67,7 @@ export function* learnMerges(words: Iterable<readonly [bytes: string, count: num
       symbols[other] = GONE;
       next[at] = after;
     }
-    // only pairs with the new symbol have gained
+    // only pairs with the new symbol have higher counts
     for (let fresh = known; fresh < pairs.count.length; fresh++) queue.push(fresh, pairs.count[fresh]);
     yield [left, right];
   }
@@ -94,12 +94,12 @@ function layOut(words: Iterable<readonly [string, number]>) {
   return { symbols, previous, next, counts };
 }
 
-/** Every pair of neighbours that there ever was. */
+/** All pairs of neighbours, including those of the past. */
 class PairTable {
   readonly left: number[] = [];
   readonly right: number[] = [];
   readonly count: number[] = [];
-  /** Where its left symbol stands, ascending; places where it no longer stands are not taken out. */
+  /** Positions of its left symbol, ascending. Outdated positions are not removed. */
   readonly #places: number[][] = [];
   readonly #ids = new Map<number, number>();
 
@@ -122,7 +122,7 @@ class PairTable {
     this.count[this.#ids.get(left * SYMBOLS + right)!] -= count;
   }
 
-  /** The places of a pair that is merged now and will not be there again. */
+  /** Removes and returns the positions of a pair that is being merged. */
   takePlaces(pair: number): readonly number[] {
     const places = this.#places[pair];
     this.#places[pair] = [];

@@ -1,13 +1,13 @@
-/** A binary heap of pairs that wait to be merged: the highest count first, then whichever the given order puts first. */
+/** A binary heap of pairs to merge: highest count first, ties by a given order. */
 export interface MergeQueue {
   push(pair: number, count: number): void;
-  /** Takes the first entry out; -1 where there is none. Its count is then `count`. */
+  /** Removes and returns the first pair, or -1 if the queue is empty. Its count is then in `count`. */
   pop(): number;
-  /** Of the pair that `pop` returned last, as it was pushed. */
+  /** Count of the last popped pair, as pushed. */
   readonly count: number;
 }
 
-/** @param before whether one of two pairs of equal count goes before the other */
+/** @param before returns true if the first of two pairs with equal counts comes first */
 export function mergeQueue(before: (pair: number, other: number) => boolean): MergeQueue {
   const pairs: number[] = [];
   const counts: number[] = [];

@@ -1,4 +1,4 @@
-/** A smaller tokenizer of a larger one: its tokens that a text needs most, and its merges between them. */
+/** Shrinks a BPE tokenizer to the tokens that a text uses most, and the merges between them. */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { createAddedTokens } from '../addedTokens.ts';
 import { sidesOf } from '../merge/mergeRules.ts';
@@ -9,17 +9,17 @@ import { mergeQueue } from './mergeQueue.ts';
 import { countWords } from './wordCounts.ts';
 
 export interface ShrinkOptions {
-  /** Tokens that are left. */
+  /** Remaining tokens. */
   readonly size: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Takes away, one after another, the token that the text needs least among those that no other is merged from; words that
- * it stood for are then written with its two parts. All others are written as before, so that a model with the larger
- * vocabulary reads what the smaller tokenizer makes of a text nearly as if it were its own (a vocabulary trained anew takes
- * other turns). Bytes and added tokens stay. The tokens keep their order, and get new ids.
- * @throws {OptionError} for a size that these alone exceed; {UnsupportedError} for a tokenizer without merges of bytes
+ * Repeatedly removes the least used token that is not part of another token's merge. Texts that contain it are then encoded
+ * with its two parts; all others are encoded as before. So a model of the larger vocabulary still reads the smaller
+ * tokenizer's tokens well, which it would not if the vocabulary were trained anew. Bytes and added tokens stay. Tokens keep
+ * their order and get new ids.
+ * @throws {OptionError} if bytes and added tokens alone exceed the size; {UnsupportedError} if it is not a byte-level BPE
  */
 export async function shrinkBpe(
   spec: TokenizerSpec,
@@ -37,7 +37,7 @@ export async function shrinkBpe(
   return without(spec, gone);
 }
 
-/** How often each token is in the text. */
+/** Counts the occurrences of each token in the text. */
 async function countUses(
   spec: TokenizerSpec,
   texts: AsyncIterable<string> | Iterable<string>,
@@ -58,7 +58,7 @@ async function countUses(
   return uses;
 }
 
-/** Of each token that is merged, what its most urgent merge makes it of. */
+/** Returns the two parts of each merged token, by its merge of highest priority. */
 function partsOf(tokens: TokenizerSpec['tokens'], merges: readonly Merge[]): Map<number, readonly [number, number]> {
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const parts = new Map<number, readonly [number, number]>();
@@ -70,7 +70,7 @@ function partsOf(tokens: TokenizerSpec['tokens'], merges: readonly Merge[]): Map
   return parts;
 }
 
-/** So many tokens, those with the fewest uses first, of which no other is merged. @param uses are handed on to the parts */
+/** Chooses `count` tokens to remove, least used first. @param uses counts; those of a removed token are added to its parts */
 function leastNeeded(
   uses: Float64Array,
   parts: ReadonlyMap<number, readonly [number, number]>,

@@ -1,18 +1,18 @@
-/** How often each word occurs in a text that comes in pieces: all that the training of merges needs to know of it. */
+/** Counts the words of a text that arrives in pieces. Merges are trained on these counts only. */
 import type { AddedTokens } from '../addedTokens.ts';
 import type { PreTokenizer } from '../preTokenizer.ts';
 
 export interface WordCounts {
-  /** Counts the words of a piece; no word may go on from one piece to the next. */
+  /** Counts the words of a piece. Words must not cross pieces. */
   add(text: string): void;
-  /** Each different word with its count, in the order of first sight. */
+  /** Distinct words with their counts, in the order of first occurrence. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Beyond so many different words, those seen once are forgotten: they win no merge, and a Map ends at 16 million. */
+/** Maximum distinct words. Beyond it, words with count 1 are dropped: they win no merge, and a Map holds 16 million. */
 const MOST_WORDS = 4_000_000;
 
-/** @param special tokens that are cut out of the text before it is split and belong to no word */
+/** @param special tokens that are removed from the text before it is split into words */
 export function countWords(preTokenizer: PreTokenizer, special: AddedTokens): WordCounts {
   const counts = new Map<string, number>();
   const addSection = (section: string): void => {

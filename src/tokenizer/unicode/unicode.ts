@@ -32,7 +32,7 @@ function unpack(packed: string): CharSet {
   return ranges(...pairs);
 }
 
-/** A set with its members' answers kept, in pages of 256 characters made as they are needed. */
+/** Caches the membership of a set in pages of 256 characters, which are computed on first use. */
 function cached(set: CharSet): CharSet {
   const pages: Int8Array[] = [];
   return {
@@ -82,13 +82,13 @@ export const wordCharacters = once(() =>
 export const joiners: CharSet = ranges([0x200c, 0x200d]);
 /** Numbers of Unicode 17, as Rust's `char::is_numeric`. */
 export const numbers = lazySet(numbers17);
-/** Punctuation of Unicode 8 and ASCII's, as BERT's tokenizers see it. */
+/** Punctuation of Unicode 8 and of ASCII, as in BERT's tokenizers. */
 export const punctuation = once(() =>
   cached(union([unpack(punctuation8), ranges([0x21, 0x2f], [0x3a, 0x40], [0x5b, 0x60], [0x7b, 0x7e])])),
 );
 export const nonspacingMarks = lazySet(nonspacingMarks8);
 export const marks = lazySet(marks9);
-/** Control and format characters and those of private use, as BERT's tokenizers see them. */
+/** Control, format and private-use characters, as in BERT's tokenizers. */
 export const others = once(() =>
   cached(
     union([
@@ -109,7 +109,7 @@ export function isAscii(text: string): boolean {
   return true;
 }
 
-/** Each character's own lower case: no rule that looks at its neighbours. */
+/** Lower case character by character, without rules that depend on neighbours. */
 export function lowercase(text: string): string {
   if (isAscii(text)) return text.toLowerCase();
   let result = '';
@@ -123,8 +123,8 @@ export function lowercase(text: string): string {
 export type NormalizationForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';
 
 /**
- * Normalization by the data of Unicode 9. What a later version added stays as it is: the engine's normalization of older
- * characters never changes, and a new one neither reorders nor joins with them.
+ * Normalization as in Unicode 9. Characters added by later versions stay unchanged. The rest is left to the engine, because
+ * the normalization of existing characters never changes, and new ones neither reorder nor compose with them.
  */
 export function normalize(text: string, form: NormalizationForm): string {
   if (isAscii(text)) return text;

@@ -1,4 +1,4 @@
-/** Filters that apply a filter, a test or an attribute to each element: map, select, reject and their kin. */
+/** Filters that apply a filter, a test or an attribute to each element: map, select, reject … */
 import type { FilterFunction } from '../call.ts';
 import type { RenderContext } from '../context.ts';
 import { JinjaError } from '../errors.ts';
@@ -19,7 +19,7 @@ export function mappingFilters(filters: ReadonlyMap<string, FilterFunction>): Fi
   ];
 }
 
-/** The input is not inspected before the first element is requested. False values, including none, have no elements. */
+/** Reads the input lazily. False values, including none, have no elements. */
 function* mapped(
   filters: ReadonlyMap<string, FilterFunction>,
   context: RenderContext,

@@ -21,7 +21,8 @@ export function describe(object: object): Description {
   const values = new Set<string>();
   for (let level = object; level && level !== Object.prototype; level = Object.getPrototypeOf(level)) {
     for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
-      if (name === 'constructor' || promises.has(name)) continue;
+      // 'undefined' is the name of [Symbol.dispose] in engines without it, such as Node 20.0
+      if (name === 'constructor' || name === 'undefined' || promises.has(name)) continue;
       if (typeof property.value === 'function') methods.add(name);
       else values.add(name);
     }

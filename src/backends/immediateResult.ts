@@ -1,4 +1,4 @@
-/** Result of a step that has run when `run` returns, as on the processor. */
+/** Result of a step that is complete when `run` returns, as on the CPU. */
 import { OptionError } from '../core/errors.ts';
 import type { Choosing, ChosenToken, StepResult, StepRows } from '../graph/step.ts';
 import { chooseToken } from '../sampling/chooseToken.ts';
@@ -14,7 +14,7 @@ export class ImmediateResult implements StepResult {
   #copies: Map<string, Float32Array> | undefined;
   #isReleased = false;
 
-  /** @param read returns an output as it lies in memory, before the next step */
+  /** @param read returns a view of an output in memory, valid until the next step */
   constructor(outputs: readonly string[], read: (name: string) => Float32Array, choose: Choosing | undefined) {
     this.#outputs = outputs;
     this.#read = read;
@@ -35,7 +35,7 @@ export class ImmediateResult implements StepResult {
     return this.#choices;
   }
 
-  /** The token chosen for a wanted row. */
+  /** Returns the token chosen for a selected row. */
   chosen(row: number): number {
     const id = this.#choices?.[row];
     if (id === undefined || id === NONE)
@@ -47,7 +47,7 @@ export class ImmediateResult implements StepResult {
     this.#isReleased = true;
   }
 
-  /** Copies what nobody has read yet, before the next step overwrites it. */
+  /** Copies unread outputs before the next step overwrites them. */
   keep(): void {
     if (!this.#isReleased) for (const name of this.#outputs) this.#copyOf(name);
   }
@@ -69,13 +69,13 @@ function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
       continue;
     }
     const own = rules.length === 1 ? logits : logits.subarray(row * width, (row + 1) * width);
-    // a penalty changes the logits, which may be wanted as they are
+    // copied, because the penalty changes the logits in place
     choices[row] = chooseToken(rule.repetitionPenalty === 1 ? own : own.slice(), rule);
   }
   return choices;
 }
 
-/** Ids of tokens, of which some may be choices of earlier steps. */
+/** Resolves token ids. Some may be choices of earlier steps. */
 export function idsOf(tokens: StepRows['tokens']): ArrayLike<number> {
   if (ArrayBuffer.isView(tokens)) return tokens as unknown as ArrayLike<number>;
   const ids = new Int32Array(tokens.length);

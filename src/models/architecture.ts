@@ -1,21 +1,21 @@
-/** What a model architecture is: one file each says how its graph is built, and how its folders read. */
+/** Interface of a model architecture. Each architecture is a file that builds the graph and maps folders to GGUF names. */
 import type { FolderFamily } from './folders/family.ts';
 import type { ModelBuilder } from './modelBuilder.ts';
 
 export interface Architecture {
   /** Value of general.architecture in GGUF files. */
   readonly name: string;
-  /** Published families, as the README lists them: 'Llama 1 to 3.3, SmolLM2'. */
+  /** Published families for the README's list: 'Llama 1 to 3.3, SmolLM2'. */
   readonly models: string;
-  /** Hugging Face's model types that are this architecture. */
+  /** Hugging Face model types of this architecture. */
   readonly folders?: readonly FolderFamily[];
-  /** Keys that would change the computation, and that llama.cpp passes over for this architecture, as is done here. */
+  /** Keys that would change the computation but are ignored for this architecture, as in llama.cpp. */
   readonly passesOver?: readonly string[];
-  /** Tensors that llama.cpp, or transformers' embedders, load for this architecture and do not use. */
+  /** Tensors that are loaded but not used, as in llama.cpp or transformers' embedders. */
   readonly passesOverTensors?: RegExp;
-  /** True if GGUF has no such architecture, so that it comes in folders only. */
+  /** True if GGUF has no such architecture, so that it exists only as folders. */
   readonly foldersOnly?: boolean;
-  /** Absent if new models of this architecture cannot be made. */
+  /** Absent if new models of this architecture cannot be created. */
   readonly fresh?: FreshRules;
   /** Builds the graph with outputs 'logits' [R, V] and 'hidden' [R, D] (after the last norm). */
   build(model: ModelBuilder): void;
@@ -23,7 +23,7 @@ export interface Architecture {
 
 /** Tensors and metadata of a new model. */
 export interface FreshRules {
-  /** Keys after the architecture's name, besides the sizes that all decoders have. */
+  /** Keys without the architecture's prefix, besides the sizes that all decoders have. */
   metadata(sizes: FreshSizes): Readonly<Record<string, number>>;
   /** Names of the tensors outside the blocks, except `output.weight`. */
   readonly ends: readonly string[];

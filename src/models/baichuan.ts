@@ -11,7 +11,7 @@ export const baichuan: Architecture = {
   models: 'Baichuan 1, 2',
   passesOver: ['attention.max_alibi_bias'],
   build: decoder((model, { headSize, layers }) => {
-    // no key says which of the two it is
+    // no key distinguishes the two models
     const turned =
       layers === LAYERS_OF_7B ? rotary(model, headSize, { layout: 'interleaved', tables: 'none' }) : undefined;
     return {

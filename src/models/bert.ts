@@ -1,4 +1,4 @@
-/** BERT (Devlin et al. 2019) and the embedders made of it: MiniLM, E5, BGE, GTE, mxbai, arctic; XLM-RoBERTa. */
+/** BERT (Devlin et al. 2019) and embedders based on it: MiniLM, E5, BGE, GTE, mxbai, arctic; XLM-RoBERTa. */
 import { UnsupportedError } from '../core/errors.ts';
 import type { Architecture } from './architecture.ts';
 import { activationKind } from './folders/activations.ts';
@@ -45,7 +45,7 @@ const DEFAULTS = {
   layer_norm_eps: 1e-12,
 };
 
-/** @param shift positions that the table has before the first that is used */
+/** @param shift number of unused rows at the start of the position table */
 function keysOf(shift: number): (config: FolderConfig) => Fields {
   return (config) => ({
     block_count: config.count('num_hidden_layers'),

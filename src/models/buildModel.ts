@@ -1,4 +1,4 @@
-/** A checkpoint's graph: finds its architecture, reads its files in GGUF's terms, builds, and checks that all was read. */
+/** Builds a checkpoint's graph: finds its architecture, maps its files to GGUF names, builds, and checks for unread parts. */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
@@ -11,9 +11,9 @@ import { refuseUnreadKeys } from './meaningfulKeys.ts';
 import { Metadata } from './metadata.ts';
 import { factorNames, ModelBuilder, type ModelParts, type TensorShape } from './modelBuilder.ts';
 
-/** Where a weight of the graph lies, and how its rows are made of what lies there. */
+/** Location of a weight in the file, and the conversion of its rows. */
 export interface StoredWeight {
-  /** One tensor, or several that lie one below the other. */
+  /** One tensor, or several that are concatenated by rows. */
   readonly tensors: readonly CheckpointTensor[];
   /** True for a matrix that is stored [inputs, outputs]. */
   readonly transposed: boolean;
@@ -21,7 +21,7 @@ export interface StoredWeight {
   readonly order?: Int32Array;
   /** Added to all elements, which are then read as F32. */
   readonly plus: number;
-  /** Index of its first tensor among the file's, for reading in order. */
+  /** Index of its first tensor in the file, for reading in file order. */
   readonly place: number;
 }
 
@@ -31,9 +31,9 @@ export interface BuiltModel {
   readonly graph: Graph;
   /** Context length that the model was trained with. */
   readonly trainedContext: number;
-  /** Names of the low-rank factors. They are in no file and initially zero. */
+  /** Names of the low-rank factors. They are not in the file, and initially zero. */
   readonly factors: ReadonlySet<string>;
-  /** Weights that no file holds, the factors among them, and the value of their elements. */
+  /** Constant weights that are not in the file, including the factors, and the value of their elements. */
   readonly filled: ReadonlyMap<string, number>;
   /** Source of a weight by its name in the graph. @throws {FormatError} if the graph does not have it */
   stored(name: string): StoredWeight;
@@ -41,7 +41,7 @@ export interface BuiltModel {
 
 const F32 = formatByName('F32');
 
-/** Positions that a model was trained for, from its metadata alone. @throws {UnsupportedError} for an unknown architecture */
+/** Returns the trained context length from a model's metadata. @throws {UnsupportedError} for an unknown architecture */
 export function trainedContextOf(checkpoint: Checkpoint): number {
   const folder = checkpoint.kind === 'huggingface' ? folderOf(checkpoint) : undefined;
   return trainedContext(metadataOf(checkpoint, folder));
@@ -55,7 +55,7 @@ function metadataOf(checkpoint: Checkpoint, folder: ReturnType<typeof folderOf> 
 const trainedContext = (metadata: Metadata): number => metadata.count('context_length', 2048);
 
 /**
- * @param context maximum number of positions of a session; undefined: as many as the model was trained for
+ * @param context maximum number of positions of a session; undefined: the trained context length
  * @param parts additions to the graphs
  * @throws {UnsupportedError} for a valid model with something that Espalier does not have: its architecture, a key or field
  *   that changes the computation, a tensor that nothing reads; {FormatError} for missing or wrong metadata or tensors
@@ -130,7 +130,7 @@ function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | 
   return { format, rows: ordered, columns: inputs, name: first.name };
 }
 
-/** Rows and columns of a tensor, whose dimensions of 1 at the outside do not count. A vector is one row. */
+/** Returns rows and columns of a tensor, ignoring outer dimensions of 1. A vector is one row. */
 function matrixShape(
   file: string,
   { name, shape }: CheckpointTensor,
@@ -150,7 +150,7 @@ function matrixShape(
   return [rows! * stacked, columns!];
 }
 
-/** Buffers that PyTorch stored with old models: they are computed anew. */
+/** Buffers that PyTorch stored with old models. Ignored, because they are computed here. */
 const buffers =
   /(^|\.)(rotary_emb\.inv_freq|attn\.(masked_)?bias|attention\.(masked_)?bias|attn\.attention\.(masked_)?bias|position_ids)$/;
 

@@ -1,4 +1,4 @@
-/** ChatGLM 2 and 3, GLM 4 (9B) and GLM-Edge: half of each head is turned. GLM team 2024 (arXiv 2406.12793). */
+/** ChatGLM 2 and 3, GLM 4 (9B) and GLM-Edge: half of each head is rotated. GLM team 2024 (arXiv 2406.12793). */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
 import { glmKeys } from './folders/llamaKeys.ts';

@@ -44,7 +44,7 @@ export const exaone4: Architecture = {
   ],
   build: decoder((model, dimensions) => {
     const { headSize, layers } = dimensions;
-    // no key of a GGUF file says that it is the 32B model
+    // GGUF has no key for the variant: detect the 32B model
     const hasWindow = model.fromFolder || layers === LAYERS_OF_32B;
     const window = hasWindow
       ? windows(model, dimensions, { period: 4, width: model.fromFolder ? 0 : 4096 })

@@ -30,7 +30,7 @@ export const falcon: Architecture = {
   build: decoder((model, { headSize }) => {
     const { metadata } = model;
     const turned = rotary(model, headSize, { layout: 'half', tables: 'none' });
-    // GGUF files of this architecture are all of the parallel kind
+    // all GGUF files of this architecture have parallel branches
     const parallel = model.fromFolder ? metadata.flag('use_parallel_residual', true) : true;
     const two = model.has('blk.0.attn_norm_2.weight');
     return {

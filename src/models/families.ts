@@ -1,4 +1,4 @@
-/** The published model families that run, for people: README.md's list is made of it. */
+/** Supported model families for users. README.md's list is generated from it. */
 import { architectures } from './index.ts';
 
 /** One line per kind of source: GGUF files, and Hugging Face folders. */

@@ -7,7 +7,7 @@ import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
 
-/** The 27B model scales queries by width per head instead of by head size; no key of a GGUF file says so. */
+/** The 27B model scales queries by width per head instead of by head size; GGUF has no key for it. */
 const LAYERS_OF_27B = 62;
 
 export const gemma3: Architecture = {

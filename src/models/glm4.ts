@@ -1,4 +1,4 @@
-/** GLM 4 (0414): norms before and after the branches, half of each head is turned. Zhipu AI 2025. */
+/** GLM 4 (0414): norms before and after the branches, half of each head is rotated. Zhipu AI 2025. */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
 import { glmKeys } from './folders/llamaKeys.ts';
@@ -8,7 +8,7 @@ import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
 
-/** GLM 4V's text model pairs columns otherwise; positions of text are the same in all its directions. */
+/** GLM 4V's text model pairs columns differently. Text positions are equal in all of its dimensions. */
 function isSectioned({ metadata }: ModelBuilder): boolean {
   const sections = metadata.value('rope.dimension_sections');
   return isList(sections) && Array.from(sections).some((section) => section !== 0);

@@ -11,7 +11,7 @@ import { folderOf } from './folders/folder.ts';
 import { type RopeScaling, yarnMagnitude } from './parts/ropeScaling.ts';
 import { weightStore } from './weightStore.ts';
 
-/** Keys that only folders have: `build` reads them, GGUF knows nothing like them. */
+/** Keys for `build` that only folders have, without an equivalent in GGUF. */
 const foldersOwn =
   /\.(output\.tied|attention\.(bias|output_bias|unscaled|scale_by_layer)|feed_forward\.(bias|activation)|rope\.(scaling|local_scaling|layers)|learned_positions|bias|embedding_scaled)$/;
 
@@ -71,16 +71,16 @@ function scalingKeys(scaling: RopeScaling | undefined): [key: string, value: unk
   ];
 }
 
-/** @throws {UnsupportedError} if a GGUF file cannot say something that the folder's config says: it would be another model */
+/** @throws {UnsupportedError} if GGUF cannot represent a setting of the folder's config, so that the model would differ */
 function refuseOtherGraph(folder: Checkpoint, model: BuiltModel, result: Checkpoint): void {
   const [own, written] = [model, buildModel(result)].map(({ graph }) => graph.live().map(described));
   const differing = own!.findIndex((node, index) => node !== written![index]);
   if (differing < 0 && own!.length === written!.length) return;
   const label = model.graph.live()[Math.max(0, differing)]!.label;
-  throw new UnsupportedError(`${folder.name}: writing as GGUF what its config.json says of`, label, [], { label });
+  throw new UnsupportedError(`${folder.name}: writing to GGUF the config.json setting of`, label, [], { label });
 }
 
-/** A node for comparison, except how heads are turned: GGUF may have them in another layout. */
+/** Describes a node for comparison, without the rotary layout, which may differ in GGUF. */
 function described({ op, label, shape, attributes }: Value): string {
   const comparable = (key: string, value: unknown): unknown => {
     if (key === 'layout') return undefined;

@@ -132,7 +132,7 @@ export const llama: Architecture = {
     return {
       attention: {
         rotary: () => turned,
-        // llama.cpp gives GGUF models of this architecture no window
+        // llama.cpp ignores the window in GGUF models of this architecture
         window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
       },
       feedForward: { scaled: true, activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },

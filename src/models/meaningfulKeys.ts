@@ -1,7 +1,7 @@
 /**
- * GGUF keys that change what a model computes, with the values at which they change nothing. llama.cpp writes many keys
- * with its own defaults (`hparams` in src/llama-hparams.h), so these count as neutral. A file that gives another value for
- * a key that its architecture does not read is refused by name.
+ * GGUF keys that change what a model computes, with their neutral values. llama.cpp writes many keys with its own defaults
+ * (`hparams` in src/llama-hparams.h), so these count as neutral. If a file has another value for a key that its architecture
+ * does not read, the model is refused with the key's name.
  */
 import { UnsupportedError } from '../core/errors.ts';
 import { isList, type Metadata, shown } from './metadata.ts';
@@ -77,7 +77,7 @@ const neutralValues: Readonly<Record<string, Neutral>> = {
   'wkv.head_size': OFF,
 };
 
-/** @throws {UnsupportedError} for a key that changes the computation and that the architecture has not read */
+/** @throws {UnsupportedError} for an unread key that changes the computation */
 export function refuseUnreadKeys(metadata: Metadata, passedOver: readonly string[] = []): void {
   for (const [key, value] of metadata.unread()) {
     const neutral = Object.hasOwn(neutralValues, key) ? neutralValues[key] : undefined;

@@ -1,4 +1,4 @@
-/** Typed reading of a model's metadata under GGUF's keys. It remembers what was read, so that the rest can be checked. */
+/** Reads typed values of a model's metadata by GGUF key. It records the keys that were read, so that unread ones can be refused. */
 import { FormatError } from '../core/errors.ts';
 
 export class Metadata {
@@ -36,7 +36,7 @@ export class Metadata {
     return value;
   }
 
-  /** A boolean; files write it as one, or as 0 or 1. */
+  /** A boolean, stored as a boolean or as 0 or 1. */
   flag(key: string, otherwise: boolean): boolean {
     const value = this.value(key) ?? otherwise;
     if (value === true || value === 1) return true;
@@ -44,7 +44,7 @@ export class Metadata {
     throw this.wrong(key, 'a boolean', value);
   }
 
-  /** One number per layer: the file has a list of at least that many, or one number for all layers. */
+  /** One number per layer. The file has a list with at least one number per layer, or one number for all layers. */
   numbers(key: string, layers: number, otherwise?: number | readonly number[]): number[] {
     const value = this.value(key) ?? otherwise;
     if (!isList(value)) return new Array<number>(layers).fill(this.#number(key, value));
@@ -70,7 +70,7 @@ export class Metadata {
     return this.#values.get(`${this.architecture}.${key}`) ?? undefined;
   }
 
-  /** Keys of this architecture that nobody has read, without its prefix, and their values. */
+  /** Unread keys of this architecture, without its prefix, and their values. */
   unread(): [key: string, value: unknown][] {
     const prefix = `${this.architecture}.`;
     return [...this.#values]
@@ -102,7 +102,7 @@ export class Metadata {
   }
 }
 
-/** Arrays of a GGUF file are typed arrays, those of a config.json plain ones. */
+/** True for typed arrays (GGUF) and plain arrays (config.json). */
 export function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }

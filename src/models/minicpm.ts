@@ -9,7 +9,7 @@ export const minicpm: Architecture = {
   build: decoder((model, { headSize, layers, width }) => {
     const { metadata } = model;
     const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
-    // files without these keys are older than they
+    // old files do not have these keys
     return {
       attention: { rotary: () => turned },
       feedForward: { activation: 'silu', gated: true, bias: 'optional' },

@@ -1,4 +1,4 @@
-/** What an architecture's `build` works with: the graph, the metadata, and the weights by their GGUF names. */
+/** The context of an architecture's `build`: graph, metadata, and weights by GGUF name. */
 import { FormatError } from '../core/errors.ts';
 import type { Graph, Value, WeightAttributes } from '../graph/graph.ts';
 import { dropout } from '../graph/ops/dropout.ts';
@@ -8,18 +8,18 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { Metadata } from './metadata.ts';
 
-/** A tensor as `build` sees it. A vector is one row. */
+/** Shape of a tensor for `build`. A vector is one row. */
 export interface TensorShape {
   readonly format: BlockFormat;
   readonly rows: number;
   readonly columns: number;
-  /** Its name in the user's file, for error messages. */
+  /** Name in the user's file, for error messages. */
   readonly name: string;
 }
 
-/** What a graph gets besides what the model's files say. */
+/** Additions to the graph that are not in the model's files. */
 export interface ModelParts {
-  /** Share of embeddings and residual branches that is dropped; the graph then has an input {@link DROPOUT_SEED}. */
+  /** Dropout probability for embeddings and residual branches. The graph then has an input {@link DROPOUT_SEED}. */
   readonly dropout?: number;
   /** Low-rank factors beside matrices, by the matrices' names: y = W·x + scale · B·(A·x). Hu et al. 2021. */
   readonly factors?: ReadonlyMap<string, Factors>;
@@ -30,7 +30,7 @@ export interface Factors {
   readonly scale: number;
 }
 
-/** Name of the input [1, 1] with the seed of the dropout; negative: nothing is dropped. */
+/** Name of the input [1, 1] with the seed of the dropout. A negative seed disables dropout. */
 export const DROPOUT_SEED = 'dropout';
 
 const F32 = formatByName('F32');
@@ -38,10 +38,10 @@ const F32 = formatByName('F32');
 /** Names of the factors A [rank, inputs] and B [outputs, rank] beside a matrix, as GGUF adapters have them. */
 export const factorNames = (tensor: string) => ({ a: `${tensor}.lora_a`, b: `${tensor}.lora_b` });
 
-/** Whether a model has a tensor: it must, it must not, or both are fine. */
+/** Presence of a tensor: required, forbidden, or optional. */
 export type Presence = boolean | 'optional';
 
-/** What a folder's config says of a model's biases; otherwise what the architecture says. */
+/** Presence of biases from a folder's config, otherwise from the architecture. */
 export function presenceOf({ metadata }: ModelBuilder, key: string, otherwise: Presence = 'optional'): Presence {
   return metadata.has(key) ? metadata.flag(key, false) : otherwise;
 }
@@ -51,7 +51,7 @@ export interface ModelBuilderOptions {
   readonly metadata: Metadata;
   /** The tensor of a GGUF name, if the model has it; rows and columns are the expected shape. */
   readonly tensors: (name: string, rows?: number, columns?: number) => TensorShape | undefined;
-  /** How the user's file calls the tensor of a GGUF name. */
+  /** Returns the name in the user's file of a tensor with this GGUF name. */
   readonly nameInFile?: (name: string) => string;
   readonly fromFolder: boolean;
   readonly context: number;
@@ -65,7 +65,7 @@ export class ModelBuilder {
   readonly fromFolder: boolean;
   /** Positions that a session may hold; chooses between LongRoPE's tables. */
   readonly context: number;
-  /** Weights that no file holds, by name: all their elements have this value. */
+  /** Constant weights that are not in the file: name → value of all elements. */
   readonly filled = new Map<string, number>();
   readonly #tensors: ModelBuilderOptions['tensors'];
   readonly #nameInFile: (name: string) => string;
@@ -88,7 +88,7 @@ export class ModelBuilder {
     return this.#tensors(name) !== undefined;
   }
 
-  /** GGUF names of the weights that were asked for. */
+  /** GGUF names of the weights that were read. */
   weightNames(): string[] {
     return [...this.#weights.keys()].filter((name) => !this.filled.has(name));
   }
@@ -155,7 +155,7 @@ export class ModelBuilder {
     return { a, b: weight(this.graph, names.b, F32, Number(matrix.shape[0]), rank), scale };
   }
 
-  /** Drops a share of a value if training asks for it: for embeddings and residual branches. */
+  /** Adds dropout for training to a value, an embedding or residual branch. */
   dropped(x: Value): Value {
     const { dropout: rate = 0 } = this.#parts;
     if (rate === 0) return x;

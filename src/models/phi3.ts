@@ -43,7 +43,7 @@ export const phi3: Architecture = {
     return {
       attention: {
         rotary: () => turned,
-        // llama.cpp gives GGUF models no window
+        // llama.cpp ignores the window in GGUF models
         window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
       },
       feedForward: { activation: activationOf(model, 'silu'), gated: true },

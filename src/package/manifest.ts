@@ -1,6 +1,6 @@
 /**
- * The manifest of a package: what it consists of, down to the hash of every piece. Its canonical JSON is what is hashed
- * and signed; the hash is the version's identity, a generation.
+ * The manifest of a package lists its components, sections and pieces with their hashes. The canonical JSON is hashed and
+ * signed. Its hash, called a generation, identifies the version.
  *
  * A component is a file. The file is a view: sections one after another, each a GGUF header, a tensor, other bytes, or zeros that need no
  * storage. A section's bytes are cut into pieces, the unit of storage and transfer.
@@ -11,9 +11,9 @@ import { canonicalJson, type Json } from './canonicalJson.ts';
 import { hashOf } from './hash.ts';
 import { PackageError } from './packageError.ts';
 
-/** Bytes of a piece at most; tensors above it are several pieces of whole blocks. */
+/** Maximum bytes of a piece. Larger tensors are split into pieces of whole blocks. */
 export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
-/** Bytes of a manifest at most: some 500,000 pieces, 2 TB. */
+/** Maximum bytes of a manifest: about 500,000 pieces, 2 TB. */
 export const MAX_MANIFEST_BYTES = 48 * 1024 * 1024;
 const MAX_COMPONENTS = 10_000;
 
@@ -47,7 +47,7 @@ const requirements = z.strictObject({
     .regex(/^\d+\.\d+\.\d+$/, 'expected major.minor.patch')
     .optional(),
   memoryBytes: count.optional(),
-  /** Classes of devices that it is made for, such as 'phone'. */
+  /** Classes of target devices, e.g. 'phone'. */
   devices: z.array(z.string().max(100)).max(100).optional(),
 });
 
@@ -65,7 +65,7 @@ const manifest = z.strictObject({
   format: z.literal('espalier-package/1'),
   name: z.string().min(1).max(200),
   version: z.string().min(1).max(100),
-  /** ISO 8601. Left out where a package must come out the same when it is packed again. */
+  /** ISO 8601. Absent for reproducible packages. */
   created: z.string().max(40).optional(),
   requires: requirements.optional(),
   components: z.array(component).min(1).max(MAX_COMPONENTS),
@@ -75,22 +75,22 @@ export type Manifest = z.infer<typeof manifest>;
 export type Component = z.infer<typeof component>;
 export type Section = z.infer<typeof section>;
 export type Piece = z.infer<typeof piece>;
-/** A section with bytes of its own. */
+/** A section with stored bytes. */
 export type StoredSection = Exclude<Section, { zeros: number }>;
 
-/** The bytes that are hashed, signed and stored. */
+/** Returns the bytes that are hashed, signed and stored. */
 export function manifestBytes(value: Manifest): Uint8Array {
   return new TextEncoder().encode(canonicalJson(value as Json));
 }
 
-/** SHA-256 of the manifest: the generation that it describes. */
+/** Returns the generation: SHA-256 of the manifest. */
 export function generationOf(value: Manifest): string {
   return hashOf(manifestBytes(value));
 }
 
 /**
- * @param generation the hash it must have @param where file or URL, for errors
- * @throws {PackageError} BAD_MANIFEST naming the field, for anything but a sound manifest of that hash in canonical form
+ * @param generation expected hash @param where file or URL, for errors
+ * @throws {PackageError} BAD_MANIFEST naming the field, if the manifest is invalid, not canonical, or has another hash
  */
 export function readManifest(bytes: Uint8Array, where: string, generation?: string): Manifest {
   const fail = (problem: string, data = {}): never => {
@@ -143,7 +143,7 @@ export function sectionBytes(section: Section): number {
   return 'zeros' in section ? section.zeros : section.pieces.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Every piece of a manifest, with the section and its place in it; the same piece may come several times. */
+/** Yields every piece of a manifest with its section and position. The same piece may occur several times. */
 export function* piecesOf(value: Manifest): Generator<PlacedPiece> {
   for (const component of value.components) {
     let offset = 0;
@@ -163,9 +163,9 @@ export function* piecesOf(value: Manifest): Generator<PlacedPiece> {
 export interface PlacedPiece {
   readonly component: Component;
   readonly section: StoredSection;
-  /** Of the piece in its section. */
+  /** Index of the piece in its section. */
   readonly index: number;
   readonly piece: Piece;
-  /** Of the piece in its file, in bytes. */
+  /** Offset of the piece in its file, in bytes. */
   readonly offset: number;
 }

@@ -1,4 +1,4 @@
-/** What goes wrong with packages: codes are BAD_MANIFEST, BAD_PIECE, BAD_STORE, NOT_IN_PACKAGE, … */
+/** Error of packages. Codes: BAD_MANIFEST, BAD_PIECE, BAD_STORE, NOT_IN_PACKAGE, … */
 import { EspalierError } from '../core/errors.ts';
 
 export class PackageError extends EspalierError {

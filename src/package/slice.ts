@@ -30,7 +30,7 @@ interface Extent {
 
 const GGUF_MAGIC = 'GGUF';
 
-/** @throws {FormatError} for a file that begins as a GGUF and is none; {SourceError}; the signal's reason */
+/** @throws {FormatError} for a damaged GGUF file; {SourceError}; the signal's reason */
 export async function slice(source: ByteSource, options: SliceOptions = {}): Promise<SlicedFile> {
   const { onPiece, onProgress, signal } = options;
   const whole = sha256();
@@ -67,7 +67,7 @@ export async function slice(source: ByteSource, options: SliceOptions = {}): Pro
   return { bytes: source.size, sha256: whole.hex(), sections };
 }
 
-/** Bytes between tensors: zeros in all files but those of unusual writers. */
+/** Reads the bytes between tensors, which are usually zeros. */
 async function padding(
   bytes: number,
   next: (bytes: number) => Promise<Uint8Array>,
@@ -88,7 +88,7 @@ async function padding(
   return found;
 }
 
-/** What a file consists of, in order; gaps are padding. */
+/** Returns the sections of a file in order. Gaps are padding. */
 async function extents(source: ByteSource, signal?: AbortSignal): Promise<Extent[]> {
   const magic = new Uint8Array(4);
   if (source.size >= magic.length) await source.read(0, magic.length, magic, signal);
@@ -98,7 +98,7 @@ async function extents(source: ByteSource, signal?: AbortSignal): Promise<Extent
     .map(({ name, offset, byteLength, format, shape }) => ({ name, offset, bytes: byteLength, format, shape }))
     .sort((a, b) => a.offset - b.offset);
   const end = placed.length > 0 ? placed.at(-1)!.offset + placed.at(-1)!.bytes : headerBytes;
-  // what stands behind the last tensor counts as padding
+  // bytes after the last tensor count as padding
   const rest = { name: 'bytes', offset: source.size, bytes: 0 };
   return [{ name: 'header', offset: 0, bytes: headerBytes }, ...placed, ...(end < source.size ? [rest] : [])];
 }

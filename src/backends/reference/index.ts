@@ -165,7 +165,7 @@ class ReferenceProgram implements Program {
     const kept = (node: Value) => this.#kept.get(node)!;
     const context = { registers, tokens, positions, selected: rows, sequences, kept };
     const wanted = [...outputs, ...(choose ? [choose.output] : [])].map((name) => this.graph.outputs.get(name)!);
-    // pages take every layer's keys and values, also where no output needs the last layer
+    // pages store every layer's keys and values, even if no output needs the last layer
     const stored = sequences ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
     const live = this.graph.live([...wanted, ...stored]);
     if (sequences && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))

@@ -7,7 +7,7 @@ export type Matrix = Float32Array | Int32Array;
 
 /** A sequence that a step continues. */
 export interface ReferenceSequence {
-  /** Its first row in the step, and how many it has. */
+  /** Index of its first row in the step, and number of rows. */
   readonly first: number;
   readonly count: number;
   readonly position: number;
@@ -17,10 +17,10 @@ export interface ReferenceSequence {
 export interface StepContext {
   readonly registers: Registers;
   readonly tokens: ArrayLike<number>;
-  /** By row. */
+  /** Positions by row. */
   readonly positions: Int32Array;
   readonly selected: ArrayLike<number>;
-  /** Undefined in a batch, which keeps nothing. */
+  /** Undefined in a batch, which has no cache. */
   readonly sequences: readonly ReferenceSequence[] | undefined;
   /** Values of a weight or state; may be changed in place. */
   kept(value: Value): Float32Array;

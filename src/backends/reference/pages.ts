@@ -1,9 +1,9 @@
-/** Pages of keys and values, f32 rounded through the format that they stand for. */
+/** Pages of keys and values: f32 values, rounded to the precision of the cache format. */
 import { OptionError } from '../../core/errors.ts';
 import { PAGE_POSITIONS, type Page, type PageStore } from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 
-/** [PAGE_POSITIONS, G·K] by layer. */
+/** [PAGE_POSITIONS, G·K] per layer. */
 export class ReferencePage implements Page {
   readonly store: ReferencePages;
   readonly keys: Float32Array[];
@@ -23,7 +23,7 @@ export class ReferencePages implements PageStore {
   readonly #format: BlockFormat;
   readonly #live = new Set<Page>();
 
-  /** @param widths by layer: key heads times head size */
+  /** @param widths per layer: key heads times head size */
   constructor(widths: readonly number[], format: BlockFormat) {
     this.widths = widths;
     this.#format = format;

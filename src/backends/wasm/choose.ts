@@ -1,6 +1,6 @@
 /**
  * Chooses the fastest kernel variant of this device. Measures matrix products for about 80 ms and stores the choice for
- * the next start. It measures again on another engine or machine, or if the stored choice does not work any more.
+ * the next start. It measures again on another engine or machine, or if the stored choice no longer works.
  */
 import { deviceName } from '#leaf/backends/wasm/threads';
 import type { Notes } from '../../graph/program.ts';

@@ -124,7 +124,7 @@ interface Machine {
 }
 
 async function assemble(graph: Graph, options: CompileOptions, machine: Machine): Promise<WasmProgram> {
-  // the program does not keep the store, whose checkpoint may be bytes in memory
+  // the program does not reference the store, so that a checkpoint in memory can be collected
   const { weights: _store, ...programOptions } = options;
   const { kernels, memory, exports, team, threads, limits } = machine;
   const nodes = graph.live();
@@ -191,7 +191,7 @@ const bytesPerElement = {
   int16: { codes: 2, scales: 4 / 32 },
 };
 
-/** Elements per position of each layer's keys. */
+/** Number of key elements per position of each layer. */
 export type LayerWidths = readonly number[];
 
 function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exports: KernelExports, options: Limits) {
@@ -257,7 +257,7 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
     if (!region) regions.set(node, (region = emitter.fixed(emitter.rowsOf(node) * node.shape[1] * 4, node.label)));
     return region;
   };
-  /** For nodes with effects, the index of their last command; other commands also write their values. */
+  /** Index of the last command of nodes with effects, for which other commands write values too. */
   const finished = new Map<Value, number>();
   for (const node of nodes) {
     if (isWeight(node)) continue;
@@ -368,7 +368,7 @@ function lastWriter(emitter: Emitter, region: Region): number {
 /** @throws {StartError} */
 function newMemory(): WebAssembly.Memory {
   if (typeof WebAssembly === 'undefined') throw startError(new ReferenceError('WebAssembly is not defined'));
-  // devices differ in how much a page may reserve; the memory only grows as needed
+  // the maximum that a page may reserve depends on the device; memory is only used as needed
   for (const maximum of [65536, 32768, 16384, 8192]) {
     try {
       return new WebAssembly.Memory({ initial: 2, maximum, shared: true });

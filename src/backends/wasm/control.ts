@@ -1,4 +1,4 @@
-/** Addresses of the control block, as kernels/parts/control.ts lays it out. */
+/** Addresses of the control block. kernels/parts/control.ts defines the layout. */
 export const CONTROL = 65536;
 /** First address that programs may use. */
 export const FIRST_FREE = CONTROL + 4096;

@@ -20,7 +20,7 @@ export interface KeptTensor {
   readonly packed: boolean;
 }
 
-/** Addresses of the step's own numbers. */
+/** Addresses of the step's parameters. */
 export interface StepInputs {
   /** i32 ids, [T]. */
   readonly tokens: Region;

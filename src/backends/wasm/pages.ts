@@ -1,18 +1,18 @@
-/** Pages of keys and values in the WebAssembly memory; kernels/parts/cache.ts draws how they lie. */
+/** Pages of keys and values in the WebAssembly memory. kernels/parts/cache.ts shows their layout. */
 import { OptionError } from '../../core/errors.ts';
 import { PAGE_POSITIONS, type Page, type PageStore } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 
-/** Formats of keys and values, as kernels/parts/cache.ts numbers them. */
+/** Formats of keys and values. Indices as in kernels/parts/cache.ts. */
 const kinds: readonly string[] = ['F32', 'F16', 'Q8_0'];
 
-/** Head size as a page holds it: filled up to whole groups of 8. */
+/** Head size in a page: padded to a multiple of 8. */
 export function filledHead(headSize: number): number {
   return Math.ceil(headSize / 8) * 8;
 }
 
-/** Bytes of a page. @param layers filled elements per position of each layer's keys */
+/** Bytes of a page. @param layers padded elements per position of each layer's keys */
 export function pageBytes(layers: readonly number[], kv: BlockFormat): number {
   return bytesOf(kv, layers.reduce((sum, width) => sum + width, 0) * 2 * PAGE_POSITIONS);
 }
@@ -36,7 +36,7 @@ export class WasmPages implements PageStore {
 
   /**
    * @param layers filled elements per position of each layer's keys
-   * @throws {OptionError} for a format that pages are not kept in
+   * @throws {OptionError} for an unsupported format
    */
   constructor(arena: Arena, layers: readonly number[], kv: BlockFormat) {
     this.kind = kinds.indexOf(kv.name);
@@ -47,7 +47,7 @@ export class WasmPages implements PageStore {
 
   allocate(): Page {
     const address = this.arena.allocate(this.pageBytes, 'a page of keys and values');
-    // kernels multiply what was never written by a weight of 0, which must not be NaN
+    // clear the page: kernels multiply unwritten values by a weight of 0, so they must not be NaN
     new Uint8Array(this.arena.memory.buffer, address, this.pageBytes).fill(0);
     return new WasmPage(this, address);
   }
@@ -67,7 +67,7 @@ export class WasmPages implements PageStore {
     this.arena.release(own.address);
   }
 
-  /** @throws {OptionError} for a page of another store, or one that was released */
+  /** @throws {OptionError} for a page of another store, or a released one */
   #own(page: Page): WasmPage {
     if (page instanceof WasmPage && page.store === this && !page.isReleased) return page;
     throw new OptionError('page', 'of another program or released', 'a page that this store allocated');

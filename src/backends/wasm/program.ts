@@ -78,7 +78,7 @@ export class WasmProgram implements Program {
   readonly #needs = new Map<string, Needs>();
   /** The last step's result, whose outputs the next step overwrites. */
   #latest: ImmediateResult | undefined;
-  /** Where steps write their numbers; made once, as making views takes as long as a small model's op. */
+  /** Views for the numbers of a step. Created once, because creating a view takes as long as an op of a small model. */
   #step: StepMemory | undefined;
   #table: Uint32Array = new Uint32Array();
   /** Threads for a step of one token; longer steps use all threads. */
@@ -172,7 +172,7 @@ export class WasmProgram implements Program {
     return this.#latest;
   }
 
-  /** The store that all pages of a step are of. @throws {OptionError} for pages of another program, or of two stores */
+  /** Returns the store of a step's pages. @throws {OptionError} for pages of another program, or of two stores */
   #pagesOf({ sequences }: CachedStep): WasmPages {
     const store = sequences[0]!.pages[0]!.store;
     if (!(store instanceof WasmPages && store.arena === this.#parts.arena))
@@ -207,7 +207,7 @@ export class WasmProgram implements Program {
     return table;
   }
 
-  /** Memory for the table, which grows with what steps need. */
+  /** Memory for the table. It grows if a step needs more. */
   #tableOf(words: number): Uint32Array {
     if (words > this.#table.length) {
       const { arena } = this.#parts;
@@ -321,7 +321,7 @@ interface StepMemory {
   readonly selected: Int32Array;
 }
 
-/** A shared memory keeps its place when it grows, so these views stay valid. */
+/** Views stay valid when the memory grows, because it is shared. */
 function stepMemory({ arena, inputs, options: { maxTokens, maxRows } }: Parts): StepMemory {
   const { buffer } = arena.memory;
   return {
@@ -333,7 +333,7 @@ function stepMemory({ arena, inputs, options: { maxTokens, maxRows } }: Parts): 
   };
 }
 
-/** Stores check that their pages are their own before. */
+/** The store has checked before that the page is its own. */
 function addressOf(page: Page): number {
   return (page as WasmPage).address;
 }

@@ -1,16 +1,16 @@
-/** Explains why the kernels cannot be compiled here, from the first error and from what the engine lacks. */
+/** Explains why the kernels cannot be compiled, from the first error and the features that the engine lacks. */
 import { runtimeProblem } from '#leaf/backends/wasm/threads';
 import { StartError } from '../../core/errors.ts';
 
-/** (func (drop (v128.const 0))): valid only where the engine has SIMD. */
+/** (func (drop (v128.const 0))): only valid with SIMD. */
 const SIMD_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 0, 0, 0, 0, 26, 11,
 ]);
-/** A module that imports nothing and has a shared memory of one page: valid only where the engine has threads. */
+/** A module with a shared memory of one page: only valid with threads. */
 const THREADS_PROBE = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 4, 1, 3, 1, 1]);
 
-/** How engines word it: "Content Security Policy" (Chromium), "blocked by CSP" (Firefox), "unsafe-eval" (WebKit), workerd. */
+/** Matches the errors of engines: "Content Security Policy" (Chromium), "blocked by CSP" (Firefox), "unsafe-eval" (WebKit), workerd. */
 const FORBIDDEN = /content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i;
 
 /** @param cause first error of compiling a variant of the kernels */

@@ -1,7 +1,7 @@
-/** The file that helper threads can be started from where the page's policy forbids blob: URLs: that of our own worker. */
+/** Worker script that can also start helper threads, for pages whose policy forbids blob: URLs. */
 import type { WorkerSetup } from './workerSource.ts';
 
-/** First message to a worker's file that is to be a helper thread. */
+/** First message to a worker script that should become a helper thread. */
 export interface ThreadMessage {
   readonly type: 'thread';
   readonly setup: WorkerSetup;
@@ -17,7 +17,7 @@ export function threadFile(): string | undefined {
   return file;
 }
 
-/** What `workerSource` says as text, for a worker's file. */
+/** The code of `workerSource` for a worker script. */
 export function enterThread({ module, memory, indices, thread, seen }: WorkerSetup, ready: () => void): void {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;

@@ -1,9 +1,9 @@
-/** Threads in browsers: Workers, where the page may share memory with them. */
+/** Threads in browsers: Workers, if the page may share memory with them. */
 import { trustedUrl } from '../../core/trustedUrl.ts';
 import { type ThreadMessage, threadFile } from './threadFile.ts';
 import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
-/** A page's main thread and a service worker must not sleep; other workers may. */
+/** True if this thread may block: not a page's main thread, and not a service worker. */
 export function callerMayWait(): boolean {
   try {
     const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
@@ -15,7 +15,7 @@ export function callerMayWait(): boolean {
   }
 }
 
-/** Identifies the device for speed measurements, as far as a page can know: the browser and its number of processors. */
+/** Identifies the device for speed measurements, by browser and number of processors. */
 export function deviceName(): string {
   return `${navigator.userAgent} on ${navigator.hardwareConcurrency}`;
 }
@@ -38,14 +38,14 @@ function refusal(): string | undefined {
 /** Pages cannot enable relaxed SIMD. */
 export function enableRelaxedSimd(): void {}
 
-/** A reason why no browser of this version can run the engine; browsers are judged by their features instead. */
+/** Always undefined: browsers are checked by features, not by version. */
 export function runtimeProblem(): string | undefined {
   return undefined;
 }
 
 /**
- * Starts a worker, sets it up when that can be done, and waits until it is in its loop: from text, or else from our own
- * worker's file, where there is one. Rejects wherever that fails. @returns a function that ends it
+ * Starts a worker, sends its setup, and waits until its loop runs. Starts it from text or, if that fails, from our own worker
+ * script. Rejects if both fail. @returns a function that ends the worker
  */
 export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
   const file = threadFile();
@@ -60,7 +60,7 @@ export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Pr
   return startFrom(trustedUrl(file), 'module', setup, (value): ThreadMessage => ({ type: 'thread', setup: value }));
 }
 
-/** A page's policy does not change. */
+/** Cached, because a page's policy does not change. */
 let textIsForbidden = false;
 
 async function startFromText(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {

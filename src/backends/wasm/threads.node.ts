@@ -4,10 +4,10 @@ import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
-/** `engines` in package.json says the same. */
+/** Minimum Node version; must equal `engines` in package.json. */
 const LOWEST_NODE = 20;
 
-/** Node's own thread may sleep at a barrier. */
+/** True because Node's main thread may block at a barrier. */
 export function callerMayWait(): boolean {
   return true;
 }
@@ -42,28 +42,28 @@ export function enableRelaxedSimd(): void {
   if (nodeMajor() === 20) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
-/** Says so where this Node is older than the lowest that is supported. */
+/** Returns a message if this Node is older than the minimum version. */
 export function runtimeProblem(): string | undefined {
   const major = nodeMajor();
   if (major === undefined || major >= LOWEST_NODE) return undefined;
   return `Node ${process.version} is too old: Espalier needs Node ${LOWEST_NODE} or newer`;
 }
 
-/** Undefined in runtimes that only imitate Node. */
+/** Node's major version; undefined in other runtimes with a Node API. */
 function nodeMajor(): number | undefined {
   if ('deno' in process.versions || 'bun' in process.versions) return undefined;
   return Number.parseInt(process.versions.node, 10);
 }
 
 /**
- * Starts a worker, sets it up when that can be done, and waits until it is in its loop. It does not keep the process
- * alive. Rejects wherever that fails. @returns a function that ends it
+ * Starts a worker, sends its setup, and waits until its loop runs. It does not keep the process alive. Rejects if any of this
+ * fails. @returns a function that ends the worker
  */
 export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
   const source = `${workerSource}
 const { parentPort } = require('node:worker_threads');
 parentPort.once('message', (setup) => enter(setup, () => parentPort.postMessage('ready')));`;
-  // without the process's flags, of which --input-type would make a module of the script
+  // without the process's flags: --input-type would treat the script as a module
   const worker = new Worker(source, { eval: true, execArgv: [] });
   try {
     await new Promise<void>((resolve, reject) => {

@@ -3,7 +3,7 @@ import type { Folder } from '../folder.ts';
 import { type HubOptions, isWeights, parseHubName } from './hub.ts';
 import { HubRepository } from './hubRepository.ts';
 
-/** Locates the folder of a repository and, where the name ends like a model file, the file in it. @throws {OptionError} */
+/** Locates the folder of a repository and, if the name ends like a model file, the file in it. @throws {OptionError} */
 export function locateOnHub(name: string, options: HubOptions = {}): { folder: Folder; file?: string } {
   const { inside, ...rest } = parseHubName(name);
   const folders = [...inside];

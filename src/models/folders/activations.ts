@@ -1,4 +1,4 @@
-/** Hugging Face's names of activations. */
+/** Maps Hugging Face's names of activations to ours. */
 import type { ActivationKind } from '../../graph/ops/activation.ts';
 import type { FolderConfig } from './config.ts';
 
@@ -20,7 +20,7 @@ const kinds: Readonly<Record<string, ActivationKind | 'xielu'>> = {
   xielu: 'xielu',
 };
 
-/** The activation that a field names. @throws {UnsupportedError} for one that is not known */
+/** Returns the activation that a field names. @throws {UnsupportedError} if it is unknown */
 export function activationKind(config: FolderConfig, field: string): string {
   const name = config.text(field);
   if (name === undefined) throw config.wrong(field, 'the name of an activation', name);

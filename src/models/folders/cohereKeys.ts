@@ -7,7 +7,7 @@ type Keys = Record<string, unknown>;
 export function cohereKeys(config: FolderConfig): Keys {
   const keys = decoderKeys(config, { layerNormEpsilon: 'layer_norm_eps' });
   const bias = config.flag('attention_bias');
-  // whether there are norms on heads follows from the tensors too; the flag must agree
+  // the tensors also show if heads have norms; the flag must agree with them
   config.flag('use_qk_norm');
   return {
     ...keys,

@@ -1,6 +1,6 @@
 /**
- * The fields of a config.json, with the defaults of their model type's config class in transformers. It remembers what was
- * read, so that the rest can be checked.
+ * Reads fields of a config.json, with the defaults of the model type's config class in transformers. It records the fields
+ * that were read, so that unread ones can be refused.
  */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import { shown } from '../metadata.ts';
@@ -20,7 +20,7 @@ export class FolderConfig {
     this.#defaults = defaults;
   }
 
-  /** The field's value, its default if config.json lacks it; null counts as undefined. */
+  /** Value of a field, or its default if config.json lacks it. null counts as undefined. */
   value(field: string): unknown {
     this.#read.add(field);
     return (field in this.#values ? this.#values[field] : this.#defaults[field]) ?? undefined;
@@ -38,7 +38,7 @@ export class FolderConfig {
     return value;
   }
 
-  /** A whole number. @throws {FormatError} if it is missing, with what the field is called */
+  /** A whole number. @throws {FormatError} naming the field if it is missing */
   count(field: string): number {
     const value = this.number(field);
     if (value === undefined || !Number.isInteger(value) || value < 0) throw this.wrong(field, 'a whole number', value);
@@ -69,7 +69,7 @@ export class FolderConfig {
     throw this.wrong(field, 'an object', value);
   }
 
-  /** Fields of config.json that nobody has read. */
+  /** Unread fields of config.json. */
   unread(): [field: string, value: unknown][] {
     return Object.entries(this.#values).filter(([field]) => !this.#read.has(field));
   }

@@ -1,4 +1,4 @@
-/** How the folders of a model type read in GGUF's terms: the keys and tensor names that `build` uses. */
+/** Maps the folders of a model type to GGUF: the keys and tensor names that `build` uses. */
 import { activationKind } from './activations.ts';
 import type { Fields, FolderConfig } from './config.ts';
 import { type FolderRope, type RopeOptions, ropeOf } from './ropeScaling.ts';
@@ -6,31 +6,31 @@ import { type FolderRope, type RopeOptions, ropeOf } from './ropeScaling.ts';
 export interface FolderFamily {
   /** config.json's model_type values. */
   readonly modelTypes: readonly string[];
-  /** What transformers' config class of the model type gives to fields that config.json leaves out. */
+  /** Defaults of fields that are missing in config.json, from transformers' config class of the model type. */
   readonly defaults: Fields;
-  /** The GGUF keys that `build` reads, without the architecture's prefix. */
+  /** GGUF keys for `build`, without the architecture's prefix. */
   metadata(config: FolderConfig): Fields;
-  /** Where a tensor of GGUF lies in the folder. */
+  /** Location in the folder of a tensor with this GGUF name. */
   tensor(name: string, config: FolderConfig): FolderTensor;
-  /** Queries or keys that GGUF has in the other rotary layout, 'interleaved'. */
+  /** Queries or keys whose GGUF rows are in the 'interleaved' rotary layout. */
   isInterleavedInGguf?(name: string): boolean;
 }
 
-/** A tensor of a folder as GGUF has it. */
+/** Location of a tensor in a folder, and its conversion to GGUF's form. */
 export interface FolderTensor {
-  /** Names that it may have, without a prefix such as 'model.'. */
+  /** Possible names, without a prefix such as 'model.'. */
   readonly names: readonly string[];
   /** True for a matrix that is stored [inputs, outputs]. */
   readonly transposed?: boolean;
-  /** Which rows GGUF has, in its order. @param rows of the folder's tensor */
+  /** Returns the rows in GGUF's order. @param rows number of rows of the folder's tensor */
   readonly order?: (rows: number) => Int32Array;
-  /** Added to all elements: 1 for gains that are stored as their distance from 1. */
+  /** Offset added to all elements: 1 for gains stored as gain − 1. */
   readonly plus?: number;
-  /** Tensors that lie one below the other: by head. */
+  /** Tensors that are concatenated by rows, one per head. */
   readonly stacked?: readonly string[];
 }
 
-/** GGUF's names for a block's tensors, and what Llama's folders call them. */
+/** GGUF names of a block's tensors → their names in Llama's folders. */
 const llamaBlock: Readonly<Record<string, string>> = {
   attn_norm: 'input_layernorm',
   attn_q: 'self_attn.q_proj',
@@ -46,7 +46,7 @@ const llamaBlock: Readonly<Record<string, string>> = {
 const llamaEnds: Readonly<Record<string, string>> = { token_embd: 'embed_tokens', output_norm: 'norm' };
 
 export interface TensorNames {
-  /** Folder of the blocks. Default: layers. */
+  /** Name prefix of the blocks. Default: layers. */
   readonly blocks?: string;
   /** Names of a block's tensors, added to Llama's or replacing them; '' removes one. */
   readonly block?: Readonly<Record<string, string>>;
@@ -54,7 +54,7 @@ export interface TensorNames {
   readonly ends?: Readonly<Record<string, string>>;
   /** Default: lm_head. */
   readonly output?: string;
-  /** Gains that are stored as their distance from 1. */
+  /** Gains stored as gain − 1. */
   readonly plusOne?: RegExp;
   readonly transposed?: RegExp;
 }
@@ -77,7 +77,7 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
   };
 }
 
-/** What the fields of a config that most families have are called in one of them. */
+/** A family's names of the common config fields. */
 export interface FieldNames {
   readonly layers?: string;
   readonly width?: string;

@@ -1,4 +1,4 @@
-/** A Hugging Face folder as `build` sees it: the family of its model type, its metadata in GGUF's keys, and its tensors. */
+/** View of a Hugging Face folder for `build`: the family of its model type, metadata under GGUF keys, and tensors. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { Architecture } from '../architecture.ts';
@@ -8,7 +8,7 @@ import { type Fields, FolderConfig, isFields } from './config.ts';
 import type { FolderFamily, FolderTensor } from './family.ts';
 import { refuseQuantization, refuseQuantizedTensors } from './quantization.ts';
 
-/** What stands before the names of a model's tensors: that of its class in transformers, or nothing. */
+/** Prefixes of tensor names: that of the model's class in transformers, or none. */
 const prefixes = [
   'model.',
   '',
@@ -21,21 +21,21 @@ const prefixes = [
   'roberta.',
   'gpt_neox_japanese.',
 ];
-/** The same for the text model within a model of images and text. */
+/** Prefixes of the text model's tensors in a vision-language model. */
 const textPrefixes = ['model.language_model.', 'language_model.model.', 'language_model.', 'model.text_model.'];
-/** Parts of such a model that are not the text model. */
+/** Prefixes of the other parts of a vision-language model. */
 const otherParts = /^(model\.)?(vision|visual|multi_modal|multimodal|embed_vision|image|audio|mm_|connector)/;
 
 export interface Folder {
   readonly architecture: Architecture;
   readonly family: FolderFamily;
   readonly config: FolderConfig;
-  /** By GGUF's keys. */
+  /** Metadata under GGUF keys. */
   readonly metadata: ReadonlyMap<string, unknown>;
   find(name: string, places: ReadonlyMap<string, number>): StoredWeight | undefined;
-  /** How the folder calls a tensor of GGUF. */
+  /** Returns the folder's name of a tensor with this GGUF name. */
   nameOf(name: string): string;
-  /** True for tensors of another part than the text model: of its vision tower. */
+  /** True for tensors outside of the text model, e.g. of the vision tower. */
   isOtherPart(tensor: string): boolean;
 }
 
@@ -70,7 +70,7 @@ export function folderOf(checkpoint: Checkpoint): Folder {
     const tensor = family.tensor(wanted, config);
     const found = placed(tensor);
     if (found.length === 0) {
-      // of a tied pair a file may hold either name
+      // of two tied tensors, the file may contain either one
       return wanted === 'token_embd.weight' && tied ? find('output.weight', places) : undefined;
     }
     const rows = found[0]!.shape[0] ?? 1;
@@ -104,7 +104,7 @@ interface Found {
   readonly architecture: Architecture;
   readonly family: FolderFamily;
   readonly fields: Fields;
-  /** True for the text model of a larger one. */
+  /** True for the text model of a vision-language model. */
   readonly nested: boolean;
 }
 

@@ -22,7 +22,7 @@ export function gemmaKeys(config: FolderConfig): Keys {
 
 /** Keys that Gemma 2, Gemma 3 and VaultGemma share. */
 function scoreKeys(config: FolderConfig): Keys {
-  // what published configs say of the older field does not count
+  // the older field of published configs is ignored
   config.value('hidden_act');
   return {
     'attention.scale': (config.number('query_pre_attn_scalar') ?? 256) ** -0.5,
@@ -44,7 +44,7 @@ export function gemma3Keys(config: FolderConfig): Keys {
   const window = windowKeys(config, Number(keys.block_count), (layer) => (layer + 1) % period !== 0);
   const nested = config.object('rope_parameters') ?? {};
   const own = (type: string) => (isFields(nested[type]) ? nested[type] : {});
-  // an older config scales the global layers only
+  // in older configs, scaling applies only to global layers
   const scaling = config.object('rope_scaling') ?? {};
   const [theta, localTheta] = [config.number('rope_theta'), config.number('rope_local_base_freq')];
   const global = ropeOfRecord(

@@ -101,7 +101,7 @@ function attentionKinds(config: FolderConfig, layers: number): string[] {
       throw config.wrong('attention_types', 'pairs of kinds and a count', types);
     for (let i = 0; i < times && kinds.length < layers; i++) kinds.push(...pattern.slice(0, layers));
   }
-  // transformers takes attention_types first; without either its class alternates
+  // transformers prefers attention_types; without either field, layers alternate
   const found = types
     ? kinds
     : (listed ?? Array.from({ length: layers }, (_, layer) => ['global', 'local'][layer % 2]));
@@ -331,7 +331,7 @@ export function mptKeys(config: FolderConfig): Keys {
     ...keys,
     feed_forward_length: config.count('expansion_ratio') * Number(keys.embedding_length),
     bias: false,
-    // transformers' code has no learned positions, whatever the config says
+    // transformers' code never has learned positions
     learned_positions: false,
     'attention.clamp_kqv': clip ?? 0,
     'attention.scale': scale ?? undefined,
@@ -429,7 +429,7 @@ export function stablelmKeys(config: FolderConfig): Keys {
 
 const stablelmNames = tensorNames();
 
-/** Norms on heads are stored one by one. */
+/** Norms of heads are stored one per tensor. */
 export function stablelmTensor(name: string, config: FolderConfig): FolderTensor {
   const headNorm = /^blk\.(\d+)\.attn_([qk])_norm\.weight$/.exec(name);
   if (!headNorm) return stablelmNames(name);

@@ -1,3 +1,3 @@
-/** Families whose GGUF files have the rows of queries and keys in the 'interleaved' rotary layout, their folders in 'half'. */
+/** Families whose rotary layout of query and key rows is 'interleaved' in GGUF files and 'half' in folders. */
 
 export const isInterleavedInGguf = (name: string): boolean => /^blk\.\d+\.attn_[qk]\./.test(name);

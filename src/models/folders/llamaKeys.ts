@@ -11,14 +11,14 @@ export function llamaKeys(config: FolderConfig): Keys {
   return { ...keys, ...ropeKeys(config, keys), ...biasKeys(bias, bias, config.flag('mlp_bias')) };
 }
 
-/** Mistral and Ministral: a window on all layers, or on those that layer_types names. */
+/** Mistral and Ministral: a sliding window on all layers, or on those in layer_types. */
 export function windowedKeys(config: FolderConfig): Keys {
   const keys = decoderKeys(config);
   const window = windowKeys(config, Number(keys.block_count), () => true);
   return { ...keys, ...ropeKeys(config, keys), ...biasKeys(false, false, false), ...window };
 }
 
-/** CWM: a window on all layers but each fourth, the first among those without. */
+/** CWM: a sliding window on all layers except layers 0, 4, 8 … */
 export function windowedByFourKeys(config: FolderConfig): Keys {
   const window = windowKeys(config, config.count('num_hidden_layers'), (layer) => layer % 4 !== 0);
   return { ...llamaKeys(config), ...window };
@@ -40,7 +40,7 @@ export function ministral3Keys(config: FolderConfig): Keys {
   };
 }
 
-/** Qwen 2 and 3: windows only where `use_sliding_window` says so, on the layers from `max_window_layers` on. */
+/** Qwen 2 and 3: with `use_sliding_window`, the layers from `max_window_layers` on have a sliding window. */
 export function qwen2Keys(config: FolderConfig): Keys {
   const keys = decoderKeys(config);
   const isQwen3 = config.text('model_type') === 'qwen3';
@@ -62,7 +62,7 @@ export function olmo3Keys(config: FolderConfig): Keys {
   const bias = config.flag('attention_bias');
   const window = windowKeys(config, Number(keys.block_count), (layer) => (layer + 1) % 4 !== 0);
   const global = ropeByLayerType(config, 'full_attention', { headSize });
-  // a single record is that of the global layers
+  // a single record applies to the global layers
   const isNested = 'sliding_attention' in (config.object('rope_parameters') ?? {});
   const local = isNested ? ropeByLayerType(config, 'sliding_attention', { headSize }) : undefined;
   return {

@@ -1,18 +1,18 @@
 /**
- * Which fields of a config.json that nobody has read may be passed over. A field whose name says that it changes the
- * computation is refused, unless it has a value at which it changes nothing.
+ * Checks unread fields of a config.json. A field whose name suggests that it changes the computation is refused, unless its
+ * value has no effect. Other fields are ignored.
  */
 import type { FolderConfig } from './config.ts';
 
-/** Parts of names of fields that change what a model computes. */
+/** Substrings in names of fields that change what a model computes. */
 const meaningful =
   /(^|_)(act|activation|alibi|attention|attn|bias|bidirectional|block|causal|clamp|clip|conv|depth|embd|embedding|expand|expert|experts|factor|ffn|gate|gated|glu|group|head|heads|interval|layer|layers|length|ln|logit|logits|lora|loop|loops|mask|mla|moe|mlp|mrope|multiplier|norm|offset|parallel|partial|pattern|pos|position|positional|qk|qkv|rank|residual|rope|rotary|scale|scaling|sink|sinks|sliding|softcap|softcapping|softmax|sparsity|ssm|state|temperature|theta|value|window)(_|$)/;
 
-/** Fields with such names that change nothing here: for training, for other tasks, or a second name of what is read. */
+/** Exceptions without effect here: fields for training or other tasks, and aliases of fields that are read. */
 const harmless =
   /(dropout|drop|pdrop|initializer|init|loss|_coef|token_id|token_index|id2label|label|summary|classifier|problem_type|return_dict|output_(hidden_states|attentions|router_logits)|chunk_size_feed_forward|attn_implementation|attention_implementation|_attn|use_cache|gradient|layerdrop|tie_encoder_decoder|cross_attention|pretraining_tp|num_logits_to_keep|layer_types|eod|softmax_in_fp32|reorder_and_upcast_attn|max_window_layers|attn_pdrop|attn_impl|init_device|bos|eos|pad_token|tokenizer|is_decoder|sliding_window_pattern|rotary_emb_base|std$|_std_|flash|fused|fuse_|mup)/;
 
-/** Fields that change nothing at values besides null, false, 0, and empty lists and objects. */
+/** Values without effect, by field, besides null, false, 0, and empty lists and objects. */
 const neutralValues: Readonly<Record<string, readonly unknown[]>> = {
   embedding_fraction: [1],
   attention_multiplier: [],
@@ -33,7 +33,7 @@ const neutralValues: Readonly<Record<string, readonly unknown[]>> = {
   block_ffn_dim_multiplier: [1],
 };
 
-/** @throws {UnsupportedError} for a field that changes the computation and that nobody has read */
+/** @throws {UnsupportedError} for an unread field that changes the computation */
 export function refuseUnreadFields(config: FolderConfig): void {
   for (const [field, value] of config.unread()) {
     if (isEmpty(value) || !meaningful.test(field) || harmless.test(field)) continue;

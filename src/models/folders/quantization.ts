@@ -1,4 +1,4 @@
-/** Folders whose weights are quantized are refused in the words of their config. */
+/** Refuses folders with quantized weights, naming the method from their config. */
 import { UnsupportedError } from '../../core/errors.ts';
 import { type Fields, isFields } from './config.ts';
 

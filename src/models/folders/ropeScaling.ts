@@ -1,5 +1,5 @@
 /**
- * Rotary embedding as a config.json states it: in `rope_scaling` and fields beside it (transformers 4), or in
+ * Reads the rotary embedding from a config.json: from `rope_scaling` and related fields (transformers 4), or from
  * `rope_parameters` (transformers 5). Formulas and defaults are those of transformers 5's modeling_rope_utils.py.
  */
 import { type LongRopeScaling, type RopeScaling, yarnMagnitude } from '../parts/ropeScaling.ts';
@@ -7,29 +7,29 @@ import { type Fields, type FolderConfig, isFields } from './config.ts';
 
 export interface FolderRope {
   readonly base: number;
-  /** Undefined: nothing is scaled. */
+  /** Undefined without scaling. */
   readonly scaling: RopeScaling | undefined;
-  /** Share of a head's columns that is turned. */
+  /** Fraction of a head's columns that is rotated (partial rotary factor). */
   readonly partial: number;
 }
 
 export interface RopeOptions {
   readonly headSize: number;
-  /** Base if the config names none. Default: 10000. */
+  /** Base if the config has none. Default: 10000. */
   readonly base?: number;
   /** Another name of the field `rope_theta`. */
   readonly baseField?: string;
-  /** Field with the share of a head's columns that is turned. */
+  /** Field with the partial rotary factor. */
   readonly partialField?: string;
-  /** Share if the config names none. Default: 1. */
+  /** Partial rotary factor if the config has none. Default: 1. */
   readonly partial?: number;
-  /** Other names that the family has for the type `longrope`. */
+  /** The family's other names for the type `longrope`. */
   readonly longrope?: readonly string[];
-  /** Fields that a family's own code reads besides. */
+  /** Additional fields that the family's own code reads. */
   readonly ownFields?: readonly string[];
 }
 
-/** Fields of `rope_parameters` that are read here for any type, or that change nothing in a text model. */
+/** Fields of `rope_parameters` that are read for every type, or have no effect in a text model. */
 const common = [
   'rope_type',
   'type',
@@ -45,7 +45,7 @@ export function ropeOf(config: FolderConfig, options: RopeOptions): FolderRope {
   return ropeOfRecord(config, record(config), options);
 }
 
-/** Records by kind of layer: `full_attention` and `sliding_attention`. One record that is not nested counts for both. */
+/** Records by kind of layer: `full_attention` and `sliding_attention`. A record that is not nested applies to both. */
 export function ropeByLayerType(config: FolderConfig, type: string, options: RopeOptions): FolderRope {
   const all = record(config);
   const nested = all[type];
@@ -53,7 +53,7 @@ export function ropeByLayerType(config: FolderConfig, type: string, options: Rop
   return ropeOfRecord(config, isNested ? (isFields(nested) ? nested : {}) : all, options);
 }
 
-/** An empty `rope_scaling` counts as none. */
+/** Returns the record. An empty `rope_scaling` counts as absent. */
 function record(config: FolderConfig): Fields {
   const scaling = config.object('rope_scaling');
   const parameters = config.object('rope_parameters');
@@ -62,7 +62,7 @@ function record(config: FolderConfig): Fields {
 
 export function ropeOfRecord(config: FolderConfig, fields: Fields, options: RopeOptions): FolderRope {
   const { partialField = 'partial_rotary_factor' } = options;
-  // all places are read, though only the first counts
+  // read all places, so that they count as read; the first one applies
   const bases = [
     numberIn(config, fields, 'rope_theta'),
     options.baseField === undefined ? undefined : config.number(options.baseField),
@@ -89,12 +89,12 @@ function scalingOf(
       value !== null && ![...common, ...known.fields, ...ownFields, ...passedOver].includes(field) && !isFields(value),
   );
   if (unknown) throw config.unsupported(`rope_scaling.${unknown[0]}`, unknown[1]);
-  // without a scaling that reads it, it changes nothing
+  // has no effect without a scaling type that reads it
   config.value('original_max_position_embeddings');
   return known.read(new RopeFields(config, fields), base, headSize);
 }
 
-/** Fields that transformers passes over for types that do not have them. */
+/** Fields that transformers ignores for types that do not define them. */
 const passedOver = [
   'factor',
   'attention_factor',
@@ -112,7 +112,7 @@ const passedOver = [
 ];
 
 interface Reader {
-  /** Fields that it reads besides the common ones. */
+  /** Fields of the type, besides the common ones. */
   readonly fields: readonly string[];
   read(fields: RopeFields, base: number, headSize: number): RopeScaling | undefined;
 }
@@ -139,13 +139,13 @@ class RopeFields {
     throw this.config.wrong(`rope_scaling.${field}`, 'a list of numbers', value);
   }
 
-  /** Positions before stretching: the field outside goes before the one inside. */
+  /** Original maximum positions. The field outside of the record takes precedence. */
   original(): number {
     const outside = this.config.number('original_max_position_embeddings');
     return outside ?? this.number('original_max_position_embeddings') ?? this.config.count('max_position_embeddings');
   }
 
-  /** How far the context is stretched. */
+  /** Factor by which the context is extended. */
   stretch(original: number): number {
     return this.number('factor') ?? this.config.count('max_position_embeddings') / original;
   }
@@ -158,7 +158,7 @@ const scalings: Readonly<Record<string, Reader>> = {
     fields: ['factor'],
     read: (fields) => ({ type: 'linear', factor: fields.required('factor'), magnitude: 1 }),
   },
-  // up to the model's own context it is the default
+  // within the model's original context it equals the default
   dynamic: {
     fields: ['factor'],
     read: ({ config }) => ({ type: 'linear', factor: 1, magnitude: 1, limit: config.count('max_position_embeddings') }),
@@ -210,7 +210,7 @@ function yarn(fields: RopeFields): RopeScaling {
     type: 'yarn',
     factor,
     original,
-    // 0 stands for the default too
+    // 0 means the default, too
     betaFast: fields.number('beta_fast') || 32,
     betaSlow: fields.number('beta_slow') || 1,
     truncate: fields.values.truncate !== false,

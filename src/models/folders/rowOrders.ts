@@ -1,4 +1,4 @@
-/** How fused projections of a folder are ordered, where GGUF wants all queries, then all keys, then all values. */
+/** Row orders of fused QKV projections in folders. GGUF has all queries, then all keys, then all values. */
 
 export interface Heads {
   readonly heads: number;
@@ -6,7 +6,7 @@ export interface Heads {
   readonly headSize: number;
 }
 
-/** Source rows for queries, keys and values of a matrix stored in groups of [queries …, key, value], a group per key head. */
+/** Source rows of a matrix stored in groups of [queries …, key, value], one group per key head. */
 export function groupedQkv({ heads, kvHeads, headSize }: Heads): Int32Array {
   const queries = heads / kvHeads;
   const groupRows = (queries + 2) * headSize;
@@ -20,7 +20,7 @@ export function groupedQkv({ heads, kvHeads, headSize }: Heads): Int32Array {
   return Int32Array.from(rows);
 }
 
-/** CodeGen's: four parts, each with its queries, its values, its keys. */
+/** CodeGen's order: four parts, each with queries, values, keys. */
 export function codegenQkv({ heads, headSize }: Heads): Int32Array {
   const local = (heads * headSize) / 4;
   return Int32Array.from(
@@ -30,6 +30,6 @@ export function codegenQkv({ heads, headSize }: Heads): Int32Array {
   );
 }
 
-/** All rows but the first few. */
+/** All rows except the first ones. */
 export const rowsFrom = (first: number, rows: number): Int32Array =>
   Int32Array.from({ length: rows - first }, (_, row) => first + row);

@@ -15,7 +15,7 @@ import type { Rotary } from './rotary.ts';
 
 /** Norms of queries and keys. */
 export interface HeadNorm {
-  /** What one norm spans: a head, or all heads together (OLMo 2). 'eachHead': a head, with a gain of its own. */
+  /** Scope of the norm: a head, or all heads together (OLMo 2). 'eachHead': a head, with a separate gain per head. */
   readonly over: 'head' | 'all' | 'eachHead';
   readonly norm: Norm;
   readonly presence?: Presence;
@@ -26,30 +26,30 @@ export interface HeadNorm {
 export interface Attention {
   /** Rotary embedding of a layer. Default: none. */
   readonly rotary?: (layer: number) => Rotary | undefined;
-  /** Positions that a layer sees, its own included; 0: all. Default: all. */
+  /** Window of a layer in positions, including the token itself; 0: no window. Default: 0. */
   readonly window?: (layer: number) => number;
   /** Factor of q·k. Default: 1/sqrt(head size). */
   readonly scale?: number | ((layer: number) => number);
-  /** Scores go through cap·tanh(score/cap). 0: they do not. */
+  /** Soft cap of the scores: cap·tanh(score/cap). 0: none. */
   readonly softcap?: number;
   /** Biases of the projections of queries, keys and values. Default: optional. */
   readonly bias?: Presence;
-  /** False if scales beside the projections are passed over. Default: true. */
+  /** False to ignore scales of the projections. Default: true. */
   readonly scaled?: boolean;
   /** Bias of the output projection. Default: optional. */
   readonly outputBias?: Presence;
   readonly headNorm?: HeadNorm;
-  /** Queries, keys and values are limited to −clamp … clamp. 0: they are not. */
+  /** Clamps queries, keys and values to −clamp … clamp. 0: no clamping. */
   readonly clamp?: number;
-  /** The greatest exponent of ALiBi's slopes, usually 8 (Press et al. 2021). 0: no ALiBi. */
+  /** Maximum exponent of ALiBi's slopes, usually 8 (Press et al. 2021). 0: no ALiBi. */
   readonly alibi?: number;
-  /** Queries grow with the logarithm of their position (Llama 4, Ministral 3). */
+  /** Scales queries by the logarithm of their position (Llama 4, Ministral 3). */
   readonly temperature?: { readonly scale: number; readonly length: number };
-  /** True if the mixed values are multiplied by the sigmoid of `attn_gate`'s product. */
+  /** True for gated attention: its output is multiplied by sigmoid(attn_gate · x). */
   readonly gated?: boolean;
 }
 
-/** @param slot which of the cache's slots holds the layer's keys and values */
+/** @param slot index of the layer's keys and values in the cache */
 export function selfAttention(
   model: ModelBuilder,
   x: Value,
@@ -108,7 +108,7 @@ export function selfAttention(
   return project(model, mixed, `${block}.attn_output`, width, { bias: outputBias, scaled: 'before bias' });
 }
 
-/** Queries, keys and values, from three matrices or from one. */
+/** Computes queries, keys and values from three matrices or a fused one. */
 function projections(
   model: ModelBuilder,
   x: Value,

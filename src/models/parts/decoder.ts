@@ -1,6 +1,6 @@
 /**
- * The decoder that most language models are, with the knobs in which they differ: an architecture's file says which way each
- * of them is turned. Tensors have GGUF's names.
+ * The decoder graph of most language models. Its options cover the differences between architectures; each architecture's
+ * file sets them. Tensors have GGUF names.
  */
 
 import { OptionError } from '../../core/errors.ts';
@@ -20,15 +20,15 @@ import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
 
 export interface Decoder {
-  /** The norm of the blocks and of the end. Default: rmsNorm with gain. */
+  /** Norm of the blocks and of the final state. Default: rmsNorm with gain. */
   readonly norm?: Norm;
-  /** Where a block's norms are: before its two branches, after them, or both. Default: before. */
+  /** Position of a block's norms: before its two branches, after them, or both. Default: before. */
   readonly norms?: 'before' | 'after' | 'around';
-  /** The norm after a branch, if it is another. */
+  /** Norm after a branch, if different from `norm`. */
   readonly normAfter?: Norm;
-  /** True if both branches read the block's input and are added to it together. Default: one after the other. */
+  /** True for parallel branches: both read the block's input. Default: the feed-forward part reads attention's output. */
   readonly parallel?: boolean;
-  /** Name of the norm before the feed-forward part; undefined: it takes what attention's norm gave. Default: ffn_norm. */
+  /** Name of the norm before the feed-forward part; undefined: it shares attention's norm. Default: ffn_norm. */
   readonly feedForwardNorm?: (layer: number) => string | undefined;
   /** Name of the norm before attention. Default: attn_norm. */
   readonly attentionNorm?: (layer: number) => string;
@@ -42,16 +42,16 @@ export interface Decoder {
   readonly learnedPositions?: Presence;
   /** Factor of both branches before they are added. Default: 1. */
   readonly residualScale?: number;
-  /** False if the last norm has no gain of its own: it has the decoder's norm in any case. */
+  /** Final norm, before the output matrix. Default: `norm`. */
   readonly outputNorm?: Norm;
-  /** Whether the output matrix is the embedding: 'optional' if the file decides. Default: optional. */
+  /** Tied embeddings: true if the output matrix is the embedding, 'optional' if the file decides. Default: optional. */
   readonly tied?: boolean | 'optional';
   readonly outputBias?: Presence;
   /** Factor of the logits. Default: 1. */
   readonly logitScale?: number;
-  /** Logits go through cap·tanh(logit/cap). 0: they do not. */
+  /** Soft cap of the logits: cap·tanh(logit/cap). 0: none. */
   readonly logitSoftcap?: number;
-  /** How often all layers run, one after the other; between the runs the last norm is applied, unless `plainLoops`. */
+  /** Number of passes through all layers. The final norm is applied between passes, unless `plainLoops`. */
   readonly loops?: number;
   readonly plainLoops?: boolean;
 }
@@ -64,7 +64,7 @@ export function decoder(knobs: (model: ModelBuilder, dimensions: Dimensions) => 
   };
 }
 
-/** Adds the nodes of a decoder whose sizes are known. */
+/** Adds the nodes of a decoder with given sizes. */
 export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs: Decoder): void {
   const { layers } = dimensions;
   const { norm: kind = { kind: 'rms' }, loops = 1 } = knobs;
@@ -145,7 +145,7 @@ function head(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: 
   model.graph.outputs.set('logits', logits);
 }
 
-/** The matrix of the logits; undefined: it is the embedding. A folder's config says which; a GGUF file by what it holds. */
+/** Output matrix; undefined if it is the embedding. In folders the config decides, in GGUF files the presence of the tensor. */
 function outputMatrix(model: ModelBuilder, tied: boolean | 'optional', vocabulary: number, width: number) {
   const said = model.metadata.has('output.tied') ? model.metadata.flag('output.tied', false) : tied;
   if (said === false) return model.weight('output.weight', vocabulary, width);

@@ -1,4 +1,4 @@
-/** The sizes that all decoders have, under GGUF's keys. Heads and feed-forward widths may differ from layer to layer. */
+/** Reads the sizes of decoders from GGUF keys. Numbers of heads and feed-forward widths may differ between layers. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { ModelBuilder } from '../modelBuilder.ts';
 
@@ -6,10 +6,10 @@ export interface Dimensions {
   readonly layers: number;
   readonly width: number;
   readonly headSize: number;
-  /** By layer. A layer without heads has no attention. */
+  /** Heads per layer. A layer with 0 heads has no attention. */
   readonly heads: readonly number[];
   readonly kvHeads: readonly number[];
-  /** By layer. A layer of width 0 has no feed-forward part. */
+  /** Feed-forward width per layer. A layer of width 0 has no feed-forward part. */
   readonly ffn: readonly number[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * BERT-like encoders (Devlin et al. 2019): every token sees the whole text, norms follow the branches. Output 'hidden'
+ * BERT-like encoders (Devlin et al. 2019): bidirectional attention, norms after the branches. Output 'hidden'
  * [R, D], and 'scores' [R, L] if the model has a classifier on its first token.
  */
 import type { Value } from '../../graph/graph.ts';
@@ -17,13 +17,13 @@ import type { ModelBuilder } from '../modelBuilder.ts';
 
 /** Input [T, 1]: the type of each token, 0 for the first text, 1 for the second. */
 export const TOKEN_TYPES = 'tokenTypes';
-/** Input [T, 1]: positions of RoBERTa's models, whose first one is this. */
+/** Input [T, 1]: positions of RoBERTa models. They start at this one. */
 export const SHIFTED_POSITIONS = 'shiftedPositions';
 export const POSITION_SHIFT = 2;
 
 export interface Encoder {
   readonly activation: ActivationKind;
-  /** The table of positions has rows before the first position that are not used. */
+  /** True if the position table starts with unused rows. */
   readonly shifted?: boolean;
 }
 

@@ -7,7 +7,7 @@ import { multiply } from '../../graph/ops/multiply.ts';
 import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
 import { type Projection, project } from './project.ts';
 
-/** An activation: one of the op's kinds, or a function of its own (with the layer, for parameters by layer). */
+/** An activation: a kind of the op, or a custom function (which gets the layer, for parameters per layer). */
 export type Activation = ActivationKind | ((x: Value, layer: number, label: string) => Value);
 
 export interface FeedForward {
@@ -16,9 +16,9 @@ export interface FeedForward {
   readonly gated: boolean;
   /** Biases of all its matrices. */
   readonly bias?: Presence;
-  /** True if the matrices may have scales of their own, see {@link Projection}. */
+  /** True if the matrices may have scales, see {@link Projection}. */
   readonly scaled?: boolean;
-  /** Columns by which the activation is divided: `ffn.act.scales`. */
+  /** Presence of `ffn.act.scales`, which divides the columns of the activation. */
   readonly activationScales?: Presence;
 }
 

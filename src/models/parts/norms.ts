@@ -1,4 +1,4 @@
-/** Norms as decoders use them: rmsNorm or layerNorm, with or without gain and bias. */
+/** Norms of decoders: rmsNorm or layerNorm, with or without gain and bias. */
 import type { Value } from '../../graph/graph.ts';
 import { layerNorm } from '../../graph/ops/layerNorm.ts';
 import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
@@ -10,7 +10,7 @@ export interface Norm {
   readonly gain?: boolean;
   /** Default: true for layerNorm, false for rmsNorm, which has none. */
   readonly bias?: Presence;
-  /** True if the gain is called `<name>` alone. */
+  /** True if the gain's name is `<name>` without a suffix. */
   readonly bare?: boolean;
   /** Default: the file's epsilon of this kind. */
   readonly epsilon?: number;

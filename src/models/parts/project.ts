@@ -10,8 +10,8 @@ export interface Projection {
   /** Default: optional. */
   readonly bias?: Presence;
   /**
-   * What becomes of the number `<name>.scale` that some files have beside a matrix (NVFP4's): the product is scaled before
-   * the bias is added, or after. Default: the architecture passes it over, as llama.cpp does.
+   * Use of the number `<name>.scale` that some files have for a matrix (NVFP4): scales the product before or after the bias
+   * is added. Default: ignored, as in llama.cpp.
    */
   readonly scaled?: 'before bias' | 'after bias';
 }

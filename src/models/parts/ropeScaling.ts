@@ -1,7 +1,6 @@
 /**
- * Ways to stretch rotary position embeddings over longer contexts: linear interpolation (Chen et al. 2023), YaRN (Peng et al.
- * 2023), Llama 3's, LongRoPE's tables (Ding et al. 2024). A GGUF file and a config.json state them differently; both are
- * read into the same record.
+ * Scaling of rotary position embeddings for longer contexts: linear interpolation (Chen et al. 2023), YaRN (Peng et al. 2023),
+ * Llama 3's, and LongRoPE's tables (Ding et al. 2024). GGUF files and config.json are read into the same record.
  */
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Metadata } from '../metadata.ts';
@@ -9,9 +8,9 @@ import type { Metadata } from '../metadata.ts';
 export type RopeScaling = LinearScaling | YarnScaling | Llama3Scaling | LongRopeScaling;
 
 interface Scaling {
-  /** Queries and keys are multiplied by it. */
+  /** Factor of queries and keys. */
   readonly magnitude: number;
-  /** Positions up to which this is right; undefined: any. */
+  /** Maximum positions for which the record is valid; undefined: no limit. */
   readonly limit?: number;
 }
 
@@ -23,11 +22,11 @@ export interface LinearScaling extends Scaling {
 export interface YarnScaling extends Scaling {
   readonly type: 'yarn';
   readonly factor: number;
-  /** Positions of the model before it was stretched. */
+  /** Original maximum positions, before scaling. */
   readonly original: number;
   readonly betaFast: number;
   readonly betaSlow: number;
-  /** True if the pairs between which the ramp lies are rounded to whole ones. */
+  /** True if the bounds of the ramp are rounded to whole pairs. */
   readonly truncate: boolean;
 }
 
@@ -49,7 +48,7 @@ export interface LongRopeScaling extends Scaling {
 
 export const NO_SCALING: RopeScaling = { type: 'linear', factor: 1, magnitude: 1 };
 
-/** Radians per position of each pair of columns. @param dimensions columns of a head that are turned */
+/** Frequency of each pair of columns, in radians per position. @param dimensions number of rotated columns of a head */
 export function scaledFrequencies(scaling: RopeScaling, base: number, dimensions: number): Float64Array {
   const plain = Float64Array.from({ length: dimensions >> 1 }, (_, i) => base ** ((-2 * i) / dimensions));
   switch (scaling.type) {
@@ -87,15 +86,15 @@ function llama3(plain: Float64Array, { factor, original, lowFactor, highFactor }
   });
 }
 
-/** YaRN's magnitude of a factor, 1 for factors that do not stretch. */
+/** YaRN's magnitude for a factor; 1 for factors up to 1. */
 export const yarnMagnitude = (factor: number, multiplier = 1): number =>
   factor <= 1 ? 1 : 0.1 * multiplier * Math.log(factor) + 1;
 
-/** The keys `rope.scaling.*` of a GGUF file, with llama.cpp's defaults. @param yarnKeys true if the architecture reads `yarn_*` */
+/** Reads the keys `rope.scaling.*` of a GGUF file, with llama.cpp's defaults. @param yarnKeys true if the architecture reads `yarn_*` */
 export function ggufScaling(metadata: Metadata, yarnKeys: boolean): RopeScaling {
   const type = metadata.text('rope.scaling.type', 'linear');
   if (!types.includes(type)) throw new UnsupportedError(`${metadata.file}: rope scaling`, type, types);
-  // 0 stands for none; the older key is rope.scale_linear
+  // 0 means no scaling; the older key is rope.scale_linear
   const stated = metadata.number('rope.scaling.factor', metadata.number('rope.scale_linear', 0));
   const factor = type === 'none' || stated === 0 ? 1 : stated;
   const magnitude = metadata.number('rope.scaling.attn_factor', 1);
@@ -115,7 +114,7 @@ export function ggufScaling(metadata: Metadata, yarnKeys: boolean): RopeScaling 
 
 const types = ['none', 'linear', 'yarn', 'longrope'];
 
-/** Positions of the model before it was stretched; 0 stands for as many as it has. */
+/** Original maximum positions, before scaling. 0 in the file means the context length. */
 export function originalContext(metadata: Metadata): number {
   const context = metadata.count('context_length');
   return metadata.count('rope.scaling.original_context_length', context, 0) || context;

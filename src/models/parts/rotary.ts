@@ -1,4 +1,4 @@
-/** The rotary position embedding of a model, as its metadata says. */
+/** Rotary position embedding of a model, from its metadata. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { type RopeAttributes, rope } from '../../graph/ops/rope.ts';
@@ -11,20 +11,20 @@ export interface Rotary {
 }
 
 export interface RotaryOptions {
-  /** How the columns are paired, see {@link RopeAttributes}. A folder always has 'half', unless `folderLayout` says otherwise. */
+  /** Pairing of the columns, see {@link RopeAttributes}. Folders have 'half', unless `folderLayout` is set. */
   readonly layout: RopeAttributes['layout'];
   readonly folderLayout?: RopeAttributes['layout'];
-  /** True for the layers with a window, which have keys of their own: rope.freq_base_swa. */
+  /** True for layers with a sliding window, which have separate keys: rope.freq_base_swa. */
   readonly local?: boolean;
-  /** True if nothing is scaled, whatever the file says. */
+  /** True to ignore the file's scaling. */
   readonly unscaled?: boolean;
-  /** Base of the local layers if the file does not say. Default: that of the others. */
+  /** Default base of the local layers. Default: that of the others. */
   readonly localBase?: number;
-  /** True if the scaling is for the local layers too. */
+  /** True if scaling also applies to the local layers. */
   readonly localScaling?: boolean;
   /** True if the architecture reads the keys `rope.scaling.yarn_*`. */
   readonly yarnKeys?: boolean;
-  /** Whether it takes divisors of the frequencies from the file: `rope_freqs`, or LongRoPE's two tables. */
+  /** Tables of frequency divisors that the file may contain: `rope_freqs`, or LongRoPE's two tables. */
   readonly tables?: 'frequencies' | 'longrope' | 'both' | 'none';
 }
 
@@ -83,7 +83,7 @@ function checkTables(
   }
 }
 
-/** LongRoPE's second table, for steps that reach beyond the original context. */
+/** LongRoPE's second table, for steps beyond the original context. */
 function beyond(
   scaling: RopeScaling & { type: 'longrope' },
   base: number,

@@ -1,21 +1,21 @@
-/** Which layers see a window of positions only. */
+/** Sliding-window attention: the window of each layer. */
 
 import { isList } from '../metadata.ts';
 import type { ModelBuilder } from '../modelBuilder.ts';
 import type { Dimensions } from './dimensions.ts';
 
 export interface Windows {
-  /** Positions that a layer sees, its own included; 0: all. */
+  /** Window of a layer in positions, including the token itself; 0: no window. */
   of(layer: number): number;
   isLocal(layer: number): boolean;
-  /** True if the file states a width. */
+  /** True if the file sets a window size. */
   readonly stated: boolean;
 }
 
 /**
  * Reads `attention.sliding_window` and `attention.sliding_window_pattern`: a list by layer, or a period n, of whose layers all
  * but the last (or the first) are local; 0: all are, 1: none is.
- * @param period if the file does not say @param width of the window if the file does not say; 0: none
+ * @param period default period @param width default window; 0: none
  */
 export function windows(
   { metadata }: ModelBuilder,

@@ -1,6 +1,6 @@
 /**
- * Deltas of quantized blocks and floats: one tensor's bytes coded beside the bytes it had in an older version. The
- * coder is a WebAssembly module (kernels/); kernels/parts/blocks.ts says how it predicts.
+ * Deltas of quantized blocks and floats: encodes a tensor's bytes relative to its bytes in an older version. The coder is a
+ * WebAssembly module (kernels/). kernels/parts/blocks.ts describes the prediction.
  */
 import { inflate } from '#leaf/backends/wasm/inflate';
 import { EspalierError } from '../../core/errors.ts';
@@ -8,7 +8,7 @@ import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 
 interface Kernels {
   readonly memory: WebAssembly.Memory;
-  /** First byte behind the module's own data. */
+  /** First address after the module's static data. */
   readonly heap: number;
   readonly functions: Readonly<Record<string, ((...values: number[]) => number) | undefined>>;
 }
@@ -33,8 +33,8 @@ async function compile(): Promise<WebAssembly.Module> {
 }
 
 /**
- * Encodes and decodes deltas in a memory of its own, which stays as large as the largest piece so far needed: let go of the coder
- * to free it.
+ * Encodes and decodes deltas in a separate WebAssembly memory. The memory grows to the size that the largest piece needs; drop
+ * the coder to free it.
  */
 export class BlockDeltaCoder {
   readonly #kernels: Kernels;
@@ -47,13 +47,13 @@ export class BlockDeltaCoder {
     return new BlockDeltaCoder(await instantiate());
   }
 
-  /** True if the format has a coder. */
+  /** True if the format is supported. */
   supports(format: BlockFormat): boolean {
     return this.#kernels.functions[`encode_${format.name}`] !== undefined;
   }
 
   /**
-   * @param before, after whole blocks of the format, the same number of bytes
+   * @param before, after whole blocks of the format, of equal length
    * @returns the delta; undefined if it would not be smaller than `after`
    */
   encode(format: BlockFormat, before: Uint8Array, after: Uint8Array): Uint8Array | undefined {

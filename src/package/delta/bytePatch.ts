@@ -88,7 +88,7 @@ function* matches(before: Uint8Array, after: Uint8Array): Generator<Match> {
   // backwards, so that the first of equal windows is found
   for (let from = Math.floor((before.length - WINDOW) / STRIDE) * STRIDE; from >= 0; from -= STRIDE)
     index[hash(oldWords, from) >>> (32 - bits)] = from;
-  // what follows the last copy is tried first: edits leave the rest in place
+  // first try the bytes after the last copy: most edits leave the rest unchanged
   let [done, expected] = [0, 0];
   for (let at = 0; at + WINDOW <= after.length; ) {
     const from = equal(oldWords, expected + at - done, newWords, at)

@@ -43,7 +43,7 @@ export class PackageStore {
     this.#files = files;
   }
 
-  /** Where it is, for errors. */
+  /** Location for error messages. */
   get name(): string {
     return this.#files.name;
   }
@@ -77,7 +77,7 @@ export class PackageStore {
     await this.#files.read(piecePath(piece.sha256), offset, into);
   }
 
-  /** All bytes of a piece, verified. @throws {PackageError} BAD_PIECE if the store's file is damaged */
+  /** Reads and verifies a piece. @throws {PackageError} BAD_PIECE if the store's file is damaged */
   async piece(piece: Piece): Promise<Uint8Array> {
     const bytes = new Uint8Array(piece.bytes);
     await this.read(piece, 0, bytes);
@@ -96,13 +96,13 @@ export class PackageStore {
     return readManifest(bytes, `${this.name}/${path}`, generation);
   }
 
-  /** undefined if the package is not installed */
+  /** Returns undefined if the package is not installed. */
   async current(name: string): Promise<Pointer | undefined> {
     return readPointer(this.#files, folderOf(name));
   }
 
   /**
-   * Makes a generation current; the one before becomes the previous one. Call it within `changing`.
+   * Makes a generation current. The current one becomes the previous one. Call it within `changing`.
    * @throws {PackageError} BAD_PIECE if a piece is missing
    */
   async commit(value: Manifest): Promise<Pointer> {
@@ -114,7 +114,7 @@ export class PackageStore {
     const generation = generationOf(value);
     const before = await this.current(value.name);
     if (before?.generation === generation) return before;
-    // a manifest that is there may be the one to roll back to: it is not written over
+    // never overwrite an existing manifest: a rollback may need it
     const isHere = await this.manifest(generation).catch(() => undefined);
     if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
     return this.#point(value.name, before, generation);
@@ -131,12 +131,12 @@ export class PackageStore {
     return this.#point(name, before, before.previous);
   }
 
-  /** Marks a generation as in use, so that `collect` leaves it. */
+  /** Marks a generation as in use, so that `collect` keeps it. */
   hold(generation: string): Promise<() => Promise<void>> {
     return this.#files.hold(generation);
   }
 
-  /** Removes what no current, previous or held generation needs. @returns bytes that were freed */
+  /** Removes all pieces that no current, previous or used generation needs. @returns bytes freed */
   async collect(): Promise<number> {
     let freed = 0;
     for (const { path, bytes } of await this.#unused()) {

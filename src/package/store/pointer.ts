@@ -1,23 +1,23 @@
 /**
- * The pointer to a package's current generation, in two slots that are written in turns: a write that is cut short ruins only the older one. A
- * slot counts if its checksum is right; the one with the higher sequence number is current.
+ * The pointer to a package's current generation. It has two slots that are written alternately, so that an interrupted write
+ * only damages the older one. A slot is valid if its checksum matches; the one with the higher sequence number is current.
  */
 import { canonicalJson } from '../canonicalJson.ts';
 import { hashOf } from '../hash.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 export interface Pointer {
-  /** Grows by one with every change. */
+  /** Increases by one with every change. */
   readonly sequence: number;
   readonly generation: string;
-  /** The generation before, kept for a rollback. */
+  /** Previous generation, kept for a rollback. */
   readonly previous?: string;
 }
 
 const MAX_SLOT_BYTES = 4096;
 const slots = ['current.0', 'current.1'] as const;
 
-/** @param folder of the package in the store @returns undefined if nothing was ever installed */
+/** @param folder folder of the package in the store @returns undefined if nothing was ever installed */
 export async function readPointer(files: StoreFiles, folder: string): Promise<Pointer | undefined> {
   const found = await Promise.all(slots.map((slot) => readSlot(files, `${folder}/${slot}`)));
   return found.reduce((a, b) => (a && b ? (a.sequence > b.sequence ? a : b) : (a ?? b)));
@@ -38,7 +38,7 @@ async function readSlot(files: StoreFiles, path: string): Promise<Pointer | unde
     const { pointer, sha256 } = JSON.parse(new TextDecoder().decode(bytes));
     return hashOf(new TextEncoder().encode(pointer)) === sha256 ? JSON.parse(pointer) : undefined;
   } catch {
-    // a slot that was cut short
+    // an interrupted write
     return undefined;
   }
 }

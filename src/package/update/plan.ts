@@ -1,14 +1,14 @@
 /**
- * What an update costs, before anything of it is fetched: a pure function of what is here and what is offered. Every piece is had in the cheapest way:
- * it is here already, or a delta makes it of a piece that is here, or it is fetched whole.
+ * Plans an update before anything is fetched: a pure function of the stored pieces and the published deltas. Each piece is
+ * obtained in the cheapest way: it is already stored, a delta creates it from a stored piece, or it is fetched whole.
  */
 import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../manifest.ts';
 
-/** A delta that is offered for a piece. */
+/** A published delta for a piece. */
 export interface OfferedDelta {
-  /** Of the piece that it is applied to. */
+  /** Hash of the piece that it is applied to. */
   readonly from: Piece;
-  /** Where it lies in the update file, and its length. */
+  /** Offset in the update file, and length in bytes. */
   readonly offset: number;
   readonly bytes: number;
 }
@@ -19,22 +19,22 @@ export type Step =
   | { readonly how: 'whole'; readonly placed: PlacedPiece };
 
 export interface Plan {
-  /** One step per different piece, in the order of the files. */
+  /** One step per distinct piece, in file order. */
   readonly steps: readonly Step[];
-  /** Bytes that will be fetched, without the manifest and index that were needed to plan. */
+  /** Bytes to fetch, excluding the manifest and index that planning needs. */
   readonly fetchBytes: number;
-  /** Bytes that the new version's files have. */
+  /** Total size of the new version's files in bytes. */
   readonly totalBytes: number;
-  /** Bytes of new pieces, which lie beside the old ones until those are collected. */
+  /** Bytes of new pieces. They are stored in addition to the old ones until those are collected. */
   readonly diskBytes: number;
-  /** Most memory that a step takes: old piece, delta and new piece. */
+  /** Peak memory of a step in bytes: old piece, delta and new piece. */
   readonly memoryBytes: number;
   readonly pieces: Readonly<Record<Step['how'], number>>;
 }
 
 /**
- * @param isHere hashes of the pieces that are here and whole
- * @param deltas offered, by the hash of the piece that they make
+ * @param isHere hashes of the stored, intact pieces
+ * @param deltas published deltas by the hash of the piece that they create
  */
 export function plan(target: Manifest, isHere: ReadonlySet<string>, deltas: ReadonlyMap<string, OfferedDelta>): Plan {
   const steps = new Map<string, Step>();

@@ -1,4 +1,4 @@
-/** Packs files as a version of a package into a folder that any file server can serve, with updates from the versions before. */
+/** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { formatByName } from '../../tensor/formats.ts';
@@ -27,9 +27,9 @@ import {
 import { type Remote, readSmall } from './remote.ts';
 import { type UpdateIndex, writeUpdate } from './updateFile.ts';
 
-/** A folder to publish in, which can be read, too. */
+/** A readable and writable folder for publishing. */
 export interface Publication extends Remote {
-  /** Writes a file; it is visible only once it is whole. */
+  /** Writes a file atomically: it becomes visible when it is complete. */
   write(path: string, parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export interface PublishOptions {
   readonly version: string;
   readonly created?: string;
   readonly requires?: Manifest['requires'];
-  /** How many of the versions before get an update file. Default 3. */
+  /** Number of earlier versions that get an update file. Default 3. */
   readonly updatesFrom?: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -61,7 +61,7 @@ export interface Published {
 
 const COPY_BYTES = 1024 * 1024;
 
-/** @throws {PackageError} BAD_MANIFEST for names that a package cannot have; {SourceError}; the signal's reason */
+/** @throws {PackageError} BAD_MANIFEST for invalid names; {SourceError}; the signal's reason */
 export async function publish(
   target: Publication,
   components: readonly ComponentToPack[],
@@ -83,7 +83,7 @@ export async function publish(
   };
   const generation = generationOf(value);
   const bytes = manifestBytes(value);
-  // what cannot be read back is not published
+  // read back before publishing
   const manifest = readManifest(bytes, `the manifest of ${name}`, generation);
   for (const [i, { source }] of components.entries())
     await target.write(componentFile(packed[i]!.file.sha256), copied(source, signal));
@@ -113,7 +113,7 @@ async function* copied(source: ByteSource, signal?: AbortSignal): AsyncGenerator
   }
 }
 
-/** The newest published generation and those that it has updates from, newest first. */
+/** Returns the newest published generation and those with updates to it, newest first. */
 async function earlier(target: Remote, except: string, most: number): Promise<Manifest[]> {
   const run = await target.open(LATEST, 0, MAX_LATEST_BYTES);
   if (!run) return [];
@@ -164,7 +164,7 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   return { head: parts[0]!.length + parts[1]!.length + patch.length, parts };
 }
 
-/** Pieces of two versions with the same place are versions of each other. */
+/** Pairs the pieces at the same position in two versions. */
 function placeOf({ component, section, index }: PlacedPiece): string {
   return JSON.stringify([component.role, section.name, index]);
 }

@@ -17,7 +17,7 @@ const latest = z.strictObject({
   name: z.string().min(1).max(200),
   version: z.string().min(1).max(100),
   generation: hash,
-  /** By the generation that they lead from: bytes of index and manifest patch in front of the deltas. */
+  /** Updates by old generation: bytes of index and manifest patch before the deltas. */
   updates: z.record(hash, count),
 });
 

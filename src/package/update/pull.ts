@@ -1,6 +1,6 @@
 /**
- * Installs the newest version of a published package, or updates the installed one: plan → fetch and verify every piece → switch → probe →
- * keep it, or return to the version before. Pieces that were fetched are kept, so a pull that was interrupted goes on where it ended.
+ * Installs the newest version of a published package, or updates the installed one: plan → fetch and verify every piece →
+ * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
 import { applyBytePatch } from '../delta/bytePatch.ts';
@@ -22,13 +22,13 @@ import { type Remote, readSmall } from './remote.ts';
 import { indexBytes, readUpdateIndex } from './updateFile.ts';
 
 export interface PullOptions {
-  /** Refuse an update that fetches more. Default: no limit. */
+  /** Maximum bytes to fetch; larger updates are refused. Default: no limit. */
   readonly maxBytes?: number;
-  /** Plans only. */
+  /** Only plan the update. */
   readonly dryRun?: boolean;
-  /** Called with the plan before anything of it is fetched; throw to refuse it, or wait for the user's word. */
+  /** Called with the plan before anything is fetched. Throw to refuse it, or await the user's consent. */
   readonly onPlan?: (plan: Plan) => void | Promise<void>;
-  /** Tries the new version once it is current. If it throws, the version before becomes current again and the error is thrown. */
+  /** Tests the new version after the switch. If it throws, the previous version becomes current again and the error is rethrown. */
   readonly probe?: (manifest: Manifest) => Promise<void>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -38,7 +38,7 @@ export interface PullResult {
   readonly name: string;
   readonly version: string;
   readonly generation: string;
-  /** False if it was current already, or with `dryRun`. */
+  /** False if the package was up to date, or with `dryRun`. */
   readonly changed: boolean;
   readonly plan: Plan;
 }
@@ -50,12 +50,12 @@ interface Offer {
   readonly update?: string;
 }
 
-/** Steps that lie in one file without a gap are fetched by one request; it is no longer than this, in bytes. */
+/** Maximum bytes of a request. Adjacent steps in the same file are fetched together. */
 const MAX_RUN_BYTES = 64 * 1024 * 1024;
 
 /**
- * @throws {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE for what is damaged or lies; TOO_MANY_BYTES; STORE_FULL;
- *   {SourceError}; the signal's reason. The version that was current stays so
+ * @throws {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE if data is damaged or forged; TOO_MANY_BYTES;
+ *   STORE_FULL; {SourceError}; the signal's reason. The current version then stays current
  */
 export async function pull(store: PackageStore, remote: Remote, options: PullOptions = {}): Promise<PullResult> {
   const { signal } = options;
@@ -98,7 +98,7 @@ async function pullAlone(
   return { ...result, changed: true };
 }
 
-/** The new manifest and the deltas that lead to it: from the update file if there is one, otherwise the whole manifest. */
+/** Fetches the new manifest and its deltas from the update file if there is one, otherwise only the manifest. */
 async function receiveOffer(
   store: PackageStore,
   remote: Remote,
@@ -164,7 +164,7 @@ async function receiveUpdate(
   return { manifest, deltas, update };
 }
 
-/** Hashes of the target's pieces, and of those that deltas begin with, which the store has. */
+/** Returns which of the target's pieces and the deltas' base pieces are stored, by hash. */
 async function piecesHere(store: PackageStore, { manifest, deltas }: Offer): Promise<Set<string>> {
   const here = new Set<string>();
   const wanted = [
@@ -175,7 +175,7 @@ async function piecesHere(store: PackageStore, { manifest, deltas }: Offer): Pro
   return here;
 }
 
-/** Steps whose bytes lie one behind another in a remote file. */
+/** Steps whose bytes are adjacent in a remote file. */
 interface Run {
   readonly path: string;
   readonly offset: number;

@@ -1,4 +1,4 @@
-/** The folder that a package is published in, on a server or on disk, read in exact ranges. */
+/** Reads byte ranges of a published package, on a server or on disk. */
 import { locatePath } from '#leaf/formats/sources/path';
 import { SourceError } from '../../core/errors.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
@@ -6,15 +6,15 @@ import { HttpFile, type HttpOptions } from '../../formats/sources/httpFile.ts';
 import { PackageError } from '../packageError.ts';
 
 export interface Remote {
-  /** For errors. */
+  /** Location for error messages. */
   readonly name: string;
-  /** Opens a file to read `length` bytes from `offset`, in one request; undefined if there is no such file. */
+  /** Opens a range of a file with one request. Returns undefined if the file does not exist. */
   open(path: string, offset: number, length: number, signal?: AbortSignal): Promise<Run | undefined>;
 }
 
-/** A range of a file that is being read from its beginning to its end. */
+/** A range of a file that is read sequentially. */
 export interface Run {
-  /** Bytes of the whole file. */
+  /** Size of the whole file in bytes. */
   readonly size: number;
   /** Fills `into` with the next bytes. @throws {SourceError} */
   read(into: Uint8Array): Promise<void>;
@@ -27,7 +27,7 @@ export async function openRemote(location: string | URL, options: HttpOptions = 
   return isUrl ? httpRemote(new URL(location), options) : pathRemote(location as string);
 }
 
-/** Reads a small file whole. @throws {PackageError} BAD_PUBLICATION if it is missing or larger than `most` bytes */
+/** Reads a whole small file. @throws {PackageError} BAD_PUBLICATION if it is missing or larger than `most` bytes */
 export async function readSmall(remote: Remote, path: string, most: number, signal?: AbortSignal): Promise<Uint8Array> {
   const run = await remote.open(path, 0, most, signal);
   const fail = (problem: string): never => {

@@ -1,11 +1,11 @@
 /**
- * The file that leads from one generation to another, `updates/FROM-TO` of a published folder:
+ * The update file from one generation to another, `updates/FROM-TO` in a published folder:
  *
  *     byte  0            4
  *          [ index    ][ index, deflated JSON ][ the new manifest as a patch of the old one ][ deltas, one after another ]
  *            u32 bytes
  *
- * It need not be signed: what it makes has the hashes of the signed manifest, or is refused.
+ * It need not be signed, because its results are verified against the hashes of the signed manifest.
  */
 import { z } from 'zod';
 import { deflate, inflateAtMost } from '../delta/deflate.ts';

@@ -3,14 +3,14 @@ import { type AttentionAttributes, alibiSlope } from '../../../graph/ops/attenti
 import { PAGE_POSITIONS } from '../../../graph/step.ts';
 import type { Matrix, ReferenceKernel, ReferenceSequence } from '../kernel.ts';
 
-/** What one query head of one token attends to. */
+/** Keys and values that a query head of a token attends to. */
 interface Attended {
   /** Positions of the sequence, the first one. */
   readonly start: number;
   /** Offset of the head's queries, and of its keys and values within a row. */
   readonly query: number;
   readonly shared: number;
-  /** By position from `start`: probabilities, and the cap's derivative at the score, 1 without a cap. */
+  /** Probabilities by position from `start`, and the derivative of the soft cap at the score (1 without a cap). */
   readonly probabilities: readonly number[];
   readonly slopes: readonly number[];
 }
@@ -56,7 +56,7 @@ function* attended(
   }
 }
 
-/** The sequences of a batch, which are one after another. @param rows [T, width] of keys or values */
+/** Sequences of a batch, whose rows are consecutive. @param rows [T, width] of keys or values */
 function* batch({ T, S }: Registers, rows: Matrix, width: number): Generator<AttendingRows> {
   for (let first = 0; first < T; first += S)
     yield { first, count: S, position: 0, keys: (p) => [rows, (first + p) * width] };

@@ -1,4 +1,4 @@
-/** A stream of raw bits, least significant first, for what is too random to model. */
+/** A stream of raw bits, least significant first, for values that are too random to model. */
 
 let buffer: u64 = 0;
 let filled: u32 = 0;
@@ -22,7 +22,7 @@ export function writeBits(value: u32, count: u32): void {
   }
 }
 
-/** Elias gamma code of a number from 1 on. */
+/** Elias gamma code of a number ≥ 1. */
 export function writeGamma(value: u32): void {
   const length = 31 - clz(value);
   writeBits(0, length);
@@ -44,7 +44,7 @@ export function openReader(from: usize, to: usize): void {
   end = to;
 }
 
-/** Reads zeros behind the end. @param count 0 … 32 */
+/** Reads bits; zeros after the end. @param count 0 … 32 */
 export function readBits(count: u32): u32 {
   while (filled < count) {
     if (at < end) buffer |= <u64>load<u8>(at) << filled;
@@ -63,7 +63,7 @@ export function readGamma(): u32 {
   return (1 << length) | readBits(length);
 }
 
-/** The first byte that no bit was read of. */
+/** Address of the first unread byte. */
 export function readerAt(): usize {
   return at - (filled >> 3);
 }

@@ -1,6 +1,6 @@
 /**
- * Floats, coded beside those that stood in their place before: the difference of their bits in the order of their
- * values, in the context of the old exponent, since a small weight moves by more of its own steps than a large one.
+ * Encodes floats relative to the old ones: the difference of their bits as ordered integers, with the old exponent as context,
+ * because a small weight changes by more units in the last place than a large one.
  */
 import { beginDecoding, beginEncoding, endDecoding, endEncoding } from "./stream";
 import { decodeNumber, listNumber, unzigzag, zigzag } from "./tokens";

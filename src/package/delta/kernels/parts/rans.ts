@@ -139,7 +139,7 @@ export function writeWords(end: usize): usize {
   return at;
 }
 
-/** @returns false if not even the states are there */
+/** @returns false if the states are missing */
 export function openWords(from: usize, to: usize): bool {
   if (from + 16 > to) return false;
   memory.copy(states, from, 16);
@@ -148,7 +148,7 @@ export function openWords(from: usize, to: usize): bool {
   return true;
 }
 
-/** One symbol of state 0. Behind the last word zeros are read. */
+/** Decodes one symbol of state 0. Reads zeros after the last word. */
 export function decodeOne(context: u32): u32 {
   let x = load<u32>(states);
   const entry = load<u32>(slots + (<usize>context << (PRECISION + 2)) + <usize>((x & (TOTAL - 1)) << 2));
@@ -206,7 +206,7 @@ function word(at: usize): u32 {
   return at + 2 <= wordsEnd ? <u32>load<u16>(at) : 0;
 }
 
-/** True when the words were used up exactly and every state is where the encoder began. */
+/** True if all words are used up and every state equals the encoder's initial state. */
 export function wordsEndWell(): bool {
   for (let i: usize = 0; i < 16; i += 4) if (load<u32>(states + i) != LEAST) return false;
   return next == wordsEnd;

@@ -14,7 +14,7 @@ export function beginEncoding(room: usize, rest: usize): void {
   openWriter(rest);
 }
 
-/** Writes what was listed. @returns bytes written; 0 if they do not fit between `to` and `toEnd` */
+/** Writes the collected symbols and bits. @returns bytes written; 0 if they do not fit between `to` and `toEnd` */
 export function endEncoding(to: usize, toEnd: usize, rest: usize): usize {
   const restBytes = closeWriter() - rest;
   openWriter(to + 4);

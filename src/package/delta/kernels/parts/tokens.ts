@@ -20,7 +20,7 @@ export function tokenOf(value: u32): u32 {
   return length < 8 ? 8 + (length - 3) * 2 + (value >> (length - 1) & 1) : length + 10;
 }
 
-/** How many bits a number's token leaves open. */
+/** Number of raw bits that follow a token. */
 @inline function restBits(length: u32): u32 {
   return length < 8 ? length - 1 : length;
 }
@@ -31,7 +31,7 @@ export function writeRest(value: u32): void {
   writeBits(value & ((1 << bits) - 1), bits);
 }
 
-/** The number of a token, its raw bits read. */
+/** Decodes the number of a token by reading its raw bits. */
 export function withRest(token: u32): u32 {
   if (token < 8) return token;
   if (token >= 18) {
@@ -42,7 +42,7 @@ export function withRest(token: u32): u32 {
   return (2 | (token & 1)) << bits | readBits(bits);
 }
 
-/** Lists a number to be coded with state 0. */
+/** Adds a number to encode with state 0. */
 export function listNumber(context: u32, value: u32): void {
   list(context, tokenOf(value), 0);
   writeRest(value);

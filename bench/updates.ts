@@ -51,7 +51,7 @@ interface Version {
 const base: readonly Tensor[] = Array.from({ length: Number(values.tensors) }, (_, i) => [`blk.${i}.weight`, i + 1, 0]);
 const noisy = (noise: number) => ({ tensors: base.map(([name, seed]): Tensor => [name, seed, noise]) });
 
-/** What changes, and the most bytes that the plan of this project allows for it, as a share of the file or absolute. */
+/** Kinds of changes, with the maximum size of their update: a fraction of the file, or bytes. */
 const scenarios: readonly {
   readonly name: string;
   readonly to: Version;

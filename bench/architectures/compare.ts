@@ -1,4 +1,4 @@
-/** How far two models' distributions are from each other. */
+/** Compares the output distributions of two models. */
 
 export interface Distance {
   /** Mean Kullback-Leibler divergence from theirs to ours, in nats. */

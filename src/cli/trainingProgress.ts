@@ -21,7 +21,7 @@ export function trainingProgress(steps: number, quiet: boolean): TrainingProgres
   const recent: { readonly tokens: number; readonly seconds: number }[] = [];
   let shown = 0;
   let end: string | undefined;
-  /** With distillation the loss is not the held-out one. */
+  /** With distillation, this loss differs from the held-out loss. */
   let lossName = 'loss';
   const { stderr } = process;
   const clear = () => {

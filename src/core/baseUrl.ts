@@ -1,4 +1,4 @@
-/** What relative URLs are relative to. A worker that a page started is told the page's. */
+/** Base of relative URLs. A page's worker uses the page's base, which it receives in its first message. */
 let base: string | undefined;
 
 export function setBaseUrl(url: string): void {

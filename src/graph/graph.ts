@@ -49,7 +49,7 @@ export interface Op<Attributes> {
   batchOnly?(attributes: Attributes): boolean;
 }
 
-/** A node of the graph. It stands for the value that it computes. */
+/** A node of the graph. It represents the value that it computes. */
 export interface Value<Attributes = unknown> {
   readonly id: number;
   readonly op: Op<Attributes>;

@@ -12,7 +12,7 @@ export interface Page {
   readonly store: PageStore;
 }
 
-/** Where the pages of a program lie. */
+/** Allocator of a program's pages. */
 export interface PageStore {
   /** Bytes of one page. */
   readonly pageBytes: number;
@@ -52,7 +52,7 @@ interface StepOptions {
   readonly threads?: number;
 }
 
-/** What one sequence adds in a step: tokens that continue its past. */
+/** Part of a sequence in a step: tokens that continue its past. */
 export interface SequencePart {
   /** Ids, or what an earlier step chose. */
   readonly tokens: ArrayLike<number | ChosenToken>;
@@ -76,7 +76,7 @@ export interface BatchStep extends StepOptions {
 
 export type Step = CachedStep | BatchStep;
 
-/** What is expected of a step whose nodes need whole sequences. */
+/** Expected form of a step whose nodes need whole sequences, for the error message. */
 export const NO_CACHE = 'a batch without a cache, as the step has gradients or attention that is not causal';
 
 export function isCached(step: Step): step is CachedStep {
@@ -95,7 +95,7 @@ export interface StepResult {
   release(): void;
 }
 
-/** What a backend needs to know of a step beside its options. */
+/** Information about a step for backends, besides its options. */
 export interface StepRows {
   /** Ids by row, [T]. */
   readonly tokens: ArrayLike<number | ChosenToken>;

@@ -5,7 +5,7 @@
  *     student    The | del | ic | ious | pear        after "del" and "ic" the next token is certain
  *     teacher    The |   delicious     | pear        after "The", P(del) = Σ P(teacher tokens that begin with del …)
  *
- * A student that learns this perfectly gives every text the same probability as the teacher.
+ * A student that learns this perfectly assigns every text the same probability as the teacher.
  */
 import { OptionError } from '../core/errors.ts';
 import type { TokenizerSpec } from '../tokenizer/spec.ts';

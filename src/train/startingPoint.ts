@@ -1,4 +1,4 @@
-/** What a run starts from: the model to train, with GGUF names and metadata, and its tokenizer. */
+/** Starting point of a run: the model to train, with GGUF names and metadata, and its tokenizer. */
 
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';

@@ -4,7 +4,7 @@ import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
-import { decoded } from '../models/decoded.ts';
+import { dequantized } from '../models/dequantized.ts';
 import type { Factors } from '../models/modelBuilder.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { deviceNotes } from '../runtime/deviceNotes.ts';
@@ -26,7 +26,7 @@ import { ResumeError } from './trainingError.ts';
 import { addTrainingStep } from './trainingGraph.ts';
 import { type TrainingOptions, type TrainingResult, TrainingRun } from './trainingRun.ts';
 
-/** What `train` takes as a recipe. */
+/** A recipe for `train`. */
 export type RecipeSource = string | URL | Blob | RecipeInput | ReadRecipe;
 
 /**
@@ -150,7 +150,7 @@ function contextOf({ data, samples }: Recipe, trainedContext: number): number {
 
 function modelOf(recipe: Recipe, { checkpoint }: StartingPoint, factors?: Map<string, Factors>): BuiltModel {
   // trained weights must be F32; the base of an adapter keeps its format
-  const base = factors ? checkpoint : decoded(checkpoint);
+  const base = factors ? checkpoint : dequantized(checkpoint);
   return buildModel(base, contextOf(recipe, trainedContextOf(checkpoint)), {
     dropout: recipe.dropout,
     factors,

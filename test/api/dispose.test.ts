@@ -1,4 +1,4 @@
-/** What is given back: sessions that were dropped, and a disposed model's memory though somebody still holds the model. */
+/** Releasing memory: of sessions without references, and of a disposed model that is still referenced. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -15,7 +15,7 @@ afterAll(() => model.dispose());
 const prompt = (seed: number, length: number) =>
   Array.from({ length }, (_, i) => 3 + ((seed * 37 + i * i + 5 * i) % 90));
 
-/** What a prompt is continued with by a model that has computed nothing else. */
+/** Continuation of a prompt by a fresh model, without other sequences. */
 async function alone(ids: readonly number[], options: object): Promise<readonly number[]> {
   const fresh = await load(bytes, { context: CONTEXT, threads: 1, stepTokens: 16 });
   const { ids: found } = await fresh.session().generate(ids, options).result;

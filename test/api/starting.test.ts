@@ -1,4 +1,4 @@
-/** Where this runtime forbids something, the engine starts with what is left and says why. */
+/** If the runtime forbids a feature, the engine starts without it and reports the reason. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';

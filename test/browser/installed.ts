@@ -1,4 +1,4 @@
-/** Whether a program that tests need is on this machine. */
+/** Checks if a program that tests need is installed. */
 import { existsSync } from 'node:fs';
 
 /** CI sets ESPALIER_BROWSER=required, so that no browser test is skipped. */

@@ -8,7 +8,7 @@ import type * as Espalier from '../../src/index.ts';
 import { haveChromium, openPage, startChromium } from './chromium.ts';
 import { type PageServer, servePages } from './pageServer.ts';
 
-/** What the page's script leaves there. */
+/** Results that the page's script stores. */
 declare const espalier: typeof Espalier;
 
 const PROMPT = 'Once upon a time';

@@ -26,7 +26,7 @@ interface Browser {
   readonly variable: string;
   /** @param profile an empty folder @returns the command line that opens the page */
   command(path: string, profile: string, url: string): readonly string[];
-  /** Whether an isolated page has shared memory, which threads need. */
+  /** True if an isolated page has shared memory, which threads need. */
   readonly sharedMemory: boolean;
 }
 
@@ -56,7 +56,7 @@ const browsers: readonly Browser[] = [
   },
 ];
 
-/** What a page reports. */
+/** Report of a page. */
 interface Outcome {
   readonly isolated: boolean;
   readonly ids?: readonly number[];

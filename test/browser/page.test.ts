@@ -9,7 +9,7 @@ import { isolation, type PageServer, servePages } from './pageServer.ts';
 declare const espalier: typeof Espalier;
 
 const PROMPT = 'Once upon a time there was a tree';
-/** What a careful page sends with every answer. */
+/** Response headers of a page with a strict security policy. */
 const strict = {
   ...isolation,
   'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:",

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-/** What `npm run build` makes for pages without a bundler. */
+/** Folder of the files that `npm run build` makes for pages without a bundler. */
 export const bundleFolder = fileURLToPath(new URL('../../dist/browser/', import.meta.url));
 
 const page = `<!doctype html>
@@ -58,9 +58,9 @@ export interface PageServer {
   withoutWorkerFile?: boolean;
   /** GET requests of files, with the first byte they asked for. */
   readonly requests: { readonly path: string; readonly from: number }[];
-  /** Breaks the connection after so many bytes of the file, the next time. */
+  /** Breaks the connection of the next request after this number of bytes. */
   cutAfter?: number;
-  /** Tells browsers to keep no copy of files, so that every byte is asked for here. */
+  /** Forbids browsers to cache files, so that every byte is requested here. */
   uncached?: boolean;
   /** Answers a request in its own way, where it returns true. */
   answerFirst?: (request: IncomingMessage, response: ServerResponse, path: string) => boolean;

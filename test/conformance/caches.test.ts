@@ -50,7 +50,7 @@ interface Plan {
   readonly tokens: readonly number[];
   readonly pages: Pages;
   done: number;
-  /** By output and token. */
+  /** Values by output and token. */
   readonly values: Map<string, Float32Array>;
 }
 

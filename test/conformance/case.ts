@@ -1,4 +1,4 @@
-/** What a conformance case is, and how it is run on a backend. */
+/** A conformance case, and the function that runs it on a backend. */
 import type { InputValues } from '../../src/graph/ops/input.ts';
 import type { Backend, CompileOptions, Program } from '../../src/graph/program.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
@@ -14,7 +14,7 @@ export interface StepPlan {
   readonly rows?: readonly number[];
   /** Tokens of each sequence of a step without a cache; default: it continues a cache. */
   readonly sequence?: number;
-  /** Which of the case's caches it continues; default: 0. */
+  /** Index of the case's cache that it continues. Default: 0. */
   readonly cache?: number;
   /** A cache whose past is copied into its own before the step. */
   readonly copyOf?: number;

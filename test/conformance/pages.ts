@@ -9,7 +9,7 @@ export class Pages {
     this.#store = store;
   }
 
-  /** Pages with room for so many positions. */
+  /** Allocates pages for a number of positions. */
   upTo(positions: number): readonly Page[] {
     while (this.#pages.length * PAGE_POSITIONS < positions) this.#pages.push(this.#store.allocate());
     return this.#pages;

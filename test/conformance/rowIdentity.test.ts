@@ -98,7 +98,7 @@ async function run(program: Program, tokens: readonly number[], position: number
   return new Map(outputs);
 }
 
-/** Where a step of several tokens differs from steps of one token. */
+/** Finds differences between a step of several tokens and steps of one token. */
 async function firstDifference(
   together: Program,
   single: Program,

@@ -24,7 +24,7 @@ interface Conversation extends Readonly<Record<string, unknown>> {
 interface Golden {
   readonly oracle: string;
   readonly conversations: Readonly<Record<string, Conversation>>;
-  /** By template and conversation: the text's SHA-256, or how Jinja2 fails. */
+  /** SHA-256 of the text, or Jinja2's error, by template and conversation. */
   readonly results: Readonly<Record<string, string>>;
   /** The same of huggingface.js's cases. */
   readonly vectors: Readonly<Record<string, string>>;

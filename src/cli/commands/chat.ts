@@ -86,7 +86,7 @@ async function converse(session: Session, values: Values): Promise<void> {
     if (signal === 'SIGTERM' || !reply) lines.close();
     reply?.abort(new Interrupted());
   };
-  // a terminal in line-editing mode tells the interface, otherwise the process is told
+  // in line-editing mode the readline interface gets Ctrl+C, otherwise the process does
   lines.on('SIGINT', interrupt);
   const undo = onInterrupt(interrupt);
   const ask = () => process.stdin.isTTY && lines.prompt();

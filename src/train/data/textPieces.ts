@@ -95,7 +95,7 @@ function separatorFinder(separator: string): FindSeparator {
   };
 }
 
-/** Where to split a text: before the last space that follows a letter or digit, else at the end but not inside a character. */
+/** Returns the index to split a text at: before the last space after a letter or digit, otherwise at the last whole character. */
 function cutAt(text: string): number {
   for (let at = text.length - 1; at > 0; at--) {
     if (text[at] === ' ' && /[\p{L}\p{N}]/u.test(text[at - 1])) return at;

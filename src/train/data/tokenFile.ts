@@ -23,7 +23,7 @@ export interface TokenFile {
   readonly name: string;
   readonly vocabulary: number;
   readonly tokens: number;
-  /** For each document the number of tokens up to its end. */
+  /** Number of tokens up to the end of each document. */
   readonly documentEnds: Float64Array;
   /** Size of the text in bytes. */
   readonly textBytes: number;

@@ -5,7 +5,7 @@ import { formatByName } from '../tensor/formats.ts';
 const F32 = formatByName('F32');
 
 /** @param checkpoint closed by `close` of the result */
-export function decoded(checkpoint: Checkpoint): Checkpoint {
+export function dequantized(checkpoint: Checkpoint): Checkpoint {
   const tensors = new Map([...checkpoint.tensors].map(([name, tensor]) => [name, decodedTensor(tensor)]));
   const { name, kind, metadata, byteLength } = checkpoint;
   return { name, kind, metadata, tensors, byteLength, close: () => checkpoint.close() };

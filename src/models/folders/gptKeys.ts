@@ -329,7 +329,8 @@ export function mptKeys(config: FolderConfig): Keys {
     throw config.unsupported('logit_scale', config.value('logit_scale'), ['null']);
   return {
     ...keys,
-    feed_forward_length: config.count('expansion_ratio') * Number(keys.embedding_length),
+    // the class in transformers does not look at expansion_ratio
+    feed_forward_length: 4 * Number(keys.embedding_length),
     bias: false,
     // transformers' code never has learned positions
     learned_positions: false,

@@ -31,6 +31,10 @@ const neutralValues: Readonly<Record<string, readonly unknown[]>> = {
   attention_type: ['full'],
   num_loops: [1],
   block_ffn_dim_multiplier: [1],
+  // of MPT, whose class in transformers has no such embeddings
+  learned_pos_emb: [true],
+  no_bias: [true],
+  norm_type: ['low_precision_layernorm'],
 };
 
 /** @throws {UnsupportedError} for an unread field that changes the computation */

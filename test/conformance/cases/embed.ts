@@ -6,7 +6,13 @@ import { blockFormats } from '../../../src/tensor/formats.ts';
 import { type Case, sequences } from '../case.ts';
 import { VOCABULARY } from '../testGraph.ts';
 
-const widths: Readonly<Record<number, readonly number[]>> = { 1: [1, 5, 80], 32: [32, 96], 256: [256, 512] };
+const widths: Readonly<Record<number, readonly number[]>> = {
+  1: [1, 5, 80],
+  32: [32, 96],
+  64: [64, 192],
+  128: [128, 384],
+  256: [256, 512],
+};
 
 const tables = blockFormats.map(
   (format): Case => ({

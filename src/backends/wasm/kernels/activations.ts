@@ -40,8 +40,8 @@ const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU
   if (kind == RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));
   if (kind == RELU2) return f32x4.mul(relu4(x), f32x4.splat(2));
   if (kind == SIGMOID) {
-    const s = sigmoid4(x);
-    return f32x4.mul(s, f32x4.sub(one, s));
+    // s(x) · s(-x): 1 - s would cancel for large x
+    return f32x4.mul(sigmoid4(x), sigmoid4(f32x4.neg(x)));
   }
   if (kind == TANH) return tanhSlope4(x);
   if (kind == QUICK_GELU) {

@@ -13,3 +13,8 @@ export function homeFolder(): string {
 
 /** Browsers follow redirects without showing their headers. */
 export const IS_BROWSER: boolean = true;
+
+/** Pages see no processes. */
+export function isAlive(_pid: number): boolean {
+  return false;
+}

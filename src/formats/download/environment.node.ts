@@ -31,3 +31,13 @@ export function homeFolder(): string {
 
 /** Browsers follow redirects without showing their headers. */
 export const IS_BROWSER: boolean = false;
+
+/** True if a process of this machine has the id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

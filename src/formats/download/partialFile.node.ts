@@ -7,6 +7,7 @@ import { constants, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type ClaimOptions, isPartialOf, PARTIAL_SUFFIX, type PartialFile } from './cacheStore.ts';
+import { isAlive } from './environment.node.ts';
 import { takeTurn } from './turns.node.ts';
 
 interface ClaimPartialOptions extends ClaimOptions {
@@ -156,13 +157,4 @@ function partialName(file: string, version: string, ...owner: (string | number)[
 
 function host(): string {
   return hostname().replace(/[^\w]/g, '_');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

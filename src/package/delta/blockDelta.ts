@@ -4,7 +4,7 @@
  */
 import { inflate } from '#leaf/backends/wasm/inflate';
 import { EspalierError } from '../../core/errors.ts';
-import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import type { BlockFormat } from '../../tensor/blockFormat.ts';
 
 interface Kernels {
   readonly memory: WebAssembly.Memory;
@@ -14,7 +14,7 @@ interface Kernels {
 }
 
 const PAGE = 65536;
-/** Bits of a symbol's longest code and of the longest raw number: an upper bound of what coding can add to a byte. */
+/** Upper bound for every format: TQ2_0 has most, 16 groups, 256 codes and 2 fields in 66 bytes. */
 const MOST_SYMBOLS_PER_BYTE = 5;
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -112,7 +112,7 @@ export class BlockDeltaCoder {
 }
 
 function blocksOf(format: BlockFormat, before: Uint8Array, length: number): number {
-  const blocks = length / bytesOf(format, format.blockSize);
+  const blocks = length / format.blockBytes;
   if (before.length === length && Number.isInteger(blocks)) return blocks;
   const message = `a delta of ${format.name} blocks needs the same whole blocks before and after: ${before.length} and ${length} bytes`;
   throw new EspalierError('BAD_DELTA', message, { format: format.name, before: before.length, after: length });

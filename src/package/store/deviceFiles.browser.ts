@@ -1,4 +1,5 @@
 /** A store's files in the browser's private file system (OPFS). */
+import { undefinedWhenMissing } from '../../formats/download/opfs.ts';
 import { PackageError } from '../packageError.ts';
 import { missingBytes } from './memoryFiles.ts';
 import type { StoreFiles } from './storeFiles.ts';
@@ -39,7 +40,7 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
     async remove(path) {
       const [parents, name] = split(path);
       const parent = await folderOf([folder, ...parents], false);
-      await parent?.removeEntry(name).catch(ifMissing);
+      await parent?.removeEntry(name).catch(undefinedWhenMissing);
     },
     async list(path) {
       const found = await folderOf([folder, ...path.split('/')], false);
@@ -83,16 +84,11 @@ function split(path: string): [string[], string] {
 async function handleOf(root: string, path: string, create: boolean): Promise<FileSystemFileHandle | undefined> {
   const [parents, name] = split(path);
   const parent = await folderOf([root, ...parents], create);
-  return parent?.getFileHandle(name, { create }).catch(ifMissing);
+  return parent?.getFileHandle(name, { create }).catch(undefinedWhenMissing);
 }
 
 async function folderOf(names: readonly string[], create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
   let folder: FileSystemDirectoryHandle | undefined = await navigator.storage.getDirectory();
-  for (const name of names) folder = await folder?.getDirectoryHandle(name, { create }).catch(ifMissing);
+  for (const name of names) folder = await folder?.getDirectoryHandle(name, { create }).catch(undefinedWhenMissing);
   return folder;
-}
-
-function ifMissing(error: DOMException): undefined {
-  if (error.name === 'NotFoundError') return undefined;
-  throw error;
 }

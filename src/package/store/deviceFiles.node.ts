@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promi
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { environment, homeFolder } from '#leaf/formats/download/environment';
+import { environment, homeFolder, isAlive } from '#leaf/formats/download/environment';
 import { PackageError } from '../packageError.ts';
 import { missingBytes } from './memoryFiles.ts';
 import type { StoreFiles } from './storeFiles.ts';
@@ -141,15 +141,6 @@ async function syncFolder(path: string): Promise<void> {
 function ifMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
   throw error;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function diskError(error: unknown, store: string, path: string, bytes: number): unknown {

@@ -25,9 +25,9 @@ export class Metadata {
     return this.#number(key, value);
   }
 
-  /** A whole number from `least` to 2^31. */
-  count(key: string, otherwise?: number, least = 1): number {
-    return this.#count(key, this.number(key, otherwise), least);
+  /** A whole number from `least` to `most`. */
+  count(key: string, otherwise?: number, least = 1, most = 2 ** 31): number {
+    return this.#count(key, this.number(key, otherwise), least, most);
   }
 
   text(key: string, otherwise: string): string {
@@ -60,8 +60,8 @@ export class Metadata {
   }
 
   /** One whole number per layer, see {@link numbers}. */
-  counts(key: string, layers: number, otherwise?: number | readonly number[], least = 1): number[] {
-    return this.numbers(key, layers, otherwise).map((value) => this.#count(key, value, least));
+  counts(key: string, layers: number, otherwise?: number | readonly number[], least = 1, most = 2 ** 31): number[] {
+    return this.numbers(key, layers, otherwise).map((value) => this.#count(key, value, least, most));
   }
 
   /** The value as the file has it. */
@@ -95,9 +95,9 @@ export class Metadata {
     return value;
   }
 
-  #count(key: string, value: number, least: number): number {
-    if (!Number.isInteger(value) || value < least || value > 2 ** 31)
-      throw this.wrong(key, `a whole number of at least ${least}`, value);
+  #count(key: string, value: number, least: number, most: number): number {
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw this.wrong(key, `a whole number from ${least} to ${most}`, value);
     return value;
   }
 }

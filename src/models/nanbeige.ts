@@ -1,5 +1,6 @@
 /** Nanbeige 4: Llama's shape, whose layers may run several times. 2025. */
 import type { Architecture } from './architecture.ts';
+import { MOST_LOOPS } from './limits.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
 
@@ -11,7 +12,7 @@ export const nanbeige: Architecture = {
     return {
       attention: { rotary: () => turned },
       feedForward: { scaled: true, activation: 'silu', gated: true },
-      loops: model.metadata.count('num_loops', 1),
+      loops: model.metadata.count('num_loops', 1, 1, MOST_LOOPS),
       plainLoops: model.metadata.flag('skip_loop_final_norm', false),
     };
   }),

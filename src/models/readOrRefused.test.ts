@@ -77,6 +77,16 @@ function attributesOf<A>(model: Checkpoint, op: string): A {
 const rope = (change: object) => attributesOf<RopeAttributes>(folder(change), 'rope');
 
 describe('a folder', () => {
+  it.each([
+    ['num_hidden_layers', { num_hidden_layers: 2 ** 31 }],
+    ['num_attention_heads', { num_attention_heads: 2 ** 31 }],
+    ['num_key_value_heads', { model_type: 'stablelm', num_key_value_heads: 1e9, qk_layernorm: true }],
+    ['hidden_size', { hidden_size: 2 ** 30 }],
+    ['attention_types', { model_type: 'gpt_neo', num_layers: 1, num_heads: 2, attention_types: [[[], 1e300]] }],
+  ])('is refused for an absurd %s, before tables of that size are made', (_, change) => {
+    expect(() => buildModel(folder(change))).toThrow(FormatError);
+  });
+
   it('has the defaults of its model type', () => {
     expect(attributesOf<{ epsilon: number }>(folder({}), 'rmsNorm').epsilon).toBe(1e-6);
   });
@@ -245,6 +255,8 @@ describe('a GGUF file', () => {
       UnsupportedError,
       /blk\.0\.attn_extra\.weight/,
     ],
+    ['an absurd number of blocks', gguf({ 'llama.block_count': 2 ** 31 }), FormatError, /block_count is 2147483648/],
+    ['an absurd head', gguf({ 'llama.embedding_length': 2 ** 31 }), FormatError, /key_length is 1073741824/],
     [
       'a block too many',
       gguf({}, { 'blk.1.attn_norm.weight': [8] }),

@@ -38,10 +38,11 @@ export class FolderConfig {
     return value;
   }
 
-  /** A whole number. @throws {FormatError} naming the field if it is missing */
-  count(field: string): number {
+  /** A whole number from 0 to `most`. @throws {FormatError} naming the field if it is missing */
+  count(field: string, most = 2 ** 31): number {
     const value = this.number(field);
-    if (value === undefined || !Number.isInteger(value) || value < 0) throw this.wrong(field, 'a whole number', value);
+    if (value === undefined || !Number.isInteger(value) || value < 0 || value > most)
+      throw this.wrong(field, `a whole number from 0 to ${most}`, value);
     return value;
   }
 

@@ -1,4 +1,5 @@
 /** Maps the folders of a model type to GGUF: the keys and tensor names that `build` uses. */
+import { MOST_HEADS, MOST_LAYERS } from '../limits.ts';
 import { activationKind } from './activations.ts';
 import type { Fields, FolderConfig } from './config.ts';
 import { type FolderRope, type RopeOptions, ropeOf } from './ropeScaling.ts';
@@ -106,9 +107,9 @@ const llamaFields: Required<Omit<FieldNames, 'layerNormEpsilon' | 'rmsEpsilon'>>
 export function decoderKeys(config: FolderConfig, names: FieldNames = {}): Record<string, unknown> {
   const fields = { ...llamaFields, ...names };
   const { rmsEpsilon = names.layerNormEpsilon === undefined ? 'rms_norm_eps' : undefined } = fields;
-  const [width, heads] = [config.count(fields.width), config.count(fields.heads)];
+  const [width, heads] = [config.count(fields.width), config.count(fields.heads, MOST_HEADS)];
   return {
-    block_count: config.count(fields.layers),
+    block_count: config.count(fields.layers, MOST_LAYERS),
     embedding_length: width,
     feed_forward_length: config.number(fields.ffn) ?? 4 * width,
     context_length: config.count(fields.context),

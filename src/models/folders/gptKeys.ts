@@ -1,4 +1,5 @@
 /** config.json → GGUF keys and tensor names, for families with layer norms and feed-forward parts without a gate. */
+import { MOST_HEADS } from '../limits.ts';
 import type { FolderConfig } from './config.ts';
 import { biasKeys, decoderKeys, type FolderTensor, ropeKeys, ropeKeysOf, tensorNames, windowKeys } from './family.ts';
 import { codegenQkv, groupedQkv, rowsFrom } from './rowOrders.ts';
@@ -37,7 +38,7 @@ const gpt2Names = {
 const withoutProjections = { attn_q: '', attn_k: '', attn_v: '', ffn_gate: '' };
 
 function headsOf(config: FolderConfig, headsField: string, widthField: string) {
-  const heads = config.count(headsField);
+  const heads = config.count(headsField, MOST_HEADS);
   return { heads, kvHeads: heads, headSize: Math.floor(config.count(widthField) / Math.max(1, heads)) };
 }
 
@@ -97,7 +98,7 @@ function attentionKinds(config: FolderConfig, layers: number): string[] {
   const kinds: unknown[] = [];
   for (const entry of types ?? []) {
     const [pattern, times] = Array.isArray(entry) ? entry : [];
-    if (!Array.isArray(pattern) || typeof times !== 'number')
+    if (!Array.isArray(pattern) || pattern.length === 0 || typeof times !== 'number')
       throw config.wrong('attention_types', 'pairs of kinds and a count', types);
     for (let i = 0; i < times && kinds.length < layers; i++) kinds.push(...pattern.slice(0, layers));
   }
@@ -434,8 +435,11 @@ const stablelmNames = tensorNames();
 export function stablelmTensor(name: string, config: FolderConfig): FolderTensor {
   const headNorm = /^blk\.(\d+)\.attn_([qk])_norm\.weight$/.exec(name);
   if (!headNorm) return stablelmNames(name);
-  const heads = config.count('num_attention_heads');
-  const count = headNorm[2] === 'q' ? heads : (config.number('num_key_value_heads') ?? heads);
+  const field =
+    headNorm[2] === 'k' && config.value('num_key_value_heads') !== undefined
+      ? 'num_key_value_heads'
+      : 'num_attention_heads';
+  const count = config.count(field, MOST_HEADS);
   const stacked = Array.from(
     { length: count },
     (_, head) => `layers.${headNorm[1]}.self_attn.${headNorm[2]}_layernorm.norms.${head}.weight`,

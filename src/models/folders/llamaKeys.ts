@@ -20,8 +20,8 @@ export function windowedKeys(config: FolderConfig): Keys {
 
 /** CWM: a sliding window on all layers except layers 0, 4, 8 … */
 export function windowedByFourKeys(config: FolderConfig): Keys {
-  const window = windowKeys(config, config.count('num_hidden_layers'), (layer) => layer % 4 !== 0);
-  return { ...llamaKeys(config), ...window };
+  const keys = llamaKeys(config);
+  return { ...keys, ...windowKeys(config, Number(keys.block_count), (layer) => layer % 4 !== 0) };
 }
 
 export function ministral3Keys(config: FolderConfig): Keys {

@@ -1,5 +1,6 @@
 /** Reads the sizes of decoders from GGUF keys. Numbers of heads and feed-forward widths may differ between layers. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
+import { MOST_HEAD_SIZE, MOST_HEADS, MOST_LAYERS } from '../limits.ts';
 import type { ModelBuilder } from '../modelBuilder.ts';
 
 export interface Dimensions {
@@ -16,18 +17,18 @@ export interface Dimensions {
 /** @throws {FormatError} if a size is missing or the sizes do not fit each other; {UnsupportedError} for mixtures of experts */
 export function readDimensions(model: ModelBuilder): Dimensions {
   const { metadata } = model;
-  const layers = metadata.count('block_count');
-  if (layers > MOST_LAYERS) throw metadata.wrong('block_count', `at most ${MOST_LAYERS}`, layers);
+  const layers = metadata.count('block_count', undefined, 1, MOST_LAYERS);
   const width = metadata.count('embedding_length');
-  const heads = metadata.counts('attention.head_count', layers, undefined, 0);
-  const kvHeads = metadata.counts('attention.head_count_kv', layers, heads, 0);
+  const heads = metadata.counts('attention.head_count', layers, undefined, 0, MOST_HEADS);
+  const kvHeads = metadata.counts('attention.head_count_kv', layers, heads, 0, MOST_HEADS);
   for (const [layer, count] of heads.entries()) {
     const shared = kvHeads[layer]!;
     if (count === 0 || shared === 0 || count % shared === 0) continue;
     const problem = `${count} attention heads cannot share ${shared} key heads evenly`;
     throw new FormatError(metadata.file, problem, { heads: count, kvHeads: shared, layer });
   }
-  const headSize = metadata.count('attention.key_length', Math.floor(width / Math.max(1, heads[0]!)));
+  const evenly = Math.floor(width / Math.max(1, heads[0]!));
+  const headSize = metadata.count('attention.key_length', evenly, 1, MOST_HEAD_SIZE);
   for (const key of ['attention.value_length', 'attention.key_length_swa', 'attention.value_length_swa']) {
     const found = metadata.count(key, headSize, 0);
     if (found !== headSize && found !== 0)
@@ -36,6 +37,3 @@ export function readDimensions(model: ModelBuilder): Dimensions {
   const ffn = metadata.counts('feed_forward_length', layers, 4 * width, 0);
   return { layers, width, headSize, heads, kvHeads, ffn };
 }
-
-/** llama.cpp's limit. */
-const MOST_LAYERS = 512;

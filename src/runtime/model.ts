@@ -12,6 +12,7 @@ import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { type Continuation, type GenerateManyOptions, generateMany } from './generateMany.ts';
 import { checkChatOptions, checkGenerateManyOptions } from './generateOptions.ts';
+import type { Pacer } from './pacer.ts';
 import { countTokens, encodePrompt, type Prompt } from './prompt.ts';
 import { classify, type RankedDocument, type RankOptions, rank } from './rank.ts';
 import type { Sequence } from './sequence.ts';
@@ -90,6 +91,11 @@ export class Model {
    */
   setAdapter(adapter: Adapter | undefined): Promise<void> {
     return this.#engine.setAdapter(adapter);
+  }
+
+  /** @internal Sets what paces the steps. Applications use the option `adapt` of `load`. */
+  setPacer(pacer: Pacer | undefined): void {
+    this.#engine.scheduler.setPacer(pacer);
   }
 
   /** Creates an empty session. It takes memory as it grows; dispose of it to release that before the model. */

@@ -9,6 +9,7 @@ import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
 import type { SequencePart, Step } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
+import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -25,8 +26,8 @@ export interface Work {
   /** Output passed to `onRow`. */
   readonly output?: OutputName;
   readonly onRow?: (row: number, values: Float32Array) => void;
-  /** Samples the next token after the last one. */
-  readonly rule?: ChoiceRule;
+  /** One rule per row, each of which samples the token after it. Default: nothing is sampled. */
+  readonly rules?: readonly ChoiceRule[];
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
@@ -36,24 +37,32 @@ class Task {
   readonly sequence: Sequence;
   readonly tokens: readonly number[];
   readonly rows: readonly number[];
-  readonly rule: ChoiceRule | undefined;
+  readonly rules: readonly ChoiceRule[] | undefined;
   readonly signal: AbortSignal | undefined;
   readonly work: Work;
   /** Number of computed tokens and rows. */
   done = 0;
   shown = 0;
-  readonly resolve: (choice: number) => void;
+  /** Sampled tokens, one per computed row. */
+  readonly choices: number[] = [];
+  readonly resolve: (choices: readonly number[]) => void;
   readonly reject: (error: unknown) => void;
 
-  constructor(work: Work, resolve: (choice: number) => void, reject: (error: unknown) => void) {
+  constructor(work: Work, resolve: (choices: readonly number[]) => void, reject: (error: unknown) => void) {
     this.sequence = work.sequence;
     this.tokens = work.tokens;
     this.rows = work.rows;
-    this.rule = work.rule;
+    this.rules = work.rules;
     this.signal = work.signal;
     this.work = work;
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** True if a stream waits for this: its next token, alone or with drafts of the following ones, which are few. */
+  get isDecoding(): boolean {
+    const left = this.tokens.length - this.done;
+    return left === 1 || (this.rules !== undefined && this.rules.length > 1 && left <= MAX_DRAFT_TOKENS);
   }
 }
 
@@ -65,10 +74,12 @@ interface Piece {
   readonly rows: readonly number[];
 }
 
+/** While a pacer holds steps back, work that is cancelled ends within this time, in milliseconds. */
+const MAX_SLEEP = 50;
 /** A stream counts as active for this many step times after its last token. */
 const RECENT = 8;
-/** Result without a sampling rule. */
-const NOTHING = -1;
+/** Maximum tokens of a step that verifies drafts. Longer work with rules is taken for a prompt. */
+const MAX_DRAFT_TOKENS = 16;
 
 export class Scheduler {
   readonly #program: Program;
@@ -77,6 +88,7 @@ export class Scheduler {
   readonly #tasks: Task[] = [];
   #isRunning = false;
   #isDisposed = false;
+  #pacer: Pacer | undefined;
   /** Time of the last generated token of any stream. */
   #generated = Number.NEGATIVE_INFINITY;
 
@@ -97,14 +109,21 @@ export class Scheduler {
   /** Stops running steps and rejects all queued work. */
   dispose(): void {
     this.#isDisposed = true;
+    this.#pacer?.dispose?.();
+  }
+
+  /** Sets what holds steps back and limits their threads. Default: nothing does. */
+  setPacer(pacer: Pacer | undefined): void {
+    this.#pacer?.dispose?.();
+    this.#pacer = pacer;
   }
 
   /**
    * Computes tokens of a sequence.
-   * @returns the token that `rule` chose, −1 without a rule
+   * @returns the tokens that `rules` chose, one per row; none without rules
    * @throws the signal's reason before the next step; {EspalierError} SESSION_BUSY if the sequence is being computed already
    */
-  submit(work: Work): Promise<number> {
+  submit(work: Work): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
       for (const { sequence } of this.#tasks) {
         if (sequence !== work.sequence) continue;
@@ -122,6 +141,7 @@ export class Scheduler {
       // yield to the event loop: signals, consumers of tokens, new work
       await nextTask();
       this.#dropCancelled();
+      await this.#holdBack();
       const pieces = this.#plan();
       const parts: SequencePart[] = [];
       for (const piece of pieces) {
@@ -139,6 +159,18 @@ export class Scheduler {
       this.#observe(ready, started);
     }
     this.#isRunning = false;
+  }
+
+  /** Waits as long as the pacer says, or until nothing is left to run. */
+  async #holdBack(): Promise<void> {
+    while (this.#tasks.length > 0) {
+      const milliseconds = this.#pacer?.wait() ?? 0;
+      if (!(milliseconds > 0)) return;
+      await new Promise((resolve) => {
+        setTimeout(resolve, Math.min(milliseconds, MAX_SLEEP));
+      });
+      this.#dropCancelled();
+    }
   }
 
   #dropCancelled(): void {
@@ -164,7 +196,7 @@ export class Scheduler {
     };
     const prompts: Task[] = [];
     for (const task of this.#tasks) {
-      if (task.tokens.length - task.done === 1) take(task, 1);
+      if (task.isDecoding) take(task, MAX_DRAFT_TOKENS);
       else prompts.push(task);
     }
     const [first] = prompts;
@@ -181,7 +213,7 @@ export class Scheduler {
   async #compute(pieces: readonly Piece[], parts: readonly SequencePart[]): Promise<void> {
     if (pieces.length === 0) return;
     try {
-      const step = stepOf(pieces, parts, this.#inputs);
+      const step = { ...stepOf(pieces, parts, this.#inputs), threads: this.#pacer?.threads() };
       const result = this.#program.run(step);
       const choices = step.choose && (await result.choices());
       let outputs: Map<string, Float32Array> | undefined;
@@ -209,6 +241,7 @@ export class Scheduler {
       task.shown += rows.length;
       const first = row;
       row += rows.length;
+      if (task.rules && choices) for (let i = first; i < row; i++) task.choices.push(choices[i]!);
       const isDone = task.done === task.tokens.length;
       try {
         const { output } = task.work;
@@ -222,21 +255,27 @@ export class Scheduler {
       }
       if (!isDone) continue;
       this.#remove(task);
-      task.resolve(choices && task.rule ? choices[row - 1]! : NOTHING);
+      task.resolve(task.choices);
     }
   }
 
   /** Records how long the step took, if streams waited for it. */
   #observe(pieces: readonly Piece[], started: number): void {
+    if (pieces.length === 0) return;
     let prompt = 0;
     let isAwaited = false;
-    for (const { task, tokens } of pieces) {
-      if (tokens.length > 1) prompt += tokens.length;
-      else if (task.rule) isAwaited = true;
+    const all = { tokens: 0, rows: 0 };
+    for (const { task, tokens, rows } of pieces) {
+      all.tokens += tokens.length;
+      all.rows += rows.length;
+      if (task.rules && tokens.length <= task.rules.length) isAwaited = true;
+      else if (tokens.length > 1) prompt += tokens.length;
     }
+    const ended = performance.now();
+    this.#pacer?.observe({ ...all, isDecoding: isAwaited, seconds: (ended - started) / 1000 });
     if (!isAwaited) return;
-    this.#generated = performance.now();
-    this.#pieces.observe(prompt, this.#generated - started);
+    this.#generated = ended;
+    this.#pieces.observe(prompt, ended - started);
   }
 
   #fail(task: Task, error: unknown): void {
@@ -272,9 +311,9 @@ function stepOf(pieces: readonly Piece[], parts: readonly SequencePart[], inputs
   let chooses = false;
   let first = 0;
   for (const { task, tokens, rows: wanted } of pieces) {
-    for (const row of wanted) {
+    for (const [i, row] of wanted.entries()) {
       rows.push(first + row - task.done);
-      const rule = row === task.tokens.length - 1 ? task.rule : undefined;
+      const rule = task.rules?.[task.shown + i];
       rules.push(rule);
       chooses ||= rule !== undefined;
     }

@@ -40,6 +40,8 @@ export class Sequence implements IdleSequence {
   #version: number;
   /** Position in the tree of shared prefixes. */
   #added: AddedPrefix | undefined;
+  /** True while drafts run: their pages are not shared before they are accepted. */
+  #isDrafting = false;
 
   constructor(host: SequenceHost) {
     this.#host = host;
@@ -138,22 +140,61 @@ export class Sequence implements IdleSequence {
    * @param onLogits receives the logits [V]; without it they are not read back
    * @throws the signal's reason
    */
-  choose(
+  async choose(
     tokens: readonly number[],
     rule: ChoiceRule,
     { signal, onProgress }: ChooseOptions = {},
     onLogits?: (logits: Float32Array) => void,
   ): Promise<number> {
-    return this.#host.scheduler.submit({
+    const [id] = await this.#host.scheduler.submit({
       sequence: this,
       tokens,
       rows: [tokens.length - 1],
-      rule,
+      rules: [rule],
       signal,
       onProgress,
       output: onLogits && 'logits',
       onRow: onLogits && ((_, logits) => onLogits(logits)),
     });
+    return id!;
+  }
+
+  /**
+   * Runs a token and drafts of the tokens after it in one step. The sequence keeps the drafts that equal what the model
+   * chooses, and is then as if they had been run one after another.
+   * @param rules one for the token and one for each draft
+   * @param onLogits receives the logits of a row, also of rows that are discarded; without it they are not read back
+   * @returns the chosen tokens: the accepted drafts, and the model's own next token @throws the signal's reason
+   */
+  async verify(
+    token: number,
+    drafts: readonly number[],
+    rules: readonly ChoiceRule[],
+    { signal }: ChooseOptions = {},
+    onLogits?: (row: number, logits: Float32Array) => void,
+  ): Promise<readonly number[]> {
+    const tokens = [token, ...drafts];
+    const before = this.#tokens.length;
+    this.#isDrafting = true;
+    try {
+      const chosen = await this.#host.scheduler.submit({
+        sequence: this,
+        tokens,
+        rows: tokens.map((_, row) => row),
+        rules,
+        signal,
+        output: onLogits && 'logits',
+        onRow: onLogits,
+      });
+      const accepted = commonLength(drafts, chosen);
+      this.rewind(before + 1 + accepted);
+      return chosen.slice(0, accepted + 1);
+    } catch (error) {
+      this.rewind(before);
+      throw error;
+    } finally {
+      this.#isDrafting = false;
+    }
   }
 
   /** Returns an independent copy that shares the pages. */
@@ -195,6 +236,7 @@ export class Sequence implements IdleSequence {
   /** Appends the computed tokens. Called by the scheduler. */
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
+    if (this.#isDrafting) return;
     const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
     if (!this.#held.cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
     this.#added = this.#host.memory.prefixes.add(this.#tokens, this.#held.cache.pages, this.#added);

@@ -1,0 +1,22 @@
+/** What decides when the steps of a model run, and on how many threads. The scheduler asks it at the border of every step. */
+
+/** A step that has run. */
+export interface PacedStep {
+  /** Tokens of all sequences. */
+  readonly tokens: number;
+  /** Rows whose logits were computed. */
+  readonly rows: number;
+  /** True if somebody waits for the tokens: at least one sequence generates. */
+  readonly isDecoding: boolean;
+  readonly seconds: number;
+}
+
+export interface Pacer {
+  /** Milliseconds to wait before the next step. It is asked again after that, or earlier; 0: the step runs now. */
+  wait(): number;
+  /** Maximum threads of the next step. Undefined: chosen by the backend. */
+  threads(): number | undefined;
+  observe(step: PacedStep): void;
+  /** Called when the model is disposed of. */
+  dispose?(): void;
+}

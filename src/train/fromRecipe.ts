@@ -8,7 +8,7 @@ import type { TokenizerSpec } from '../tokenizer/spec.ts';
 import { trainByteLevelBpe } from '../tokenizer/training/byteLevelBpe.ts';
 import { characterTokenizer } from '../tokenizer/training/characters.ts';
 import { shrinkBpe } from '../tokenizer/training/shrinkBpe.ts';
-import { type Dataset, openDataset } from './data/dataset.ts';
+import { type Dataset, type DatasetOptions, openDataset } from './data/dataset.ts';
 import { textPieces } from './data/textPieces.ts';
 import type { Recipe } from './recipe/schema.ts';
 import type { Schedule } from './schedule.ts';
@@ -45,13 +45,21 @@ export async function recipeTokenizer(
 
 /** @throws {FormatError|SourceError} as `openDataset` */
 export function recipeDataset(
-  { data, evaluation, seed }: Recipe,
+  recipe: Recipe,
   tokenizer: TokenizerSpec,
   options: PreparationOptions = {},
 ): Promise<Dataset> {
+  return openDataset(datasetOptions(recipe, tokenizer, options));
+}
+
+export function datasetOptions(
+  { data, evaluation, seed }: Recipe,
+  tokenizer: TokenizerSpec,
+  options: PreparationOptions,
+): DatasetOptions {
   const { sources, heldOut, cache } = data;
   const text = (source: RecipeSource) => ({ ...source, open: () => fileSource(source.path) });
-  return openDataset({
+  return {
     ...data,
     texts: sources.map(text),
     heldOut: heldOut.sources?.map(text) ?? heldOut.fraction ?? HELD_OUT,
@@ -60,7 +68,7 @@ export function recipeDataset(
     store: cacheStore(cache),
     seed,
     ...options,
-  });
+  };
 }
 
 export function recipeSchedule({ optimizer, steps }: Recipe): Schedule {

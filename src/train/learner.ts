@@ -115,6 +115,15 @@ export class Learner {
     }
   }
 
+  /** Sets the optimizer's moments to zero. */
+  async resetMoments(): Promise<void> {
+    for (const { name, rows, columns } of this.weights) {
+      const { m, v } = momentNames(name);
+      const zeros = new Float32Array(rows * columns);
+      for (const tensor of [m, v]) await this.#program.writeTensor(tensor, zeros);
+    }
+  }
+
   #run(
     { tokens }: Batch,
     { rows, targets, weights }: CountedRows,

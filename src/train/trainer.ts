@@ -1,29 +1,19 @@
 /** Training from a recipe: opens and compiles everything that a run needs. */
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
-import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
-import { dequantized } from '../models/dequantized.ts';
-import type { Factors } from '../models/modelBuilder.ts';
-import { weightStore } from '../models/weightStore.ts';
-import { deviceNotes } from '../runtime/deviceNotes.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { checkpointSteps, lastCheckpoint } from './checkpoint/checkpoints.ts';
 import type { TrainingCheckpoint } from './checkpoint/trainingCheckpoint.ts';
 import { recipeDataset } from './fromRecipe.ts';
-import { Learner } from './learner.ts';
 import { openLog } from './log/trainingLog.ts';
-import { initializeFactors, loraFactors } from './lora.ts';
 import { recipeDifferences } from './recipe/differences.ts';
 import { checkRecipe, type ReadRecipe, type RecipeInput, readRecipe } from './recipe/readRecipe.ts';
 import type { Recipe } from './recipe/schema.ts';
 import { checkOutputFormat } from './result.ts';
-import { sampleWriter } from './samples.ts';
-import { type StartingPoint, startingPoint } from './startingPoint.ts';
-import { loadTeacher } from './teacher.ts';
+import { startingPoint } from './startingPoint.ts';
+import { type CompileTrainingOptions, TrainableModel } from './trainableModel.ts';
 import { ResumeError } from './trainingError.ts';
-import { addTrainingStep } from './trainingGraph.ts';
 import { type TrainingOptions, type TrainingResult, TrainingRun } from './trainingRun.ts';
 
 /** A recipe for `train`. */
@@ -59,6 +49,25 @@ async function recipeOf(source: RecipeSource): Promise<ReadRecipe> {
   return isRead ? (source as ReadRecipe) : checkRecipe(source as RecipeInput);
 }
 
+/**
+ * Opens and compiles the model of a recipe for training with your own loop: `learner.update` with batches of `openData`,
+ * `heldOutLoss`, `write`, `dispose`. A recipe with `model.start` writes nothing; a new model stores its tokenizer in `checkpoints.folder`.
+ * @throws as `train`
+ */
+export async function prepareTraining(
+  source: RecipeSource,
+  options: CompileTrainingOptions = {},
+): Promise<TrainableModel> {
+  const { recipe } = await recipeOf(source);
+  const start = await startingPoint(recipe, checkpointFolder(recipe.checkpoints.folder), options);
+  try {
+    return await TrainableModel.compile(recipe, start, options, [() => start.checkpoint.close()]);
+  } catch (error) {
+    await start.checkpoint.close();
+    throw error;
+  }
+}
+
 /** @param closing receives the functions that release what was opened, in order */
 async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions, closing: (() => unknown)[]) {
   const { signal, onProgress } = options;
@@ -72,48 +81,12 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   closing.push(() => data.close());
   if (found && found.state.data !== data.fingerprint)
     throw new ResumeError(folder.name, 'the texts or the tokenizer have changed since the run started');
-  const factors = recipe.lora && loraFactors(recipe.lora, start.checkpoint);
-  const model = modelOf(recipe, start, factors);
-  const weights = addTrainingStep(model.graph, {
-    isTrained: (tensor) => (factors ? model.factors.has(tensor) : !start.isFrozen(tensor)),
-    clip: recipe.optimizer.clip,
-    activationCheckpointing: recipe.activationCheckpointing,
-    distillation: recipe.distillation,
-  });
-  const batchTokens = recipe.data.batch * recipe.data.sequence;
-  const limits = {
-    maxTokens: batchTokens,
-    maxRows: batchTokens,
-    settings: { ...found?.state.settings, threads: options.threads ?? recipe.threads },
-    notes: deviceNotes(),
-    signal,
-    onProgress,
-  };
-  const backend = backendByName(options.backend);
-  const context = contextOf(recipe, model.trainedContext);
-  const program = await backend.compile(model.graph, { ...limits, context, weights: weightStore(model) });
-  closing.push(() => program.dispose());
-  await start.checkpoint.finish?.(signal);
-  const vocabulary = model.graph.outputs.get('logits')!.shape[1];
-  const { optimizer, seed, distillation } = recipe;
-  const { sequence } = recipe.data;
-  const { tokenizer } = start;
-  const teaching = { ...limits, context: sequence, backend: backend.name, tokenizer, vocabulary, seed };
-  const teacher = distillation && (await loadTeacher(distillation, teaching));
-  if (teacher) closing.push(() => teacher.dispose());
-  const learned = weights.map(({ attributes, shape }) => ({
-    name: attributes.tensor,
-    rows: Number(shape[0]),
-    columns: shape[1],
-  }));
-  const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher });
-  if (found) await learner.restore(found.read);
-  else if (factors) await initializeFactors(program, factors, seed);
-  const writeSample = sampleWriter(recipe, program, context, start);
+  const model = await TrainableModel.compile(recipe, start, { ...options, settings: found?.state.settings });
+  closing.push(() => model.dispose());
+  if (found) await model.learner.restore(found.read);
   const log = await openLog(`${folder.name}/log.jsonl`, found?.state.step);
   closing.push(() => log.close());
-  const parts = { recipe, written, folder, start, factors, data, program, learner, writeSample, log };
-  return new TrainingRun(parts, found, options);
+  return new TrainingRun({ written, folder, model, data, log }, found, options);
 }
 
 async function resumedFrom(
@@ -140,19 +113,4 @@ async function resumedFrom(
   await checkpoint.close();
   const problem = `the recipe has changed since the run started, in ${differences.join(', ')}`;
   throw new ResumeError(folder.name, problem, { differences });
-}
-
-/** Context length for the sequences and the samples. */
-function contextOf({ data, samples }: Recipe, trainedContext: number): number {
-  const longest = samples ? samples.tokens + Math.max(...samples.prompts.map(({ length }) => length)) + 1 : 0;
-  return Math.max(data.sequence, Math.min(trainedContext, longest));
-}
-
-function modelOf(recipe: Recipe, { checkpoint }: StartingPoint, factors?: Map<string, Factors>): BuiltModel {
-  // trained weights must be F32; the base of an adapter keeps its format
-  const base = factors ? checkpoint : dequantized(checkpoint);
-  return buildModel(base, contextOf(recipe, trainedContextOf(checkpoint)), {
-    dropout: recipe.dropout,
-    factors,
-  });
 }

@@ -1,9 +1,6 @@
 /** A training run: steps, evaluations, samples, checkpoints, the log, and the resulting model. */
-import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { BackendName } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
-import type { Program } from '../graph/program.ts';
-import type { Factors } from '../models/modelBuilder.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { bestCheckpoint, saveCheckpoint } from './checkpoint/checkpoints.ts';
 import {
@@ -15,16 +12,12 @@ import type { Batch } from './data/batches.ts';
 import type { Dataset } from './data/dataset.ts';
 import { bestOf, type Evaluation, hasStopped } from './earlyStopping.ts';
 import { recipeSchedule } from './fromRecipe.ts';
-import type { Learner } from './learner.ts';
 import { type LogLine, parseLog } from './log/logLine.ts';
 import type { TrainingLog } from './log/trainingLog.ts';
-import { writeAdapter } from './lora.ts';
 import type { Recipe } from './recipe/schema.ts';
 import { trainingReport } from './report/report.ts';
-import { writeModel } from './result.ts';
-import type { WriteSample } from './samples.ts';
 import { learningRateAt } from './schedule.ts';
-import type { StartingPoint } from './startingPoint.ts';
+import type { TrainableModel } from './trainableModel.ts';
 import { DivergedError } from './trainingError.ts';
 
 export interface TrainingOptions {
@@ -56,22 +49,18 @@ export interface TrainingResult {
 }
 
 export interface RunParts {
-  readonly recipe: Recipe;
+  /** The recipe with its paths as written. */
   readonly written: Recipe;
   readonly folder: CheckpointFolder;
-  readonly start: StartingPoint;
-  readonly factors?: ReadonlyMap<string, Factors>;
+  readonly model: TrainableModel;
   readonly data: Dataset;
-  readonly program: Program;
-  readonly learner: Learner;
-  readonly writeSample: WriteSample;
   readonly log: TrainingLog;
 }
 
 export class TrainingRun {
   readonly #parts: RunParts;
   readonly #options: TrainingOptions;
-  readonly #parameters: number;
+  readonly #recipe: Recipe;
   #step: number;
   #evaluations: Evaluation[];
   /** True if the evaluation, samples and checkpoint that are due after the last step are done. */
@@ -80,17 +69,18 @@ export class TrainingRun {
   constructor(parts: RunParts, found: TrainingCheckpoint | undefined, options: TrainingOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#parameters = parts.learner.weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+    this.#recipe = parts.model.recipe;
     this.#step = found?.state.step ?? 0;
     this.#evaluations = [...(found?.state.evaluations ?? [])];
     this.#isSettled = found !== undefined;
   }
 
   async run(): Promise<TrainingResult> {
-    const { recipe, written, program } = this.#parts;
+    const { written, model } = this.#parts;
+    const { parameters, program } = model;
     try {
       if (!this.#isSettled) {
-        await this.#write({ kind: 'start', step: 0, parameters: this.#parameters, recipe: written });
+        await this.#write({ kind: 'start', step: 0, parameters, recipe: written });
         await this.#runDueTasks();
       }
       let reason = this.#endReason();
@@ -101,8 +91,8 @@ export class TrainingRun {
       const best = bestOf(this.#evaluations);
       await this.#writeResult();
       await this.#end(reason);
-      const [parameters, { memoryBytes }] = [this.#parameters, program];
-      return { steps: this.#step, reason, best, output: recipe.output.path, parameters, memoryBytes };
+      const { memoryBytes } = program;
+      return { steps: this.#step, reason, best, output: this.#recipe.output.path, parameters, memoryBytes };
     } catch (error) {
       if (this.#options.signal?.aborted && this.#isSettled) await this.#save();
       // if the log cannot be written, report the first error
@@ -113,14 +103,15 @@ export class TrainingRun {
 
   /** Returns the reason to end the run, or undefined to continue. */
   #endReason(): string | undefined {
-    const { steps, earlyStopping } = this.#parts.recipe;
+    const { steps, earlyStopping } = this.#recipe;
     if (this.#step >= steps) return 'all steps are done';
     if (!earlyStopping || !hasStopped(this.#evaluations, earlyStopping)) return undefined;
     return `no improvement in the last ${earlyStopping.patience} evaluations`;
   }
 
   async #update(): Promise<void> {
-    const { recipe, data, learner } = this.#parts;
+    const { data, model } = this.#parts;
+    const { learner, recipe } = model;
     const { accumulation, batch, sequence } = recipe.data;
     const started = performance.now();
     const batches: Batch[] = [];
@@ -144,7 +135,8 @@ export class TrainingRun {
 
   /** Runs what is due after a step: evaluation, samples, checkpoint. The checkpoint is last, so that the log includes the others. */
   async #runDueTasks(): Promise<void> {
-    const { recipe, data } = this.#parts;
+    const { data } = this.#parts;
+    const recipe = this.#recipe;
     const isDue = (every: number) => this.#step % every === 0 || this.#endReason() !== undefined;
     if (data.heldOut.length > 0 && isDue(recipe.evaluation.every)) await this.#evaluate();
     if (recipe.samples && isDue(recipe.samples.every)) await this.#sample();
@@ -154,39 +146,24 @@ export class TrainingRun {
   }
 
   async #evaluate(): Promise<void> {
-    const { data, learner } = this.#parts;
+    const { data, model } = this.#parts;
     const started = performance.now();
-    const texts: { name: string; loss: number }[] = [];
-    let sum = 0;
-    let weights = 0;
-    for (const { name, weight, batches } of data.heldOut) {
-      let loss = 0;
-      let learned = 0;
-      for (let i = 0; i < batches.count; i++) {
-        this.#options.signal?.throwIfAborted();
-        const batch = await batches.at(i);
-        loss += await learner.textLoss(batch);
-        learned += batch.learned;
-      }
-      texts.push({ name: this.#writtenPath(name), loss: loss / learned });
-      sum += weight * (loss / learned);
-      weights += weight;
-    }
-    const loss = sum / weights;
+    const { loss, texts } = await model.heldOutLoss(data, this.#options.signal);
+    const named = texts.map((text) => ({ name: this.#writtenPath(text.name), loss: text.loss }));
     this.#evaluations.push({ step: this.#step, loss });
-    await this.#write({ kind: 'evaluation', step: this.#step, loss, texts, seconds: secondsSince(started) });
+    await this.#write({ kind: 'evaluation', step: this.#step, loss, texts: named, seconds: secondsSince(started) });
   }
 
   /** Returns the path of a text as written in the recipe, so that logs do not contain paths of this machine. */
   #writtenPath(path: string): string {
-    const { recipe, written } = this.#parts;
+    const { written } = this.#parts;
     const sources = ({ data }: Recipe) =>
       [...data.sources, ...(data.heldOut.sources ?? [])].map((source) => source.path);
-    return sources(written)[sources(recipe).indexOf(path)] ?? path;
+    return sources(written)[sources(this.#recipe).indexOf(path)] ?? path;
   }
 
   async #sample(): Promise<void> {
-    const { recipe, writeSample } = this.#parts;
+    const { recipe, writeSample } = this.#parts.model;
     for (const [index, prompt] of recipe.samples!.prompts.entries()) {
       const text = await writeSample(prompt, this.#step, index, this.#options.signal);
       await this.#write({ kind: 'sample', step: this.#step, prompt, text });
@@ -194,7 +171,8 @@ export class TrainingRun {
   }
 
   async #save(): Promise<void> {
-    const { recipe, written, folder, program, learner, data, log } = this.#parts;
+    const { written, folder, data, log, model } = this.#parts;
+    const { recipe, program, learner } = model;
     // flush before saving: a run resumed from the checkpoint does not write these lines again
     await log.flush();
     const state: TrainingState = {
@@ -210,25 +188,17 @@ export class TrainingRun {
 
   /** Writes the model of the best evaluation that has a checkpoint, or of the last step. */
   async #writeResult(): Promise<void> {
-    const { recipe, folder, learner, program, start, factors } = this.#parts;
+    const { folder, model } = this.#parts;
     const best = await bestCheckpoint(folder, this.#evaluations);
     if (best && best.step !== this.#step) {
       const checkpoint = await readTrainingCheckpoint(await folder.open(best.file));
       try {
-        await learner.restore(checkpoint.read, 'weights');
+        await model.learner.restore(checkpoint.read, 'weights');
       } finally {
         await checkpoint.close();
       }
     }
-    const [, parent = '.', file] = /^(?:(.*)[/\\])?([^/\\]+)$/.exec(recipe.output.path)!;
-    const target = checkpointFolder(parent);
-    if (factors) return writeAdapter(target, file, recipe, start.checkpoint, program, factors);
-    const trained = new Set(learner.weights.map(({ name }) => name));
-    return writeModel(target, file, recipe, {
-      checkpoint: start.checkpoint,
-      tokenizer: recipe.model.start === undefined ? start.tokenizer : undefined,
-      weight: (tensor) => (trained.has(tensor) ? program.readTensor(tensor) : undefined),
-    });
+    await model.write(this.#recipe.output.path);
   }
 
   async #end(reason: string): Promise<void> {
@@ -238,8 +208,8 @@ export class TrainingRun {
   }
 
   async #report(): Promise<void> {
-    const { recipe, folder, log } = this.#parts;
-    const html = trainingReport(recipe.name, parseLog(await log.text()));
+    const { folder, log } = this.#parts;
+    const html = trainingReport(this.#recipe.name, parseLog(await log.text()));
     await folder.replace('report.html', (sink) => sink.write(new TextEncoder().encode(html)));
   }
 

@@ -35,6 +35,14 @@ export interface CacheSlot {
   readonly headSize: number;
 }
 
+/** Recurrent state of a node: what its next token needs to know of the tokens before it, in a size that does not grow. */
+export interface StateSlot {
+  /** Index of the slot, unique within a graph. */
+  readonly layer: number;
+  /** Number of f32 values of one sequence. */
+  readonly elements: number;
+}
+
 /** An op: its name, shape rule and cost. The op's file says what it computes; the backends implement it. */
 export interface Op<Attributes> {
   readonly name: string;
@@ -43,6 +51,8 @@ export interface Op<Attributes> {
   cost(inputs: readonly Value[], attributes: Attributes, shape: Shape, registers: Registers): Cost;
   /** Cache slot that a node of this op needs. Default: none. */
   cacheSlot?(attributes: Attributes): CacheSlot;
+  /** Recurrent state that a node of this op keeps for each sequence. Default: none. */
+  stateSlot?(inputs: readonly Value[], attributes: Attributes): StateSlot;
   /** True if the op changes a weight or a state. Default: false. */
   readonly hasEffects?: boolean;
   /** True if the op only works in steps without a cache, as gradients do. Default: false. */
@@ -129,6 +139,24 @@ export class Graph {
 /** Cache slots of the given nodes, in order. */
 export function cacheSlots(nodes: readonly Value[]): CacheSlot[] {
   return nodes.flatMap(({ op, attributes }) => op.cacheSlot?.(attributes) ?? []);
+}
+
+/** Places of the recurrent states of layers in the state of a sequence, in f32 elements. */
+export interface StateLayout {
+  readonly slots: ReadonlyMap<number, { readonly offset: number; readonly elements: number }>;
+  readonly elements: number;
+}
+
+/** Lays out the recurrent states of the given nodes, by layer. */
+export function stateLayout(nodes: readonly Value[]): StateLayout {
+  const all = nodes.flatMap(({ op, inputs, attributes }) => op.stateSlot?.(inputs, attributes) ?? []);
+  const slots = new Map<number, { offset: number; elements: number }>();
+  let total = 0;
+  for (const { layer, elements } of all.sort((a, b) => a.layer - b.layer)) {
+    slots.set(layer, { offset: total, elements });
+    total += elements;
+  }
+  return { slots, elements: total };
 }
 
 /** Number of rows of a shape in one step. */

@@ -57,6 +57,8 @@ export interface MemoryNeeds {
   readonly weightBytes: number;
   /** A page of keys and values, see `PAGE_POSITIONS`. */
   readonly pageBytes: number;
+  /** Recurrent states of a sequence at one position. */
+  readonly stateBytes: number;
   /** Intermediate values, scratch memory and the program itself. */
   readonly activationBytes: number;
   /** Maximum that the backend can address. */

@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { type Page, type Step, stepRows } from './step.ts';
 
 const page: Page = {
-  store: { pageBytes: 1, allocate: () => page, copy: async () => undefined, release: () => undefined },
+  store: {
+    pageBytes: 1,
+    stateBytes: 0,
+    allocate: () => page,
+    copy: async () => undefined,
+    addState: () => undefined,
+    dropState: () => undefined,
+    release: () => undefined,
+  },
 };
 const tokens = [1, 2, 3, 4, 5, 6];
 

@@ -10,16 +10,33 @@ export const PAGE_POSITIONS = 16;
 /** Keys and values of `PAGE_POSITIONS` positions of one sequence, in all layers. Sequences with the same past may share it. */
 export interface Page {
   readonly store: PageStore;
+  /** Recurrent states of all layers after some position of this page. Undefined: the page has no room for them. */
+  readonly state?: PageState;
+}
+
+/**
+ * Recurrent states of a sequence at one position. A step that ends in a page, or passes its end, writes the page's state; a
+ * step that continues at position P reads the state of the page of position P − 1, which must be a state after P positions.
+ */
+export interface PageState {
+  /** Number of positions before it. 0: not written yet. */
+  position: number;
 }
 
 /** Allocator of a program's pages. */
 export interface PageStore {
-  /** Bytes of one page. */
+  /** Bytes of one page, without its state. */
   readonly pageBytes: number;
+  /** Bytes of the recurrent states of a sequence at one position. 0: the graph has none. */
+  readonly stateBytes: number;
   /** @throws {MemoryError} if there is no room for another page */
   allocate(): Page;
-  /** Copies a page. Steps that are submitted later see the copy. */
+  /** Copies a page and its state. Steps that are submitted later see the copy. @throws {MemoryError} */
   copy(from: Page, to: Page): Promise<void>;
+  /** Gives a page room for a state. Does nothing if it has it. @throws {MemoryError} */
+  addState(page: Page): void;
+  /** Releases the state of a page, but not the page. */
+  dropState(page: Page): void;
   release(page: Page): void;
 }
 
@@ -140,6 +157,40 @@ function checkPart({ tokens, position, pages }: SequencePart): void {
       position,
       `room for ${tokens.length} tokens in ${pages.length} pages, ${room} positions`,
     );
+}
+
+/**
+ * Checks that every sequence continues at the position of a state, and that there is room for the states after the step.
+ * @throws {OptionError}
+ */
+export function checkStates({ sequences }: CachedStep): void {
+  for (const { position, tokens, pages } of sequences) {
+    const before = position > 0 ? pages[pageIndex(position - 1)]?.state?.position : 0;
+    if (before !== position)
+      throw new OptionError(
+        'position',
+        position,
+        `${before ?? 'none'}, the position of the sequence's recurrent state`,
+      );
+    if (!pages[pageIndex(position + tokens.length - 1)]?.state)
+      throw new OptionError('page', 'without a state', 'a state in the page of the last token');
+  }
+}
+
+/** Notes the positions of the states that a step has written. */
+export function markStates({ sequences }: CachedStep): void {
+  for (const { position, tokens, pages } of sequences) {
+    const end = position + tokens.length;
+    for (let page = pageIndex(position); page <= pageIndex(end - 1); page++) {
+      const state = pages[page]?.state;
+      if (state) state.position = Math.min(end, (page + 1) * PAGE_POSITIONS);
+    }
+  }
+}
+
+/** Index of the page of a position. */
+export function pageIndex(position: number): number {
+  return Math.floor(position / PAGE_POSITIONS);
 }
 
 /** Limits that every backend checks. */

@@ -1,12 +1,12 @@
 /** Estimates whether a model fits into memory, from the needs that its backend reports. */
 import { freeMemoryBytes } from '#leaf/runtime/memory';
 import type { MemoryNeeds } from '../graph/program.ts';
-import { PAGE_POSITIONS } from '../graph/step.ts';
+import { pagesFor } from './cache/stateRoom.ts';
 
 /** All sizes are in bytes. */
 export interface MemoryEstimate {
   readonly weightBytes: number;
-  /** Keys and values of one session that fills its context; sessions take memory as they grow. */
+  /** Keys, values and recurrent states of one session that fills its context; sessions take memory as they grow. */
   readonly cacheBytes: number;
   /** Intermediate values of the longest step, and the program itself. */
   readonly activationBytes: number;
@@ -19,7 +19,7 @@ export interface MemoryEstimate {
 /** @param context positions of a session */
 export function estimateMemory(needs: MemoryNeeds, context: number): MemoryEstimate {
   const { weightBytes, pageBytes, activationBytes, limitBytes } = needs;
-  const cacheBytes = Math.ceil(context / PAGE_POSITIONS) * pageBytes;
+  const cacheBytes = pagesFor(context, needs) * Math.max(1, pageBytes);
   const totalBytes = weightBytes + cacheBytes + activationBytes;
   const availableBytes = Math.min(freeMemoryBytes(), limitBytes);
   const fits = totalBytes <= availableBytes;

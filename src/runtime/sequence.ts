@@ -88,7 +88,7 @@ export class Sequence implements IdleSequence {
     this.#open();
     memory.wake(this.#held);
     this.refresh();
-    const own = Math.min(commonLength(this.#tokens, prompt), prompt.length - 1);
+    const own = this.#resumable(Math.min(commonLength(this.#tokens, prompt), prompt.length - 1));
     const known = memory.prefixes.find(prompt, prompt.length - 1);
     if (known.length * PAGE_POSITIONS <= own) this.rewind(own);
     else this.#takeOver(prompt.slice(0, known.length * PAGE_POSITIONS), known);
@@ -112,9 +112,13 @@ export class Sequence implements IdleSequence {
     this.#version = this.#host.weightsVersion;
   }
 
-  /** Discards all but the first `length` tokens. */
+  /**
+   * Discards all but the first `length` tokens. With recurrent states it may have to go back further, to the last state that
+   * is kept; look at `tokens` for what is left.
+   */
   rewind(length: number): void {
     if (length >= this.#tokens.length) return;
+    length = this.#resumable(length);
     this.#tokens.length = length;
     this.#held.cache?.truncate(length);
     if (this.#added && this.#added.pages * PAGE_POSITIONS > length) this.#added = undefined;
@@ -187,7 +191,7 @@ export class Sequence implements IdleSequence {
         onRow: onLogits,
       });
       const accepted = commonLength(drafts, chosen);
-      this.rewind(before + 1 + accepted);
+      await this.#keep(before + 1 + accepted);
       return chosen.slice(0, accepted + 1);
     } catch (error) {
       this.rewind(before);
@@ -195,6 +199,13 @@ export class Sequence implements IdleSequence {
     } finally {
       this.#isDrafting = false;
     }
+  }
+
+  /** Discards all but the first `length` tokens, and computes again what `rewind` discards of them. */
+  async #keep(length: number): Promise<void> {
+    const kept = this.#tokens.slice(0, length);
+    this.rewind(length);
+    await this.advance(kept.slice(this.#tokens.length), { rows: [], output: 'logits', onRow: () => undefined });
   }
 
   /** Returns an independent copy that shares the pages. */
@@ -236,6 +247,7 @@ export class Sequence implements IdleSequence {
   /** Appends the computed tokens. Called by the scheduler. */
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
+    this.#held.cache?.settle(this.#tokens.length);
     if (this.#isDrafting) return;
     const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
     if (!this.#held.cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
@@ -248,6 +260,11 @@ export class Sequence implements IdleSequence {
     return memory.pagesFor(
       Math.max(prompt, Math.min(most, most === Number.POSITIVE_INFINITY ? this.room : this.context)),
     );
+  }
+
+  /** Greatest length up to `length` at which the sequence can continue. */
+  #resumable(length: number): number {
+    return length === this.#tokens.length ? length : (this.#held.cache?.resumable(length) ?? 0);
   }
 
   #takeOver(tokens: readonly number[], pages: Parameters<PagedCache['adopt']>[0]): void {

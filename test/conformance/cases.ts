@@ -10,6 +10,7 @@ import { lossCases } from './cases/losses.ts';
 import { normCases } from './cases/norms.ts';
 import { ropeCases } from './cases/rope.ts';
 import { rowCases } from './cases/rows.ts';
+import { shortConvCases } from './cases/shortConv.ts';
 import { updateCases } from './cases/updates.ts';
 
 export const cases: readonly Case[] = [
@@ -19,6 +20,7 @@ export const cases: readonly Case[] = [
   ...normCases,
   ...ropeCases,
   ...attentionCases,
+  ...shortConvCases,
   ...linearCases,
   ...dropoutCases,
   ...lossCases,

@@ -11,7 +11,11 @@ export class Pages {
 
   /** Allocates pages for a number of positions. */
   upTo(positions: number): readonly Page[] {
-    while (this.#pages.length * PAGE_POSITIONS < positions) this.#pages.push(this.#store.allocate());
+    while (this.#pages.length * PAGE_POSITIONS < positions) {
+      const page = this.#store.allocate();
+      if (this.#store.stateBytes > 0) this.#store.addState(page);
+      this.#pages.push(page);
+    }
     return this.#pages;
   }
 

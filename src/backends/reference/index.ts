@@ -1,6 +1,15 @@
 /** The reference backend: slow and simple. Other backends are tested against it. */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
-import { cacheSlots, type Graph, isWeight, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
+import {
+  cacheSlots,
+  type Graph,
+  isWeight,
+  type Registers,
+  rowsOf,
+  type StateLayout,
+  stateLayout,
+  type Value,
+} from '../../graph/graph.ts';
 import { inputValues, isInput } from '../../graph/ops/input.ts';
 import { isState } from '../../graph/ops/state.ts';
 import {
@@ -14,8 +23,10 @@ import {
   type WeightStore,
 } from '../../graph/program.ts';
 import {
+  checkStates,
   checkStep,
   isCached,
+  markStates,
   NO_CACHE,
   PAGE_POSITIONS,
   type Page,
@@ -36,6 +47,7 @@ import * as loss from './ops/loss.ts';
 import * as rmsNorm from './ops/rmsNorm.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
+import * as shortConv from './ops/shortConv.ts';
 import * as update from './ops/update.ts';
 import { ReferencePage, ReferencePages } from './pages.ts';
 
@@ -51,6 +63,7 @@ const kernels = {
   ...rmsNorm,
   ...rope,
   ...rows,
+  ...shortConv,
   ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, ReferenceKernel>>;
 
@@ -74,6 +87,7 @@ export const reference: Backend = {
     return {
       weightBytes: bytes.weights,
       pageBytes: 2 * F32_BYTES * PAGE_POSITIONS * width,
+      stateBytes: F32_BYTES * stateLayout(graph.live()).elements,
       activationBytes: bytes.values,
       limitBytes: Number.MAX_SAFE_INTEGER,
     };
@@ -128,6 +142,7 @@ class ReferenceProgram implements Program {
   /** Values of weights and states. */
   readonly #kept: Map<Value, Float32Array>;
   readonly #stores = new Set<ReferencePages>();
+  readonly #states: StateLayout;
   #values = new Map<Value, Matrix>();
 
   constructor(graph: Graph, nodes: readonly Value[], kept: Map<Value, Float32Array>, options: CompileOptions) {
@@ -136,6 +151,7 @@ class ReferenceProgram implements Program {
     this.maxRows = options.maxRows;
     this.context = options.context;
     this.#nodes = nodes;
+    this.#states = stateLayout(nodes);
     this.#kept = kept;
   }
 
@@ -152,7 +168,7 @@ class ReferenceProgram implements Program {
       while (widths.length < layer) widths.push(0);
       widths[layer] = heads * headSize;
     }
-    const pages = new ReferencePages(widths, kv);
+    const pages = new ReferencePages(widths, this.#states.elements, kv);
     this.#stores.add(pages);
     return pages;
   }
@@ -160,18 +176,21 @@ class ReferenceProgram implements Program {
   run(step: Step): StepResult {
     const { rows, inputs, choose } = step;
     const { registers, outputs, positions, tokens: given } = checkStep(this, step);
+    const hasStates = this.#states.elements > 0;
+    if (isCached(step) && hasStates) checkStates(step);
     const sequences = this.#sequencesOf(step);
     const tokens = idsOf(given);
     const kept = (node: Value) => this.#kept.get(node)!;
     const context = { registers, tokens, positions, selected: rows, sequences, kept };
     const wanted = [...outputs, ...(choose ? [choose.output] : [])].map((name) => this.graph.outputs.get(name)!);
-    // pages store every layer's keys and values, even if no output needs the last layer
-    const stored = sequences ? this.#nodes.filter(({ op }) => op.cacheSlot) : [];
+    // pages store every layer's keys, values and states, even if no output needs the last layer
+    const stored = sequences ? this.#nodes.filter(({ op }) => op.cacheSlot || op.stateSlot) : [];
     const live = this.graph.live([...wanted, ...stored]);
     if (sequences && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))
       throw new OptionError('sequences', 'given', NO_CACHE);
     this.#values = new Map(this.#kept);
     for (const node of live) this.#compute(node, registers, inputs, context);
+    if (isCached(step) && hasStates) markStates(step);
     const values = this.#values;
     return new ImmediateResult(outputs, (name) => values.get(this.graph.outputs.get(name)!) as Float32Array, choose);
   }
@@ -181,10 +200,16 @@ class ReferenceProgram implements Program {
     let first = 0;
     return step.sequences.map(({ position, tokens, pages }) => {
       const own = pages.map((page) => this.#ownPage(page));
-      const sequence = { first, count: tokens.length, position, pages: own };
+      const state = (page: number, layer: number) => this.#stateOf(own[page], layer);
+      const sequence = { first, count: tokens.length, position, pages: own, state };
       first += tokens.length;
       return sequence;
     });
+  }
+
+  #stateOf(page: ReferencePage | undefined, layer: number): Float32Array | undefined {
+    const { offset, elements } = this.#states.slots.get(layer)!;
+    return page?.state?.values.subarray(offset, offset + elements);
   }
 
   #ownPage(page: Page): ReferencePage {

@@ -12,6 +12,8 @@ export interface ReferenceSequence {
   readonly count: number;
   readonly position: number;
   readonly pages: readonly ReferencePage[];
+  /** Recurrent state of a layer in a page, to read or to write. Undefined if the page has none. */
+  state(page: number, layer: number): Float32Array | undefined;
 }
 
 export interface StepContext {

@@ -1,13 +1,18 @@
 /** Pages of keys and values: f32 values, rounded to the precision of the cache format. */
 import { OptionError } from '../../core/errors.ts';
-import { PAGE_POSITIONS, type Page, type PageStore } from '../../graph/step.ts';
+import { PAGE_POSITIONS, type Page, type PageState, type PageStore } from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
+
+interface ReferenceState extends PageState {
+  readonly values: Float32Array;
+}
 
 /** [PAGE_POSITIONS, G·K] per layer. */
 export class ReferencePage implements Page {
   readonly store: ReferencePages;
   readonly keys: Float32Array[];
   readonly values: Float32Array[];
+  state?: ReferenceState;
 
   constructor(store: ReferencePages) {
     const empty = () => store.widths.map((width) => new Float32Array(PAGE_POSITIONS * width));
@@ -20,19 +25,23 @@ export class ReferencePage implements Page {
 export class ReferencePages implements PageStore {
   readonly widths: readonly number[];
   readonly pageBytes: number;
+  readonly stateBytes: number;
   readonly #format: BlockFormat;
-  readonly #live = new Set<Page>();
+  readonly #live = new Set<ReferencePage>();
 
-  /** @param widths per layer: key heads times head size */
-  constructor(widths: readonly number[], format: BlockFormat) {
+  /** @param widths per layer: key heads times head size @param stateElements of one sequence */
+  constructor(widths: readonly number[], stateElements: number, format: BlockFormat) {
     this.widths = widths;
     this.#format = format;
+    this.stateBytes = 4 * stateElements;
     this.pageBytes = widths.reduce((sum, width) => sum + 2 * 4 * PAGE_POSITIONS * width, 0);
   }
 
   /** Bytes of all pages. */
   get bytes(): number {
-    return this.#live.size * this.pageBytes;
+    let bytes = this.#live.size * this.pageBytes;
+    for (const { state } of this.#live) if (state) bytes += this.stateBytes;
+    return bytes;
   }
 
   allocate(): Page {
@@ -47,6 +56,16 @@ export class ReferencePages implements PageStore {
       target.keys[layer]!.set(source.keys[layer]!);
       target.values[layer]!.set(source.values[layer]!);
     }
+    const { state } = source;
+    target.state = state && { position: state.position, values: state.values.slice() };
+  }
+
+  addState(page: Page): void {
+    this.own(page).state ??= { position: 0, values: new Float32Array(this.stateBytes / 4) };
+  }
+
+  dropState(page: Page): void {
+    this.own(page).state = undefined;
   }
 
   release(page: Page): void {

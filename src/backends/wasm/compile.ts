@@ -2,7 +2,7 @@
 
 import { threadLimit } from '#leaf/backends/wasm/threads';
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
-import { cacheSlots, type Graph, isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
+import { cacheSlots, type Graph, isWeight, stateLayout, type Value, type WeightAttributes } from '../../graph/graph.ts';
 import type { InputAttributes } from '../../graph/ops/input.ts';
 import { isState } from '../../graph/ops/state.ts';
 import type { CompileOptions, Limits, MemoryNeeds, Program, Settings } from '../../graph/program.ts';
@@ -26,6 +26,7 @@ import * as norm from './ops/norm.ts';
 import * as normGradients from './ops/normGradients.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
+import * as shortConv from './ops/shortConv.ts';
 import * as update from './ops/update.ts';
 import { filledHead, pageBytes } from './pages.ts';
 import { WasmProgram } from './program.ts';
@@ -47,6 +48,7 @@ const lowerings = {
   ...normGradients,
   ...rope,
   ...rows,
+  ...shortConv,
   ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
 
@@ -76,7 +78,8 @@ export async function memoryNeeds(
   const { variant, threads } = readSettings(settings);
   const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
   const exports = askedKernels(kernels);
-  const { emitter, weights, states, inputs, given, layers } = lower(graph, graph.live(), kernels, exports, limits);
+  const lowered = lower(graph, graph.live(), kernels, exports, limits);
+  const { emitter, weights, states, inputs, given, layers, stateElements } = lowered;
   const sizes = (regions: Iterable<Region>) => [...regions].reduce((sum, { bytes }) => sum + aligned(bytes), 0);
   const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
   const working = placeTemporaries(emitter.commands, kept) + aligned(emitter.scratchBytes) * threads;
@@ -84,6 +87,7 @@ export async function memoryNeeds(
   return {
     weightBytes: sizes(weights.regions) + sizes(states.values()),
     pageBytes: pageBytes(layers, kv),
+    stateBytes: 4 * stateElements,
     activationBytes: working + steps,
     limitBytes: MEMORY_LIMIT,
   };
@@ -128,7 +132,8 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   const { weights: _store, ...programOptions } = options;
   const { kernels, memory, exports, team, threads, limits } = machine;
   const nodes = graph.live();
-  const { emitter, weights, states, inputs, given, layers, finished } = lower(graph, nodes, kernels, exports, options);
+  const lowered = lower(graph, nodes, kernels, exports, options);
+  const { emitter, weights, states, inputs, given, layers, stateElements, finished } = lowered;
 
   const arena = new Arena(memory, FIRST_FREE);
   const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
@@ -174,6 +179,7 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
     given,
     tensors: new Tensors(arena, tensorsOf(nodes, weights, states)),
     layers,
+    stateElements,
     kernels,
     limits: team.problem === undefined ? limits : [...limits, `${team.threads} of ${threads} threads: ${team.problem}`],
     options: programOptions,
@@ -204,8 +210,12 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
     layers[layer] = heads * filledHead(headSize);
   }
   const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
-  // layers do not share cache memory; these addresses only distinguish them
-  for (const [layer, region] of caches.entries()) region.address = -(layer + 1) * 1024;
+  const recurrent = stateLayout(nodes);
+  const recurrentRegions = new Map(
+    [...recurrent.slots.keys()].map((layer) => [layer, emitter.fixed(0, `state ${layer}`)]),
+  );
+  // layers share no memory of caches and states; these addresses only distinguish them
+  for (const [i, region] of [...caches, ...recurrentRegions.values()].entries()) region.address = -(i + 1) * 1024;
   const inputs = {
     tokens: emitter.fixed(options.maxTokens * 4, 'tokens'),
     positions: emitter.fixed(options.maxTokens * 4, 'positions'),
@@ -229,6 +239,8 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
     },
     cacheRegion: (layer) => caches[layer]!,
     cacheElementsBefore: (layer) => layers.slice(0, layer).reduce((sum, width) => sum + width, 0),
+    stateRegion: (layer) => recurrentRegions.get(layer)!,
+    stateOffset: (layer) => recurrent.slots.get(layer)!.offset,
     quantized(value, form) {
       const key = `${form} ${value.id}`;
       let made = forms.get(key);
@@ -266,7 +278,8 @@ function lower(graph: Graph, nodes: readonly Value[], kernels: KernelModule, exp
     lowering(node, context);
     if (node.op.hasEffects) finished.set(node, emitter.commands.length - 1);
   }
-  return { emitter, weights, states, inputs, given, layers, finished };
+  const stateElements = recurrent.elements;
+  return { emitter, weights, states, inputs, given, layers, stateElements, finished };
 }
 
 /** Tensors that programs can read and write by name. */

@@ -50,6 +50,10 @@ export interface LoweringContext {
   cacheRegion(layer: number): Region;
   /** Elements per position of the keys of all previous layers. */
   cacheElementsBefore(layer: number): number;
+  /** Placeholder for a layer's recurrent state. Each sequence of a step has its own address. */
+  stateRegion(layer: number): Region;
+  /** Elements of the recurrent states of all previous layers. */
+  stateOffset(layer: number): number;
 }
 
 export type Lowering<A = never> = (node: Value<A>, context: LoweringContext) => void;

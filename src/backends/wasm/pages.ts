@@ -1,6 +1,6 @@
 /** Pages of keys and values in the WebAssembly memory. kernels/parts/cache.ts shows their layout. */
 import { OptionError } from '../../core/errors.ts';
-import { PAGE_POSITIONS, type Page, type PageStore } from '../../graph/step.ts';
+import { PAGE_POSITIONS, type Page, type PageState, type PageStore } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 
@@ -17,9 +17,15 @@ export function pageBytes(layers: readonly number[], kv: BlockFormat): number {
   return bytesOf(kv, layers.reduce((sum, width) => sum + width, 0) * 2 * PAGE_POSITIONS);
 }
 
+/** Recurrent states of all layers, f32. */
+interface WasmState extends PageState {
+  readonly address: number;
+}
+
 export class WasmPage implements Page {
   readonly store: WasmPages;
   readonly address: number;
+  state?: WasmState;
   isReleased = false;
 
   constructor(store: WasmPages, address: number) {
@@ -30,18 +36,20 @@ export class WasmPage implements Page {
 
 export class WasmPages implements PageStore {
   readonly pageBytes: number;
+  readonly stateBytes: number;
   /** Number of the format of keys and values. */
   readonly kind: number;
   readonly arena: Arena;
 
   /**
-   * @param layers filled elements per position of each layer's keys
+   * @param layers filled elements per position of each layer's keys @param stateElements of one sequence
    * @throws {OptionError} for an unsupported format
    */
-  constructor(arena: Arena, layers: readonly number[], kv: BlockFormat) {
+  constructor(arena: Arena, layers: readonly number[], stateElements: number, kv: BlockFormat) {
     this.kind = kinds.indexOf(kv.name);
     if (this.kind < 0) throw new OptionError('kv', kv.name, kinds.join(', '));
     this.pageBytes = pageBytes(layers, kv);
+    this.stateBytes = 4 * stateElements;
     this.arena = arena;
   }
 
@@ -54,15 +62,29 @@ export class WasmPages implements PageStore {
 
   async copy(from: Page, to: Page): Promise<void> {
     const [source, target] = [this.#own(from), this.#own(to)];
-    new Uint8Array(this.arena.memory.buffer).copyWithin(
-      target.address,
-      source.address,
-      source.address + this.pageBytes,
-    );
+    const memory = new Uint8Array(this.arena.memory.buffer);
+    memory.copyWithin(target.address, source.address, source.address + this.pageBytes);
+    this.dropState(target);
+    if (!source.state) return;
+    const { position, address } = source.state;
+    target.state = { position, address: this.arena.allocate(this.stateBytes, 'recurrent states') };
+    memory.copyWithin(target.state.address, address, address + this.stateBytes);
+  }
+
+  addState(page: Page): void {
+    const own = this.#own(page);
+    own.state ??= { position: 0, address: this.arena.allocate(this.stateBytes, 'recurrent states') };
+  }
+
+  dropState(page: Page): void {
+    const own = this.#own(page);
+    if (own.state) this.arena.release(own.state.address);
+    own.state = undefined;
   }
 
   release(page: Page): void {
     const own = this.#own(page);
+    this.dropState(own);
     own.isReleased = true;
     this.arena.release(own.address);
   }

@@ -7,8 +7,10 @@ import { type InputAttributes, inputValues, isInput } from '../../graph/ops/inpu
 import type { CompileOptions, Program, ProgramDescription, Settings, Timing } from '../../graph/program.ts';
 import {
   type CachedStep,
+  checkStates,
   checkStep,
   isCached,
+  markStates,
   NO_CACHE,
   PAGE_POSITIONS,
   type Page,
@@ -27,8 +29,8 @@ import { type WasmPage, WasmPages } from './pages.ts';
 import type { Team } from './team.ts';
 import type { Tensors } from './tensors.ts';
 
-/** Bytes of an entry of the table of sequences, see kernels/parts/control.ts. */
-const ENTRY_WORDS = 4;
+/** Words of an entry of the table of sequences, see kernels/parts/control.ts. */
+const ENTRY_WORDS = 8;
 
 /** If a step takes longer than this (milliseconds), the number of threads is not measured. */
 const LONG_STEP = 25;
@@ -52,6 +54,8 @@ interface Parts {
   readonly tensors: Tensors;
   /** Elements per position of each layer's keys, with padded heads. */
   readonly layers: readonly number[];
+  /** Number of f32 values of a sequence's recurrent states. */
+  readonly stateElements: number;
   readonly kernels: KernelModule;
   readonly limits: readonly string[];
   readonly options: Omit<CompileOptions, 'weights'>;
@@ -121,14 +125,16 @@ export class WasmProgram implements Program {
         kv.name,
         `F32 or F16, because heads of ${narrow} are not a multiple of ${kv.blockSize}`,
       );
-    return new WasmPages(this.#parts.arena, this.#parts.layers, kv);
+    const { arena, layers, stateElements } = this.#parts;
+    return new WasmPages(arena, layers, stateElements, kv);
   }
 
   run(step: Step): StepResult {
     const { rows, choose } = step;
-    const { arena, inputs, given, program, stored, team, kernels } = this.#parts;
+    const { arena, inputs, given, program, stored, team, kernels, stateElements } = this.#parts;
     const { registers, outputs, positions, tokens: wanted } = checkStep(this, step);
     const pages = isCached(step) ? this.#pagesOf(step) : undefined;
+    if (isCached(step) && stateElements > 0) checkStates(step);
     const needs = this.#needsOf(outputs, choose?.output);
     if (pages && needs.noCache) throw new OptionError('sequences', 'given', NO_CACHE);
     const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
@@ -163,6 +169,7 @@ export class WasmProgram implements Program {
       const threads = step.threads ?? (tokens.length === 1 ? this.#decodeThreads : team.threads);
       team.step(Math.min(threads, team.threads));
     }
+    if (isCached(step) && stateElements > 0) markStates(step);
     const read = (name: string): Float32Array => {
       const value = this.graph.outputs.get(name)!;
       const { address } = this.#parts.emitter.region(value);
@@ -189,7 +196,8 @@ export class WasmProgram implements Program {
   /** Writes the table of sequences with the addresses of their pages, and the page of each row. @returns its address */
   #writeSequences({ sequences }: CachedStep): number {
     let all = 0;
-    for (const { pages } of sequences) all += pages.length;
+    const hasStates = this.#parts.stateElements > 0;
+    for (const { pages } of sequences) all += hasStates ? 2 * pages.length : pages.length;
     const words = this.#tableOf(sequences.length * ENTRY_WORDS + all);
     const table = words.byteOffset;
     const rowPages = this.#step!.pages;
@@ -201,6 +209,8 @@ export class WasmProgram implements Program {
       words[i * ENTRY_WORDS + 2] = position;
       words[i * ENTRY_WORDS + 3] = table + at * 4;
       for (const page of pages) words[at++] = addressOf(page);
+      words[i * ENTRY_WORDS + 4] = hasStates ? table + at * 4 : 0;
+      if (hasStates) for (const page of pages) words[at++] = (page as WasmPage).state?.address ?? 0;
       for (let t = 0; t < tokens.length; t++)
         rowPages[row++] = addressOf(pages[Math.floor((position + t) / PAGE_POSITIONS)]!);
     }
@@ -246,6 +256,7 @@ export class WasmProgram implements Program {
     }
     const pages = this.openPages(kv);
     const page = pages.allocate();
+    if (pages.stateBytes > 0) pages.addState(page);
     const sequences = [{ tokens: [0], position: 0, pages: [page] }];
     const time = (threads: number, steps: number): number => {
       const started = performance.now();

@@ -6,6 +6,7 @@ import { Admission, type Reservation } from './admission.ts';
 import { PagedCache } from './pagedCache.ts';
 import { PagePool } from './pagePool.ts';
 import { PrefixTree } from './prefixTree.ts';
+import { mostPages, pagesFor } from './stateRoom.ts';
 
 /** Cache of one sequence. Does not reference the sequence, so that a FinalizationRegistry can release it. */
 export interface Held {
@@ -46,17 +47,17 @@ export class CacheMemory {
 
   /** Bytes of all pages in use. */
   get bytes(): number {
-    return this.pool.pages * this.pool.pageBytes;
+    return this.pool.bytes;
   }
 
   /** Number of pages for a sequence of `positions`, including one for a copy of a shared page. */
   pagesFor(positions: number): number {
-    return Math.ceil(positions / PAGE_POSITIONS) + 1;
+    return pagesFor(positions, this.pool) + 1;
   }
 
   /** Maximum positions of one sequence that has the whole budget for itself. */
   get mostPositions(): number {
-    return Math.max(0, this.pool.budget - 1) * PAGE_POSITIONS;
+    return mostPages(Math.max(0, this.pool.budget - 1), this.pool) * PAGE_POSITIONS;
   }
 
   /** Creates an empty cache for a sequence. */

@@ -3,9 +3,14 @@ import { MemoryError } from '../../core/errors.ts';
 import type { Page, PageStore } from '../../graph/step.ts';
 
 export class PagePool {
-  /** Maximum pages at a time. */
+  /** Maximum pages at a time, if none has a state. */
   readonly budget: number;
   readonly pageBytes: number;
+  readonly stateBytes: number;
+  readonly #budgetBytes: number;
+  #states = 0;
+  /** Pages whose states other sequences may continue. */
+  readonly #kept = new WeakSet<Page>();
   readonly #store: PageStore;
   readonly #holders = new Map<Page, number>();
   readonly #reclaim: () => boolean;
@@ -18,6 +23,8 @@ export class PagePool {
     this.#store = store;
     this.#reclaim = reclaim;
     this.pageBytes = store.pageBytes;
+    this.stateBytes = store.stateBytes;
+    this.#budgetBytes = budgetBytes;
     this.budget = Math.floor(budgetBytes / Math.max(1, store.pageBytes));
   }
 
@@ -26,18 +33,37 @@ export class PagePool {
     return this.#holders.size;
   }
 
+  /** Bytes of all pages and states in use. */
+  get bytes(): number {
+    return this.pages * this.pageBytes + this.#states * this.stateBytes;
+  }
+
   /** Allocates a page. @throws {MemoryError} if budget or memory are exhausted and nothing can be reclaimed */
   take(): Page {
-    while (this.#holders.size >= this.budget) {
-      if (!this.#reclaim())
-        throw new MemoryError('another page of keys and values', this.pageBytes, 0, {
-          budget: this.budget,
-          pages: this.pages,
-        });
-    }
-    const page = this.#allocate();
+    this.#makeRoom(this.pageBytes, 'another page of keys and values');
+    const page = this.#allocate(() => this.#store.allocate());
     this.#holders.set(page, 1);
     return page;
+  }
+
+  /** Gives a page room for recurrent states, unless it has it. @throws {MemoryError} as `take` */
+  addState(page: Page): void {
+    if (page.state) return;
+    this.#makeRoom(this.stateBytes, 'recurrent states');
+    this.#allocate(() => this.#store.addState(page));
+    this.#states++;
+  }
+
+  /** Releases the state of a page, unless it is kept. */
+  dropState(page: Page): void {
+    if (!page.state || this.#kept.has(page)) return;
+    this.#store.dropState(page);
+    this.#states--;
+  }
+
+  /** Keeps the state of a page until the page is released, because another sequence may continue it. */
+  keepState(page: Page): void {
+    this.#kept.add(page);
   }
 
   /** Reference count of a page. */
@@ -52,20 +78,30 @@ export class PagePool {
   release(page: Page): void {
     const holders = this.holders(page);
     if (holders > 1) this.#holders.set(page, holders - 1);
-    else if (this.#holders.delete(page)) this.#store.release(page);
+    else if (this.#holders.delete(page)) {
+      if (page.state) this.#states--;
+      this.#store.release(page);
+    }
   }
 
   /** Copies a shared page into a new page of the caller. */
   async copy(page: Page): Promise<Page> {
     const own = this.take();
+    if (page.state) this.addState(own);
     await this.#store.copy(page, own);
     return own;
   }
 
-  #allocate(): Page {
+  #makeRoom(bytes: number, what: string): void {
+    while (this.bytes + bytes > this.#budgetBytes) {
+      if (!this.#reclaim()) throw new MemoryError(what, bytes, 0, { budget: this.budget, pages: this.pages });
+    }
+  }
+
+  #allocate<T>(allocate: () => T): T {
     for (;;) {
       try {
-        return this.#store.allocate();
+        return allocate();
       } catch (error) {
         // evict pages that are only kept for reuse
         if (!(error instanceof MemoryError) || !this.#reclaim()) throw error;

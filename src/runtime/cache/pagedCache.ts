@@ -1,10 +1,17 @@
 /** The pages of one sequence, of which the first may be shared with others. */
-import { PAGE_POSITIONS, type Page } from '../../graph/step.ts';
+import { PAGE_POSITIONS, type Page, pageIndex } from '../../graph/step.ts';
 import type { PagePool } from './pagePool.ts';
+import { stateInterval } from './stateRoom.ts';
+
+const NONE = -1;
 
 export class PagedCache {
   readonly #pool: PagePool;
   readonly #pages: Page[] = [];
+  /** Last page that the last prompt filled. Its state serves a next prompt that differs from this one at its end. */
+  #promptEnd = NONE;
+  /** Page of the current state. */
+  #current = NONE;
 
   constructor(pool: PagePool) {
     this.#pool = pool;
@@ -15,7 +22,8 @@ export class PagedCache {
   }
 
   get bytes(): number {
-    return this.#pages.length * this.#pool.pageBytes;
+    const states = this.#pool.stateBytes === 0 ? 0 : this.#pages.filter(({ state }) => state).length;
+    return this.#pages.length * this.#pool.pageBytes + states * this.#pool.stateBytes;
   }
 
   /** Puts pages that others hold behind its own. */
@@ -24,6 +32,9 @@ export class PagedCache {
       this.#pool.retain(page);
       this.#pages.push(page);
     }
+    const last = this.#pages.at(-1);
+    if (last) this.#pool.keepState(last);
+    this.#current = this.#pages.length - 1;
   }
 
   /**
@@ -34,13 +45,34 @@ export class PagedCache {
     const first = Math.floor(from / PAGE_POSITIONS);
     const isShared = first < this.#pages.length && this.#pool.holders(this.#pages[first]!) > 1;
     while (this.#pages.length * PAGE_POSITIONS < to) this.#pages.push(this.#pool.take());
+    if (this.#pool.stateBytes > 0) this.#placeStates(from, to);
     return isShared ? this.#own(first) : undefined;
   }
 
-  /** Releases what lies beyond the first `positions` positions. */
+  /** Releases the state before the current one after a step, unless it is kept. @param positions length of the sequence */
+  settle(positions: number): void {
+    if (this.#pool.stateBytes === 0) return;
+    const before = this.#current;
+    this.#current = pageIndex(positions - 1);
+    if (before !== this.#current) this.#drop(before);
+  }
+
+  /** Greatest position up to `positions` where the sequence can continue: with recurrent states, one of them is there. */
+  resumable(positions: number): number {
+    if (this.#pool.stateBytes === 0) return positions;
+    for (let i = Math.min(pageIndex(positions - 1), this.#pages.length - 1); i >= 0; i--) {
+      const at = this.#pages[i]!.state?.position ?? 0;
+      if (at > 0 && at <= positions) return at;
+    }
+    return 0;
+  }
+
+  /** Releases what lies beyond the first `positions` positions. @param positions one that is `resumable` */
   truncate(positions: number): void {
     const kept = Math.ceil(positions / PAGE_POSITIONS);
     for (const page of this.#pages.splice(kept)) this.#pool.release(page);
+    this.#current = kept - 1;
+    if (this.#promptEnd >= kept) this.#promptEnd = NONE;
   }
 
   /** A cache with the same first positions, in the same pages until one of both writes there. */
@@ -52,6 +84,29 @@ export class PagedCache {
 
   release(): void {
     this.truncate(0);
+  }
+
+  /** Adds states to the pages where a step from … to−1 shall leave one. */
+  #placeStates(from: number, to: number): void {
+    const last = pageIndex(to - 1);
+    if (to - from > 1) {
+      const end = pageIndex(to) - 1;
+      const before = this.#promptEnd;
+      if (end >= pageIndex(from)) this.#promptEnd = end;
+      if (before !== this.#promptEnd && before !== this.#current) this.#drop(before);
+    }
+    for (let i = pageIndex(from); i <= last; i++)
+      if (i === last || i === this.#promptEnd || this.#isSnapshot(i)) this.#pool.addState(this.#pages[i]!);
+  }
+
+  /** Releases the state of a page, unless it is for later. */
+  #drop(page: number): void {
+    const found = this.#pages[page];
+    if (found && page !== this.#promptEnd && !this.#isSnapshot(page)) this.#pool.dropState(found);
+  }
+
+  #isSnapshot(page: number): boolean {
+    return (page + 1) % stateInterval(this.#pool) === 0;
   }
 
   async #own(index: number): Promise<void> {

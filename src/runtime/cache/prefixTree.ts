@@ -43,6 +43,9 @@ export class PrefixTree {
       found.push(node.page);
       children = node.children;
     }
+    // with recurrent states, a sequence can only continue where there is one
+    if (this.#pool.stateBytes > 0)
+      while (found.length > 0 && found.at(-1)!.state?.position !== found.length * PAGE_POSITIONS) found.pop();
     return found;
   }
 

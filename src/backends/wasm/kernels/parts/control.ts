@@ -36,8 +36,13 @@ export const COMMAND_BYTES: usize = 128;
 
 /** False for a batch of sequences without a cache. */
 @inline export function hasCache(): bool { return load<u32>(CONTROL, 48) != 0; }
-/** Address of an entry of the table of sequences: first row, rows, position of the first, address of its pages' addresses. */
-@inline export function sequenceEntry(i: i32): usize { return <usize>load<u32>(CONTROL, 48) + (<usize>i << 4); }
+/**
+ * Address of an entry of the table of sequences, 8 words: first row, rows, position of the first, address of its pages'
+ * addresses, address of its states' addresses (one for each page, 0: the page has none; 0 for all if no op has a state).
+ */
+@inline export function sequenceEntry(i: i32): usize { return <usize>load<u32>(CONTROL, 48) + (<usize>i << 5); }
+/** Address of the recurrent states in a page of a sequence; 0: the page has none. */
+@inline export function stateOf(entry: usize, page: i32): usize { return load<u32>(<usize>load<u32>(entry, 16) + (<usize>page << 2)); }
 @inline export function sequenceCount(): i32 { return load<i32>(CONTROL, 52); }
 /** Page for a token's keys and values. */
 @inline export function pageOf(token: i32): usize { return load<u32>(<usize>load<u32>(CONTROL, 68) + (<usize>token << 2)); }

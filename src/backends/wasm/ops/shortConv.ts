@@ -1,0 +1,24 @@
+import { isWeight } from '../../../graph/graph.ts';
+import type { ShortConvAttributes } from '../../../graph/ops/shortConv.ts';
+import type { Lowering } from '../lowering.ts';
+
+export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weights, stateOffset, stateRegion }) => {
+  const [x, filters, bias] = node.inputs;
+  if (!isWeight(filters!)) throw new TypeError(`${node.label}: the filters are not a weight`);
+  const [channels, taps] = filters.shape as readonly [number, number];
+  const byTap = (values: Float32Array) =>
+    values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]!);
+  const factors = weights.vector(filters, byTap);
+  const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
+  const from = emitter.region(x!);
+  const state = stateRegion(node.attributes.layer);
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'shortConv',
+    label: node.label,
+    values: [from, factors, shift ?? 0, output, channels, taps, 4 * stateOffset(node.attributes.layer)],
+    reads: shift ? [from, factors, shift, state] : [from, factors, state],
+    writes: [output, state],
+    storesCache: true,
+  });
+};

@@ -5,13 +5,13 @@ import { TestGraph, VOCABULARY } from '../../test/conformance/testGraph.ts';
 import { reference } from '../backends/reference/index.ts';
 import { wasm } from '../backends/wasm/index.ts';
 import { seededRandom } from '../core/random.ts';
-import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { add } from '../graph/ops/add.ts';
 import { attention } from '../graph/ops/attention.ts';
 import { linear } from '../graph/ops/linear.ts';
 import { selectRows } from '../graph/ops/selectRows.ts';
 import { shortConv } from '../graph/ops/shortConv.ts';
 import type { Backend } from '../graph/program.ts';
+import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { createLenientChatTemplate } from '../tokenizer/chatTemplate.ts';
 import { stateInterval } from './cache/stateRoom.ts';
@@ -20,6 +20,7 @@ import type { Sequence } from './sequence.ts';
 
 const WIDTH = 16;
 const CONTEXT = 200;
+const GREEDY: ChoiceRule = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, recent: [], uniform: 0 };
 
 /** Two convolutions around attention over one head. @param taps of the second one, which sets the size of the state */
 async function engineOf(backend: Backend, taps: number, bytes?: number): Promise<Engine> {
@@ -84,7 +85,7 @@ describe.each([reference, wasm])('$name', (backend) => {
         expect(await lastRow(sequence, [token])).toEqual(await afresh(oracle, [...sequence.tokens]));
       if (random.integer(3) === 0 && sequence.tokens.length < 125) {
         const past = [...sequence.tokens];
-        const rules = [0, 0, 0].map(() => ({ temperature: 0, repetitionPenalty: 1 }) as unknown as ChoiceRule);
+        const rules = [0, 0, 0].map(() => GREEDY);
         const first = random.integer(VOCABULARY);
         const chosen = await sequence.verify(first, draw(2), rules);
         expect(sequence.tokens).toEqual([...past, first, ...chosen.slice(0, -1)]);

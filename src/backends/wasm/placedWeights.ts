@@ -1,5 +1,5 @@
 /** Memory of a program's weights. */
-import { isWeight, type Value, type WeightAttributes } from '../../graph/graph.ts';
+import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { CompileOptions } from '../../graph/program.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';

@@ -1,11 +1,16 @@
-/** Every architecture of llama.cpp and of transformers, as tiny random models: do we agree, refuse, or are we wrong? */
+/**
+ * Every architecture of llama.cpp and of transformers, as tiny random models: do we agree, refuse, or are we wrong? GGUF files
+ * are as llama.cpp's test writes them, and with random sizes (heads, layers, experts, windows) and larger weights.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { filesOf } from '../scripts/models/skeleton.ts';
+import { leftOut, type Variant, variedModel } from '../scripts/models/variedSizes.ts';
 import { seededRandom } from '../src/core/random.ts';
 import { agrees, distance } from './architectures/compare.ts';
 import { type Answer, espalier, llamaCpp, type Peer, transformers } from './architectures/engines.ts';
@@ -65,12 +70,13 @@ function tokensOf(vocabulary: number): number[] {
   return Array.from({ length: Number(values.tokens) }, () => random.integer(vocabulary));
 }
 
-async function compare(kind: Row['kind'], name: string, path: string, peer: Peer, vocabulary: number): Promise<void> {
+async function compare(kind: Row['kind'], name: string, path: string, peer: Peer, vocabulary: number): Promise<Row> {
   const tokens = tokensOf(vocabulary);
   const ours = await espalier(path, tokens, 256);
   const row = (verdict: Row['verdict'], detail: string) => {
-    rows.push({ kind, name, verdict, detail });
+    const result = { kind, name, verdict, detail };
     console.log(`${kind.padEnd(7)} ${name.padEnd(32)} ${verdict.padEnd(10)} ${detail}`);
+    return result;
   };
   if ('refused' in ours) return row('refused', ours.refused);
   const job = { model: path, tokens, logits: true, kv: 'F32', flashAttention: false, context: 256, mayFail: true };
@@ -78,7 +84,7 @@ async function compare(kind: Row['kind'], name: string, path: string, peer: Peer
   if ('refused' in theirs) return row('peer fails', theirs.refused.slice(0, 160));
   const found = distance(ours.logits, theirs.logits);
   const detail = `KL ${found.meanKl.toExponential(1)}, top-1 ${(100 * found.top1).toFixed(0)}%, deviation ${found.deviation.toFixed(2)}`;
-  row(agrees(found) ? 'agree' : 'wrong', detail);
+  return row(agrees(found) ? 'agree' : 'wrong', detail);
 }
 
 async function ggufs(): Promise<void> {
@@ -90,9 +96,28 @@ async function ggufs(): Promise<void> {
   const peer = llamaCpp();
   for (const file of (await readdir(to)).filter((name) => only.test(name)).toSorted()) {
     const name = file.replace('.gguf', '');
-    await compare('gguf', name, join(to, file), peer, 128);
+    rows.push(await compare('gguf', name, join(to, file), peer, 128));
+    await compareVaried(join(to, file), `${name}-varied`, peer);
+  }
+  for (const [file, variant] of Object.entries(leftOut)) {
+    const name = `${variant.architecture}-varied`;
+    if (only.test(name)) await compareVaried(join(to, file), name, peer, variant);
   }
   await peer.stop();
+}
+
+/** The same architecture with random sizes, without grouped heads if llama.cpp refuses them. */
+async function compareVaried(file: string, name: string, peer: Peer, variant?: Variant): Promise<void> {
+  for (const grouped of [true, false]) {
+    const skeleton = await variedModel(file, seed, grouped, variant).catch(() => undefined);
+    if (!skeleton) return;
+    const path = join(folder, `${name}.gguf`);
+    for (const bytes of (await filesOf(skeleton)).values()) await writeFile(path, bytes);
+    const row = await compare('gguf', name, path, peer, 128);
+    if (row.verdict === 'peer fails' && grouped) continue;
+    rows.push(row);
+    return;
+  }
 }
 
 async function folders(): Promise<void> {
@@ -106,7 +131,9 @@ async function folders(): Promise<void> {
     return console.log(`${values.python} cannot make folders: it needs torch and transformers`);
   }
   const peer = transformers(values.python);
-  for (const name of (await readdir(to)).toSorted()) await compare('folder', name, join(to, name), peer, 128);
+  for (const name of (await readdir(to)).toSorted()) {
+    rows.push(await compare('folder', name, join(to, name), peer, 128));
+  }
   await peer.stop();
 }
 
@@ -133,7 +160,7 @@ const totals = Object.fromEntries(
 const architectures = new Set(
   rows
     .filter(({ kind, verdict }) => kind === 'gguf' && verdict === 'agree')
-    .map(({ name }) => name.split(/-dense|-moe/)[0]),
+    .map(({ name }) => name.split(/-dense|-moe|-varied/)[0]),
 );
 console.log(
   JSON.stringify({

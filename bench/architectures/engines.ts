@@ -8,15 +8,11 @@ import { EspalierError } from '../../src/core/errors.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
 import { buildModel } from '../../src/models/buildModel.ts';
 import { weightStore } from '../../src/models/weightStore.ts';
-import { formatByName } from '../../src/tensor/formats.ts';
-import { Pages } from '../../test/conformance/pages.ts';
+import { logitsInPieces } from '../../test/goldens/inPieces.ts';
 
 export type Answer = { readonly logits: Float32Array[] } | { readonly refused: string };
 
-/**
- * Our WebAssembly engine with an exact cache: half of the tokens in one step, a quarter in another, the others one by one.
- * A refusal is an answer, any other error is not.
- */
+/** Our WebAssembly engine with an exact cache. A refusal is an answer, any other error is not. */
 export async function espalier(source: string, tokens: readonly number[], context: number): Promise<Answer> {
   try {
     const checkpoint = await openCheckpoint(source);
@@ -28,21 +24,7 @@ export async function espalier(source: string, tokens: readonly number[], contex
         ...limits,
         settings: { threads: 1 },
       });
-      const pages = new Pages(program.openPages(formatByName('F32')));
-      const rows: Float32Array[] = [];
-      const [half, quarter] = [tokens.length >> 1, (3 * tokens.length) >> 2];
-      const steps = [[0, half], [half, quarter], ...[...tokens.keys()].slice(quarter).map((at) => [at, at + 1])];
-      for (const [from, to] of steps as [number, number][]) {
-        const part = tokens.slice(from, to);
-        const result = program.run({
-          sequences: [{ tokens: part, position: from, pages: pages.upTo(to) }],
-          rows: part.map((_, at) => at),
-          outputs: ['logits'],
-        });
-        const logits = await result.output('logits');
-        const width = logits.length / part.length;
-        for (let row = 0; row < part.length; row++) rows.push(logits.slice(row * width, (row + 1) * width));
-      }
+      const rows = await logitsInPieces(program, tokens);
       program.dispose();
       return { logits: rows };
     } finally {

@@ -31,7 +31,7 @@ WINDOW = dict(sliding_window=8)
 CASES = {
     "llama": [GROUPED, dict(**GROUPED, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, hidden_act="gelu")],
     "mistral": [dict(**GROUPED, sliding_window=None), dict(**GROUPED, **WINDOW, head_dim=32)],
-    "ministral": [dict(**GROUPED, **WINDOW, layer_types=["full_attention", "sliding_attention"] * 2)],
+    "ministral": [dict(**GROUPED, **WINDOW, head_dim=16, layer_types=["full_attention", "sliding_attention"] * 2)],
     "ministral3": [dict(**GROUPED, **HEADS, rope_parameters=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3))],
     "cwm": [dict(**GROUPED, **HEADS, **WINDOW)],
     "internlm3": [dict(**GROUPED, **HEADS), dict(**GROUPED, **HEADS, attention_bias=True, mlp_bias=True)],

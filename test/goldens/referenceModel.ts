@@ -6,8 +6,6 @@ import { weightStore } from '../../src/models/weightStore.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import { Pages } from '../conformance/pages.ts';
 
-/** The context length that llama.cpp had. Phi-3's rope factors depend on it. */
-const CONTEXT = 512;
 
 export interface ReferenceModel {
   /** Logits after each token; the first token has position 0. */
@@ -16,9 +14,10 @@ export interface ReferenceModel {
   greedy(prompt: readonly number[], count: number): Promise<number[]>;
 }
 
-export async function referenceModel(checkpoint: Checkpoint): Promise<ReferenceModel> {
-  const model = buildModel(checkpoint, CONTEXT);
-  const limits = { maxTokens: CONTEXT, maxRows: CONTEXT, context: CONTEXT };
+/** @param context that the oracle had; Phi-3's rope factors depend on it */
+export async function referenceModel(checkpoint: Checkpoint, context = 512): Promise<ReferenceModel> {
+  const model = buildModel(checkpoint, context);
+  const limits = { maxTokens: context, maxRows: context, context };
   const program = await reference.compile(model.graph, { weights: weightStore(model), ...limits });
   const step = async (cache: Pages, tokens: readonly number[], position: number) => {
     const sequences = [{ tokens, position, pages: cache.upTo(position + tokens.length) }];

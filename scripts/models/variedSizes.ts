@@ -1,0 +1,173 @@
+/**
+ * GGUF models of sizes other than those in llama.cpp's test. Its models have two layers, no grouped heads and two experts, all
+ * of which are used, so that many mistakes have no effect. The shapes of the tensors are those that our own graph asks for:
+ * llama.cpp refuses the file if it expects others.
+ */
+import { readFile } from 'node:fs/promises';
+import { type Random, seededRandom } from '../../src/core/random.ts';
+import { type GgufFile, readGguf } from '../../src/formats/gguf/read.ts';
+import { type TypedGgufValue, typedMetadata } from '../../src/formats/gguf/write.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import { Graph } from '../../src/graph/graph.ts';
+import { architectures } from '../../src/models/index.ts';
+import { isList, Metadata } from '../../src/models/metadata.ts';
+import { ModelBuilder, type TensorShape } from '../../src/models/modelBuilder.ts';
+import type { GgufSkeleton } from './skeleton.ts';
+
+export interface Sizes {
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  readonly ffn: number;
+  readonly window: number;
+  readonly experts: number;
+  readonly usedExperts: number;
+  readonly expertFfn: number;
+}
+
+/** Random sizes. @param grouped false if every query head has its own key head */
+export function randomSizes(random: Random, grouped: boolean): Sizes {
+  const kvHeads = 2 + random.integer(2);
+  const heads = kvHeads * 2;
+  const usedExperts = 2 + random.integer(2);
+  return {
+    layers: 5 + random.integer(3),
+    heads,
+    kvHeads: grouped ? kvHeads : heads,
+    headSize: 16,
+    ffn: 64 + 32 * random.integer(3),
+    window: 6 + random.integer(6),
+    experts: usedExperts + 2 + random.integer(4),
+    usedExperts,
+    expertFfn: 32 + 32 * random.integer(2),
+  };
+}
+
+/** An architecture that llama.cpp's test leaves out, made from a file of another. */
+export interface Variant {
+  readonly architecture: string;
+  readonly metadata: readonly (readonly [key: string, value: TypedGgufValue])[];
+}
+
+const perLayer = (value: number): TypedGgufValue => ({ type: 'f32[]', value: new Array(32).fill(value) });
+
+/** By the file whose tensors they have. */
+export const leftOut: Readonly<Record<string, Variant>> = {
+  'qwen3-dense.gguf': {
+    architecture: 'apertus',
+    metadata: [
+      ['xielu.alpha_p', perLayer(0.8)],
+      ['xielu.alpha_n', perLayer(0.4)],
+      ['xielu.beta', perLayer(0.5)],
+      ['xielu.eps', perLayer(-1e-6)],
+    ],
+  },
+};
+
+/** A file of llama.cpp's test with random sizes. @returns undefined if we do not support its architecture */
+export async function variedModel(
+  file: string,
+  seed: number,
+  grouped: boolean,
+  variant?: Variant,
+): Promise<GgufSkeleton | undefined> {
+  const original = await readGguf(memorySource(new Uint8Array(await readFile(file)), file));
+  const gguf = variant ? renamed(original, variant) : original;
+  const name = String(gguf.metadata.get('general.architecture'));
+  const architecture = architectures.find((one) => one.name === name && !one.foldersOnly);
+  if (!architecture) return undefined;
+  const sizes = randomSizes(seededRandom(seed), grouped);
+  const before = Number(gguf.metadata.get(`${name}.attention.key_length`));
+  const metadata = [...typedMetadata(gguf)].flatMap(([key, value]): [string, TypedGgufValue][] =>
+    isDefault(value.value) && !key.endsWith('epsilon')
+      ? []
+      : [[key, resized(key.startsWith(`${name}.`) ? key.slice(name.length + 1) : key, value, sizes, before)]],
+  );
+  const tensors: Record<string, number[]> = {};
+  const shapeOf = shapesByKind(gguf);
+  const values = new Map(metadata.map(([key, { value }]): [string, unknown] => [key, value]));
+  const experts = Number(values.get(`${name}.expert_count`) ?? 1);
+  const model = new ModelBuilder({
+    graph: new Graph(),
+    metadata: new Metadata(file, name, values),
+    fromFolder: false,
+    context: 256,
+    tensors(wanted, rows, columns): TensorShape | undefined {
+      const shape = shapeOf(wanted);
+      if (!shape) return undefined;
+      const format = [...gguf.tensors.values()][0]!.format;
+      const found = { rows: rows ?? shape.at(-2) ?? 1, columns: columns ?? shape.at(-1)! };
+      const inner = shape.length === 1 ? [found.rows * found.columns] : [found.rows, found.columns];
+      if (rows !== undefined || columns !== undefined)
+        tensors[wanted] = shape.length === 3 ? [experts, found.rows / experts, found.columns] : inner;
+      return { ...found, format, name: wanted };
+    },
+  });
+  architecture.build(model);
+  const label = variant?.architecture ?? file.split('/').at(-1)!.replace('.gguf', '');
+  return { kind: 'gguf', name: label, seed, metadata, tensors };
+}
+
+/** Shapes of tensors by name. Layers beyond those of the file are like its last ones. */
+function shapesByKind({ tensors }: GgufFile): (name: string) => readonly number[] | undefined {
+  const layers = [...tensors.keys()].map((name) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1));
+  const last = Math.max(...layers);
+  return (name) => {
+    const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
+    const like = layer > last ? 1 + ((layer - 1) % last) : layer;
+    return tensors.get(name.replace(/^blk\.\d+/, `blk.${like}`))?.shape;
+  };
+}
+
+function renamed(gguf: GgufFile, { architecture, metadata }: Variant): GgufFile {
+  const before = String(gguf.metadata.get('general.architecture'));
+  const rename = (key: string): string => key.replace(new RegExp(`^${before}\\.`), `${architecture}.`);
+  const own = [...gguf.metadata].filter(([key]) => !key.startsWith('xielu.'));
+  return {
+    ...gguf,
+    metadata: new Map<string, unknown>([
+      ...own.map(([key, value]): [string, unknown] => [rename(key), value]),
+      ['general.architecture', architecture],
+      ...metadata.map(([key, { value }]): [string, unknown] => [key, value]),
+    ]),
+    types: new Map([
+      ...[...gguf.types].map(([key, type]): [string, string] => [rename(key), type]),
+      ...metadata.map(([key, { type }]): [string, string] => [key, type]),
+    ]),
+  };
+}
+
+/** llama.cpp's test writes all keys that there are, most of them with a default. */
+function isDefault(value: unknown): boolean {
+  if (isList(value)) return Array.from(value).every(isDefault);
+  return value === 0 || value === -1 || value === Number.NEGATIVE_INFINITY;
+}
+
+/** @param headSize of the original model */
+function resized(key: string, { type, value }: TypedGgufValue, sizes: Sizes, headSize: number): TypedGgufValue {
+  const width = sizes.heads * sizes.headSize;
+  const sized: Readonly<Record<string, number>> = {
+    block_count: sizes.layers,
+    embedding_length: width,
+    features_length: width,
+    feed_forward_length: sizes.ffn,
+    'attention.head_count': sizes.heads,
+    'attention.head_count_kv': sizes.kvHeads,
+    'attention.sliding_window': sizes.window,
+    expert_count: sizes.experts,
+    expert_used_count: sizes.usedExperts,
+    expert_feed_forward_length: sizes.expertFfn,
+    expert_shared_feed_forward_length: 48,
+  };
+  if (/^(attention\.(key|value)_length|rope\.dimension_count)(_swa)?$/.test(key))
+    return { type, value: (Number(value) * sizes.headSize) / headSize };
+  if (key === 'rope.dimension_sections') return { type, value: new Array(4).fill(sizes.headSize / 4) };
+  const own = sized[key];
+  if (!isList(value)) return { type, value: own ?? value };
+  const list = Array.from(value);
+  if (!/^(xielu|attention|feed_forward|swiglu)/.test(key)) return { type, value: list };
+  const of = (layer: number) => list[layer < list.length ? layer : 1 + ((layer - 1) % (list.length - 1))];
+  const perLayer = Array.from({ length: sizes.layers }, (_, layer) => (own && of(layer) ? own : of(layer)));
+  return { type, value: perLayer };
+}

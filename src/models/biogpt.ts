@@ -1,6 +1,6 @@
 /** BioGPT: GPT-2's shape with a scaled embedding. Luo et al. 2022. */
 import type { Architecture } from './architecture.ts';
-import { biogptKeys, biogptTensor } from './folders/gptKeys.ts';
+import { biogptKeys, biogptTensor } from './folders/optKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 

@@ -1,6 +1,6 @@
 /** BLOOM: ALiBi, layer norms, a norm after the embedding. Le Scao et al. 2022 (arXiv 2211.05100). */
 import type { Architecture } from './architecture.ts';
-import { bloomKeys, bloomTensor } from './folders/gptKeys.ts';
+import { bloomKeys, bloomTensor } from './folders/bloomKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 

@@ -1,6 +1,6 @@
 /** CodeGen: GPT-J's shape with fused projections. Nijkamp et al. 2022 (arXiv 2203.13474). */
 import type { Architecture } from './architecture.ts';
-import { codegenTensor, gptjKeys } from './folders/gptKeys.ts';
+import { codegenTensor, gptjKeys } from './folders/gptjKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

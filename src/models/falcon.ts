@@ -1,6 +1,6 @@
 /** Falcon: both branches are added together; one norm, or one for each. Almazrouei et al. 2023 (arXiv 2311.16867). */
 import type { Architecture } from './architecture.ts';
-import { falconKeys, falconTensor } from './folders/gptKeys.ts';
+import { falconKeys, falconTensor } from './folders/falconKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -1,6 +1,6 @@
 /** GPT-2. Radford et al. 2019. */
 import type { Architecture } from './architecture.ts';
-import { gpt2Keys, gpt2Tensor } from './folders/gptKeys.ts';
+import { gpt2Keys, gpt2Tensor } from './folders/gpt2Keys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { weightOf, withBias } from './parts/fresh.ts';

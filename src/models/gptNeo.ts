@@ -1,6 +1,6 @@
 /** GPT-Neo: GPT-2's shape with local layers between global ones and no attention scale. Black et al. 2021. */
 import type { Architecture } from './architecture.ts';
-import { gptNeoKeys, gptNeoTensor } from './folders/gptKeys.ts';
+import { gptNeoKeys, gptNeoTensor } from './folders/gptNeoKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { windows } from './parts/windows.ts';

@@ -1,6 +1,6 @@
 /** GPT-J: both branches read one norm, partial rotary embedding. Wang, Komatsuzaki 2021. */
 import type { Architecture } from './architecture.ts';
-import { gptjKeys, gptjTensor } from './folders/gptKeys.ts';
+import { gptjKeys, gptjTensor } from './folders/gptjKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -1,6 +1,6 @@
 /** GPT-NeoX, Pythia, Dolly, RedPajama: layer norms, partial rotary embedding, both branches read the block's input. Black et al. 2022 (arXiv 2204.06745). */
 import type { Architecture } from './architecture.ts';
-import { gptNeoxKeys, gptNeoxTensor } from './folders/gptKeys.ts';
+import { gptNeoxKeys, gptNeoxTensor } from './folders/gptNeoxKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -1,7 +1,7 @@
 /** Jais 2: layer norms, biases, squared ReLU without a gate. Inception 2025. */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { jais2Keys } from './folders/gptKeys.ts';
+import { jais2Keys } from './folders/layerNormKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

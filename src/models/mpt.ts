@@ -1,6 +1,6 @@
 /** MPT: ALiBi or learned positions, layer norms mostly without bias. MosaicML 2023. */
 import type { Architecture } from './architecture.ts';
-import { mptKeys, mptTensor } from './folders/gptKeys.ts';
+import { mptKeys, mptTensor } from './folders/mptKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 

@@ -1,7 +1,7 @@
 /** Nemotron 4 and Minitron: layer norms, partial rotary embedding, squared ReLU without a gate. Parmar et al. 2024 (arXiv 2402.16819). */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { nemotronKeys } from './folders/gptKeys.ts';
+import { nemotronKeys } from './folders/layerNormKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -1,6 +1,6 @@
 /** OPT: GPT-2's shape with ReLU. Zhang et al. 2022 (arXiv 2205.01068). */
 import type { Architecture } from './architecture.ts';
-import { optKeys, optTensor } from './folders/gptKeys.ts';
+import { optKeys, optTensor } from './folders/optKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 

@@ -1,6 +1,6 @@
 /** Persimmon 8B: layer norms, also on heads, squared ReLU, partial rotary embedding. Adept 2023. */
 import type { Architecture } from './architecture.ts';
-import { persimmonKeys, persimmonTensor } from './folders/gptKeys.ts';
+import { persimmonKeys, persimmonTensor } from './folders/gptNeoxKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -1,7 +1,7 @@
 /** Phi-1, 1.5 and 2: both branches read one norm, partial rotary embedding, biases everywhere. Gunasekar et al. 2023 (arXiv 2306.11644). */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { phiKeys } from './folders/gptKeys.ts';
+import { phiKeys } from './folders/layerNormKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

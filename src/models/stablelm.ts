@@ -1,6 +1,6 @@
 /** StableLM 3B, 2 and Zephyr: layer norms, partial rotary embedding, optionally one norm for both branches. Stability AI 2023. */
 import type { Architecture } from './architecture.ts';
-import { stablelmKeys, stablelmTensor } from './folders/gptKeys.ts';
+import { stablelmKeys, stablelmTensor } from './folders/layerNormKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

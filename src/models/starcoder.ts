@@ -1,6 +1,6 @@
 /** StarCoder 1, SantaCoder: GPT-2's shape with one key head. Li et al. 2023 (arXiv 2305.06161). */
 import type { Architecture } from './architecture.ts';
-import { gptBigcodeKeys, gptBigcodeTensor } from './folders/gptKeys.ts';
+import { gptBigcodeKeys, gptBigcodeTensor } from './folders/gpt2Keys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 

@@ -1,7 +1,7 @@
 /** StarCoder 2: layer norms and biases, grouped heads. Lozhkov et al. 2024 (arXiv 2402.19173). */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { starcoder2Keys } from './folders/gptKeys.ts';
+import { starcoder2Keys } from './folders/layerNormKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';

@@ -12,6 +12,15 @@ export { memoryFiles } from './store/memoryFiles.ts';
 export { PackageStore, type StoredPackage, type StoreUsage } from './store/packageStore.ts';
 export type { Pointer } from './store/pointer.ts';
 export type { StoreFiles } from './store/storeFiles.ts';
+export { createKeyPair, type PrivateKey, type PublicKey, readPrivateKey, readPublicKey } from './trust/ecdsaKey.ts';
+export { signModel, verifyBundle } from './trust/oms/bundle.ts';
+export { compareModel, describeModel, type ModelFile } from './trust/oms/modelFiles.ts';
+export type { SignedModel, SignedResource } from './trust/oms/statement.ts';
+export { renewPublication, rotateKeys, type SignedPublication, signPublication } from './trust/signPublication.ts';
+export { TrustError } from './trust/trustError.ts';
+export { TufClient, type TufOptions, type TufState } from './trust/tuf/client.ts';
+export type { SignOptions } from './trust/tuf/repository.ts';
+export { type TrustOptions, verifyPublication } from './trust/verifyPublication.ts';
 export type { OfferedDelta, Plan, Step } from './update/plan.ts';
 export {
   type ComponentToPack,

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { memoryPublication as publication } from '../../test/memoryPublication.ts';
 import { seededRandom } from '../core/random.ts';
 import { memorySink } from '../formats/byteSink.ts';
 import { readGguf } from '../formats/gguf/read.ts';
@@ -13,34 +14,9 @@ import { openComponent } from './store/componentSource.ts';
 import { memoryFiles } from './store/memoryFiles.ts';
 import { PackageStore } from './store/packageStore.ts';
 import type { StoreFiles } from './store/storeFiles.ts';
-import { type Publication, publish } from './update/publish.ts';
+import { publish } from './update/publish.ts';
 import { type PullOptions, pull } from './update/pull.ts';
 import { openRemote } from './update/remote.ts';
-
-/** A folder in memory. */
-function publication(files: Map<string, Uint8Array>): Publication {
-  return {
-    name: 'published',
-    async open(path, offset) {
-      const bytes = files.get(path);
-      if (!bytes) return undefined;
-      let at = offset;
-      return {
-        size: bytes.length,
-        async read(into) {
-          into.set(bytes.subarray(at, at + into.length));
-          at += into.length;
-        },
-        async close() {},
-      };
-    },
-    async write(path, parts) {
-      const sink = memorySink();
-      for await (const part of parts) await sink.write(part);
-      files.set(path, sink.bytes());
-    },
-  };
-}
 
 /** A GGUF of four Q4_0 matrices and a vector; `noise` moves the weights, `note` changes the metadata. */
 async function model(noise = 0, note = 'first'): Promise<Uint8Array> {

@@ -52,6 +52,33 @@ it('packs, installs, updates, exports, rolls back and collects', async () => {
   expect(await json(['package', 'gc', '--store', store])).toEqual({ freed: 0 });
 });
 
+it('signs a package, and installs nothing else from there', async () => {
+  const [keys, signed, mine] = [join(folder, 'keys'), join(folder, 'signed'), join(folder, 'signed-store')];
+  const packSigned = (version: string) =>
+    json(['package', 'pack', signed, '--name', 'tiny', '--as', version, '--component', `base=${model}`]);
+  await packSigned('1.0.0');
+  const unsigned = await espalier(['package', 'verify', signed]);
+  expect(unsigned).toMatchObject({ code: 1, stderr: expect.stringContaining('is not signed') });
+  await json(['package', 'keys', 'create', keys]);
+  expect((await espalier(['package', 'keys', 'create', keys])).stderr).toContain('never overwritten');
+  expect(await json(['package', 'sign', signed, '--keys', keys])).toMatchObject({ version: '1.0.0', root: 1 });
+  const pins = ['--root', join(signed, 'trust/1.root.json'), '--public-key', join(keys, 'targets.pub')];
+  expect(await json(['package', 'verify', signed, ...pins])).toMatchObject({ by: ['tuf', 'signature'] });
+  const install = ['package', 'pull', signed, '--store', mine];
+  expect(await json([...install, ...pins])).toMatchObject({ version: '1.0.0', changed: true });
+  changeModel();
+  await packSigned('1.0.1');
+  expect(await json(install)).toMatchObject({ version: '1.0.0', changed: false });
+  await json(['package', 'keys', 'rotate', keys, '--site', signed, '--role', 'root', 'timestamp']);
+  await json(['package', 'sign', signed, '--keys', keys]);
+  expect(await json(install)).toMatchObject({ version: '1.0.1', changed: true });
+  rmSync(join(signed, 'trust/timestamp.json'));
+  expect(await espalier(install)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('timestamp.json is missing'),
+  });
+});
+
 it('names what is wrong', async () => {
   const wrong = await espalier(['package', 'pack', site, '--name', 'x', '--as', '1', '--component', 'model.gguf']);
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('Expected ROLE=FILE') });

@@ -4,6 +4,7 @@
  *     pieces/ab/abcdef…          bytes of a piece
  *     manifests/GENERATION       canonical JSON
  *     packages/NAME/current.0|1  which generation is current, which one before it is kept
+ *     packages/NAME/trust.0|1    keys and signed metadata that later versions are verified against
  *
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
  * is believed only if its hash was right when it was written by whoever committed it.
@@ -13,6 +14,7 @@ import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readM
 import { PackageError } from '../packageError.ts';
 import { type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
+import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
 
 export interface StoredPackage {
   readonly name: string;
@@ -129,6 +131,16 @@ export class PackageStore {
       });
     await this.manifest(before.previous);
     return this.#point(name, before, before.previous);
+  }
+
+  /** Returns undefined if the package was never verified against signatures. */
+  async trust(name: string): Promise<TrustRecord | undefined> {
+    return readTrustRecord(this.#files, folderOf(name));
+  }
+
+  /** Call it within `changing`. */
+  async keepTrust(name: string, record: TrustRecord): Promise<void> {
+    await writeTrustRecord(this.#files, folderOf(name), record);
   }
 
   /** Marks a generation as in use, so that `collect` keeps it. */

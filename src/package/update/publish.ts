@@ -24,7 +24,7 @@ import {
   readLatest,
   updateFile,
 } from './published.ts';
-import { type Remote, readSmall } from './remote.ts';
+import { type Remote, readIfThere, readSmall } from './remote.ts';
 import { type UpdateIndex, writeUpdate } from './updateFile.ts';
 
 /** A readable and writable folder for publishing. */
@@ -90,7 +90,8 @@ export async function publish(
   await target.write(manifestFile(generation), [bytes]);
   const updates: Record<string, number> = {};
   const sizes = new Map<string, number>();
-  for (const old of await earlier(target, generation, updatesFrom)) {
+  const published = await findLatest(target);
+  for (const old of await earlier(target, published, generation, updatesFrom)) {
     const from = generationOf(old);
     const { head, parts } = await makeUpdate(target, old, manifest, options);
     await target.write(updateFile(from, generation), parts);
@@ -100,7 +101,15 @@ export async function publish(
       parts.reduce((sum, { length }) => sum + length, 0),
     );
   }
-  const latest: Latest = { format: 'espalier-published/1', name, version, generation, updates };
+  const trust = published?.trust;
+  const latest: Latest = {
+    format: 'espalier-published/1',
+    name,
+    version,
+    generation,
+    updates,
+    ...(trust && { trust }),
+  };
   await target.write(LATEST, [new TextEncoder().encode(JSON.stringify(latest))]);
   return { manifest, generation, updates: sizes };
 }
@@ -113,12 +122,16 @@ async function* copied(source: ByteSource, signal?: AbortSignal): AsyncGenerator
   }
 }
 
+/** Returns undefined if nothing is published yet. */
+async function findLatest(target: Remote): Promise<Latest | undefined> {
+  const bytes = await readIfThere(target, LATEST, MAX_LATEST_BYTES);
+  return bytes && readLatest(bytes, `${target.name}: ${LATEST}`);
+}
+
 /** Returns the newest published generation and those with updates to it, newest first. */
-async function earlier(target: Remote, except: string, most: number): Promise<Manifest[]> {
-  const run = await target.open(LATEST, 0, MAX_LATEST_BYTES);
-  if (!run) return [];
-  await run.close();
-  const { generation, updates } = readLatest(await readSmall(target, LATEST, MAX_LATEST_BYTES), LATEST);
+async function earlier(target: Remote, latest: Latest | undefined, except: string, most: number): Promise<Manifest[]> {
+  if (!latest) return [];
+  const { generation, updates } = latest;
   const found: Manifest[] = [];
   for (const old of [generation, ...Object.keys(updates)].filter((old) => old !== except).slice(0, most)) {
     const path = manifestFile(old);

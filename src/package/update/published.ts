@@ -5,6 +5,8 @@
  *     manifests/GENERATION.json
  *     files/SHA256               the files of components, whole; pieces are ranges of them
  *     updates/FROM-TO            updateFile.ts
+ *     signatures/GENERATION.sig  signature of the manifest and the files, if there is one: trust/oms
+ *     trust/                     TUF metadata, if there is any: trust/tuf
  */
 import { z } from 'zod';
 import { PackageError } from '../packageError.ts';
@@ -19,6 +21,8 @@ const latest = z.strictObject({
   generation: hash,
   /** Updates by old generation: bytes of index and manifest patch before the deltas. */
   updates: z.record(hash, count),
+  /** Says that the folder has TUF metadata in `trust/`. */
+  trust: z.literal('tuf').optional(),
 });
 
 export type Latest = z.infer<typeof latest>;
@@ -27,6 +31,11 @@ export const LATEST = 'latest.json';
 export const MAX_LATEST_BYTES = 64 * 1024;
 export const manifestFile = (generation: string) => `manifests/${generation}.json`;
 export const componentFile = (sha256: string) => `files/${sha256}`;
+export const signatureFile = (generation: string) => `signatures/${generation}.sig`;
+/** @param name file name of TUF metadata */
+export const trustFile = (name: string) => `trust/${name}`;
+/** A copy of latest.json under its hash, which is there as long as the metadata that lists it. */
+export const trustedLatestFile = (sha256: string) => trustFile(`targets/${sha256}.${LATEST}`);
 export const updateFile = (from: string, to: string) => `updates/${from}-${to}`;
 
 /** @throws {PackageError} BAD_PUBLICATION naming the field */

@@ -8,6 +8,7 @@ import { DeltaCoder } from '../delta/delta.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, manifestBytes, piecesOf, readManifest } from '../manifest.ts';
 import { PackageError } from '../packageError.ts';
 import type { PackageStore } from '../store/packageStore.ts';
+import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
 import { type OfferedDelta, type Plan, plan, type Step } from './plan.ts';
 import {
   componentFile,
@@ -30,6 +31,8 @@ export interface PullOptions {
   readonly onPlan?: (plan: Plan) => void | Promise<void>;
   /** Tests the new version after the switch. If it throws, the previous version becomes current again and the error is rethrown. */
   readonly probe?: (manifest: Manifest) => Promise<void>;
+  /** Pins a root or a key. Packages that declare TUF metadata are verified without it, too. */
+  readonly trust?: TrustOptions;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -54,13 +57,48 @@ interface Offer {
 const MAX_RUN_BYTES = 64 * 1024 * 1024;
 
 /**
- * @throws {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE if data is damaged or forged; TOO_MANY_BYTES;
+ * @throws {TrustError} if signatures are missing, invalid or too old; {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE if data is damaged or forged; TOO_MANY_BYTES;
  *   STORE_FULL; {SourceError}; the signal's reason. The current version then stays current
  */
 export async function pull(store: PackageStore, remote: Remote, options: PullOptions = {}): Promise<PullResult> {
   const { signal } = options;
-  const latest = readLatest(await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal), `${remote.name}: ${LATEST}`);
-  return store.changing(latest.name, () => pullAlone(store, remote, latest, options), signal);
+  const bytes = await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal);
+  const { name } = readLatest(bytes, `${remote.name}: ${LATEST}`);
+  return store.changing(
+    name,
+    async () => {
+      const context = await trustContext(store, remote, name, options);
+      const latest = await verifyLatest(bytes, context);
+      if (latest.name !== name)
+        throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${LATEST} is of ${name}, signed is ${latest.name}`, {
+          expected: latest.name,
+          found: name,
+        });
+      return pullAlone(store, remote, latest, options, context);
+    },
+    signal,
+  );
+}
+
+async function trustContext(
+  store: PackageStore,
+  remote: Remote,
+  name: string,
+  { trust = {}, dryRun, signal }: PullOptions,
+): Promise<VerifyContext> {
+  let record = await store.trust(name);
+  return {
+    remote,
+    options: trust,
+    get record() {
+      return record;
+    },
+    async keep(more) {
+      record = more;
+      if (!dryRun) await store.keepTrust(name, more);
+    },
+    ...(signal && { signal }),
+  };
 }
 
 async function pullAlone(
@@ -68,6 +106,7 @@ async function pullAlone(
   remote: Remote,
   latest: Latest,
   options: PullOptions,
+  trust: VerifyContext,
 ): Promise<PullResult> {
   const { maxBytes = Number.POSITIVE_INFINITY, dryRun = false, onPlan, probe, signal } = options;
   const { name, version, generation } = latest;
@@ -77,6 +116,7 @@ async function pullAlone(
       ? { manifest: await store.manifest(generation), deltas: new Map<string, OfferedDelta>() }
       : await receiveOffer(store, remote, latest, current?.generation, signal);
   const { manifest } = offer;
+  await verifySignature(manifest, generation, current?.generation, trust);
   const planned = plan(manifest, await piecesHere(store, offer), offer.deltas);
   const result = { name, version, generation, plan: planned };
   const isCurrent = current?.generation === generation && planned.fetchBytes === 0;

@@ -29,13 +29,25 @@ export async function openRemote(location: string | URL, options: HttpOptions = 
 
 /** Reads a whole small file. @throws {PackageError} BAD_PUBLICATION if it is missing or larger than `most` bytes */
 export async function readSmall(remote: Remote, path: string, most: number, signal?: AbortSignal): Promise<Uint8Array> {
+  const bytes = await readIfThere(remote, path, most, signal);
+  if (bytes) return bytes;
+  throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${path} is missing`, { where: remote.name, path });
+}
+
+/** Like `readSmall`, but returns undefined if the file does not exist. */
+export async function readIfThere(
+  remote: Remote,
+  path: string,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array | undefined> {
   const run = await remote.open(path, 0, most, signal);
-  const fail = (problem: string): never => {
-    throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${path} ${problem}`, { where: remote.name, path });
-  };
-  if (!run) return fail('is missing');
+  if (!run) return undefined;
   try {
-    if (run.size > most) fail(`has ${run.size} bytes, expected at most ${most}`);
+    if (run.size > most) {
+      const problem = `${path} has ${run.size} bytes, expected at most ${most}`;
+      throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${problem}`, { where: remote.name, path });
+    }
     const bytes = new Uint8Array(run.size);
     await run.read(bytes);
     return bytes;

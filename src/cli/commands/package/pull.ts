@@ -1,0 +1,77 @@
+/** `espalier package pull`: installs a published package, or updates it. */
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { openRemote, openStore, type Plan, pull, type TrustOptions } from '../../../package/index.ts';
+import { interruptSignal } from '../../interrupt.ts';
+import { number } from '../../options.ts';
+import { bytesForPeople, note, print, printJson } from '../../output.ts';
+import { progressBar } from '../../progressBar.ts';
+import { type StoreValues, withStore } from './store.ts';
+
+interface PullValues extends StoreValues, PinValues {
+  readonly maxBytes?: number;
+  readonly dryRun?: boolean;
+}
+
+export interface PinValues {
+  readonly root?: string;
+  readonly publicKey?: string;
+}
+
+export function pullCommand(): Command {
+  return withPins(withStore(new Command('pull')))
+    .description('Install the newest version of a published package, or update to it.')
+    .argument('<location>', 'URL or path of the published folder')
+    .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
+    .option('--dry-run', 'only show what would be fetched')
+    .action(install);
+}
+
+export function withPins(command: Command): Command {
+  return command
+    .option('--root <file>', 'root.json of the publisher, which the signatures must lead back to')
+    .option('--public-key <file>', 'public key (PEM) that must have signed the files');
+}
+
+export async function pinsOf({ root, publicKey }: PinValues): Promise<TrustOptions> {
+  return {
+    ...(root !== undefined && { root: new Uint8Array(await readFile(root)) }),
+    ...(publicKey !== undefined && { publicKey: await readFile(publicKey, 'utf8') }),
+  };
+}
+
+async function install(location: string, values: PullValues): Promise<void> {
+  const { store: folder, maxBytes, dryRun, json } = values;
+  const signal = interruptSignal();
+  const progress = progressBar();
+  const onPlan = (plan: Plan) => note(describePlan(plan));
+  try {
+    const { onProgress } = progress;
+    const remote = await openRemote(location);
+    const { plan, ...result } = await pull(openStore(folder), remote, {
+      maxBytes,
+      dryRun,
+      trust: await pinsOf(values),
+      onPlan,
+      onProgress,
+      signal,
+    });
+    progress.stop();
+    const { steps, ...costs } = plan;
+    if (json) return printJson({ ...result, ...costs });
+    const { name, version, changed } = result;
+    if (changed) print(`${name} ${version} is installed: ${describePlan(plan)}`);
+    else
+      print(
+        dryRun && plan.fetchBytes > 0 ? `${name} ${version}: ${describePlan(plan)}` : `${name} ${version} is current`,
+      );
+  } finally {
+    progress.stop();
+  }
+}
+
+function describePlan({ fetchBytes, totalBytes, diskBytes, memoryBytes, pieces }: Plan): string {
+  const { have, delta, whole } = pieces;
+  const sizes = [fetchBytes, totalBytes, diskBytes, memoryBytes].map(bytesForPeople);
+  return `${sizes[0]} to fetch for ${sizes[1]}, ${sizes[2]} of disk, ${sizes[3]} of memory (${have} pieces are here, ${delta} deltas, ${whole} whole)`;
+}

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { chatCommand } from './commands/chat.ts';
+import { deviceCommand } from './commands/device.ts';
 import { embedCommand } from './commands/embed.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
@@ -26,6 +27,7 @@ const commands = [
   rankCommand,
   evalCommand,
   benchCommand,
+  deviceCommand,
   trainCommand,
   generateCorpusCommand,
   startCommand,

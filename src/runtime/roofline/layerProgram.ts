@@ -69,7 +69,7 @@ function disposeOf(program: Program): void {
 }
 
 /** Encoded normal values. Random bytes would contain subnormal scales, which are slower than those of real models. */
-function repeatedWeights(): WeightStore {
+export function repeatedWeights(): WeightStore {
   const { normal } = seededRandom(1);
   const values = Float32Array.from({ length: POOL_ELEMENTS }, normal);
   const pools = new Map<BlockFormat, Uint8Array>();

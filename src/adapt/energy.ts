@@ -1,0 +1,96 @@
+/**
+ * Energy per token, and how it is known. RAPL counts joules; a battery's watts times the time is an estimate; a model from time, bytes
+ * and multiply-adds is a rough one. Every figure has a lower and an upper bound, and none is given where nothing is known.
+ */
+import type { Signals } from './sensors/signals.ts';
+
+export type EnergyMethod = 'rapl' | 'battery' | 'model';
+
+export interface EnergyEstimate {
+  /** Joules. */
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  readonly method: EnergyMethod;
+  /** What was counted and what was not, for people. */
+  readonly note: string;
+}
+
+/** What ran between two readings of the sensors. */
+export interface Interval {
+  readonly before: Signals;
+  readonly after: Signals;
+  /** Watts of the same device without the work. Undefined: unknown, and then not subtracted. */
+  readonly idleWatts?: number;
+}
+
+/** RAPL is within a few percent of a wall meter for what it covers (Khan et al. 2018). */
+const RAPL_ERROR = 0.05;
+/** Fuel gauges average over seconds, and their current is coarse. */
+const BATTERY_ERROR = 0.3;
+
+/**
+ * Energy of an interval by the best method that the signals allow. @returns undefined if they allow none: use `modelledEnergy`
+ */
+export function measuredEnergy({ before, after, idleWatts }: Interval): EnergyEstimate | undefined {
+  const seconds = (after.at - before.at) / 1000;
+  if (!(seconds > 0)) return undefined;
+  const idle = (idleWatts ?? 0) * seconds;
+  const aboutIdle =
+    idleWatts === undefined ? 'idle power included' : `idle power of ${idleWatts.toFixed(1)} W subtracted`;
+  const [first, last] = [before.energy?.value, after.energy?.value];
+  if (first && last && last.joules > first.joules) {
+    const joules = last.joules - first.joules;
+    return bounded(
+      joules,
+      idle,
+      RAPL_ERROR,
+      'rapl',
+      `${last.domains.join(' + ')}; ${aboutIdle}; no screen, no power supply`,
+    );
+  }
+  const watts = [before, after].flatMap(({ battery }) =>
+    battery && !battery.value.isCharging && battery.value.watts !== undefined ? [battery.value.watts] : [],
+  );
+  if (watts.length < 2) return undefined;
+  const joules = ((watts[0]! + watts[1]!) / 2) * seconds;
+  return bounded(joules, idle, BATTERY_ERROR, 'battery', `whole device; ${aboutIdle}`);
+}
+
+function bounded(joules: number, idle: number, error: number, method: EnergyMethod, note: string): EnergyEstimate {
+  const net = (value: number) => Math.max(0, value - idle);
+  return { value: net(joules), low: net(joules * (1 - error)), high: net(joules * (1 + error)), method, note };
+}
+
+/** Work of the model of energy. */
+export interface ModelledWork {
+  readonly seconds: number;
+  readonly threads: number;
+  /** Bytes read from memory. */
+  readonly bytes: number;
+  readonly multiplyAdds: number;
+}
+
+/** Low, usual, high. Watts of a busy core of phones, laptops and servers; DRAM's joules per byte; those of an int8 multiply-add with its instruction. */
+const CORE_WATTS = [0.4, 2, 8] as const;
+const BYTE_JOULES = [30e-12, 60e-12, 120e-12] as const;
+const MULTIPLY_ADD_JOULES = [0.1e-12, 0.5e-12, 2e-12] as const;
+
+/** An estimate from counts alone. Its bounds are a factor of 20 apart, because the power of a core differs so much between devices. */
+export function modelledEnergy({ seconds, threads, bytes, multiplyAdds }: ModelledWork): EnergyEstimate {
+  const at = (i: 0 | 1 | 2) =>
+    CORE_WATTS[i] * threads * seconds + BYTE_JOULES[i] * bytes + MULTIPLY_ADD_JOULES[i] * multiplyAdds;
+  return {
+    value: at(1),
+    low: at(0),
+    high: at(2),
+    method: 'model',
+    note: 'from time, bytes and multiply-adds with the power of usual cores; nothing was measured',
+  };
+}
+
+/** Divides an estimate by a number of tokens. */
+export function perToken(energy: EnergyEstimate, tokens: number): EnergyEstimate {
+  const share = (joules: number) => joules / Math.max(1, tokens);
+  return { ...energy, value: share(energy.value), low: share(energy.low), high: share(energy.high) };
+}

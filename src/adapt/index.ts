@@ -1,0 +1,14 @@
+/** The entry `espalier/adapt`: what a device has to give at this moment, and how a model keeps within it. */
+export { deviceSensors } from '#leaf/adapt/sensors/deviceSensors';
+export { type DescribeOptions, type DeviceDescription, describeDevice } from './describeDevice.ts';
+export {
+  type EnergyEstimate,
+  type EnergyMethod,
+  type Interval,
+  type ModelledWork,
+  measuredEnergy,
+  modelledEnergy,
+  perToken,
+} from './energy.ts';
+export type { Battery, Energy, Pressure, Sensors, Signal, Signals, Temperature } from './sensors/signals.ts';
+export type { ThermalZone } from './sensors/thermal.ts';

@@ -1,0 +1,51 @@
+/** Predicts the speed of a model on a measured device from the header of its file: no weight is read. */
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
+import type { CostTable } from './costTable.ts';
+import { productOf, type StepCost, type StepSize, stepCost } from './stepCost.ts';
+
+export interface ModelCost {
+  /** Cost of a token that continues a text of `depth` tokens. */
+  readonly token: StepCost;
+  /** Cost of a step of 16 tokens of a prompt, divided by 16. */
+  readonly promptToken: StepCost;
+  readonly depth: number;
+}
+
+const PROMPT_STEP = 16;
+
+/** Block formats of the matrices that a model multiplies with: what a table needs. @throws the errors of `estimate` */
+export async function formatsOfModel(source: CheckpointSource): Promise<string[]> {
+  return withModel(source, (model) => {
+    const formats = new Set<string>();
+    for (const node of model.graph.live()) {
+      const product = productOf(node, { T: 1, P: 0, R: 1, S: 1 });
+      if (product) formats.add(product.format);
+    }
+    return [...formats].sort();
+  });
+}
+
+/** @throws {UnsupportedError} if a format was not measured; the errors of `estimate` */
+export async function modelCost(
+  source: CheckpointSource,
+  table: CostTable,
+  { depth = 256, threads }: Pick<StepSize, 'depth' | 'threads'> = {},
+): Promise<ModelCost> {
+  return withModel(source, ({ graph }) => {
+    const token = stepCost(table, graph, { depth, threads });
+    const many = stepCost(table, graph, { tokens: PROMPT_STEP, rows: 1, threads });
+    const each = (value: number) => value / PROMPT_STEP;
+    const promptToken = { seconds: each(many.seconds), bytes: each(many.bytes), multiplyAdds: each(many.multiplyAdds) };
+    return { token, promptToken, depth };
+  });
+}
+
+async function withModel<R>(source: CheckpointSource, use: (model: BuiltModel) => R): Promise<R> {
+  const checkpoint = await openCheckpoint(source, { headerOnly: true });
+  try {
+    return use(buildModel(checkpoint, Math.min(trainedContextOf(checkpoint), 4096)));
+  } finally {
+    await checkpoint.close();
+  }
+}

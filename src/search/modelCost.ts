@@ -2,7 +2,7 @@
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import type { CostTable } from './costTable.ts';
-import { productOf, type StepCost, type StepSize, stepCost } from './stepCost.ts';
+import { measuredThreads, productOf, type StepCost, type StepSize, stepCost } from './stepCost.ts';
 
 export interface ModelCost {
   /** Cost of a token that continues a text of `depth` tokens. */
@@ -10,6 +10,7 @@ export interface ModelCost {
   /** Cost of a step of 16 tokens of a prompt, divided by 16. */
   readonly promptToken: StepCost;
   readonly depth: number;
+  readonly threads: number;
 }
 
 const PROMPT_STEP = 16;
@@ -30,14 +31,18 @@ export async function formatsOfModel(source: CheckpointSource): Promise<string[]
 export async function modelCost(
   source: CheckpointSource,
   table: CostTable,
-  { depth = 256, threads }: Pick<StepSize, 'depth' | 'threads'> = {},
+  options: Pick<StepSize, 'depth' | 'threads'> = {},
 ): Promise<ModelCost> {
+  const { depth = 256 } = options;
   return withModel(source, ({ graph }) => {
+    const secondsOf = (threads: number) => stepCost(table, graph, { depth, threads }).seconds;
+    // as the engine does, which measures how many threads are best for one token
+    const threads = options.threads ?? measuredThreads(table).reduce((a, b) => (secondsOf(b) < secondsOf(a) ? b : a));
     const token = stepCost(table, graph, { depth, threads });
     const many = stepCost(table, graph, { tokens: PROMPT_STEP, rows: 1, threads });
     const each = (value: number) => value / PROMPT_STEP;
     const promptToken = { seconds: each(many.seconds), bytes: each(many.bytes), multiplyAdds: each(many.multiplyAdds) };
-    return { token, promptToken, depth };
+    return { token, promptToken, depth, threads };
   });
 }
 

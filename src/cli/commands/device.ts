@@ -58,7 +58,7 @@ async function device({ measure, again, format, model, json }: Values): Promise<
     costs = await meterDevice({ formats, again, signal, onProgress: progress.onProgress }).finally(progress.stop);
   }
   const predicted = model !== undefined && costs ? await modelCost(model, costs) : undefined;
-  const energy = predicted && modelledEnergy({ ...predicted.token, threads: measuredThreads(costs!).at(-1)! });
+  const energy = predicted && modelledEnergy({ ...predicted.token, threads: predicted.threads });
   if (json) {
     printJson({ ...description, costs, predicted, ...(energy && { joulesPerToken: energy }) });
     return;
@@ -71,8 +71,7 @@ async function device({ measure, again, format, model, json }: Values): Promise<
 function printDescription({ engine, platform, processors, model, signals, zones, watts }: DeviceDescription): void {
   printFields({ engine, platform, processors, model });
   print('\nsensors');
-  printFields(signalTexts(signals));
-  printFields({ power: watts ? energyText(watts, 'W') : 'unknown' });
+  printFields({ ...signalTexts(signals), power: watts ? energyText(watts, 'W') : 'unknown' });
   if (zones.length > 1) {
     print('\ntemperatures');
     printTable(
@@ -140,10 +139,10 @@ function printCosts(table: CostTable): void {
   );
 }
 
-function printPrediction({ token, promptToken, depth }: ModelCost, energy: EnergyEstimate): void {
+function printPrediction({ token, promptToken, depth, threads }: ModelCost, energy: EnergyEstimate): void {
   print('\npredicted for the model');
   printFields({
-    decode: `${(1 / token.seconds).toFixed(1)} tokens/s after ${depth} tokens, reads ${bytesForPeople(token.bytes)} per token`,
+    decode: `${(1 / token.seconds).toFixed(1)} tokens/s after ${depth} tokens with ${threads} ${threads === 1 ? 'thread' : 'threads'}, reads ${bytesForPeople(token.bytes)} per token`,
     prefill: `${(1 / promptToken.seconds).toFixed(1)} tokens/s`,
     energy: energyText(energy, 'J per token'),
   });

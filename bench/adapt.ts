@@ -1,0 +1,33 @@
+/**
+ * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2] [--rounds 15]`.
+ * Prints tables and, as the last line, one JSON object with the figures of each part.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { threadCounts } from '../src/search/measureCosts.ts';
+import { benchMeter } from './adapt/meter.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    formats: { type: 'string', default: 'Q4_0' },
+    threads: { type: 'string' },
+    rounds: { type: 'string', default: '15' },
+  },
+});
+const formats = values.formats.split(',');
+const threads = values.threads?.split(',').map(Number) ?? threadCounts(availableParallelism());
+const rounds = Number(values.rounds);
+
+/** Parts by name. */
+const parts: Readonly<Record<string, () => Promise<object>>> = {
+  meter: () => benchMeter({ formats, threads, rounds }),
+};
+
+const report: Record<string, object> = {};
+for (const [name, run] of Object.entries(parts)) {
+  if (values.only !== undefined && values.only !== name) continue;
+  console.log(`\n${name}`);
+  report[name] = await run();
+}
+console.log(JSON.stringify(report));

@@ -32,7 +32,7 @@ const engineFlags = [
   ...['--importMemory', '--sharedMemory', '--initialMemory', '2', '--maximumMemory', '65536', '--importTable', ...lean],
 ];
 
-/** The variants of the engine's kernels, among which the engine chooses on the device, and the coder of deltas. */
+/** The variants of the engine's kernels, among which the engine chooses on the device, the coder of deltas, and the solver's arithmetic. */
 const modules: readonly KernelModule[] = [
   { name: 'baseline', kernels: engine, flags: engineFlags },
   { name: 'relaxedI16', kernels: engine, flags: [...engineFlags, '--enable', 'relaxed-simd'] },
@@ -42,6 +42,11 @@ const modules: readonly KernelModule[] = [
     kernels: 'src/package/delta/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
+  {
+    name: 'matrix',
+    kernels: 'src/compress/kernels',
+    flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
+  },
 ];
 
 const builtFolder = ({ kernels }: KernelModule) => `${root}${kernels}/../built`;
@@ -49,7 +54,7 @@ const builtFolder = ({ kernels }: KernelModule) => `${root}${kernels}/../built`;
 async function compileModule(module: KernelModule): Promise<void> {
   // every file is an entry point, so its exports become kernels
   const folder = `${root}${module.kernels}`;
-  const entries = [folder, `${folder}/formats`].flatMap((folder) =>
+  const entries = [folder, `${folder}/formats`].filter(existsSync).flatMap((folder) =>
     readdirSync(folder)
       .filter((file) => file.endsWith('.ts'))
       .sort()

@@ -1,3 +1,5 @@
+import type { BlockGrid } from './blockGrid.ts';
+
 /**
  * A storage format of tensor elements. Elements are stored in blocks along a row;
  * plain floats are blocks of one. Shared code uses these properties and never branches on the name.
@@ -13,6 +15,8 @@ export interface BlockFormat {
   readonly blockBytes: number;
   /** True for a format without an encoder; `encode` throws {UnsupportedError}. */
   readonly decodeOnly?: boolean;
+  /** For solvers that choose integers one by one. Undefined for floats and for formats with codebooks. */
+  readonly grid?: BlockGrid;
   /**
    * Dequantizes blocks to f32. Kernels are tested against this function.
    * @param from bytes, `blocks * blockBytes` from `fromOffset`

@@ -7,7 +7,7 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
-import { perBlock } from './perBlock.ts';
+import { plainFormat } from './plainBlock.ts';
 import { weighByMagnitude } from './search.ts';
 
 const BLOCK_SIZE = 32;
@@ -15,11 +15,11 @@ const BLOCK_BYTES = 18;
 const at = layout('IQ4_NL', BLOCK_BYTES, { d: 2, qs: 16 });
 const ownWeights = new Float32Array(BLOCK_SIZE);
 
-export const IQ4_NL = perBlock({
+export const IQ4_NL = plainFormat({
   name: 'IQ4_NL',
   ggmlType: 20,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: 0, highest: 15, uneven: true },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -30,15 +30,18 @@ export const IQ4_NL = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    if (!importance) weighByMagnitude(from, x, BLOCK_SIZE, ownWeights);
+  quantize(block, x, from, importance) {
+    if (!importance) weighByMagnitude(x, from, BLOCK_SIZE, ownWeights);
     const d = importance
-      ? fitLevels(from, x, BLOCK_SIZE, importance, x)
-      : fitLevels(from, x, BLOCK_SIZE, ownWeights, 0);
+      ? fitLevels(x, from, BLOCK_SIZE, importance, from)
+      : fitLevels(x, from, BLOCK_SIZE, ownWeights, 0);
     const inverse = d === 0 ? 0 : 1 / d;
-    writeHalf(to, block + at.d, d);
-    for (let i = 0; i < 16; i++) {
-      to[block + at.qs + i] = nearestLevel(from[x + i] * inverse) | (nearestLevel(from[x + 16 + i] * inverse) << 4);
-    }
+    block.d = d;
+    for (let i = 0; i < 32; i++) block.quants[i] = nearestLevel(x[from + i] * inverse);
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    for (let i = 0; i < 16; i++) to[first + at.qs + i] = block.quants[i] | (block.quants[16 + i] << 4);
   },
 });

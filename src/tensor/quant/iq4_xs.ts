@@ -11,8 +11,7 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { levels } from './nonLinear.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 
 const BLOCK_BYTES = 136;
 const at = layout('IQ4_XS', BLOCK_BYTES, { d: 2, scalesHigh: 2, scalesLow: 4, qs: 128 });
@@ -26,11 +25,11 @@ const ranges = {
   highestMin: 0,
 } as const;
 
-export const IQ4_XS = perBlock({
+export const IQ4_XS = superBlockFormat({
   name: 'IQ4_XS',
   ggmlType: 23,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -47,20 +46,19 @@ export const IQ4_XS = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    const { quants, scales } = superBlock;
-    writeHalf(to, block + at.d, superBlock.d);
+  pack(block, to, first) {
+    const { quants, scales } = block;
+    writeHalf(to, first + at.d, block.d);
     let scalesHigh = 0;
     for (let j = 0; j < 8; j++) scalesHigh |= ((scales[j] + 32) >> 4) << (2 * j);
-    to[block + at.scalesHigh] = scalesHigh;
-    to[block + at.scalesHigh + 1] = scalesHigh >> 8;
+    to[first + at.scalesHigh] = scalesHigh;
+    to[first + at.scalesHigh + 1] = scalesHigh >> 8;
     for (let j = 0; j < 4; j++) {
-      to[block + at.scalesLow + j] = ((scales[2 * j] + 32) & 15) | (((scales[2 * j + 1] + 32) & 15) << 4);
+      to[first + at.scalesLow + j] = ((scales[2 * j] + 32) & 15) | (((scales[2 * j + 1] + 32) & 15) << 4);
     }
     for (let i = 0; i < 128; i++) {
       const q = (i >> 4) * 32 + (i & 15);
-      to[block + at.qs + i] = quants[q] | (quants[q + 16] << 4);
+      to[first + at.qs + i] = quants[q] | (quants[q + 16] << 4);
     }
   },
 });

@@ -2,7 +2,7 @@ import { UnsupportedError } from '../../core/errors.ts';
 import type { BlockFormat } from '../blockFormat.ts';
 
 /** A block format that encodes and decodes one block at a time. */
-export interface PerBlock extends Pick<BlockFormat, 'name' | 'ggmlType' | 'blockSize' | 'blockBytes'> {
+export interface PerBlock extends Pick<BlockFormat, 'name' | 'ggmlType' | 'blockSize' | 'blockBytes' | 'grid'> {
   /** @param block offset of the block in `from`, @param x offset of its elements in `to` */
   decodeBlock(from: Uint8Array, block: number, to: Float32Array, x: number): void;
   /** @param x offset of the elements in `from` and `importance`, @param block offset of the block in `to` */
@@ -11,12 +11,13 @@ export interface PerBlock extends Pick<BlockFormat, 'name' | 'ggmlType' | 'block
 
 /** Makes a BlockFormat from functions for a single block. */
 export function perBlock(format: PerBlock): BlockFormat {
-  const { name, ggmlType, blockSize, blockBytes } = format;
+  const { name, ggmlType, blockSize, blockBytes, grid } = format;
   return {
     name,
     ggmlType,
     blockSize,
     blockBytes,
+    ...(grid && { grid }),
     decode(from, fromOffset, to, toOffset, blocks) {
       for (let b = 0; b < blocks; b++) {
         format.decodeBlock(from, fromOffset + b * blockBytes, to, toOffset + b * blockSize);

@@ -2,6 +2,11 @@
  * Quantizes the plain 4- and 5-bit blocks of 32 elements. Without importance the result equals ggml's reference encoder
  * byte for byte, so the roundings to f32 must be the same. With importance the scale is searched for.
  */
+import { floatToHalf, halfToFloat } from '../../core/half.ts';
+import type { BlockFormat } from '../blockFormat.ts';
+import { type BlockGrid, type GridBlock, newGridBlock } from '../blockGrid.ts';
+import { fitLevels, levels } from './nonLinear.ts';
+import { type PerBlock, perBlock } from './perBlock.ts';
 import { roundWithin } from './round.ts';
 import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.ts';
 
@@ -67,4 +72,88 @@ export function quantizeRange(
     const steps = Math.fround(Math.fround(x[from + i] - least) * inverse);
     quants[i] = Math.min(highest, Math.fround(steps + 0.5));
   }
+}
+
+/** What a plain block's integers mean: x ≈ d * q - dmin, q in lowest..highest. */
+export interface PlainRanges {
+  /** Elements per block. Default: 32. */
+  readonly size?: number;
+  readonly lowest: number;
+  readonly highest: number;
+  readonly hasMin?: true;
+  /** The integers are indices into the levels of nonLinear.ts. */
+  readonly uneven?: true;
+}
+
+export interface PlainFormat extends Omit<PerBlock, 'grid' | 'encodeBlock' | 'blockSize'> {
+  readonly ranges: PlainRanges;
+  /** Quantizes a block. */
+  quantize(block: GridBlock, x: Float32Array, from: number, importance?: Float32Array): void;
+  /** Writes the bytes of a block. */
+  pack(block: GridBlock, to: Uint8Array, at: number): void;
+}
+
+/** Makes a block format, with its encoder and its grid. */
+export function plainFormat(format: PlainFormat): BlockFormat {
+  const { name, ggmlType, blockBytes, ranges, decodeBlock, quantize, pack } = format;
+  const size = ranges.size ?? BLOCK_SIZE;
+  const block = newGridBlock(size, 1);
+  return perBlock({
+    name,
+    ggmlType,
+    blockSize: size,
+    blockBytes,
+    grid: plainGrid(size, ranges, pack),
+    decodeBlock,
+    encodeBlock(from, x, to, at, importance) {
+      quantize(block, from, x, importance);
+      pack(block, to, at);
+    },
+  });
+}
+
+function plainGrid(size: number, ranges: PlainRanges, pack: PlainFormat['pack']): BlockGrid {
+  const { lowest, highest, hasMin, uneven } = ranges;
+  return {
+    groupSize: size,
+    lowest,
+    highest,
+    ...(uneven && { levels }),
+    newBlock: () => newGridBlock(size, 1),
+    start() {},
+    fit(block, _, x, weights) {
+      if (hasMin) {
+        fitScaleAndMin(x, 0, size, weights, 0, highest, range);
+        block.d = toHalf(range.scale);
+        block.dmin = -toHalf(-range.min);
+      } else {
+        const d = uneven ? fitLevels(x, 0, size, weights, 0) : fitScale(x, 0, size, weights, 0, lowest, highest);
+        block.d = toHalf(d);
+      }
+    },
+    step: ({ d }) => d,
+    offset: ({ dmin }) => dmin,
+    refit(block, x, weights) {
+      let [w1, a1, aa, ax, x1] = [0, 0, 0, 0, 0];
+      for (let i = 0; i < size; i++) {
+        const a = uneven ? levels[block.quants[i]] : block.quants[i] + lowest;
+        const w = weights[i];
+        w1 += w;
+        a1 += w * a;
+        aa += w * a * a;
+        ax += w * a * x[i];
+        x1 += w * x[i];
+      }
+      const determinant = w1 * aa - a1 * a1;
+      if (hasMin && determinant > 0) {
+        block.d = toHalf((w1 * ax - a1 * x1) / determinant);
+        block.dmin = -toHalf((aa * x1 - a1 * ax) / determinant);
+      } else if (!hasMin && aa > 0) block.d = toHalf(ax / aa);
+    },
+    write: pack,
+  };
+}
+
+function toHalf(value: number): number {
+  return halfToFloat(floatToHalf(value));
 }

@@ -9,19 +9,18 @@
  *     qs, bytes 0..31, byte i:  [ q(96+i) q(64+i) q(32+i) q(i) ]   high bits left; bytes 32..63 the same for q(128+…)
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
 const BLOCK_BYTES = 84;
 const at = layout('Q2_K', BLOCK_BYTES, { scales: 16, qs: 64, d: 2, dmin: 2 });
 const ranges = { size: 16, lowest: 0, highest: 3, lowestScale: 0, highestScale: 15, highestMin: 15 };
 
-export const Q2_K = perBlock({
+export const Q2_K = superBlockFormat({
   name: 'Q2_K',
   ggmlType: 10,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -36,11 +35,10 @@ export const Q2_K = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    for (let j = 0; j < 16; j++) to[block + at.scales + j] = superBlock.scales[j] | (superBlock.mins[j] << 4);
-    writeTwoBits(to, block + at.qs, superBlock.quants);
-    writeHalf(to, block + at.d, superBlock.d);
-    writeHalf(to, block + at.dmin, superBlock.dmin);
+  pack(block, to, first) {
+    for (let j = 0; j < 16; j++) to[first + at.scales + j] = block.scales[j] | (block.mins[j] << 4);
+    writeTwoBits(to, first + at.qs, block.quants);
+    writeHalf(to, first + at.d, block.d);
+    writeHalf(to, first + at.dmin, block.dmin);
   },
 });

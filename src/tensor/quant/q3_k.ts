@@ -11,19 +11,18 @@
  *             bytes 8..11:    [ s(12+i) s(8+i) s(4+i) s(i) ]          the high 2 bits of each
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 import { writeTwoBits } from './twoBits.ts';
 
 const BLOCK_BYTES = 110;
 const at = layout('Q3_K', BLOCK_BYTES, { hmask: 32, qs: 64, scales: 12, d: 2 });
 const ranges = { size: 16, lowest: -4, highest: 3, lowestScale: -32, highestScale: 31, highestMin: 0 };
 
-export const Q3_K = perBlock({
+export const Q3_K = superBlockFormat({
   name: 'Q3_K',
   ggmlType: 11,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -42,23 +41,22 @@ export const Q3_K = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    const { quants, scales } = superBlock;
+  pack(block, to, first) {
+    const { quants, scales } = block;
     for (let i = 0; i < 32; i++) {
       let bits = 0;
       for (let j = 0; j < 8; j++) bits |= (quants[j * 32 + i] >> 2) << j;
-      to[block + at.hmask + i] = bits;
+      to[first + at.hmask + i] = bits;
     }
-    writeTwoBits(to, block + at.qs, quants);
+    writeTwoBits(to, first + at.qs, quants);
     for (let j = 0; j < 8; j++) {
-      to[block + at.scales + j] = ((scales[j] + 32) & 15) | (((scales[8 + j] + 32) & 15) << 4);
+      to[first + at.scales + j] = ((scales[j] + 32) & 15) | (((scales[8 + j] + 32) & 15) << 4);
     }
     for (let j = 0; j < 4; j++) {
       let bits = 0;
       for (let k = 0; k < 4; k++) bits |= ((scales[k * 4 + j] + 32) >> 4) << (2 * k);
-      to[block + at.scales + 8 + j] = bits;
+      to[first + at.scales + 8 + j] = bits;
     }
-    writeHalf(to, block + at.d, superBlock.d);
+    writeHalf(to, first + at.d, block.d);
   },
 });

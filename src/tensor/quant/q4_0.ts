@@ -6,19 +6,16 @@
  *           f16   u4  u4                            high nibble, low nibble
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeAgainstExtreme } from './plainBlock.ts';
+import { plainFormat, quantizeAgainstExtreme } from './plainBlock.ts';
 
-const BLOCK_SIZE = 32;
 const BLOCK_BYTES = 18;
 const at = layout('Q4_0', BLOCK_BYTES, { d: 2, qs: 16 });
-const quants = new Uint8Array(BLOCK_SIZE);
 
-export const Q4_0 = perBlock({
+export const Q4_0 = plainFormat({
   name: 'Q4_0',
   ggmlType: 2,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: -8, highest: 7 },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -29,8 +26,12 @@ export const Q4_0 = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    writeHalf(to, block + at.d, quantizeAgainstExtreme(from, x, importance, 8, quants));
-    for (let i = 0; i < 16; i++) to[block + at.qs + i] = quants[i] | (quants[16 + i] << 4);
+  quantize(block, x, from, importance) {
+    block.d = quantizeAgainstExtreme(x, from, importance, 8, block.quants);
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    for (let i = 0; i < 16; i++) to[first + at.qs + i] = block.quants[i] | (block.quants[16 + i] << 4);
   },
 });

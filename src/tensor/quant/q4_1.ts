@@ -6,19 +6,16 @@
  *           f16  f16   u4  u4                            high nibble, low nibble
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeRange, range } from './plainBlock.ts';
+import { plainFormat, quantizeRange, range } from './plainBlock.ts';
 
-const BLOCK_SIZE = 32;
 const BLOCK_BYTES = 20;
 const at = layout('Q4_1', BLOCK_BYTES, { d: 2, m: 2, qs: 16 });
-const quants = new Uint8Array(BLOCK_SIZE);
 
-export const Q4_1 = perBlock({
+export const Q4_1 = plainFormat({
   name: 'Q4_1',
   ggmlType: 3,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: 0, highest: 15, hasMin: true },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -30,10 +27,15 @@ export const Q4_1 = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeRange(from, x, importance, 15, quants);
-    writeHalf(to, block + at.d, range.scale);
-    writeHalf(to, block + at.m, -range.min);
-    for (let i = 0; i < 16; i++) to[block + at.qs + i] = quants[i] | (quants[16 + i] << 4);
+  quantize(block, x, from, importance) {
+    quantizeRange(x, from, importance, 15, block.quants);
+    block.d = range.scale;
+    block.dmin = range.min;
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    writeHalf(to, first + at.m, -block.dmin);
+    for (let i = 0; i < 16; i++) to[first + at.qs + i] = block.quants[i] | (block.quants[16 + i] << 4);
   },
 });

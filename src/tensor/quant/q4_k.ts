@@ -9,19 +9,18 @@
  *     qs, bytes 0..31, byte i:  [ q(32+i) q(i) ]   high nibble left; each next 32 bytes the same for the next 64 elements
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
 import { readMin, readScale, writeScalesAndMins } from './sixBitScales.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 
 const BLOCK_BYTES = 144;
 const at = layout('Q4_K', BLOCK_BYTES, { d: 2, dmin: 2, scales: 12, qs: 128 });
 const ranges = { size: 32, lowest: 0, highest: 15, lowestScale: 0, highestScale: 63, highestMin: 63 };
 
-export const Q4_K = perBlock({
+export const Q4_K = superBlockFormat({
   name: 'Q4_K',
   ggmlType: 12,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -34,15 +33,14 @@ export const Q4_K = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    const { quants } = superBlock;
-    writeHalf(to, block + at.d, superBlock.d);
-    writeHalf(to, block + at.dmin, superBlock.dmin);
-    writeScalesAndMins(to, block + at.scales, superBlock.scales, superBlock.mins);
+  pack(block, to, first) {
+    const { quants } = block;
+    writeHalf(to, first + at.d, block.d);
+    writeHalf(to, first + at.dmin, block.dmin);
+    writeScalesAndMins(to, first + at.scales, block.scales, block.mins);
     for (let i = 0; i < 128; i++) {
       const q = (i >> 5) * 64 + (i & 31);
-      to[block + at.qs + i] = quants[q] | (quants[q + 32] << 4);
+      to[first + at.qs + i] = quants[q] | (quants[q + 32] << 4);
     }
   },
 });

@@ -7,19 +7,18 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { readFifthBits, writeFifthBits } from './fifthBits.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeAgainstExtreme } from './plainBlock.ts';
+import { plainFormat, quantizeAgainstExtreme } from './plainBlock.ts';
 
 const BLOCK_SIZE = 32;
 const BLOCK_BYTES = 22;
 const at = layout('Q5_0', BLOCK_BYTES, { d: 2, qh: 4, qs: 16 });
 const quants = new Uint8Array(BLOCK_SIZE);
 
-export const Q5_0 = perBlock({
+export const Q5_0 = plainFormat({
   name: 'Q5_0',
   ggmlType: 6,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: -16, highest: 15 },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -27,8 +26,12 @@ export const Q5_0 = perBlock({
     for (let i = 0; i < 32; i++) to[x + i] = d * (quants[i] - 16);
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    writeHalf(to, block + at.d, quantizeAgainstExtreme(from, x, importance, 16, quants));
-    writeFifthBits(to, block + at.qh, block + at.qs, quants);
+  quantize(block, x, from, importance) {
+    block.d = quantizeAgainstExtreme(x, from, importance, 16, block.quants);
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    writeFifthBits(to, first + at.qh, first + at.qs, block.quants);
   },
 });

@@ -7,19 +7,18 @@
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
 import { readFifthBits, writeFifthBits } from './fifthBits.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeRange, range } from './plainBlock.ts';
+import { plainFormat, quantizeRange, range } from './plainBlock.ts';
 
 const BLOCK_SIZE = 32;
 const BLOCK_BYTES = 24;
 const at = layout('Q5_1', BLOCK_BYTES, { d: 2, m: 2, qh: 4, qs: 16 });
 const quants = new Uint8Array(BLOCK_SIZE);
 
-export const Q5_1 = perBlock({
+export const Q5_1 = plainFormat({
   name: 'Q5_1',
   ggmlType: 7,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: 0, highest: 31, hasMin: true },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -28,10 +27,15 @@ export const Q5_1 = perBlock({
     for (let i = 0; i < 32; i++) to[x + i] = d * quants[i] + m;
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeRange(from, x, importance, 31, quants);
-    writeHalf(to, block + at.d, range.scale);
-    writeHalf(to, block + at.m, -range.min);
-    writeFifthBits(to, block + at.qh, block + at.qs, quants);
+  quantize(block, x, from, importance) {
+    quantizeRange(x, from, importance, 31, block.quants);
+    block.d = range.scale;
+    block.dmin = range.min;
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    writeHalf(to, first + at.m, -block.dmin);
+    writeFifthBits(to, first + at.qh, first + at.qs, block.quants);
   },
 });

@@ -10,19 +10,18 @@
  *     qs, bytes 0..31, byte i:  [ q(32+i) q(i) ]              each next 32 bytes the same for the next 64 elements
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
 import { readMin, readScale, writeScalesAndMins } from './sixBitScales.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 
 const BLOCK_BYTES = 176;
 const at = layout('Q5_K', BLOCK_BYTES, { d: 2, dmin: 2, scales: 12, qh: 32, qs: 128 });
 const ranges = { size: 32, lowest: 0, highest: 31, lowestScale: 0, highestScale: 63, highestMin: 63 };
 
-export const Q5_K = perBlock({
+export const Q5_K = superBlockFormat({
   name: 'Q5_K',
   ggmlType: 13,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -40,20 +39,19 @@ export const Q5_K = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    const { quants } = superBlock;
-    writeHalf(to, block + at.d, superBlock.d);
-    writeHalf(to, block + at.dmin, superBlock.dmin);
-    writeScalesAndMins(to, block + at.scales, superBlock.scales, superBlock.mins);
+  pack(block, to, first) {
+    const { quants } = block;
+    writeHalf(to, first + at.d, block.d);
+    writeHalf(to, first + at.dmin, block.dmin);
+    writeScalesAndMins(to, first + at.scales, block.scales, block.mins);
     for (let i = 0; i < 32; i++) {
       let bits = 0;
       for (let j = 0; j < 8; j++) bits |= (quants[j * 32 + i] >> 4) << j;
-      to[block + at.qh + i] = bits;
+      to[first + at.qh + i] = bits;
     }
     for (let i = 0; i < 128; i++) {
       const q = (i >> 5) * 64 + (i & 31);
-      to[block + at.qs + i] = (quants[q] & 15) | ((quants[q + 32] & 15) << 4);
+      to[first + at.qs + i] = (quants[q] & 15) | ((quants[q + 32] & 15) << 4);
     }
   },
 });

@@ -10,18 +10,17 @@
  *     qh, bytes 0..31, byte i:   [ q(96+i) q(64+i) q(32+i) q(i) ]   bytes 32..63 the same for q(128+…)
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
-import { quantizeSuperBlock, superBlock, superBlockSize } from './superBlock.ts';
+import { superBlockFormat } from './superBlock.ts';
 
 const BLOCK_BYTES = 210;
 const at = layout('Q6_K', BLOCK_BYTES, { ql: 128, qh: 64, scales: 16, d: 2 });
 const ranges = { size: 16, lowest: -32, highest: 31, lowestScale: -128, highestScale: 127, highestMin: 0 };
 
-export const Q6_K = perBlock({
+export const Q6_K = superBlockFormat({
   name: 'Q6_K',
   ggmlType: 14,
-  blockSize: superBlockSize,
   blockBytes: BLOCK_BYTES,
+  ranges,
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -40,19 +39,18 @@ export const Q6_K = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block, importance) {
-    quantizeSuperBlock(ranges, from, x, importance);
-    const { quants } = superBlock;
+  pack(block, to, first) {
+    const { quants } = block;
     for (let h = 0; h < 2; h++) {
       for (let i = 0; i < 32; i++) {
         const q = h * 128 + i;
         const [q0, q1, q2, q3] = [quants[q], quants[q + 32], quants[q + 64], quants[q + 96]];
-        to[block + at.ql + h * 64 + i] = (q0 & 15) | ((q2 & 15) << 4);
-        to[block + at.ql + h * 64 + 32 + i] = (q1 & 15) | ((q3 & 15) << 4);
-        to[block + at.qh + h * 32 + i] = (q0 >> 4) | ((q1 >> 4) << 2) | ((q2 >> 4) << 4) | ((q3 >> 4) << 6);
+        to[first + at.ql + h * 64 + i] = (q0 & 15) | ((q2 & 15) << 4);
+        to[first + at.ql + h * 64 + 32 + i] = (q1 & 15) | ((q3 & 15) << 4);
+        to[first + at.qh + h * 32 + i] = (q0 >> 4) | ((q1 >> 4) << 2) | ((q2 >> 4) << 4) | ((q3 >> 4) << 6);
       }
     }
-    for (let j = 0; j < 16; j++) to[block + at.scales + j] = superBlock.scales[j];
-    writeHalf(to, block + at.d, superBlock.d);
+    for (let j = 0; j < 16; j++) to[first + at.scales + j] = block.scales[j];
+    writeHalf(to, first + at.d, block.d);
   },
 });

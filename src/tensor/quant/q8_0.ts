@@ -6,7 +6,7 @@
  *           f16   i8
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
+import { plainFormat } from './plainBlock.ts';
 import { roundAwayFromZero } from './round.ts';
 import { extremeOf } from './search.ts';
 
@@ -14,11 +14,11 @@ const BLOCK_SIZE = 32;
 const BLOCK_BYTES = 34;
 const at = layout('Q8_0', BLOCK_BYTES, { d: 2, qs: 32 });
 
-export const Q8_0 = perBlock({
+export const Q8_0 = plainFormat({
   name: 'Q8_0',
   ggmlType: 8,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { lowest: -128, highest: 127 },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -26,10 +26,15 @@ export const Q8_0 = perBlock({
   },
 
   /** The greatest magnitude becomes ±127. The bytes equal those of ggml's reference encoder. Ignores importance. */
-  encodeBlock(from, x, to, block) {
-    const d = Math.fround(Math.abs(extremeOf(from, x, BLOCK_SIZE)) / 127);
+  quantize(block, x, from) {
+    const d = Math.fround(Math.abs(extremeOf(x, from, BLOCK_SIZE)) / 127);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
-    writeHalf(to, block + at.d, d);
-    for (let i = 0; i < 32; i++) to[block + at.qs + i] = roundAwayFromZero(Math.fround(from[x + i] * inverse));
+    block.d = d;
+    for (let i = 0; i < 32; i++) block.quants[i] = roundAwayFromZero(Math.fround(x[from + i] * inverse)) + 128;
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    for (let i = 0; i < 32; i++) to[first + at.qs + i] = block.quants[i] - 128;
   },
 });

@@ -11,7 +11,10 @@
  * ggml stops after 1. Steps 2 and 3 reduce the error by another 0.5 to 6 %.
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
+import type { BlockFormat } from '../blockFormat.ts';
+import { type BlockGrid, type GridBlock, newGridBlock } from '../blockGrid.ts';
 import { fitLevels, levels, nearestLevel } from './nonLinear.ts';
+import { type PerBlock, perBlock } from './perBlock.ts';
 import { roundWithin } from './round.ts';
 import { fitScale, fitScaleAndMin, type ScaleAndMin, sumOf, weighByMagnitude } from './search.ts';
 
@@ -32,25 +35,15 @@ export interface SuperBlockRanges {
   readonly highestMin: number;
 }
 
-/** A quantized super-block. One shared buffer: encoders are not re-entrant. */
-export const superBlock = {
-  /** Half floats, as numbers. */
-  d: 0,
-  dmin: 0,
-  scales: new Int8Array(16),
-  mins: new Int8Array(16),
-  /** The elements' integers minus the lowest one, so they start at 0. */
-  quants: new Uint8Array(superBlockSize),
-};
-
 const realScales = new Float32Array(16);
 const realMins = new Float32Array(16);
 const weightSums = new Float32Array(16);
 const ownWeights = new Float32Array(superBlockSize);
 const found: ScaleAndMin = { scale: 0, min: 0 };
 
-/** Quantizes 256 elements from `from` on into `superBlock`. */
-export function quantizeSuperBlock(
+/** Quantizes 256 elements from `from` on. */
+function quantizeSuperBlock(
+  block: GridBlock,
   ranges: SuperBlockRanges,
   x: Float32Array,
   from: number,
@@ -60,33 +53,57 @@ export function quantizeSuperBlock(
   const weightsFrom = importance ? from : 0;
   if (!importance) weighByMagnitude(x, from, superBlockSize, ownWeights);
 
-  const { size, lowest, highest, uneven, lowestScale, highestScale, highestMin } = ranges;
+  startSuperBlock(block, ranges, x, from, weights, weightsFrom);
+  solveForHalves(block, ranges, x, from, weights, weightsFrom);
+  for (let j = 0; j < superBlockSize / ranges.size; j++)
+    roundElements(block, ranges, j, block.scales[j], block.mins[j], x, from, weights, weightsFrom);
+}
+
+/** Chooses d and dmin, and then the scales, mins and integers of all sub-blocks. */
+function startSuperBlock(
+  block: GridBlock,
+  ranges: SuperBlockRanges,
+  x: Float32Array,
+  from: number,
+  weights: Float32Array,
+  weightsFrom: number,
+): void {
+  const { size, lowestScale, highestScale, highestMin } = ranges;
   const count = superBlockSize / size;
   for (let j = 0; j < count; j++) {
-    const first = j * size;
-    if (highestMin > 0) {
-      fitScaleAndMin(x, from + first, size, weights, weightsFrom + first, highest, found);
-      realScales[j] = found.scale;
-      realMins[j] = found.min;
-    } else {
-      realScales[j] = uneven
-        ? fitLevels(x, from + first, size, weights, weightsFrom + first)
-        : fitScale(x, from + first, size, weights, weightsFrom + first, lowest, highest);
-      realMins[j] = 0;
-    }
-    weightSums[j] = sumOf(weights, weightsFrom + first, size);
+    fitSubBlock(ranges, j, x, from, weights, weightsFrom);
+    weightSums[j] = sumOf(weights, weightsFrom + j * size, size);
   }
-  superBlock.d = toHalf(fitScale(realScales, 0, count, weightSums, 0, lowestScale, highestScale));
-  superBlock.dmin = highestMin > 0 ? toHalf(fitScale(realMins, 0, count, weightSums, 0, 0, highestMin)) : 0;
-  for (let j = 0; j < count; j++) chooseIntegers(ranges, j, x, from, weights, weightsFrom);
-  solveForHalves(ranges, x, from, weights, weightsFrom);
-  for (let j = 0; j < count; j++) {
-    roundElements(ranges, j, superBlock.scales[j], superBlock.mins[j], x, from, weights, weightsFrom);
+  block.d = toHalf(fitScale(realScales, 0, count, weightSums, 0, lowestScale, highestScale));
+  block.dmin = highestMin > 0 ? toHalf(fitScale(realMins, 0, count, weightSums, 0, 0, highestMin)) : 0;
+  for (let j = 0; j < count; j++) chooseIntegers(block, ranges, j, x, from, weights, weightsFrom);
+}
+
+/** Finds the real scale and min of sub-block `j`. */
+function fitSubBlock(
+  { size, lowest, highest, uneven, highestMin }: SuperBlockRanges,
+  j: number,
+  x: Float32Array,
+  from: number,
+  weights: Float32Array,
+  weightsFrom: number,
+): void {
+  const first = j * size;
+  if (highestMin > 0) {
+    fitScaleAndMin(x, from + first, size, weights, weightsFrom + first, highest, found);
+    realScales[j] = found.scale;
+    realMins[j] = found.min;
+  } else {
+    realScales[j] = uneven
+      ? fitLevels(x, from + first, size, weights, weightsFrom + first)
+      : fitScale(x, from + first, size, weights, weightsFrom + first, lowest, highest);
+    realMins[j] = 0;
   }
 }
 
 /** Chooses the scale and min of sub-block `j` with the least error among the rounded ones ± 1. */
 function chooseIntegers(
+  block: GridBlock,
   ranges: SuperBlockRanges,
   j: number,
   x: Float32Array,
@@ -95,7 +112,7 @@ function chooseIntegers(
   weightsFrom: number,
 ): void {
   const { lowestScale, highestScale, highestMin } = ranges;
-  const { d, dmin, scales, mins } = superBlock;
+  const { d, dmin, scales, mins } = block;
   const scale = d === 0 ? 0 : roundWithin(realScales[j] / d, lowestScale, highestScale);
   const min = dmin === 0 ? 0 : roundWithin(realMins[j] / dmin, 0, highestMin);
   scales[j] = scale;
@@ -103,7 +120,7 @@ function chooseIntegers(
   let least = Number.POSITIVE_INFINITY;
   for (let s = Math.max(lowestScale, scale - 1); s <= Math.min(highestScale, scale + 1); s++) {
     for (let m = Math.max(0, min - 1); m <= Math.min(highestMin, min + 1); m++) {
-      const error = roundElements(ranges, j, s, m, x, from, weights, weightsFrom);
+      const error = roundElements(block, ranges, j, s, m, x, from, weights, weightsFrom);
       if (error < least) {
         least = error;
         scales[j] = s;
@@ -111,11 +128,12 @@ function chooseIntegers(
       }
     }
   }
-  roundElements(ranges, j, scales[j], mins[j], x, from, weights, weightsFrom);
+  roundElements(block, ranges, j, scales[j], mins[j], x, from, weights, weightsFrom);
 }
 
 /** Rounds the elements of sub-block `j` for the given scale and min. Returns their weighted squared error. */
 function roundElements(
+  block: GridBlock,
   ranges: SuperBlockRanges,
   j: number,
   scale: number,
@@ -126,14 +144,14 @@ function roundElements(
   weightsFrom: number,
 ): number {
   const { size, lowest, highest, uneven } = ranges;
-  const step = superBlock.d * scale;
-  const offset = superBlock.dmin * min;
+  const step = block.d * scale;
+  const offset = block.dmin * min;
   const inverse = step === 0 ? 0 : 1 / step;
   let error = 0;
   for (let i = j * size; i < (j + 1) * size; i++) {
     const value = x[from + i] + offset;
     const q = uneven ? nearestLevel(value * inverse) : roundWithin(value * inverse, lowest, highest);
-    superBlock.quants[i] = q - lowest;
+    block.quants[i] = q - lowest;
     const rest = value - step * (uneven ? levels[q] : q);
     error += weights[weightsFrom + i] * rest * rest;
   }
@@ -142,6 +160,7 @@ function roundElements(
 
 /** Sets d and dmin to the values with the least weighted squared error, given all integers. */
 function solveForHalves(
+  block: GridBlock,
   ranges: SuperBlockRanges,
   x: Float32Array,
   from: number,
@@ -149,7 +168,7 @@ function solveForHalves(
   weightsFrom: number,
 ): void {
   const { size, lowest, uneven } = ranges;
-  const { scales, mins, quants } = superBlock;
+  const { scales, mins, quants } = block;
   // x ≈ d * a - dmin * m with a = scale * q: sums of weighted products of a, m and x
   let aa = 0;
   let am = 0;
@@ -170,18 +189,63 @@ function solveForHalves(
     }
   }
   if (mm === 0) {
-    if (aa > 0) superBlock.d = toHalf(ax / aa);
+    if (aa > 0) block.d = toHalf(ax / aa);
     return;
   }
   const determinant = aa * mm - am * am;
   const d = (ax * mm - mx * am) / determinant;
   const dmin = (ax * am - mx * aa) / determinant;
   if (determinant > 0 && dmin > 0) {
-    superBlock.d = toHalf(d);
-    superBlock.dmin = toHalf(dmin);
+    block.d = toHalf(d);
+    block.dmin = toHalf(dmin);
   }
 }
 
 function toHalf(value: number): number {
   return halfToFloat(floatToHalf(value));
+}
+
+/** A format of super-blocks. */
+export interface SuperBlockFormat extends Pick<PerBlock, 'name' | 'ggmlType' | 'blockBytes' | 'decodeBlock'> {
+  readonly ranges: SuperBlockRanges;
+  /** Writes the bytes of a block. */
+  pack(block: GridBlock, to: Uint8Array, at: number): void;
+}
+
+/** Makes a block format, with its encoder and its grid. */
+export function superBlockFormat(format: SuperBlockFormat): BlockFormat {
+  const { name, ggmlType, blockBytes, ranges, decodeBlock, pack } = format;
+  const block = newGridBlock(superBlockSize, superBlockSize / ranges.size);
+  return perBlock({
+    name,
+    ggmlType,
+    blockSize: superBlockSize,
+    blockBytes,
+    grid: superBlockGrid(ranges, pack),
+    decodeBlock,
+    encodeBlock(from, x, to, at, importance) {
+      quantizeSuperBlock(block, ranges, from, x, importance);
+      pack(block, to, at);
+    },
+  });
+}
+
+function superBlockGrid(ranges: SuperBlockRanges, pack: SuperBlockFormat['pack']): BlockGrid {
+  const { size: groupSize, lowest, highest, uneven } = ranges;
+  return {
+    groupSize,
+    lowest,
+    highest,
+    ...(uneven && { levels }),
+    newBlock: () => newGridBlock(superBlockSize, superBlockSize / groupSize),
+    start: (block, x, weights) => startSuperBlock(block, ranges, x, 0, weights, 0),
+    fit(block, group, x, weights) {
+      fitSubBlock(ranges, group, x, 0, weights, 0);
+      chooseIntegers(block, ranges, group, x, 0, weights, 0);
+    },
+    step: (block, group) => block.d * block.scales[group],
+    offset: (block, group) => block.dmin * block.mins[group],
+    refit: (block, x, weights) => solveForHalves(block, ranges, x, 0, weights, 0),
+    write: pack,
+  };
 }

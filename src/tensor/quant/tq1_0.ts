@@ -9,13 +9,11 @@
  * units of 1/256, rounded up. Times 3, the carry beyond 256 is the next element, so no division is needed to read it.
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
+import { plainFormat } from './plainBlock.ts';
 import { quantizeTernary } from './ternary.ts';
 
-const BLOCK_SIZE = 256;
 const BLOCK_BYTES = 54;
 const at = layout('TQ1_0', BLOCK_BYTES, { qs: 48, qh: 4, d: 2 });
-const trits = new Uint8Array(BLOCK_SIZE);
 
 /** The three fields: first byte, bytes, elements in each, first element. */
 const fields = [
@@ -24,11 +22,11 @@ const fields = [
   { first: at.qh, bytes: 4, perByte: 4, element: 240 },
 ];
 
-export const TQ1_0 = perBlock({
+export const TQ1_0 = plainFormat({
   name: 'TQ1_0',
   ggmlType: 34,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { size: 256, lowest: -1, highest: 1 },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -44,13 +42,17 @@ export const TQ1_0 = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block) {
-    writeHalf(to, block + at.d, quantizeTernary(from, x, trits));
-    for (const { first, bytes, perByte, element } of fields) {
+  quantize(block, x, from, importance) {
+    block.d = quantizeTernary(x, from, importance, block.quants);
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    for (const { first: field, bytes, perByte, element } of fields) {
       for (let i = 0; i < bytes; i++) {
         let n = 0;
-        for (let k = 0; k < 5; k++) n = n * 3 + (k < perByte ? trits[element + k * bytes + i] : 0);
-        to[block + first + i] = Math.ceil((n * 256) / 243);
+        for (let k = 0; k < 5; k++) n = n * 3 + (k < perByte ? block.quants[element + k * bytes + i] : 0);
+        to[first + field + i] = Math.ceil((n * 256) / 243);
       }
     }
   },

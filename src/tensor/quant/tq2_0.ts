@@ -7,20 +7,18 @@
  *     qs, bytes 0..31, byte i:  [ q(96+i) q(64+i) q(32+i) q(i) ]   high bits left; bytes 32..63 the same for q(128+…)
  */
 import { layout, readHalf, writeHalf } from './fields.ts';
-import { perBlock } from './perBlock.ts';
+import { plainFormat } from './plainBlock.ts';
 import { quantizeTernary } from './ternary.ts';
 import { writeTwoBits } from './twoBits.ts';
 
-const BLOCK_SIZE = 256;
 const BLOCK_BYTES = 66;
 const at = layout('TQ2_0', BLOCK_BYTES, { qs: 64, d: 2 });
-const trits = new Uint8Array(BLOCK_SIZE);
 
-export const TQ2_0 = perBlock({
+export const TQ2_0 = plainFormat({
   name: 'TQ2_0',
   ggmlType: 35,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { size: 256, lowest: -1, highest: 1 },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -30,8 +28,12 @@ export const TQ2_0 = perBlock({
     }
   },
 
-  encodeBlock(from, x, to, block) {
-    writeHalf(to, block + at.d, quantizeTernary(from, x, trits));
-    writeTwoBits(to, block + at.qs, trits);
+  quantize(block, x, from, importance) {
+    block.d = quantizeTernary(x, from, importance, block.quants);
+  },
+
+  pack(block, to, first) {
+    writeHalf(to, first + at.d, block.d);
+    writeTwoBits(to, first + at.qs, block.quants);
   },
 });

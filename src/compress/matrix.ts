@@ -62,6 +62,16 @@ export class Matrices {
     this.#end = Math.ceil(this.#kernels.heapBase() / 16) * 4;
   }
 
+  /** Returns a mark of what is allocated, for `release`. */
+  mark(): number {
+    return this.#end;
+  }
+
+  /** Releases what was allocated after the mark. */
+  release(mark: number): void {
+    this.#end = mark;
+  }
+
   /** Returns the address of `count` floats with arbitrary values. @throws {MemoryError} */
   allocate(count: number): number {
     const at = this.#end;

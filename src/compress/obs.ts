@@ -27,16 +27,16 @@ export interface ObsOptions {
   readonly errors: number;
 }
 
-/** Quantizes `rows` rows. @param values [rows, n] @param to receives the bytes */
+/** @param values [rows, n] @returns the blocks of all rows, in order */
 export function quantizeByObs(
   matrices: Matrices,
   { format, order, factor: u, isDead, weights: w, errors: e }: ObsOptions,
   values: Float32Array,
   rows: number,
-  to: Uint8Array,
-): void {
+): GridBlock[] {
   const n = order.length;
-  const { blockSize, blockBytes, grid } = format;
+  const { blockSize, grid } = format;
+  const perRow = n / blockSize;
   const { groupSize, lowest, highest, levels } = grid;
   const { floats } = matrices;
   for (let row = 0; row < rows; row++)
@@ -44,11 +44,12 @@ export function quantizeByObs(
       const channel = order[p]!;
       floats[w + row * n + p] = isDead[channel] ? 0 : values[row * n + channel]!;
     }
-  const blocks = Array.from({ length: rows }, () => grid.newBlock());
+  const blocks = Array.from({ length: rows * perRow }, () => grid.newBlock());
   const x = new Float32Array(blockSize);
   const importance = new Float32Array(blockSize);
   for (let first = 0; first < n; first += blockSize) {
     const base = Math.floor(order[first]! / blockSize) * blockSize;
+    const place = base / blockSize;
     // the error that remains after compensation is (error / U_pp)²
     for (let p = first; p < first + blockSize; p++) importance[order[p]! - base] = 1 / floats[u + p * n + p]! ** 2;
     const gather = (row: number) => {
@@ -56,13 +57,13 @@ export function quantizeByObs(
     };
     for (let row = 0; row < rows; row++) {
       gather(row);
-      grid.start(blocks[row]!, x, importance);
+      grid.start(blocks[row * perRow + place]!, x, importance);
     }
     for (let start = first; start < first + blockSize; start += groupSize) {
       const group = Math.floor((order[start]! - base) / groupSize);
       const end = start + groupSize;
       for (let row = 0; row < rows; row++) {
-        const block = blocks[row]!;
+        const block = blocks[row * perRow + place]!;
         gather(row);
         grid.fit(block, group, x, importance);
         const step = grid.step(block, group);
@@ -98,12 +99,6 @@ export function quantizeByObs(
       blockSize,
       n - next,
     );
-    const place = (base / blockSize) * blockBytes;
-    const rowBytes = (n / blockSize) * blockBytes;
-    for (let row = 0; row < rows; row++) writeBlock(grid, blocks[row]!, to, row * rowBytes + place);
   }
-}
-
-function writeBlock(grid: BlockGrid, block: GridBlock, to: Uint8Array, at: number): void {
-  grid.write(block, to, at);
+  return blocks;
 }

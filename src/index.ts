@@ -31,7 +31,7 @@ export type { ProgramDescription, Settings, Timing } from './graph/program.ts';
 export type { Adapter } from './models/adapter.ts';
 export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
-export type { EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
+export type { Divergence, EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
 export type { Continuation, GenerateManyOptions } from './runtime/generateMany.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';

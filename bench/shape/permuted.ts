@@ -5,8 +5,9 @@
  *
  *     tsx bench/shape/permuted.ts model.gguf output.gguf [seed]
  */
-import { createWriteStream } from 'node:fs';
+
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '../../src/core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../../src/formats/checkpoint.ts';

@@ -5,7 +5,7 @@ import { progressBar } from './progressBar.ts';
 import { printTrace } from './trace.ts';
 
 /** Values of `addModelOptions`, with the names of the API. */
-export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter'>;
+export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact'>;
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
@@ -49,7 +49,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, exact }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -57,7 +57,9 @@ export async function loadWithProgress(
   try {
     const { onProgress } = progress;
     const trace = Boolean(process.env.ESPALIER_TRACE);
-    const model = await load(source, { threads, context, kv, backend, variant, adapter, trace, signal, onProgress });
+    const precise = exact ? { exact, kv: 'f32' as const } : { kv };
+    const options = { threads, context, ...precise, backend, variant, adapter, trace, signal, onProgress };
+    const model = await load(source, options);
     if (trace) process.once('exit', () => printTrace(model));
     return { model, loadSeconds: (performance.now() - started) / 1000 };
   } finally {

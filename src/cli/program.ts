@@ -4,12 +4,15 @@ import { Command } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { chatCommand } from './commands/chat.ts';
+import { compareCommand } from './commands/compare.ts';
 import { deviceCommand } from './commands/device.ts';
 import { embedCommand } from './commands/embed.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
+import { imatrixCommand } from './commands/imatrix.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { packageCommand } from './commands/package.ts';
+import { quantizeCommand } from './commands/quantize.ts';
 import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
 import { startCommand } from './commands/start.ts';
@@ -33,11 +36,14 @@ const commands = [
   startCommand,
   cacheCommand,
   packageCommand,
+  quantizeCommand,
+  imatrixCommand,
+  compareCommand,
 ];
 
 export function createProgram(): Command {
   const program = new Command('espalier')
-    .description('Run and train language models on the device, from GGUF files and Hugging Face folders.')
+    .description('Run, train and quantize language models on the device, from GGUF files and Hugging Face folders.')
     .version(version(), '-V, --version')
     // the process ends by itself, so that what was written is written or fails
     .exitOverride()

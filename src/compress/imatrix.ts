@@ -13,6 +13,7 @@ import { readGguf } from '../formats/gguf/read.ts';
 import type { GgufContents } from '../formats/gguf/write.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { formatByName } from '../tensor/formats.ts';
+import { writeFile } from './writeFile.ts';
 
 export interface ImportanceEntry {
   /** Σ x² per column, [columns]. */
@@ -35,8 +36,12 @@ const F32 = formatByName('F32');
 const SUMS = '.in_sum2';
 const COUNTS = '.counts';
 
-/** Contents of the file, for writeGguf. */
-export function imatrixContents({ entries, texts, windows, windowSize }: ImportanceMatrix): GgufContents {
+/** Writes a file that llama-quantize and `quantize` read. @throws {SourceError} e.g. if the disk is full */
+export async function writeImatrix(path: string, matrix: ImportanceMatrix): Promise<void> {
+  await writeFile(path, contentsOf(matrix));
+}
+
+function contentsOf({ entries, texts, windows, windowSize }: ImportanceMatrix): GgufContents {
   const tensors = [...entries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, { squares, tokens }]) => [

@@ -7,7 +7,9 @@ import { accumulate } from '../graph/ops/accumulate.ts';
 import { after } from '../graph/ops/after.ts';
 import { input } from '../graph/ops/input.ts';
 import { linearWeightGradient } from '../graph/ops/linearWeightGradient.ts';
+import { multiply } from '../graph/ops/multiply.ts';
 import { state } from '../graph/ops/state.ts';
+import { sumRows } from '../graph/ops/sumRows.ts';
 import type { Program, WeightStore } from '../graph/program.ts';
 import type { Windows } from './calibrationText.ts';
 import type { Stage } from './stages.ts';
@@ -22,6 +24,13 @@ export interface Statistic {
   readonly tokens: number;
   readonly heldOutTokens: number;
   /** Weights that read this input. */
+  readonly tensors: readonly string[];
+}
+
+/** The sums of the squares of an input, Σ x², [n]: the diagonal of H. */
+export interface Squares {
+  readonly squares: Float32Array;
+  readonly tokens: number;
   readonly tensors: readonly string[];
 }
 
@@ -45,7 +54,11 @@ const STEP_TOKENS = 2048;
 
 const FIT = 'fit';
 const HELD_OUT = 'held out';
+const SQUARES = 'squares';
 const TICK = 'tick';
+
+/** What is measured: Gram matrices, or their diagonals only. */
+export type Measure = 'gram' | 'squares';
 
 /** A compiled stage. */
 export class StageRun {
@@ -63,8 +76,13 @@ export class StageRun {
   }
 
   /** @param isWanted selects the weights whose inputs are measured */
-  static async compile(stage: Stage, isWanted: (tensor: string) => boolean, options: StageOptions): Promise<StageRun> {
-    const taps = addTaps(stage, isWanted);
+  static async compile(
+    stage: Stage,
+    measure: Measure,
+    isWanted: (tensor: string) => boolean,
+    options: StageOptions,
+  ): Promise<StageRun> {
+    const taps = addTaps(stage, measure, isWanted);
     const { windows, weights, threads, backend, signal } = options;
     const maxTokens = tokensPerStep(windows);
     const limits = { maxTokens, maxRows: maxTokens, context: windows.size };
@@ -93,6 +111,23 @@ export class StageRun {
       statistics.push({ gram, heldOut, size, tokens: tokens[0]!, heldOutTokens: tokens[1]!, tensors });
     }
     return statistics;
+  }
+
+  /** Runs all windows and returns only the sums of squares. The stage must have been compiled for 'squares'. */
+  async measureSquares(activations: Activations): Promise<Squares[]> {
+    const { windows } = this.#options;
+    const all = Array.from({ length: windows.count }, (_, i) => i);
+    if (this.#taps.length > 0)
+      for (const step of steps(all, tokensPerStep(windows) / windows.size))
+        await this.#run(step, activations, [SQUARES]);
+    const found: Squares[] = [];
+    for (const { name, tensors } of this.#taps)
+      found.push({
+        squares: await this.#program.readTensor(`${SQUARES}/${name}`),
+        tokens: windows.count * windows.size,
+        tensors,
+      });
+    return found;
   }
 
   /** Replaces the values of a weight. */
@@ -153,7 +188,7 @@ interface Tap {
 }
 
 /** Adds the Gram matrices of the products' inputs, as states, and the outputs that update them. */
-function addTaps({ graph, products }: Stage, isWanted: (tensor: string) => boolean): Tap[] {
+function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor: string) => boolean): Tap[] {
   const wanted = products.filter(({ weight }) => isWanted(weight.attributes.tensor));
   if (wanted.length === 0) return [];
   const values = [...new Set(wanted.map(({ x }) => x))];
@@ -162,10 +197,11 @@ function addTaps({ graph, products }: Stage, isWanted: (tensor: string) => boole
     const tensors = wanted.filter((product) => product.x === x).map(({ weight }) => weight.attributes.tensor);
     return { name: `${tensors[0]}/input`, size: x.shape[1], tensors: [...new Set(tensors)] };
   });
-  for (const name of [FIT, HELD_OUT]) {
+  for (const name of measure === 'gram' ? [FIT, HELD_OUT] : [SQUARES]) {
     const sums = values.map((x, i) => {
-      const sum = state(graph, `${name}/${taps[i]!.name}`, x.shape[1], x.shape[1]);
-      return accumulate(sum, linearWeightGradient(x, x));
+      const width = x.shape[1];
+      const sum = state(graph, `${name}/${taps[i]!.name}`, measure === 'gram' ? width : 1, width);
+      return accumulate(sum, measure === 'gram' ? linearWeightGradient(x, x) : sumRows(multiply(x, x)));
     });
     graph.outputs.set(name, after(tick, sums, name));
   }

@@ -40,10 +40,23 @@ export interface TextEvaluation {
   readonly perplexity: number;
   /** Mean negative log-likelihood per byte, in bits. Comparable between vocabularies. */
   readonly bitsPerByte: number;
-  /** KL divergence from the reference model in nats per token: mean, its standard error, and the 99th percentile. */
-  readonly kld?: { readonly mean: number; readonly sigma: number; readonly p99: number };
+  /** KL divergence from the reference model. */
+  readonly kld?: Divergence;
+  /** Perplexity of the reference model. */
+  readonly referencePerplexity?: number;
   /** Fraction of tokens for which both models have the same most likely token. */
   readonly top1?: number;
+}
+
+/** KL divergences in nats per token: mean, its standard error, percentiles and maximum. */
+export interface Divergence {
+  readonly mean: number;
+  readonly sigma: number;
+  readonly median: number;
+  readonly p90: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 /** Part of the text that is evaluated with an empty cache. */
@@ -56,6 +69,7 @@ interface Chunk {
 /** Running totals. */
 interface Scores {
   readonly logLikelihoods: number[];
+  readonly referenceLogLikelihoods: number[];
   readonly divergences: number[];
   bytes: number;
   agreements: number;
@@ -84,7 +98,7 @@ export async function evaluateText(
   if (parts && separator === undefined) throw new OptionError('parts', 'set', 'separator to be set too');
   const chunks = separator === undefined ? chunksOf(model, text, size, options) : documents(model, text, size, options);
   const total = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const scores: Scores = { logLikelihoods: [], divergences: [], bytes: 0, agreements: 0 };
+  const scores: Scores = { logLikelihoods: [], referenceLogLikelihoods: [], divergences: [], bytes: 0, agreements: 0 };
   const sequences = models.map((each) => each.sequence());
   try {
     let done = 0;
@@ -208,15 +222,24 @@ function scoreToken(
   // an end token has no bytes in the text
   scores.bytes += tokenizer.endOfGeneration.has(token) ? 0 : tokenizer.bytes(token).length;
   if (!reference) return;
+  scores.referenceLogLikelihoods.push(reference[token] - logNormalizer(reference));
   scores.divergences.push(klDivergence(reference, logits));
   if (greedy(reference) === greedy(logits)) scores.agreements++;
 }
 
-function summarize({ logLikelihoods, divergences, bytes, agreements }: Scores, compared: boolean): TextEvaluation {
+function summarize(
+  { logLikelihoods, referenceLogLikelihoods, divergences, bytes, agreements }: Scores,
+  compared: boolean,
+): TextEvaluation {
   const nll = -mean(logLikelihoods);
   const tokens = logLikelihoods.length;
   const scored = { tokens, nll, perplexity: Math.exp(nll), bitsPerByte: (nll * tokens) / Math.LN2 / bytes };
   if (!compared) return scored;
-  const kld = { mean: mean(divergences), sigma: standardError(divergences), p99: quantile(divergences, 0.99) };
-  return { ...scored, kld, top1: agreements / tokens };
+  const at = (share: number) => quantile(divergences, share);
+  const kld = {
+    ...{ mean: mean(divergences), sigma: standardError(divergences) },
+    ...{ median: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: at(1) },
+  };
+  const referencePerplexity = Math.exp(-mean(referenceLogLikelihoods));
+  return { ...scored, kld, referencePerplexity, top1: agreements / tokens };
 }

@@ -5,6 +5,7 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
+import { dequantized } from '../models/dequantized.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { CacheLimits } from './cache/cacheMemory.ts';
@@ -39,7 +40,8 @@ export async function load(
     // adapters have the layout of GGUF
     const checkpoint = adapter ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
     const places = adapter && placesFor(adapter, checkpoint);
-    const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(checkpoint, options, {
+    const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
+    const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(weightsFrom, options, {
       factors: places,
     });
     if (!estimate.fits)

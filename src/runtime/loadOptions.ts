@@ -30,6 +30,11 @@ export interface LoadOptions {
   readonly cacheBytes?: number;
   /** Maximum bytes of keys and values to keep for prompts with the same prefix. Default: those of one full session. */
   readonly prefixCacheBytes?: number;
+  /**
+   * Compute with the weights dequantized to F32, so that no kernel rounds activations. Needs 4 bytes per weight; for measuring
+   * the quality of a file. Set `kv` to 'f32', too. Default false.
+   */
+  readonly exact?: boolean;
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
   /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
@@ -60,6 +65,7 @@ const rules: Rules<LoadOptions> = {
   variant: { expected: 'a name', accepts: (value) => typeof value === 'string' },
   cacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   prefixCacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  exact: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   trace: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   stepTokens: wholeNumber(1, 4096),
   adapter: {

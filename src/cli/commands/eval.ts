@@ -16,6 +16,7 @@ interface Values extends ModelValues, TextValues {
   readonly until?: string;
   readonly reference?: string;
   readonly all?: boolean;
+  readonly exact?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function evalCommand(): Command {
     .option('--context <tokens>', 'tokens per chunk', number, 512)
     .option('--max-tokens <count>', 'maximum number of tokens to read', number)
     .option('--reference <model>', 'model with the same vocabulary, for KL divergence and top-token agreement')
+    .option('--exact', 'dequantize weights to F32, so that no kernel rounds; needs 4 bytes per weight')
     .option('--all', 'score all tokens but the first of each chunk (default: the second half of complete chunks)')
     .option('--separator <text>', 'evaluate documents separately, split at this text or JSON string, e.g. "\\n\\n"')
     .option('--after <text>', 'with --separator: score only the tokens after this text, e.g. "Bot:"')

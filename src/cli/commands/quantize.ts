@@ -1,0 +1,116 @@
+/** `espalier quantize`: quantizes a model to a GGUF file. */
+import { Command, InvalidArgumentError } from 'commander';
+import { fileTypes, type QuantizedTensor, type QuantizeResult, quantize } from '../../compress/index.ts';
+import type { BackendName } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { addComputeOptions, examples, number } from '../options.ts';
+import { bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
+
+interface Values extends TextValues {
+  readonly type: string;
+  readonly calibrate?: string;
+  readonly window?: number;
+  readonly windows?: number;
+  readonly imatrix?: string;
+  readonly tensorType?: readonly (readonly [string, string])[];
+  readonly outputTensorType?: string;
+  readonly tokenEmbeddingType?: string;
+  readonly pure?: boolean;
+  readonly allowRequantize?: boolean;
+  readonly dryRun?: boolean;
+  readonly tensors?: boolean;
+  readonly threads?: number;
+  readonly backend: BackendName;
+  readonly json?: boolean;
+}
+
+export function quantizeCommand(): Command {
+  const command = addComputeOptions(new Command('quantize'))
+    .description(
+      'Quantize a model to a GGUF file that llama.cpp loads. With a calibration text, rounding errors are compensated.',
+    )
+    .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
+    .argument('<output>', 'GGUF file to write')
+    .requiredOption('--type <name>', 'type of the file, with the mixtures of llama-quantize, e.g. Q4_K_M')
+    .option('--calibrate <path>', 'text file like the texts that the model will see; takes minutes and halves the loss')
+    .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
+    .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
+    .option('--imatrix <path>', 'importance matrix (GGUF) of llama-imatrix or espalier imatrix; faster, gains less')
+    .option('--tensor-type <regex=format>', 'format of the tensors that match; may be repeated', tensorType)
+    .option('--output-tensor-type <format>', 'format of the output matrix')
+    .option('--token-embedding-type <format>', 'format of the token embedding')
+    .option('--pure', "one format for all matrices instead of llama-quantize's mixture")
+    .option('--allow-requantize', 'accept a source that is already quantized')
+    .option('--dry-run', 'show formats, bytes and memory without writing a file')
+    .option('--tensors', 'list every tensor with its format, method and error')
+    .option('--json', 'print one JSON object on the last line')
+    .action(run);
+  return examples(addEncodingOption(command), [
+    'espalier quantize model-f16.gguf model-q4.gguf --type Q4_K_M --calibrate texts.txt',
+    'espalier quantize SmolLM2-135M/ small.gguf --type Q4_0 --imatrix imatrix.gguf',
+    'espalier quantize model.gguf out.gguf --type Q3_K_M --tensor-type ffn_down=q5_k --dry-run --tensors',
+  ]).addHelpText('after', `\nTypes: ${fileTypes.map(({ name }) => name).join(', ')}`);
+}
+
+async function run(source: string, output: string, values: Values): Promise<void> {
+  const signal = interruptSignal();
+  const progress = progressBar();
+  const { type, calibrate, window, windows, imatrix, tensorType, outputTensorType, tokenEmbeddingType } = values;
+  const { pure, allowRequantize, dryRun, threads, backend } = values;
+  const text = calibrate === undefined ? undefined : await readTextFile(calibrate, values);
+  try {
+    const result = await quantize(source, output, {
+      ...{
+        type,
+        imatrix,
+        outputTensorType,
+        tokenEmbeddingType,
+        pure,
+        allowRequantize,
+        dryRun,
+        threads,
+        backend,
+        signal,
+      },
+      calibration: text === undefined ? undefined : { text, window, windows },
+      tensorTypes: tensorType,
+      onProgress: progress.onProgress,
+    });
+    progress.stop();
+    if (values.tensors) printTable(['tensor', 'shape', 'format', 'bytes', 'method', 'error'], result.tensors.map(row));
+    if (values.json) return printJson(result);
+    for (const { name, notes = [] } of result.tensors) for (const text of notes) print(`${name}: ${text}`);
+    printFields(summary(output, result, dryRun));
+  } finally {
+    progress.stop();
+  }
+}
+
+function summary(output: string, result: QuantizeResult, dryRun = false): Record<string, unknown> {
+  const { type, bytes, bitsPerWeight, memoryBytes, seconds, tensors } = result;
+  const methods = new Map<string, number>();
+  for (const { method = 'planned' } of tensors) methods.set(method, (methods.get(method) ?? 0) + 1);
+  return {
+    output: dryRun ? `${output} (not written)` : output,
+    type,
+    size: `${bytesForPeople(bytes)}, ${bitsPerWeight.toFixed(2)} bits per weight`,
+    tensors: [...methods].map(([method, count]) => `${count} ${method}`).join(', '),
+    memory: `at most about ${bytesForPeople(memoryBytes)}`,
+    time: dryRun ? undefined : `${seconds.toFixed(1)} s`,
+  };
+}
+
+function row({ name, shape, format, bytes, method, errors = {} }: QuantizedTensor): string[] {
+  const error = method && errors[method];
+  const cells = [name, `[${shape.join(', ')}]`, format, String(bytes), method ?? ''];
+  return [...cells, error === undefined ? '' : error.toExponential(2)];
+}
+
+/** Parses 'ffn_down=q5_k'. */
+function tensorType(text: string, before: readonly (readonly [string, string])[] = []) {
+  const at = text.lastIndexOf('=');
+  if (at <= 0 || at === text.length - 1) throw new InvalidArgumentError('Expected REGEX=FORMAT.');
+  return [...before, [text.slice(0, at), text.slice(at + 1)] as const];
+}

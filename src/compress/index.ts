@@ -1,0 +1,8 @@
+/** Entry point `espalier/compress`: quantizes models, measures what their matrices see in a text, and compares the results. */
+export type { CalibrationOptions } from './calibration.ts';
+export { type CompareOptions, type Comparison, compare } from './compare.ts';
+export { type FileType, fileTypes } from './fileTypes.ts';
+export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix } from './imatrix.ts';
+export { type ImportanceOptions, measureImportance } from './measureImportance.ts';
+export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';
+export type { Method } from './solver.ts';

@@ -1,0 +1,60 @@
+/** Measures the importance matrix of a model on a text, as llama-imatrix does, a stage at a time. */
+import type { OnProgress } from '../core/progress.ts';
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { inGgufTerms } from '../models/inGgufTerms.ts';
+import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
+import type { ImportanceEntry, ImportanceMatrix } from './imatrix.ts';
+import { type Activations, forget, StageRun } from './statistic.ts';
+
+export interface ImportanceOptions extends CalibrationOptions {
+  /** Name of the text, for the file. */
+  readonly textName?: string;
+  /** Measures the output matrix, too: llama-imatrix's --process-output. For tied embeddings, that is the embedding. */
+  readonly processOutput?: boolean;
+  readonly threads?: number;
+  readonly backend?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+/** Weights that llama-imatrix leaves out unless it is told otherwise. */
+const isOutput = (tensor: string): boolean => tensor === 'output.weight' || tensor === 'token_embd.weight';
+
+/** @throws what `quantize` throws */
+export async function measureImportance(
+  source: CheckpointSource,
+  options: ImportanceOptions,
+): Promise<ImportanceMatrix> {
+  const { processOutput, threads, backend, signal, onProgress, textName } = options;
+  const opened = await openCheckpoint(source, { signal, onProgress });
+  try {
+    const checkpoint = inGgufTerms(opened);
+    const { windows, stages, weights } = await prepareCalibration(checkpoint, options);
+    const entries = new Map<string, ImportanceEntry>();
+    const activations: Activations = new Map();
+    const total = 2 * stages.length * windows.tokens.length;
+    let done = 0;
+    const onTokens = (count: number) => {
+      done += count;
+      onProgress?.({ stage: 'calibrate', done: Math.min(done, total), total, unit: 'tokens' });
+    };
+    for (const [index, stage] of stages.entries()) {
+      const isWanted = (tensor: string) => processOutput === true || !isOutput(tensor);
+      const run = await StageRun.compile(stage, 'squares', isWanted, {
+        ...{ weights, windows, threads, backend, signal, onTokens },
+      });
+      try {
+        for (const { tensors, squares, tokens } of await run.measureSquares(activations))
+          for (const tensor of tensors) entries.set(tensor, { squares, tokens });
+        await run.advance(activations);
+        forget(activations, stages.slice(index + 1));
+      } finally {
+        run.dispose();
+      }
+    }
+    const texts = textName === undefined ? [] : [textName];
+    return { entries, texts, windows: windows.count, windowSize: windows.size };
+  } finally {
+    await opened.close();
+  }
+}

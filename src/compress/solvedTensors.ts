@@ -1,0 +1,118 @@
+/** Quantizes the tensors of a plan, stage by stage. */
+import { EspalierError, FormatError } from '../core/errors.ts';
+import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { tensorValues } from '../formats/tensorValues.ts';
+import type { Calibration } from './calibration.ts';
+import type { ImportanceMatrix } from './imatrix.ts';
+import type { Planned } from './plan.ts';
+import type { QuantizeOptions } from './quantize.ts';
+import { type Solved, Solver } from './solver.ts';
+import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
+
+export interface NamedSolution extends Solved {
+  readonly name: string;
+}
+
+export interface Work {
+  readonly checkpoint: Checkpoint;
+  readonly calibration?: Calibration;
+  readonly importance?: ImportanceMatrix;
+  /** Bytes of all tensors, for progress. */
+  readonly bytes: number;
+  readonly options: QuantizeOptions;
+}
+
+/** Quantizes the tensors in the plan's order, stage by stage: later stages are calibrated behind the quantized earlier ones. */
+export async function* solvedTensors(plan: readonly Planned[], work: Work): AsyncGenerator<NamedSolution, void> {
+  const { checkpoint, calibration, options, bytes } = work;
+  const { signal, onProgress } = options;
+  const solver = await Solver.create();
+  const activations: Activations = new Map();
+  let done = 0;
+  const stages = calibration ? [...calibration.stages.keys()] : [0];
+  for (const stage of stages) {
+    const own = plan.filter((planned) => planned.stage === stage);
+    const wanted = new Map(own.filter(isSolved).map((planned) => [planned.tensor.name, planned]));
+    const solved = new Map<string, Solved>();
+    if (calibration) {
+      const [now, ...later] = calibration.stages.slice(stage);
+      const { windows, weights } = calibration;
+      const { threads, backend } = options;
+      const run = await StageRun.compile(now!, 'gram', (name) => wanted.has(name), {
+        weights,
+        windows,
+        threads,
+        backend,
+        signal,
+      });
+      try {
+        for (const statistic of await run.measure(activations)) {
+          checkStatistic(checkpoint, statistic);
+          for (const name of statistic.tensors) {
+            signal?.throwIfAborted();
+            onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
+            const { tensor, format } = wanted.get(name)!;
+            const values = await finiteValues(checkpoint, tensor);
+            const solution = solver.quantize(values, tensor.shape.at(-1)!, format, { statistic });
+            solved.set(name, solution);
+            format.decode(solution.bytes, 0, values, 0, solution.bytes.length / format.blockBytes);
+            if (later.length > 0) await run.replace(name, values);
+          }
+        }
+        await run.advance(activations);
+        forget(activations, later);
+      } finally {
+        run.dispose();
+      }
+    }
+    for (const planned of own) {
+      signal?.throwIfAborted();
+      const { name } = planned.tensor;
+      const solution = solved.get(name) ?? (await withoutStatistic(planned, solver, work));
+      done += solution.bytes.length;
+      onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
+      yield { name, ...solution };
+    }
+  }
+}
+
+/** True for tensors whose format is searched with a statistic. */
+const isSolved = ({ tensor, format }: Planned): boolean => tensor.format !== format && format.grid !== undefined;
+
+async function withoutStatistic(
+  { tensor, format }: Planned,
+  solver: Solver,
+  { checkpoint, importance }: Work,
+): Promise<Solved> {
+  if (format === tensor.format) {
+    const bytes = new Uint8Array(tensor.byteLength);
+    await tensor.read(0, bytes);
+    return { bytes, method: 'copied', errors: {}, notes: [] };
+  }
+  const values = await finiteValues(checkpoint, tensor);
+  const columns = tensor.shape.at(-1)!;
+  const squares = importance?.entries.get(tensor.name)?.squares;
+  if (squares && squares.length !== columns) {
+    const problem = `tensor ${tensor.name} has ${columns} columns but the importance matrix has ${squares.length}: it is of another model`;
+    throw new FormatError(checkpoint.name, problem, { tensor: tensor.name, expected: columns, found: squares.length });
+  }
+  return solver.quantize(values, columns, format, { importance: squares });
+}
+
+/** Reads a tensor. @throws {FormatError} if an element is not a finite number */
+async function finiteValues({ name: file }: Checkpoint, tensor: CheckpointTensor): Promise<Float32Array> {
+  const values = await tensorValues(tensor);
+  const wrong = values.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return values;
+  const columns = tensor.shape.at(-1)!;
+  const place = `row ${Math.floor(wrong / columns)}, column ${wrong % columns}`;
+  const problem = `tensor ${tensor.name} has ${values[wrong]} in ${place}, expected finite numbers`;
+  throw new FormatError(file, problem, { tensor: tensor.name, index: wrong, found: String(values[wrong]) });
+}
+
+/** @throws {EspalierError} if the statistic is not finite: the model overflows on this text */
+function checkStatistic({ name }: Checkpoint, { gram, heldOut, tensors }: Statistic): void {
+  if ([gram, heldOut].every((matrix) => matrix.every(Number.isFinite))) return;
+  const message = `${name}: the inputs of ${tensors[0]} are not finite in the calibration text`;
+  throw new EspalierError('BAD_CALIBRATION', message, { tensor: tensors[0] });
+}

@@ -1,0 +1,14 @@
+/** Writes a GGUF file that is complete or not there. */
+import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { type GgufContents, writeGguf } from '../formats/gguf/write.ts';
+
+/** @throws {SourceError} e.g. if the disk is full */
+export async function writeFile(
+  path: string,
+  contents: GgufContents,
+  options: { signal?: AbortSignal } = {},
+): Promise<void> {
+  const at = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'));
+  const [folder, file] = at < 0 ? ['.', path] : [path.slice(0, at) || '/', path.slice(at + 1)];
+  await checkpointFolder(folder).replace(file, (sink) => writeGguf(sink, contents, options));
+}

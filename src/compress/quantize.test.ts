@@ -1,0 +1,160 @@
+/** Quantizes tiny models: what is written, what is refused, and that nothing is half-written. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gardenText, makeModel } from '../../scripts/models/index.ts';
+import { openCheckpoint } from '../formats/open.ts';
+import { tensorValues } from '../formats/tensorValues.ts';
+import { evaluateText } from '../runtime/evaluateText.ts';
+import { load } from '../runtime/load.ts';
+import { compare } from './compare.ts';
+import { readImatrix, writeImatrix } from './imatrix.ts';
+import { measureImportance } from './measureImportance.ts';
+import { type QuantizeOptions, quantize } from './quantize.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-compress-'));
+const path = (name: string) => join(folder, name);
+const source = path('source.gguf');
+const calibration = { text: gardenText, window: 64, windows: 16 };
+
+beforeAll(async () => {
+  writeFileSync(source, await makeModel({ architecture: 'llama', format: 'F32' }));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const files = () => readdirSync(folder).sort();
+const run = (output: string, options: Partial<QuantizeOptions> = {}) =>
+  quantize(source, path(output), { type: 'Q4_0', ...options });
+
+describe('quantize', () => {
+  it('compensates with a calibration text: less divergence at the same bytes', async () => {
+    const plain = await run('plain.gguf');
+    const solved = await run('solved.gguf', { calibration, tensorTypes: [['ffn_down', 'q4_0']] });
+    expect(plain.tensors.filter(({ method }) => method === 'plain').length).toBeGreaterThan(10);
+    expect(solved.tensors.filter(({ method }) => method === 'obs').length).toBeGreaterThan(10);
+    expect(solved.bytes).toBe(plain.bytes);
+    const text = gardenText.slice(0, 2000);
+    const [, a, b] = await compare(source, [path('plain.gguf'), path('solved.gguf')], {
+      text,
+      exact: true,
+      speed: false,
+    });
+    expect(b!.kld!.mean).toBeLessThan(0.7 * a!.kld!.mean);
+    expect(b!.isOnFront).toBe(true);
+    expect(a!.isOnFront).toBe(false);
+  });
+
+  it('writes the same bytes again', async () => {
+    await run('again.gguf', { calibration, tensorTypes: [['ffn_down', 'q4_0']], threads: 2 });
+    expect(readFileSync(path('again.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
+  });
+
+  it('keeps all other tensors and the metadata', async () => {
+    const [before, after] = [await openCheckpoint(source), await openCheckpoint(path('solved.gguf'))];
+    expect([...after.tensors.keys()].sort()).toEqual([...before.tensors.keys()].sort());
+    for (const [key, value] of before.metadata)
+      if (!key.startsWith('general.')) expect(after.metadata.get(key)).toEqual(value);
+    expect(after.metadata.get('general.file_type')).toBe(2);
+    for (const [name, tensor] of before.tensors)
+      if (tensor.shape.length === 1)
+        expect(await tensorValues(after.tensors.get(name)!)).toEqual(await tensorValues(tensor));
+    await before.close();
+    await after.close();
+  });
+
+  it('plans without writing', async () => {
+    const found = files();
+    const { bytes, tensors, memoryBytes } = await run('dry.gguf', { dryRun: true, calibration });
+    expect(tensors.every(({ method }) => method === undefined)).toBe(true);
+    expect(bytes).toBeGreaterThan(1000);
+    expect(memoryBytes).toBeGreaterThan(bytes);
+    expect(files()).toEqual(found);
+  });
+
+  it('leaves nothing behind when it is aborted', async () => {
+    const found = files();
+    const controller = new AbortController();
+    const onProgress = ({ item }: { item?: string }) => {
+      if (item?.startsWith('blk.1')) controller.abort(new Error('enough'));
+    };
+    await expect(run('aborted.gguf', { calibration, signal: controller.signal, onProgress })).rejects.toThrow('enough');
+    expect(files()).toEqual(found);
+  });
+
+  it('keeps an existing file when it fails', async () => {
+    writeFileSync(path('old.gguf'), 'old');
+    const bad = await makeModel({ architecture: 'llama', format: 'F32' });
+    const checkpoint = await openCheckpoint(bad);
+    const tensor = checkpoint.tensors.get('blk.1.ffn_up.weight') as unknown as { offset: number };
+    new DataView(bad.buffer, bad.byteOffset).setFloat32(tensor.offset + 4, Number.NaN, true);
+    await expect(quantize(bad, path('old.gguf'), { type: 'Q4_0' })).rejects.toThrow(
+      /blk\.1\.ffn_up\.weight has NaN in row 0, column 1, expected finite numbers/,
+    );
+    expect(readFileSync(path('old.gguf'), 'utf8')).toBe('old');
+    expect(files().some((name) => name.endsWith('.partial'))).toBe(false);
+  });
+
+  it.each([
+    [
+      'a text that is too short',
+      { calibration: { text: 'A tree.', window: 64 } },
+      /the calibration text is \d+ tokens long, expected at least 2 windows of 64/,
+    ],
+    ['a type that does not exist', { type: 'Q4_Z' }, /Q4_Z is not supported; supported: .*Q4_K_M/],
+    [
+      'a pattern that is none',
+      { tensorTypes: [['(', 'q4_0']] },
+      /tensorTypes is \(, expected a valid regular expression/,
+    ],
+    ['a format that does not exist', { tensorTypes: [['ffn', 'q44']] }, /Q44/],
+    ['two sources of importance', { calibration, imatrix: 'x' }, /use one of them/],
+    ['an importance matrix that is none', { imatrix: source }, /is not an importance matrix/],
+  ] as [string, Partial<QuantizeOptions>, RegExp][])('refuses %s', async (_, options, message) => {
+    await expect(run('refused.gguf', options)).rejects.toThrow(message);
+    expect(files()).not.toContain('refused.gguf');
+  });
+
+  it('quantizes a quantized source only when it is allowed', async () => {
+    const again = { type: 'Q5_0' };
+    await expect(quantize(path('solved.gguf'), path('q5.gguf'), again)).rejects.toThrow(
+      /is Q4_0, expected F32, F16 or BF16/,
+    );
+    await quantize(path('solved.gguf'), path('q5.gguf'), { ...again, allowRequantize: true });
+    const model = await load(path('q5.gguf'));
+    expect((await evaluateText(model, gardenText.slice(0, 1500), { all: true })).perplexity).toBeGreaterThan(1);
+    model.dispose();
+  });
+
+  it('refuses to overwrite its source', async () => {
+    await expect(quantize(source, source, { type: 'Q4_0' })).rejects.toThrow(/another file than the source/);
+  });
+});
+
+describe('an importance matrix', () => {
+  it('is measured, written, read and used', async () => {
+    const measured = await measureImportance(source, { ...calibration, textName: 'garden.txt' });
+    await writeImatrix(path('imatrix.gguf'), measured);
+    const read = await readImatrix(path('imatrix.gguf'));
+    expect(read).toEqual(measured);
+    expect(read.texts).toEqual(['garden.txt']);
+    expect([...read.entries.keys()]).toContain('blk.0.attn_q.weight');
+    expect([...read.entries.keys()]).not.toContain('output.weight');
+    const { tensors } = await run('weighted.gguf', { imatrix: path('imatrix.gguf') });
+    expect(tensors.find(({ name }) => name === 'blk.0.attn_q.weight')?.method).toBe('weighted');
+  });
+
+  it('has the output matrix if it is asked for', async () => {
+    const { entries } = await measureImportance(source, { ...calibration, processOutput: true });
+    expect(entries.has('output.weight') || entries.has('token_embd.weight')).toBe(true);
+  });
+
+  it('of another model is refused', async () => {
+    const { entries, ...rest } = await readImatrix(path('imatrix.gguf'));
+    const other = new Map([...entries].map(([name, { tokens }]) => [name, { squares: new Float32Array(17), tokens }]));
+    await writeImatrix(path('other.gguf'), { ...rest, entries: other });
+    await expect(run('refused.gguf', { imatrix: path('other.gguf') })).rejects.toThrow(
+      /the importance matrix has 17: it is of another model/,
+    );
+  });
+});

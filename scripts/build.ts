@@ -44,7 +44,7 @@ const modules: readonly KernelModule[] = [
   },
   {
     name: 'matrix',
-    kernels: 'src/compress/kernels',
+    kernels: 'src/compress/matrix/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
 ];

@@ -5,7 +5,7 @@
  */
 import type { GridBlock } from '../tensor/blockGrid.ts';
 import { nearestLevel } from '../tensor/quant/nonLinear.ts';
-import type { Matrices } from './matrix.ts';
+import type { Matrices } from './matrix/matrices.ts';
 import type { GridFormat } from './obs.ts';
 
 export interface DescentOptions {

@@ -7,7 +7,7 @@
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { BlockGrid, GridBlock } from '../tensor/blockGrid.ts';
 import { nearestLevel } from '../tensor/quant/nonLinear.ts';
-import type { Matrices } from './matrix.ts';
+import type { Matrices } from './matrix/matrices.ts';
 
 /** A format with a grid. */
 export interface GridFormat extends BlockFormat {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../core/random.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { channelOrder } from './channelOrder.ts';
-import { inverseCholesky } from './inverseCholesky.ts';
-import { Matrices } from './matrix.ts';
+import { inverseCholesky } from './matrix/inverseCholesky.ts';
+import { Matrices } from './matrix/matrices.ts';
 import { encode, Solver } from './solver.ts';
 import type { Statistic } from './statistic.ts';
 

@@ -7,8 +7,8 @@
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { channelOrder } from './channelOrder.ts';
 import { descend } from './descent.ts';
-import { inverseCholesky } from './inverseCholesky.ts';
-import { Matrices } from './matrix.ts';
+import { inverseCholesky } from './matrix/inverseCholesky.ts';
+import { Matrices } from './matrix/matrices.ts';
 import { type GridFormat, quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
 

@@ -1,6 +1,6 @@
-/** Matrices in a WebAssembly memory of their own, and the arithmetic of kernels/matrix.ts on them. */
+/** Matrices in a WebAssembly memory of their own, and the arithmetic of kernels/ on them. */
 import { inflate } from '#leaf/backends/wasm/inflate';
-import { MemoryError } from '../core/errors.ts';
+import { MemoryError } from '../../core/errors.ts';
 
 interface Kernels {
   readonly memory: WebAssembly.Memory;

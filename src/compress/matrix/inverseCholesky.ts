@@ -5,7 +5,7 @@
  * With the order of the channels reversed, H = LLᵀ has the inverse of U as its factor, so one Cholesky decomposition and one
  * triangular inverse are enough. Both work on panels; the products between panels run in the kernel.
  */
-import type { Matrices } from './matrix.ts';
+import type { Matrices } from './matrices.ts';
 
 const PANEL = 64;
 

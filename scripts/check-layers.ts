@@ -33,7 +33,13 @@ export function floorOf(folder: string): number | undefined {
 
 const ENTRY = 'src/index.ts';
 /** Further entries. They are separate so that pages that only run models load less. */
-const MORE_ENTRIES = ['src/train/index.ts', 'src/package/index.ts', 'src/adapt/index.ts', 'src/search/index.ts', 'src/compress/index.ts'];
+const MORE_ENTRIES = [
+  'src/train/index.ts',
+  'src/package/index.ts',
+  'src/adapt/index.ts',
+  'src/search/index.ts',
+  'src/compress/index.ts',
+];
 const APP = 'web';
 
 export interface Violation {

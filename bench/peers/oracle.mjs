@@ -28,7 +28,7 @@ export function startLlama(verbose = false) {
 /**
  * @param {import('node-llama-cpp').Llama} llama
  * @param {{ model: string, text?: string, tokens?: number[], greedy?: number, logits?: boolean, threads?: number,
- *   flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number, adapter?: string }} job a text is tokenized by llama.cpp,
+ *   pooled?: 'embedding' | 'score', flashAttention?: 'auto' | boolean, kv?: 'F16' | 'F32', context?: number, adapter?: string }} job a text is tokenized by llama.cpp,
  *   with BOS if the vocabulary adds one
  */
 export async function ask(llama, job) {
@@ -37,6 +37,7 @@ export async function ask(llama, job) {
   try {
     const tokens = job.tokens ?? tokenize(model, job.text ?? '');
     const bos = model.tokens.shouldPrependBosToken ? model.tokens.bos : null;
+    if (job.pooled) return { tokens, pooled: await pooled(model, tokens, job.pooled, { contextSize, threads }) };
     if (!job.logits && greedy === 0) return { tokens, bos, greedy: [] };
     const kvTypes = { experimentalKvCacheKeyType: kv, experimentalKvCacheValueType: kv };
     const context = await model.createContext({ contextSize, threads, flashAttention, lora: job.adapter, ...kvTypes });
@@ -56,6 +57,18 @@ export async function ask(llama, job) {
   } finally {
     await model.dispose();
   }
+}
+
+/** The embedding of tokens, pooled as the file says, or the first output of its classifier. */
+async function pooled(model, tokens, kind, options) {
+  if (kind === 'embedding') {
+    const context = await model.createEmbeddingContext(options);
+    return [...(await context.getEmbeddingFor(tokens)).vector];
+  }
+  const context = await model.createRankingContext({ ...options, template: '{{query}}{{document}}' });
+  const score = await context._evaluateRankingForInput(tokens);
+  // node-llama-cpp returns a probability
+  return [context._currentArchRankingAlreadyNormalized ? score : Math.log(score / (1 - score))];
 }
 
 function tokenize(model, text) {

@@ -1,5 +1,4 @@
 /** Settings of an embedding model in its files: pooling, projection, normalization and prompts. */
-
 /** Pooling of a text's token outputs. 'meanSqrtLength': sum divided by the square root of the number of tokens. */
 export const POOLINGS = ['mean', 'cls', 'last', 'max', 'meanSqrtLength', 'weightedMean'] as const;
 export type Pooling = (typeof POOLINGS)[number];
@@ -25,15 +24,36 @@ export interface EmbeddingSettings {
   /** Maximum tokens of a text, including special tokens. */
   readonly maxLength?: number;
   readonly dense?: readonly DenseLayer[];
+  /** How a reranker reads a query and a document. Default: both texts with the tokenizer's tokens for pairs. */
+  readonly ranking?: RankingSettings;
 }
 
-/** GGUF's `pooling_type`; 0 is none, 4 a classifier on the first token. */
-const GGUF_POOLINGS: readonly (Pooling | undefined)[] = [undefined, 'mean', 'cls', 'last', 'cls'];
+export interface RankingSettings {
+  /** Text that the model reads, with {query} and {document} in place of the texts. */
+  readonly template?: string;
+  /** True if the classifier's outputs are for the answers yes and no, in this order. */
+  readonly yesOrNo?: boolean;
+}
+
+/** GGUF's `pooling_type`; 0 is none, 4 a classifier. */
+const GGUF_POOLINGS: readonly (Pooling | undefined)[] = [undefined, 'mean', 'cls', 'last'];
+const RANK = 4;
 
 /** Reads the settings of a GGUF file. Embeddings are scaled to length 1, as in llama.cpp. */
 export function embeddingFromGguf(metadata: ReadonlyMap<string, unknown>): EmbeddingSettings | undefined {
-  const type = metadata.get(`${String(metadata.get('general.architecture'))}.pooling_type`);
-  if (typeof type !== 'number') return undefined;
-  const pooling = GGUF_POOLINGS[type];
+  const own = (key: string) => metadata.get(`${String(metadata.get('general.architecture'))}.${key}`);
+  const type = own('pooling_type');
+  if (type === RANK)
+    return { pooling: own('attention.causal') === false ? 'cls' : 'last', ranking: rankingFromGguf(metadata, own) };
+  const pooling = typeof type === 'number' ? GGUF_POOLINGS[type] : undefined;
   return pooling ? { pooling, normalize: true } : undefined;
+}
+
+function rankingFromGguf(metadata: ReadonlyMap<string, unknown>, own: (key: string) => unknown): RankingSettings {
+  const template = metadata.get('tokenizer.chat_template.rerank');
+  const labels = own('classifier.output_labels');
+  return {
+    ...(typeof template === 'string' ? { template } : {}),
+    yesOrNo: Array.isArray(labels) && labels.length === 2 && labels[0] === 'yes' && labels[1] === 'no',
+  };
 }

@@ -2,10 +2,10 @@
 import type { CheckpointTensor } from './checkpoint.ts';
 
 /** Reads and decodes a whole tensor. @throws {FormatError|SourceError} if it cannot be read */
-export async function tensorValues(tensor: CheckpointTensor): Promise<Float32Array> {
+export async function tensorValues(tensor: CheckpointTensor, signal?: AbortSignal): Promise<Float32Array> {
   const { format, byteLength } = tensor;
   const bytes = new Uint8Array(byteLength);
-  await tensor.read(0, bytes);
+  await tensor.read(0, bytes, signal);
   const blocks = byteLength / format.blockBytes;
   const values = new Float32Array(blocks * format.blockSize);
   format.decode(bytes, 0, values, 0, blocks);

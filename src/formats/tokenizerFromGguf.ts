@@ -89,6 +89,11 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
         unknown: token('unknown', 2),
         addBos: flag('add_bos_token') ?? false,
         addEos: flag('add_eos_token') ?? true,
+        ...pairTemplate({
+          bos: token('bos'),
+          eos: token('eos', 1),
+          separators: flag('add_sep_token') === false ? 1 : 2,
+        }),
       };
     }
     case 'bert': {
@@ -111,10 +116,13 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
         unknown: token('unknown', 100),
         addBos: flag('add_bos_token') ?? true,
         addEos: flag('add_eos_token') ?? true,
+        ...pairTemplate({ bos, eos: sep, separators: 1, secondType: 1 }),
       };
     }
     case 'gpt2': {
       const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
+      // its converter asks for two separators, but the models were trained with one
+      const isModernBert = read.string('general.architecture') === 'modern-bert';
       // llama.cpp drops bytes that are missing in such a vocabulary, so no unknown token is set
       return {
         ...common,
@@ -124,9 +132,30 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
         bos: token('bos'),
         eos: token('eos'),
         addBos: flag('add_bos_token') ?? namedPreTokenizer(preTokenizer).addBos ?? false,
+        ...(common.addEos
+          ? pairTemplate({ bos: token('bos'), eos: token('eos'), separators: isModernBert ? 1 : 2 })
+          : {}),
       };
     }
   }
+}
+
+interface PairOptions {
+  readonly bos: number | undefined;
+  readonly eos: number | undefined;
+  /** Number of separators between the two texts: RoBERTa has two. */
+  readonly separators: number;
+  /** Token type of the second text. Default: 0. */
+  readonly secondType?: number;
+}
+
+/** Template of two texts, as the models' tokenizers in transformers have it: BOS, the first text, EOS once or twice, the second text, EOS. */
+function pairTemplate({ bos, eos, separators, secondType = 0 }: PairOptions): Pick<TokenizerSpec, 'template'> {
+  if (bos === undefined || eos === undefined) return {};
+  const first = [bos, 'A' as const, eos].map((part) => ({ part, type: 0 }));
+  const between = Array.from({ length: separators - 1 }, () => ({ part: eos, type: 0 }));
+  const second = ['B' as const, eos].map((part) => ({ part, type: secondType }));
+  return { template: { pair: [...first, ...between, ...second] } };
 }
 
 const spaceToMark = { type: 'replace', pattern: ' ', content: '▁' } as const;

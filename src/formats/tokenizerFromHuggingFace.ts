@@ -181,7 +181,7 @@ function readFrame(
   }
   const template = readPostProcessor(postProcessor, count);
   if (!template) return { addBos: false, addEos: false };
-  const ids = template.single.map(({ part }) => part);
+  const ids = (template.single ?? []).map(({ part }) => part);
   const text = ids.indexOf('A');
   return { template, addBos: text > 0, addEos: text < ids.length - 1 };
 }

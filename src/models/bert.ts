@@ -1,38 +1,32 @@
 /** BERT (Devlin et al. 2019) and embedders based on it: MiniLM, E5, BGE, GTE, mxbai, arctic; XLM-RoBERTa. */
-import { UnsupportedError } from '../core/errors.ts';
 import type { Architecture } from './architecture.ts';
 import { activationKind } from './folders/activations.ts';
 import type { Fields, FolderConfig } from './folders/config.ts';
-import type { FolderTensor } from './folders/family.ts';
+import { encoderNames } from './folders/encoderNames.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { encoder } from './parts/encoder.ts';
 
-const BLOCK: Readonly<Record<string, string>> = {
-  attn_q: 'attention.self.query',
-  attn_k: 'attention.self.key',
-  attn_v: 'attention.self.value',
-  attn_output: 'attention.output.dense',
-  attn_output_norm: 'attention.output.LayerNorm',
-  ffn_up: 'intermediate.dense',
-  ffn_down: 'output.dense',
-  layer_output_norm: 'output.LayerNorm',
-};
-
-const ENDS: Readonly<Record<string, readonly string[]>> = {
-  token_embd: ['embeddings.word_embeddings'],
-  token_types: ['embeddings.token_type_embeddings'],
-  position_embd: ['embeddings.position_embeddings'],
-  token_embd_norm: ['embeddings.LayerNorm'],
-  cls: ['pooler.dense', 'classifier.dense'],
-  'cls.output': ['classifier', 'classifier.out_proj'],
-};
-
-const names: (name: string) => FolderTensor = (name) => {
-  const block = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name);
-  const kind = name.slice(name.lastIndexOf('.') + 1);
-  if (block) return { names: BLOCK[block[2]!] ? [`encoder.layer.${block[1]}.${BLOCK[block[2]!]}.${kind}`] : [] };
-  return { names: (ENDS[name.slice(0, name.lastIndexOf('.'))] ?? []).map((end) => `${end}.${kind}`) };
-};
+const tensor = encoderNames({
+  blocks: ['encoder.layer'],
+  block: {
+    attn_q: ['attention.self.query'],
+    attn_k: ['attention.self.key'],
+    attn_v: ['attention.self.value'],
+    attn_output: ['attention.output.dense'],
+    attn_output_norm: ['attention.output.LayerNorm'],
+    ffn_up: ['intermediate.dense'],
+    ffn_down: ['output.dense'],
+    layer_output_norm: ['output.LayerNorm'],
+  },
+  ends: {
+    token_embd: ['embeddings.word_embeddings'],
+    token_types: ['embeddings.token_type_embeddings'],
+    position_embd: ['embeddings.position_embeddings'],
+    token_embd_norm: ['embeddings.LayerNorm'],
+    cls: ['pooler.dense', 'classifier.dense'],
+    'cls.output': ['classifier', 'classifier.out_proj'],
+  },
+});
 
 const DEFAULTS = {
   vocab_size: 30522,
@@ -65,22 +59,19 @@ export const bert: Architecture = {
   name: 'bert',
   models: 'BERT, RoBERTa and XLM-RoBERTa embedders and rerankers: MiniLM, E5, BGE, mxbai, arctic',
   folders: [
-    { modelTypes: ['bert'], defaults: DEFAULTS, metadata: keysOf(0), tensor: names },
+    { modelTypes: ['bert'], defaults: DEFAULTS, metadata: keysOf(0), tensor },
     {
       modelTypes: ['roberta', 'xlm-roberta', 'camembert'],
       defaults: { ...DEFAULTS, vocab_size: 50265, max_position_embeddings: 514, layer_norm_eps: 1e-5 },
       metadata: keysOf(2),
-      tensor: names,
+      tensor,
     },
   ],
   passesOverTensors: /(^|\.)(pooler\.|position_ids|cls\.predictions|cls\.seq_relationship|lm_head\.)/,
-  build: (model) => {
-    const { metadata } = model;
-    if (metadata.flag('attention.causal', false))
-      throw new UnsupportedError(`${metadata.file}: bert with`, 'causal attention', ['attention to the whole text']);
+  build: (model) =>
     encoder(model, {
-      activation: activationOf(model, 'gelu'),
-      shifted: metadata.count('position_shift', 0, 0) > 0,
-    });
-  },
+      attention: {},
+      feedForward: { activation: activationOf(model, 'gelu'), gated: false, bias: 'optional' },
+      positions: model.metadata.count('position_shift', 0, 0) > 0 ? 'shifted' : 'learned',
+    }),
 };

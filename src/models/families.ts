@@ -5,7 +5,8 @@ import { architectures } from './index.ts';
 export function familiesText(): string {
   const gguf = architectures.filter(({ foldersOnly }) => !foldersOnly);
   const families = (list: typeof architectures) => list.map(({ models }) => models).join('; ');
-  const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
+  const named = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
+  const types = [...new Set(named)];
   return [
     `GGUF, ${gguf.length} architectures: ${families(gguf)}.`,
     '',

@@ -5,7 +5,7 @@ import { gemma3Keys } from './folders/gemmaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
-import { windows } from './parts/windows.ts';
+import { symmetric, windows } from './parts/windows.ts';
 
 /** The 27B model scales queries by width per head instead of by head size; GGUF has no key for it. */
 const LAYERS_OF_27B = 62;
@@ -44,9 +44,15 @@ export const gemma3: Architecture = {
       }),
     },
   ],
-  build: decoder((model, dimensions) => {
+  build: gemma3Decoder(),
+};
+
+/** @param causal false: attention to the whole text, with windows to both sides. Default: as the file says */
+export function gemma3Decoder({ causal }: { readonly causal?: boolean } = {}) {
+  return decoder((model, dimensions) => {
     const { metadata } = model;
     const { layers, width, heads, headSize } = dimensions;
+    const isCausal = causal ?? metadata.flag('attention.causal', true);
     const window = windows(model, dimensions, { period: 6 });
     const [global, local] = [false, true].map((isLocal) =>
       rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localBase: 10000 }),
@@ -55,8 +61,9 @@ export const gemma3: Architecture = {
     return {
       norms: 'around',
       attention: {
+        causal: isCausal,
         rotary: (layer) => (window.isLocal(layer) ? local : global),
-        window: window.of,
+        window: (layer) => (isCausal ? window.of(layer) : symmetric(window.of(layer))),
         scale: model.fromFolder ? metadata.number('attention.scale') : usual,
         softcap: model.fromFolder ? metadata.number('attn_logit_softcapping', 0) : 0,
         outputBias: model.fromFolder ? 'optional' : false,
@@ -66,5 +73,5 @@ export const gemma3: Architecture = {
       embeddingScale: Math.sqrt(width),
       logitSoftcap: metadata.number('final_logit_softcapping', 0),
     };
-  }),
-};
+  });
+}

@@ -13,12 +13,14 @@ import { cohere2 } from './cohere2.ts';
 import { commandR } from './commandR.ts';
 import { deci } from './deci.ts';
 import { ernie45 } from './ernie45.ts';
+import { eurobert } from './eurobert.ts';
 import { exaone } from './exaone.ts';
 import { exaone4 } from './exaone4.ts';
 import { falcon } from './falcon.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
+import { gemmaEmbedding } from './gemmaEmbedding.ts';
 import { glm4 } from './glm4.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptj } from './gptj.ts';
@@ -31,14 +33,17 @@ import { hunyuanVl } from './hunyuanVl.ts';
 import { internlm2 } from './internlm2.ts';
 import { jais } from './jais.ts';
 import { jais2 } from './jais2.ts';
+import { jinaBertV2 } from './jinaBertV2.ts';
 import { llama } from './llama.ts';
 import { maincoder } from './maincoder.ts';
 import { minicpm } from './minicpm.ts';
 import { mistral3 } from './mistral3.ts';
+import { modernBert } from './modernBert.ts';
 import { mpt } from './mpt.ts';
 import { museGlimmer } from './museGlimmer.ts';
 import { nanbeige } from './nanbeige.ts';
 import { nemotron } from './nemotron.ts';
+import { nomicBert } from './nomicBert.ts';
 import { olmo } from './olmo.ts';
 import { olmo2 } from './olmo2.ts';
 import { openelm } from './openelm.ts';
@@ -79,12 +84,14 @@ export const architectures: readonly Architecture[] = [
   commandR,
   deci,
   ernie45,
+  eurobert,
   exaone,
   exaone4,
   falcon,
   gemma,
   gemma2,
   gemma3,
+  gemmaEmbedding,
   glm4,
   gpt2,
   gptj,
@@ -97,14 +104,17 @@ export const architectures: readonly Architecture[] = [
   internlm2,
   jais,
   jais2,
+  jinaBertV2,
   llama,
   maincoder,
   minicpm,
   mistral3,
+  modernBert,
   mpt,
   museGlimmer,
   nanbeige,
   nemotron,
+  nomicBert,
   olmo,
   olmo2,
   openelm,

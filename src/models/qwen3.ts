@@ -11,7 +11,6 @@ import { windows } from './parts/windows.ts';
 export const qwen3: Architecture = {
   name: 'qwen3',
   models: 'Qwen 3',
-  passesOverTensors: /^cls\.output\.weight$/,
   folders: [
     {
       modelTypes: ['qwen3'],

@@ -188,6 +188,12 @@ describe('a folder', () => {
       UnsupportedError,
       /attn_logit_softcapping 30/,
     ],
+    [
+      'a window without causality',
+      folder({ model_type: 'mistral', sliding_window: 4, is_causal: false }),
+      UnsupportedError,
+      /attention\.causal = false with a sliding window of 4/,
+    ],
     ['experts', folder({ num_local_experts: 8 }), UnsupportedError, /num_local_experts 8/],
   ])('is refused by name for %s', (_, model, kind, message) => {
     expect(() => buildModel(model)).toThrow(kind);
@@ -241,7 +247,6 @@ describe('a GGUF file', () => {
   });
 
   it.each([
-    ['causality', gguf({ 'llama.attention.causal': false }), UnsupportedError, /llama\.attention\.causal = false/],
     [
       'a cap of another architecture',
       gguf({ 'llama.final_logit_softcapping': 3 }),
@@ -266,6 +271,12 @@ describe('a GGUF file', () => {
   ])('is refused by name for %s', (_, model, kind, message) => {
     expect(() => buildModel(model)).toThrow(kind);
     expect(() => buildModel(model)).toThrow(message);
+  });
+
+  it('attends to the whole text where it says so, and predicts no tokens', () => {
+    const model = gguf({ 'llama.attention.causal': false });
+    expect(attributesOf<AttentionAttributes>(model, 'attention').causal).toBe(false);
+    expect([...buildModel(model).graph.outputs.keys()]).toEqual(['hidden']);
   });
 
   it('is not refused for values at which a key changes nothing', () => {

@@ -3,6 +3,7 @@ import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../formats/embeddingSettings.ts';
+import type { Graph } from '../graph/graph.ts';
 import { isInput } from '../graph/ops/input.ts';
 import { POSITION_SHIFT, SHIFTED_POSITIONS, TOKEN_TYPES } from '../models/parts/encoder.ts';
 import { abortSignal, callback, checkOptions, oneOf, type Rules, trueOrFalse, wholeNumber } from './checkOptions.ts';
@@ -139,7 +140,7 @@ async function hiddenRows(
     sequence: length,
     rows: wanted,
     outputs: ['hidden'],
-    inputs: sequenceInputs(engine, sequences),
+    inputs: sequenceInputs(engine.program.graph, sequences),
   });
   const values = await result.output('hidden');
   const width = values.length / wanted.length;
@@ -157,12 +158,12 @@ async function hiddenRows(
 
 /** Values of an encoder's inputs: token types, and positions if they do not start at 0. */
 export function sequenceInputs(
-  { program }: Engine,
+  graph: Graph,
   sequences: readonly (readonly number[])[],
   types?: readonly (readonly number[])[],
 ): Record<string, Int32Array> {
   const found: Record<string, Int32Array> = {};
-  for (const node of program.graph.nodes) {
+  for (const node of graph.nodes) {
     if (!isInput(node)) continue;
     const { name } = node.attributes;
     if (name === TOKEN_TYPES)

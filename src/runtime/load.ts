@@ -2,6 +2,8 @@
 import { backendByName } from '../backends/index.ts';
 import { MemoryError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
+import { denseLayersFromGguf } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
@@ -46,6 +48,7 @@ export async function load(
     });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
+    const embedding = await embeddingOf(checkpoint, signal);
     const weights = weightStore(model);
     const notes = deviceNotes(cache?.folder);
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
@@ -65,7 +68,7 @@ export async function load(
       places,
       limits,
       cache: cacheLimits(estimate, options),
-      embedding: checkpoint.embedding,
+      embedding,
     });
     if (adapter) await engine.setAdapter(adapter);
     return new Model(engine, summarize(checkpoint, model), estimate);
@@ -119,6 +122,12 @@ async function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
     );
     throw error;
   }
+}
+
+/** Settings of an embedder, with the dense layers that follow pooling. */
+async function embeddingOf(checkpoint: Checkpoint, signal?: AbortSignal): Promise<EmbeddingSettings | undefined> {
+  const dense = await denseLayersFromGguf(checkpoint, signal);
+  return dense.length > 0 ? { ...checkpoint.embedding, dense } : checkpoint.embedding;
 }
 
 /** Keys and values may take what weights and activations leave, or what the options say. */

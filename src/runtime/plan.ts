@@ -40,7 +40,8 @@ export async function planModel(checkpoint: Checkpoint, options: LoadOptions, pa
   // an encoder sees a text at once, and as many short ones as fit
   const stepTokens = options.stepTokens ?? (encoder ? ENCODER_STEP_TOKENS : DEFAULT_STEP_TOKENS);
   const maxTokens = encoder ? Math.max(stepTokens, context) : Math.min(stepTokens, context);
-  const width = model.graph.outputs.get(encoder ? 'hidden' : 'logits')!.shape[1];
+  const { outputs } = model.graph;
+  const width = ((encoder ? undefined : outputs.get('logits')) ?? outputs.get('hidden')!).shape[1];
   const maxRows = encoder ? maxTokens : Math.max(1, Math.min(Math.floor(LOGIT_BYTES / (4 * width)), maxTokens));
   const limits = { maxTokens, maxRows, context };
   const settings = settingsOf(options);

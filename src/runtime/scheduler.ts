@@ -4,7 +4,7 @@
  * next step. The result of a sequence does not depend on the other sequences in its steps.
  */
 import { nextTask } from '#leaf/runtime/nextTask';
-import { EspalierError } from '../core/errors.ts';
+import { EspalierError, UnsupportedError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
 import type { SequencePart, Step } from '../graph/step.ts';
@@ -13,8 +13,8 @@ import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Sequence } from './sequence.ts';
 
-/** Outputs of a model: next-token logits [V], or the last layer's state [D]. */
-export type OutputName = 'logits' | 'hidden';
+/** Outputs of a model: next-token logits [V], the last layer's state [D], or a classifier's scores [L]. */
+export type OutputName = 'logits' | 'hidden' | 'scores';
 
 /** Tokens to compute as the continuation of a sequence. */
 export interface Work {
@@ -121,10 +121,15 @@ export class Scheduler {
   /**
    * Computes tokens of a sequence.
    * @returns the tokens that `rules` chose, one per row; none without rules
-   * @throws the signal's reason before the next step; {EspalierError} SESSION_BUSY if the sequence is being computed already
+   * @throws the signal's reason before the next step; {EspalierError} SESSION_BUSY if the sequence is being computed already;
+   *   {UnsupportedError} if the model does not predict tokens and the work needs it
    */
   submit(work: Work): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
+      if ((work.rules || work.output === 'logits') && !this.#program.graph.outputs.has('logits')) {
+        reject(new UnsupportedError('predicting tokens with', 'a model without an output matrix', ['embed', 'rank']));
+        return;
+      }
       for (const { sequence } of this.#tasks) {
         if (sequence !== work.sequence) continue;
         reject(new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'));

@@ -92,7 +92,9 @@ export interface AddedToken {
 }
 
 export interface Template {
-  readonly single: readonly TemplatePart[];
+  /** Default: from `addBos` and `addEos`. */
+  readonly single?: readonly TemplatePart[];
+  /** Default: both texts, each as `single` has it. */
   readonly pair?: readonly TemplatePart[];
 }
 

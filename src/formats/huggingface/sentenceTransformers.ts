@@ -1,11 +1,11 @@
 /** Reads the files of sentence-transformers: modules.json, the modules' folders, and prompts. */
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
-import { halfToFloat } from '../../core/half.ts';
 import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../embeddingSettings.ts';
 import type { Folder } from '../folder.ts';
 import { parseJsonObject, readText } from '../json.ts';
 import { JsonValue } from '../jsonValue.ts';
 import { readSafetensors } from '../safetensors/read.ts';
+import { tensorValues } from '../tensorValues.ts';
 
 /** Pooling modes in 1_Pooling/config.json, as flags and as `pooling_mode`. */
 const POOLING_NAMES: Readonly<Record<string, Pooling>> = {
@@ -76,12 +76,7 @@ async function readDense(folder: Folder, inside: (file: string) => string, signa
     const values = async (tensor: string): Promise<Float32Array | undefined> => {
       const found = tensors.get(tensor);
       if (!found) return undefined;
-      const bytes = new Uint8Array(found.byteLength);
-      await found.read(0, bytes, signal);
-      if (found.format.name === 'F32') return new Float32Array(bytes.buffer);
-      const halves = new Uint16Array(bytes.buffer);
-      if (found.format.name === 'F16') return Float32Array.from(halves, halfToFloat);
-      if (found.format.name === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+      if (['F32', 'F16', 'BF16'].includes(found.format.name)) return tensorValues(found, signal);
       throw new UnsupportedError(`${source.name}: tensor ${tensor} in`, found.format.name, ['F32', 'F16', 'BF16']);
     };
     const weight = await values('linear.weight');

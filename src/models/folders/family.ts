@@ -7,6 +7,8 @@ import { type FolderRope, type RopeOptions, ropeOf } from './ropeScaling.ts';
 export interface FolderFamily {
   /** config.json's model_type values. */
   readonly modelTypes: readonly string[];
+  /** Of several families with the same model type: true for a config.json of this one. Families without it come last. */
+  accepts?(fields: Fields): boolean;
   /** Defaults of fields that are missing in config.json, from transformers' config class of the model type. */
   readonly defaults: Fields;
   /** GGUF keys for `build`, without the architecture's prefix. */
@@ -44,7 +46,12 @@ const llamaBlock: Readonly<Record<string, string>> = {
   ffn_down: 'mlp.down_proj',
 };
 
-const llamaEnds: Readonly<Record<string, string>> = { token_embd: 'embed_tokens', output_norm: 'norm' };
+/** 'cls.output' is the classifier of transformers' classes for sequence classification. */
+const llamaEnds: Readonly<Record<string, string>> = {
+  token_embd: 'embed_tokens',
+  output_norm: 'norm',
+  'cls.output': 'score',
+};
 
 export interface TensorNames {
   /** Name prefix of the blocks. Default: layers. */
@@ -66,9 +73,10 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
   const ends = { ...llamaEnds, ...names.ends };
   return (name) => {
     const inBlock = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name);
-    const [end, kind] = name.split('.');
+    const dot = name.lastIndexOf('.');
+    const [end, kind] = [name.slice(0, dot), name.slice(dot + 1)];
     if (end === 'output') return { names: [`${output}.${kind}`] };
-    const own = inBlock ? block[inBlock[2]!] : ends[end!];
+    const own = inBlock ? block[inBlock[2]!] : ends[end];
     if (!own) return { names: [] };
     return {
       names: [inBlock ? `${blocks}.${inBlock[1]}.${own}.${inBlock[3]}` : `${own}.${kind}`],
@@ -120,8 +128,16 @@ export function decoderKeys(config: FolderConfig, names: FieldNames = {}): Recor
     ...(names.layerNormEpsilon ? { 'attention.layer_norm_epsilon': config.number(names.layerNormEpsilon) } : {}),
     'feed_forward.activation': activationKind(config, fields.activation),
     'output.tied': config.flag('tie_word_embeddings'),
+    ...(isHeadless(config) ? { 'output.absent': true } : {}),
+    ...(config.value('is_causal') === false ? { 'attention.causal': false } : {}),
     vocab_size: config.number('vocab_size'),
   };
+}
+
+/** True for transformers' classes without a language model's head: embedders and classifiers. */
+function isHeadless(config: FolderConfig): boolean {
+  const [className] = config.list('architectures') ?? [];
+  return /(Model|ForSequenceClassification|ForTextEncoding)$/.test(String(className));
 }
 
 /** Keys of the rotary embedding. @param keys of {@link decoderKeys} */

@@ -110,13 +110,13 @@ interface Found {
 
 function familyOf(folder: string, outer: Fields): Found {
   const text = outer.text_config;
-  if (isFields(text) && byModelType(outer.model_type) === undefined) {
-    const found = byModelType(text.model_type);
+  if (isFields(text) && byModelType(outer) === undefined) {
+    const found = byModelType(text);
     const tied = text.tie_word_embeddings ?? outer.tie_word_embeddings;
     const fields = tied === undefined ? text : { ...text, tie_word_embeddings: tied };
     if (found) return { ...found, fields, nested: true };
   }
-  const found = byModelType(outer.model_type);
+  const found = byModelType(outer);
   if (found) return { ...found, fields: outer, nested: false };
   if (outer.model_type === undefined) {
     const isFile = Object.keys(outer).length === 0 || folder.endsWith('.safetensors');
@@ -128,9 +128,10 @@ function familyOf(folder: string, outer: Fields): Found {
   throw new UnsupportedError(`${folder}: model_type`, String(outer.model_type), types.toSorted());
 }
 
-function byModelType(type: unknown): { architecture: Architecture; family: FolderFamily } | undefined {
-  for (const architecture of architectures)
-    for (const family of architecture.folders ?? [])
-      if (family.modelTypes.some((known) => known === type)) return { architecture, family };
-  return undefined;
+function byModelType(fields: Fields): { architecture: Architecture; family: FolderFamily } | undefined {
+  const all = architectures.flatMap((architecture) =>
+    (architecture.folders ?? []).map((family) => ({ architecture, family })),
+  );
+  const named = all.filter(({ family }) => family.modelTypes.some((known) => known === fields.model_type));
+  return named.find(({ family }) => family.accepts?.(fields)) ?? named.find(({ family }) => !family.accepts);
 }

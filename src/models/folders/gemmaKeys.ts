@@ -7,6 +7,7 @@ import { ropeOfRecord } from './ropeScaling.ts';
 type Keys = Record<string, unknown>;
 
 function biases(config: FolderConfig): Keys {
+  // see gemma3Keys for the one family that computes it
   if (config.value('use_bidirectional_attention'))
     throw config.unsupported('use_bidirectional_attention', config.value('use_bidirectional_attention'), ['false']);
   const bias = config.flag('attention_bias');
@@ -53,10 +54,12 @@ export function gemma3Keys(config: FolderConfig): Keys {
     { headSize },
   );
   const local = ropeOfRecord(config, { rope_theta: localTheta ?? 10_000, ...own('sliding_attention') }, { headSize });
+  const bias = config.flag('attention_bias');
   return {
     ...keys,
     ...ropeKeysOf(global, headSize),
-    ...biases(config),
+    ...biasKeys(bias, bias, false),
+    ...(config.value('use_bidirectional_attention') ? { 'attention.causal': false } : {}),
     ...scoreKeys(config),
     ...window,
     'rope.freq_base_swa': local.base,

@@ -1,4 +1,5 @@
 /** The attention part of a block: projections, norms of heads, rotary embedding, attention, output projection. */
+import { UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { activation } from '../../graph/ops/activation.ts';
 import { attention } from '../../graph/ops/attention.ts';
@@ -39,6 +40,8 @@ export interface Attention {
   /** Bias of the output projection. Default: optional. */
   readonly outputBias?: Presence;
   readonly headNorm?: HeadNorm;
+  /** False: a token also attends to those behind it, as in encoders. Default: `attention.causal` of the file, otherwise true. */
+  readonly causal?: boolean;
   /** Clamps queries, keys and values to −clamp … clamp. 0: no clamping. */
   readonly clamp?: number;
   /** Maximum exponent of ALiBi's slopes, usually 8 (Press et al. 2021). 0: no ALiBi. */
@@ -90,15 +93,18 @@ export function selfAttention(
   if (headNorm?.afterRope) normed();
   if (temperature) q = positionScale(q, temperature, `${block}.temperature`);
   const { scale = 1 / Math.sqrt(headSize), softcap = 0, alibi = 0 } = options;
+  const window = options.window?.(layer) ?? 0;
+  const causal = options.causal ?? causality(model, window);
   const attributes = {
     layer: slot,
     heads,
     kvHeads,
     headSize,
     scale: typeof scale === 'function' ? scale(layer) : scale,
-    window: options.window?.(layer) ?? 0,
+    window,
     softcap,
     ...(alibi > 0 ? { alibi } : {}),
+    ...(causal ? {} : { causal }),
   };
   let mixed = attention(q, k, v, attributes, `${block}.attention`);
   if (options.gated) {
@@ -106,6 +112,25 @@ export function selfAttention(
     mixed = multiply(activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), mixed, `${block}.attn_gated`);
   }
   return project(model, mixed, `${block}.attn_output`, width, { bias: outputBias, scaled: 'before bias' });
+}
+
+/**
+ * Causality of a decoder's file. Embedding models of decoder families have none.
+ * @throws {UnsupportedError} for a window without causality, unless the architecture says how far it reaches
+ */
+function causality({ metadata }: ModelBuilder, window: number): boolean {
+  const causal = metadata.flag('attention.causal', true);
+  if (causal || window === 0) return causal;
+  const what = `${metadata.file}: ${metadata.architecture}.attention.causal = false with a sliding window of`;
+  throw new UnsupportedError(what, String(window));
+}
+
+/** False, the causality of encoders. @throws {UnsupportedError} if the file says otherwise */
+export function neverCausal({ metadata }: ModelBuilder): false {
+  if (!metadata.flag('attention.causal', false)) return false;
+  throw new UnsupportedError(`${metadata.file}: ${metadata.architecture} with`, 'causal attention', [
+    'attention to the whole text',
+  ]);
 }
 
 /** Computes queries, keys and values from three matrices or a fused one. */

@@ -15,6 +15,7 @@ import { softcap } from '../../graph/ops/softcap.ts';
 import { tokens } from '../../graph/ops/tokens.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
 import { type Attention, selfAttention } from './attention.ts';
+import { type Classifier, classify } from './classifier.ts';
 import { type Dimensions, readDimensions } from './dimensions.ts';
 import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
@@ -30,8 +31,8 @@ export interface Decoder {
   readonly parallel?: boolean;
   /** Name of the norm before the feed-forward part; undefined: it shares attention's norm. Default: ffn_norm. */
   readonly feedForwardNorm?: (layer: number) => string | undefined;
-  /** Name of the norm before attention. Default: attn_norm. */
-  readonly attentionNorm?: (layer: number) => string;
+  /** Name of the norm before attention; undefined: none. Default: attn_norm. */
+  readonly attentionNorm?: (layer: number) => string | undefined;
   readonly attention: Attention;
   readonly feedForward: FeedForward;
   /** Factor of the embedding. Default: 1. */
@@ -54,6 +55,8 @@ export interface Decoder {
   /** Number of passes through all layers. The final norm is applied between passes, unless `plainLoops`. */
   readonly loops?: number;
   readonly plainLoops?: boolean;
+  /** Head of a classifier, if the file has one. Default: its output matrix alone. */
+  readonly classifier?: Classifier;
 }
 
 /** A decoder's `build`. @param knobs may read the metadata */
@@ -116,8 +119,8 @@ function block(
     return model.dropped(residualScale === 1 ? normed : scale(normed, residualScale, `${name}.${label}.scale`));
   };
   const attended = dimensions.heads[layer]! > 0;
-  const attentionNorm = knobs.attentionNorm?.(layer) ?? 'attn_norm';
-  const normed = before && attended ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
+  const attentionNorm = knobs.attentionNorm ? knobs.attentionNorm(layer) : 'attn_norm';
+  const normed = before && attended && attentionNorm ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
   const ffn = dimensions.ffn[layer]!;
   const ffnNorm = knobs.feedForwardNorm ? knobs.feedForwardNorm(layer) : 'ffn_norm';
   const feed = (from: Value): Value => {
@@ -131,8 +134,14 @@ function block(
   return ffn > 0 ? add(middle, feed(middle), `${name}.ffn_residual`) : middle;
 }
 
-/** Sets the outputs 'hidden' and 'logits'. */
+/** Sets the outputs 'hidden', 'scores' if there is a classifier, and 'logits' if each token predicts the next one. */
 function head(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: Decoder): void {
+  model.graph.outputs.set('hidden', hidden);
+  classify(model, hidden, knobs.classifier);
+  if (!predictsTokens(model, knobs)) {
+    model.optional('output.weight');
+    return;
+  }
   const { logitScale = 1, logitSoftcap = 0, outputBias = false } = knobs;
   const table = model.weight('token_embd.weight', undefined, width);
   const vocabulary = Number(table.shape[0]);
@@ -141,8 +150,13 @@ function head(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: 
   let logits: Value = linear(hidden, matrix ?? table, bias, 'output');
   if (logitScale !== 1) logits = scale(logits, logitScale, 'logit_scale');
   if (logitSoftcap > 0) logits = softcap(logits, logitSoftcap, 'output_softcap');
-  model.graph.outputs.set('hidden', hidden);
   model.graph.outputs.set('logits', logits);
+}
+
+/** False for embedders and classifiers: they attend to the whole text, or their class in transformers has no such head. */
+function predictsTokens(model: ModelBuilder, { attention }: Decoder): boolean {
+  if (!(attention.causal ?? model.metadata.flag('attention.causal', true))) return false;
+  return !model.metadata.flag('output.absent', false) || model.has('output.weight');
 }
 
 /** Output matrix; undefined if it is the embedding. In folders the config decides, in GGUF files the presence of the tensor. */

@@ -27,8 +27,7 @@ export function readDimensions(model: ModelBuilder): Dimensions {
     const problem = `${count} attention heads cannot share ${shared} key heads evenly`;
     throw new FormatError(metadata.file, problem, { heads: count, kvHeads: shared, layer });
   }
-  const evenly = Math.floor(width / Math.max(1, heads[0]!));
-  const headSize = metadata.count('attention.key_length', evenly, 1, MOST_HEAD_SIZE);
+  const headSize = headSizeOf(model);
   for (const key of ['attention.value_length', 'attention.key_length_swa', 'attention.value_length_swa']) {
     const found = metadata.count(key, headSize, 0);
     if (found !== headSize && found !== 0)
@@ -36,4 +35,10 @@ export function readDimensions(model: ModelBuilder): Dimensions {
   }
   const ffn = metadata.counts('feed_forward_length', layers, 4 * width, 0);
   return { layers, width, headSize, heads, kvHeads, ffn };
+}
+
+export function headSizeOf({ metadata }: ModelBuilder): number {
+  const [heads] = metadata.counts('attention.head_count', 1, undefined, 0, MOST_HEADS);
+  const evenly = Math.floor(metadata.count('embedding_length') / Math.max(1, heads!));
+  return metadata.count('attention.key_length', evenly, 1, MOST_HEAD_SIZE);
 }

@@ -37,3 +37,6 @@ function periodic(period: number, layers: number, globalFirst = false): boolean[
     return globalFirst ? layer % period !== 0 : layer % period < period - 1;
   });
 }
+
+/** Reach to each side, including the token itself, of a window that lies around the token. */
+export const symmetric = (window: number): number => (window > 0 ? Math.floor(window / 2) + 1 : 0);

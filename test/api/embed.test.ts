@@ -1,0 +1,116 @@
+/** The options of `embed` and `rank`, on tiny random models. */
+import { describe, expect, test } from 'vitest';
+import { embedderGguf } from '../../scripts/models/embedderFiles.ts';
+import { embedderPlans } from '../../scripts/models/embedders.ts';
+import { ContextError, load, type Model, OptionError, UnsupportedError } from '../../src/index.ts';
+
+async function opened(name: string): Promise<Model> {
+  return load(await embedderGguf(embedderPlans.find((plan) => plan.name === name)!), { threads: 1, kv: 'f32' });
+}
+
+const length = (vector: Float32Array) => Math.hypot(...vector);
+
+describe('embedding', () => {
+  test('many texts gives each the vector that it has alone', async () => {
+    const model = await opened('modern-bert');
+    const texts = ['the pear', 'walls', 'a wall', 'the pear, the wall.', '', 'the'];
+    const together = await model.embed(texts);
+    for (const [i, text] of texts.entries()) expect(together[i]).toEqual(await model.embed(text));
+    model.dispose();
+  });
+
+  test('cuts vectors for Matryoshka models, then scales them to length 1', async () => {
+    const model = await opened('nomic-bert');
+    const whole = await model.embed('the pear', { normalize: false });
+    const cut = await model.embed('the pear', { dimensions: 8 });
+    expect(cut).toHaveLength(8);
+    expect(length(cut)).toBeCloseTo(1, 6);
+    const scale = length(whole.slice(0, 8));
+    for (const [i, value] of cut.entries()) expect(value).toBeCloseTo(whole[i]! / scale, 6);
+    await expect(model.embed('the', { dimensions: 49 })).rejects.toThrow(OptionError);
+    model.dispose();
+  });
+
+  test('puts a prompt before each text', async () => {
+    const model = await opened('bert');
+    expect(await model.embed('pear', { prompt: 'the ' })).toEqual(await model.embed('the pear'));
+    model.dispose();
+  });
+
+  test('refuses a text that is too long, or cuts it before its last special token', async () => {
+    const model = await opened('bert');
+    const text = 'the '.repeat(100);
+    await expect(model.embed(text)).rejects.toThrow(ContextError);
+    expect(await model.embed(text, { truncate: 'end' })).toEqual(await model.embed('the '.repeat(62)));
+    model.dispose();
+  });
+
+  test('applies the dense layers of a GGUF file after pooling', async () => {
+    const plan = embedderPlans.find(({ name }) => name === 'gemma-embedding')!;
+    const plain = await load(await embedderGguf({ ...plan, dense: undefined }), { threads: 1 });
+    const dense = await opened('gemma-embedding');
+    const [a, b] = [await plain.embed('the pear'), await dense.embed('the pear')];
+    expect(b).not.toEqual(a);
+    expect(length(b)).toBeCloseTo(1, 5);
+    plain.dispose();
+    dense.dispose();
+  });
+});
+
+describe('a model that predicts no tokens', () => {
+  test('refuses to generate text', async () => {
+    const model = await opened('llama-not-causal');
+    expect(() => model.session()).toThrow(UnsupportedError);
+    expect(await model.embed('the pear')).toHaveLength(48);
+    model.dispose();
+  });
+});
+
+describe('ranking', () => {
+  test('orders documents by a classifier on both texts', async () => {
+    const model = await opened('bert-classifier');
+    const documents = ['the pear', 'a wall', 'walls, pears.'];
+    const ranking = await model.rank('pear', documents);
+    expect(ranking.map(({ index }) => index).toSorted()).toEqual([0, 1, 2]);
+    for (const { index, score } of ranking) {
+      const [scores] = await model.classify([model.tokenizer.encodePair('pear', documents[index]!)]);
+      expect(score).toBe(scores![0]);
+    }
+    model.dispose();
+  });
+
+  test('separates the texts as transformers does', async () => {
+    const { tokenizer } = await opened('bert-classifier');
+    const { ids, types } = tokenizer.encodePair('pear', 'a wall');
+    expect(ids.map((id) => tokenizer.piece(id)).join('')).toBe('[CLS] pear[SEP] a wall[SEP]');
+    expect(types).toEqual([0, 0, 0, 1, 1, 1]);
+  });
+
+  test('fills the template of a yes-or-no reranker and returns the probability of a yes', async () => {
+    const model = await opened('qwen3-reranker');
+    const [first] = await model.rank('{document}', ['a wall']);
+    const ids = model.tokenizer.encode('[CLS] the {document} . a wall [SEP]', { addBos: false, addEos: false });
+    const [scores] = await model.classify([{ ids, types: ids.map(() => 0) }]);
+    expect(first!.score).toBeCloseTo(1 / (1 + Math.exp(scores![1]! - scores![0]!)), 6);
+    const [other] = await model.rank('pear', ['a wall'], { template: '{query} {document}' });
+    expect(other!.score).not.toBe(first!.score);
+    await expect(model.rank('pear', ['a wall'], { template: '{query}' })).rejects.toThrow(/\{document\}/);
+    model.dispose();
+  });
+
+  test('refuses a document that is too long, or cuts its end', async () => {
+    const model = await opened('bert-classifier');
+    const document = 'the '.repeat(100);
+    await expect(model.rank('pear', [document])).rejects.toThrow(ContextError);
+    const [cut] = await model.rank('pear', [document], { truncate: 'end' });
+    const [short] = await model.rank('pear', ['the '.repeat(60)]);
+    expect(cut!.score).toBeCloseTo(short!.score, 6);
+    model.dispose();
+  });
+
+  test('is refused for a model without a classifier', async () => {
+    const model = await opened('bert');
+    await expect(model.rank('pear', ['a wall'])).rejects.toThrow(UnsupportedError);
+    model.dispose();
+  });
+});

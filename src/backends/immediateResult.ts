@@ -1,6 +1,6 @@
 /** Result of a step that is complete when `run` returns, as on the CPU. */
 import { OptionError } from '../core/errors.ts';
-import type { Choosing, ChosenToken, StepResult, StepRows } from '../graph/step.ts';
+import type { Choosing, ChosenToken, KeptRow, StepResult, StepRows } from '../graph/step.ts';
 import { chooseToken } from '../sampling/chooseToken.ts';
 
 /** Choice of a row without a rule. */
@@ -13,11 +13,22 @@ export class ImmediateResult implements StepResult {
   /** Outputs that were read, or copied before their memory was used again. */
   #copies: Map<string, Float32Array> | undefined;
   #isReleased = false;
+  /** Cut where the step has stopped, and its rows: a view until they are copied. */
+  readonly #cut: { readonly name: string; rows: Float32Array; isCopied: boolean } | undefined;
 
-  /** @param read returns a view of an output in memory, valid until the next step */
-  constructor(outputs: readonly string[], read: (name: string) => Float32Array, choose: Choosing | undefined) {
+  /**
+   * @param read returns a view of an output in memory, valid until the next step
+   * @param cut where the step has stopped, and a view of its rows
+   */
+  constructor(
+    outputs: readonly string[],
+    read: (name: string) => Float32Array,
+    choose: Choosing | undefined,
+    cut?: { readonly name: string; readonly rows: Float32Array },
+  ) {
     this.#outputs = outputs;
     this.#read = read;
+    this.#cut = cut && { ...cut, isCopied: false };
     this.#choices = choose && choose.rules.length > 0 ? choicesOf(read(choose.output), choose) : undefined;
   }
 
@@ -43,13 +54,25 @@ export class ImmediateResult implements StepResult {
     return id;
   }
 
+  /** Returns a row that was kept at a cut. */
+  keptRow(cut: string, row: number, width: number): Float32Array {
+    const found = this.#cut?.name === cut && (!this.#isReleased || this.#cut.isCopied) ? this.#cut.rows : undefined;
+    if (!found || !(Number.isInteger(row) && row >= 0 && (row + 1) * width <= found.length))
+      throw new OptionError('row of a cut', row, `a row of a step that has stopped at ${cut}`);
+    return found.subarray(row * width, (row + 1) * width);
+  }
+
   release(): void {
     this.#isReleased = true;
   }
 
   /** Copies unread outputs before the next step overwrites them. */
   keep(): void {
-    if (!this.#isReleased) for (const name of this.#outputs) this.#copyOf(name);
+    if (this.#isReleased) return;
+    for (const name of this.#outputs) this.#copyOf(name);
+    if (!this.#cut || this.#cut.isCopied) return;
+    this.#cut.rows = this.#cut.rows.slice();
+    this.#cut.isCopied = true;
   }
 
   #copyOf(name: string): Float32Array {
@@ -89,4 +112,15 @@ export function idsOf(tokens: StepRows['tokens']): ArrayLike<number> {
 function idOf({ from, row }: ChosenToken): number {
   if (from instanceof ImmediateResult) return from.chosen(row);
   throw new OptionError('a chosen token', 'of another program', 'one of an earlier step of this program');
+}
+
+/** Gathers the rows [T, width] that steps have kept at a cut. */
+export function keptRows(cut: string, rows: readonly KeptRow[], width: number): Float32Array {
+  const values = new Float32Array(rows.length * width);
+  for (const [i, { from, row }] of rows.entries()) {
+    if (!(from instanceof ImmediateResult))
+      throw new OptionError('a kept row', 'of another program', 'one of an earlier step of this program');
+    values.set(from.keptRow(cut, row, width), i * width);
+  }
+  return values;
 }

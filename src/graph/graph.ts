@@ -83,6 +83,8 @@ export class Graph {
   readonly nodes: Value[] = [];
   /** Values that a program of this graph can return, by name: 'logits', 'hidden'. */
   readonly outputs = new Map<string, Value>();
+  /** Values [T, D] at which a step can stop and a later one continue, by name: 'blk.3' is the output of that layer. */
+  readonly cuts = new Map<string, Value>();
   #scope = '';
 
   /** Appends a node. Called by the functions in ops/. The current scope becomes a prefix of `label`. */
@@ -123,13 +125,16 @@ export class Graph {
     return { flops, bytes };
   }
 
-  /** Nodes that `values` depend on, in graph order. Default: the nodes that the outputs depend on. */
-  live(values: Iterable<Value> = this.outputs.values()): Value[] {
+  /**
+   * Nodes that `values` depend on, in graph order. Default: the nodes that the outputs depend on.
+   * @param known a value that is known, so that the nodes before it are not needed for it
+   */
+  live(values: Iterable<Value> = this.outputs.values(), known?: Value): Value[] {
     const needed = new Set<Value>();
     const visit = (node: Value): void => {
       if (needed.has(node)) return;
       needed.add(node);
-      node.inputs.forEach(visit);
+      if (node !== known) node.inputs.forEach(visit);
     };
     for (const value of values) visit(value);
     return this.nodes.filter((node) => needed.has(node));

@@ -121,6 +121,13 @@ export interface Program {
   readTensor(name: string): Promise<Float32Array>;
   /** Sets an F32 weight or a state. @throws {OptionError} as readTensor, and if the number of values is wrong */
   writeTensor(name: string, values: Float32Array): Promise<void>;
+  /**
+   * Compiles another graph over the weights that this program has loaded: other outputs, fewer layers, the first rows of its
+   * matrices. Both take the same pages, and their steps may alternate, so a change of plan is a matter of the next step. The
+   * new program ends with this one.
+   * @throws {OptionError} if a weight or a layer of the cache is not the same in both
+   */
+  derive(graph: Graph): Promise<Program>;
   /** Times of all commands, if compiled with `trace`. */
   timings?(): Timing[];
   /** Releases memory and threads. The program cannot be used afterwards. */

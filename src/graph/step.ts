@@ -1,5 +1,5 @@
 /** A step of a program: its inputs, its results, and the checks that all backends share. */
-import { OptionError } from '../core/errors.ts';
+import { OptionError, UnsupportedError } from '../core/errors.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { Graph, Registers } from './graph.ts';
 import type { InputValues } from './ops/input.ts';
@@ -12,6 +12,11 @@ export interface Page {
   readonly store: PageStore;
   /** Recurrent states of all layers after some position of this page. Undefined: the page has no room for them. */
   readonly state?: PageState;
+  /**
+   * Layers that are stored at each position, as sets of bits, if steps have left out layers (see `Step.until`). Undefined, as a
+   * whole or at a position: all layers.
+   */
+  partial?: (bigint | undefined)[];
 }
 
 /**
@@ -46,6 +51,12 @@ export interface ChosenToken {
   readonly row: number;
 }
 
+/** A row that an earlier step with `until` has kept. `row` is the index of a token of that step. */
+export interface KeptRow {
+  readonly from: StepResult;
+  readonly row: number;
+}
+
 /** Lets a step choose a token for each selected row, so that the logits need not be copied. */
 export interface Choosing {
   /** Output with the logits, [R, V]. */
@@ -58,13 +69,20 @@ interface StepOptions {
   /** Indices of the rows whose outputs are wanted, ascending; at most maxRows. Rows are the step's tokens in their order. */
   readonly rows: ArrayLike<number>;
   /**
-   * Names of the outputs that are wanted; default: all. With none the step only fills pages. Nodes that change weights or
+   * Names of the outputs that are wanted; default: all, or none with `until`. With none the step only fills pages. Nodes that change weights or
    * states do so when a wanted output depends on them; a graph has them behind all outputs that do not.
    */
   readonly outputs?: readonly string[];
   /** Inputs by name: all inputs that the requested outputs depend on. */
   readonly inputs?: Readonly<Record<string, InputValues>>;
   readonly choose?: Choosing;
+  /**
+   * Name of a cut of the graph, e.g. 'blk.3': the step stops after that layer and stores keys and values of the layers before.
+   * Its rows are kept for a later step. Outputs may not need the layers that are left out. Not for graphs with recurrent states.
+   */
+  readonly until?: string;
+  /** Continues at a cut with rows that earlier steps have kept there, one for each token, at the tokens' positions. */
+  readonly from?: { readonly cut: string; readonly rows: readonly KeptRow[] };
   /** Maximum threads of this step. Default: chosen by the backend. */
   readonly threads?: number;
 }
@@ -211,7 +229,14 @@ export function checkStep(
   { graph, maxTokens, maxRows, context }: StepLimits,
   step: Step,
 ): StepRows & { readonly outputs: readonly string[] } {
-  const { rows, outputs = [...graph.outputs.keys()], choose, threads } = step;
+  const {
+    rows,
+    outputs = step.until === undefined ? [...graph.outputs.keys()] : [],
+    choose,
+    threads,
+    from,
+    until,
+  } = step;
   const found = stepRows(step);
   const { T, S } = found.registers;
   if (T < 1 || T > maxTokens) throw new OptionError('tokens', T, `1 to ${maxTokens} in a step`);
@@ -225,6 +250,12 @@ export function checkStep(
     if (choose.rules.length !== rows.length)
       throw new OptionError('choose.rules', choose.rules.length, `${rows.length}, one per selected row`);
   }
+  if (from && from.rows.length !== T)
+    throw new OptionError('from.rows', from.rows.length, `${T}, one row for each token of the step`);
+  if ((from || until !== undefined) && graph.nodes.some(({ op }) => op.stateSlot || op.hasEffects))
+    throw new UnsupportedError('a graph with', 'segments', [
+      'steps of the whole graph, as it has recurrent states or is trained',
+    ]);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new OptionError('threads', threads, 'a whole number of at least 1');
   return { ...found, outputs };

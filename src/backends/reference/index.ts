@@ -1,5 +1,5 @@
 /** The reference backend: slow and simple. Other backends are tested against it. */
-import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
 import {
   cacheSlots,
   type Graph,
@@ -22,6 +22,7 @@ import {
   tensorNode,
   type WeightStore,
 } from '../../graph/program.ts';
+import { checkSlots, checkStored, layersOf, markStored, segmentOf } from '../../graph/segment.ts';
 import {
   checkStates,
   checkStep,
@@ -35,7 +36,7 @@ import {
   type StepResult,
 } from '../../graph/step.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
-import { ImmediateResult, idsOf } from '../immediateResult.ts';
+import { ImmediateResult, idsOf, keptRows } from '../immediateResult.ts';
 import type { Matrix, ReferenceKernel, ReferenceSequence, StepContext } from './kernel.ts';
 import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
@@ -131,6 +132,16 @@ async function decodeWeight(
   return matrix;
 }
 
+/** Key elements per position of each layer. */
+function widthsOf(nodes: readonly Value[]): number[] {
+  const widths: number[] = [];
+  for (const { layer, heads, headSize } of cacheSlots(nodes)) {
+    while (widths.length < layer) widths.push(0);
+    widths[layer] = heads * headSize;
+  }
+  return widths;
+}
+
 class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly maxTokens: number;
@@ -141,18 +152,35 @@ class ReferenceProgram implements Program {
   readonly #nodes: readonly Value[];
   /** Values of weights and states. */
   readonly #kept: Map<Value, Float32Array>;
-  readonly #stores = new Set<ReferencePages>();
+  readonly #stores: Set<ReferencePages>;
   readonly #states: StateLayout;
+  readonly #widths: readonly number[];
+  /** Layers of its pages. */
+  readonly #layers: bigint;
+  readonly #first: ReferenceProgram | undefined;
   #values = new Map<Value, Matrix>();
+  #isDisposed = false;
 
-  constructor(graph: Graph, nodes: readonly Value[], kept: Map<Value, Float32Array>, options: CompileOptions) {
+  /** @param first program whose pages it takes too */
+  constructor(
+    graph: Graph,
+    nodes: readonly Value[],
+    kept: Map<Value, Float32Array>,
+    options: Limits,
+    first?: ReferenceProgram,
+  ) {
     this.graph = graph;
     this.maxTokens = options.maxTokens;
     this.maxRows = options.maxRows;
     this.context = options.context;
     this.#nodes = nodes;
-    this.#states = stateLayout(nodes);
+    this.#stores = first ? first.#stores : new Set();
+    this.#states = first ? first.#states : stateLayout(nodes);
+    this.#widths = first ? first.#widths : widthsOf(nodes);
+    this.#layers = first ? first.#layers : layersOf(graph);
+    if (first) checkSlots(nodes, this.#widths, this.#states);
     this.#kept = kept;
+    this.#first = first;
   }
 
   get memoryBytes(): number {
@@ -163,18 +191,14 @@ class ReferenceProgram implements Program {
   }
 
   openPages(kv: BlockFormat): PageStore {
-    const widths: number[] = [];
-    for (const { layer, heads, headSize } of cacheSlots(this.#nodes)) {
-      while (widths.length < layer) widths.push(0);
-      widths[layer] = heads * headSize;
-    }
-    const pages = new ReferencePages(widths, this.#states.elements, kv);
+    const pages = new ReferencePages(this.#widths, this.#states.elements, kv);
     this.#stores.add(pages);
     return pages;
   }
 
   run(step: Step): StepResult {
-    const { rows, inputs, choose } = step;
+    this.#checkAlive();
+    const { rows, inputs, choose, from, until } = step;
     const { registers, outputs, positions, tokens: given } = checkStep(this, step);
     const hasStates = this.#states.elements > 0;
     if (isCached(step) && hasStates) checkStates(step);
@@ -182,17 +206,32 @@ class ReferenceProgram implements Program {
     const tokens = idsOf(given);
     const kept = (node: Value) => this.#kept.get(node)!;
     const context = { registers, tokens, positions, selected: rows, sequences, kept };
-    const wanted = [...outputs, ...(choose ? [choose.output] : [])].map((name) => this.graph.outputs.get(name)!);
-    // pages store every layer's keys, values and states, even if no output needs the last layer
-    const stored = sequences ? this.#nodes.filter(({ op }) => op.cacheSlot || op.stateSlot) : [];
-    const live = this.graph.live([...wanted, ...stored]);
-    if (sequences && live.some(({ op, attributes }) => op.batchOnly?.(attributes)))
-      throw new OptionError('sequences', 'given', NO_CACHE);
+    const wanted = [...outputs, ...(choose ? [choose.output] : [])];
+    const segment = segmentOf(this.graph, { outputs: wanted, from: from?.cut, until }, isCached(step), this.#layers);
+    if (sequences && segment.batchOnly) throw new OptionError('sequences', 'given', NO_CACHE);
+    if (isCached(step)) checkStored(step, segment);
+    const begun = segment.from && keptRows(from!.cut, from!.rows, segment.from.shape[1]);
     this.#values = new Map(this.#kept);
-    for (const node of live) this.#compute(node, registers, inputs, context);
-    if (isCached(step) && hasStates) markStates(step);
+    if (segment.from) this.#values.set(segment.from, begun!);
+    for (const node of segment.nodes) if (node !== segment.from) this.#compute(node, registers, inputs, context);
+    if (isCached(step)) {
+      markStored(step, segment, this.#layers);
+      if (hasStates) markStates(step);
+    }
     const values = this.#values;
-    return new ImmediateResult(outputs, (name) => values.get(this.graph.outputs.get(name)!) as Float32Array, choose);
+    const cut = segment.until && { name: until!, rows: values.get(segment.until) as Float32Array };
+    return new ImmediateResult(
+      outputs,
+      (name) => values.get(this.graph.outputs.get(name)!) as Float32Array,
+      choose,
+      cut,
+    );
+  }
+
+  /** @throws {EspalierError} DISPOSED */
+  #checkAlive(): void {
+    if (this.#isDisposed) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
+    if (this.#first) this.#first.#checkAlive();
   }
 
   #sequencesOf(step: Step): ReferenceSequence[] | undefined {
@@ -233,6 +272,26 @@ class ReferenceProgram implements Program {
     this.#values.set(node, output);
   }
 
+  async derive(graph: Graph): Promise<Program> {
+    const nodes = graph.live();
+    const kept = new Map(
+      nodes.filter((node) => isWeight(node) || isState(node)).map((node) => [node, this.#sharedValues(node)]),
+    );
+    const { maxTokens, maxRows, context } = this;
+    return new ReferenceProgram(graph, nodes, kept, { maxTokens, maxRows, context }, this);
+  }
+
+  /** Values of a weight of a derived graph: those of this program's weight, of which it may take the first rows. */
+  #sharedValues(node: Value): Float32Array {
+    const name = isWeight(node) ? node.attributes.tensor : node.label;
+    const own = this.#nodes.find((other) => isWeight(node) && isWeight(other) && other.attributes.tensor === name);
+    const values = own && this.#kept.get(own);
+    const [rows, width] = node.shape as readonly [number, number];
+    if (!values || own.shape[1] !== width || rows * width > values.length)
+      throw new OptionError('tensor', `${name} [${rows}, ${width}]`, 'rows of a weight of the first program');
+    return values.subarray(0, rows * width);
+  }
+
   async readTensor(name: string): Promise<Float32Array> {
     return this.#kept.get(tensorNode(this.#nodes, name))!.slice();
   }
@@ -247,6 +306,7 @@ class ReferenceProgram implements Program {
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     this.#kept.clear();
     this.#values.clear();
   }

@@ -13,6 +13,7 @@ export class ReferencePage implements Page {
   readonly keys: Float32Array[];
   readonly values: Float32Array[];
   state?: ReferenceState;
+  partial?: (bigint | undefined)[];
 
   constructor(store: ReferencePages) {
     const empty = () => store.widths.map((width) => new Float32Array(PAGE_POSITIONS * width));
@@ -56,6 +57,7 @@ export class ReferencePages implements PageStore {
       target.keys[layer]!.set(source.keys[layer]!);
       target.values[layer]!.set(source.values[layer]!);
     }
+    target.partial = source.partial?.slice();
     const { state } = source;
     target.state = state && { position: state.position, values: state.values.slice() };
   }

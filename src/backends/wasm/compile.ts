@@ -1,24 +1,26 @@
 /** Compiles a graph for the WebAssembly kernels: turns nodes into commands, lays out memory, reads and packs the weights. */
 
 import { threadLimit } from '#leaf/backends/wasm/threads';
-import { OptionError } from '../../core/errors.ts';
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, type Value } from '../../graph/graph.ts';
 import { isState } from '../../graph/ops/state.ts';
 import type { CompileOptions, Limits, MemoryNeeds, Program, Settings } from '../../graph/program.ts';
+import { exitCuts, layersOf } from '../../graph/segment.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena, MEMORY_LIMIT } from './arena.ts';
 import { chosenKernels } from './choose.ts';
-import { writeCommands } from './commandList.ts';
+import type { ListMemory } from './commandList.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
-import { aligned, placeBarriers, placeTemporaries } from './layout.ts';
-import { lower } from './lower.ts';
+import { aligned, placeTemporaries } from './layout.ts';
+import { type FirstProgram, lower } from './lower.ts';
 import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
 import { pageBytes } from './pages.ts';
 import type { Weights } from './placedWeights.ts';
-import { WasmProgram } from './program.ts';
+import { type LatestResult, WasmProgram } from './program.ts';
 import { startError } from './startError.ts';
+import { StepPlans } from './stepPlans.ts';
 import { startWorkers, Team } from './team.ts';
 import { type NamedTensor, Tensors } from './tensors.ts';
 
@@ -49,15 +51,15 @@ export async function memoryNeeds(
   const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
   const exports = askedKernels(kernels);
   const lowered = lower(graph, graph.live(), kernels, exports, limits);
-  const { emitter, weights, states, inputs, given, layers, stateElements } = lowered;
+  const { emitter, weights, states, inputs, given, layers, recurrent } = lowered;
   const sizes = (regions: Iterable<Region>) => [...regions].reduce((sum, { bytes }) => sum + aligned(bytes), 0);
-  const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
+  const kept = lastingRegions(graph, emitter);
   const working = placeTemporaries(emitter.commands, kept) + aligned(emitter.scratchBytes) * threads;
   const steps = sizes([...Object.values(inputs), ...given.values()]) + emitter.commands.length * COMMAND_BYTES;
   return {
     weightBytes: sizes(weights.regions) + sizes(states.values()),
     pageBytes: pageBytes(layers, kv),
-    stateBytes: 4 * stateElements,
+    stateBytes: 4 * recurrent.elements,
     activationBytes: working + steps,
     limitBytes: MEMORY_LIMIT,
   };
@@ -103,11 +105,10 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   const { kernels, memory, exports, team, threads, limits } = machine;
   const nodes = graph.live();
   const lowered = lower(graph, nodes, kernels, exports, options);
-  const { emitter, weights, states, inputs, given, layers, stateElements, finished } = lowered;
+  const { emitter, weights, states, inputs, given, layers, recurrent, finished } = lowered;
 
   const arena = new Arena(memory, FIRST_FREE);
-  const kept = new Set([...graph.outputs.values()].map((value) => emitter.region(value)));
-  const temporaries = placeTemporaries(emitter.commands, kept);
+  const temporaries = placeTemporaries(emitter.commands, lastingRegions(graph, emitter));
   const stride = aligned(emitter.scratchBytes);
   const room = arena.allocate(temporaries, 'activations');
   const scratch = arena.allocate(stride * threads, 'scratch');
@@ -118,41 +119,46 @@ async function assemble(graph: Graph, options: CompileOptions, machine: Machine)
   // nothing is computed before the weights are loaded, so they are staged in the memory of activations
   arena.release(room);
   await weights.load(arena, team, options);
-  const base = arena.allocate(temporaries, 'activations');
-  const placed = new Set<Region>();
-  for (const { reads, writes } of emitter.commands)
-    for (const region of [...reads, ...writes])
-      if (region.kind === 'temporary' && !placed.has(region)) {
-        region.address += base;
-        placed.add(region);
-      }
+  const activations = { address: arena.allocate(temporaries, 'activations'), bytes: temporaries };
+  moveTemporaries(emitter, activations.address);
   for (const { address, bytes } of states.values()) new Uint8Array(memory.buffer, address, bytes).fill(0);
   await team.complete();
-  const program = arena.allocate(emitter.commands.length * COMMAND_BYTES, 'commands');
-  const ends = new Map<string, number>();
-  for (const [name, value] of graph.outputs)
-    ends.set(name, finished.get(value) ?? lastWriter(emitter, emitter.region(value)));
-  const stored = emitter.commands.findLastIndex(({ storesCache }) => storesCache);
-  const forced = new Set([...ends.values(), stored, emitter.commands.length - 1]);
-  const barriers = placeBarriers(emitter.commands, forced);
-  writeCommands(memory, program, emitter, kernels, barriers, { address: scratch, stride });
+  const pageLayers = layersOf(graph);
+  const lists = { arena, kernels, scratch: { address: scratch, stride }, isTraced: options.trace ?? false };
+  const plans = new StepPlans({
+    graph,
+    emitter,
+    memory: lists,
+    ends: endsOf(graph, emitter, finished),
+    layers: pageLayers,
+  });
+  const latest: LatestResult = { result: undefined };
 
   const compiled = new WasmProgram({
     graph,
     emitter,
     arena,
     team,
-    program,
-    ends,
-    stored,
+    plans,
+    pageLayers,
+    latest,
     inputs,
     given,
     tensors: new Tensors(arena, tensorsOf(nodes, weights, states)),
     layers,
-    stateElements,
+    stateElements: recurrent.elements,
     kernels,
     limits: team.problem === undefined ? limits : [...limits, `${team.threads} of ${threads} threads: ${team.problem}`],
     options: programOptions,
+    derive: (other) =>
+      derive(
+        other,
+        { program: compiled, lowered, activations, lists, pageLayers, options: programOptions },
+        machine,
+        arena,
+        latest,
+      ),
+    owned: [],
   });
   // training steps are long enough for all threads
   if (options.settings?.threads === undefined && team.threads > 1 && states.size + given.size === 0)
@@ -168,6 +174,97 @@ function tensorsOf(nodes: readonly Value[], weights: Weights, states: ReadonlyMa
     if (!isWeight(node)) return [];
     return [{ name: node.attributes.tensor, ...weights.placed(node), rows, columns }];
   });
+}
+
+/** The first program, for derived ones. */
+interface First {
+  readonly program: WasmProgram;
+  readonly lowered: FirstProgram;
+  readonly activations: { readonly address: number; readonly bytes: number };
+  readonly lists: ListMemory;
+  readonly pageLayers: bigint;
+  readonly options: Omit<CompileOptions, 'weights'>;
+}
+
+/** Compiles a graph over the weights, pages and threads of another program. Steps take turns, so it shares activations too. */
+async function derive(
+  graph: Graph,
+  { program, lowered, activations, lists, pageLayers, options }: First,
+  { kernels, exports, team }: Machine,
+  arena: Arena,
+  latest: LatestResult,
+): Promise<WasmProgram> {
+  const nodes = graph.live();
+  if (nodes.some((node) => isState(node) || node.op.hasEffects))
+    throw new UnsupportedError('a derived program with', 'states that steps change', ['graphs for inference']);
+  const { emitter, weights, states, inputs, given, layers, recurrent, finished } = lower(
+    graph,
+    nodes,
+    kernels,
+    exports,
+    options,
+    lowered,
+  );
+  const owned: number[] = [];
+  const allocate = (bytes: number, what: string): number => {
+    const address = arena.allocate(bytes, what);
+    owned.push(address);
+    return address;
+  };
+  const bytes = placeTemporaries(emitter.commands, lastingRegions(graph, emitter));
+  moveTemporaries(emitter, bytes <= activations.bytes ? activations.address : allocate(bytes, 'activations'));
+  for (const region of [...weights.regions, ...given.values()]) region.address = allocate(region.bytes, region.label);
+  weights.writeConstants(arena);
+  const stride = aligned(emitter.scratchBytes);
+  const scratch =
+    stride <= lists.scratch.stride ? lists.scratch : { address: allocate(stride * team.threads, 'scratch'), stride };
+  const memory = { ...lists, scratch };
+  const plans = new StepPlans({ graph, emitter, memory, ends: endsOf(graph, emitter, finished), layers: pageLayers });
+  return new WasmProgram({
+    graph,
+    emitter,
+    arena,
+    team,
+    plans,
+    pageLayers,
+    latest,
+    inputs,
+    given,
+    tensors: new Tensors(arena, tensorsOf(nodes, weights, states)),
+    layers,
+    stateElements: recurrent.elements,
+    kernels,
+    limits: program.description.limits,
+    options,
+    derive: (other) => program.derive(other),
+    owned,
+    first: program,
+  });
+}
+
+/** Regions that must keep their values until the next step: outputs, and cuts that are read by other outputs than those at the end. */
+function lastingRegions(graph: Graph, emitter: Emitter): Set<Region> {
+  const values = [...graph.outputs.values(), ...exitCuts(graph)];
+  return new Set(values.map((value) => emitter.region(value)));
+}
+
+/** Adds the address of the activations to the places of temporary regions. */
+function moveTemporaries({ commands }: Emitter, base: number): void {
+  const placed = new Set<Region>();
+  for (const { reads, writes } of commands)
+    for (const region of [...reads, ...writes])
+      if (region.kind === 'temporary' && !placed.has(region)) {
+        region.address += base;
+        placed.add(region);
+      }
+}
+
+/** Index of the last command of each output. */
+function endsOf(graph: Graph, emitter: Emitter, finished: ReadonlyMap<Value, number>): Map<string, number> {
+  const ends = new Map<string, number>();
+  for (const [name, value] of graph.outputs)
+    ends.set(name, finished.get(value) ?? lastWriter(emitter, emitter.region(value)));
+  return ends;
 }
 
 function lastWriter(emitter: Emitter, region: Region): number {

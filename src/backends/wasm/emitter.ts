@@ -33,8 +33,8 @@ export interface Command {
   readonly writes: readonly Region[];
   /** Commands with equal `split` assign the same elements to each thread, so they need no barrier between them. */
   readonly split: string | undefined;
-  /** True if the command fills the cache, so that steps without outputs run it too. */
-  readonly storesCache: boolean;
+  /** Layer whose keys, values or states the command stores, so that steps without outputs run it too. */
+  readonly stores: number | undefined;
 }
 
 export class Emitter {
@@ -141,10 +141,10 @@ export class Emitter {
     reads: readonly Region[];
     writes: readonly Region[];
     split?: string;
-    storesCache?: boolean;
+    stores?: number;
   }): void {
     if (!this.hasKernel(command.kernel))
       throw new UnsupportedError('kernel', command.kernel, [...this.#kernels.indices.keys()]);
-    this.commands.push({ split: undefined, storesCache: false, ...command });
+    this.commands.push({ split: undefined, stores: undefined, ...command });
   }
 }

@@ -1,10 +1,11 @@
 /** Turns the nodes of a graph into commands, with the lowering of each op. */
 import { UnsupportedError } from '../../core/errors.ts';
-import { cacheSlots, type Graph, isWeight, stateLayout, type Value } from '../../graph/graph.ts';
+import { cacheSlots, type Graph, isWeight, type StateLayout, stateLayout, type Value } from '../../graph/graph.ts';
 import type { InputAttributes } from '../../graph/ops/input.ts';
 import type { Limits } from '../../graph/program.ts';
+import { checkSlots } from '../../graph/segment.ts';
 import { Emitter, type Region } from './emitter.ts';
-import type { Lowering, LoweringContext } from './lowering.ts';
+import type { Lowering, LoweringContext, StepInputs } from './lowering.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
@@ -49,29 +50,39 @@ const bytesPerElement = {
 /** Number of key elements per position of each layer. */
 export type LayerWidths = readonly number[];
 
+/** The program whose weights, pages and inputs a derived one shares. */
+export interface FirstProgram {
+  readonly weights: Weights;
+  readonly layers: LayerWidths;
+  readonly recurrent: StateLayout;
+  readonly inputs: StepInputs;
+}
+
 export function lower(
   graph: Graph,
   nodes: readonly Value[],
   kernels: KernelModule,
   exports: KernelExports,
   options: Limits,
+  first?: FirstProgram,
 ) {
-  const emitter = new Emitter(kernels, nodes, new Set(graph.outputs.values()), options);
-  const weights = new Weights(kernels, exports, emitter);
-  const layers: number[] = [];
+  const emitter = new Emitter(kernels, nodes, new Set([...graph.outputs.values(), ...graph.cuts.values()]), options);
+  const weights = new Weights(kernels, exports, emitter, first?.weights);
+  const layers: number[] = [...(first?.layers ?? [])];
+  const recurrent = first?.recurrent ?? stateLayout(nodes);
+  if (first) checkSlots(nodes, layers, recurrent, filledHead);
   for (const { layer, heads, headSize } of cacheSlots(nodes)) {
     // layers that no output needs get no space
     while (layers.length < layer) layers.push(0);
     layers[layer] = heads * filledHead(headSize);
   }
   const caches = layers.map((_, layer) => emitter.fixed(0, `cache ${layer}`));
-  const recurrent = stateLayout(nodes);
   const recurrentRegions = new Map(
     [...recurrent.slots.keys()].map((layer) => [layer, emitter.fixed(0, `state ${layer}`)]),
   );
   // layers share no memory of caches and states; these addresses only distinguish them
   for (const [i, region] of [...caches, ...recurrentRegions.values()].entries()) region.address = -(i + 1) * 1024;
-  const inputs = {
+  const inputs = first?.inputs ?? {
     tokens: emitter.fixed(options.maxTokens * 4, 'tokens'),
     positions: emitter.fixed(options.maxTokens * 4, 'positions'),
     pages: emitter.fixed(options.maxTokens * 4, 'pages of tokens'),
@@ -133,6 +144,5 @@ export function lower(
     lowering(node, context);
     if (node.op.hasEffects) finished.set(node, emitter.commands.length - 1);
   }
-  const stateElements = recurrent.elements;
-  return { emitter, weights, states, inputs, given, layers, stateElements, finished };
+  return { emitter, weights, states, inputs, given, layers, recurrent, finished };
 }

@@ -4,12 +4,18 @@ import type { Emitter, Region } from './emitter.ts';
 import type { KernelExports } from './module.ts';
 import type { ActivationForm, PackedFormat } from './weights.ts';
 
+/** Function that is applied to a vector's elements. Functions with the same name do the same. */
+export interface VectorChange {
+  readonly name: string;
+  apply(values: Float32Array): Float32Array;
+}
+
 /** Weights of the program. Memory is assigned first and filled later. */
 export interface PlacedWeights {
   /** Adds a matrix, packed for its kernels. */
   matrix(weight: Value<WeightAttributes>): { readonly region: Region; readonly format: PackedFormat };
   /** Adds a vector as f32. `change` is applied to its elements after reading. */
-  vector(weight: Value<WeightAttributes>, change?: (values: Float32Array) => Float32Array): Region;
+  vector(weight: Value<WeightAttributes>, change?: VectorChange): Region;
   /** Adds constants of the program. */
   constant(values: Float32Array, label: string): Region;
 }

@@ -26,6 +26,7 @@ export class WasmPage implements Page {
   readonly store: WasmPages;
   readonly address: number;
   state?: WasmState;
+  partial?: (bigint | undefined)[];
   isReleased = false;
 
   constructor(store: WasmPages, address: number) {
@@ -64,6 +65,7 @@ export class WasmPages implements PageStore {
     const [source, target] = [this.#own(from), this.#own(to)];
     const memory = new Uint8Array(this.arena.memory.buffer);
     memory.copyWithin(target.address, source.address, source.address + this.pageBytes);
+    target.partial = source.partial?.slice();
     this.dropState(target);
     if (!source.state) return;
     const { position, address } = source.state;

@@ -1,52 +1,77 @@
 /** Memory of a program's weights. */
+
+import { OptionError } from '../../core/errors.ts';
 import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { CompileOptions } from '../../graph/program.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import type { Emitter, Region } from './emitter.ts';
-import type { KeptTensor, PlacedWeights } from './lowering.ts';
+import type { KeptTensor, PlacedWeights, VectorChange } from './lowering.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 import type { Team } from './team.ts';
 import type { NamedTensor } from './tensors.ts';
 import { loadWeights, type PackedFormat, type Placement, packedBytes, packedFormat } from './weights.ts';
+
+interface PlacedMatrix {
+  readonly region: Region;
+  readonly format: PackedFormat;
+}
+
+interface PlacedVector {
+  readonly region: Region;
+  readonly change?: VectorChange;
+}
 
 /** Assigns memory to weights as the graph is walked. They are loaded later, in file order. */
 export class Weights implements PlacedWeights {
   readonly #kernels: KernelModule;
   readonly #exports: KernelExports;
   readonly #emitter: Emitter;
-  readonly #matrices = new Map<Value, { region: Region; format: PackedFormat }>();
-  readonly #vectors = new Map<Value, { region: Region; change?: (values: Float32Array) => Float32Array }>();
+  /** Weights of the first program, which a derived one reads. */
+  readonly #first: Weights | undefined;
+  readonly #matrices = new Map<Value, PlacedMatrix>();
+  readonly #vectors = new Map<Value, PlacedVector>();
   readonly #constants = new Map<Float32Array, Region>();
 
-  constructor(kernels: KernelModule, exports: KernelExports, emitter: Emitter) {
+  constructor(kernels: KernelModule, exports: KernelExports, emitter: Emitter, first?: Weights) {
     this.#kernels = kernels;
     this.#exports = exports;
     this.#emitter = emitter;
+    this.#first = first;
   }
 
+  /** Regions to allocate. Those of the first program have their memory. */
   get regions(): Region[] {
-    const entries = [...this.#matrices.values(), ...this.#vectors.values()];
+    const entries = this.#first ? [] : [...this.#matrices.values(), ...this.#vectors.values()];
     return [...entries.map(({ region }) => region), ...this.#constants.values()];
   }
 
-  matrix(weight: Value<WeightAttributes>) {
+  matrix(weight: Value<WeightAttributes>): PlacedMatrix {
     let placed = this.#matrices.get(weight);
     if (!placed) {
-      const format = packedFormat(weight.attributes.format, this.#kernels, this.#exports);
-      const region = this.#emitter.fixed(packedBytes(weight, format), weight.attributes.tensor);
-      this.#matrices.set(weight, (placed = { region, format }));
+      placed = this.#first ? sharedRows(this.#first.#matrices, weight) : this.#newMatrix(weight);
+      this.#matrices.set(weight, placed);
     }
     return placed;
   }
 
-  vector(weight: Value<WeightAttributes>, change?: (values: Float32Array) => Float32Array): Region {
+  vector(weight: Value<WeightAttributes>, change?: VectorChange): Region {
     let placed = this.#vectors.get(weight);
     if (!placed) {
-      const region = this.#emitter.fixed(Number(weight.shape[0]) * weight.shape[1] * 4, weight.attributes.tensor);
-      this.#vectors.set(weight, (placed = { region, change }));
+      placed = this.#first ? sharedRows(this.#first.#vectors, weight, change) : this.#newVector(weight, change);
+      this.#vectors.set(weight, placed);
     }
     return placed.region;
+  }
+
+  #newMatrix(weight: Value<WeightAttributes>): PlacedMatrix {
+    const format = packedFormat(weight.attributes.format, this.#kernels, this.#exports);
+    return { format, region: this.#emitter.fixed(packedBytes(weight, format), weight.attributes.tensor) };
+  }
+
+  #newVector(weight: Value<WeightAttributes>, change?: VectorChange): PlacedVector {
+    const bytes = Number(weight.shape[0]) * weight.shape[1] * 4;
+    return { change, region: this.#emitter.fixed(bytes, weight.attributes.tensor) };
   }
 
   /** A weight that steps change: in the layout of its readers, or by its shape if it has none. */
@@ -88,6 +113,35 @@ export class Weights implements PlacedWeights {
       onProgress?.({ stage: 'load', done, total, unit: 'bytes', item });
     };
     await loadWeights(placements, store, { arena, team, kernels: this.#kernels }, report, signal);
+    this.writeConstants(arena);
+  }
+
+  writeConstants(arena: Arena): void {
     for (const [values, region] of this.#constants) arena.writeFloats(region.address, values);
   }
+}
+
+/**
+ * Finds a weight of the first program for a derived one, which may take its first rows: packed groups of rows, and rows of
+ * vectors, are stored one after another. @throws {OptionError}
+ */
+function sharedRows<P extends PlacedMatrix | PlacedVector>(
+  placed: ReadonlyMap<Value, P>,
+  weight: Value<WeightAttributes>,
+  change?: VectorChange,
+): P {
+  const { tensor, format } = weight.attributes;
+  const [rows, columns] = weight.shape as readonly [number, number];
+  for (const [value, found] of placed) {
+    const other = value as Value<WeightAttributes>;
+    if (other.attributes.tensor !== tensor) continue;
+    const [allRows, allColumns] = other.shape as readonly [number, number];
+    const isSame = rows === allRows && columns === allColumns;
+    const isPart =
+      change === undefined && (allRows === 1 ? columns <= allColumns : columns === allColumns && rows <= allRows);
+    const changed = 'change' in found ? found.change?.name : undefined;
+    if (other.attributes.format.name === format.name && changed === change?.name && (isSame || isPart)) return found;
+  }
+  const found = `${tensor} [${rows}, ${columns}] in ${format.name}${change ? `, ${change.name}` : ''}`;
+  throw new OptionError('tensor', found, 'rows of a weight that the first program reads in the same way');
 }

@@ -3,8 +3,9 @@ import { deviceName } from '#leaf/backends/wasm/threads';
 import { collectGarbage } from '../../core/collectGarbage.ts';
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import { cacheSlots, type Graph, rowsOf, type Value } from '../../graph/graph.ts';
-import { type InputAttributes, inputValues, isInput } from '../../graph/ops/input.ts';
+import { type InputAttributes, inputValues } from '../../graph/ops/input.ts';
 import type { CompileOptions, Program, ProgramDescription, Settings, Timing } from '../../graph/program.ts';
+import { checkStored, markStored } from '../../graph/segment.ts';
 import {
   type CachedStep,
   checkStates,
@@ -19,13 +20,14 @@ import {
   type StepResult,
 } from '../../graph/step.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
-import { ImmediateResult, idsOf } from '../immediateResult.ts';
+import { ImmediateResult, idsOf, keptRows } from '../immediateResult.ts';
 import type { Arena } from './arena.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
 import type { KernelModule } from './module.ts';
 import { type WasmPage, WasmPages } from './pages.ts';
+import type { StepPlans } from './stepPlans.ts';
 import type { Team } from './team.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -42,12 +44,10 @@ interface Parts {
   readonly emitter: Emitter;
   readonly arena: Arena;
   readonly team: Team;
-  /** Address of the first command. */
-  readonly program: number;
-  /** Index of the last command of each output. */
-  readonly ends: ReadonlyMap<string, number>;
-  /** Command that stores the last layer's keys and values. Steps without outputs end there. */
-  readonly stored: number;
+  readonly plans: StepPlans;
+  /** Layers of the program's pages, as a set of bits. */
+  readonly pageLayers: bigint;
+  readonly latest: LatestResult;
   readonly inputs: StepInputs;
   /** Addresses of the graph's inputs. */
   readonly given: ReadonlyMap<Value<InputAttributes>, Region>;
@@ -59,14 +59,15 @@ interface Parts {
   readonly kernels: KernelModule;
   readonly limits: readonly string[];
   readonly options: Omit<CompileOptions, 'weights'>;
+  derive(graph: Graph): Promise<Program>;
+  /** Addresses that only this program uses, and the program that has the others, if it is a derived one. */
+  readonly owned: readonly number[];
+  readonly first?: WasmProgram;
 }
 
-interface Needs {
-  readonly inputs: readonly Value<InputAttributes>[];
-  /** True if steps must not have a cache, because the program has gradients. */
-  readonly noCache: boolean;
-  /** Last command of the step; −1 if nothing is requested. */
-  readonly last: number;
+/** The last step's result, whose outputs the next step overwrites. Programs over the same weights share it. */
+export interface LatestResult {
+  result: ImmediateResult | undefined;
 }
 
 export class WasmProgram implements Program {
@@ -78,10 +79,6 @@ export class WasmProgram implements Program {
   #loaded: Parts | undefined;
   /** Description without decodeThreads, which is chosen later. */
   readonly #description: Omit<ProgramDescription, 'backend'>;
-  readonly #trace: number;
-  readonly #needs = new Map<string, Needs>();
-  /** The last step's result, whose outputs the next step overwrites. */
-  #latest: ImmediateResult | undefined;
   /** Views for the numbers of a step. Created once, because creating a view takes as long as an op of a small model. */
   #step: StepMemory | undefined;
   #table: Uint32Array = new Uint32Array();
@@ -98,9 +95,6 @@ export class WasmProgram implements Program {
     this.context = parts.options.context;
     this.#decodeThreads = parts.team.threads;
     this.#step = stepMemory(parts);
-    const { commands } = parts.emitter;
-    this.#trace = parts.options.trace ? parts.arena.allocate(commands.length * 8, 'trace') : 0;
-    if (this.#trace > 0) new Float64Array(parts.arena.memory.buffer, this.#trace, commands.length).fill(0);
   }
 
   get description(): ProgramDescription {
@@ -130,20 +124,22 @@ export class WasmProgram implements Program {
   }
 
   run(step: Step): StepResult {
-    const { rows, choose } = step;
-    const { arena, inputs, given, program, stored, team, kernels, stateElements } = this.#parts;
+    const { rows, choose, from } = step;
+    const { arena, inputs, given, plans, latest, team, kernels, stateElements, pageLayers } = this.#parts;
     const { registers, outputs, positions, tokens: wanted } = checkStep(this, step);
     const pages = isCached(step) ? this.#pagesOf(step) : undefined;
     if (isCached(step) && stateElements > 0) checkStates(step);
-    const needs = this.#needsOf(outputs, choose?.output);
-    if (pages && needs.noCache) throw new OptionError('sequences', 'given', NO_CACHE);
-    const numbers = needs.inputs.map((node) => inputValues(node, step.inputs, registers));
+    const { list, count, segment, begin } = plans.of(step, outputs, choose?.output);
+    if (pages && segment.batchOnly) throw new OptionError('sequences', 'given', NO_CACHE);
+    if (isCached(step)) checkStored(step, segment);
+    const numbers = segment.inputs.map((node) => inputValues(node, step.inputs, registers));
     const tokens = idsOf(wanted);
-    this.#latest?.keep();
+    const begun = from && keptRows(from.cut, from.rows, segment.from!.shape[1]);
+    latest.result?.keep();
     const table = isCached(step) ? this.#writeSequences(step) : 0;
     const { buffer } = arena.memory;
     numbers.forEach((values, i) => {
-      const { address } = given.get(needs.inputs[i]!)!;
+      const { address } = given.get(segment.inputs[i]!)!;
       if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
       else new Float32Array(buffer, address, values.length).set(values);
     });
@@ -151,15 +147,15 @@ export class WasmProgram implements Program {
     memory.tokens.set(tokens);
     memory.positions.set(positions);
     memory.selected.set(rows);
-    const last = pages ? Math.max(needs.last, stored) : needs.last;
-    if (last >= 0) {
+    if (begun) new Float32Array(buffer, begin, begun.length).set(begun);
+    if (count > 0) {
       const { control } = memory;
-      control[word.program] = program;
-      control[word.commands] = last + 1;
+      control[word.program] = list.address;
+      control[word.commands] = count;
       control[word.T] = tokens.length;
       control[word.positions] = inputs.positions.address;
       control[word.R] = rows.length;
-      control[word.trace] = this.#trace;
+      control[word.trace] = list.trace;
       control[word.sequences] = table;
       control[word.count] = isCached(step) ? step.sequences.length : 0;
       control[word.kv] = pages?.kind ?? 0;
@@ -169,14 +165,17 @@ export class WasmProgram implements Program {
       const threads = step.threads ?? (tokens.length === 1 ? this.#decodeThreads : team.threads);
       team.step(Math.min(threads, team.threads));
     }
-    if (isCached(step) && stateElements > 0) markStates(step);
-    const read = (name: string): Float32Array => {
-      const value = this.graph.outputs.get(name)!;
+    if (isCached(step)) {
+      markStored(step, segment, pageLayers);
+      if (stateElements > 0) markStates(step);
+    }
+    const view = (value: Value): Float32Array => {
       const { address } = this.#parts.emitter.region(value);
       return new Float32Array(arena.memory.buffer, address, rowsOf(value.shape, registers) * value.shape[1]);
     };
-    this.#latest = new ImmediateResult(outputs, read, choose);
-    return this.#latest;
+    const cut = segment.until && { name: step.until!, rows: view(segment.until) };
+    latest.result = new ImmediateResult(outputs, (name) => view(this.graph.outputs.get(name)!), choose, cut);
+    return latest.result;
   }
 
   /** Returns the store of a step's pages. @throws {OptionError} for pages of another program, or of two stores */
@@ -233,8 +232,13 @@ export class WasmProgram implements Program {
   }
 
   async writeTensor(name: string, values: Float32Array): Promise<void> {
-    this.#latest?.keep();
-    this.#parts.tensors.write(name, values);
+    const { latest, tensors } = this.#parts;
+    latest.result?.keep();
+    tensors.write(name, values);
+  }
+
+  derive(graph: Graph): Promise<Program> {
+    return this.#parts.derive(graph);
   }
 
   /**
@@ -247,7 +251,7 @@ export class WasmProgram implements Program {
     const { flops, bytes } = this.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const model = `${emitter.commands.length} commands, ${flops} flops and ${bytes} bytes a token`;
     // an encoder has no steps of one token
-    if (this.#needsOf([...this.graph.outputs.keys()]).noCache) return;
+    if (this.graph.live().some(({ op, attributes }) => op.batchOnly?.(attributes))) return;
     const name = `${deviceName()}: threads of ${team.threads} with ${kernels.variant} for ${model}`;
     const kept = Number(await options.notes?.read(name));
     if (Number.isInteger(kept) && kept >= 1 && kept <= team.threads) {
@@ -274,52 +278,45 @@ export class WasmProgram implements Program {
       chosen = candidates.reduce((a, b) => (best.get(b)! < best.get(a)! ? b : a));
     }
     this.#decodeThreads = chosen;
-    if (this.#trace > 0)
-      new Float64Array(this.#parts.arena.memory.buffer, this.#trace, this.#parts.emitter.commands.length).fill(0);
+    this.#parts.plans.clearTimes();
     pages.release(page);
     await options.notes?.write(name, String(chosen));
   }
 
   timings(): Timing[] {
-    if (this.#trace === 0 || !this.#loaded) return [];
-    const { commands } = this.#parts.emitter;
-    const seconds = new Float64Array(this.#parts.arena.memory.buffer, this.#trace, commands.length);
-    return commands.map(({ label, kernel }, i) => ({ label, kernel, seconds: seconds[i]! }));
+    return this.#loaded ? [...this.#loaded.plans.times()] : [];
   }
 
   dispose(): void {
     if (!this.#loaded) return;
-    // workers also reference the memory until they end
-    void this.#loaded.team.stop().then(collectGarbage);
-    this.#loaded.arena.dispose();
+    const { team, arena, plans, owned, first, latest } = this.#loaded;
     this.#loaded = undefined;
-    this.#latest = undefined;
     this.#step = undefined;
+    if (first) {
+      if (!first.isDisposed) {
+        // its outputs lie in memory that is released
+        latest.result?.keep();
+        plans.release();
+        for (const address of owned) arena.release(address);
+        if (this.#table.length > 0) arena.release(this.#table.byteOffset);
+      }
+    } else {
+      // workers also reference the memory until they end
+      void team.stop().then(collectGarbage);
+      arena.dispose();
+      latest.result = undefined;
+    }
     this.#table = new Uint32Array();
+  }
+
+  get isDisposed(): boolean {
+    return this.#loaded === undefined;
   }
 
   /** @throws {EspalierError} DISPOSED */
   get #parts(): Parts {
     if (!this.#loaded) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
     return this.#loaded;
-  }
-
-  /** Inputs that a step needs to compute some outputs. */
-  #needsOf(outputs: readonly string[], chosen = ''): Needs {
-    const key = outputs.length === 0 ? chosen : `${outputs.join('\n')}\n${chosen}`;
-    let needs = this.#needs.get(key);
-    if (!needs) {
-      const names = chosen === '' ? outputs : [...outputs, chosen];
-      const live = this.graph.live(names.map((name) => this.graph.outputs.get(name)!));
-      const last = Math.max(-1, ...names.map((name) => this.#parts.ends.get(name)!));
-      needs = {
-        inputs: live.filter(isInput),
-        noCache: live.some(({ op, attributes }) => op.batchOnly?.(attributes)),
-        last,
-      };
-      this.#needs.set(key, needs);
-    }
-    return needs;
   }
 }
 

@@ -6,6 +6,7 @@ import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import { COMMAND_BYTES } from './control.ts';
 import type { Region } from './emitter.ts';
+import type { VectorChange } from './lowering.ts';
 import type { KernelExports, KernelModule } from './module.ts';
 import type { Team } from './team.ts';
 
@@ -57,8 +58,7 @@ export interface Placement {
   readonly region: Region;
   /** Packing of a matrix. Undefined for a vector, which becomes f32. */
   readonly format?: PackedFormat;
-  /** Function applied to the elements of a vector. */
-  change?(values: Float32Array): Float32Array;
+  readonly change?: VectorChange;
 }
 
 /** Rows per read: whole groups of a matrix, or a whole vector. */
@@ -131,5 +131,5 @@ function writeVector(arena: Arena, { weight, region, change }: Placement, bytes:
   const elements = Number(weight.shape[0]) * weight.shape[1];
   const values = new Float32Array(elements);
   format.decode(bytes, 0, values, 0, elements / format.blockSize);
-  arena.writeFloats(region.address, change ? change(values) : values);
+  arena.writeFloats(region.address, change ? change.apply(values) : values);
 }

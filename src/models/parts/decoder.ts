@@ -75,8 +75,11 @@ export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs:
   let x = embedding(model, dimensions, knobs);
   for (let loop = 0; loop < loops; loop++) {
     if (loop > 0 && !knobs.plainLoops) x = last(x);
-    for (let layer = 0; layer < layers; layer++)
-      x = block(model, x, layer, loop * layers + layer, dimensions, knobs, kind);
+    for (let layer = 0; layer < layers; layer++) {
+      const slot = loop * layers + layer;
+      x = block(model, x, layer, slot, dimensions, knobs, kind);
+      if (slot < loops * layers - 1) model.graph.cuts.set(`blk.${slot}`, x);
+    }
   }
   head(model, last(selectRows(x)), dimensions, knobs);
 }

@@ -15,7 +15,7 @@ export const attention: Lowering<AttentionAttributes> = (
     values: [k!, v!, kvHeads, headSize, before],
     reads: [k!, v!],
     writes: [cache],
-    storesCache: true,
+    stores: layer,
   });
   const output = emitter.region(node);
   // a single token's work is cut into chunks of positions, whose results are joined

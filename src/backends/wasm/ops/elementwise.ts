@@ -105,7 +105,10 @@ export const gain: Lowering<GainAttributes> = (node, { emitter, weights }) => {
   const [x, factors, bias] = node.inputs;
   if (!isWeight(factors!)) throw new TypeError(`${node.label}: the gain is not a weight`);
   const { inverse } = node.attributes;
-  const by = weights.vector(factors, inverse ? (values) => values.map((value) => 1 / value) : undefined);
+  const by = weights.vector(
+    factors,
+    inverse ? { name: 'inverse', apply: (values) => values.map((value) => 1 / value) } : undefined,
+  );
   const from = emitter.region(x!);
   const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
   const elements = Number(factors.shape[0]) * factors.shape[1];

@@ -7,7 +7,10 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
   const { headSize, layout, frequencies, magnitude, inverse, beyond } = node.attributes;
   const turned =
     factors && isWeight(factors)
-      ? weights.vector(factors, (values) => values.map((factor, i) => frequencies[i]! / factor))
+      ? weights.vector(factors, {
+          name: `divide ${frequencies.join(' ')}`,
+          apply: (values) => values.map((factor, i) => frequencies[i]! / factor),
+        })
       : weights.constant(frequencies, 'rope frequencies');
   const from = emitter.region(x!);
   const turnedBeyond = beyond ? weights.constant(beyond.frequencies, 'rope frequencies beyond') : 0;

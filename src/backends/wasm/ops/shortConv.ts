@@ -6,9 +6,10 @@ export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weight
   const [x, filters, bias] = node.inputs;
   if (!isWeight(filters!)) throw new TypeError(`${node.label}: the filters are not a weight`);
   const [channels, taps] = filters.shape as readonly [number, number];
-  const byTap = (values: Float32Array) =>
-    values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]!);
-  const factors = weights.vector(filters, byTap);
+  const factors = weights.vector(filters, {
+    name: 'by tap',
+    apply: (values) => values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]!),
+  });
   const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
   const from = emitter.region(x!);
   const state = stateRegion(node.attributes.layer);
@@ -19,6 +20,6 @@ export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weight
     values: [from, factors, shift ?? 0, output, channels, taps, 4 * stateOffset(node.attributes.layer)],
     reads: shift ? [from, factors, shift, state] : [from, factors, state],
     writes: [output, state],
-    storesCache: true,
+    stores: node.attributes.layer,
   });
 };

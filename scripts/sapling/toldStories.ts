@@ -1,4 +1,4 @@
-/** Turns stories into conversations: a user asks for a story and the bot tells it. */
+/** Turns stories into conversations: a user asks for a story and the assistant writes it. */
 
 const requests = [
   'Tell me a story.',

@@ -1,5 +1,5 @@
 /**
- * How the codes of 8 rows × 32 columns lie in packed weights. Rows are in SIMD lanes: a vector holds 4 rows (half 0:
+ * Layout of the codes of 8 rows × 32 columns in packed weights. Rows are in SIMD lanes: a vector holds 4 rows (half 0:
  * rows 0–3, half 1: rows 4–7) × 4 consecutive columns, a quad; lane 4·row + k. Quads i and i+4 (i = 0 … 3) share bytes:
  *
  *   nibbles, 128 bytes   vector 2i+half     bits 0–3 quad i       bits 4–7 quad i+4
@@ -18,7 +18,7 @@
 
 @inline export function twoBits(p: usize, i: i32, half: i32): v128 { return v128.load(p + 32 * (i >> 1) + 16 * half); }
 
-/** Bits of v from position q to position `to`; what crosses a byte's edge is for the caller to mask off. */
+/** Moves bits of v from position q to position `to`. The caller masks the bits that cross into another byte. */
 @inline export function moved(v: v128, q: i32, to: i32): v128 {
   return q > to ? i16x8.shr_u(v, q - to) : q < to ? i16x8.shl(v, to - q) : v;
 }
@@ -38,13 +38,13 @@
   return i < 3 ? v128.and(v128.load(p + 32 * i), low) : lastOfSix(v128.load(p), v128.load(p, 32), v128.load(p, 64), high);
 }
 
-/** Masked once each where a byte's bits stay its own, then shifted together. */
+/** Masks each operand before its shift, so that no bit crosses into another byte. */
 @inline function lastOfSix(a: v128, b: v128, c: v128, high: v128): v128 {
   const ab = v128.or(i16x8.shr_u(v128.and(a, high), 2), v128.and(b, high));
   return i16x8.shr_u(v128.or(i16x8.shr_u(ab, 2), v128.and(c, high)), 2);
 }
 
-/** Where the first quad of a row lies in a plane. */
+/** Offset of a row's first quad in a plane. */
 @inline function lane(plane: usize, row: usize): usize { return plane + 16 * (row >> 2) + 4 * (row & 3); }
 
 /** Places a row's 32 nibbles. @param n the row's columns 0–15 in the low nibbles, 16–31 in the high ones */

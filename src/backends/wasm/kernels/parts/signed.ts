@@ -20,7 +20,7 @@ import { startsIn16 } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
 
-/** What `even` is handed: to be `held`. */
+/** Constant operand of `even`. Keep it in a register with `held` (simd.ts). */
 @inline function evens(): v128 { return i16x8.splat(1); }
 
 /** Columns 0 and 1 of crossed quads, as i16. */
@@ -53,8 +53,8 @@ import { storeRows } from "./store";
 }
 
 /**
- * Four groups at once: while one waits for memory, at the beginning of a page, what comes of the others goes on arriving.
- * Sums are kept in scratch: each store keeps V8 from loading all of what follows at once, and spilling it.
+ * Multiplies four groups at once: while the loads of one group wait for a new page of memory, those of the others go on.
+ * Sums are kept in scratch, because each store keeps V8 from hoisting the following loads and spilling registers.
  */
 function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
   const f = changetype<F>(0);
@@ -94,8 +94,8 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
 }
 
 /**
- * 8 rows × 32 columns: sums a of rows 0–3, b of rows 4–7. The stores of both in between are of use to nobody but V8, which
- * would load all that follows at once.
+ * 8 rows × 32 columns: sums a of rows 0–3, b of rows 4–7. The stores in between only keep V8 from hoisting the following
+ * loads.
  */
 @inline function block<F>(w: usize, px: usize, ps: usize, d0: v128, d1: v128, first: v128, second: v128, ones: v128, sums: usize): void {
   let a = i32x4.splat(0), b = a;

@@ -23,9 +23,8 @@
  * Constants: bytes, head, tile, tiles, parts, bias, most (greatest code), minima (true if there is a minimum), and first
  * and second: vectors that low and high take.
  *
- * How the loops are written follows from the machine code that V8 makes of them (see LOG.md): their condition stands at the
- * end, so that constants are kept in registers; activations are spread by shuffles, not by loads; a half's products form
- * one chain.
+ * The loops are written for the machine code that V8 generates (see LOG.md): the condition is at the end, so that constants
+ * stay in registers; activations are broadcast by shuffles instead of loads; the products of a half form one chain.
  */
 import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
 import { few } from "./nibbleFew";

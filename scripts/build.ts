@@ -7,6 +7,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
@@ -19,9 +20,13 @@ const bundleFolder = `${root}dist/browser`;
 interface KernelModule {
   /** File name in the folder `built`, without suffix. */
   readonly name: string;
-  /** Folder of AssemblyScript, relative to the root. */
+  /** Folders of AssemblyScript, relative to the root. Every file in them is an entry point, so its exports become kernels. */
+  readonly folders: readonly string[];
+  /** Folder of all sources, relative to the root. */
   readonly kernels: string;
   readonly flags: readonly string[];
+  /** Addresses that its constants must not leave, as it shares its memory with other modules. Default: not checked. */
+  readonly constants?: { readonly from: number; readonly to: number };
 }
 
 const engine = 'src/backends/wasm/kernels';
@@ -32,18 +37,69 @@ const engineFlags = [
   ...['--importMemory', '--sharedMemory', '--initialMemory', '2', '--maximumMemory', '65536', '--importTable', ...lean],
 ];
 
-/** The variants of the engine's kernels, among which the engine chooses on the device, the coder of deltas, and the solver's arithmetic. */
+/** Builds of the engine's kernels by file name, among which the engine chooses on the device. */
+const engineBuilds: Readonly<Record<string, readonly string[]>> = {
+  baseline: [],
+  relaxedI16: ['--enable', 'relaxed-simd'],
+  relaxedI32: ['--enable', 'relaxed-simd', '--use', 'DOT_I32=1'],
+};
+
+/** Parts of a build: each folder of kernels is a module, and a device loads those that its model needs. */
+const entriesOfEngine = readdirSync(`${root}${engine}`, { withFileTypes: true });
+for (const { name } of entriesOfEngine)
+  if (name.endsWith('.ts'))
+    throw new Error(`${engine}/${name} belongs to no part: move it into a folder, such as core`);
+const engineParts = entriesOfEngine
+  .filter((entry) => entry.isDirectory() && entry.name !== 'parts')
+  .map(({ name }) => name)
+  .sort();
+
+/** Constants begin after the first KiB and end before the control block. */
+const [FIRST_CONSTANT, LAST_CONSTANT] = [1024, 65536];
+/** Bytes of constants of a part: tables of exp and log, codebooks. */
+const constantBytes: Readonly<Record<string, number>> = {
+  core: 6144,
+  training: 6144,
+  lowBits: 10_240,
+  iQuants: 36_864,
+};
+const OTHER_CONSTANTS = 1024;
+
+/** Addresses of each part's constants, which lie one after another. */
+const constants = new Map<string, { readonly from: number; readonly to: number }>();
+let constantsEnd = FIRST_CONSTANT;
+for (const part of engineParts) {
+  const to = constantsEnd + (constantBytes[part] ?? OTHER_CONSTANTS);
+  constants.set(part, { from: constantsEnd, to });
+  constantsEnd = to;
+}
+if (constantsEnd > LAST_CONSTANT) throw new Error(`constants of the kernels end at ${constantsEnd}, see constantBytes`);
+
+/** The parts of the engine's kernels, the coder of deltas, and the solver's arithmetic. */
 const modules: readonly KernelModule[] = [
-  { name: 'baseline', kernels: engine, flags: engineFlags },
-  { name: 'relaxedI16', kernels: engine, flags: [...engineFlags, '--enable', 'relaxed-simd'] },
-  { name: 'relaxedI32', kernels: engine, flags: [...engineFlags, '--enable', 'relaxed-simd', '--use', 'DOT_I32=1'] },
+  ...Object.entries(engineBuilds).flatMap(([build, flags]) =>
+    engineParts.map((part) => {
+      const range = constants.get(part)!;
+      const all = [...engineFlags, ...flags, '--memoryBase', String(range.from)];
+      return {
+        name: `${build}.${part}`,
+        folders: [`${engine}/${part}`],
+        kernels: engine,
+        flags: all,
+        // all builds have the same constants; Node 20 cannot check those with relaxed SIMD
+        ...(build === 'baseline' ? { constants: range } : {}),
+      };
+    }),
+  ),
   {
     name: 'delta',
+    folders: ['src/package/delta/kernels', 'src/package/delta/kernels/formats'],
     kernels: 'src/package/delta/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
   {
     name: 'matrix',
+    folders: ['src/compress/matrix/kernels'],
     kernels: 'src/compress/matrix/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
@@ -52,13 +108,11 @@ const modules: readonly KernelModule[] = [
 const builtFolder = ({ kernels }: KernelModule) => `${root}${kernels}/../built`;
 
 async function compileModule(module: KernelModule): Promise<void> {
-  // every file is an entry point, so its exports become kernels
-  const folder = `${root}${module.kernels}`;
-  const entries = [folder, `${folder}/formats`].filter(existsSync).flatMap((folder) =>
-    readdirSync(folder)
+  const entries = module.folders.flatMap((folder) =>
+    readdirSync(`${root}${folder}`)
       .filter((file) => file.endsWith('.ts'))
       .sort()
-      .map((file) => `${folder}/${file}`),
+      .map((file) => `${root}${folder}/${file}`),
   );
   const built = builtFolder(module);
   mkdirSync(built, { recursive: true });
@@ -67,10 +121,55 @@ async function compileModule(module: KernelModule): Promise<void> {
   await promisify(execFile)(process.execPath, [asc, ...entries, '-o', wasm, ...module.flags], { cwd: root });
   const bytes = readFileSync(wasm);
   rmSync(wasm);
+  if (module.constants) checkConstants(bytes, module.name, module.constants);
   const text = deflateRawSync(bytes, { level: 9 }).toString('base64');
   const comment = `/** Built from ../kernels by scripts/build.ts: deflated, in base64; ${bytes.length} bytes. */`;
   writeFileSync(`${built}/${module.name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
   console.error(`kernels ${module.name}: ${bytes.length} bytes`);
+}
+
+/** @throws if a module has constants outside its addresses, where they would overwrite those of another module */
+function checkConstants(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+  { from, to }: { from: number; to: number },
+): void {
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: 65536, shared: true });
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+  new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table, now: () => 0 } });
+  const written = new Uint8Array(memory.buffer);
+  const last = written.findLastIndex((byte) => byte !== 0);
+  const first = written.findIndex((byte) => byte !== 0);
+  if (last >= 0 && (first < from || last >= to))
+    throw new Error(
+      `kernels ${name}: constants at ${first} … ${last}, expected ${from} … ${to - 1}; see constantBytes`,
+    );
+}
+
+/** Writes which part has the kernels of a block format, and how to load the parts of a build. */
+function writeCatalog(): void {
+  const formats = engineParts.flatMap((part) =>
+    readdirSync(`${root}${engine}/${part}`)
+      .flatMap((file) => [
+        ...readFileSync(`${root}${engine}/${part}/${file}`, 'utf8').matchAll(/function matmul_(\w+)/g),
+      ])
+      .map(([, format]) => `  ${format}: '${part}',`),
+  );
+  const loaders = Object.keys(engineBuilds).flatMap((build) => [
+    `  ${build}: {`,
+    ...engineParts.map((part) => `    ${part}: () => import('./${build}.${part}.ts'),`),
+    '  },',
+  ]);
+  const lines = [
+    '/** Written by scripts/build.ts. */',
+    '/** Part of the kernels by block format. */',
+    `export const formatParts = {\n${formats.join('\n')}\n} as const;`,
+    '/** Modules of the kernels, deflated, in base64. */',
+    `export const kernelParts = {\n${loaders.join('\n')}\n} as const;`,
+  ];
+  const [path, text] = [`${root}${engine}/../built/catalog.ts`, `${lines.join('\n')}\n`];
+  // an unchanged file keeps its time, so that nothing is built again
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
 }
 
 async function compileTypeScript(): Promise<void> {
@@ -130,7 +229,14 @@ const tools = ['scripts/build.ts', 'scripts/finishDeclarations.ts', 'package-loc
 
 const isStale = (module: KernelModule) =>
   made(`${builtFolder(module)}/${module.name}.ts`) < changed(module.kernels, ...tools);
-await Promise.all(modules.filter((module) => !staleOnly || isStale(module)).map(compileModule));
+const stale = modules.filter((module) => !staleOnly || isStale(module));
+// as many at a time as there are processors
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let module = stale.shift(); module; module = stale.shift()) await compileModule(module);
+  }),
+);
+writeCatalog();
 if (
   !kernelsOnly &&
   (!staleOnly ||

@@ -3,7 +3,7 @@ import type { Arena } from './arena.ts';
 import { COMMAND_BYTES } from './control.ts';
 import type { Command, Region } from './emitter.ts';
 import { placeBarriers } from './layout.ts';
-import type { KernelModule } from './module.ts';
+import type { KernelModules } from './module.ts';
 
 export interface CommandList {
   /** Address of the first command. */
@@ -16,7 +16,7 @@ export interface CommandList {
 /** What a program's lists have in common. */
 export interface ListMemory {
   readonly arena: Arena;
-  readonly kernels: KernelModule;
+  readonly kernels: KernelModules;
   readonly scratch: { readonly address: number; readonly stride: number };
   readonly isTraced: boolean;
 }

@@ -14,8 +14,8 @@ import type { ListMemory } from './commandList.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
 import { aligned, placeTemporaries } from './layout.ts';
-import { type FirstProgram, lower } from './lower.ts';
-import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
+import { type FirstProgram, lower, partsFor } from './lower.ts';
+import { instantiate, type KernelExports, type KernelModules, kernelModules } from './module.ts';
 import { pageBytes } from './pages.ts';
 import type { Weights } from './placedWeights.ts';
 import { type LatestResult, WasmProgram } from './program.ts';
@@ -27,7 +27,8 @@ import { type NamedTensor, Tensors } from './tensors.ts';
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
   const { variant, threads, limits } = readSettings(options.settings);
   const memory = newMemory();
-  const loading = variant === undefined ? chosenKernels(options.notes) : kernelModule(variant);
+  const parts = partsFor(graph.live());
+  const loading = variant === undefined ? chosenKernels(options.notes, parts) : kernelModules(variant, parts);
   const workers = startWorkers(loading, memory, threads);
   const kernels = await loading;
   const exports = instantiate(kernels, memory);
@@ -48,8 +49,10 @@ export async function memoryNeeds(
   settings?: Settings,
 ): Promise<MemoryNeeds> {
   const { variant, threads } = readSettings(settings);
-  const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
-  const exports = askedKernels(kernels);
+  const parts = partsFor(graph.live());
+  const kernels = await (variant === undefined ? chosenKernels(undefined, parts) : kernelModules(variant, parts));
+  // these instances are only used for their size functions
+  const exports = instantiate(kernels, new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }));
   const lowered = lower(graph, graph.live(), kernels, exports, limits);
   const { emitter, weights, states, inputs, given, layers, recurrent } = lowered;
   const sizes = (regions: Iterable<Region>) => [...regions].reduce((sum, { bytes }) => sum + aligned(bytes), 0);
@@ -65,18 +68,6 @@ export async function memoryNeeds(
   };
 }
 
-/** An instance that is only used for its size functions, one per kernel variant. */
-function askedKernels(kernels: KernelModule): KernelExports {
-  let exports = asked.get(kernels.module);
-  if (!exports) {
-    exports = instantiate(kernels, new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }));
-    asked.set(kernels.module, exports);
-  }
-  return exports;
-}
-
-const asked = new Map<WebAssembly.Module, KernelExports>();
-
 /** Checks the settings of this backend. @throws {OptionError} for an unknown name */
 function readSettings({ variant, threads, ...others }: Settings = {}) {
   for (const name of Object.keys(others))
@@ -90,7 +81,7 @@ function readSettings({ variant, threads, ...others }: Settings = {}) {
 }
 
 interface Machine {
-  readonly kernels: KernelModule;
+  readonly kernels: KernelModules;
   readonly memory: WebAssembly.Memory;
   readonly exports: KernelExports;
   readonly team: Team;

@@ -5,7 +5,7 @@
 
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
-import type { KernelModule } from './module.ts';
+import type { KernelModules } from './module.ts';
 
 /** A piece of memory. Its address is assigned when the program is laid out. */
 export interface Region {
@@ -44,13 +44,13 @@ export class Emitter {
   readonly context: number;
   /** Scratch memory per thread in bytes. */
   scratchBytes = 0;
-  readonly #kernels: KernelModule;
+  readonly #kernels: KernelModules;
   readonly #regions = new Map<Value, Region>();
   readonly #consumers = new Map<Value, Value[]>();
   readonly #kept: ReadonlySet<Value>;
 
   constructor(
-    kernels: KernelModule,
+    kernels: KernelModules,
     nodes: readonly Value[],
     outputs: ReadonlySet<Value>,
     limits: { maxTokens: number; maxRows: number; context: number },

@@ -4,12 +4,14 @@ import { cacheSlots, type Graph, isWeight, type StateLayout, stateLayout, type V
 import type { InputAttributes } from '../../graph/ops/input.ts';
 import type { Limits } from '../../graph/program.ts';
 import { checkSlots } from '../../graph/segment.ts';
+import { formatParts } from './built/catalog.ts';
 import { Emitter, type Region } from './emitter.ts';
 import type { Lowering, LoweringContext, StepInputs } from './lowering.ts';
-import type { KernelExports, KernelModule } from './module.ts';
+import type { KernelExports, KernelModules, KernelPart } from './module.ts';
 import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
+import * as elementwiseGradients from './ops/elementwiseGradients.ts';
 import * as embed from './ops/embed.ts';
 import * as linear from './ops/linear.ts';
 import * as linearGradients from './ops/linearGradients.ts';
@@ -23,22 +25,33 @@ import * as update from './ops/update.ts';
 import { filledHead } from './pages.ts';
 import { Weights } from './placedWeights.ts';
 
+/** Lowerings of ops whose kernels are in the part 'training'. */
+const training = { ...dropout, ...elementwiseGradients, ...linearGradients, ...loss, ...normGradients, ...update };
+
 // lowerings are found by op name, so each lowering gets the attributes of its own op
 const lowerings = {
   ...attention,
-  ...dropout,
   ...elementwise,
   ...embed,
   ...linear,
-  ...linearGradients,
-  ...loss,
   ...norm,
-  ...normGradients,
   ...rope,
   ...rows,
   ...shortConv,
-  ...update,
+  ...training,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, Lowering<unknown>>>;
+
+/** Parts of the kernels that nodes need in addition to the core. Formats without kernels are refused later, by name. */
+export function partsFor(nodes: readonly Value[]): Set<KernelPart> {
+  const parts = new Set<KernelPart>();
+  for (const node of nodes) {
+    const format = isWeight(node) ? node.attributes.format.name : undefined;
+    if (format !== undefined && format in formatParts) parts.add(formatParts[format as keyof typeof formatParts]);
+    // gradients multiply in F32
+    if (node.op.name in training) parts.add('training').add(formatParts.F32);
+  }
+  return parts;
+}
 
 /** Bytes per element of quantized activations: its code, and its share of the scales of 32 columns. */
 const bytesPerElement = {
@@ -61,7 +74,7 @@ export interface FirstProgram {
 export function lower(
   graph: Graph,
   nodes: readonly Value[],
-  kernels: KernelModule,
+  kernels: KernelModules,
   exports: KernelExports,
   options: Limits,
   first?: FirstProgram,

@@ -1,8 +1,9 @@
-/** Compiles the kernels, checks which variants this engine can run, and creates instances with a table of kernels. */
+/** Compiles parts of the kernels, checks which variants this engine can run, and creates instances with a table of kernels. */
 
 import { inflate } from '#leaf/backends/wasm/inflate';
 import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
 import { OptionError } from '../../core/errors.ts';
+import { kernelParts } from './built/catalog.ts';
 import { CONTROL } from './control.ts';
 import { startError } from './startError.ts';
 
@@ -19,10 +20,15 @@ export interface KernelExports {
   readonly [name: string]: (...values: number[]) => number | undefined;
 }
 
-export interface KernelModule {
+/** Part of a build: a module with the kernels of one folder. */
+export type KernelPart = keyof (typeof kernelParts)['baseline'];
+export const allParts = Object.keys(kernelParts.baseline) as readonly KernelPart[];
+
+/** Modules of one variant that share a memory and a table. */
+export interface KernelModules {
   readonly variant: Variant;
   readonly wide: boolean;
-  readonly module: WebAssembly.Module;
+  readonly modules: readonly WebAssembly.Module[];
   /** Table indices of kernels by name. */
   readonly indices: ReadonlyMap<string, number>;
 }
@@ -33,7 +39,7 @@ const RELAXED_PROBE = new Uint8Array([
   128, 2, 26, 11,
 ]);
 
-const modules = new Map<Build, Promise<KernelModule>>();
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /** True if this engine has relaxed SIMD; switches it on where that needs a flag. @throws {StartError} without WebAssembly */
 export function relaxedSimd(): boolean {
@@ -43,53 +49,68 @@ export function relaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
-/** @throws {OptionError} for an unknown variant, or one that this engine cannot run; {StartError} if none compiles */
-export async function kernelModule(variant: string): Promise<KernelModule> {
-  if (!variants.includes(variant as Variant)) throw new OptionError('variant', variant, variants.join(', '));
+/**
+ * Compiles parts of a variant, each once. 'core' is always one of them.
+ * @throws {OptionError} for an unknown variant, or one that this engine cannot run; {StartError} if a part does not compile
+ */
+export async function kernelModules(variant: string, parts: Iterable<KernelPart>): Promise<KernelModules> {
+  if (!isVariant(variant)) throw new OptionError('variant', variant, variants.join(', '));
   const wide = variant.endsWith('-wide');
   const build = variant.replace('-wide', '') as Build;
   if (build !== 'baseline' && !relaxedSimd())
     throw new OptionError('variant', variant, 'baseline, because this engine has no relaxed SIMD');
-  let compiled = modules.get(build);
-  if (!compiled) {
-    compiled = compile(build);
-    modules.set(build, compiled);
+  const modules = await Promise.all(
+    [...new Set<KernelPart>(['core', ...parts])].map((part) => compiledPart(build, part)),
+  );
+  const names = modules.flatMap((module) =>
+    WebAssembly.Module.exports(module).filter(({ kind }) => kind === 'function'),
+  );
+  return { variant, wide, modules, indices: new Map(names.map(({ name }, i) => [name, i + 1])) };
+}
+
+const isVariant = (name: string): name is Variant => variants.some((variant) => variant === name);
+
+function compiledPart(build: Build, part: KernelPart): Promise<WebAssembly.Module> {
+  const key = `${build} ${part}`;
+  let module = compiled.get(key);
+  if (!module) {
+    module = compile(build, part);
+    compiled.set(key, module);
     // a chunk that could not be fetched may be available the next time
-    compiled.catch(() => modules.delete(build));
+    module.catch(() => compiled.delete(key));
   }
-  return { ...(await compiled), variant: variant as Variant, wide };
+  return module;
 }
 
-async function compile(variant: Build): Promise<KernelModule> {
-  const module = await compiledModule(variant);
-  const names = WebAssembly.Module.exports(module)
-    .filter(({ kind }) => kind === 'function')
-    .map(({ name }) => name);
-  const kernels = { variant, wide: false, module, indices: new Map(names.map((name, i) => [name, i + 1])) };
-  if (!sound(kernels))
-    throw new OptionError('variant', variant, 'another one, because this engine computes its products wrongly');
-  return kernels;
+async function compile(build: Build, part: KernelPart): Promise<WebAssembly.Module> {
+  const module = await compiledModule(build, part);
+  if (part === 'core' && !sound(build, module))
+    throw new OptionError('variant', build, 'another one, because this engine computes its products wrongly');
+  return module;
 }
 
-/** @throws {StartError} */
-async function compiledModule(variant: Build): Promise<WebAssembly.Module> {
+/** Only the modules of the chosen build are fetched where they are separate files. @throws {StartError} */
+async function compiledModule(build: Build, part: KernelPart): Promise<WebAssembly.Module> {
   try {
+    const { module } = await kernelParts[fileNames[build]][part]();
     // deflated base64 is a third of the module's size, and half of compressed plain base64
-    const deflated = Uint8Array.from(atob(await moduleText(variant)), (character) => character.charCodeAt(0));
+    const deflated = Uint8Array.from(atob(module), (character) => character.charCodeAt(0));
     return await WebAssembly.compile(await inflate(deflated));
   } catch (error) {
     throw startError(error);
   }
 }
 
+const fileNames = { 'relaxed-i16': 'relaxedI16', 'relaxed-i32': 'relaxedI32', baseline: 'baseline' } as const;
+
 /** Test vectors: products of each sign, added to sums. */
-function sound(kernels: KernelModule): boolean {
+function sound(build: Build, core: WebAssembly.Module): boolean {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
-  const { sound: add } = instantiate(kernels, memory);
+  const { sound: add } = instantiate({ modules: [core], indices: new Map() }, memory);
   const at = CONTROL;
   new Int8Array(memory.buffer, at, 16).fill(-100);
   new Int8Array(memory.buffer, at + 16, 16).fill(90);
-  const wide = kernels.variant === 'relaxed-i32';
+  const wide = build === 'relaxed-i32';
   if (wide) new Int32Array(memory.buffer, at + 32, 4).fill(5);
   else new Int16Array(memory.buffer, at + 32, 8).fill(5);
   add!(at);
@@ -97,19 +118,15 @@ function sound(kernels: KernelModule): boolean {
   return new Int32Array(memory.buffer, at + 48, 4).every((sum) => sum === expected);
 }
 
-/** Base64 of the deflated module. Only the chosen variant is fetched where modules are separate files. */
-async function moduleText(variant: Build): Promise<string> {
-  if (variant === 'relaxed-i16') return (await import('./built/relaxedI16.ts')).module;
-  if (variant === 'relaxed-i32') return (await import('./built/relaxedI32.ts')).module;
-  return (await import('./built/baseline.ts')).module;
-}
-
-/** Creates the instance of thread 0. Workers create theirs in the same way (workerSource.ts). */
-export function instantiate({ module, indices }: KernelModule, memory: WebAssembly.Memory): KernelExports {
+/** Creates the instances of thread 0. Workers create theirs in the same way (workerSource.ts). @returns all exports */
+export function instantiate(
+  { modules, indices }: Pick<KernelModules, 'modules' | 'indices'>,
+  memory: WebAssembly.Memory,
+): KernelExports {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;
-  const instance = new WebAssembly.Instance(module, { env: { memory, table, now } });
-  const exports = instance.exports as unknown as KernelExports;
+  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
+  const exports = Object.assign({}, ...instances.map((instance) => instance.exports)) as KernelExports;
   for (const [name, index] of indices) table.set(index, exports[name]!);
   return exports;
 }

@@ -7,7 +7,7 @@ import { bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { KeptTensor, PlacedWeights, VectorChange } from './lowering.ts';
-import type { KernelExports, KernelModule } from './module.ts';
+import type { KernelExports, KernelModules } from './module.ts';
 import type { Team } from './team.ts';
 import type { NamedTensor } from './tensors.ts';
 import { loadWeights, type PackedFormat, type Placement, packedBytes, packedFormat } from './weights.ts';
@@ -24,7 +24,7 @@ interface PlacedVector {
 
 /** Assigns memory to weights as the graph is walked. They are loaded later, in file order. */
 export class Weights implements PlacedWeights {
-  readonly #kernels: KernelModule;
+  readonly #kernels: KernelModules;
   readonly #exports: KernelExports;
   readonly #emitter: Emitter;
   /** Weights of the first program, which a derived one reads. */
@@ -33,7 +33,7 @@ export class Weights implements PlacedWeights {
   readonly #vectors = new Map<Value, PlacedVector>();
   readonly #constants = new Map<Float32Array, Region>();
 
-  constructor(kernels: KernelModule, exports: KernelExports, emitter: Emitter, first?: Weights) {
+  constructor(kernels: KernelModules, exports: KernelExports, emitter: Emitter, first?: Weights) {
     this.#kernels = kernels;
     this.#exports = exports;
     this.#emitter = emitter;

@@ -3,21 +3,21 @@ import { EspalierError } from '../../core/errors.ts';
 import { seededRandom } from '../../core/random.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { CONTROL, FIRST_FREE } from './control.ts';
-import { instantiate, type KernelModule, kernelModule, variants } from './module.ts';
+import { instantiate, type KernelModules, kernelModules, variants } from './module.ts';
 import { Probe } from './probe.ts';
 
-const modules: KernelModule[] = [];
+const modules: KernelModules[] = [];
 for (const variant of variants) {
   try {
-    modules.push(await kernelModule(variant));
+    modules.push(await kernelModules(variant, ['probing']));
   } catch (error) {
     if (!(error instanceof EspalierError)) throw error;
     console.log(`skipped: ${variant}: ${error.message}`);
   }
 }
 
-/** Runs a kernel of kernels/probe.ts on one thread. @returns its result, 128 bytes */
-function run(kernels: KernelModule, name: string, data: Uint8Array, amount: number): DataView {
+/** Runs a kernel of kernels/probing/peaks.ts on one thread. @returns its result, 128 bytes */
+function run(kernels: KernelModules, name: string, data: Uint8Array, amount: number): DataView {
   const memory = new WebAssembly.Memory({ initial: 3, maximum: 3, shared: true });
   const exports = instantiate(kernels, memory);
   const [command, results, from] = [CONTROL, FIRST_FREE, FIRST_FREE + 128];

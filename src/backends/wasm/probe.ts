@@ -4,7 +4,7 @@ import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { Arena } from './arena.ts';
 import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
-import { instantiate, type KernelExports, type KernelModule, kernelModule } from './module.ts';
+import { allParts, instantiate, type KernelExports, type KernelModules, kernelModules } from './module.ts';
 import { startWorkers, Team } from './team.ts';
 import { type ActivationForm, GROUP, type PackedFormat, packedFormat } from './weights.ts';
 
@@ -21,7 +21,7 @@ const arithmeticOf: Readonly<Record<ActivationForm, Arithmetic>> = {
 /** Multiply-adds per vector. */
 const lanes: Readonly<Record<Arithmetic, number>> = { int8: 16, int16: 8, floats: 4 };
 
-/** Size of the operands of kernels/probe.ts. A pass over them is 8 vector products per 32 bytes. */
+/** Size of the operands of kernels/probing/peaks.ts. A pass over them is 8 vector products per 32 bytes. */
 const OPERAND_BYTES = 4096;
 const PASS_PRODUCTS = (OPERAND_BYTES / 32) * 8;
 /** Passes of a measurement: a few milliseconds, so that some measurements are undisturbed even on a busy device. */
@@ -42,7 +42,7 @@ export interface ProbeOptions {
 
 export class Probe {
   readonly variant: string;
-  readonly #kernels: KernelModule;
+  readonly #kernels: KernelModules;
   readonly #exports: KernelExports;
   readonly #memory: WebAssembly.Memory;
   readonly #team: Team;
@@ -53,13 +53,15 @@ export class Probe {
 
   /** Starts a probe and waits for all threads. @throws {OptionError} if the variant does not run on this device @throws {MemoryError} */
   static async start({ variant, threads = threadLimit().most, bytes }: ProbeOptions): Promise<Probe> {
-    const kernels = await (variant === undefined ? chosenKernels(undefined) : kernelModule(variant));
+    const kernels = await (variant === undefined
+      ? chosenKernels(undefined, allParts)
+      : kernelModules(variant, allParts));
     const probe = new Probe(kernels, Math.max(1, Math.min(threads, threadLimit().most)), bytes);
     await probe.#team.complete();
     return probe;
   }
 
-  private constructor(kernels: KernelModule, threads: number, bytes: number) {
+  private constructor(kernels: KernelModules, threads: number, bytes: number) {
     this.variant = kernels.variant;
     this.#kernels = kernels;
     this.#bytes = Math.ceil(bytes / OPERAND_BYTES) * OPERAND_BYTES;

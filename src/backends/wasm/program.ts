@@ -25,7 +25,7 @@ import type { Arena } from './arena.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
 import type { Emitter, Region } from './emitter.ts';
 import type { StepInputs } from './lowering.ts';
-import type { KernelModule } from './module.ts';
+import type { KernelModules } from './module.ts';
 import { type WasmPage, WasmPages } from './pages.ts';
 import type { StepPlans } from './stepPlans.ts';
 import type { Team } from './team.ts';
@@ -56,7 +56,7 @@ interface Parts {
   readonly layers: readonly number[];
   /** Number of f32 values of a sequence's recurrent states. */
   readonly stateElements: number;
-  readonly kernels: KernelModule;
+  readonly kernels: KernelModules;
   readonly limits: readonly string[];
   readonly options: Omit<CompileOptions, 'weights'>;
   derive(graph: Graph): Promise<Program>;

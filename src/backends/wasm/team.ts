@@ -2,7 +2,7 @@
 import { callerMayWait, startWorker } from '#leaf/backends/wasm/threads';
 import { EspalierError } from '../../core/errors.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
-import type { KernelExports, KernelModule } from './module.ts';
+import type { KernelExports, KernelModules } from './module.ts';
 import type { WorkerSetup } from './workerSource.ts';
 
 /** Ends a worker. */
@@ -23,7 +23,7 @@ const START_LIMIT = 15_000;
  * cannot start, the result has fewer workers and the reason. @param threads number of threads including the caller
  */
 export async function startWorkers(
-  kernels: Promise<KernelModule>,
+  kernels: Promise<KernelModules>,
   memory: WebAssembly.Memory,
   threads: number,
 ): Promise<Workers> {
@@ -31,8 +31,8 @@ export async function startWorkers(
   control[word.patient] = callerMayWait() ? 1 : 0;
   const seen = Atomics.load(control, word.step);
   const setup = async (thread: number): Promise<WorkerSetup> => {
-    const { module, indices } = await kernels;
-    return { module, memory, indices, thread, seen };
+    const { modules, indices } = await kernels;
+    return { modules, memory, indices, thread, seen };
   };
   const starting = Array.from({ length: threads - 1 }, (_, i) => inTime(startWorker(setup(i + 1)), kernels));
   const results = await Promise.allSettled(starting);

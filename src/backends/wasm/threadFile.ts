@@ -18,10 +18,11 @@ export function threadFile(): string | undefined {
 }
 
 /** The code of `workerSource` for a worker script. */
-export function enterThread({ module, memory, indices, thread, seen }: WorkerSetup, ready: () => void): void {
+export function enterThread({ modules, memory, indices, thread, seen }: WorkerSetup, ready: () => void): void {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, table, now } });
+  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
+  const exports: WebAssembly.Exports = Object.assign({}, ...instances.map((instance) => instance.exports));
   for (const [name, index] of indices) table.set(index, exports[name]);
   ready();
   (exports.work as (thread: number, seen: number) => void)(thread, seen);

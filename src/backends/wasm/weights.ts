@@ -4,10 +4,11 @@ import type { Value, WeightAttributes } from '../../graph/graph.ts';
 import type { WeightStore } from '../../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { Arena } from './arena.ts';
+import { formatParts } from './built/catalog.ts';
 import { COMMAND_BYTES } from './control.ts';
 import type { Region } from './emitter.ts';
 import type { VectorChange } from './lowering.ts';
-import type { KernelExports, KernelModule } from './module.ts';
+import type { KernelExports, KernelModules } from './module.ts';
 import type { Team } from './team.ts';
 
 /** Bytes per read, a multiple of typical disk and network block sizes. */
@@ -28,16 +29,10 @@ export interface PackedFormat {
 }
 
 /** @throws {UnsupportedError} if the format has no kernels */
-export function packedFormat(format: BlockFormat, kernels: KernelModule, exports: KernelExports): PackedFormat {
+export function packedFormat(format: BlockFormat, kernels: KernelModules, exports: KernelExports): PackedFormat {
   const { name } = format;
-  if (!kernels.indices.has(`matmul_${name}`)) {
-    const known = [...kernels.indices.keys()].filter((kernel) => kernel.startsWith('matmul_'));
-    throw new UnsupportedError(
-      'a matrix in format',
-      name,
-      known.map((kernel) => kernel.slice('matmul_'.length)),
-    );
-  }
+  if (!kernels.indices.has(`matmul_${name}`))
+    throw new UnsupportedError('a matrix in format', name, Object.keys(formatParts));
   const call = (what: string, ...values: number[]) => Number(exports[`${what}_${name}`]!(...values));
   return {
     name,
@@ -80,7 +75,7 @@ function* piecesOf(placements: readonly Placement[]): Generator<Piece> {
 export async function loadWeights(
   placements: readonly Placement[],
   store: WeightStore,
-  { arena, team, kernels }: { arena: Arena; team: Team; kernels: KernelModule },
+  { arena, team, kernels }: { arena: Arena; team: Team; kernels: KernelModules },
   onBytes: (bytes: number, tensor: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {

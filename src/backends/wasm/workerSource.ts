@@ -3,10 +3,11 @@
  * bundler does to the rest. A worker receives one message and then stays in WebAssembly until it is stopped.
  */
 export const workerSource = `
-function enter({ module, memory, indices, thread, seen }, ready) {
+function enter({ modules, memory, indices, thread, seen }, ready) {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, table, now } });
+  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
+  const exports = Object.assign({}, ...instances.map((instance) => instance.exports));
   for (const [name, index] of indices) table.set(index, exports[name]);
   ready();
   exports.work(thread, seen);
@@ -15,7 +16,7 @@ function enter({ module, memory, indices, thread, seen }, ready) {
 
 /** Message to a worker. */
 export interface WorkerSetup {
-  readonly module: WebAssembly.Module;
+  readonly modules: readonly WebAssembly.Module[];
   readonly memory: WebAssembly.Memory;
   readonly indices: ReadonlyMap<string, number>;
   readonly thread: number;

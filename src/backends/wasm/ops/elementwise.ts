@@ -10,7 +10,8 @@ import type { XieluAttributes } from '../../../graph/ops/xielu.ts';
 import type { Argument, Emitter } from '../emitter.ts';
 import type { Lowering, LoweringContext } from '../lowering.ts';
 
-function elementwise(
+/** Emits an elementwise kernel with up to two inputs. @param constants further arguments of the kernel */
+export function elementwise(
   kernel: string,
   node: Value<never> | Value<unknown>,
   inputs: readonly Value[],
@@ -66,25 +67,18 @@ export const scale: Lowering<ScaleAttributes> = (node, context) =>
 export const softcap: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcap', node, node.inputs, context, node.attributes.cap);
 
-export const activationGradient: Lowering<ActivationAttributes> = (node, context) =>
-  elementwise(`${node.attributes.kind}Gradient`, node, node.inputs, context);
-
-export const softcapGradient: Lowering<SoftcapAttributes> = (node, context) =>
-  elementwise('softcapGradient', node, node.inputs, context, node.attributes.cap);
-
 export const clamp: Lowering<ClampAttributes> = (node, context) =>
   elementwise('clamp', node, node.inputs, context, node.attributes.limit);
 
-export const clampGradient: Lowering<ClampAttributes> = (node, context) =>
-  elementwise('clampGradient', node, node.inputs, context, node.attributes.limit);
-
-const xieluConstants = ({ positive, negative, beta, epsilon }: XieluAttributes) => [positive, negative, beta, epsilon];
+export const xieluConstants = ({ positive, negative, beta, epsilon }: XieluAttributes) => [
+  positive,
+  negative,
+  beta,
+  epsilon,
+];
 
 export const xielu: Lowering<XieluAttributes> = (node, context) =>
   elementwise('xielu', node, node.inputs, context, ...xieluConstants(node.attributes));
-
-export const xieluGradient: Lowering<XieluAttributes> = (node, context) =>
-  elementwise('xieluGradient', node, node.inputs, context, ...xieluConstants(node.attributes));
 
 /** Depends on an element's position. */
 export const positionScale: Lowering<PositionScaleAttributes> = (node, { emitter }) => {

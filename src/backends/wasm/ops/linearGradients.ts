@@ -185,3 +185,17 @@ function emitEmbedWeightGradient(
     writes: [result],
   });
 }
+
+/** The gradient of a bias. */
+export const sumRows: Lowering<null> = (node, { emitter }) => {
+  const [x] = node.inputs;
+  const from = emitter.region(x!);
+  const output = emitter.region(node);
+  emitter.emit({
+    kernel: 'sumRows',
+    label: node.label,
+    values: [emitter.rowsKind(x!), from, output, node.shape[1]],
+    reads: [from],
+    writes: [output],
+  });
+};

@@ -1,7 +1,7 @@
 /** Stores a step's keys and values in the pages of their sequences. */
-import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues, PAGE } from "./parts/cache";
-import { address, argument, cacheKind, hasCache, pageOf, positionOf, shareFrom, shareTo, tokens } from "./parts/control";
-import { toHalf } from "./parts/simd";
+import { cacheBytes, F16, F32, filled, halfPlace, layerKeys, layerValues, PAGE } from "../parts/cache";
+import { address, argument, cacheKind, hasCache, pageOf, positionOf, shareFrom, shareTo, tokens } from "../parts/control";
+import { toHalf } from "../parts/simd";
 
 /** Arguments: 0 keys [T, G·headSize], 1 values, 2 G key heads, 3 headSize, 4 filled elements before (see cache.ts). */
 export function cacheStore(command: usize, thread: i32, threads: i32): void {

@@ -2,9 +2,9 @@
  * Activations besides silu and gelu, each alone and multiplied with another value, and their gradients.
  * Arguments: as of elementwise.ts. For gradients a is x and b is dy. xielu: 5 positive, 6 negative, 7 beta, 8 epsilon.
  */
-import { address, number } from "./parts/control";
-import { begin, finish } from "./parts/elements";
-import { exp4, madd, tanh4, tanhSlope4 } from "./parts/simd";
+import { address, number } from "../parts/control";
+import { begin, finish } from "../parts/elements";
+import { exp4, madd, tanh4, tanhSlope4 } from "../parts/simd";
 
 const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU: i32 = 4, GELU_ERF: i32 = 5;
 

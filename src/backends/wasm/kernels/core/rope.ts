@@ -6,7 +6,7 @@
  */
 import {
   address, argument, hasCache, number, positionOf, sequence, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
-} from "./parts/control";
+} from "../parts/control";
 
 export function rope(command: usize, thread: i32, threads: i32): void {
   const heads = argument(command, 3), pairs: usize = argument(command, 5);

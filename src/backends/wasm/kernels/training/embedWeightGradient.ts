@@ -1,5 +1,5 @@
 /** Gradient of an embedding's table. The table's rows are split among threads, so that each row is summed in order. */
-import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
+import { address, argument, rowsOf, shareFrom, shareTo } from "../parts/control";
 
 /**
  * Arguments: 0 rows kind, 1 dy [rows, D], 2 ids (i32), 3 result [V, D], 4 V, 5 D, 6 1 to add it to the existing values.

@@ -2,9 +2,9 @@
  * Elementwise ops.
  * Arguments of all: 0 rows kind, 1 a, 2 b, 3 output, 4 width, 5 constant. Buffers are padded to whole vectors.
  */
-import { address, number } from "./parts/control";
-import { begin, finish } from "./parts/elements";
-import { exp4, madd, tanh4 } from "./parts/simd";
+import { address, number } from "../parts/control";
+import { begin, finish } from "../parts/elements";
+import { exp4, madd, tanh4 } from "../parts/simd";
 
 @inline function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), f32x4.splat(1)));

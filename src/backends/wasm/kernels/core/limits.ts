@@ -1,6 +1,6 @@
 /** Values limited, scaled by position, or scaled by column. */
-import { address, argument, number, positionOf, rowsOf, shareFrom, shareTo, tokens } from "./parts/control";
-import { begin, finish } from "./parts/elements";
+import { address, argument, number, positionOf, rowsOf, shareFrom, shareTo, tokens } from "../parts/control";
+import { begin, finish } from "../parts/elements";
 
 /** Arguments: as of elementwise.ts, 5 limit. */
 export function clamp(command: usize, thread: i32, threads: i32): void {

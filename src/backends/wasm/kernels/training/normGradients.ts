@@ -1,7 +1,7 @@
 /** Gradients of norms. Input gradients split rows among threads, gain gradients split columns. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { meanOf, varianceOf } from "./parts/moments";
-import { madd, sum4 } from "./parts/simd";
+import { address, argument, number, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { meanOf, varianceOf } from "../parts/moments";
+import { madd, sum4 } from "../parts/simd";
 
 /**
  * Arguments: 0 rows kind, 1 x [rows, groups·size], 2 gain [size], 3 output, 4 groups per row, 5 size, 6 epsilon, 7 dy.

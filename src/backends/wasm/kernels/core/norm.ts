@@ -1,7 +1,7 @@
 /** Norms. Rows are split among threads. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { meanOf, varianceOf } from "./parts/moments";
-import { madd } from "./parts/simd";
+import { address, argument, number, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { meanOf, varianceOf } from "../parts/moments";
+import { madd } from "../parts/simd";
 
 /**
  * rmsNorm over groups of `size` columns. Arguments: 0 rows kind, 1 x [rows, groups·size], 2 gain [size],

@@ -3,9 +3,9 @@
  * narrower of the two is packed by a separate command (`tiles`, `panels`). The columns of the wider one are split among
  * threads, which pack them on the fly, so that it is read once.
  */
-import { BLOCK, DEPTH, takePanels, takeTiles } from "./parts/gather";
-import { address, argument, claim, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { ROWS, productTo, TILE_BYTES } from "./parts/tile";
+import { BLOCK, DEPTH, takePanels, takeTiles } from "../parts/gather";
+import { address, argument, claim, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { ROWS, productTo, TILE_BYTES } from "../parts/tile";
 
 /** Maximum columns per piece of work. */
 const COLUMNS: i32 = 96;

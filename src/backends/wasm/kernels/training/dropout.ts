@@ -1,5 +1,5 @@
 /** Dropout by a hash of seed, salt, row and column, as in graph/ops/dropout.ts. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
+import { address, argument, number, rowsOf, shareFrom, shareTo } from "../parts/control";
 
 @inline function mix(x: u32): u32 {
   let z = (x ^ (x >> 16)) * 0x21f0aaad;

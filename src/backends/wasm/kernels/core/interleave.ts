@@ -1,7 +1,7 @@
 /** Packs f32 rows into tiles of 6 (see parts/tile.ts). */
-import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { takeRows } from "./parts/gather";
-import { ROWS } from "./parts/tile";
+import { address, argument, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { takeRows } from "../parts/gather";
+import { ROWS } from "../parts/tile";
 
 /**
  * Columns of rows → [rows / 6][K][6 rows], for products that sum over columns; rows beyond the last repeat it.

@@ -3,8 +3,8 @@
  * is interleaved in tiles of 4; rows beyond the last are zero.
  * Arguments of both: 0 rows kind, 1 x [rows, K], 2 codes, 3 sums or scales, 4 K.
  */
-import { address, argument, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { max4 } from "./parts/simd";
+import { address, argument, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { max4 } from "../parts/simd";
 
 /** Maximum magnitude of 32 columns. */
 @inline function peak(p: usize): f32 {

@@ -6,10 +6,10 @@
  * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values,
  * 15 causal (1 or 0), 16 maximum exponent of ALiBi's bias or 0.
  */
-import { address, argument, claim, number, sequence, tokens } from "./parts/control";
-import { takePanels, takeRows, takeTiles, turnRows } from "./parts/gather";
-import { exp4, max4, sum4, tanh4, tanhSlope4 } from "./parts/simd";
-import { productTo, ROWS, tile, TILE_BYTES } from "./parts/tile";
+import { address, argument, claim, number, sequence, tokens } from "../parts/control";
+import { takePanels, takeRows, takeTiles, turnRows } from "../parts/gather";
+import { exp4, max4, sum4, tanh4, tanhSlope4 } from "../parts/simd";
+import { productTo, ROWS, tile, TILE_BYTES } from "../parts/tile";
 
 /** Queries whose probabilities are kept at a time for the gradients of keys and values; a multiple of 6. */
 const BLOCK: i32 = 48;

@@ -1,6 +1,6 @@
 /** Losses per row, their gradients, and their weighted sum. Rows are split among threads. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { exp4, max4, sum4 } from "./parts/simd";
+import { address, argument, number, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { exp4, max4, sum4 } from "../parts/simd";
 
 /** Natural logarithm of a positive number: m·2^e with m near 1, log m = 2·artanh((m − 1)/(m + 1)). Error below 1e-14. */
 function log(x: f64): f64 {

@@ -1,6 +1,6 @@
 /** Ops that change weights and states, and gradient clipping. */
-import { address, argument, number, rowsOf, shareFrom, shareTo } from "./parts/control";
-import { sum4 } from "./parts/simd";
+import { address, argument, number, rowsOf, shareFrom, shareTo } from "../parts/control";
+import { sum4 } from "../parts/simd";
 
 /** Elements per partial sum of squares, independent of the number of threads. */
 const BLOCK: i32 = 8192;

@@ -1,5 +1,5 @@
 /** Ops that only move rows. */
-import { address, argument, rowsOf, shareFrom, shareTo, tokens, wanted } from "./parts/control";
+import { address, argument, rowsOf, shareFrom, shareTo, tokens, wanted } from "../parts/control";
 
 /** A slice of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
 export function columns(command: usize, thread: i32, threads: i32): void {

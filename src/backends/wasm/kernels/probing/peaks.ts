@@ -2,9 +2,9 @@
  * Peak measurements for the roofline: kernels that only read memory, or only multiply and
  * add. They are written like the matrix products (see unsigned.ts), so that only the work differs.
  */
-import { address, argument, claim, piecesOf, shareFrom, shareTo } from "./parts/control";
-import { dot } from "./parts/dot";
-import { madd } from "./parts/simd";
+import { address, argument, claim, piecesOf, shareFrom, shareTo } from "../parts/control";
+import { dot } from "../parts/dot";
+import { madd } from "../parts/simd";
 
 /** Bytes of operands. They stay in the L1 cache. */
 const OPERANDS: usize = 4096;

@@ -1,5 +1,5 @@
 /** The main loop of a program: every thread runs its share of every command, and waits at barriers. */
-import { COMMAND_BYTES, CONTROL } from "./parts/control";
+import { COMMAND_BYTES, CONTROL } from "../parts/control";
 
 /** Number of spins before sleeping: about 20 µs between commands, about 200 µs between steps. */
 const SPINS: i32 = 20000;

@@ -16,12 +16,12 @@
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
 import { attendSequences, slopeOf } from "./attentionSequences";
-import { cacheBytes, F16, F32, filled, HALF_BIAS, layerKeys, layerValues, PAGE } from "./parts/cache";
+import { cacheBytes, F16, F32, filled, HALF_BIAS, layerKeys, layerValues, PAGE } from "../parts/cache";
 import {
   address, argument, cacheKind, claim, hasCache, number, piecesOf, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
-} from "./parts/control";
-import { mixF16, mixF32, mixQ8, scoresF16, scoresF32, scoresQ8 } from "./parts/keysAndValues";
-import { exp4, max4, spread0, spread1, spread2, spread3, tanh4 } from "./parts/simd";
+} from "../parts/control";
+import { mixF16, mixF32, mixQ8, scoresF16, scoresF32, scoresQ8 } from "../parts/keysAndValues";
+import { exp4, max4, spread0, spread1, spread2, spread3, tanh4 } from "../parts/simd";
 
 /** Positions of a chunk. */
 const CHUNK: i32 = 256;

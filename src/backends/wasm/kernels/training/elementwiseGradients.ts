@@ -1,7 +1,7 @@
 /** Gradients of elementwise ops. Arguments: as of elementwise.ts, a being x and b being dy. */
-import { address, number } from "./parts/control";
-import { begin, finish } from "./parts/elements";
-import { exp4, madd, tanhSlope4 } from "./parts/simd";
+import { address, number } from "../parts/control";
+import { begin, finish } from "../parts/elements";
+import { exp4, madd, tanhSlope4 } from "../parts/simd";
 
 @inline function sigmoid4(x: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.add(exp4(f32x4.neg(x)), f32x4.splat(1)));

@@ -1,9 +1,9 @@
 /** Short convolution of every channel over the last tokens of its sequence, and its state. */
-import { PAGE } from "./parts/cache";
+import { PAGE } from "../parts/cache";
 import {
   address, argument, hasCache, sequence, sequenceCount, sequenceEntry, shareFrom, shareTo, stateOf, tokens,
-} from "./parts/control";
-import { madd } from "./parts/simd";
+} from "../parts/control";
+import { madd } from "../parts/simd";
 
 /**
  * Arguments: 0 x [T, D], 1 weights [K, D], 2 bias [D] or 0, 3 output [T, D], 4 D, 5 K, 6 offset of its state in bytes.

@@ -13,7 +13,7 @@ import { Pages } from './pages.ts';
 import { availableTargets, type Target } from './targets.ts';
 import { TestGraph, VOCABULARY } from './testGraph.ts';
 
-/** Tokens of the longest sequence: more than a chunk of attention (kernels/attention.ts). */
+/** Tokens of the longest sequence: more than a chunk of attention (kernels/core/attention.ts). */
 const LONGEST = 300;
 const LIMITS = { maxTokens: 64, maxRows: 64, context: 320 };
 

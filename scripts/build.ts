@@ -201,6 +201,7 @@ async function bundle(): Promise<void> {
     entryPoints: {
       espalier: `${root}dist/index.js`,
       train: `${root}dist/page/trainPage.js`,
+      package: `${root}dist/package/index.js`,
       'espalier.worker': `${root}dist/page/espalier.worker.js`,
     },
     outdir: bundleFolder,

@@ -38,7 +38,7 @@ export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbabi
 export type { Inspection, TensorInspection } from './runtime/inspect.ts';
 export type { LoadOptions } from './runtime/loadOptions.ts';
 export type { MeasureSpeedOptions, Speed } from './runtime/measureSpeed.ts';
-export type { EvaluateOptions, Model } from './runtime/model.ts';
+export type { EvaluateOptions, Model, UpdateOptions } from './runtime/model.ts';
 export type { Prompt, PromptOptions } from './runtime/prompt.ts';
 export type { RankedDocument, RankOptions } from './runtime/rank.ts';
 export type { KernelSpeed, MeasureKernelsOptions, Roofline } from './runtime/roofline/measureKernels.ts';

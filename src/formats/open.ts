@@ -28,6 +28,7 @@ import { readStream } from './sources/wholeBody.ts';
  * - a path or URL of a .gguf file (any part of a split one), of a .safetensors file, or of a Hugging Face folder;
  *   `blob:` and `data:` URLs too
  * - `hf:owner/repo[@revision][/file]`
+ * - `package:NAME[#ROLE]`: a component of an installed package, by default its base (espalier/package)
  * - its bytes, a Blob or File, a Response, a stream
  * - several Files: the parts of a split GGUF, or the files of a Hugging Face folder
  * - a handle of a file or directory, as browsers' pickers return it
@@ -51,6 +52,8 @@ export interface OpenOptions extends Omit<HttpOptions, 'signal' | 'window' | 'no
   readonly onProgress?: OnProgress;
   /** Hub of `hf:` models, and the download cache. */
   readonly cache?: CacheOptions;
+  /** Folder of installed packages, for `package:` sources. Default: the one of `openStore()`. */
+  readonly packages?: string;
   /** True if only the headers are read; the weights are then not stored. */
   readonly headerOnly?: boolean;
 }
@@ -62,7 +65,7 @@ interface FileOptions {
 }
 
 const EXPECTED =
-  'a path, a URL, hf:owner/repo/file, bytes, a Blob or File, several Files, a Response, a stream, or a file or directory handle';
+  'a path, a URL, hf:owner/repo/file, package:NAME, bytes, a Blob or File, several Files, a Response, a stream, or a file or directory handle';
 
 /**
  * Opens a model and reads its headers. Tensors are read on demand.
@@ -100,6 +103,11 @@ async function openNamed(source: string, options: OpenOptions): Promise<Checkpoi
       onNotice,
       headerOnly,
     });
+    return openLocated(folder, file, signal);
+  }
+  if (/^package:/i.test(source)) {
+    const { locateInstalled } = await import('./packages/locateInstalled.ts');
+    const { folder, file } = await locateInstalled(source, options.packages);
     return openLocated(folder, file, signal);
   }
   const located = /^(https?|blob|data):/i.test(source) ? checkedUrl(source) : await locatePath(source);

@@ -96,6 +96,15 @@ export function placesFor({ name, architecture, factors }: Adapter, base: Checkp
   return new Map([...factors].map(([matrix, { rank }]) => [matrix, { rank, scale: 1 }]));
 }
 
+/** Returns the factors that several adapters need, of which one is used at a time: the largest rank for each matrix. */
+export function placesForAll(adapters: readonly Adapter[], base: Checkpoint): Map<string, Factors> {
+  const places = new Map<string, Factors>();
+  for (const adapter of adapters)
+    for (const [matrix, place] of placesFor(adapter, base))
+      if (place.rank > (places.get(matrix)?.rank ?? 0)) places.set(matrix, place);
+  return places;
+}
+
 /**
  * Writes an adapter into a program's factors, whose ranks may be larger. Factors of matrices that the adapter does not have,
  * or all if it is undefined, are set to zero, so that they have no effect.

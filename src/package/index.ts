@@ -1,24 +1,27 @@
 /** `espalier/package`: models as packages of components that are published, installed, updated and rolled back. */
-import { fileSource } from '#leaf/formats/sources/path';
-import { deviceFiles } from '#leaf/package/store/deviceFiles';
-import { folderPublication } from '#leaf/package/update/folderPublication';
-import { PackageStore } from './store/packageStore.ts';
 
-export type { Component, Manifest, Piece, Section } from './manifest.ts';
-export { generationOf, manifestBytes, readManifest } from './manifest.ts';
-export { PackageError } from './packageError.ts';
-export { openComponent } from './store/componentSource.ts';
-export { memoryFiles } from './store/memoryFiles.ts';
-export { PackageStore, type StoredPackage, type StoreUsage } from './store/packageStore.ts';
-export type { Pointer } from './store/pointer.ts';
-export type { StoreFiles } from './store/storeFiles.ts';
+import { deviceFiles } from '#leaf/formats/packages/deviceFiles';
+import { fileSource } from '#leaf/formats/sources/path';
+import { folderPublication } from '#leaf/package/update/folderPublication';
+import { PackageStore } from '../formats/packages/packageStore.ts';
+
+export { installedManifest, openComponent } from '../formats/packages/componentSource.ts';
+export type { Check, Component, Manifest, Piece, Section } from '../formats/packages/manifest.ts';
+export { generationOf, manifestBytes, readManifest } from '../formats/packages/manifest.ts';
+export { memoryFiles } from '../formats/packages/memoryFiles.ts';
+export { PackageError } from '../formats/packages/packageError.ts';
+export { PackageStore, type StoredPackage, type StoreUsage } from '../formats/packages/packageStore.ts';
+export type { Pointer } from '../formats/packages/pointer.ts';
+export type { StoreFiles } from '../formats/packages/storeFiles.ts';
+export type { TrustRecord, TufState } from '../formats/packages/trustRecord.ts';
+export { type CheckResult, type ProbeOptions, probe } from './probe/probe.ts';
 export { createKeyPair, type PrivateKey, type PublicKey, readPrivateKey, readPublicKey } from './trust/ecdsaKey.ts';
 export { signModel, verifyBundle } from './trust/oms/bundle.ts';
 export { compareModel, describeModel, type ModelFile } from './trust/oms/modelFiles.ts';
 export type { SignedModel, SignedResource } from './trust/oms/statement.ts';
 export { renewPublication, rotateKeys, type SignedPublication, signPublication } from './trust/signPublication.ts';
 export { TrustError } from './trust/trustError.ts';
-export { TufClient, type TufOptions, type TufState } from './trust/tuf/client.ts';
+export { TufClient, type TufOptions } from './trust/tuf/client.ts';
 export type { SignOptions } from './trust/tuf/repository.ts';
 export { type TrustOptions, verifyPublication } from './trust/verifyPublication.ts';
 export type { OfferedDelta, Plan, Step } from './update/plan.ts';

@@ -3,9 +3,9 @@ import { sha256 } from '#leaf/formats/download/sha256';
 import type { OnProgress } from '../core/progress.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { readGguf } from '../formats/gguf/read.ts';
+import { hashOf } from '../formats/packages/hash.ts';
+import { MAX_PIECE_BYTES, type Piece, type Section } from '../formats/packages/manifest.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
-import { hashOf } from './hash.ts';
-import { MAX_PIECE_BYTES, type Piece, type Section } from './manifest.ts';
 
 export interface SliceOptions {
   /** Called for every piece in the order of the file. The bytes are overwritten after it resolves. */

@@ -25,6 +25,8 @@ export interface EngineOptions {
   readonly embedding?: EmbeddingSettings;
   /** Low-rank factors that the program has room for. */
   readonly places?: ReadonlyMap<string, Factors>;
+  /** Adapters that can be chosen by their role in the package. */
+  readonly adapters?: ReadonlyMap<string, Adapter>;
   /** Performance limits besides those that the backend reports. */
   readonly limits?: readonly string[];
   /** Values of the graph's inputs, the same in every step. */
@@ -49,6 +51,9 @@ export class Engine {
   weightsVersion = 0;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;
+  readonly #adapters: ReadonlyMap<string, Adapter>;
+  #sessions = 0;
+  #retired = false;
   #disposed = false;
 
   constructor(name: string, program: Program, options: EngineOptions) {
@@ -66,6 +71,7 @@ export class Engine {
     this.scheduler = new Scheduler(program, options.inputs);
     this.#tokenizer = options.tokenizer;
     this.#places = options.places ?? new Map();
+    this.#adapters = options.adapters ?? new Map();
   }
 
   /** Vocabulary size V; ids are smaller. */
@@ -97,11 +103,39 @@ export class Engine {
     return new Sequence(this);
   }
 
-  /** @throws {FormatError} if the adapter does not fit @throws {EspalierError} DISPOSED */
-  async setAdapter(adapter: Adapter | undefined): Promise<void> {
+  /**
+   * @param adapter an adapter, or the role of one that was loaded with the package
+   * @throws {FormatError} if the adapter does not fit @throws {OptionError} if there is no such role @throws {EspalierError} DISPOSED
+   */
+  async setAdapter(adapter: Adapter | string | undefined): Promise<void> {
     this.#checkAlive();
-    await writeFactors(this.program, this.#places, adapter);
+    await writeFactors(this.program, this.#places, typeof adapter === 'string' ? this.#adapterOf(adapter) : adapter);
     this.weightsChanged();
+  }
+
+  #adapterOf(role: string): Adapter {
+    const adapter = this.#adapters.get(role);
+    if (adapter) return adapter;
+    const loaded = [...this.#adapters.keys()].join(', ') || "none: load the model with the option 'components'";
+    throw new OptionError('adapter', role, `a role that was loaded (${loaded})`);
+  }
+
+  /** Counts the sessions, which keep a retired engine. @returns call it when the session ends */
+  enter(): () => void {
+    this.#sessions++;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#sessions--;
+      if (this.#retired && this.#sessions === 0) this.dispose();
+    };
+  }
+
+  /** Releases the engine when its last session ends. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#sessions === 0) this.dispose();
   }
 
   /** Discards everything computed with the previous weights. */

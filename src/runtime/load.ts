@@ -1,21 +1,23 @@
 /** Loads a model from a source. */
 import { backendByName } from '../backends/index.ts';
-import { MemoryError } from '../core/errors.ts';
+import { MemoryError, OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import { denseLayersFromGguf } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
-import { type Adapter, placesFor, readAdapter } from '../models/adapter.ts';
+import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
 import { dequantized } from '../models/dequantized.ts';
 import { weightStore } from '../models/weightStore.ts';
+import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
-import { Model } from './model.ts';
+import { type LoadedModel, Model } from './model.ts';
+import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
 import { summarize } from './summary.ts';
 
@@ -23,7 +25,7 @@ import { summarize } from './summary.ts';
 const SHARE = 0.8;
 
 /**
- * @param source a path, a URL, `hf:owner/repo/file.gguf`, bytes, or a File: a GGUF file (one or several parts)
+ * @param source a path, a URL, `hf:owner/repo/file.gguf`, `package:NAME`, bytes, or a File: a GGUF file (one or several parts)
  *   or a Hugging Face folder
  * @throws {MemoryError} if it does not fit, before the weights are read @throws {FormatError} if a file is broken
  * @throws {SourceError} if a file cannot be read @throws {UnsupportedError} @throws {OptionError} @throws the signal's reason
@@ -35,13 +37,40 @@ export async function load(
   limits: readonly string[] = [],
 ): Promise<Model> {
   checkLoadOptions(options);
+  const name = typeof source === 'string' && /^package:/i.test(source) ? source : undefined;
+  if (name === undefined) {
+    if (options.components)
+      throw new OptionError('components', options.components, 'nothing unless a package: is loaded');
+    return new Model(await loadEngine(source, options, limits));
+  }
+  const { currentGeneration, readPackageParts } = await import('./packageParts.ts');
+  const loadParts = async (more: Pick<LoadOptions, 'signal' | 'onProgress'>) => {
+    const all = { ...options, ...more };
+    const parts = await readPackageParts(name, all);
+    return { ...(await loadEngine(parts.source, all, limits, parts)), generation: parts.generation };
+  };
+  const { signal, onProgress } = options;
+  return new Model(await loadParts({ signal, onProgress }), {
+    current: () => currentGeneration(name, options.packages),
+    load: loadParts,
+  });
+}
+
+async function loadEngine(
+  source: CheckpointSource,
+  options: LoadOptions,
+  limits: readonly string[],
+  parts?: PackageParts,
+): Promise<LoadedModel> {
   const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
+  const adapters = parts?.adapters ?? new Map<string, Adapter>();
   const opened = await openCheckpoint(source, openOptions(options));
   try {
+    const every = [...(adapter ? [adapter] : []), ...adapters.values()];
     // adapters have the layout of GGUF
-    const checkpoint = adapter ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
-    const places = adapter && placesFor(adapter, checkpoint);
+    const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
+    const places = every.length > 0 ? placesForAll(every, checkpoint) : undefined;
     const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(weightsFrom, options, {
       factors: places,
@@ -53,7 +82,8 @@ export async function load(
     const notes = deviceNotes(cache?.folder);
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
-    const [{ template, tokenizer }, program] = await Promise.all([textSide(checkpoint, compiling), compiling]);
+    const template = parts?.template ?? checkpoint.chatTemplate;
+    const [text, program] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
     try {
       await opened.finish?.(signal);
     } catch (error) {
@@ -63,15 +93,15 @@ export async function load(
     const engine = new Engine(checkpoint.name, program, {
       context,
       kv,
-      template,
-      tokenizer,
+      ...text,
       places,
+      adapters,
       limits,
       cache: cacheLimits(estimate, options),
       embedding,
     });
-    if (adapter) await engine.setAdapter(adapter);
-    return new Model(engine, summarize(checkpoint, model), estimate);
+    if (adapter || every.length > 0) await engine.setAdapter(adapter);
+    return { engine, summary: summarize(checkpoint, model), estimate };
   } finally {
     await opened.close();
   }
@@ -110,11 +140,11 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
  * Creates the tokenizer and the chat template while the kernels compile. The template engine, a fifth of the code, is imported
  * only here, so that a page downloads it beside the weights. @param compiling is aborted if this throws
  */
-async function textSide(checkpoint: Checkpoint, compiling: Promise<Program>) {
+async function textSide(checkpoint: Checkpoint, source: ChatTemplateSource | undefined, compiling: Promise<Program>) {
   try {
     const { createLenientChatTemplate } = await import('../tokenizer/chatTemplate.ts');
     const tokenizer = checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer);
-    return { tokenizer, template: createLenientChatTemplate(checkpoint.chatTemplate, tokenizer?.specialTokens) };
+    return { tokenizer, template: createLenientChatTemplate(source, tokenizer?.specialTokens) };
   } catch (error) {
     compiling.then(
       (program) => program.dispose(),

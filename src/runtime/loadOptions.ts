@@ -49,6 +49,13 @@ export interface LoadOptions {
   /** Hub of `hf:` models, and the cache of downloads and device measurements. */
   readonly cache?: CacheOptions;
   /**
+   * With a `package:` source: components to load besides the base and its template, such as 'adapter/legal'.
+   * `model.setAdapter('adapter/legal')` then switches to it. Default: none.
+   */
+  readonly components?: readonly string[];
+  /** Folder of installed packages, for `package:` sources. Default: the one of `openStore()` in espalier/package. */
+  readonly packages?: string;
+  /**
    * In a page: URL of the file `espalier/worker`, where the model then runs. Default: the one beside the package, which
    * bundlers find. Outside of pages it is not used.
    */
@@ -78,6 +85,11 @@ const rules: Rules<LoadOptions> = {
       typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
   },
   cache: { expected: 'an object', accepts: (value) => typeof value === 'object' && value !== null },
+  components: {
+    expected: "a list of roles, such as ['adapter/legal']",
+    accepts: (value) => Array.isArray(value) && value.every((role) => typeof role === 'string'),
+  },
+  packages: { expected: 'a path or name', accepts: (value) => typeof value === 'string' && value !== '' },
   workerUrl: { expected: 'a URL', accepts: (value) => typeof value === 'string' || value instanceof URL },
 };
 
@@ -96,6 +108,6 @@ export function checkLoadOptions(options: LoadOptions): void {
 }
 
 /** The options that describe the source of a model. */
-export function openOptions({ signal, onProgress, headers, cache }: LoadOptions): OpenOptions {
-  return { signal, onProgress, headers, cache };
+export function openOptions({ signal, onProgress, headers, cache, packages }: LoadOptions): OpenOptions {
+  return { signal, onProgress, headers, cache, packages };
 }

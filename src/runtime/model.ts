@@ -1,12 +1,13 @@
 /** A loaded model. It creates sessions and evaluates given tokens. */
-import { OptionError } from '../core/errors.ts';
+import { EspalierError, OptionError } from '../core/errors.ts';
+import type { OnProgress } from '../core/progress.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
 import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
 import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
 import type { EncodedPair, Tokenizer } from '../tokenizer/tokenizer.ts';
-import { abortSignal, checkOptions, oneOf } from './checkOptions.ts';
+import { abortSignal, callback, checkOptions, oneOf } from './checkOptions.ts';
 import { type EmbedInput, type EmbedOptions, embed, isEmbedInput } from './embed.ts';
 import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
@@ -25,17 +26,77 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-export class Model {
+/** What `load` makes. */
+export interface LoadedModel {
+  readonly engine: Engine;
   readonly summary: ModelSummary;
-  /** Memory estimate from before loading. */
   readonly estimate: MemoryEstimate;
-  readonly #engine: Engine;
+  /** Generation of the package, if the model is a component of one. */
+  readonly generation?: string;
+}
+
+export interface UpdateOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+/** Loads other generations of the package that a model is from. */
+export interface PackageLoader {
+  /** Generation that `load` would load now. */
+  current(): Promise<string>;
+  load(options: UpdateOptions): Promise<LoadedModel>;
+}
+
+export class Model {
+  #loaded: LoadedModel;
+  /** Engines of generations before, which sessions still use. */
+  readonly #retired: Engine[] = [];
+  readonly #loader: PackageLoader | undefined;
 
   /** For internal use. Applications call `load`. */
-  constructor(engine: Engine, summary: ModelSummary, estimate: MemoryEstimate) {
-    this.#engine = engine;
-    this.summary = summary;
-    this.estimate = estimate;
+  constructor(loaded: LoadedModel, loader?: PackageLoader) {
+    this.#loaded = loaded;
+    this.#loader = loader;
+  }
+
+  get #engine(): Engine {
+    return this.#loaded.engine;
+  }
+
+  get summary(): ModelSummary {
+    return this.#loaded.summary;
+  }
+
+  /** Memory estimate from before loading. */
+  get estimate(): MemoryEstimate {
+    return this.#loaded.estimate;
+  }
+
+  /** Generation of the package that the model was loaded from. Undefined for other sources. */
+  get generation(): string | undefined {
+    return this.#loaded.generation;
+  }
+
+  /**
+   * Moves to the package's current generation, after espalier/package has pulled one. Sessions that exist keep theirs until they are
+   * disposed of; new ones use the new generation. Both are in memory until then.
+   * @returns true if another generation runs now
+   * @throws {OptionError} if the model is not from a package @throws what `load` throws; the model then stays as it is
+   */
+  async update(options: UpdateOptions = {}): Promise<boolean> {
+    checkOptions(options, { signal: abortSignal, onProgress: callback });
+    if (!this.#loader) throw new OptionError('source', this.summary.source, 'package:NAME for a model that is updated');
+    if ((await this.#loader.current()) === this.generation) return false;
+    const loaded = await this.#loader.load(options);
+    const before = this.#engine;
+    if (before.disposed) {
+      loaded.engine.dispose();
+      throw new EspalierError('DISPOSED', `${before.name}: the model was disposed`);
+    }
+    this.#loaded = loaded;
+    this.#retired.push(before);
+    before.retire();
+    return true;
   }
 
   /** @throws {EspalierError} NO_TOKENIZER if the model's files contain no tokenizer */
@@ -86,10 +147,11 @@ export class Model {
 
   /**
    * Changes the adapter. Sessions continue with it and recompute their cache when they next generate.
-   * @param adapter an adapter that fits `LoadOptions.adapter`; undefined removes the adapter
+   * @param adapter an adapter that fits `LoadOptions.adapter`, or the role of one of `LoadOptions.components`, such as 'adapter/legal';
+   *   undefined removes the adapter
    * @throws {FormatError} if it does not fit; the current adapter then stays
    */
-  setAdapter(adapter: Adapter | undefined): Promise<void> {
+  setAdapter(adapter: Adapter | string | undefined): Promise<void> {
     return this.#engine.setAdapter(adapter);
   }
 
@@ -199,7 +261,7 @@ export class Model {
 
   /** Releases memory and threads. The model's sessions cannot be used afterwards. */
   dispose(): void {
-    this.#engine.dispose();
+    for (const engine of [this.#engine, ...this.#retired]) engine.dispose();
   }
 
   [Symbol.dispose](): void {

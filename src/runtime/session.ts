@@ -12,12 +12,14 @@ import type { Sequence } from './sequence.ts';
 export class Session {
   readonly #engine: Engine;
   readonly #sequence: Sequence;
+  readonly #leave: () => void;
   #busy = false;
 
   /** For internal use. Applications call `model.session()`. */
   constructor(engine: Engine, sequence: Sequence) {
     this.#engine = engine;
     this.#sequence = sequence;
+    this.#leave = engine.enter();
   }
 
   /** Ids in the cache. A next prompt with this prefix reuses them. */
@@ -76,6 +78,7 @@ export class Session {
   /** Releases the KV cache. A running generation ends with an error. */
   dispose(): void {
     this.#sequence.free();
+    this.#leave();
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { keysCommand } from './package/keys.ts';
 import { packCommand } from './package/pack.ts';
 import { pullCommand } from './package/pull.ts';
 import { renewCommand, signCommand } from './package/sign.ts';
+import { testCommand } from './package/test.ts';
 import { verifyCommand } from './package/verify.ts';
 
 export function packageCommand(): Command {
@@ -13,7 +14,7 @@ export function packageCommand(): Command {
     'Publish, sign, install and update models as packages of components.',
   );
   command.addCommand(listCommand(), { isDefault: true });
-  const others = [packCommand, pullCommand, rollbackCommand, exportCommand, gcCommand];
+  const others = [packCommand, pullCommand, testCommand, rollbackCommand, exportCommand, gcCommand];
   const signing = [keysCommand, signCommand, renewCommand, verifyCommand];
   for (const create of [...others, ...signing]) command.addCommand(create());
   return examples(command, [

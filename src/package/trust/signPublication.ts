@@ -1,6 +1,6 @@
 /** Signs the newest version of a published package: its files as a model of OpenSSF Model Signing, and latest.json as a TUF target. */
-import { hashOf } from '../hash.ts';
-import { MAX_MANIFEST_BYTES, readManifest } from '../manifest.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
+import { MAX_MANIFEST_BYTES, readManifest } from '../../formats/packages/manifest.ts';
 import type { Publication } from '../update/publish.ts';
 import {
   LATEST,

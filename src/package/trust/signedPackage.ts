@@ -1,5 +1,5 @@
 /** A package as a model of OpenSSF Model Signing: the manifest beside the files of its components, as `espalier package export` writes them. */
-import { generationOf, type Manifest } from '../manifest.ts';
+import { generationOf, type Manifest } from '../../formats/packages/manifest.ts';
 import type { SignedResource } from './oms/statement.ts';
 import { TrustError } from './trustError.ts';
 

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { memoryPublication } from '../../../test/memoryPublication.ts';
+import { memoryFiles } from '../../formats/packages/memoryFiles.ts';
+import { PackageStore } from '../../formats/packages/packageStore.ts';
 import { memorySource } from '../../formats/sources/memory.ts';
-import { memoryFiles } from '../store/memoryFiles.ts';
-import { PackageStore } from '../store/packageStore.ts';
 import { publish } from '../update/publish.ts';
 import { pull } from '../update/pull.ts';
 import { createKeyPair, type PrivateKey, readPrivateKey, readPublicKey } from './ecdsaKey.ts';

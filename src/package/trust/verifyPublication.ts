@@ -3,9 +3,9 @@
  * before, or if the package declares it (the root found first is then trusted and kept). A signature of the files is required if a key is pinned.
  * What was required once stays required.
  */
-import { hashOf } from '../hash.ts';
-import { MAX_MANIFEST_BYTES, type Manifest, readManifest } from '../manifest.ts';
-import type { TrustRecord } from '../store/trustRecord.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
+import { MAX_MANIFEST_BYTES, type Manifest, readManifest } from '../../formats/packages/manifest.ts';
+import type { TrustRecord } from '../../formats/packages/trustRecord.ts';
 import {
   LATEST,
   type Latest,

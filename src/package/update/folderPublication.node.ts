@@ -1,6 +1,7 @@
 /** A folder on disk to publish packages in. */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { replaceFile } from '../../formats/sources/replaceFile.node.ts';
 import type { Publication } from './publish.ts';
 import { openRemote } from './remote.ts';
 
@@ -11,20 +12,10 @@ export async function folderPublication(folder: string): Promise<Publication> {
   return {
     ...remote,
     async write(path, parts) {
-      const temporary = join(folder, `${path}.partial-${process.pid}`);
-      await mkdir(dirname(temporary), { recursive: true });
-      try {
-        const file = await open(temporary, 'w');
-        try {
-          for await (const part of parts) await file.writeFile(part);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        await rename(temporary, join(folder, path));
-      } finally {
-        await rm(temporary, { force: true });
-      }
+      const target = join(folder, path);
+      await replaceFile(target, `${target}.partial-${process.pid}`, async (sink) => {
+        for await (const part of parts) await sink.write(part);
+      });
     },
   };
 }

@@ -2,7 +2,7 @@
  * Plans an update before anything is fetched: a pure function of the stored pieces and the published deltas. Each piece is
  * obtained in the cheapest way: it is already stored, a delta creates it from a stored piece, or it is fetched whole.
  */
-import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../manifest.ts';
+import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../../formats/packages/manifest.ts';
 
 /** A published delta for a piece. */
 export interface OfferedDelta {

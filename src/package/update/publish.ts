@@ -1,9 +1,6 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
-import { formatByName } from '../../tensor/formats.ts';
-import { encodeBytePatch } from '../delta/bytePatch.ts';
-import { DeltaCoder } from '../delta/delta.ts';
 import {
   type Component,
   generationOf,
@@ -13,7 +10,10 @@ import {
   type PlacedPiece,
   piecesOf,
   readManifest,
-} from '../manifest.ts';
+} from '../../formats/packages/manifest.ts';
+import { formatByName } from '../../tensor/formats.ts';
+import { encodeBytePatch } from '../delta/bytePatch.ts';
+import { DeltaCoder } from '../delta/delta.ts';
 import { slice } from '../slice.ts';
 import {
   componentFile,
@@ -39,6 +39,8 @@ export interface ComponentToPack {
   readonly fileName: string;
   readonly source: ByteSource;
   readonly requires?: Component['requires'];
+  /** Tests that the component must pass on the device. */
+  readonly checks?: Component['checks'];
 }
 
 export interface PublishOptions {
@@ -69,9 +71,10 @@ export async function publish(
 ): Promise<Published> {
   const { name, version, created, requires, updatesFrom = 3, onProgress, signal } = options;
   const packed: Component[] = [];
-  for (const { role, fileName, source, requires } of components) {
+  for (const { role, fileName, source, requires, checks } of components) {
     const { bytes, sha256, sections } = await slice(source, { onProgress, signal });
-    packed.push({ role, file: { name: fileName, bytes, sha256 }, ...(requires && { requires }), sections });
+    const more = { ...(requires && { requires }), ...(checks && { checks }) };
+    packed.push({ role, file: { name: fileName, bytes, sha256 }, ...more, sections });
   }
   const value: Manifest = {
     format: 'espalier-package/1',

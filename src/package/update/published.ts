@@ -9,7 +9,7 @@
  *     trust/                     TUF metadata, if there is any: trust/tuf
  */
 import { z } from 'zod';
-import { PackageError } from '../packageError.ts';
+import { PackageError } from '../../formats/packages/packageError.ts';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().nonnegative();

@@ -3,11 +3,17 @@
  * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
+import {
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  manifestBytes,
+  piecesOf,
+  readManifest,
+} from '../../formats/packages/manifest.ts';
+import { PackageError } from '../../formats/packages/packageError.ts';
+import type { PackageStore } from '../../formats/packages/packageStore.ts';
 import { applyBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
-import { MAX_MANIFEST_BYTES, type Manifest, manifestBytes, piecesOf, readManifest } from '../manifest.ts';
-import { PackageError } from '../packageError.ts';
-import type { PackageStore } from '../store/packageStore.ts';
 import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
 import { type OfferedDelta, type Plan, plan, type Step } from './plan.ts';
 import {
@@ -29,7 +35,10 @@ export interface PullOptions {
   readonly dryRun?: boolean;
   /** Called with the plan before anything is fetched. Throw to refuse it, or await the user's consent. */
   readonly onPlan?: (plan: Plan) => void | Promise<void>;
-  /** Tests the new version after the switch. If it throws, the previous version becomes current again and the error is rethrown. */
+  /**
+   * Tests the new version after the switch, such as `probe`. Models are loaded from the previous version until it succeeds. If it throws,
+   * or this process dies, the previous version becomes current again; the error is rethrown.
+   */
   readonly probe?: (manifest: Manifest) => Promise<void>;
   /** Pins a root or a key. Packages that declare TUF metadata are verified without it, too. */
   readonly trust?: TrustOptions;
@@ -110,7 +119,8 @@ async function pullAlone(
 ): Promise<PullResult> {
   const { maxBytes = Number.POSITIVE_INFINITY, dryRun = false, onPlan, probe, signal } = options;
   const { name, version, generation } = latest;
-  const current = await store.current(name);
+  // a test that a crash interrupted has failed
+  const current = dryRun ? await store.current(name) : await store.reject(name);
   const offer =
     current?.generation === generation
       ? { manifest: await store.manifest(generation), deltas: new Map<string, OfferedDelta>() }
@@ -119,7 +129,7 @@ async function pullAlone(
   await verifySignature(manifest, generation, current?.generation, trust);
   const planned = plan(manifest, await piecesHere(store, offer), offer.deltas);
   const result = { name, version, generation, plan: planned };
-  const isCurrent = current?.generation === generation && planned.fetchBytes === 0;
+  const isCurrent = current?.generation === generation && !current.trial && planned.fetchBytes === 0;
   if (isCurrent) return { ...result, changed: false };
   await onPlan?.(planned);
   if (planned.fetchBytes > maxBytes) {
@@ -128,13 +138,15 @@ async function pullAlone(
   }
   if (dryRun) return { ...result, changed: false };
   await fetchSteps(store, remote, planned, offer, options);
-  await store.commit(manifest);
+  await store.commit(manifest, probe !== undefined);
+  if (!probe) return { ...result, changed: true };
   try {
-    await probe?.(manifest);
+    await probe(manifest);
   } catch (error) {
-    if (current) await store.rollback(name);
+    await store.reject(name);
     throw error;
   }
+  await store.accept(name);
   return { ...result, changed: true };
 }
 

@@ -2,8 +2,8 @@
 import { locatePath } from '#leaf/formats/sources/path';
 import { SourceError } from '../../core/errors.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
+import { PackageError } from '../../formats/packages/packageError.ts';
 import { HttpFile, type HttpOptions } from '../../formats/sources/httpFile.ts';
-import { PackageError } from '../packageError.ts';
 
 export interface Remote {
   /** Location for error messages. */

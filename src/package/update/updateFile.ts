@@ -8,8 +8,8 @@
  * It need not be signed, because its results are verified against the hashes of the signed manifest.
  */
 import { z } from 'zod';
+import { PackageError } from '../../formats/packages/packageError.ts';
 import { deflate, inflateAtMost } from '../delta/deflate.ts';
-import { PackageError } from '../packageError.ts';
 
 const count = z.number().int().nonnegative();
 const index = z.strictObject({

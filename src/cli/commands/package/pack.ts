@@ -1,6 +1,8 @@
 /** `espalier package pack`: publishes files as a version of a package. */
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { SourceError } from '../../../index.ts';
 import { type ComponentToPack, folderPublication, openFile, publish } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { bytesForPeople, print, printJson } from '../../output.ts';
@@ -10,6 +12,7 @@ interface PackValues {
   readonly name: string;
   readonly as: string;
   readonly component: readonly RoleAndPath[];
+  readonly checks?: string;
   readonly json?: boolean;
 }
 
@@ -24,17 +27,20 @@ export function packCommand(): Command {
       'base, tokenizer, template, draft, card, adapter/NAME …; may be repeated',
       roleAndPath,
     )
+    .option('--checks <file>', 'JSON file with checks by role, which devices run before they use the version')
     .option('--json', 'print one JSON object')
     .action(pack);
 }
 
-async function pack(folder: string, { name, as: version, component, json }: PackValues): Promise<void> {
+async function pack(folder: string, { name, as: version, component, checks: file, json }: PackValues): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
   const components: ComponentToPack[] = [];
   try {
+    const checks = file === undefined ? {} : await readChecks(file, component);
     for (const { role, path } of component) {
-      components.push({ role, fileName: basename(path), source: await openFile(path) });
+      const own = checks[role];
+      components.push({ role, fileName: basename(path), source: await openFile(path), ...(own && { checks: own }) });
     }
     const { onProgress } = progress;
     const target = await folderPublication(folder);
@@ -48,6 +54,23 @@ async function pack(folder: string, { name, as: version, component, json }: Pack
     progress.stop();
     await Promise.all(components.map(({ source }) => source.close()));
   }
+}
+
+type Checks = Readonly<Record<string, ComponentToPack['checks']>>;
+
+/** The manifest's schema validates the checks themselves. */
+async function readChecks(path: string, components: readonly RoleAndPath[]): Promise<Checks> {
+  const fail = (problem: string) => new SourceError(path, `${problem}; expected {"ROLE": [{"text": …, "maxLoss": …}]}`);
+  let checks: Checks;
+  try {
+    checks = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw fail((error as Error).message);
+  }
+  if (typeof checks !== 'object' || checks === null) throw fail('is no JSON object');
+  const unknown = Object.keys(checks).find((role) => !components.some((component) => component.role === role));
+  if (unknown !== undefined) throw fail(`has checks of ${unknown}, which is not a --component`);
+  return checks;
 }
 
 interface RoleAndPath {

@@ -1,7 +1,7 @@
 /** `espalier package pull`: installs a published package, or updates it. */
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { openRemote, openStore, type Plan, pull, type TrustOptions } from '../../../package/index.ts';
+import { openRemote, openStore, type Plan, probe, pull, type TrustOptions } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { number } from '../../options.ts';
 import { bytesForPeople, note, print, printJson } from '../../output.ts';
@@ -11,6 +11,7 @@ import { type StoreValues, withStore } from './store.ts';
 interface PullValues extends StoreValues, PinValues {
   readonly maxBytes?: number;
   readonly dryRun?: boolean;
+  readonly probe: boolean;
 }
 
 export interface PinValues {
@@ -24,6 +25,7 @@ export function pullCommand(): Command {
     .argument('<location>', 'URL or path of the published folder')
     .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
     .option('--dry-run', 'only show what would be fetched')
+    .option('--no-probe', 'do not test the new version (load it, write eight tokens, run its checks) before it is used')
     .action(install);
 }
 
@@ -42,13 +44,15 @@ export async function pinsOf({ root, publicKey }: PinValues): Promise<TrustOptio
 
 async function install(location: string, values: PullValues): Promise<void> {
   const { store: folder, maxBytes, dryRun, json } = values;
+  const store = openStore(folder);
   const signal = interruptSignal();
   const progress = progressBar();
   const onPlan = (plan: Plan) => note(describePlan(plan));
   try {
     const { onProgress } = progress;
     const remote = await openRemote(location);
-    const { plan, ...result } = await pull(openStore(folder), remote, {
+    const { plan, ...result } = await pull(store, remote, {
+      ...(values.probe && { probe: async (manifest) => void (await probe(store, manifest, { signal })) }),
       maxBytes,
       dryRun,
       trust: await pinsOf(values),

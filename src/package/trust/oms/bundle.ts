@@ -3,7 +3,7 @@
  * statement and whose signature is ECDSA. The other methods (certificate, sigstore) are refused by name.
  */
 import { z } from 'zod';
-import { hashOf } from '../../hash.ts';
+import { hashOf } from '../../../formats/packages/hash.ts';
 import type { PrivateKey, PublicKey } from '../ecdsaKey.ts';
 import { fromBase64, toBase64 } from '../encodings.ts';
 import { TrustError } from '../trustError.ts';

@@ -3,7 +3,7 @@
  * model with a root digest: the SHA-256 of all digests, one after another.
  */
 import { z } from 'zod';
-import { hashOf } from '../../hash.ts';
+import { hashOf } from '../../../formats/packages/hash.ts';
 import { fromHex } from '../encodings.ts';
 import { TrustError } from '../trustError.ts';
 

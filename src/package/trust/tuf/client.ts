@@ -4,22 +4,12 @@
  *
  * Refused by name: EXPIRED (also a server that freezes clients at an old version), ROLLBACK, MIX_AND_MATCH, CLOCK_SET_BACK, BAD_SIGNATURE.
  */
+import type { TufState } from '../../../formats/packages/trustRecord.ts';
 import { toHex } from '../encodings.ts';
 import { TrustError } from '../trustError.ts';
 import { isDelegated } from './delegations.ts';
 import { type Metadata, type MetaFile, type RoleType, readMetadata, type Signed, type TargetFile } from './metadata.ts';
 import { verifyThreshold } from './threshold.ts';
-
-/** What a client keeps between refreshes: the text of the metadata it trusts. JSON-safe. */
-export interface TufState {
-  readonly root: string;
-  readonly timestamp?: string;
-  readonly snapshot?: string;
-  /** By role: 'targets' and delegated ones. */
-  readonly targets?: Readonly<Record<string, string>>;
-  /** Time of the last refresh, ISO 8601: no clock may be earlier. */
-  readonly refreshed?: string;
-}
 
 export interface TufOptions {
   /** Location of the repository for error messages. */

@@ -1,5 +1,5 @@
 /** Which delegated role may describe a target file. */
-import { hashOf } from '../../hash.ts';
+import { hashOf } from '../../../formats/packages/hash.ts';
 import type { DelegatedRole } from './metadata.ts';
 
 /** @param path path of the target file, with '/' between folders */

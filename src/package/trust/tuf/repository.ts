@@ -2,7 +2,7 @@
  * Signs a folder of files as a TUF repository. Keys are ECDSA P-256, one for each role; the root's key is only needed for a new root. Files of older
  * versions stay, so that clients in the middle of a refresh can finish it.
  */
-import { hashOf } from '../../hash.ts';
+import { hashOf } from '../../../formats/packages/hash.ts';
 import type { PrivateKey } from '../ecdsaKey.ts';
 import { toHex } from '../encodings.ts';
 import { TrustError } from '../trustError.ts';

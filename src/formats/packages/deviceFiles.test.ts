@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { deviceFiles } from '#leaf/package/store/deviceFiles';
+import { deviceFiles } from '#leaf/formats/packages/deviceFiles';
 import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-store-'));

@@ -2,8 +2,8 @@
  * A small record that survives interrupted writes. It has two slots that are written alternately, so that an interrupted write only damages the
  * older one. A slot is valid if its checksum matches; the one with the higher sequence number is current.
  */
-import { canonicalJson, type Json } from '../canonicalJson.ts';
-import { hashOf } from '../hash.ts';
+import { canonicalJson, type Json } from './canonicalJson.ts';
+import { hashOf } from './hash.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 const slots = (path: string) => [`${path}.0`, `${path}.1`] as const;

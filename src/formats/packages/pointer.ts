@@ -8,6 +8,16 @@ export interface Pointer {
   readonly generation: string;
   /** Previous generation, kept for a rollback. */
   readonly previous?: string;
+  /** The generation is being tested: until it is accepted, models are loaded from the previous one. */
+  readonly trial?: {
+    /** Previous generation of the previous one, which becomes `previous` again if the test fails. */
+    readonly previous?: string;
+  };
+}
+
+/** Generation that models are loaded from; undefined if the only one is being tested. */
+export function acceptedGeneration({ generation, previous, trial }: Pointer): string | undefined {
+  return trial ? previous : generation;
 }
 
 const MAX_BYTES = 4096;

@@ -1,5 +1,5 @@
 /** A store's files in memory: for tests, and where a browser keeps nothing. */
-import { PackageError } from '../packageError.ts';
+import { PackageError } from './packageError.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 /** @param files what is there already, by path */

@@ -9,9 +9,9 @@
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
  * is believed only if its hash was right when it was written by whoever committed it.
  */
-import { hashOf } from '../hash.ts';
-import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from '../manifest.ts';
-import { PackageError } from '../packageError.ts';
+import { hashOf } from './hash.ts';
+import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from './manifest.ts';
+import { PackageError } from './packageError.ts';
 import { type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
@@ -43,6 +43,11 @@ export class PackageStore {
 
   constructor(files: StoreFiles) {
     this.#files = files;
+  }
+
+  /** Folder of the store, for the option `packages` of `load`. Undefined in memory. */
+  get folder(): string | undefined {
+    return this.#files.folder;
   }
 
   /** Location for error messages. */
@@ -105,9 +110,10 @@ export class PackageStore {
 
   /**
    * Makes a generation current. The current one becomes the previous one. Call it within `changing`.
+   * @param isTrial models are still loaded from the previous generation until `accept`; `reject` returns to it
    * @throws {PackageError} BAD_PIECE if a piece is missing
    */
-  async commit(value: Manifest): Promise<Pointer> {
+  async commit(value: Manifest, isTrial = false): Promise<Pointer> {
     for (const { piece, section } of piecesOf(value)) {
       if (await this.has(piece)) continue;
       const problem = `piece ${piece.sha256} of ${section.name} is missing, so ${value.name} ${value.version} cannot be installed`;
@@ -119,7 +125,25 @@ export class PackageStore {
     // never overwrite an existing manifest: a rollback may need it
     const isHere = await this.manifest(generation).catch(() => undefined);
     if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
-    return this.#point(value.name, before, generation);
+    const trial = isTrial ? { ...(before?.previous !== undefined && { previous: before.previous }) } : undefined;
+    return this.#point(value.name, before, generation, before?.generation, trial);
+  }
+
+  /** Ends the trial of the current generation: models are loaded from it from now on. */
+  async accept(name: string): Promise<Pointer | undefined> {
+    const before = await this.current(name);
+    if (!before?.trial) return before;
+    return this.#point(name, before, before.generation, before.previous);
+  }
+
+  /**
+   * Ends a trial by returning to the generation before it; also a trial that a crash interrupted. Does nothing if there is no trial.
+   * Call it within `changing`.
+   */
+  async reject(name: string): Promise<Pointer | undefined> {
+    const before = await this.current(name);
+    if (!before?.trial || before.previous === undefined) return before;
+    return this.#point(name, before, before.previous, before.trial.previous);
   }
 
   /** Makes the previous generation current again. @throws {PackageError} NO_PREVIOUS */
@@ -130,7 +154,7 @@ export class PackageStore {
         package: name,
       });
     await this.manifest(before.previous);
-    return this.#point(name, before, before.previous);
+    return this.#point(name, before, before.previous, before.generation);
   }
 
   /** Returns undefined if the package was never verified against signatures. */
@@ -159,6 +183,13 @@ export class PackageStore {
     return freed;
   }
 
+  /** Names of the installed packages. */
+  async names(): Promise<string[]> {
+    const folders = await this.#files.list('packages');
+    const pointers = await Promise.all(folders.map((folder) => readPointer(this.#files, `packages/${folder}`)));
+    return folders.filter((_, i) => pointers[i]).map(decodeURIComponent);
+  }
+
   async usage(): Promise<StoreUsage> {
     const packages: StoredPackage[] = [];
     for (const folder of await this.#files.list('packages')) {
@@ -173,9 +204,19 @@ export class PackageStore {
     return { bytes: sum(all), unused: sum(await this.#unused(all)), packages };
   }
 
-  async #point(name: string, before: Pointer | undefined, generation: string): Promise<Pointer> {
-    const previous = before?.generation;
-    const pointer = { sequence: (before?.sequence ?? 0) + 1, generation, ...(previous !== undefined && { previous }) };
+  async #point(
+    name: string,
+    before: Pointer | undefined,
+    generation: string,
+    previous: string | undefined,
+    trial?: Pointer['trial'],
+  ): Promise<Pointer> {
+    const pointer: Pointer = {
+      sequence: (before?.sequence ?? 0) + 1,
+      generation,
+      ...(previous !== undefined && { previous }),
+      ...(trial && { trial }),
+    };
     await writePointer(this.#files, folderOf(name), pointer);
     return pointer;
   }
@@ -192,8 +233,8 @@ export class PackageStore {
     const generations = new Set(await this.#files.held());
     for (const folder of await this.#files.list('packages')) {
       const pointer = await readPointer(this.#files, `packages/${folder}`);
-      if (pointer)
-        for (const generation of [pointer.generation, pointer.previous]) if (generation) generations.add(generation);
+      const { generation, previous, trial } = pointer ?? {};
+      for (const needed of [generation, previous, trial?.previous]) if (needed !== undefined) generations.add(needed);
     }
     for (const generation of generations) {
       used.add(manifestPath(generation));

@@ -1,7 +1,8 @@
 /** A store's files in the browser's private file system (OPFS). */
-import { undefinedWhenMissing } from '../../formats/download/opfs.ts';
-import { PackageError } from '../packageError.ts';
+import { NotKeptError } from '../download/notKept.ts';
+import { undefinedWhenMissing, writeFile } from '../download/opfs.ts';
 import { missingBytes } from './memoryFiles.ts';
+import { PackageError } from './packageError.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 /** @param folder name of a folder in the private file system; default: espalier-packages */
@@ -9,6 +10,7 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
   const held = (generation: string) => `espalier ${folder} held ${generation}`;
   return {
     name: `the browser's private file system/${folder}`,
+    folder,
     async size(path) {
       const file = await handleOf(folder, path, false);
       return (await file?.getFile())?.size;
@@ -19,23 +21,11 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
       into.set(new Uint8Array(await file.slice(offset, offset + into.length).arrayBuffer()));
     },
     async write(path, bytes) {
-      const handle = (await handleOf(folder, path, true))!;
-      try {
-        // what is written becomes the file when the stream closes, all at once
-        const stream = await handle.createWritable();
-        await stream.write(bytes as Uint8Array<ArrayBuffer>);
-        await stream.close();
-      } catch (error) {
-        if ((error as DOMException).name !== 'QuotaExceededError') throw error;
-        const { usage = 0, quota = 0 } = await navigator.storage.estimate();
-        const problem = `no room for ${path} of ${bytes.length} bytes: the browser grants ${quota} bytes, of which ${usage} are used`;
-        throw new PackageError(
-          'STORE_FULL',
-          problem,
-          { path, bytes: bytes.length, available: quota - usage },
-          { cause: error },
-        );
-      }
+      const [parents, name] = split(path);
+      const parent = (await folderOf([folder, ...parents], true))!;
+      await writeFile(parent, name, bytes as Uint8Array<ArrayBuffer>).catch(async (error: Error) => {
+        throw await refusedWrite(error, path, bytes.length);
+      });
     },
     async remove(path) {
       const [parents, name] = split(path);
@@ -74,6 +64,16 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
       return new Set(names.map((name) => name.slice(prefix.length)));
     },
   };
+}
+
+/** The error of a write that the browser refused for want of room, or because this thread may not write. */
+async function refusedWrite(error: Error, path: string, bytes: number): Promise<Error> {
+  if (error instanceof NotKeptError)
+    return new PackageError('CANNOT_STORE', `no file can be written: ${error.message}`, { path }, { cause: error });
+  if (error.name !== 'QuotaExceededError') return error;
+  const { usage = 0, quota = 0 } = await navigator.storage.estimate();
+  const problem = `no room for ${path} of ${bytes} bytes: the browser grants ${quota} bytes, of which ${usage} are used`;
+  return new PackageError('STORE_FULL', problem, { path, bytes, available: quota - usage }, { cause: error });
 }
 
 function split(path: string): [string[], string] {

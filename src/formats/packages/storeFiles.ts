@@ -5,6 +5,8 @@
 export interface StoreFiles {
   /** Location for error messages. */
   readonly name: string;
+  /** The folder that `deviceFiles` was given. Undefined in memory. */
+  readonly folder?: string;
   /** Size of a file in bytes; undefined if there is none. */
   size(path: string): Promise<number | undefined>;
   /** Reads `into.length` bytes from `offset`. @throws {PackageError} BAD_STORE if the file is missing or too short */

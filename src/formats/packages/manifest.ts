@@ -6,7 +6,7 @@
  * storage. A section's bytes are cut into pieces, the unit of storage and transfer.
  */
 import { z } from 'zod';
-import { formatByName } from '../tensor/formats.ts';
+import { formatByName } from '../../tensor/formats.ts';
 import { canonicalJson, type Json } from './canonicalJson.ts';
 import { hashOf } from './hash.ts';
 import { PackageError } from './packageError.ts';
@@ -51,6 +51,18 @@ const requirements = z.strictObject({
   devices: z.array(z.string().max(100)).max(100).optional(),
 });
 
+const check = z.union([
+  /** The mean negative log-likelihood of the text, in nats per token, must be at most `maxLoss`. */
+  z.strictObject({ text: z.string().min(1).max(100_000), maxLoss: z.number().positive() }),
+  /** The greedy continuation of the prompt must contain `includes`. */
+  z.strictObject({
+    prompt: z.string().min(1).max(100_000),
+    includes: z.string().min(1).max(10_000),
+    /** Maximum tokens of the continuation; default: 64. */
+    tokens: count.min(1).max(10_000).optional(),
+  }),
+]);
+
 const component = z.strictObject({
   /** 'base', 'tokenizer', 'template', 'draft', 'card', or 'adapter/NAME', 'head/NAME', 'experts/NAME'. */
   role: z
@@ -58,6 +70,8 @@ const component = z.strictObject({
     .regex(/^(base|tokenizer|template|draft|card|(adapter|head|experts)\/\w[\w.-]*)$/, 'expected a role of the list'),
   file: z.strictObject({ name: fileName, bytes: count, sha256: hash }),
   requires: requirements.optional(),
+  /** Tests that this component must pass on the device. */
+  checks: z.array(check).max(1000).optional(),
   sections: z.array(section),
 });
 
@@ -74,6 +88,7 @@ const manifest = z.strictObject({
 export type Manifest = z.infer<typeof manifest>;
 export type Component = z.infer<typeof component>;
 export type Section = z.infer<typeof section>;
+export type Check = z.infer<typeof check>;
 export type Piece = z.infer<typeof piece>;
 /** A section with stored bytes. */
 export type StoredSection = Exclude<Section, { zeros: number }>;

@@ -1,7 +1,17 @@
 /** What a store remembers about the trust in a package: later versions must be signed the same way. */
-import type { TufState } from '../trust/tuf/client.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { readSlots, writeSlots } from './twoSlots.ts';
+
+/** What a TUF client keeps between refreshes: the text of the metadata it trusts. JSON-safe. */
+export interface TufState {
+  readonly root: string;
+  readonly timestamp?: string;
+  readonly snapshot?: string;
+  /** By role: 'targets' and delegated ones. */
+  readonly targets?: Readonly<Record<string, string>>;
+  /** Time of the last refresh, ISO 8601: no clock may be earlier. */
+  readonly refreshed?: string;
+}
 
 export interface TrustRecord {
   /** SHA-256 of the root.json that the user pinned, or of the one found at the first pull. */

@@ -4,8 +4,9 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { environment, homeFolder, isAlive } from '#leaf/formats/download/environment';
-import { PackageError } from '../packageError.ts';
+import { replaceFile } from '../sources/replaceFile.node.ts';
 import { missingBytes } from './memoryFiles.ts';
+import { PackageError } from './packageError.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 /** Milliseconds between two looks at a lock that another process holds. */
@@ -20,6 +21,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
   const at = (path: string) => join(folder, path);
   return {
     name: folder,
+    folder,
     async size(path) {
       return (await stat(at(path)).catch(ifMissing))?.size;
     },
@@ -37,24 +39,10 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       }
     },
     async write(path, bytes) {
-      // a file of another name until it is whole and on the disk: the old one is never torn
       const temporary = at(`tmp/${process.pid}-${temporaries++}`);
-      await mkdir(dirname(temporary), { recursive: true });
-      await mkdir(dirname(at(path)), { recursive: true });
-      try {
-        const file = await open(temporary, 'w');
-        try {
-          await file.writeFile(bytes);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        await rename(temporary, at(path));
-      } catch (error) {
-        await rm(temporary, { force: true });
+      await replaceFile(at(path), temporary, (sink) => sink.write(bytes)).catch((error) => {
         throw diskError(error, folder, path, bytes.length);
-      }
-      await syncFolder(dirname(at(path)));
+      });
     },
     async remove(path) {
       await rm(at(path), { force: true });
@@ -129,13 +117,6 @@ async function takeOver(path: string): Promise<void> {
   if ((await stat(path).catch(ifMissing))?.ino !== written) return;
   await rename(path, grave).catch(ifMissing);
   await rm(grave, { force: true });
-}
-
-async function syncFolder(path: string): Promise<void> {
-  // Windows cannot open folders, and needs no sync for a rename
-  const folder = await open(path).catch(() => undefined);
-  await folder?.sync().catch(() => {});
-  await folder?.close();
 }
 
 function ifMissing(error: NodeJS.ErrnoException): undefined {

@@ -1,8 +1,9 @@
 /** A component of an installed package as a source of bytes: a view over the store's pieces, no second copy of the file. */
-import { type ByteSource, checkRange } from '../../formats/byteSource.ts';
-import type { Manifest, Piece } from '../manifest.ts';
-import { PackageError } from '../packageError.ts';
+import { type ByteSource, checkRange } from '../byteSource.ts';
+import type { Manifest, Piece } from './manifest.ts';
+import { PackageError } from './packageError.ts';
 import type { PackageStore } from './packageStore.ts';
+import { acceptedGeneration } from './pointer.ts';
 
 /** Bytes of the file that a piece holds, or zeros. */
 interface Extent {
@@ -13,18 +14,27 @@ interface Extent {
 
 /**
  * Keeps its generation from being collected until it is closed.
- * @param role of the component, such as 'base' or 'adapter/legal'
+ * @param role of the component, such as 'base' or 'adapter/legal' @param generation default: the current one
  * @throws {PackageError} NOT_INSTALLED; NOT_IN_PACKAGE listing the roles that there are
  */
-export async function openComponent(store: PackageStore, packageName: string, role = 'base'): Promise<ByteSource> {
-  const current = await store.current(packageName);
-  if (!current) {
-    const message = `${store.name}: the package ${packageName} is not installed`;
-    throw new PackageError('NOT_INSTALLED', message, { package: packageName });
+export async function openComponent(
+  store: PackageStore,
+  packageName: string,
+  role = 'base',
+  generation?: string,
+): Promise<ByteSource> {
+  const wanted = generation ?? (await installedGeneration(store, packageName));
+  // before it is read, so that no collection comes between
+  const release = await store.hold(wanted);
+  let manifest: Manifest;
+  let component: Manifest['components'][number];
+  try {
+    manifest = await store.manifest(wanted);
+    component = componentOf(manifest, role);
+  } catch (error) {
+    await release();
+    throw error;
   }
-  const manifest = await store.manifest(current.generation);
-  const component = componentOf(manifest, role);
-  const release = await store.hold(current.generation);
   const extents = extentsOf(component.sections);
   const source: ByteSource = {
     name: `${packageName} ${manifest.version}/${component.file.name}`,
@@ -44,6 +54,23 @@ export async function openComponent(store: PackageStore, packageName: string, ro
     close: release,
   };
   return source;
+}
+
+/** Returns the generation that models are loaded from. @throws {PackageError} NOT_INSTALLED listing the packages that are */
+export async function installedGeneration(store: PackageStore, packageName: string): Promise<string> {
+  const current = await store.current(packageName);
+  const accepted = current && acceptedGeneration(current);
+  if (accepted !== undefined) return accepted;
+  const names = (await store.names()).join(', ') || 'none';
+  const problem = `the package ${packageName} is not installed; installed: ${names}`;
+  throw new PackageError('NOT_INSTALLED', `${store.name}: ${problem}`, { package: packageName });
+}
+
+/** @param role must be in the package, if given @throws {PackageError} NOT_INSTALLED, NOT_IN_PACKAGE */
+export async function installedManifest(store: PackageStore, packageName: string, role?: string): Promise<Manifest> {
+  const manifest = await store.manifest(await installedGeneration(store, packageName));
+  if (role !== undefined) componentOf(manifest, role);
+  return manifest;
 }
 
 /** @throws {PackageError} NOT_IN_PACKAGE */

@@ -1,0 +1,41 @@
+/** Replaces files atomically: after a crash or a power failure there is the old file or the new one, whole. */
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { ByteSink } from '../byteSink.ts';
+
+/**
+ * Writes a file under another name, syncs it, renames it and syncs its folder. Both folders are created.
+ * @param temporary path on the same disk; it is removed on failure
+ */
+export async function replaceFile(
+  path: string,
+  temporary: string,
+  write: (sink: ByteSink) => Promise<void>,
+): Promise<void> {
+  for (const folder of new Set([dirname(temporary), dirname(path)])) await mkdir(folder, { recursive: true });
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await write({
+        async write(bytes) {
+          for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done)).bytesWritten;
+        },
+      });
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Makes a rename durable. Windows cannot open folders and does not need it. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path).catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}

@@ -1,7 +1,10 @@
 /** The entry `espalier/search`: what kernels and models cost on a device. */
 export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
+export { type DescribedCost, describedCost } from './describedCost.ts';
+export { type DeviceFile, type Figure, type Range, readDeviceFile } from './deviceFile.ts';
 export { type MeasureCostsOptions, measureCosts } from './measureCosts.ts';
 export { COMMON_FORMATS, type MeterOptions, meterDevice } from './meterDevice.ts';
-export { formatsOfModel, type ModelCost, modelCost } from './modelCost.ts';
+export { describedModelCost, formatsOfModel, type ModelCost, modelCost } from './modelCost.ts';
 export { type ModelShape, shapedGraph } from './probeModel.ts';
 export { measuredThreads, type StepCost, type StepSize, stepCost } from './stepCost.ts';
+export { type Dataflow, type ProductSize, type SystolicArray, systolicCycles } from './systolic.ts';

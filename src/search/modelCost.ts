@@ -2,6 +2,8 @@
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import type { CostTable } from './costTable.ts';
+import { type DescribedCost, describedCost } from './describedCost.ts';
+import type { DeviceFile } from './deviceFile.ts';
 import { measuredThreads, productOf, type StepCost, type StepSize, stepCost } from './stepCost.ts';
 
 export interface ModelCost {
@@ -44,6 +46,15 @@ export async function modelCost(
     const promptToken = { seconds: each(many.seconds), bytes: each(many.bytes), multiplyAdds: each(many.multiplyAdds) };
     return { token, promptToken, depth, threads };
   });
+}
+
+/** Cost of a token on a device that is only described. @throws the errors of `estimate` */
+export async function describedModelCost(
+  source: CheckpointSource,
+  device: DeviceFile,
+  { depth = 256 }: Pick<StepSize, 'depth'> = {},
+): Promise<DescribedCost> {
+  return withModel(source, ({ graph }) => describedCost(device, graph, { depth }));
 }
 
 async function withModel<R>(source: CheckpointSource, use: (model: BuiltModel) => R): Promise<R> {

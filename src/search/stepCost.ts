@@ -32,11 +32,13 @@ export interface ProductShape {
 
 /** Returns the shape of a node that multiplies with a matrix; undefined for other nodes. */
 export function productOf(node: Value, registers: Registers): ProductShape | undefined {
-  const matrix = node.inputs.find((input) => isWeight(input) && Number(input.shape[0]) > 1);
+  const matrix = node.inputs.find(isMatrix);
   if (!matrix || !isWeight(matrix)) return undefined;
   if (node.op.cost(node.inputs, node.attributes, node.shape, registers).flops === 0) return undefined;
   return { format: matrix.attributes.format.name, outputs: Number(matrix.shape[0]), inputs: matrix.shape[1] };
 }
+
+const isMatrix = (input: Value): boolean => isWeight(input) && Number(input.shape[0]) > 1;
 
 /** Work that is measured with a graph's other nodes: what the op's file does not compute per step. */
 const isFree = (node: Value): boolean => node.inputs.length === 0 && node.op.name !== 'tokens';
@@ -54,20 +56,24 @@ export function footprintOf(graph: Graph): number {
 
 /** Work of a step by kind. */
 export interface StepWork {
-  readonly products: readonly (ProductShape & { readonly node: Value; readonly rows: number })[];
+  readonly products: readonly (ProductShape & {
+    readonly node: Value;
+    readonly rows: number;
+    readonly bytes: number;
+  })[];
   readonly attention: readonly { readonly node: Value; readonly pairs: number; readonly bytes: number }[];
   readonly other: { readonly nodes: number; readonly elements: number };
 }
 
 export function workOf(graph: Graph, registers: Registers): StepWork {
-  const products: (ProductShape & { node: Value; rows: number })[] = [];
+  const products: (ProductShape & { node: Value; rows: number; bytes: number })[] = [];
   const attention: { node: Value; pairs: number; bytes: number }[] = [];
   let [nodes, elements] = [0, 0];
   for (const node of graph.live()) {
     if (isFree(node)) continue;
     const product = productOf(node, registers);
     const rows = rowsOf(node.shape, registers);
-    if (product) products.push({ ...product, node, rows });
+    if (product) products.push({ ...product, node, rows, bytes: weightBytes(node.inputs.find(isMatrix)!) });
     else if (node.op.cacheSlot) {
       const { flops, bytes } = node.op.cost(node.inputs, node.attributes, node.shape, registers);
       attention.push({ node, pairs: flops / 4, bytes });

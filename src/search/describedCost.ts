@@ -1,0 +1,96 @@
+/** What a step of a model costs on a described device: the roofline of every product, overheads, and energy by counts, with bounds. */
+import { OptionError } from '../core/errors.ts';
+import type { Graph, Registers } from '../graph/graph.ts';
+import { type DeviceFile, type Figure, type Range, rangeOf } from './deviceFile.ts';
+import { footprintOf, type ProductShape, type StepSize, workOf } from './stepCost.ts';
+import { systolicCycles } from './systolic.ts';
+
+export interface DescribedCost {
+  readonly seconds: Range;
+  /** Undefined if the device does not say what its actions take. */
+  readonly joules?: Range;
+  /** Bytes read from memory. */
+  readonly bytes: number;
+  readonly multiplyAdds: number;
+  /** What takes most of the time. */
+  readonly bound: 'memory' | 'arithmetic' | 'overhead';
+  /** False if weights and cache do not fit into the device's memory. */
+  readonly fits: boolean;
+}
+
+type End = 'low' | 'value' | 'high';
+
+/** @throws {OptionError} for sizes that are not positive */
+export function describedCost(
+  device: DeviceFile,
+  graph: Graph,
+  { tokens = 1, rows = tokens, depth = 0 }: Omit<StepSize, 'threads'> = {},
+): DescribedCost {
+  if (!(Number.isInteger(tokens) && tokens >= 1))
+    throw new OptionError('tokens', tokens, 'a whole number of at least 1');
+  if (!(depth >= 0)) throw new OptionError('depth', depth, 'a number of at least 0');
+  const registers: Registers = { T: tokens, P: depth, R: rows, S: tokens };
+  const work = workOf(graph, registers);
+  const cost = graph.cost(registers);
+  const file = footprintOf(graph);
+  const stored = (weights: number, bytes: number) =>
+    device.bitsPerWeight === undefined ? bytes : (weights * device.bitsPerWeight) / 8;
+  let weightBytes = 0;
+  const products = work.products.map((product) => {
+    const weights = product.outputs * product.inputs;
+    const bytes = stored(weights, product.bytes);
+    weightBytes += bytes;
+    return { product, bytes };
+  });
+  const keyBytes = work.attention.reduce((sum, { bytes }) => sum + bytes, 0);
+  const pairs = work.attention.reduce((sum, each) => sum + each.pairs, 0);
+  const at = (figure: Figure | undefined, end: End): number => (figure ? rangeOf(figure)[end] : 0);
+
+  /** Fast ends of all figures make the low end of the time. */
+  const timeAt = (end: End) => {
+    const opposite: End = end === 'low' ? 'high' : end === 'high' ? 'low' : 'value';
+    const bandwidth = at(device.memory.bytesPerSecond, opposite);
+    let [memory, arithmetic, seconds] = [0, 0, 0];
+    for (const { product, bytes } of products) {
+      const reading = bytes / bandwidth;
+      const computing = productSeconds(device, product, product.rows, opposite);
+      memory += reading;
+      arithmetic += computing;
+      seconds += Math.max(reading, computing);
+    }
+    const attending = Math.max(keyBytes / bandwidth, (2 * pairs) / peak(device, opposite));
+    const { perStep, perLayer, perProduct } = device.overhead;
+    const overhead =
+      at(perStep, end) + at(perLayer, end) * work.attention.length + at(perProduct, end) * work.products.length;
+    return { seconds: seconds + attending + overhead, memory, arithmetic, overhead };
+  };
+  const times = { low: timeAt('low'), value: timeAt('value'), high: timeAt('high') };
+  const { memory, arithmetic, overhead } = times.value;
+  const multiplyAdds = cost.flops / 2;
+  const joulesAt = (end: End) =>
+    at(device.joulesPerMultiplyAdd, end) * multiplyAdds +
+    at(device.memory.joulesPerByte, end) * (weightBytes + keyBytes) +
+    at(device.idleWatts, end) * times[end].seconds;
+  const tellsEnergy = device.joulesPerMultiplyAdd && device.memory.joulesPerByte && device.idleWatts;
+  return {
+    seconds: { value: times.value.seconds, low: times.low.seconds, high: times.high.seconds },
+    ...(tellsEnergy && { joules: { value: joulesAt('value'), low: joulesAt('low'), high: joulesAt('high') } }),
+    bytes: weightBytes + keyBytes,
+    multiplyAdds,
+    bound: overhead >= Math.max(memory, arithmetic) ? 'overhead' : memory >= arithmetic ? 'memory' : 'arithmetic',
+    fits: Math.max(weightBytes, device.bitsPerWeight === undefined ? file : 0) + keyBytes <= device.memory.bytes.value,
+  };
+}
+
+/** Multiply-adds per second of all arrays. */
+function peak({ unit }: DeviceFile, end: End): number {
+  const perCycle = unit.array ? unit.array.rows * unit.array.columns : rangeOf(unit.multiplyAddsPerCycle!)[end];
+  return rangeOf(unit.clock)[end] * perCycle * unit.count;
+}
+
+/** Arrays share the outputs of a product. */
+function productSeconds(device: DeviceFile, { outputs, inputs }: ProductShape, rows: number, end: End): number {
+  const { array, clock, count } = device.unit;
+  if (!array) return (rows * outputs * inputs) / peak(device, end);
+  return systolicCycles(array, { M: rows, N: Math.ceil(outputs / count), K: inputs }) / rangeOf(clock)[end];
+}

@@ -9,6 +9,10 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type CacheLimits, CacheMemory } from './cache/cacheMemory.ts';
+import { Drafts } from './drafting/drafts.ts';
+import { ModelDrafts } from './drafting/modelDrafts.ts';
+import { checkSameTokens } from './drafting/sameTokens.ts';
+import { StepTimes } from './drafting/stepTimes.ts';
 import { isEncoder, vocabularyOf } from './graphKind.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
@@ -45,6 +49,9 @@ export class Engine {
   readonly memory: CacheMemory;
   readonly scheduler: Scheduler;
   readonly embedding: EmbeddingSettings;
+  readonly #stepTimes = new StepTimes();
+  /** A smaller model that drafts for this one. */
+  #draftEngine: Engine | undefined;
   /** True if the model reads whole texts at once: it embeds and ranks them, and generates none. */
   readonly isEncoder: boolean;
   /** Version of the weights. It increases when they change, which invalidates caches. */
@@ -83,6 +90,18 @@ export class Engine {
   get tokenizer(): Tokenizer {
     if (this.#tokenizer) return this.#tokenizer;
     throw new EspalierError('NO_TOKENIZER', `${this.name}: the model has no tokenizer; prompts must be token ids`);
+  }
+
+  /** Sets a smaller model that drafts. Disposed of with this engine. @throws {OptionError} if its tokens are others */
+  setDraftEngine(engine: Engine): void {
+    checkSameTokens(this, engine);
+    this.#draftEngine = engine;
+  }
+
+  /** Drafts for a text that continues a prompt. */
+  drafts(prompt: readonly number[]): Drafts {
+    const model = this.#draftEngine && new ModelDrafts(this.#draftEngine);
+    return new Drafts({ times: this.#stepTimes, prompt, vocabulary: this.vocabulary, model });
   }
 
   /** Ids that end a generation. */
@@ -153,6 +172,7 @@ export class Engine {
     this.#disposed = true;
     this.scheduler.dispose();
     this.program.dispose();
+    this.#draftEngine?.dispose();
   }
 
   /** @throws {ContextError} if there are too many tokens @throws {OptionError} if there are none, or an id is outside the vocabulary */

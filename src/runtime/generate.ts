@@ -3,6 +3,7 @@ import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { logNormalizer, topLogProbs } from '../sampling/logProbabilities.ts';
 import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
 import type { Sampler } from '../sampling/sampler.ts';
+import type { Drafts } from './drafting/drafts.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import type { GenerationRecord, Piece, PieceLogProbability } from './generation.ts';
 import type { PieceWriter } from './pieceWriter.ts';
@@ -17,6 +18,8 @@ export interface GenerateTask {
   readonly sampler: Sampler;
   readonly writer: PieceWriter;
   readonly record: GenerationRecord;
+  /** Default: nothing is drafted. */
+  readonly drafts?: Drafts;
 }
 
 /** A sampled token, with log-probabilities if requested. */
@@ -29,16 +32,23 @@ interface Choice {
 export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void> {
   const { sequence, writer, record, options } = task;
   try {
-    let choice: Choice | undefined = await prefill(task);
-    while (choice) {
-      const piece = writer.push(choice.id, choice.logProbability);
-      if (piece) yield piece;
-      choice = await decode(task, choice.id);
+    let choices = await prefill(task);
+    while (choices.length > 0) {
+      for (const { id, logProbability } of choices) {
+        // the others of a verified step come after the end
+        if (isFinished(task, id)) break;
+        const piece = writer.push(id, logProbability);
+        task.drafts?.append(id);
+        if (piece) yield piece;
+      }
+      choices = await decode(task);
     }
   } catch (error) {
     if (!options.signal?.aborted || error !== options.signal.reason) throw error;
     record.finishReason = 'aborted';
   } finally {
+    if (task.drafts) forgetTheRest(task);
+    task.drafts?.end();
     sequence.end();
   }
   const rest = writer.flush();
@@ -47,43 +57,92 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
 }
 
 /** Computes the part of the prompt that is not in the cache, at least its last token, and samples the first token. */
-async function prefill(task: GenerateTask): Promise<Choice | undefined> {
+async function prefill(task: GenerateTask): Promise<readonly Choice[]> {
   const { sequence, prompt, record, options } = task;
   const most = prompt.length + (options.maxTokens ?? Number.POSITIVE_INFINITY);
   record.reusedTokens = await sequence.begin(prompt, most, options.signal);
   const started = performance.now();
-  const choice = await step(task, prompt.slice(record.reusedTokens));
+  const choices = await step(task, prompt.slice(record.reusedTokens));
   record.prefillSeconds = secondsSince(started);
-  return choice;
+  return choices;
 }
 
-/** Samples the token after `id`. */
-async function decode(task: GenerateTask, id: number): Promise<Choice | undefined> {
-  const { sequence, writer, record, options } = task;
+/** Sets the reason if the text ends before the token `id`. */
+function isFinished({ writer, record, options, endOfGeneration }: GenerateTask, id: number): boolean {
+  if (writer.stopped) record.finishReason ??= 'stop';
+  else if (options.maxTokens !== undefined && record.ids.length >= options.maxTokens) record.finishReason ??= 'length';
+  else if (endOfGeneration.has(id)) {
+    record.finishReason ??= 'stop';
+    record.endedByToken = true;
+  }
+  return record.finishReason !== undefined;
+}
+
+/** Samples the tokens after the last one of the text: one, or more if drafts were right. */
+async function decode(task: GenerateTask): Promise<readonly Choice[]> {
+  const { sequence, writer, record, options, drafts } = task;
+  if (record.finishReason) return [];
   if (writer.stopped) record.finishReason = 'stop';
   else if (record.ids.length === options.maxTokens) record.finishReason = 'length';
   else if (sequence.tokens.length === sequence.room) record.finishReason = 'context';
-  if (record.finishReason) return undefined;
+  if (record.finishReason) return [];
+  const id = record.ids.at(-1)!;
+  const began = performance.now();
+  const drafted = (await drafts?.propose(roomForDrafts(task), options.signal)) ?? [];
   const started = performance.now();
-  const choice = await step(task, [id]);
-  record.decodeSeconds += secondsSince(started);
-  record.decodeSteps++;
-  return choice;
+  const choices = drafted.length > 0 ? await verify(task, id, drafted) : await step(task, [id]);
+  const seconds = secondsSince(started);
+  record.decodeSeconds += secondsSince(began);
+  record.decodedTokens += choices.length;
+  record.draftedTokens += drafted.length;
+  record.acceptedTokens += choices.length - 1;
+  drafts?.observe(drafted.length, choices.length - 1, seconds);
+  return choices;
+}
+
+/** Drafts that fit into the reserved positions and into a step. */
+function roomForDrafts({ sequence, record, options }: GenerateTask): number {
+  const { maxTokens = Number.POSITIVE_INFINITY } = options;
+  return Math.min(
+    sequence.room - sequence.tokens.length - 1,
+    maxTokens - record.ids.length - 1,
+    sequence.maxRows - 1,
+    sequence.maxTokens - 1,
+  );
 }
 
 /** Runs tokens and chooses the next one; logits are fetched only if probabilities are wanted. */
-async function step(task: GenerateTask, tokens: readonly number[]): Promise<Choice | undefined> {
-  const { sequence, sampler, options, endOfGeneration, record } = task;
-  const { logProbabilities: count } = options;
+async function step(task: GenerateTask, tokens: readonly number[]): Promise<readonly Choice[]> {
+  const { sequence, sampler, options } = task;
   let logits: Float32Array | undefined;
   const onLogits = (values: Float32Array) => {
     logits = values;
   };
   const rule: ChoiceRule = sampler.next(() => [...sequence.tokens, ...tokens].slice(-PENALTY_WINDOW));
-  const id = await sequence.choose(tokens, rule, options, count === undefined ? undefined : onLogits);
-  if (options.maxTokens === 0) record.finishReason = 'length';
-  else if (endOfGeneration.has(id)) record.finishReason = 'stop';
-  if (record.finishReason) return undefined;
+  const isWanted = options.logProbabilities !== undefined;
+  const id = await sequence.choose(tokens, rule, options, isWanted ? onLogits : undefined);
+  return [choiceOf(id, logits, options)];
+}
+
+/** Runs the token and its drafts in one step. The choices are the same as of steps of one token, random numbers included. */
+async function verify(task: GenerateTask, id: number, drafts: readonly number[]): Promise<readonly Choice[]> {
+  const { sequence, sampler, options } = task;
+  const logits: Float32Array[] = [];
+  const onLogits = (row: number, values: Float32Array) => {
+    logits[row] = values.slice();
+  };
+  const before = () => [...sequence.tokens.slice(-PENALTY_WINDOW), id];
+  const rules = [id, ...drafts].map((_, i) =>
+    sampler.next(() => [...before(), ...drafts.slice(0, i)].slice(-PENALTY_WINDOW)),
+  );
+  const isWanted = options.logProbabilities !== undefined;
+  const ids = await sequence.verify(id, drafts, rules, options, isWanted ? onLogits : undefined);
+  sampler.putBack(rules.slice(ids.length));
+  return ids.map((chosen, row) => choiceOf(chosen, logits[row], options));
+}
+
+function choiceOf(id: number, logits: Float32Array | undefined, options: GenerateTask['options']): Choice {
+  const { logProbabilities: count } = options;
   if (count === undefined || !logits) return { id };
   const normalizer = logNormalizer(logits);
   const logProbability = {
@@ -92,6 +151,11 @@ async function step(task: GenerateTask, tokens: readonly number[]): Promise<Choi
     topLogProbs: topLogProbs(logits, normalizer, count),
   };
   return { id, logProbability };
+}
+
+/** Accepted drafts behind the end of the text do not belong to the conversation. */
+function forgetTheRest({ sequence, prompt, record }: GenerateTask): void {
+  sequence.rewind(Math.max(prompt.length, prompt.length + record.ids.length - (record.endedByToken ? 0 : 1)));
 }
 
 function secondsSince(started: number): number {

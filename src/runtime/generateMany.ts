@@ -6,7 +6,7 @@ import type { GenerateOptions } from './generateOptions.ts';
 import { type FinishReason, startRecord } from './generation.ts';
 import { PieceWriter } from './pieceWriter.ts';
 
-export interface GenerateManyOptions extends Omit<GenerateOptions, 'logProbabilities' | 'seed'> {
+export interface GenerateManyOptions extends Omit<GenerateOptions, 'draft' | 'logProbabilities' | 'seed'> {
   /** Seed of each prompt's sampler. Default: random ones. */
   readonly seeds?: readonly number[];
   /**

@@ -28,6 +28,11 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   readonly onProgress?: OnProgress;
   /** Number of most likely tokens to report per position (`topLogProbs`). Pieces then have `logProbabilities`. Default: none. */
   readonly logProbabilities?: number;
+  /**
+   * 'lookup': drafts tokens by copying from the prompt and the text so far where they repeat, and verifies several in one step. The text
+   * is the same. How many are drafted follows from what it gains on this device. Default 'lookup'.
+   */
+  readonly draft?: 'lookup' | 'off';
 }
 
 const stopText: Rule = {
@@ -61,6 +66,7 @@ const rules: Rules<GenerateOptions> = {
   signal: abortSignal,
   onProgress: callback,
   logProbabilities: wholeNumber(0, 100),
+  draft: oneOf(['lookup', 'off']),
   ...chatRules,
   overflow: oneOf(['error', 'dropOldest']),
 };
@@ -77,7 +83,7 @@ export function checkGenerateOptions(options: GenerateOptions): void {
 
 /** Checks the options of `generateMany`. @param count number of prompts */
 export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
-  const { seed, logProbabilities: _, ...others } = rules;
+  const { seed, logProbabilities: _, draft: __, ...others } = rules;
   checkOptions(options, { ...others, nextTurn: callback });
   if (seeds && (seeds.length !== count || !seeds.every(seed.accepts)))
     throw new OptionError('seeds', `${seeds.length} numbers`, `${count} of them, each ${seed.expected}`);

@@ -37,6 +37,9 @@ export interface GenerationResult {
   readonly prefillTokensPerSecond: number;
   /** Generated tokens per second, excluding the time that the consumer took. 0 if none were generated. */
   readonly decodeTokensPerSecond: number;
+  /** Tokens that were drafted, and those of them that the model chose, too. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /** Seed of the sampler. The same seed and options repeat the generation. */
   readonly seed: number;
 }
@@ -52,7 +55,11 @@ export interface GenerationRecord {
   /** Time spent on the prompt, and on the tokens after the first. */
   prefillSeconds: number;
   decodeSeconds: number;
-  decodeSteps: number;
+  decodedTokens: number;
+  draftedTokens: number;
+  acceptedTokens: number;
+  /** True if a token ended the text, which is then in the cache up to its last token. */
+  endedByToken: boolean;
   readonly seed: number;
 }
 
@@ -65,7 +72,10 @@ export function startRecord(promptTokens: number, seed: number, droppedMessages 
     reusedTokens: 0,
     prefillSeconds: 0,
     decodeSeconds: 0,
-    decodeSteps: 0,
+    decodedTokens: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+    endedByToken: false,
     seed,
   };
 }
@@ -82,7 +92,9 @@ function resultOf(record: GenerationRecord): GenerationResult {
     tokens: ids.length,
     finishReason,
     prefillTokensPerSecond: rate(promptTokens - reusedTokens, record.prefillSeconds),
-    decodeTokensPerSecond: rate(record.decodeSteps, record.decodeSeconds),
+    decodeTokensPerSecond: rate(record.decodedTokens, record.decodeSeconds),
+    draftedTokens: record.draftedTokens,
+    acceptedTokens: record.acceptedTokens,
     seed,
   };
 }

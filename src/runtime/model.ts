@@ -155,6 +155,11 @@ export class Model {
     return this.#engine.setAdapter(adapter);
   }
 
+  /** @internal Sets the smaller model that drafts. It is disposed of with this one. Applications use the option `draftModel` of `load`. */
+  setDraftModel(model: Model): void {
+    this.#engine.setDraftEngine(model.#engine);
+  }
+
   /** @internal Sets what paces the steps. Applications use the option `adapt` of `load`. */
   setPacer(pacer: Pacer | undefined): void {
     this.#engine.scheduler.setPacer(pacer);

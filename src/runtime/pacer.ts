@@ -14,8 +14,8 @@ export interface PacedStep {
 export interface Pacer {
   /** Milliseconds to wait before the next step. It is asked again after that, or earlier; 0: the step runs now. */
   wait(): number;
-  /** Maximum threads of the next step. Undefined: chosen by the backend. */
-  threads(): number | undefined;
+  /** Maximum threads of a step of `tokens` tokens. Undefined: chosen by the backend. */
+  threads(tokens: number): number | undefined;
   observe(step: PacedStep): void;
   /** Called when the model is disposed of. */
   dispose?(): void;

@@ -98,6 +98,10 @@ export class Scheduler {
     this.#inputs = inputs;
   }
 
+  get maxTokens(): number {
+    return this.#program.maxTokens;
+  }
+
   get maxRows(): number {
     return this.#program.maxRows;
   }
@@ -218,7 +222,8 @@ export class Scheduler {
   async #compute(pieces: readonly Piece[], parts: readonly SequencePart[]): Promise<void> {
     if (pieces.length === 0) return;
     try {
-      const step = { ...stepOf(pieces, parts, this.#inputs), threads: this.#pacer?.threads() };
+      const tokens = pieces.reduce((sum, piece) => sum + piece.tokens.length, 0);
+      const step = { ...stepOf(pieces, parts, this.#inputs), threads: this.#pacer?.threads(tokens) };
       const result = this.#program.run(step);
       const choices = step.choose && (await result.choices());
       let outputs: Map<string, Float32Array> | undefined;

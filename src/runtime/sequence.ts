@@ -68,6 +68,11 @@ export class Sequence implements IdleSequence {
     return this.#held.cache?.bytes ?? 0;
   }
 
+  /** Maximum tokens of a step. */
+  get maxTokens(): number {
+    return this.#host.scheduler.maxTokens;
+  }
+
   /** Maximum rows that one step returns. */
   get maxRows(): number {
     return this.#host.scheduler.maxRows;

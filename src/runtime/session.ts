@@ -60,6 +60,7 @@ export class Session {
       sampler,
       writer: new PieceWriter(this.#engine.decoder(), [options.stop ?? []].flat(), record),
       record,
+      drafts: options.draft === 'off' ? undefined : this.#engine.drafts(ids),
     });
     return new Generation(this.#alone(pieces), record);
   }

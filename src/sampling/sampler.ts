@@ -22,6 +22,8 @@ export interface Sampler {
   readonly seed: number;
   /** Returns the rule for the next token, with a new random number. @param past returns the previous tokens in order */
   next(past: () => readonly number[]): ChoiceRule;
+  /** Lets the next rules have the random numbers of these, whose choices were discarded. @param rules the last ones, in order */
+  putBack(rules: readonly ChoiceRule[]): void;
   /** Chooses a token. @param logits [V], may be changed in place */
   pick(logits: Float32Array, past: readonly number[]): number;
 }
@@ -33,6 +35,7 @@ export function createSampler(options: SamplingOptions): Sampler {
   const { temperature = 0, topK = 40, topP = 0.95, minP = 0.05, repetitionPenalty = 1 } = options;
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
   const random = seededRandom(seed);
+  let unused: number[] = [];
   const next = (past: () => readonly number[]): ChoiceRule => ({
     temperature,
     topK,
@@ -40,11 +43,14 @@ export function createSampler(options: SamplingOptions): Sampler {
     minP,
     repetitionPenalty,
     recent: repetitionPenalty === 1 ? NONE : past().slice(-PENALTY_WINDOW),
-    uniform: temperature === 0 ? 0 : random.uniform(),
+    uniform: temperature === 0 ? 0 : (unused.shift() ?? random.uniform()),
   });
   return {
     seed,
     next,
+    putBack(rules) {
+      if (temperature !== 0) unused = [...rules.map(({ uniform }) => uniform), ...unused];
+    },
     pick: (logits, past) =>
       chooseToken(
         logits,

@@ -36,6 +36,8 @@ const ENTRY_WORDS = 8;
 
 /** If a step takes longer than this (milliseconds), the number of threads is not measured. */
 const LONG_STEP = 25;
+/** Steps of up to this many tokens, which verify drafts, use the threads that are best for one: they wait as often. */
+const FEW_TOKENS = 8;
 /** Maximum milliseconds of the measurement. */
 const CHOOSING = 100;
 
@@ -82,7 +84,7 @@ export class WasmProgram implements Program {
   /** Views for the numbers of a step. Created once, because creating a view takes as long as an op of a small model. */
   #step: StepMemory | undefined;
   #table: Uint32Array = new Uint32Array();
-  /** Threads for a step of one token; longer steps use all threads. */
+  /** Threads for a step of few tokens; longer steps use all threads. */
   #decodeThreads: number;
 
   constructor(parts: Parts) {
@@ -162,7 +164,7 @@ export class WasmProgram implements Program {
       control[word.wide] = kernels.wide ? 1 : 0;
       control[word.S] = registers.S;
       control[word.pages] = inputs.pages.address;
-      const threads = step.threads ?? (tokens.length === 1 ? this.#decodeThreads : team.threads);
+      const threads = step.threads ?? (tokens.length <= FEW_TOKENS ? this.#decodeThreads : team.threads);
       team.step(Math.min(threads, team.threads));
     }
     if (isCached(step)) {

@@ -1,17 +1,25 @@
 /**
- * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2] [--rounds 15]`.
+ * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2]
+ * [--rounds 15] [--plot phone.svg] [--model model.gguf]
+ * [--prompts 1000]`. Phones are simulated; the meter needs an idle machine.
  * Prints tables and, as the last line, one JSON object with the figures of each part.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { threadCounts } from '../src/search/measureCosts.ts';
+import { benchDrafts } from './adapt/drafts.ts';
+import { benchIdentity } from './adapt/identity.ts';
 import { benchMeter } from './adapt/meter.ts';
+import { benchPhone } from './adapt/phone.ts';
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     formats: { type: 'string', default: 'Q4_0' },
     threads: { type: 'string' },
+    model: { type: 'string', default: 'models/sapling.gguf' },
+    prompts: { type: 'string', default: '1000' },
+    plot: { type: 'string' },
     rounds: { type: 'string', default: '15' },
   },
 });
@@ -22,6 +30,10 @@ const rounds = Number(values.rounds);
 /** Parts by name. */
 const parts: Readonly<Record<string, () => Promise<object>>> = {
   meter: () => benchMeter({ formats, threads, rounds }),
+  phone: () => benchPhone(values.plot),
+  drafts: () =>
+    benchDrafts(values.model, { rounds: Math.min(rounds, 5), threads: values.threads ? threads.at(-1) : undefined }),
+  identity: () => benchIdentity(values.model, Number(values.prompts)),
 };
 
 const report: Record<string, object> = {};

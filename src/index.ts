@@ -34,9 +34,16 @@ export type { MemoryEstimate } from './runtime/estimate.ts';
 export type { Divergence, EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
 export type { Continuation, GenerateManyOptions } from './runtime/generateMany.ts';
 export type { GenerateOptions } from './runtime/generateOptions.ts';
+
+// running, and adapting to the device
+
+export type { AdaptEvent } from './adapt/governedPacer.ts';
+export type { AdaptLimits } from './adapt/limits.ts';
+export type { AdaptOptions, LoadOptions } from './adapt/load.ts';
+export type { Decision, Plan } from './adapt/plan.ts';
+export type { Pressure, Sensors, Signal, Signals } from './adapt/sensors/signals.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
 export type { Inspection, TensorInspection } from './runtime/inspect.ts';
-export type { LoadOptions } from './runtime/loadOptions.ts';
 export type { MeasureSpeedOptions, Speed } from './runtime/measureSpeed.ts';
 export type { EvaluateOptions, Model, UpdateOptions } from './runtime/model.ts';
 export type { Prompt, PromptOptions } from './runtime/prompt.ts';

@@ -10,5 +10,11 @@ export {
   modelledEnergy,
   perToken,
 } from './energy.ts';
+export { type AdaptEvent, GovernedPacer } from './governedPacer.ts';
+export { decide, type GovernorSignals, type GovernorState, type ObservedSteps, startState } from './governor.ts';
+export { type AdaptLimits, checkLimits } from './limits.ts';
+export type { AdaptOptions } from './load.ts';
+export type { Decision, Plan } from './plan.ts';
+export { plansOf } from './plansOf.ts';
 export type { Battery, Energy, Pressure, Sensors, Signal, Signals, Temperature } from './sensors/signals.ts';
 export type { ThermalZone } from './sensors/thermal.ts';

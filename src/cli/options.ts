@@ -5,7 +5,10 @@ import { progressBar } from './progressBar.ts';
 import { printTrace } from './trace.ts';
 
 /** Values of `addModelOptions`, with the names of the API. */
-export type ModelValues = Pick<LoadOptions, 'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact'>;
+export type ModelValues = Pick<
+  LoadOptions,
+  'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact' | 'adapt' | 'draftModel'
+>;
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
@@ -49,7 +52,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, exact }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, exact, adapt, draftModel }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -58,7 +61,19 @@ export async function loadWithProgress(
     const { onProgress } = progress;
     const trace = Boolean(process.env.ESPALIER_TRACE);
     const precise = exact ? { exact, kv: 'f32' as const } : { kv };
-    const options = { threads, context, ...precise, backend, variant, adapter, trace, signal, onProgress };
+    const options = {
+      threads,
+      context,
+      ...precise,
+      backend,
+      variant,
+      adapter,
+      adapt,
+      draftModel,
+      trace,
+      signal,
+      onProgress,
+    };
     const model = await load(source, options);
     if (trace) process.once('exit', () => printTrace(model));
     return { model, loadSeconds: (performance.now() - started) / 1000 };

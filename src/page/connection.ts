@@ -60,7 +60,15 @@ export class Connection {
 
   /** Calls an exported function. The worker ends when the page no longer references any object that it returned. */
   async callFunction(name: string, args: readonly unknown[]): Promise<unknown> {
-    return this.call(FUNCTIONS, name, args);
+    const given = nothingGiven();
+    try {
+      const result = await this.#call(FUNCTIONS, name, args, given);
+      // a model calls the functions among its options, such as sensors, as long as it lives
+      if (name === 'load') given.callbacks.length = 0;
+      return result;
+    } finally {
+      this.forget(given);
+    }
   }
 
   /** Calls a method. Releases the callbacks and signals among the arguments when the call ends. */

@@ -1,12 +1,16 @@
 /** In a page, heavy work runs in a worker. */
+import type { load as loadFunction } from '../adapt/load.ts';
 import { inWorker } from './inWorker.ts';
+import { withPageSensors } from './pageSensors.ts';
 
 const functions = () => import('./functions.ts');
 
 export const estimate = inWorker('estimate', functions);
 export const evaluateText = inWorker('evaluateText', functions);
 export const inspect = inWorker('inspect', functions);
-export const load = inWorker('load', functions);
+const loadInWorker = inWorker<'load', typeof loadFunction>('load', functions);
+export const load: typeof loadInWorker = (source, options, ...limits) =>
+  loadInWorker(source, withPageSensors(options), ...limits);
 export const loadAdapter = inWorker('loadAdapter', functions);
 export const loadTokenizer = inWorker('loadTokenizer', functions);
 export const measureKernels = inWorker('measureKernels', functions);

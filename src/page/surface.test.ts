@@ -49,7 +49,7 @@ describe('the API in a page', () => {
       countTokens: ['a'],
     };
     // methods of a sequence that the scheduler and sessions call, not applications
-    const ofTheEngine = ['begin', 'end', 'pin', 'part', 'append', 'fork', 'verify', 'setPacer'];
+    const ofTheEngine = ['begin', 'end', 'pin', 'part', 'append', 'fork', 'verify', 'setPacer', 'setDraftModel'];
     const made: string[] = [];
     const waited: string[] = [];
     for (const [name, object] of Object.entries(objects)) {

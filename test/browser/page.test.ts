@@ -39,6 +39,26 @@ describe.skipIf(!haveChromium())('a page', () => {
     await page.close();
   });
 
+  it('adapts to what the page knows of its device, and tells the page why', async () => {
+    const found = await page.evaluate(async (prompt) => {
+      const events: { why: string; signals: string[] }[] = [];
+      const onChange = ({ why, signals }: Espalier.AdaptEvent) => events.push({ why, signals: Object.keys(signals) });
+      const model = await espalier.load('/tiny.gguf', { threads: 2, adapt: { deadlineMs: 1000, onChange } });
+      const { ids } = await model.session().generate(prompt, { maxTokens: 12 }).result;
+      const alone = await espalier.load('/tiny.gguf', { threads: 2 });
+      const expected = await alone.session().generate(prompt, { maxTokens: 12 }).result;
+      for (let i = 0; i < 100 && events.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+      const wrong = await espalier.load('/tiny.gguf', { adapt: { deadlineMs: -1 } }).catch((error) => error.message);
+      model.dispose();
+      alone.dispose();
+      return { ids, expected: expected.ids, event: events[0], wrong };
+    }, PROMPT);
+    expect(found.ids).toEqual(found.expected);
+    expect(found.event?.why).toMatch(/^\d threads?: 95% of the tokens in \d+ ms of 1000$/);
+    expect(found.event?.signals).toEqual(expect.arrayContaining(['at', 'hidden']));
+    expect(found.wrong).toMatch(/deadlineMs is -1/);
+  });
+
   it('has its model in a worker, whose fields it shows and whose methods it calls', async () => {
     const found = await page.evaluate(async (prompt) => {
       const model = await espalier.load('/tiny.gguf', { threads: 2 });

@@ -1,4 +1,5 @@
 /** `espalier device`: shows what this device can do and what its sensors say. */
+import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import {
   type DeviceDescription,
@@ -7,14 +8,17 @@ import {
   modelledEnergy,
   type Signals,
 } from '../../adapt/index.ts';
+import { OptionError, SourceError } from '../../index.ts';
 import {
   type CostTable,
+  describedModelCost,
   formatsOf,
   formatsOfModel,
   type ModelCost,
   measuredThreads,
   meterDevice,
   modelCost,
+  readDeviceFile,
 } from '../../search/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { collect, examples } from '../options.ts';
@@ -26,6 +30,7 @@ interface Values {
   readonly again?: boolean;
   readonly format?: readonly string[];
   readonly model?: string;
+  readonly whatIf?: string;
   readonly json?: boolean;
 }
 
@@ -38,16 +43,22 @@ export function deviceCommand(): Command {
     .option('--again', 'measure even what was measured before')
     .option('--format <name>', 'block format to measure; may be repeated (default: Q4_0, Q8_0, Q4_K, Q6_K)', collect)
     .option('--model <source>', 'predict the speed of a model from its header: path, URL or hf:owner/repo/file.gguf')
+    .option(
+      '--what-if <file>',
+      'with --model: predict it for the device that a JSON file describes, see recipes/devices',
+    )
     .option('--json', 'one JSON object on the last line')
     .action(device);
   return examples(command, [
     'espalier device',
     'espalier device --measure --format Q4_0 --json > device.json',
+    'espalier device --what-if recipes/devices/rk3588.json --model model.gguf',
     'espalier device --model hf:HuggingFaceTB/SmolLM2-135M-Instruct-GGUF/smollm2-135m-instruct-q8_0.gguf',
   ]);
 }
 
-async function device({ measure, again, format, model, json }: Values): Promise<void> {
+async function device({ measure, again, format, model, whatIf, json }: Values): Promise<void> {
+  if (whatIf !== undefined) return predictFor(whatIf, model, json);
   const signal = interruptSignal();
   const description = await describeDevice();
   let costs: CostTable | undefined;
@@ -66,6 +77,37 @@ async function device({ measure, again, format, model, json }: Values): Promise<
   printDescription(description);
   if (costs) printCosts(costs);
   if (predicted && energy) printPrediction(predicted, energy);
+}
+
+/** Predicts a model on a described device. Nothing of this one is measured. */
+async function predictFor(file: string, model: string | undefined, json: boolean | undefined): Promise<void> {
+  if (model === undefined) throw new OptionError('--model', 'missing', 'a model to predict with --what-if');
+  const described = readDeviceFile(await readText(file), file);
+  const cost = await describedModelCost(model, described);
+  if (json) {
+    printJson({ device: described.name, ...cost });
+    return;
+  }
+  const { seconds, joules, bytes, bound, fits } = cost;
+  const speed = (each: number) => (1 / each).toPrecision(3);
+  const energy = (each: number) => each.toPrecision(2);
+  printFields({
+    device: `${described.name}, as ${file} describes it: nothing was measured here`,
+    decode: `${speed(seconds.value)} tokens/s, between ${speed(seconds.high)} and ${speed(seconds.low)}; ${bound} takes most of the time`,
+    reads: `${bytesForPeople(bytes)} per token`,
+    energy: joules
+      ? `${energy(joules.value)} J per token, between ${energy(joules.low)} and ${energy(joules.high)}`
+      : 'unknown: the file does not say what multiply-adds, bytes and idling take',
+    memory: fits ? 'the model fits' : 'the model does not fit',
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new SourceError(file, error instanceof Error ? error.message : String(error));
+  }
 }
 
 function printDescription({ engine, platform, processors, model, signals, zones, watts }: DeviceDescription): void {

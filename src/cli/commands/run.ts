@@ -1,6 +1,7 @@
 /** `espalier run`: continue a prompt. */
 import { Command } from 'commander';
 import type { GenerationResult, SamplingOptions } from '../../index.ts';
+import { type AdaptValues, adaptOf, addAdaptOptions } from '../adaptOptions.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
 import {
   addModelOptions,
@@ -16,7 +17,7 @@ import { note, print, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 import { addEncodingOption, readPipedPrompt, type TextValues } from '../textInput.ts';
 
-interface Values extends ModelValues, SamplingOptions, TextValues {
+interface Values extends Omit<ModelValues, 'adapt'>, SamplingOptions, TextValues, AdaptValues {
   readonly tokens: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
@@ -28,21 +29,23 @@ export function runCommand(): Command {
     .argument('<model>', 'path, URL or hf:owner/repo/file.gguf')
     .argument('[prompt]', 'prompt (default: stdin, without the line break at its end)')
     .option('-n, --tokens <count>', 'maximum number of tokens', number, 256)
-    .option('--stop <text>', 'stop string; may be repeated', collect);
-  addEncodingOption(addSamplingOptions(addModelOptions(command), 0))
+    .option('--stop <text>', 'stop string; may be repeated', collect)
+    .option('--draft-model <source>', 'smaller model with the same tokens, which drafts for this one');
+  addEncodingOption(addSamplingOptions(addAdaptOptions(addModelOptions(command)), 0))
     .option('--json', 'print one JSON object on the last line instead of the text')
     .action(run);
   return examples(command, [
     'espalier run model.gguf "Once upon a time"',
     'espalier run model.gguf "The sky is blue because" --stop . --temperature 0.7 --seed 1',
     'espalier run model.gguf -n 64 --json < prompt.txt',
+    'espalier run model.gguf "Once upon a time" --deadline 50ms',
   ]);
 }
 
 async function run(source: string, given: string | undefined, values: Values): Promise<void> {
   const signal = interruptSignal();
   const prompt = given ?? (await readPipedPrompt(values)) ?? '';
-  const { model, loadSeconds } = await loadWithProgress(source, values, signal);
+  const { model, loadSeconds } = await loadWithProgress(source, { ...values, adapt: adaptOf(values) }, signal);
   const progress = progressBar();
   try {
     const { tokens: maxTokens, stop, json } = values;

@@ -1,0 +1,158 @@
+/** Lets the governor pace a model: reads the sensors once a second while steps run, and sleeps between tokens. */
+import type { PacedStep, Pacer } from '../runtime/pacer.ts';
+import { quantile } from '../runtime/statistics.ts';
+import { measuredEnergy } from './energy.ts';
+import { decide, type GovernorState, startState } from './governor.ts';
+import type { AdaptLimits } from './limits.ts';
+import type { Decision, Plan } from './plan.ts';
+import type { Sensors, Signals } from './sensors/signals.ts';
+import { SteadySignals } from './sensors/steady.ts';
+
+/** A change of plan or of its share of time, for applications that show it. */
+export interface AdaptEvent extends Decision {
+  /** Signals behind the decision. */
+  readonly signals: Signals;
+}
+
+/** Milliseconds between decisions. */
+const INTERVAL = 1000;
+/** Sensors that take longer are skipped this time. */
+const READ_LIMIT = 900;
+/** Steps whose median counts. */
+const RECENT = 8;
+/** Smaller changes of the share of time are not reported. */
+const REPORTED = 0.1;
+/** Budget above which nothing limits the power. */
+const UNLIMITED = 0.99;
+/** Steps of more tokens are parts of prompts. */
+const FEW_TOKENS = 16;
+/** Longest sleep between two tokens in milliseconds. */
+const MAX_SLEEP = 2000;
+
+export class GovernedPacer implements Pacer {
+  readonly #plans: readonly Plan[];
+  /** Seconds of a token of the fastest plan on an idle device. */
+  readonly #fastest: number;
+  readonly #limits: AdaptLimits;
+  readonly #sensors: Sensors;
+  readonly #onChange: ((event: AdaptEvent) => unknown) | undefined;
+  readonly #steady = new SteadySignals();
+  #state: GovernorState;
+  #decision: Decision;
+  #reported: Decision | undefined;
+  #last: Signals | undefined;
+  #steps: number[] = [];
+  #resumeAt = 0;
+  #nextDecision = 0;
+  #isReading = false;
+  #isClosed = false;
+
+  constructor(
+    plans: readonly Plan[],
+    limits: AdaptLimits,
+    sensors: Sensors,
+    onChange?: (event: AdaptEvent) => unknown,
+  ) {
+    this.#plans = plans;
+    this.#fastest = Math.min(...plans.map(({ seconds }) => seconds));
+    this.#limits = limits;
+    this.#sensors = sensors;
+    this.#onChange = onChange;
+    const at = performance.now();
+    const { state, ...decision } = decide(startState(at), { at }, limits, plans);
+    this.#state = state;
+    this.#decision = decision;
+    void this.#read();
+  }
+
+  wait(): number {
+    return this.#resumeAt - performance.now();
+  }
+
+  /** Prompts use all threads while nothing limits the model: the plan that is fastest for one token may have few. */
+  threads(tokens: number): number | undefined {
+    const { plan } = this.#decision;
+    const isFree = this.#state.budget > UNLIMITED && plan.seconds === this.#fastest;
+    return tokens > FEW_TOKENS && isFree ? undefined : plan.threads;
+  }
+
+  observe({ tokens, isDecoding, seconds }: PacedStep): void {
+    const now = performance.now();
+    if (isDecoding && tokens === 1) {
+      this.#steps.push(seconds);
+      if (this.#steps.length > RECENT) this.#steps.shift();
+    }
+    const { duty } = this.#decision;
+    if (duty < 1) this.#resumeAt = now + Math.min(MAX_SLEEP, 1000 * seconds * (1 / duty - 1));
+    if (now >= this.#nextDecision) void this.#read();
+  }
+
+  dispose(): void {
+    this.#isClosed = true;
+    this.#sensors.close?.();
+  }
+
+  /** Reads the sensors and decides. Steps go on meanwhile. */
+  async #read(): Promise<void> {
+    if (this.#isReading || this.#isClosed) return;
+    this.#isReading = true;
+    this.#nextDecision = performance.now() + INTERVAL;
+    const read = await inTime(this.#sensors);
+    this.#isReading = false;
+    if (this.#isClosed) return;
+    // the clock of the sensors may be another one
+    const signals = this.#steady.see({ ...read, at: performance.now() });
+    this.#decide(signals);
+  }
+
+  #decide(signals: Signals): void {
+    const energy = this.#last && measuredEnergy({ before: this.#last, after: signals });
+    const seconds = this.#last ? (signals.at - this.#last.at) / 1000 : 0;
+    this.#last = signals;
+    const steps =
+      this.#steps.length < RECENT
+        ? undefined
+        : {
+            plan: this.#decision.plan.name,
+            seconds: quantile(this.#steps, 0.5),
+            count: this.#steps.length,
+            ...(energy && { watts: energy.value / seconds }),
+          };
+    const { state, ...decision } = decide(this.#state, { ...signals, steps }, this.#limits, this.#plans);
+    // steps of the last plan say nothing of the next
+    if (decision.plan !== this.#decision.plan) this.#steps = [];
+    this.#state = state;
+    this.#decision = decision;
+    this.#report(signals);
+  }
+
+  #report(signals: Signals): void {
+    const { plan, duty } = this.#decision;
+    const isNews = this.#reported?.plan !== plan || Math.abs(this.#reported.duty - duty) >= REPORTED;
+    if (!this.#onChange || !isNews) return;
+    this.#reported = this.#decision;
+    try {
+      // in a page the callback is elsewhere and answers with a promise; what it throws is its own matter
+      Promise.resolve(this.#onChange({ ...this.#decision, signals })).catch(() => undefined);
+    } catch {
+      // an application's error must not stop the text
+    }
+  }
+}
+
+/** Sensors of applications may throw or hang. */
+async function inTime(sensors: Sensors): Promise<Signals> {
+  const nothing: Signals = { at: performance.now() };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<Signals>((resolve) => {
+    timer = setTimeout(() => resolve(nothing), READ_LIMIT);
+  });
+  try {
+    const signals = await Promise.race([sensors.read(), limit]);
+    return typeof signals === 'object' && signals !== null ? signals : nothing;
+  } catch {
+    return nothing;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,44 @@
+/** Limits that applications set, and the checks of them. */
+import { OptionError } from '../core/errors.ts';
+import { checkOptions, numberAbove, oneOf, type Rules } from '../runtime/checkOptions.ts';
+
+export interface AdaptLimits {
+  /**
+   * 'speed': as fast as heat and limits allow. 'battery': the plan with the least energy per token, and less power.
+   * 'balanced': speed while the device is charged or its battery is full enough, then battery. Default 'balanced'.
+   */
+  readonly prefer?: 'speed' | 'balanced' | 'battery';
+  /** Milliseconds in which 95% of the tokens shall come. Default: none. */
+  readonly deadlineMs?: number;
+  /** Mean power of the computation in watts. An estimate where the device has no counter. Default: none. */
+  readonly maxWatts?: number;
+  /** Degrees Celsius of the sensor that `espalier device` shows. Default: the limit that the device names. */
+  readonly maxTemperature?: number;
+  /**
+   * Tokens per second that battery, load and visibility do not go below. Heat, `maxWatts` and `maxTemperature` do. Default: none.
+   */
+  readonly floor?: number;
+}
+
+const rules: Rules<AdaptLimits> = {
+  prefer: oneOf(['speed', 'balanced', 'battery']),
+  deadlineMs: numberAbove(0, 1e6),
+  maxWatts: numberAbove(0, 1e4),
+  maxTemperature: numberAbove(0, 150),
+  floor: numberAbove(0, 1e6),
+};
+
+/** @throws {OptionError} for an unknown name, a value out of range, or limits that exclude each other */
+export function checkLimits(limits: AdaptLimits): void {
+  checkOptions(limits, rules);
+  const { deadlineMs, floor } = limits;
+  if (deadlineMs !== undefined && floor !== undefined && floor * deadlineMs > 1000 * MOST_FLOOR)
+    throw new OptionError(
+      'floor',
+      floor,
+      `at most ${MOST_FLOOR} times the ${1000 / deadlineMs} tokens/s of deadlineMs`,
+    );
+}
+
+/** A floor that is far above what the deadline asks for is a mistake of units. */
+const MOST_FLOOR = 10;

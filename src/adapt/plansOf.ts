@@ -1,0 +1,48 @@
+/** The plans of a loaded model: its numbers of threads, each measured for a moment. */
+
+import type { Model } from '../runtime/model.ts';
+import type { Pacer } from '../runtime/pacer.ts';
+import type { Plan } from './plan.ts';
+
+/** Milliseconds for each number of threads, and the rounds that it takes at least. */
+const [MEASURING, MIN_ROUNDS] = [30, 3];
+const WARM_UP = 2;
+/** Watts of one busy core of a usual device. Only the proportions matter until a counter says more. */
+const CORE_WATTS = 2;
+/** More threads take less power each, because they wait for each other. */
+const THREADS_EXPONENT = 0.9;
+
+/** @returns at least one plan */
+export async function plansOf(model: Model): Promise<Plan[]> {
+  const most = Number(model.backend.settings.threads ?? 1);
+  const counts = [...new Set([1, 2, 4, 8, most])].filter((count) => count <= most).sort((a, b) => a - b);
+  const plans: Plan[] = [];
+  for (const threads of counts) plans.push(planOf(threads, await secondsOf(model, threads)));
+  return plans;
+}
+
+function planOf(threads: number, seconds: number): Plan {
+  const name = threads === 1 ? '1 thread' : `${threads} threads`;
+  return { name, threads, quality: 1, seconds, watts: CORE_WATTS * threads ** THREADS_EXPONENT };
+}
+
+/** The best of a few steps of one token, so that what disturbs them now does not count for ever. */
+async function secondsOf(model: Model, threads: number): Promise<number> {
+  const only: Pacer = { wait: () => 0, threads: () => threads, observe: () => undefined };
+  model.setPacer(only);
+  const sequence = model.sequence();
+  try {
+    let best = Number.POSITIVE_INFINITY;
+    const end = performance.now() + MEASURING;
+    for (let round = -WARM_UP; round < MIN_ROUNDS || performance.now() < end; round++) {
+      if (sequence.tokens.length >= Math.min(model.context, 32)) sequence.rewind(0);
+      const started = performance.now();
+      await sequence.next(0);
+      if (round >= 0) best = Math.min(best, (performance.now() - started) / 1000);
+    }
+    return Math.max(best, 1e-6);
+  } finally {
+    sequence.free();
+    model.setPacer(undefined);
+  }
+}

@@ -1,16 +1,14 @@
 /**
- * Bytes on the wire of model updates, beside other updaters: Espalier's are counted at an HTTP server, from the first request to the last;
- * for bsdiff, xdelta3 and zstd the patch file alone counts.
+ * Bytes on the wire of model updates, beside other updaters: Espalier's are counted at an HTTP server, from the first request to the last,
+ * zsync's too, rsync's in both directions; for bsdiff, xdelta3 and zstd the patch file alone counts, for casync the index and the new chunks.
  *
  *   npx tsx bench/updates.ts               8.4 M weights in Q4_0
  *   npx tsx bench/updates.ts --format Q4_K --tensors 64
+ *   npx tsx bench/updates.ts --old a.gguf --new b.gguf      a pair of real files
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, normalize } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../src/core/random.ts';
 import { memorySink } from '../src/formats/byteSink.ts';
@@ -20,19 +18,23 @@ import { BlockDeltaCoder } from '../src/package/delta/blockDelta.ts';
 import { folderPublication, memoryFiles, openRemote, PackageStore, publish, pull } from '../src/package/index.ts';
 import type { BlockFormat } from '../src/tensor/blockFormat.ts';
 import { formatByName } from '../src/tensor/formats.ts';
+import { countingServer, updaters } from './updaters.ts';
 
 const { values } = parseArgs({
   options: {
     format: { type: 'string', default: 'Q4_0' },
     tensors: { type: 'string', default: '32' },
+    old: { type: 'string' },
+    new: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 if (values.help) {
-  console.log(`Compares the bytes that model updates need: Espalier's packages, bsdiff, xdelta3 and zstd (those on PATH; Debian has all).
+  console.log(`Compares the bytes that model updates need: Espalier's packages, bsdiff, xdelta3, zstd, zsync, casync and rsync (those on PATH; Debian has all).
 
   --format NAME   block format of the weights (default: Q4_0)
   --tensors N     tensors of 512 x 512 weights (default: 32)
+  --old, --new    two GGUF files to measure instead
 
 stdout gets a table and, on the last line, one JSON object.`);
   process.exit();
@@ -112,49 +114,20 @@ const at = (name: string) => join(folder, name);
 async function espalier(from: Uint8Array, to: Uint8Array, name: string): Promise<number> {
   const site = at(name);
   const target = await folderPublication(site);
-  let sent = 0;
-  const server = createServer((request, response) => {
-    const path = join(site, normalize(decodeURIComponent(request.url!)));
-    const size = statSync(path, { throwIfNoEntry: false })?.size;
-    if (size === undefined) return void response.writeHead(404).end();
-    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
-    const start = Number(first ?? 0);
-    const part = readFileSync(path).subarray(start, last ? Number(last) + 1 : size);
-    sent += part.length;
-    const range = { 'content-range': `bytes ${start}-${start + part.length - 1}/${size}` };
-    response.writeHead(first === undefined ? 200 : 206, {
-      'content-length': part.length,
-      ...(first !== undefined && range),
-    });
-    response.end(part);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const server = await countingServer(site);
   try {
-    const remote = await openRemote(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const remote = await openRemote(server.url);
     const store = new PackageStore(memoryFiles());
     const component = (bytes: Uint8Array) => [{ role: 'base', fileName: 'model.gguf', source: memorySource(bytes) }];
     await publish(target, component(from), { name: 'model', version: '1' });
     await pull(store, remote);
     await publish(target, component(to), { name: 'model', version: '2' });
-    sent = 0;
+    server.sent = 0;
     await pull(store, remote);
-    return sent;
+    return server.sent;
   } finally {
     server.close();
   }
-}
-
-/** Command of each peer that writes the file `patch`, and its name in the table. */
-const peers: Readonly<Record<string, readonly string[]>> = {
-  bsdiff: ['bsdiff', at('old'), at('new'), at('patch')],
-  xdelta3: ['xdelta3', '-f', '-9', '-e', '-s', at('old'), at('new'), at('patch')],
-  zstd: ['zstd', '-f', '-q', '-19', '--long=27', `--patch-from=${at('old')}`, at('new'), '-o', at('patch')],
-};
-
-function peerBytes([command, ...args]: readonly string[]): number | undefined {
-  rmSync(at('patch'), { force: true });
-  const { error } = spawnSync(command!, args, { stdio: 'ignore' });
-  return error ? undefined : statSync(at('patch'), { throwIfNoEntry: false })?.size;
 }
 
 /** Output bytes per second of decoding, in MB, the best of five. */
@@ -173,24 +146,34 @@ async function decodingSpeed(noise: number): Promise<number> {
   return after.length / 1000 / best;
 }
 
-const old = await fileOf({ tensors: base });
+interface Pair {
+  readonly name: string;
+  readonly file: () => Promise<Uint8Array>;
+  readonly limit?: (bytes: number) => number;
+}
+
+const given = values.old !== undefined && values.new !== undefined;
+const old = given ? new Uint8Array(readFileSync(values.old!)) : await fileOf({ tensors: base });
+const pairs: readonly Pair[] = given
+  ? [
+      {
+        name: `${basename(values.old!)} → ${basename(values.new!)}`,
+        file: async () => new Uint8Array(readFileSync(values.new!)),
+      },
+    ]
+  : scenarios.map(({ name, to, limit }) => ({ name, file: () => fileOf(to), ...(limit && { limit }) }));
 writeFileSync(at('old'), old);
 const rows: Record<string, unknown>[] = [];
 try {
-  for (const [i, { name, to, limit }] of scenarios.entries()) {
-    const file = await fileOf(to);
+  for (const [i, { name, file: make, limit }] of pairs.entries()) {
+    const file = await make();
     writeFileSync(at('new'), file);
     const ours = await espalier(old, file, `site${i}`);
-    const others = Object.fromEntries(Object.entries(peers).map(([peer, command]) => [peer, peerBytes(command)]));
-    const most = limit && Math.round(limit(file.length));
-    rows.push({
-      name,
-      bytes: file.length,
-      espalier: ours,
-      limit: most,
-      ok: most === undefined || ours <= most,
-      ...others,
-    });
+    const others: Record<string, number | undefined> = {};
+    for (const updater of updaters) others[updater.name] = await updater.bytes(folder);
+    // never more than the whole file and 0.1%
+    const most = Math.round(limit?.(file.length) ?? 1.001 * file.length + 20_000);
+    rows.push({ name, bytes: file.length, espalier: ours, limit: most, ok: ours <= most, ...others });
     console.error(`${name}: ${ours} bytes`);
   }
 } finally {

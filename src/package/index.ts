@@ -14,6 +14,12 @@ export { PackageStore, type StoredPackage, type StoreUsage } from '../formats/pa
 export type { Pointer } from '../formats/packages/pointer.ts';
 export type { StoreFiles } from '../formats/packages/storeFiles.ts';
 export type { TrustRecord, TufState } from '../formats/packages/trustRecord.ts';
+export { type VerifiedDerivation, verifyDerivations } from './derive/verifyDerivations.ts';
+export { manifestSchema } from './manifestSchema.ts';
+export { importFiles, type Pushed, type PushOptions, pushPackage } from './oci/artifactFiles.ts';
+export type { OciStore } from './oci/ociStore.ts';
+export { openOci } from './oci/openOci.ts';
+export type { RegistryOptions } from './oci/registry.ts';
 export { type CheckResult, type ProbeOptions, probe } from './probe/probe.ts';
 export { createKeyPair, type PrivateKey, type PublicKey, readPrivateKey, readPublicKey } from './trust/ecdsaKey.ts';
 export { signModel, verifyBundle } from './trust/oms/bundle.ts';
@@ -24,7 +30,7 @@ export { TrustError } from './trust/trustError.ts';
 export { TufClient, type TufOptions } from './trust/tuf/client.ts';
 export type { SignOptions } from './trust/tuf/repository.ts';
 export { type TrustOptions, verifyPublication } from './trust/verifyPublication.ts';
-export type { OfferedDelta, Plan, Step } from './update/plan.ts';
+export type { OfferedDelta, OfferedDerivation, Plan, Step } from './update/plan.ts';
 export {
   type ComponentToPack,
   type Publication,

@@ -143,7 +143,7 @@ describe('a package over HTTP', () => {
     await pull(store, remote);
     await publishVersion(files, '2', { model: first, template: '{{ bos_token }}{{ messages }}' });
     sent = 0;
-    expect((await pull(store, remote)).plan.pieces).toEqual({ have: 6, delta: 0, whole: 1 });
+    expect((await pull(store, remote)).plan.pieces).toEqual({ have: 6, derive: 0, delta: 0, whole: 1 });
     expect(sent).toBeLessThan(3000);
   });
 

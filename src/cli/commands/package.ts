@@ -3,8 +3,10 @@ import { Command } from 'commander';
 import { examples } from '../options.ts';
 import { exportCommand, gcCommand, listCommand, rollbackCommand } from './package/installed.ts';
 import { keysCommand } from './package/keys.ts';
+import { importCommand, pushCommand } from './package/oci.ts';
 import { packCommand } from './package/pack.ts';
 import { pullCommand } from './package/pull.ts';
+import { schemaCommand } from './package/schema.ts';
 import { renewCommand, signCommand } from './package/sign.ts';
 import { testCommand } from './package/test.ts';
 import { verifyCommand } from './package/verify.ts';
@@ -15,8 +17,9 @@ export function packageCommand(): Command {
   );
   command.addCommand(listCommand(), { isDefault: true });
   const others = [packCommand, pullCommand, testCommand, rollbackCommand, exportCommand, gcCommand];
+  const registries = [pushCommand, importCommand, schemaCommand];
   const signing = [keysCommand, signCommand, renewCommand, verifyCommand];
-  for (const create of [...others, ...signing]) command.addCommand(create());
+  for (const create of [...others, ...registries, ...signing]) command.addCommand(create());
   return examples(command, [
     'espalier package pack site/ --name story-teller --as 1.0.0 --component base=model.gguf',
     'espalier package keys create keys/',

@@ -85,6 +85,9 @@ const manifest = z.strictObject({
   components: z.array(component).min(1).max(MAX_COMPONENTS),
 });
 
+/** For `espalier package schema`. */
+export { manifest as manifestSchema };
+
 export type Manifest = z.infer<typeof manifest>;
 export type Component = z.infer<typeof component>;
 export type Section = z.infer<typeof section>;

@@ -12,7 +12,7 @@
 import { hashOf } from './hash.ts';
 import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from './manifest.ts';
 import { PackageError } from './packageError.ts';
-import { type Pointer, readPointer, writePointer } from './pointer.ts';
+import { acceptedGeneration, type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
 
@@ -183,11 +183,11 @@ export class PackageStore {
     return freed;
   }
 
-  /** Names of the installed packages. */
+  /** Names of the installed packages, except those whose first version is on trial. */
   async names(): Promise<string[]> {
     const folders = await this.#files.list('packages');
     const pointers = await Promise.all(folders.map((folder) => readPointer(this.#files, `packages/${folder}`)));
-    return folders.filter((_, i) => pointers[i]).map(decodeURIComponent);
+    return folders.filter((_, i) => pointers[i] && acceptedGeneration(pointers[i])).map(decodeURIComponent);
   }
 
   async usage(): Promise<StoreUsage> {

@@ -1,6 +1,6 @@
 /**
  * Plans an update before anything is fetched: a pure function of the stored pieces and the published deltas. Each piece is
- * obtained in the cheapest way: it is already stored, a delta creates it from a stored piece, or it is fetched whole.
+ * obtained in the cheapest way: it is already stored, it is quantized from a stored tensor, a delta creates it from a stored piece, or it is fetched whole.
  */
 import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../../formats/packages/manifest.ts';
 
@@ -13,10 +13,20 @@ export interface OfferedDelta {
   readonly bytes: number;
 }
 
+/** A published recipe for a piece: quantize a tensor that is stored. */
+export interface OfferedDerivation {
+  /** Any piece of the old tensor. */
+  readonly from: PlacedPiece;
+}
+
 export type Step =
   | { readonly how: 'have'; readonly placed: PlacedPiece }
+  | { readonly how: 'derive'; readonly placed: PlacedPiece; readonly derivation: OfferedDerivation }
   | { readonly how: 'delta'; readonly placed: PlacedPiece; readonly delta: OfferedDelta }
   | { readonly how: 'whole'; readonly placed: PlacedPiece };
+
+/** Memory of a derivation besides the piece: a part of the tensor in both formats. */
+const DERIVE_BYTES = 1024 * 1024;
 
 export interface Plan {
   /** One step per distinct piece, in file order. */
@@ -34,26 +44,38 @@ export interface Plan {
 
 /**
  * @param isHere hashes of the stored, intact pieces
- * @param deltas published deltas by the hash of the piece that they create
+ * @param deltas published deltas by the hash of the piece that they create @param derivations published recipes, likewise
  */
-export function plan(target: Manifest, isHere: ReadonlySet<string>, deltas: ReadonlyMap<string, OfferedDelta>): Plan {
+export function plan(
+  target: Manifest,
+  isHere: ReadonlySet<string>,
+  deltas: ReadonlyMap<string, OfferedDelta>,
+  derivations: ReadonlyMap<string, OfferedDerivation> = new Map(),
+): Plan {
   const steps = new Map<string, Step>();
   for (const placed of piecesOf(target)) {
     const { sha256, bytes } = placed.piece;
     if (steps.has(sha256)) continue;
     const delta = deltas.get(sha256);
+    const derivation = derivations.get(sha256);
     if (isHere.has(sha256)) steps.set(sha256, { how: 'have', placed });
+    else if (derivation?.from.section.pieces.every((piece) => isHere.has(piece.sha256)))
+      steps.set(sha256, { how: 'derive', placed, derivation });
     else if (delta && isHere.has(delta.from.sha256) && delta.bytes < bytes)
       steps.set(sha256, { how: 'delta', placed, delta });
     else steps.set(sha256, { how: 'whole', placed });
   }
-  const pieces = { have: 0, delta: 0, whole: 0 };
+  const pieces = { have: 0, derive: 0, delta: 0, whole: 0 };
   let [fetchBytes, diskBytes, memoryBytes] = [0, 0, 0];
   for (const step of steps.values()) {
     const { bytes } = step.placed.piece;
     pieces[step.how]++;
     if (step.how === 'have') continue;
     diskBytes += bytes;
+    if (step.how === 'derive') {
+      memoryBytes = Math.max(memoryBytes, bytes + DERIVE_BYTES);
+      continue;
+    }
     const fetched = step.how === 'delta' ? step.delta.bytes : bytes;
     fetchBytes += fetched;
     memoryBytes = Math.max(memoryBytes, bytes + (step.how === 'delta' ? fetched + step.delta.from.bytes : 0));

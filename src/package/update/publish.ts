@@ -1,6 +1,7 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import {
   type Component,
   generationOf,
@@ -11,9 +12,11 @@ import {
   piecesOf,
   readManifest,
 } from '../../formats/packages/manifest.ts';
+import { PackageError } from '../../formats/packages/packageError.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { encodeBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
+import { isQuantizable, quantizePiece, type ReadPiece } from '../derive/quantizeSection.ts';
 import { slice } from '../slice.ts';
 import {
   componentFile,
@@ -149,6 +152,8 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   const here = new Set(oldPieces.map(({ piece }) => piece.sha256));
   const places = new Map(oldPieces.map((placed, i) => [placeOf(placed), i]));
   const deltas: UpdateIndex['deltas'] = [];
+  const derived: UpdateIndex['derived'] = [];
+  const sections = new Map(oldPieces.map((placed, i) => [sectionOf(placed), i]));
   const bodies: Uint8Array[] = [];
   const newPieces = [...piecesOf(value)];
   for (const [to, placed] of newPieces.entries()) {
@@ -160,8 +165,15 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
       unit: 'pieces',
       item: placed.section.name,
     });
+    if (here.has(placed.piece.sha256)) continue;
+    const source = sections.get(sectionOf(placed));
+    if (source !== undefined && (await isDerivable(target, oldPieces[source]!, placed))) {
+      here.add(placed.piece.sha256);
+      derived.push([to, source]);
+      continue;
+    }
     const base = places.get(placeOf(placed));
-    if (base === undefined || here.has(placed.piece.sha256)) continue;
+    if (base === undefined) continue;
     here.add(placed.piece.sha256);
     const before = oldPieces[base]!;
     const format = placed.section.type !== undefined && placed.section.type === before.section.type;
@@ -176,8 +188,32 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   }
   const bytes = manifestBytes(value);
   const patch = await encodeBytePatch(manifestBytes(old), bytes);
-  const parts = await writeUpdate({ manifest: [bytes.length, patch.length], deltas }, patch, bodies);
+  const parts = await writeUpdate({ manifest: [bytes.length, patch.length], deltas, derived }, patch, bodies);
   return { head: parts[0]!.length + parts[1]!.length + patch.length, parts };
+}
+
+/** True if quantizing the old tensor makes exactly the new piece. */
+async function isDerivable(target: Remote, before: PlacedPiece, placed: PlacedPiece): Promise<boolean> {
+  if (!isQuantizable(before.section, placed.section)) return false;
+  const read = remoteReader(target, before);
+  return hashOf(await quantizePiece(before.section, placed.section, placed.index, read)) === placed.piece.sha256;
+}
+
+/** Reads pieces of the section that `placed` is in from a published file. */
+export function remoteReader(target: Remote, placed: PlacedPiece): ReadPiece {
+  const { component, section, index, offset } = placed;
+  const before = section.pieces.slice(0, index).reduce((sum, { bytes }) => sum + bytes, 0);
+  return async (piece, from, into) => {
+    const at = section.pieces.slice(0, section.pieces.indexOf(piece)).reduce((sum, { bytes }) => sum + bytes, 0);
+    const path = componentFile(component.file.sha256);
+    const run = await target.open(path, offset - before + at + from, into.length);
+    if (!run) throw new PackageError('BAD_PUBLICATION', `${target.name}: ${path} is missing`, { path });
+    await run.read(into).finally(() => run.close());
+  };
+}
+
+function sectionOf({ component, section }: PlacedPiece): string {
+  return JSON.stringify([component.role, section.name]);
 }
 
 /** Pairs the pieces at the same position in two versions. */

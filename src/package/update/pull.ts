@@ -3,10 +3,12 @@
  * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import {
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
+  type Piece,
   piecesOf,
   readManifest,
 } from '../../formats/packages/manifest.ts';
@@ -14,8 +16,9 @@ import { PackageError } from '../../formats/packages/packageError.ts';
 import type { PackageStore } from '../../formats/packages/packageStore.ts';
 import { applyBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
+import { isQuantizable, quantizePiece } from '../derive/quantizeSection.ts';
 import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
-import { type OfferedDelta, type Plan, plan, type Step } from './plan.ts';
+import { type OfferedDelta, type OfferedDerivation, type Plan, plan, type Step } from './plan.ts';
 import {
   componentFile,
   LATEST,
@@ -58,6 +61,7 @@ export interface PullResult {
 interface Offer {
   readonly manifest: Manifest;
   readonly deltas: ReadonlyMap<string, OfferedDelta>;
+  readonly derivations?: ReadonlyMap<string, OfferedDerivation>;
   /** Path of the update file. */
   readonly update?: string;
 }
@@ -127,7 +131,7 @@ async function pullAlone(
       : await receiveOffer(store, remote, latest, current?.generation, signal);
   const { manifest } = offer;
   await verifySignature(manifest, generation, current?.generation, trust);
-  const planned = plan(manifest, await piecesHere(store, offer), offer.deltas);
+  const planned = plan(manifest, await piecesHere(store, offer), offer.deltas, offer.derivations);
   const result = { name, version, generation, plan: planned };
   const isCurrent = current?.generation === generation && !current.trial && planned.fetchBytes === 0;
   if (isCurrent) return { ...result, changed: false };
@@ -137,9 +141,12 @@ async function pullAlone(
     throw new PackageError('TOO_MANY_BYTES', message, { needed: planned.fetchBytes, allowed: maxBytes });
   }
   if (dryRun) return { ...result, changed: false };
-  await fetchSteps(store, remote, planned, offer, options);
+  await fetchSteps(store, remote, await derive(store, planned, maxBytes), offer, options);
   await store.commit(manifest, probe !== undefined);
-  if (!probe) return { ...result, changed: true };
+  if (!probe) {
+    await store.accept(name);
+    return { ...result, changed: true };
+  }
   try {
     await probe(manifest);
   } catch (error) {
@@ -211,27 +218,63 @@ async function receiveUpdate(
     deltas.set(made.piece.sha256, { from: used.piece, offset, bytes: length });
     offset += length;
   }
+  const derivations = new Map<string, OfferedDerivation>();
+  for (const [to, base] of index.derived) {
+    const [made, from] = [newPieces[to], oldPieces[base]];
+    if (!made || !from || !isQuantizable(from.section, made.section))
+      throw new PackageError('BAD_UPDATE', `${where}: a recipe that does not fit its tensors`, { where });
+    derivations.set(made.piece.sha256, { from });
+  }
   if (offset > run.size)
     throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${run.size}`, { where });
-  return { manifest, deltas, update };
+  return { manifest, deltas, derivations, update };
 }
 
 /** Returns which of the target's pieces and the deltas' base pieces are stored, by hash. */
-async function piecesHere(store: PackageStore, { manifest, deltas }: Offer): Promise<Set<string>> {
+async function piecesHere(store: PackageStore, { manifest, deltas, derivations }: Offer): Promise<Set<string>> {
   const here = new Set<string>();
   const wanted = [
     ...[...piecesOf(manifest)].map(({ piece }) => piece),
     ...[...deltas.values()].map(({ from }) => from),
+    ...[...(derivations?.values() ?? [])].flatMap(({ from }) => from.section.pieces),
   ];
   for (const piece of wanted) if (!here.has(piece.sha256) && (await store.has(piece))) here.add(piece.sha256);
   return here;
+}
+
+/**
+ * Makes the pieces that need no download. @returns the plan of those that are left; a recipe that makes something else here is replaced by a download
+ * @throws {PackageError} TOO_MANY_BYTES if that exceeds the maximum
+ */
+async function derive(store: PackageStore, planned: Plan, maxBytes: number): Promise<Plan> {
+  const steps: Step[] = [];
+  let { fetchBytes } = planned;
+  for (const step of planned.steps) {
+    if (step.how !== 'derive') {
+      steps.push(step);
+      continue;
+    }
+    const { placed, derivation } = step;
+    const read = (piece: Piece, offset: number, into: Uint8Array) => store.read(piece, offset, into);
+    const made = await quantizePiece(derivation.from.section, placed.section, placed.index, read);
+    if (hashOf(made) === placed.piece.sha256) await store.put(placed.piece, made, 'quantized here');
+    else {
+      steps.push({ how: 'whole', placed });
+      fetchBytes += placed.piece.bytes;
+    }
+  }
+  if (fetchBytes > maxBytes) {
+    const message = `a recipe failed on this device, and ${fetchBytes} bytes are needed but at most ${maxBytes} may be fetched`;
+    throw new PackageError('TOO_MANY_BYTES', message, { needed: fetchBytes, allowed: maxBytes });
+  }
+  return { ...planned, steps, fetchBytes };
 }
 
 /** Steps whose bytes are adjacent in a remote file. */
 interface Run {
   readonly path: string;
   readonly offset: number;
-  readonly steps: Exclude<Step, { how: 'have' }>[];
+  readonly steps: Extract<Step, { how: 'delta' | 'whole' }>[];
   bytes: number;
 }
 
@@ -281,7 +324,7 @@ async function fetchSteps(
 function runsOf({ steps }: Plan, { update }: Offer): Run[] {
   const runs: Run[] = [];
   for (const step of steps) {
-    if (step.how === 'have') continue;
+    if (step.how === 'have' || step.how === 'derive') continue;
     const isDelta = step.how === 'delta';
     const path = isDelta ? update! : componentFile(step.placed.component.file.sha256);
     const offset = isDelta ? step.delta.offset : step.placed.offset;

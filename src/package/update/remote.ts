@@ -21,8 +21,13 @@ export interface Run {
   close(): Promise<void>;
 }
 
-/** @param location a URL or, in Node, a path @throws {SourceError} */
+/** @param location a URL, oci://HOST/NAME:TAG or, in Node, a path or oci:FOLDER:TAG @throws {SourceError} */
 export async function openRemote(location: string | URL, options: HttpOptions = {}): Promise<Remote> {
+  if (typeof location === 'string' && /^oci:/i.test(location)) {
+    const { ociRemote } = await import('../oci/artifactFiles.ts');
+    const { openOci } = await import('../oci/openOci.ts');
+    return ociRemote(await openOci(location, { retry: options.retry }));
+  }
   const isUrl = location instanceof URL || /^https?:/i.test(location);
   return isUrl ? httpRemote(new URL(location), options) : pathRemote(location as string);
 }

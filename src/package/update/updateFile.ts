@@ -17,6 +17,11 @@ const index = z.strictObject({
   manifest: z.tuple([count, count]),
   /** For each delta: number of the new piece, number of the old piece, bytes. Pieces are numbered as piecesOf yields them. */
   deltas: z.array(z.tuple([count, count, count])).max(1_000_000),
+  /** Pieces that are made by quantizing an old tensor: number of the new piece, number of an old piece of that tensor. */
+  derived: z
+    .array(z.tuple([count, count]))
+    .max(1_000_000)
+    .default([]),
 });
 
 export type UpdateIndex = z.infer<typeof index>;

@@ -22,7 +22,7 @@ export interface PinValues {
 export function pullCommand(): Command {
   return withPins(withStore(new Command('pull')))
     .description('Install the newest version of a published package, or update to it.')
-    .argument('<location>', 'URL or path of the published folder')
+    .argument('<location>', 'URL or path of the published folder, oci://HOST/NAME:TAG or oci:FOLDER:TAG')
     .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
     .option('--dry-run', 'only show what would be fetched')
     .option('--no-probe', 'do not test the new version (load it, write eight tokens, run its checks) before it is used')
@@ -75,7 +75,7 @@ async function install(location: string, values: PullValues): Promise<void> {
 }
 
 function describePlan({ fetchBytes, totalBytes, diskBytes, memoryBytes, pieces }: Plan): string {
-  const { have, delta, whole } = pieces;
+  const { have, derive, delta, whole } = pieces;
   const sizes = [fetchBytes, totalBytes, diskBytes, memoryBytes].map(bytesForPeople);
-  return `${sizes[0]} to fetch for ${sizes[1]}, ${sizes[2]} of disk, ${sizes[3]} of memory (${have} pieces are here, ${delta} deltas, ${whole} whole)`;
+  return `${sizes[0]} to fetch for ${sizes[1]}, ${sizes[2]} of disk, ${sizes[3]} of memory (${have} pieces are here, ${derive} made here, ${delta} deltas, ${whole} whole)`;
 }

@@ -2,14 +2,22 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { SourceError } from '../../../index.ts';
-import { compareModel, openRemote, readPublicKey, verifyBundle, verifyPublication } from '../../../package/index.ts';
+import {
+  compareModel,
+  openRemote,
+  readPublicKey,
+  verifyBundle,
+  verifyDerivations,
+  verifyPublication,
+} from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
-import { print, printJson } from '../../output.ts';
+import { bytesForPeople, print, printJson } from '../../output.ts';
 import { openModelFolder } from './modelFolder.ts';
 import { type PinValues, pinsOf, withPins } from './pull.ts';
 
 interface VerifyValues extends PinValues {
   readonly signature?: string;
+  readonly derivation?: boolean;
   readonly json?: boolean;
 }
 
@@ -21,6 +29,7 @@ export function verifyCommand(): Command {
       'URL or path of the published folder; with --signature a folder of model files, or one file',
     )
     .option('--signature <file>', 'bundle of OpenSSF Model Signing, such as model.sig')
+    .option('--derivation', 'instead run the recipes again by which updates make tensors on the device')
     .option('--json', 'print one JSON object')
     .action(verify);
 }
@@ -28,9 +37,18 @@ export function verifyCommand(): Command {
 async function verify(location: string, values: VerifyValues): Promise<void> {
   const signal = interruptSignal();
   if (values.signature !== undefined) return verifyFiles(location, values.signature, values);
+  if (values.derivation) return verifyRecipes(location, values.json);
   const verified = await verifyPublication(await openRemote(location), await pinsOf(values), signal);
   if (values.json) return printJson(verified);
   print(`${verified.name} ${verified.version} is signed (${verified.by.join(', ')})`);
+}
+
+async function verifyRecipes(location: string, json?: boolean): Promise<void> {
+  const found = await verifyDerivations(await openRemote(location), interruptSignal());
+  if (json) return printJson({ derivations: found });
+  if (found.length === 0) print(`${location}: no update has recipes`);
+  for (const { from, to, pieces, bytes } of found)
+    print(`${from} → ${to}: ${pieces} pieces are made on the device, ${bytesForPeople(bytes)}, as published`);
 }
 
 async function verifyFiles(path: string, signature: string, { publicKey, json }: VerifyValues): Promise<void> {

@@ -66,7 +66,8 @@ async function serve(folders: Readonly<Record<string, string>>) {
     const file = join(folders[prefix]!, inside.slice(prefix.length));
     const size = statSync(file, { throwIfNoEntry: false })?.size;
     const headers = { ...isolation, 'content-type': types[extname(file)] ?? 'application/octet-stream' };
-    if (inside === '/page.html') return response.writeHead(200, headers).end('<!doctype html><title>Embeddings</title>');
+    if (inside === '/page.html')
+      return response.writeHead(200, headers).end('<!doctype html><title>Embeddings</title>');
     if (size === undefined) return response.writeHead(404, isolation).end();
     response.writeHead(200, { ...headers, 'content-length': size });
     createReadStream(file).pipe(response);

@@ -4,7 +4,8 @@ import { env, pipeline } from '/peer/transformers.js';
 addEventListener('message', async ({ data: { sentences, threads, batch } }) => {
   env.allowRemoteModels = false;
   env.allowLocalModels = true;
-  env.localModelPath = `${location.origin}/`;
+  // of a path alone, it checks which files there are
+  env.localModelPath = '/';
   env.backends.onnx.wasm.wasmPaths = `${location.origin}/ort/`;
   env.backends.onnx.wasm.numThreads = threads;
   const extract = await pipeline('feature-extraction', 'onnxModel', { dtype: 'fp32', device: 'wasm' });

@@ -72,7 +72,9 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
   tokens.forEach((text, id) => {
     if (text !== undefined && text !== '' && !ids.has(text)) ids.set(text, id);
   });
-  const find = (text: string): number | undefined => ids.get(text);
+  // one map for a large vocabulary: what ordinary text may not become moves to a small one
+  const hiddenIds = new Map<string, number>();
+  const find = (text: string): number | undefined => ids.get(text) ?? hiddenIds.get(text);
   const endOfGeneration = endOfGenerationIds(spec, find);
   const added = withEndTokens(spec, endOfGeneration);
   const unparsed = new Set(added.filter(({ special }) => special).map(({ id }) => id));
@@ -84,7 +86,8 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
   const normalize = createNormalizer(spec.normalizer);
   const preTokenizer = createPreTokenizer(spec.preTokenizer);
   const writesBytes = preTokenizer.writesBytes || (spec.normalizer?.some(({ type }) => type === 'bytes') ?? false);
-  const model = createModel(spec, mergeableIds(spec, ids, unparsed), writesBytes);
+  moveUnmergeable(spec, unparsed, ids, hiddenIds);
+  const model = createModel(spec, { ids, find }, writesBytes);
   const asWritten = createAddedTokens(
     added.filter(({ normalized }) => !normalized),
     (id) => tokens[id],
@@ -206,17 +209,22 @@ function withEndTokens({ added, tokens }: TokenizerSpec, endOfGeneration: Readon
   return [...others, ...ending];
 }
 
-/** Returns the tokens that ordinary text may be encoded to: no special tokens, and no byte tokens such as "<0x41>". */
-function mergeableIds(
+/** Moves the tokens that ordinary text may not become: special tokens, and byte tokens such as "<0x41>". */
+function moveUnmergeable(
   { kind, byteFallback, tokens }: TokenizerSpec,
-  ids: ReadonlyMap<string, number>,
   specialIds: ReadonlySet<number>,
-): ReadonlyMap<string, number> {
-  const hidesBytes = kind === 'spm' && byteFallback === true;
-  const mergeable = new Map(ids);
-  for (const id of specialIds) if (kind !== 'wordlevel') mergeable.delete(tokens[id] ?? '');
-  if (hidesBytes) for (const text of ids.keys()) if (byteOf(text) !== undefined) mergeable.delete(text);
-  return mergeable;
+  from: Map<string, number>,
+  to: Map<string, number>,
+): void {
+  const move = (text: string): void => {
+    const id = from.get(text);
+    if (id === undefined) return;
+    from.delete(text);
+    to.set(text, id);
+  };
+  for (const id of specialIds) if (kind !== 'wordlevel') move(tokens[id] ?? '');
+  if (kind !== 'spm' || byteFallback !== true) return;
+  for (const text of from.keys()) if (byteOf(text) !== undefined) move(text);
 }
 
 /** Returns the bytes of an ordinary token, independent of its position in a text. */

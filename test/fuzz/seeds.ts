@@ -26,7 +26,12 @@ const words = [
 const byteWords = ['<|endoftext|>', 'Ġthe', 'Ġa', 'Ġ', 't', 'h', 'e', 'a', 'th', 'he', 'the', 'Ċ', '<|im_end|>'];
 const merges = ['t h', 'th e', 'Ġ the', 'h e', 'Ġ a'];
 
-/** SentencePiece and byte-level BPE vocabularies as GGUF metadata. */
+const wordPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '▁the', '▁he', 't', 'h', 'e', 'at', '▁h', '▁2'];
+const unigrams = ['<s>', '<pad>', '</s>', '<unk>', '▁', '▁the', 'he', 'at', 'h', 'e', 'a', 't'];
+/** A map of no characters: the size of its trie, then the trie. */
+const characterMap = Uint8Array.of(4, 0, 0, 0, 0, 0, 0, 0);
+
+/** SentencePiece, byte-level BPE, WordPiece and unigram vocabularies as GGUF metadata. */
 export const tokenizerMetadata: readonly ReadonlyMap<string, GgufValue>[] = [
   new Map<string, GgufValue>([
     ['tokenizer.ggml.model', 'llama'],
@@ -47,6 +52,29 @@ export const tokenizerMetadata: readonly ReadonlyMap<string, GgufValue>[] = [
     ['tokenizer.ggml.bos_token_id', 0],
     ['tokenizer.ggml.eos_token_id', 0],
     ['tokenizer.chat_template', '{% for m in messages %}{{ m.content }}{% endfor %}'],
+  ]),
+  new Map<string, GgufValue>([
+    ['tokenizer.ggml.model', 'bert'],
+    ['tokenizer.ggml.tokens', wordPieces],
+    ['tokenizer.ggml.token_type', wordPieces.map((_, i) => (i < 4 ? 3 : 1))],
+    ['tokenizer.ggml.cls_token_id', 2],
+    ['tokenizer.ggml.seperator_token_id', 3],
+    ['tokenizer.ggml.bos_token_id', 2],
+    ['tokenizer.ggml.unknown_token_id', 1],
+  ]),
+  new Map<string, GgufValue>([
+    ['tokenizer.ggml.model', 't5'],
+    ['tokenizer.ggml.tokens', unigrams],
+    ['tokenizer.ggml.scores', unigrams.map((_, i) => -i)],
+    ['tokenizer.ggml.token_type', unigrams.map((_, i) => (i === 3 ? 2 : i < 3 ? 3 : 1))],
+    ['tokenizer.ggml.bos_token_id', 0],
+    ['tokenizer.ggml.eos_token_id', 2],
+    ['tokenizer.ggml.unknown_token_id', 3],
+    ['tokenizer.ggml.add_bos_token', true],
+    ['tokenizer.ggml.add_sep_token', true],
+    ['tokenizer.ggml.add_space_prefix', true],
+    ['tokenizer.ggml.remove_extra_whitespaces', true],
+    ['tokenizer.ggml.precompiled_charsmap', characterMap],
   ]),
 ];
 
@@ -152,7 +180,11 @@ export function llamaSafetensors(): Promise<Uint8Array> {
 const vocabulary = (list: readonly string[]) => Object.fromEntries(list.map((text, id) => [text, id]));
 const special = (id: number, content: string) => ({ id, content, special: true, lstrip: false, rstrip: false });
 
-/** tokenizer.json files: byte-level BPE with a pattern, and SentencePiece-style. */
+const textPart = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
+const tokenPart = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
+const specialPart = (id: number, content: string) => ({ [content]: { id: content, ids: [id], tokens: [content] } });
+
+/** tokenizer.json files: byte-level BPE with a pattern, SentencePiece-style, WordPiece and unigram. */
 export const tokenizerJsons: readonly Readonly<Record<string, unknown>>[] = [
   {
     version: '1.0',
@@ -214,6 +246,49 @@ export const tokenizerJsons: readonly Readonly<Record<string, unknown>>[] = [
         ['▁', 'the'],
       ],
     },
+  },
+  {
+    version: '1.0',
+    added_tokens: [special(1, '[UNK]'), special(2, '[CLS]'), special(3, '[SEP]')],
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [tokenPart('[CLS]', 0), textPart('A', 0), tokenPart('[SEP]', 0)],
+      pair: [tokenPart('[CLS]', 0), textPart('A', 0), tokenPart('[SEP]', 0), textPart('B', 1), tokenPart('[SEP]', 1)],
+      special_tokens: { ...specialPart(2, '[CLS]'), ...specialPart(3, '[SEP]') },
+    },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    model: {
+      type: 'WordPiece',
+      unk_token: '[UNK]',
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab: vocabulary(wordPieces.map((piece) => (/^[▁[]/.test(piece) ? piece.replace('▁', '') : `##${piece}`))),
+    },
+  },
+  {
+    version: '1.0',
+    added_tokens: [special(0, '<s>'), special(2, '</s>'), special(3, '<unk>')],
+    normalizer: { type: 'Precompiled', precompiled_charsmap: btoa(String.fromCharCode(...characterMap)) },
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Metaspace', replacement: '▁', add_prefix_space: true }],
+    },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [tokenPart('<s>', 0), textPart('A', 0), tokenPart('</s>', 0)],
+      pair: [tokenPart('<s>', 0), textPart('A', 0), tokenPart('</s>', 0), tokenPart('</s>', 0), textPart('B', 0)],
+      special_tokens: { ...specialPart(0, '<s>'), ...specialPart(2, '</s>') },
+    },
+    decoder: { type: 'Metaspace', replacement: '▁', add_prefix_space: true },
+    model: { type: 'Unigram', unk_id: 3, vocab: unigrams.map((piece, i) => [piece, -i]) },
   },
 ];
 

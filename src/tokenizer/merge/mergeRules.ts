@@ -3,6 +3,7 @@
  * are not tokens have numbers beyond the vocabulary, and `unnamed` is any other single character.
  */
 import type { Merge, TokenizerSpec } from '../spec.ts';
+import { PairCache } from './pairCache.ts';
 import { PairTable } from './pairTable.ts';
 
 export interface MergeRules {
@@ -71,13 +72,27 @@ export function sidesOf(merge: Merge): readonly [left: string, right: string] {
   return [merge.slice(0, gap), merge.slice(gap + 1)];
 }
 
+/** For pairs whose joined text was looked up: 3 MB. */
+const CACHE_BITS = 18;
+
 /** Merges any two neighbours whose joined text is a token: SentencePiece's BPE by scores (as in llama.cpp), or tiktoken's by ids. */
 function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): MergeRules {
   const { scores } = spec;
   let longest = 0;
   for (const text of ids.keys()) longest = Math.max(longest, text.length);
+  const joined = (text: string, start: number, end: number): number =>
+    end - start > longest ? -1 : (ids.get(text.slice(start, end)) ?? -1);
+  // the text of a symbol is its token's, unless the symbol replaces a character
+  const cache = spec.unknownReplaced === 'before' ? undefined : new PairCache(CACHE_BITS);
   return {
-    find: (_left, _right, text, start, end) => (end - start > longest ? -1 : (ids.get(text.slice(start, end)) ?? -1)),
+    find(left, right, text, start, end) {
+      if (cache === undefined || left === unnamed || right === unnamed) return joined(text, start, end);
+      const slot = cache.slot(left, right);
+      if (cache.has(slot, left, right)) return cache.values[slot]!;
+      const found = joined(text, start, end);
+      cache.set(slot, left, right, found);
+      return found;
+    },
     priority: scores === undefined ? (id) => id : (id) => -scores[id]!,
     symbol: (id) => id,
     symbolOf: (character) => ids.get(character) ?? unnamed,

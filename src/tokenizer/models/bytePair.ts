@@ -4,16 +4,15 @@ import { createMergeRules, type MergeRules, unnamed } from '../merge/mergeRules.
 import { WordMerger } from '../merge/mergeWord.ts';
 import { namedPreTokenizer } from '../preTokenizer.ts';
 import type { TokenizerSpec } from '../spec.ts';
-import { byteToken, byteTokensOf, type TokenModel, tokenFinder } from './tokenModel.ts';
+import { byteToken, byteTokensOf, type TokenModel, type Vocabulary } from './tokenModel.ts';
 
 /** Cache of encoded words, so that frequent words are merged only once. */
 const MAX_CACHED_WORDS = 1 << 14;
 const MAX_CACHED_LENGTH = 64;
 
-/** @param ids tokens that ordinary text may become @param writesBytes words are in the byte alphabet */
-export function bytePairModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>, writesBytes: boolean): TokenModel {
+/** @param writesBytes words are in the byte alphabet */
+export function bytePairModel(spec: TokenizerSpec, { ids, find }: Vocabulary, writesBytes: boolean): TokenModel {
   const { tokens, unknown, fuseUnknown = false } = spec;
-  const find = tokenFinder(tokens);
   const ignoreMerges =
     spec.ignoreMerges ?? (typeof spec.preTokenizer === 'string' && namedPreTokenizer(spec.preTokenizer).ignoreMerges);
   const merger = new WordMerger(rulesOf(spec, ids, find));

@@ -9,14 +9,21 @@ export interface TokenModel {
   encode(word: string, into: number[]): void;
 }
 
-/** @param ids tokens that ordinary text may become, by text */
-export function createModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>, writesBytes: boolean): TokenModel {
+export interface Vocabulary {
+  /** Tokens that ordinary text may become, by text. */
+  readonly ids: ReadonlyMap<string, number>;
+  /** Id of any token by its text, special ones included. */
+  find(text: string): number | undefined;
+}
+
+export function createModel(spec: TokenizerSpec, vocabulary: Vocabulary, writesBytes: boolean): TokenModel {
+  const { ids } = vocabulary;
   switch (spec.kind) {
     case 'bpe':
     case 'spm':
-      return bytePairModel(spec, ids, writesBytes);
+      return bytePairModel(spec, vocabulary, writesBytes);
     case 'unigram':
-      return unigramModel(spec, ids);
+      return unigramModel(spec, vocabulary);
     case 'wordpiece':
       return wordPieceModel(spec, ids);
     case 'wordlevel':
@@ -35,13 +42,4 @@ const encoder = new TextEncoder();
 export function byteTokensOf(text: string, find: (token: string) => number | undefined): number[] | undefined {
   const ids = Array.from(encoder.encode(text), (byte) => find(byteToken(byte)));
   return ids.every((id) => id !== undefined) ? ids : undefined;
-}
-
-/** Looks up any token by its text, special ones included. */
-export function tokenFinder(tokens: TokenizerSpec['tokens']): (text: string) => number | undefined {
-  const ids = new Map<string, number>();
-  tokens.forEach((text, id) => {
-    if (text !== undefined && !ids.has(text)) ids.set(text, id);
-  });
-  return (text) => ids.get(text);
 }

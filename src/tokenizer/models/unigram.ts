@@ -4,19 +4,18 @@
  */
 import { FormatError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../spec.ts';
-import { byteTokensOf, type TokenModel, tokenFinder } from './tokenModel.ts';
+import { byteTokensOf, type TokenModel, type Vocabulary } from './tokenModel.ts';
 
 const UNKNOWN_PENALTY = 10;
 
-/** @param ids tokens that ordinary text may become @throws {FormatError} for a vocabulary without scores */
-export function unigramModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): TokenModel {
+/** @throws {FormatError} for a vocabulary without scores */
+export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): TokenModel {
   const { scores, unknown, byteFallback = false } = spec;
   if (scores === undefined)
     throw new FormatError('tokenizer', 'a unigram vocabulary has no scores', { expected: 'scores' });
   const worst = Array.from(scores).reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY);
   const unknownScore = worst - UNKNOWN_PENALTY;
   const prefixes = new PrefixIndex(ids);
-  const find = tokenFinder(spec.tokens);
   const noToken = -1;
 
   let best = new Float64Array(64);

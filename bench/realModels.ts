@@ -1,0 +1,220 @@
+/**
+ * Real models beside the truth: how far Espalier and llama.cpp are from the exact float32 computation of the same quantized file,
+ * on prose and on code; chat templates beside transformers' text; MiniLM beside sentence-transformers' vectors.
+ *
+ *     npm run build && npx tsx bench/realModels.ts [--only gemma|qwen|minilm|templates] [--tokens 2048] [--python PYTHON]
+ *
+ * Needs the models in ~/.cache/espalier-models, llama.cpp's tools in ~/.cache/espalier-llama-cpp/build/bin (or LLAMA_CPP), and the
+ * shared data. What is missing is skipped with a message. The exact computation is Espalier's own of the dequantized weights
+ * (`exact`), or, where these are larger than WebAssembly's memory, llama.cpp's of the dequantized file with a float32 cache.
+ * The last line is JSON.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type * as Espalier from '../src/index.ts';
+import { clippedLogProbabilities, divergence, LogitsFile, largest } from './realModels/logProbabilities.ts';
+
+const built = new URL('../dist/index.js', import.meta.url).href;
+const { load } = (await import(built)) as typeof Espalier;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    tokens: { type: 'string', default: '2048' },
+    threads: { type: 'string', default: '2' },
+    python: { type: 'string' },
+  },
+});
+const threads = Number(values.threads);
+const CONTEXT = 512;
+const models = join(homedir(), '.cache/espalier-models');
+const tools = process.env.LLAMA_CPP ?? join(homedir(), '.cache/espalier-llama-cpp/build/bin');
+const shared = fileURLToPath(new URL('../../shared/data/', import.meta.url));
+const texts = {
+  prose: join(shared, 'text/wikitext-2/wiki.test.raw'),
+  code: join(shared, 'text/calibration/exl3-code.utf8'),
+};
+
+interface RealModel {
+  readonly name: string;
+  readonly file: string;
+  /** False if the dequantized weights do not fit in WebAssembly's memory. */
+  readonly fitsDequantized: boolean;
+}
+const generators: readonly RealModel[] = [
+  { name: 'gemma', file: join(models, 'gemma-3-270m-q4_k_m.gguf'), fitsDequantized: true },
+  { name: 'qwen', file: join(models, 'qwen2.5-coder-1.5b-instruct-q4_k_m.gguf'), fitsDequantized: false },
+];
+
+/** Whether a part is wanted and its files are there. */
+function wanted(name: string, ...files: readonly string[]): boolean {
+  if (values.only && values.only !== name) return false;
+  const missing = files.find((file) => !existsSync(file));
+  if (missing) console.log(`skipped ${name}: no ${missing}`);
+  return missing === undefined;
+}
+
+interface Distances {
+  readonly tokens: number;
+  readonly espalier: { readonly meanKl: number; readonly top1: number };
+  readonly llamaCpp: { readonly meanKl: number; readonly top1: number };
+  readonly ratio: number;
+}
+
+class Mean {
+  #kl = 0;
+  #same = 0;
+  #count = 0;
+
+  add(exact: Float64Array, found: Float64Array): void {
+    this.#kl += divergence(exact, found);
+    this.#same += largest(exact) === largest(found) ? 1 : 0;
+    this.#count++;
+  }
+
+  get result() {
+    return { meanKl: this.#kl / this.#count, top1: this.#same / this.#count };
+  }
+}
+
+function perplexity(model: string, text: string, output: string, more: readonly string[] = []): LogitsFile {
+  const chunks = String(Math.floor(Number(values.tokens) / CONTEXT));
+  const args = ['-m', model, '-f', text, '-c', String(CONTEXT), '-b', String(CONTEXT), '--chunks', chunks];
+  const all = [...args, '-t', String(threads), '--kl-divergence-base', output, ...more];
+  execFileSync(join(tools, 'llama-perplexity'), all, { stdio: ['ignore', 'ignore', 'ignore'] });
+  return new LogitsFile(output);
+}
+
+async function distances({ file, fitsDequantized }: RealModel, text: string, scratch: string): Promise<Distances> {
+  // enough text for the tokens; llama-perplexity tokenizes all of its file
+  const part = join(scratch, 'text');
+  writeFileSync(part, readFileSync(text, 'utf8').slice(0, 6 * Number(values.tokens)));
+  const theirs = perplexity(file, part, join(scratch, 'theirs'));
+  const ours = await load(file, { threads, context: CONTEXT });
+  const exactFile = fitsDequantized ? undefined : exactInLlamaCpp(file, part, scratch);
+  const exactModel = fitsDequantized
+    ? await load(file, { threads, context: CONTEXT, exact: true, kv: 'f32' })
+    : undefined;
+  const ids = ours.tokenizer.encode(readFileSync(part, 'utf8'), { special: false, addEos: false });
+  const [espalier, llamaCpp] = [new Mean(), new Mean()];
+  const first = CONTEXT / 2;
+  for (let chunk = 0; chunk < theirs.chunks; chunk++) {
+    const tokens = ids.slice(chunk * CONTEXT, (chunk + 1) * CONTEXT);
+    const different = tokens.findIndex((id, i) => id !== theirs.tokens[chunk * CONTEXT + i]);
+    if (different >= 0) throw new Error(`token ${different} of chunk ${chunk} differs from llama.cpp's`);
+    if (ours.tokenizer.addBos && ours.tokenizer.bos !== undefined) tokens[0] = ours.tokenizer.bos;
+    const rows = Array.from({ length: theirs.scored }, (_, row) => first + row);
+    const exact = new Map<number, Float64Array>();
+    await exactModel?.evaluate(tokens, rows, (row, logits) => exact.set(row, clippedLogProbabilities(logits)));
+    const exactly = (row: number) => exact.get(row) ?? exactFile!.logProbabilities(chunk, row - first);
+    await ours.evaluate(tokens, rows, (row, logits) => {
+      const truth = exactly(row);
+      espalier.add(truth, clippedLogProbabilities(logits));
+      llamaCpp.add(truth, theirs.logProbabilities(chunk, row - first));
+    });
+  }
+  for (const opened of [theirs, exactFile]) opened?.close();
+  for (const model of [ours, exactModel]) model?.dispose();
+  const ratio = espalier.result.meanKl / llamaCpp.result.meanKl;
+  return { tokens: theirs.chunks * theirs.scored, espalier: espalier.result, llamaCpp: llamaCpp.result, ratio };
+}
+
+/** llama.cpp on the dequantized file, which is made once. */
+function exactInLlamaCpp(file: string, text: string, scratch: string): LogitsFile {
+  const dequantized = join(scratch, 'f32.gguf');
+  if (!existsSync(dequantized))
+    execFileSync(join(tools, 'llama-quantize'), ['--allow-requantize', file, dequantized, 'F32', String(threads)], {
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
+  return perplexity(dequantized, text, join(scratch, 'exact'), ['-fa', 'off', '-ctk', 'f32', '-ctv', 'f32']);
+}
+
+const MESSAGES = [
+  { role: 'system', content: 'Answer in one word.' },
+  { role: 'user', content: 'What grows on a pear tree?' },
+  { role: 'assistant', content: 'Pears.' },
+  { role: 'user', content: 'And in spring?\n' },
+];
+
+/** Compares rendered conversations with transformers' own renderer. @returns number of equal texts and of all */
+async function templates(python: string): Promise<{ equal: number; of: number }> {
+  const script = fileURLToPath(new URL('./realModels/template.py', import.meta.url));
+  let [equal, of] = [0, 0];
+  for (const { name, file } of generators.filter(({ file }) => existsSync(file))) {
+    const model = await load(file, { threads, context: CONTEXT });
+    const { metadata } = await (await import(built)).inspect(file, {});
+    const conversations = [MESSAGES, MESSAGES.slice(1), MESSAGES.slice(0, 2), MESSAGES.slice(1, 2)];
+    for (const messages of conversations) {
+      if (typeof metadata['tokenizer.chat_template'] !== 'string') {
+        console.log(`skipped the template of ${name}: its file has none`);
+        break;
+      }
+      const bos = model.tokenizer.bos === undefined ? '' : model.tokenizer.piece(model.tokenizer.bos);
+      const job = { template: metadata['tokenizer.chat_template'], messages, bos };
+      const expected = JSON.parse(execFileSync(python, [script], { input: JSON.stringify(job), encoding: 'utf8' }));
+      of++;
+      if (model.renderPrompt(messages as Parameters<typeof model.renderPrompt>[0]) === expected) equal++;
+      else console.log(`${name}: another text than transformers'`);
+    }
+    model.dispose();
+  }
+  return { equal, of };
+}
+
+async function miniLm(folder: string, vectors: string) {
+  const { texts, ids, embeddings }: { texts: string[]; ids: number[][]; embeddings: number[][] } = JSON.parse(
+    readFileSync(vectors, 'utf8'),
+  );
+  const model = await load(folder, { threads });
+  const found = await model.embed(texts, { truncate: 'end' });
+  const cosines = found.map((vector, i) => {
+    const expected = embeddings[i]!;
+    const dot = expected.reduce((sum, value, j) => sum + value * vector[j]!, 0);
+    return dot / Math.hypot(...expected) / Math.hypot(...vector);
+  });
+  const limit = Math.max(...ids.map((one) => one.length));
+  const sameIds = texts.filter((text, i) => {
+    const own = model.tokenizer.encode(text);
+    return own.length > limit || String(own) === String(ids[i]);
+  });
+  model.dispose();
+  return { texts: texts.length, leastCosine: Math.min(...cosines), sameIds: sameIds.length };
+}
+
+const results: Record<string, unknown> = {};
+for (const model of generators) {
+  if (!wanted(model.name, model.file, join(tools, 'llama-perplexity'), ...Object.values(texts))) continue;
+  const scratch = mkdtempSync(join(tmpdir(), 'real-models-'));
+  try {
+    for (const [kind, text] of Object.entries(texts)) {
+      const found = await distances(model, text, scratch);
+      results[`${model.name}, ${kind}`] = found;
+      const { espalier, llamaCpp, ratio, tokens } = found;
+      const line = [espalier, llamaCpp].map(
+        ({ meanKl, top1 }) => `${meanKl.toExponential(2)} (top-1 ${(100 * top1).toFixed(1)}%)`,
+      );
+      console.log(
+        `${model.name}, ${kind}, ${tokens} tokens: KL ${line[0]}, llama.cpp ${line[1]}, ratio ${ratio.toFixed(2)}`,
+      );
+    }
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+if (values.python && wanted('templates', values.python)) {
+  results.templates = await templates(values.python);
+  console.log(`templates: ${JSON.stringify(results.templates)}`);
+}
+const [miniLmFolder, vectors] = [
+  join(models, 'all-minilm-l6-v2'),
+  join(shared, 'vectors/embeddings/all-minilm-l6-v2.json'),
+];
+if (wanted('minilm', miniLmFolder, vectors)) {
+  results.minilm = await miniLm(miniLmFolder, vectors);
+  console.log(`MiniLM: ${JSON.stringify(results.minilm)}`);
+}
+console.log(JSON.stringify({ bench: 'realModels', ...results }));

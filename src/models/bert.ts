@@ -3,6 +3,7 @@ import type { Architecture } from './architecture.ts';
 import { activationKind } from './folders/activations.ts';
 import type { Fields, FolderConfig } from './folders/config.ts';
 import { encoderNames } from './folders/encoderNames.ts';
+import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { encoder } from './parts/encoder.ts';
 
@@ -42,11 +43,11 @@ const DEFAULTS = {
 /** @param shift number of unused rows at the start of the position table */
 function keysOf(shift: number): (config: FolderConfig) => Fields {
   return (config) => ({
-    block_count: config.count('num_hidden_layers'),
+    block_count: config.count('num_hidden_layers', MOST_LAYERS),
     embedding_length: config.count('hidden_size'),
     feed_forward_length: config.count('intermediate_size'),
     context_length: config.count('max_position_embeddings') - shift,
-    'attention.head_count': config.count('num_attention_heads'),
+    'attention.head_count': config.count('num_attention_heads', MOST_HEADS),
     'attention.layer_norm_epsilon': config.number('layer_norm_eps'),
     'attention.causal': config.flag('is_decoder'),
     'feed_forward.activation': activationKind(config, 'hidden_act'),

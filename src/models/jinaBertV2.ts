@@ -1,6 +1,7 @@
 /** Jina BERT 2: BERT with ALiBi instead of positions and a gated feed-forward part. Günther et al. 2023 (arXiv 2310.19923). */
 import type { Architecture } from './architecture.ts';
 import { encoderNames } from './folders/encoderNames.ts';
+import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { encoder } from './parts/encoder.ts';
 
@@ -23,11 +24,11 @@ export const jinaBertV2: Architecture = {
         for (const field of ['position_embedding_type', 'hidden_act', 'emb_pooler', 'attn_implementation'])
           config.value(field);
         return {
-          block_count: config.count('num_hidden_layers'),
+          block_count: config.count('num_hidden_layers', MOST_LAYERS),
           embedding_length: config.count('hidden_size'),
           feed_forward_length: config.count('intermediate_size'),
           context_length: config.count('max_position_embeddings'),
-          'attention.head_count': config.count('num_attention_heads'),
+          'attention.head_count': config.count('num_attention_heads', MOST_HEADS),
           'attention.layer_norm_epsilon': config.number('layer_norm_eps'),
           'feed_forward.activation': activation,
           vocab_size: config.number('vocab_size'),

@@ -6,6 +6,7 @@ import type { Fields, FolderConfig } from './folders/config.ts';
 import { encoderNames } from './folders/encoderNames.ts';
 import { ropeKeysOf } from './folders/family.ts';
 import { ropeByLayerType } from './folders/ropeScaling.ts';
+import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { neverCausal } from './parts/attention.ts';
 import type { Classifier } from './parts/classifier.ts';
@@ -92,9 +93,9 @@ export const modernBert: Architecture = {
 
 function keys(config: FolderConfig): Fields {
   const [layers, width, heads] = [
-    config.count('num_hidden_layers'),
+    config.count('num_hidden_layers', MOST_LAYERS),
     config.count('hidden_size'),
-    config.count('num_attention_heads'),
+    config.count('num_attention_heads', MOST_HEADS),
   ];
   const headSize = width / heads;
   const period = config.number('global_attn_every_n_layers') ?? 3;

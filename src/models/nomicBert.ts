@@ -5,6 +5,7 @@ import type { Fields, FolderConfig } from './folders/config.ts';
 import { encoderNames } from './folders/encoderNames.ts';
 import { ropeKeysOf } from './folders/family.ts';
 import { ropeOf } from './folders/ropeScaling.ts';
+import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { headSizeOf } from './parts/dimensions.ts';
 import { encoder } from './parts/encoder.ts';
@@ -60,10 +61,10 @@ export const nomicBert: Architecture = {
 };
 
 function keys(config: FolderConfig): Fields {
-  const [width, heads] = [config.count('hidden_size'), config.count('num_attention_heads')];
+  const [width, heads] = [config.count('hidden_size'), config.count('num_attention_heads', MOST_HEADS)];
   const headSize = config.number('head_dim') ?? width / heads;
   return {
-    block_count: config.count('num_hidden_layers'),
+    block_count: config.count('num_hidden_layers', MOST_LAYERS),
     embedding_length: width,
     feed_forward_length: config.count('intermediate_size'),
     context_length: config.count('max_position_embeddings'),
@@ -78,7 +79,7 @@ function keys(config: FolderConfig): Fields {
 
 /** Keys of the config that the models were published with, for code of their own. */
 function ownKeys(config: FolderConfig): Fields {
-  const [width, heads] = [config.count('n_embd'), config.count('n_head')];
+  const [width, heads] = [config.count('n_embd'), config.count('n_head', MOST_HEADS)];
   for (const [field, expected] of [
     ['activation_function', 'swiglu'],
     ['causal', false],
@@ -94,7 +95,7 @@ function ownKeys(config: FolderConfig): Fields {
     if (found !== undefined && found !== expected) throw config.unsupported(field, found, [String(expected)]);
   }
   return {
-    block_count: config.count('n_layer'),
+    block_count: config.count('n_layer', MOST_LAYERS),
     embedding_length: width,
     feed_forward_length: config.number('n_inner') ?? 4 * width,
     // stated for a context that was stretched beyond what the model was trained with

@@ -3,7 +3,9 @@
  * transformers and sentence-transformers from its folder.
  *
  *   (cd bench/peers && npm ci)
- *   npx tsx scripts/makeEmbedderGoldens.ts PYTHON        a Python with torch, transformers and sentence-transformers
+ *   npx tsx scripts/makeEmbedderGoldens.ts PYTHON [part of a name]
+ *
+ * PYTHON has torch, transformers and sentence-transformers. Goldens of other names are kept.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -14,11 +16,11 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { seededRandom } from '../src/core/random.ts';
 import { embedderGguf, writeEmbedderFolder } from './models/embedderFiles.ts';
-import { type EmbedderGolden, embedderGoldens } from './models/embedderGoldens.ts';
+import { type EmbedderGolden, embedderGoldens, readEmbedderGoldens } from './models/embedderGoldens.ts';
 import { embedderPlans } from './models/embedders.ts';
 import { sha256 } from './models/goldens.ts';
 
-const [python] = process.argv.slice(2);
+const [python, part = ''] = process.argv.slice(2);
 if (!python) throw new Error('usage: tsx scripts/makeEmbedderGoldens.ts PYTHON');
 
 const TEXTS = ['the pear', 'Pruning a pear, the gardener ties it to the wall.', 'walls'];
@@ -47,14 +49,20 @@ const inLlamaCpp = async (model: string, ids: readonly number[], kind: string): 
 };
 
 const scratch = await mkdtemp(join(tmpdir(), 'espalier-embedders-'));
+const kept = part === '' ? [] : readEmbedderGoldens();
 const goldens: EmbedderGolden[] = [];
 try {
   for (const plan of embedderPlans) {
+    const old = kept.find(({ name }) => name === plan.name);
+    if (!plan.name.includes(part)) {
+      if (old) goldens.push(old);
+      continue;
+    }
     const bytes = await embedderGguf(plan);
     const file = join(scratch, `${plan.name}.gguf`);
     await writeFile(file, bytes);
     const folder = join(scratch, plan.name);
-    await writeEmbedderFolder(folder, plan);
+    if (plan.config) await writeEmbedderFolder(folder, plan);
     const kind = plan.tensors.some(({ name }) => name === 'cls.output.weight') ? 'score' : 'embedding';
     const llamaCpp: number[][] = [];
     for (const ids of tokens) llamaCpp.push(await inLlamaCpp(file, ids, kind));

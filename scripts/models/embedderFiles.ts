@@ -7,7 +7,8 @@ import { safetensorsBytes } from '../../src/formats/safetensors/write.ts';
 import { FolderConfig } from '../../src/models/folders/config.ts';
 import { architectures } from '../../src/models/index.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
-import { type EmbedderPlan, SIZES } from './embedders.ts';
+import type { EmbedderPlan } from './embedders.ts';
+import { SIZES } from './embedderTensors.ts';
 import { valuesOf } from './weights.ts';
 
 const SEED = 5;
@@ -62,19 +63,20 @@ const RERANK_TEMPLATE = '[CLS] the {query} . {document} [SEP]';
 
 /** Writes the folder: config.json, tokenizer.json, model.safetensors, and the files of sentence-transformers. */
 export async function writeEmbedderFolder(folder: string, plan: EmbedderPlan): Promise<void> {
-  const { config: fields, className, prefix = '', tensors, dense = [], pooling } = plan;
+  const { config: fields, className, prefix = '', tensors, head: heads = [], dense = [], pooling } = plan;
+  if (!fields) throw new Error(`${plan.name} has no folder`);
   const own = { ...fields, ...(className ? { architectures: [className] } : {}) };
   const families = architectures.flatMap(({ folders = [] }) => folders);
-  const named = families.filter(({ modelTypes }) => modelTypes.includes(String(plan.config.model_type)));
+  const named = families.filter(({ modelTypes }) => modelTypes.includes(String(fields.model_type)));
   const family = named.find(({ accepts }) => accepts?.(own)) ?? named.find(({ accepts }) => !accepts)!;
   const read = new FolderConfig(folder, own, family.defaults);
   const format = formatByName('F32');
-  const inFolder = tensors.map((tensor) => {
+  const inFolder = [...tensors, ...heads].map((tensor) => {
     const { names, plus = 0 } = family.tensor(tensor.name, read);
-    const head = tensor.name.startsWith('cls') && !names[0]!.startsWith('pooler');
+    const isHead = tensor.name.startsWith('cls') && !names[0]!.startsWith('pooler');
     const values = valuesOf(tensor, SEED).map((value) => value - plus);
     return {
-      name: (head ? '' : prefix) + names[0]!,
+      name: (isHead ? '' : prefix) + names[0]!,
       shape: tensor.shape,
       format,
       data: () => new Uint8Array(values.buffer),

@@ -3,6 +3,7 @@
  * Deviations are chosen so that every part is felt.
  */
 import type { GgufValue } from '../../src/formats/gguf/write.ts';
+import { biased, gains, layerNorm, layers, matrix, SIZES, table } from './embedderTensors.ts';
 import type { TensorPlan } from './weights.ts';
 
 export interface EmbedderPlan {
@@ -12,8 +13,10 @@ export interface EmbedderPlan {
   /** Keys without the family's prefix. */
   readonly metadata: Readonly<Record<string, GgufValue>>;
   readonly tensors: readonly TensorPlan[];
-  /** config.json, and the class of transformers that reads it; undefined: transformers has none. */
-  readonly config: Readonly<Record<string, unknown>>;
+  /** Tensors of a classifier that only the folder has. */
+  readonly head?: readonly TensorPlan[];
+  /** config.json, and the class of transformers that reads it; undefined: there is no folder, or no class. */
+  readonly config?: Readonly<Record<string, unknown>>;
   readonly className?: string;
   /** Prefix of the folder's tensors, except for those of the classifier. */
   readonly prefix?: string;
@@ -23,35 +26,9 @@ export interface EmbedderPlan {
   readonly pooling?: 'mean' | 'cls' | 'lasttoken';
 }
 
-export const SIZES = { width: 48, heads: 4, ffn: 80, vocabulary: 64, context: 64 };
 const { width, heads, ffn, vocabulary, context } = SIZES;
 /** ggml's pooling types. */
 const POOLING = { mean: 1, cls: 2, last: 3, rank: 4 } as const;
-
-const matrix = (name: string, rows: number, columns: number, scale = 1.3): TensorPlan => ({
-  name: `${name}.weight`,
-  shape: [rows, columns],
-  deviation: scale / Math.sqrt(columns),
-});
-const table = (name: string, rows: number): TensorPlan => ({
-  name: `${name}.weight`,
-  shape: [rows, width],
-  deviation: 1,
-});
-const gains = (name: string, size = width): TensorPlan => ({
-  name: `${name}.weight`,
-  shape: [size],
-  mean: 1,
-  deviation: 0.2,
-});
-const bias = (name: string, size: number): TensorPlan => ({ name: `${name}.bias`, shape: [size], deviation: 0.3 });
-const layerNorm = (name: string): TensorPlan[] => [gains(name), bias(name, width)];
-const biased = (name: string, rows: number, columns: number): TensorPlan[] => [
-  matrix(name, rows, columns),
-  bias(name, rows),
-];
-const layers = (count: number, block: (name: (part: string) => string, layer: number) => TensorPlan[]): TensorPlan[] =>
-  Array.from({ length: count }, (_, layer) => block((part) => `blk.${layer}.${part}`, layer)).flat();
 
 const keys = (count: number, more: Readonly<Record<string, GgufValue>>): Readonly<Record<string, GgufValue>> => ({
   block_count: count,
@@ -199,6 +176,18 @@ const gemmaTensors: readonly TensorPlan[] = [
   ]),
   gains('output_norm'),
 ];
+const neoTensors: readonly TensorPlan[] = [
+  table('token_embd', vocabulary),
+  ...layers(2, (name) => [
+    gains(name('attn_norm')),
+    matrix(name('attn_qkv'), 3 * width, width),
+    matrix(name('attn_output'), width, width),
+    gains(name('ffn_norm')),
+    matrix(name('ffn_up'), 2 * ffn, width),
+    matrix(name('ffn_down'), width, ffn),
+  ]),
+  gains('enc.output_norm'),
+];
 const grouped = { num_key_value_heads: 2, rms_norm_eps: 1e-5, rope_theta: 10000 };
 
 export const embedderPlans: readonly EmbedderPlan[] = [
@@ -219,6 +208,27 @@ export const embedderPlans: readonly EmbedderPlan[] = [
     config: { ...bertConfig, num_labels: 1, id2label: { 0: 'score' } },
     className: 'BertForSequenceClassification',
     prefix: 'bert.',
+  },
+  {
+    name: 'distilbert-classifier',
+    family: 'bert',
+    metadata: keys(2, { ...LAYER_NORM, pooling_type: POOLING.cls }),
+    tensors: bertTensors.filter(({ name }) => name !== 'token_types.weight'),
+    head: [...biased('cls', width, width), ...classifier(1)],
+    config: {
+      model_type: 'distilbert',
+      vocab_size: vocabulary,
+      dim: width,
+      hidden_dim: ffn,
+      n_layers: 2,
+      n_heads: heads,
+      max_position_embeddings: context,
+      activation: 'gelu_new',
+      num_labels: 1,
+      id2label: { 0: 'score' },
+    },
+    className: 'DistilBertForSequenceClassification',
+    prefix: 'distilbert.',
   },
   {
     name: 'nomic-bert',
@@ -280,6 +290,12 @@ export const embedderPlans: readonly EmbedderPlan[] = [
     config: config(2, { model_type: 'eurobert', ...grouped }),
     className: 'EuroBertModel',
     pooling: 'mean',
+  },
+  {
+    name: 'neo-bert',
+    family: 'neo-bert',
+    metadata: keys(2, { ...RMS, 'attention.causal': false, 'rope.freq_base': 10000, pooling_type: POOLING.cls }),
+    tensors: neoTensors,
   },
   {
     name: 'gemma-embedding',

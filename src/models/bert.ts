@@ -1,4 +1,5 @@
 /** BERT (Devlin et al. 2019) and embedders based on it: MiniLM, E5, BGE, GTE, mxbai, arctic; XLM-RoBERTa. */
+import type { ActivationKind } from '../graph/ops/activation.ts';
 import type { Architecture } from './architecture.ts';
 import { activationKind } from './folders/activations.ts';
 import type { Fields, FolderConfig } from './folders/config.ts';
@@ -29,6 +30,27 @@ const tensor = encoderNames({
   },
 });
 
+const distilTensor = encoderNames({
+  blocks: ['transformer.layer'],
+  block: {
+    attn_q: ['attention.q_lin'],
+    attn_k: ['attention.k_lin'],
+    attn_v: ['attention.v_lin'],
+    attn_output: ['attention.out_lin'],
+    attn_output_norm: ['sa_layer_norm'],
+    ffn_up: ['ffn.lin1'],
+    ffn_down: ['ffn.lin2'],
+    layer_output_norm: ['output_layer_norm'],
+  },
+  ends: {
+    token_embd: ['embeddings.word_embeddings'],
+    position_embd: ['embeddings.position_embeddings'],
+    token_embd_norm: ['embeddings.LayerNorm'],
+    cls: ['pre_classifier'],
+    'cls.output': ['classifier'],
+  },
+});
+
 const DEFAULTS = {
   vocab_size: 30522,
   hidden_size: 768,
@@ -56,9 +78,22 @@ function keysOf(shift: number): (config: FolderConfig) => Fields {
   });
 }
 
+/** DistilBERT: no token types, and another activation in its classifier. Sanh et al. 2019 (arXiv 1910.01108). */
+const distilKeys = (config: FolderConfig): Fields => ({
+  block_count: config.count('n_layers', MOST_LAYERS),
+  embedding_length: config.count('dim'),
+  feed_forward_length: config.count('hidden_dim'),
+  context_length: config.count('max_position_embeddings'),
+  'attention.head_count': config.count('n_heads', MOST_HEADS),
+  'attention.layer_norm_epsilon': 1e-12,
+  'feed_forward.activation': activationKind(config, 'activation'),
+  'classifier.activation': 'relu',
+  vocab_size: config.number('vocab_size'),
+});
+
 export const bert: Architecture = {
   name: 'bert',
-  models: 'BERT, RoBERTa and XLM-RoBERTa embedders and rerankers: MiniLM, E5, BGE, mxbai, arctic',
+  models: 'BERT, DistilBERT, RoBERTa and XLM-RoBERTa embedders and rerankers: MiniLM, E5, BGE, mxbai, arctic',
   folders: [
     { modelTypes: ['bert'], defaults: DEFAULTS, metadata: keysOf(0), tensor },
     {
@@ -67,12 +102,27 @@ export const bert: Architecture = {
       metadata: keysOf(2),
       tensor,
     },
+    {
+      modelTypes: ['distilbert'],
+      defaults: {
+        vocab_size: 30522,
+        max_position_embeddings: 512,
+        n_layers: 6,
+        n_heads: 12,
+        dim: 768,
+        hidden_dim: 3072,
+        activation: 'gelu',
+      },
+      metadata: distilKeys,
+      tensor: distilTensor,
+    },
   ],
-  passesOverTensors: /(^|\.)(pooler\.|position_ids|cls\.predictions|cls\.seq_relationship|lm_head\.)/,
+  passesOverTensors: /(^|\.)(pooler\.|position_ids|cls\.predictions|cls\.seq_relationship|lm_head\.|vocab_)/,
   build: (model) =>
     encoder(model, {
       attention: {},
       feedForward: { activation: activationOf(model, 'gelu'), gated: false, bias: 'optional' },
+      classifierActivation: model.metadata.text('classifier.activation', 'tanh') as ActivationKind,
       positions: model.metadata.count('position_shift', 0, 0) > 0 ? 'shifted' : 'learned',
     }),
 };

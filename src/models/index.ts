@@ -35,6 +35,7 @@ import { jais } from './jais.ts';
 import { jais2 } from './jais2.ts';
 import { jinaBertV2 } from './jinaBertV2.ts';
 import { llama } from './llama.ts';
+import { llamaEmbed } from './llamaEmbed.ts';
 import { maincoder } from './maincoder.ts';
 import { minicpm } from './minicpm.ts';
 import { mistral3 } from './mistral3.ts';
@@ -43,6 +44,7 @@ import { mpt } from './mpt.ts';
 import { museGlimmer } from './museGlimmer.ts';
 import { nanbeige } from './nanbeige.ts';
 import { nemotron } from './nemotron.ts';
+import { neoBert } from './neoBert.ts';
 import { nomicBert } from './nomicBert.ts';
 import { olmo } from './olmo.ts';
 import { olmo2 } from './olmo2.ts';
@@ -106,6 +108,7 @@ export const architectures: readonly Architecture[] = [
   jais2,
   jinaBertV2,
   llama,
+  llamaEmbed,
   maincoder,
   minicpm,
   mistral3,
@@ -114,6 +117,7 @@ export const architectures: readonly Architecture[] = [
   museGlimmer,
   nanbeige,
   nemotron,
+  neoBert,
   nomicBert,
   olmo,
   olmo2,

@@ -19,6 +19,7 @@ const prefixes = [
   'biogpt.',
   'bert.',
   'roberta.',
+  'distilbert.',
   'gpt_neox_japanese.',
 ];
 /** Prefixes of the text model's tensors in a vision-language model. */

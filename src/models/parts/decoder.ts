@@ -45,6 +45,8 @@ export interface Decoder {
   readonly residualScale?: number;
   /** Final norm, before the output matrix. Default: `norm`. */
   readonly outputNorm?: Norm;
+  /** Default: output_norm. */
+  readonly outputNormName?: string;
   /** Tied embeddings: true if the output matrix is the embedding, 'optional' if the file decides. Default: optional. */
   readonly tied?: boolean | 'optional';
   readonly outputBias?: Presence;
@@ -71,7 +73,7 @@ export function decoder(knobs: (model: ModelBuilder, dimensions: Dimensions) => 
 export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs: Decoder): void {
   const { layers } = dimensions;
   const { norm: kind = { kind: 'rms' }, loops = 1 } = knobs;
-  const last = (x: Value): Value => norm(model, x, 'output_norm', knobs.outputNorm ?? kind);
+  const last = (x: Value): Value => norm(model, x, knobs.outputNormName ?? 'output_norm', knobs.outputNorm ?? kind);
   let x = embedding(model, dimensions, knobs);
   for (let loop = 0; loop < loops; loop++) {
     if (loop > 0 && !knobs.plainLoops) x = last(x);

@@ -3,6 +3,7 @@
  * [R, D], and 'scores' [R, L] if the model has a classifier on its first token.
  */
 import type { Value } from '../../graph/graph.ts';
+import type { ActivationKind } from '../../graph/ops/activation.ts';
 import { add } from '../../graph/ops/add.ts';
 import { embed } from '../../graph/ops/embed.ts';
 import { input } from '../../graph/ops/input.ts';
@@ -27,6 +28,8 @@ export interface Encoder {
   readonly feedForward: FeedForward;
   /** Learned positions that are added to the embedding; 'shifted': their table starts with unused rows. Default: none. */
   readonly positions?: 'learned' | 'shifted';
+  /** Activation of the classifier's dense layer. Default: tanh. */
+  readonly classifierActivation?: ActivationKind;
 }
 
 const NORM: Norm = { kind: 'layer' };
@@ -47,7 +50,7 @@ export function encoder(model: ModelBuilder, knobs: Encoder): void {
   }
   const hidden = selectRows(x, 'hidden');
   model.graph.outputs.set('hidden', hidden);
-  classify(model, hidden);
+  classify(model, hidden, { activation: knobs.classifierActivation });
 }
 
 function embedding(model: ModelBuilder, width: number, { positions: places }: Encoder): Value {

@@ -15,6 +15,12 @@ const ids = model.tokenize(readFileSync(text, 'utf8').slice(0, 1_000_000));
 const tokenized = performance.now();
 const peakTokenizing = process.resourceUsage().maxRSS / 1024;
 console.log(
-  JSON.stringify({ load: (loaded - started) / 1000, tokenize: (tokenized - loaded) / 1000, tokens: ids.length, peak, peakTokenizing }),
+  JSON.stringify({
+    load: (loaded - started) / 1000,
+    tokenize: (tokenized - loaded) / 1000,
+    tokens: ids.length,
+    peak,
+    peakTokenizing,
+  }),
 );
 await llama.dispose();

@@ -25,7 +25,7 @@ export interface LoadOptions extends ModelOptions {
   readonly adapt?: 'off' | 'auto' | AdaptOptions;
   /**
    * Source of a smaller model with the same tokens. It drafts the next tokens, and this model verifies several in one step, where that is
-   * faster on this device. The text is the same as without.
+   * faster on this device. The text is the same as without. After `model.update()` drafts are copied from the text only.
    */
   readonly draftModel?: CheckpointSource;
 }

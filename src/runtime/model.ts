@@ -52,6 +52,7 @@ export class Model {
   /** Engines of generations before, which sessions still use. */
   readonly #retired: Engine[] = [];
   readonly #loader: PackageLoader | undefined;
+  #pacer: Pacer | undefined;
 
   /** For internal use. Applications call `load`. */
   constructor(loaded: LoadedModel, loader?: PackageLoader) {
@@ -94,6 +95,8 @@ export class Model {
       throw new EspalierError('DISPOSED', `${before.name}: the model was disposed`);
     }
     this.#loaded = loaded;
+    // sessions of both generations are governed together
+    loaded.engine.scheduler.setPacer(this.#pacer);
     this.#retired.push(before);
     before.retire();
     return true;
@@ -162,6 +165,8 @@ export class Model {
 
   /** @internal Sets what paces the steps. Applications use the option `adapt` of `load`. */
   setPacer(pacer: Pacer | undefined): void {
+    this.#pacer?.dispose?.();
+    this.#pacer = pacer;
     this.#engine.scheduler.setPacer(pacer);
   }
 
@@ -266,6 +271,7 @@ export class Model {
 
   /** Releases memory and threads. The model's sessions cannot be used afterwards. */
   dispose(): void {
+    this.#pacer?.dispose?.();
     for (const engine of [this.#engine, ...this.#retired]) engine.dispose();
   }
 

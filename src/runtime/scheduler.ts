@@ -113,12 +113,10 @@ export class Scheduler {
   /** Stops running steps and rejects all queued work. */
   dispose(): void {
     this.#isDisposed = true;
-    this.#pacer?.dispose?.();
   }
 
   /** Sets what holds steps back and limits their threads. Default: nothing does. */
   setPacer(pacer: Pacer | undefined): void {
-    this.#pacer?.dispose?.();
     this.#pacer = pacer;
   }
 

@@ -62,6 +62,15 @@ it.each<[string, Sensors]>([
   expect(await textOf({ sensors, onChange: () => Promise.reject(new Error('of the application')) })).toHaveLength(24);
 });
 
+it('releases the sensors with the model', async () => {
+  let closed = 0;
+  const sensors = { read: async () => ({ at: 0 }), close: () => closed++ };
+  const model = await load(await tinyModel('llama', 'Q4_0'), { adapt: { sensors }, context: 64 });
+  expect(closed).toBe(0);
+  model.dispose();
+  expect(closed).toBeGreaterThan(0);
+});
+
 describe('refuses', () => {
   it.each<[unknown, RegExp]>([
     ['fast', /adapt is "?fast"?, expected 'off', 'auto' or an object of limits/],

@@ -2,7 +2,7 @@
 import type { OnProgress } from '../core/progress.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
-import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
+import { type Calibration, type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import type { ImportanceEntry, ImportanceMatrix } from './imatrix.ts';
 import { type Activations, forget, StageRun } from './statistic.ts';
 
@@ -25,36 +25,47 @@ export async function measureImportance(
   source: CheckpointSource,
   options: ImportanceOptions,
 ): Promise<ImportanceMatrix> {
-  const { processOutput, threads, backend, signal, onProgress, textName } = options;
+  const { signal, onProgress, textName } = options;
   const opened = await openCheckpoint(source, { signal, onProgress });
   try {
     const checkpoint = inGgufTerms(opened);
-    const { windows, stages, weights } = await prepareCalibration(checkpoint, options);
-    const entries = new Map<string, ImportanceEntry>();
-    const activations: Activations = new Map();
-    const total = 2 * stages.length * windows.tokens.length;
-    let done = 0;
-    const onTokens = (count: number) => {
-      done += count;
-      onProgress?.({ stage: 'calibrate', done: Math.min(done, total), total, unit: 'tokens' });
-    };
-    for (const [index, stage] of stages.entries()) {
-      const isWanted = (tensor: string) => processOutput === true || !isOutput(tensor);
-      const run = await StageRun.compile(stage, 'squares', isWanted, {
-        ...{ weights, windows, threads, backend, signal, onTokens },
-      });
-      try {
-        for (const { tensors, squares, tokens } of await run.measureSquares(activations))
-          for (const tensor of tensors) entries.set(tensor, { squares, tokens });
-        await run.advance(activations);
-        forget(activations, stages.slice(index + 1));
-      } finally {
-        run.dispose();
-      }
-    }
+    const calibration = await prepareCalibration(checkpoint, options);
+    const entries = await importanceOf(calibration, options);
+    const { windows } = calibration;
     const texts = textName === undefined ? [] : [textName];
     return { entries, texts, windows: windows.count, windowSize: windows.size };
   } finally {
     await opened.close();
   }
+}
+
+/** Measures all stages in order. */
+export async function importanceOf(
+  { windows, stages, weights }: Calibration,
+  options: Omit<ImportanceOptions, keyof CalibrationOptions>,
+): Promise<Map<string, ImportanceEntry>> {
+  const { processOutput, threads, backend, signal, onProgress } = options;
+  const entries = new Map<string, ImportanceEntry>();
+  const activations: Activations = new Map();
+  const total = 2 * stages.length * windows.tokens.length;
+  let done = 0;
+  const onTokens = (count: number) => {
+    done += count;
+    onProgress?.({ stage: 'calibrate', done: Math.min(done, total), total, unit: 'tokens' });
+  };
+  for (const [index, stage] of stages.entries()) {
+    const isWanted = (tensor: string) => processOutput === true || !isOutput(tensor);
+    const run = await StageRun.compile(stage, 'squares', isWanted, {
+      ...{ weights, windows, threads, backend, signal, onTokens },
+    });
+    try {
+      for (const { tensors, squares, tokens } of await run.measureSquares(activations))
+        for (const tensor of tensors) entries.set(tensor, { squares, tokens });
+      await run.advance(activations);
+      forget(activations, stages.slice(index + 1));
+    } finally {
+      run.dispose();
+    }
+  }
+  return entries;
 }

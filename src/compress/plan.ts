@@ -16,12 +16,8 @@ export interface Planned {
   readonly stage: number;
 }
 
-/** Tensors in the order in which they are quantized and written: stage by stage. */
-export function planOf(
-  checkpoint: Checkpoint,
-  options: QuantizeOptions,
-  calibration: Calibration | undefined,
-): Planned[] {
+/** The formats of llama.cpp's mixture for a type, by tensor name. */
+export function formatsOf(checkpoint: Checkpoint, type: string, options: QuantizeOptions): Map<string, BlockFormat> {
   const tensors = [...checkpoint.tensors.values()];
   const architecture = String(checkpoint.metadata.get('general.architecture'));
   const count = (key: string, otherwise: number) => {
@@ -30,8 +26,8 @@ export function planOf(
   };
   const heads = count('attention.head_count', 1);
   const format = (name: string | undefined) => (name === undefined ? undefined : formatByName(name.toUpperCase()));
-  const formats = mixture(tensors, {
-    type: fileTypeByName(options.type),
+  return mixture(tensors, {
+    type: fileTypeByName(type),
     architecture,
     layers: count('block_count', 0),
     queryGroups: Math.max(1, Math.floor(heads / count('attention.head_count_kv', heads))),
@@ -42,6 +38,19 @@ export function planOf(
     tokenEmbeddingType: format(options.tokenEmbeddingType),
     pure: options.pure,
   });
+}
+
+/**
+ * @param formats format of each tensor, by name
+ * @returns tensors in the order in which they are quantized and written: stage by stage
+ */
+export function planOf(
+  checkpoint: Checkpoint,
+  formats: ReadonlyMap<string, BlockFormat>,
+  options: Pick<QuantizeOptions, 'allowRequantize'>,
+  calibration: Calibration | undefined,
+): Planned[] {
+  const tensors = [...checkpoint.tensors.values()];
   refuseRequantizing(checkpoint, formats, options);
   const stageOf = new Map(
     calibration?.stages.flatMap(({ products }, stage) =>
@@ -73,7 +82,7 @@ function patternOf(pattern: string): RegExp {
 function refuseRequantizing(
   { name, tensors }: Checkpoint,
   formats: ReadonlyMap<string, BlockFormat>,
-  { allowRequantize }: QuantizeOptions,
+  { allowRequantize }: Pick<QuantizeOptions, 'allowRequantize'>,
 ): void {
   if (allowRequantize) return;
   for (const tensor of tensors.values()) {

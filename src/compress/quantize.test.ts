@@ -1,5 +1,6 @@
 /** Quantizes tiny models: what is written, what is refused, and that nothing is half-written. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +9,7 @@ import { openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { evaluateText } from '../runtime/evaluateText.ts';
 import { load } from '../runtime/load.ts';
+import { makeCard, textFacts, writeCard } from './card/card.ts';
 import { compare } from './compare.ts';
 import { readImatrix, writeImatrix } from './imatrix.ts';
 import { measureImportance } from './measureImportance.ts';
@@ -128,6 +130,66 @@ describe('quantize', () => {
 
   it('refuses to overwrite its source', async () => {
     await expect(quantize(source, source, { type: 'Q4_0' })).rejects.toThrow(/another file than the source/);
+  });
+});
+
+describe('a budget', () => {
+  const calibration = { text: gardenText, window: 64, windows: 4 };
+
+  it('gives a better model in at most the bytes of a type', async () => {
+    const like = await run('like.gguf', { type: undefined, like: 'Q4_0', calibration });
+    const plain = await run('q4.gguf', { calibration });
+    expect(like.bytes).toBeLessThanOrEqual(plain.bytes);
+    const text = gardenText.slice(0, 2000);
+    const [, a, b] = await compare(source, [path('q4.gguf'), path('like.gguf')], { text, exact: true, speed: false });
+    expect(b!.kld!.mean).toBeLessThan(a!.kld!.mean);
+  });
+
+  it('holds for the whole file', async () => {
+    await run('bytes.gguf', { type: undefined, maxBytes: 560_000, calibration });
+    expect(statSync(path('bytes.gguf')).size).toBeLessThanOrEqual(560_000);
+    const { bitsPerWeight } = await run('bits.gguf', { type: undefined, targetBits: 5.5, calibration });
+    expect(bitsPerWeight).toBeLessThanOrEqual(5.5);
+    expect(bitsPerWeight).toBeGreaterThan(5.2);
+  });
+
+  it.each([
+    ['one that is too small', { targetBits: 2 }, /the budget is \d+ bytes of tensors, expected at least \d+/],
+    [
+      'one beside a type',
+      { type: 'Q4_0', targetBits: 4 },
+      /expected exactly one of type, targetBits, maxBytes and like/,
+    ],
+    ['neither', {}, /type is missing, expected exactly one/],
+    ['one without a text', { targetBits: 5, calibration: undefined }, /calibration is missing, expected a text/],
+    ['nonsense', { maxBytes: -1 }, /maxBytes is -1/],
+  ] as [string, Partial<QuantizeOptions>, RegExp][])('refuses %s', async (_, options, message) => {
+    await expect(run('refused.gguf', { type: undefined, calibration, ...options })).rejects.toThrow(message);
+  });
+});
+
+describe('a card', () => {
+  it('has what was lost, the texts of both models, and what makes it again', async () => {
+    const result = await run('card.gguf', { calibration });
+    const text = gardenText.slice(0, 3000);
+    const options = { source, model: path('card.gguf'), result, text, textName: 'garden.txt', maxTokens: 400 };
+    const card = await makeCard({
+      ...options,
+      recipe: { type: 'Q4_0', calibration: textFacts('garden.txt', gardenText) },
+    });
+    expect(card.quality.model.kld!.mean).toBeGreaterThan(0);
+    expect(card.prompts).toHaveLength(20);
+    expect(card.model.sha256).toBe(
+      createHash('sha256')
+        .update(readFileSync(path('card.gguf')))
+        .digest('hex'),
+    );
+    const [json, html] = await writeCard(card, path('card.gguf'));
+    expect(JSON.parse(readFileSync(json!, 'utf8'))).toEqual(JSON.parse(JSON.stringify(card)));
+    const page = readFileSync(html!, 'utf8');
+    for (const part of ['blk.0.attn_q.weight', 'garden.txt', card.model.sha256, 'obs', 'weighted'])
+      expect(page).toContain(part);
+    expect(page).not.toMatch(/<script/);
   });
 });
 

@@ -5,17 +5,27 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
+import { budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
-import { fileTypeByName } from './fileTypes.ts';
+import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
-import { bytesAfter, elementsOf, memoryOf, planOf } from './plan.ts';
+import { bytesAfter, elementsOf, formatsOf, memoryOf, type Planned, planOf } from './plan.ts';
 import { type NamedSolution, solvedTensors } from './solvedTensors.ts';
 import type { Method, Solved } from './solver.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface QuantizeOptions {
-  /** Type of the file by llama.cpp's name, e.g. 'Q4_K_M'. */
-  readonly type: string;
+  /** Type of the file by llama.cpp's name, e.g. 'Q4_K_M'. Not together with a budget. */
+  readonly type?: string;
+  /**
+   * A budget instead of a type; needs `calibration`. The formats that lose least are chosen, by measuring what each matrix loses in
+   * each format: average bits per weight of all tensors,
+   */
+  readonly targetBits?: number;
+  /** bytes of the whole file, */
+  readonly maxBytes?: number;
+  /** or the bytes that a type's mixture would take, e.g. 'Q4_K_M'. */
+  readonly like?: string;
   /** Measures what the model's matrices see in a text, and compensates rounding errors by it (OBS). */
   readonly calibration?: CalibrationOptions;
   /** Path of an importance matrix (GGUF) of llama-imatrix or `espalier imatrix`. */
@@ -86,7 +96,11 @@ export async function quantize(
     const checkpoint = inGgufTerms(opened);
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && (await prepareCalibration(checkpoint, options.calibration));
-    const plan = planOf(checkpoint, options, calibration);
+    const budget = budgetOf(options);
+    const formats = budget
+      ? await formatsInBudget(checkpoint, budget, options, calibration)
+      : formatsOf(checkpoint, options.type!, options);
+    const plan = planOf(checkpoint, formats, options, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const elements = plan.reduce((sum, { tensor }) => sum + elementsOf(tensor), 0);
     const memoryBytes = memoryOf(plan, calibration);
@@ -102,7 +116,7 @@ export async function quantize(
         },
       ]),
     );
-    const type = fileTypeByName(options.type);
+    const type = budget ? commonType(plan) : fileTypeByName(options.type!);
     if (!options.dryRun) {
       const work = solvedTensors(plan, { checkpoint, calibration, importance, bytes, options });
       const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
@@ -146,4 +160,13 @@ function metadataOf({ metadata }: Checkpoint, fileType: number): [string, GgufVa
     ['general.file_type', fileType],
     ['general.quantization_version', QUANTIZATION_VERSION],
   ];
+}
+
+/** The type whose format takes most bytes. */
+function commonType(plan: readonly Planned[]): FileType {
+  const bytes = new Map<string, number>();
+  for (const planned of plan)
+    bytes.set(planned.format.name, (bytes.get(planned.format.name) ?? 0) + bytesAfter(planned));
+  const [most] = [...bytes].sort((a, b) => b[1] - a[1])[0]!;
+  return fileTypes.findLast(({ format }) => format === most) ?? fileTypeByName('F32');
 }

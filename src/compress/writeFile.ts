@@ -8,7 +8,12 @@ export async function writeFile(
   contents: GgufContents,
   options: { signal?: AbortSignal } = {},
 ): Promise<void> {
-  const at = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'));
-  const [folder, file] = at < 0 ? ['.', path] : [path.slice(0, at) || '/', path.slice(at + 1)];
+  const [folder, file] = splitPath(path);
   await checkpointFolder(folder).replace(file, (sink) => writeGguf(sink, contents, options));
+}
+
+/** 'a/b.gguf' → ['a', 'b.gguf'] */
+export function splitPath(path: string): [folder: string, file: string] {
+  const at = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'));
+  return at < 0 ? ['.', path] : [path.slice(0, at) || '/', path.slice(at + 1)];
 }

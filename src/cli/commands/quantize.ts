@@ -1,6 +1,15 @@
 /** `espalier quantize`: quantizes a model to a GGUF file. */
+import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { fileTypes, type QuantizedTensor, type QuantizeResult, quantize } from '../../compress/index.ts';
+import {
+  fileTypes,
+  makeCard,
+  type QuantizedTensor,
+  type QuantizeResult,
+  quantize,
+  textFacts,
+  writeCard,
+} from '../../compress/index.ts';
 import type { BackendName } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
@@ -9,7 +18,10 @@ import { progressBar } from '../progressBar.ts';
 import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
 
 interface Values extends TextValues {
-  readonly type: string;
+  readonly type?: string;
+  readonly targetBits?: number;
+  readonly maxBytes?: number;
+  readonly like?: string;
   readonly calibrate?: string;
   readonly window?: number;
   readonly windows?: number;
@@ -21,6 +33,8 @@ interface Values extends TextValues {
   readonly allowRequantize?: boolean;
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
+  readonly card?: string;
+  readonly cardTokens?: number;
   readonly threads?: number;
   readonly backend: BackendName;
   readonly json?: boolean;
@@ -33,7 +47,10 @@ export function quantizeCommand(): Command {
     )
     .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
-    .requiredOption('--type <name>', 'type of the file, with the mixtures of llama-quantize, e.g. Q4_K_M')
+    .option('--type <name>', 'type of the file, with the mixtures of llama-quantize, e.g. Q4_K_M')
+    .option('--target-bits <number>', 'instead of a type: average bits per weight, put where they matter most', number)
+    .option('--max-bytes <size>', 'instead of a type: size of the file, e.g. 250M', size)
+    .option('--like <type>', "instead of a type: as many bytes as this type's mixture takes, e.g. Q4_K_M")
     .option('--calibrate <path>', 'text file like the texts that the model will see; takes minutes and halves the loss')
     .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
     .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
@@ -45,11 +62,14 @@ export function quantizeCommand(): Command {
     .option('--allow-requantize', 'accept a source that is already quantized')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
+    .option('--card <path>', 'measure what was lost on this text file, and write it beside the output as HTML and JSON')
+    .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(addEncodingOption(command), [
     'espalier quantize model-f16.gguf model-q4.gguf --type Q4_K_M --calibrate texts.txt',
     'espalier quantize SmolLM2-135M/ small.gguf --type Q4_0 --imatrix imatrix.gguf',
+    'espalier quantize model.gguf small.gguf --max-bytes 250M --calibrate texts.txt --card held-out.txt',
     'espalier quantize model.gguf out.gguf --type Q3_K_M --tensor-type ffn_down=q5_k --dry-run --tensors',
   ]).addHelpText('after', `\nTypes: ${fileTypes.map(({ name }) => name).join(', ')}`);
 }
@@ -57,13 +77,29 @@ export function quantizeCommand(): Command {
 async function run(source: string, output: string, values: Values): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
-  const { type, calibrate, window, windows, imatrix, tensorType, outputTensorType, tokenEmbeddingType } = values;
+  const {
+    type,
+    targetBits,
+    maxBytes,
+    like,
+    calibrate,
+    window,
+    windows,
+    imatrix,
+    tensorType,
+    outputTensorType,
+    tokenEmbeddingType,
+  } = values;
   const { pure, allowRequantize, dryRun, threads, backend } = values;
+  const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   const text = calibrate === undefined ? undefined : await readTextFile(calibrate, values);
   try {
     const result = await quantize(source, output, {
       ...{
         type,
+        targetBits,
+        maxBytes,
+        like,
         imatrix,
         outputTensorType,
         tokenEmbeddingType,
@@ -78,11 +114,36 @@ async function run(source: string, output: string, values: Values): Promise<void
       tensorTypes: tensorType,
       onProgress: progress.onProgress,
     });
+    const paths: string[] = [];
+    if (evaluated !== undefined && !dryRun) {
+      const card = await makeCard({
+        ...{ source, model: output, result, threads, signal, onProgress: progress.onProgress },
+        ...{ text: evaluated, textName: basename(values.card!), maxTokens: values.cardTokens },
+        recipe: {
+          ...{
+            type,
+            targetBits,
+            maxBytes,
+            like,
+            window,
+            windows,
+            imatrix,
+            tensorType,
+            outputTensorType,
+            tokenEmbeddingType,
+            pure,
+            allowRequantize,
+          },
+          calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
+        },
+      });
+      paths.push(...(await writeCard(card, output)));
+    }
     progress.stop();
     if (values.tensors) printTable(['tensor', 'shape', 'format', 'bytes', 'method', 'error'], result.tensors.map(row));
     if (values.json) return printJson(result);
     for (const { name, notes = [] } of result.tensors) for (const text of notes) print(`${name}: ${text}`);
-    printFields(summary(output, result, dryRun));
+    printFields({ ...summary(output, result, dryRun), card: paths.join(', ') || undefined });
   } finally {
     progress.stop();
   }
@@ -106,6 +167,13 @@ function row({ name, shape, format, bytes, method, errors = {} }: QuantizedTenso
   const error = method && errors[method];
   const cells = [name, `[${shape.join(', ')}]`, format, String(bytes), method ?? ''];
   return [...cells, error === undefined ? '' : error.toExponential(2)];
+}
+
+/** Parses '250M': k, M and G are powers of 1000. */
+function size(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?)([kMG]?)B?$/i.exec(text.trim()) ?? [];
+  if (digits === '') throw new InvalidArgumentError('Expected a size such as 250M.');
+  return Math.floor(Number(digits) * 1000 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase()));
 }
 
 /** Parses 'ffn_down=q5_k'. */

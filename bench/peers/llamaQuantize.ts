@@ -1,0 +1,58 @@
+/** llama.cpp's own quantizer as a peer: llama-imatrix and llama-quantize with the calibration text that Espalier gets. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = join(process.env.ESPALIER_LLAMA_CPP ?? join(homedir(), '.cache/espalier-llama-cpp'), 'build/bin');
+
+/** @throws {Error} if the tools are not built */
+export function checkTools(): void {
+  for (const tool of ['llama-quantize', 'llama-imatrix'])
+    if (!existsSync(join(folder, tool)))
+      throw new Error(
+        `${join(folder, tool)} is missing: build llama.cpp's tools, or set ESPALIER_LLAMA_CPP to their folder`,
+      );
+}
+
+export interface ImatrixOptions {
+  readonly window: number;
+  readonly windows: number;
+  readonly threads: number;
+}
+
+/** @returns seconds */
+export function imatrix(model: string, text: string, output: string, options: ImatrixOptions): Promise<number> {
+  const { window, windows, threads } = options;
+  const size = ['-c', window, '-b', window, '--chunks', windows, '-t', threads].map(String);
+  return run('llama-imatrix', ['-m', model, '-f', text, '-o', output, ...size]);
+}
+
+export interface PeerOptions {
+  readonly type: string;
+  readonly imatrix?: string;
+  readonly pure?: boolean;
+  readonly threads: number;
+}
+
+/** @returns seconds */
+export function quantize(model: string, output: string, options: PeerOptions): Promise<number> {
+  const { type, imatrix, pure, threads } = options;
+  const flags = [...(pure ? ['--pure'] : []), ...(imatrix ? ['--imatrix', imatrix] : [])];
+  return run('llama-quantize', ['--allow-requantize', ...flags, model, output, type, String(threads)]);
+}
+
+function run(tool: string, args: readonly string[]): Promise<number> {
+  const started = performance.now();
+  const child = spawn(join(folder, tool), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-2000);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (code) => {
+      if (code === 0) resolve((performance.now() - started) / 1000);
+      else reject(new Error(`${tool} ${args.join(' ')} ended with ${code}:\n${said}`));
+    });
+  });
+}

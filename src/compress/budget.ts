@@ -1,0 +1,74 @@
+/** Budgets of bytes: what they allow, and the formats that lose least within them. */
+import { OptionError } from '../core/errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
+import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
+import { formatByName } from '../tensor/formats.ts';
+import { allocate } from './allocate.ts';
+import type { Calibration } from './calibration.ts';
+import { importanceOf } from './measureImportance.ts';
+import { elementsOf, formatsOf } from './plan.ts';
+import type { QuantizeOptions } from './quantize.ts';
+
+export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
+
+/** @throws {OptionError} if there is not exactly one of a type and the budgets */
+export function budgetOf({ type, targetBits, maxBytes, like }: QuantizeOptions): Budget | undefined {
+  const given = Object.entries({ type, targetBits, maxBytes, like }).filter(([, value]) => value !== undefined);
+  if (given.length !== 1) {
+    const found = given.length === 0 ? 'missing' : `given beside ${given[1]![0]}`;
+    throw new OptionError(given[0]?.[0] ?? 'type', found, 'exactly one of type, targetBits, maxBytes and like');
+  }
+  for (const [name, value] of Object.entries({ targetBits, maxBytes }))
+    if (value !== undefined && !(value > 0 && Number.isFinite(value)))
+      throw new OptionError(name, value, 'a number above 0');
+  return type === undefined ? { targetBits, maxBytes, like } : undefined;
+}
+
+/** @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest */
+export async function formatsInBudget(
+  checkpoint: Checkpoint,
+  budget: Budget,
+  options: QuantizeOptions,
+  calibration: Calibration | undefined,
+): Promise<Map<string, BlockFormat>> {
+  if (!calibration)
+    throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
+  const tensors = [...checkpoint.tensors.values()];
+  const bytes = await bytesFor(checkpoint, budget, options);
+  const entries = await importanceOf(calibration, { ...options, processOutput: true });
+  const importance = new Map([...entries].map(([name, { squares }]) => [name, squares]));
+  const { threads, backend, signal, onProgress } = options;
+  const { windows } = calibration;
+  const chosen = await allocate(checkpoint, { windows, bytes, importance, threads, backend, signal, onProgress });
+  return new Map(tensors.map(({ name, format }) => [name, chosen.get(name) ?? format]));
+}
+
+/** Bytes that all tensors may take. */
+async function bytesFor(checkpoint: Checkpoint, { targetBits, maxBytes, like }: Budget, options: QuantizeOptions) {
+  const tensors = [...checkpoint.tensors.values()];
+  if (targetBits !== undefined)
+    return Math.floor((targetBits * tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0)) / 8);
+  if (maxBytes !== undefined) return maxBytes - (await headerBytes(checkpoint));
+  const formats = formatsOf(checkpoint, like!, options);
+  return tensors.reduce((sum, tensor) => sum + bytesOf(formats.get(tensor.name)!, elementsOf(tensor)), 0);
+}
+
+/** Upper bound of what a file takes beside its tensors. */
+async function headerBytes({ metadata, tensors }: Checkpoint): Promise<number> {
+  let size = 0;
+  const sink = {
+    async write(bytes: Uint8Array) {
+      size += bytes.length;
+    },
+  };
+  // one element per tensor: names, shapes and padding count, data does not
+  const listed = [...tensors.values()].map(({ name }) => ({
+    name,
+    format: formatByName('F32'),
+    shape: [1, 1, 1, 1],
+    data: new Uint8Array(4),
+  }));
+  await writeGguf(sink, { metadata: [...metadata] as [string, GgufValue][], tensors: listed });
+  return size + 64;
+}

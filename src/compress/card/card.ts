@@ -1,0 +1,150 @@
+/**
+ * The card of a quantized model: what each tensor became and why, what was lost and how that was measured, how fast it is here, what it
+ * writes beside its source, and what is needed to make it again. JSON-safe; cardPage.ts shows it as a page.
+ */
+
+import { sha256 } from '#leaf/formats/download/sha256';
+import { fileSource } from '#leaf/formats/sources/path';
+import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import type { OnProgress } from '../../core/progress.ts';
+import { load } from '../../runtime/load.ts';
+import { type Comparison, compare } from '../compare.ts';
+import type { QuantizeResult } from '../quantize.ts';
+import { splitPath } from '../writeFile.ts';
+import { cardPage } from './cardPage.ts';
+
+export interface Card {
+  /** File name, bytes and hash of the model. */
+  readonly model: FileFacts;
+  readonly source: FileFacts;
+  /** Options that made it, and the hashes of the texts among them. */
+  readonly recipe: Readonly<Record<string, unknown>>;
+  readonly result: QuantizeResult;
+  readonly quality: {
+    /** Text that was evaluated; not the calibration text. */
+    readonly text: TextFacts;
+    /** Computed with weights dequantized to F32. */
+    readonly exact: true;
+    readonly source: Comparison;
+    readonly model: Comparison;
+  };
+  readonly prompts: readonly SideBySide[];
+}
+
+export interface FileFacts {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface TextFacts {
+  readonly name: string;
+  readonly characters: number;
+  readonly sha256: string;
+}
+
+/** Greedy continuations of a prompt. */
+export interface SideBySide {
+  readonly prompt: string;
+  readonly source: string;
+  readonly model: string;
+}
+
+export interface CardOptions {
+  /** Paths of the source and of the quantized model. */
+  readonly source: string;
+  readonly model: string;
+  readonly result: QuantizeResult;
+  /** Options of `quantize` that a person would write: the type, the names of files. */
+  readonly recipe: Readonly<Record<string, unknown>>;
+  /** Text to evaluate, and its name. */
+  readonly text: string;
+  readonly textName: string;
+  /** Maximum number of tokens to evaluate. Default: 8192. */
+  readonly maxTokens?: number;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+const PROMPTS = 20;
+/** Characters of a prompt, and tokens of its continuation. */
+const PROMPT_LENGTH = 60;
+const CONTINUATION = 32;
+
+/** Measures a quantized model. @throws the errors of `load` and `evaluateText` */
+export async function makeCard(options: CardOptions): Promise<Card> {
+  const { source, model, result, recipe, text, textName, maxTokens = 8192, threads, signal, onProgress } = options;
+  const measured = await compare(source, [model], { text, maxTokens, exact: true, threads, signal, onProgress });
+  const prompts = promptsOf(text);
+  const [before, after] = [await continuations(source, prompts, options), await continuations(model, prompts, options)];
+  return {
+    model: await factsOf(model),
+    source: await factsOf(source),
+    recipe,
+    result,
+    quality: { text: textFacts(textName, text), exact: true, source: measured[0]!, model: measured[1]! },
+    prompts: prompts.map((prompt, i) => ({ prompt, source: before[i]!, model: after[i]! })),
+  };
+}
+
+/** Writes the card as `<model>.card.json` and `<model>.card.html`. @returns their paths @throws {SourceError} */
+export async function writeCard(card: Card, model: string): Promise<readonly string[]> {
+  const [folder, file] = splitPath(model);
+  const stem = file.replace(/\.gguf$/i, '');
+  const texts: readonly (readonly [string, string])[] = [
+    [`${stem}.card.json`, `${JSON.stringify(card, null, 1)}\n`],
+    [`${stem}.card.html`, cardPage(card)],
+  ];
+  for (const [name, text] of texts)
+    await checkpointFolder(folder).replace(name, (sink) => sink.write(new TextEncoder().encode(text)));
+  return texts.map(([name]) => (folder === '.' ? name : `${folder}/${name}`));
+}
+
+export function textFacts(name: string, text: string): TextFacts {
+  const hash = sha256();
+  hash.update(new TextEncoder().encode(text));
+  return { name, characters: text.length, sha256: hash.hex() };
+}
+
+async function factsOf(path: string): Promise<FileFacts> {
+  const file = await fileSource(path);
+  try {
+    const hash = sha256();
+    const buffer = new Uint8Array(2 ** 22);
+    for (let at = 0; at < file.size; at += buffer.length) {
+      const length = Math.min(buffer.length, file.size - at);
+      await file.read(at, length, buffer);
+      hash.update(buffer.subarray(0, length));
+    }
+    return { name: splitPath(path)[1], bytes: file.size, sha256: hash.hex() };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Beginnings of sentences, spread over the text. */
+function promptsOf(text: string): string[] {
+  return Array.from({ length: PROMPTS }, (_, i) => {
+    const from = Math.floor((i * Math.max(0, text.length - 200)) / PROMPTS);
+    const start = /[.!?]["”']?\s+(?=\S)/.exec(text.slice(from, from + 1000));
+    const at = start && i > 0 ? from + start.index + start[0].length : from;
+    const piece = text.slice(at, at + PROMPT_LENGTH);
+    // a whole number of words
+    return piece.replace(/\s+\S*$/, '') || piece;
+  });
+}
+
+async function continuations(
+  path: string,
+  prompts: readonly string[],
+  { threads, signal, onProgress }: CardOptions,
+): Promise<string[]> {
+  const model = await load(path, { threads, signal, onProgress });
+  try {
+    const found = await model.generateMany(prompts, { temperature: 0, maxTokens: CONTINUATION, signal });
+    return found.map(({ text }) => text);
+  } finally {
+    model.dispose();
+  }
+}

@@ -1,0 +1,89 @@
+/** Shows a card as one self-contained HTML page without scripts. */
+import { grouped } from '../../core/errors.ts';
+import { escaped } from '../../train/report/html.ts';
+import type { QuantizedTensor } from '../quantize.ts';
+import type { Card } from './card.ts';
+
+const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-bottom:1px solid #8884}
+td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.wide{overflow-x:auto}small{opacity:.8}`;
+
+export function cardPage(card: Card): string {
+  const { model, result, recipe, prompts } = card;
+  const title = escaped(model.name);
+  const sections = [
+    table(summary(card)),
+    `<h2>Side by side</h2><p>Continuations by the most likely token each time.</p>`,
+    grid(
+      ['prompt', 'source', 'quantized'],
+      prompts.map((each) => [each.prompt, each.source, each.source === each.model ? '(the same)' : each.model]),
+    ),
+    '<h2>Tensors</h2><p>The error is that of a matrix’s outputs, relative to their squares, on calibration data that the solver did not see.</p>',
+    grid(
+      ['tensor', 'shape', 'was', 'is', 'bytes', 'method', 'error', 'tried and lost', 'notes'],
+      result.tensors.map(tensorRow),
+    ),
+    `<h2>To make it again</h2>${table([
+      ...Object.entries(recipe).map(([name, value]): [string, string] => [
+        name,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
+      ['source', `${card.source.name}, SHA-256 ${card.source.sha256}`],
+      ['model', `${model.name}, SHA-256 ${model.sha256}`],
+    ])}`,
+  ];
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${STYLE}</style>`;
+  return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${title}</h1>\n${sections.join('\n')}\n</body></html>\n`;
+}
+
+function summary({ model, source, result, quality }: Card): [string, string][] {
+  const { kld, top1 = 0, perplexity, perplexityRatio, tokens, decodeTokensPerSecond = 0 } = quality.model;
+  const speed = `${decodeTokensPerSecond.toFixed(1)} tokens per second on this device; the source ${(quality.source.decodeTokensPerSecond ?? 0).toFixed(1)}`;
+  return [
+    ['type', result.type],
+    [
+      'size',
+      `${grouped(model.bytes)} bytes of ${grouped(source.bytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`,
+    ],
+    [
+      'KL divergence',
+      kld
+        ? `${kld.mean.toPrecision(3)} ± ${kld.sigma.toPrecision(2)} nats per token; median ${kld.median.toPrecision(2)}, 99% below ${kld.p99.toPrecision(2)}`
+        : '',
+    ],
+    ['same most likely token', `${(100 * top1).toFixed(1)}%`],
+    ['perplexity', `${perplexity.toFixed(3)}, ${perplexityRatio.toFixed(4)} × the source’s`],
+    [
+      'measured on',
+      `${grouped(tokens)} tokens of ${quality.text.name} (SHA-256 ${quality.text.sha256}), weights dequantized to F32`,
+    ],
+    ['speed', speed],
+    ['made in', `${result.seconds.toFixed(1)} s`],
+  ];
+}
+
+function tensorRow({ name, shape, from, format, bytes, method, errors = {}, notes = [] }: QuantizedTensor): string[] {
+  const error = method && errors[method];
+  const lost = Object.entries(errors).filter(([other]) => other !== method);
+  return [
+    name,
+    shape.join(' × '),
+    from,
+    format,
+    grouped(bytes),
+    method ?? '',
+    error?.toExponential(2) ?? '',
+    lost.map(([other, value]) => `${other} ${value?.toExponential(2)}`).join(', '),
+    notes.join('; '),
+  ];
+}
+
+function table(rows: readonly (readonly [string, string])[]): string {
+  return `<table>${rows.map(([name, value]) => `<tr><th>${escaped(name)}</th><td>${escaped(value)}</td></tr>`).join('')}</table>`;
+}
+
+function grid(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = (tag: string, row: readonly string[]) =>
+    `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
+  return `<div class="wide"><table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table></div>`;
+}

@@ -12,6 +12,7 @@ import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { imatrixCommand } from './commands/imatrix.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { packageCommand } from './commands/package.ts';
+import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
@@ -37,6 +38,7 @@ const commands = [
   cacheCommand,
   packageCommand,
   quantizeCommand,
+  pruneCommand,
   imatrixCommand,
   compareCommand,
 ];

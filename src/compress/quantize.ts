@@ -10,8 +10,8 @@ import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, memoryOf, type Planned, planOf } from './plan.ts';
-import { type NamedSolution, solvedTensors } from './solvedTensors.ts';
-import type { Method, Solved } from './solver.ts';
+import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
+import { type Method, type Solved, Solver } from './solver.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface QuantizeOptions {
@@ -118,7 +118,12 @@ export async function quantize(
     );
     const type = budget ? commonType(plan) : fileTypeByName(options.type!);
     if (!options.dryRun) {
-      const work = solvedTensors(plan, { checkpoint, calibration, importance, bytes, options });
+      const solver = await Solver.create();
+      const treatment: Treatment = {
+        isTreated: ({ tensor, format }) => tensor.format !== format && format.grid !== undefined,
+        treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
+      };
+      const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options });
       const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
         name,
         shape,

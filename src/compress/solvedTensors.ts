@@ -1,4 +1,4 @@
-/** Quantizes the tensors of a plan, stage by stage. */
+/** Treats the tensors of a plan, stage by stage: quantizes or prunes them. */
 import { EspalierError, FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
@@ -6,33 +6,43 @@ import type { Calibration } from './calibration.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
-import { type Solved, Solver } from './solver.ts';
+import type { Knowledge, Solved } from './solver.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
 export interface NamedSolution extends Solved {
   readonly name: string;
 }
 
+/** What is done to matrices. */
+export interface Treatment {
+  /** True for tensors that change. Others are copied, or encoded in another format. */
+  isTreated(planned: Planned): boolean;
+  /** @param values [rows, columns], finite; may be changed */
+  treat(values: Float32Array, columns: number, planned: Planned, knowledge: Knowledge): Solved;
+}
+
 export interface Work {
+  readonly treatment: Treatment;
   readonly checkpoint: Checkpoint;
   readonly calibration?: Calibration;
   readonly importance?: ImportanceMatrix;
   /** Bytes of all tensors, for progress. */
   readonly bytes: number;
-  readonly options: QuantizeOptions;
+  readonly options: Pick<QuantizeOptions, 'threads' | 'backend' | 'signal' | 'onProgress'>;
 }
 
-/** Quantizes the tensors in the plan's order, stage by stage: later stages are calibrated behind the quantized earlier ones. */
+/** Treats the tensors in the plan's order, stage by stage: later stages are calibrated behind the treated earlier ones. */
 export async function* solvedTensors(plan: readonly Planned[], work: Work): AsyncGenerator<NamedSolution, void> {
-  const { checkpoint, calibration, options, bytes } = work;
+  const { checkpoint, calibration, options, bytes, treatment } = work;
   const { signal, onProgress } = options;
-  const solver = await Solver.create();
   const activations: Activations = new Map();
   let done = 0;
   const stages = calibration ? [...calibration.stages.keys()] : [0];
   for (const stage of stages) {
     const own = plan.filter((planned) => planned.stage === stage);
-    const wanted = new Map(own.filter(isSolved).map((planned) => [planned.tensor.name, planned]));
+    const wanted = new Map(
+      own.filter((planned) => treatment.isTreated(planned)).map((planned) => [planned.tensor.name, planned]),
+    );
     const solved = new Map<string, Solved>();
     if (calibration) {
       const [now, ...later] = calibration.stages.slice(stage);
@@ -51,9 +61,10 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           for (const name of statistic.tensors) {
             signal?.throwIfAborted();
             onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
-            const { tensor, format } = wanted.get(name)!;
+            const planned = wanted.get(name)!;
+            const { tensor, format } = planned;
             const values = await finiteValues(checkpoint, tensor);
-            const solution = solver.quantize(values, tensor.shape.at(-1)!, format, { statistic });
+            const solution = treatment.treat(values, tensor.shape.at(-1)!, planned, { statistic });
             solved.set(name, solution);
             format.decode(solution.bytes, 0, values, 0, solution.bytes.length / format.blockBytes);
             if (later.length > 0) await run.replace(name, values);
@@ -68,7 +79,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
     for (const planned of own) {
       signal?.throwIfAborted();
       const { name } = planned.tensor;
-      const solution = solved.get(name) ?? (await withoutStatistic(planned, solver, work));
+      const solution = solved.get(name) ?? (await withoutStatistic(planned, work));
       done += solution.bytes.length;
       onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
       yield { name, ...solution };
@@ -76,15 +87,10 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
   }
 }
 
-/** True for tensors whose format is searched with a statistic. */
-const isSolved = ({ tensor, format }: Planned): boolean => tensor.format !== format && format.grid !== undefined;
-
-async function withoutStatistic(
-  { tensor, format }: Planned,
-  solver: Solver,
-  { checkpoint, importance }: Work,
-): Promise<Solved> {
-  if (format === tensor.format) {
+async function withoutStatistic(planned: Planned, { checkpoint, importance, treatment }: Work): Promise<Solved> {
+  const { tensor, format } = planned;
+  if (format === tensor.format && !treatment.isTreated(planned)) {
+    if (format.blockSize === 1) await finiteValues(checkpoint, tensor);
     const bytes = new Uint8Array(tensor.byteLength);
     await tensor.read(0, bytes);
     return { bytes, method: 'copied', errors: {}, notes: [] };
@@ -96,7 +102,7 @@ async function withoutStatistic(
     const problem = `tensor ${tensor.name} has ${columns} columns but the importance matrix has ${squares.length}: it is of another model`;
     throw new FormatError(checkpoint.name, problem, { tensor: tensor.name, expected: columns, found: squares.length });
   }
-  return solver.quantize(values, columns, format, { importance: squares });
+  return treatment.treat(values, columns, planned, { importance: squares });
 }
 
 /** Reads a tensor. @throws {FormatError} if an element is not a finite number */

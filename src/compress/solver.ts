@@ -12,7 +12,7 @@ import { Matrices } from './matrix/matrices.ts';
 import { type GridFormat, quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
 
-export type Method = 'copied' | 'plain' | 'weighted' | 'obs';
+export type Method = 'copied' | 'plain' | 'weighted' | 'obs' | 'pruned';
 
 export interface Solved {
   readonly bytes: Uint8Array;

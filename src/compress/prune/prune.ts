@@ -1,0 +1,127 @@
+/** Prunes the matrices of a model's blocks: sets weights to zero and writes a GGUF file in the source's float format. */
+import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
+import type { OnProgress } from '../../core/progress.ts';
+import type { GgufValue } from '../../formats/gguf/write.ts';
+import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { inGgufTerms } from '../../models/inGgufTerms.ts';
+import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import { isQuantizable } from '../mixture.ts';
+import { bytesAfter, planOf } from '../plan.ts';
+import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
+import { encode, type Solved } from '../solver.ts';
+import { writeFile } from '../writeFile.ts';
+import { Pruner, type PruningMethod, type Sparsity } from './pruneMatrix.ts';
+
+export interface PruneOptions {
+  /** Default: 'sparsegpt' with a calibration text, else 'magnitude'. */
+  readonly method?: PruningMethod;
+  /** Share of the weights that become zero, 0 … 1. Not together with a pattern. */
+  readonly sparsity?: number;
+  /** N:M, e.g. '2:4': N of every M consecutive weights of a row are kept. */
+  readonly pattern?: string;
+  /** A text for Wanda and SparseGPT. */
+  readonly calibration?: CalibrationOptions;
+  readonly threads?: number;
+  readonly backend?: string;
+  readonly signal?: AbortSignal;
+  /** Progress with stage 'prune'. */
+  readonly onProgress?: OnProgress;
+}
+
+export interface PruneResult {
+  readonly method: PruningMethod;
+  /** Pruned matrices, and their share of zeros. */
+  readonly tensors: readonly { readonly name: string; readonly sparsity: number; readonly notes: readonly string[] }[];
+  /** Share of zeros in all pruned matrices. */
+  readonly sparsity: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/**
+ * @param source a GGUF file or a Hugging Face folder in F32, F16 or BF16 @param output path of the GGUF file
+ * @throws {OptionError} @throws {UnsupportedError} for a quantized source @throws {FormatError} @throws {SourceError}
+ */
+export async function prune(source: CheckpointSource, output: string, options: PruneOptions): Promise<PruneResult> {
+  const started = performance.now();
+  const sparsity = sparsityOf(options);
+  const { calibration: text, method = text ? 'sparsegpt' : 'magnitude' } = options;
+  if (!['magnitude', 'wanda', 'sparsegpt'].includes(method))
+    throw new OptionError('method', method, 'magnitude, wanda or sparsegpt');
+  if (!text && method !== 'magnitude') throw new OptionError('calibration', 'missing', `a text, which ${method} needs`);
+  if (source === output) throw new OptionError('the output', output, 'another file than the source');
+  const opened = await openCheckpoint(source, options);
+  try {
+    const checkpoint = inGgufTerms(opened);
+    const all = [...checkpoint.tensors.values()];
+    const quantized = all.find((tensor) => tensor.format.blockSize > 1);
+    if (quantized)
+      throw new UnsupportedError(`${checkpoint.name}: pruning a model with tensors in`, quantized.format.name, [
+        'F32',
+        'F16',
+        'BF16',
+      ]);
+    const calibration = method === 'magnitude' ? undefined : await prepareCalibration(checkpoint, text!);
+    const formats = new Map(all.map(({ name, format }) => [name, format]));
+    const plan = planOf(checkpoint, formats, {}, calibration);
+    const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
+    const pruner = await Pruner.create();
+    const pruned: { name: string; sparsity: number; zeros: number; elements: number; notes: readonly string[] }[] = [];
+    const treatment: Treatment = {
+      isTreated: ({ tensor }) => tensor.name.startsWith('blk.') && isQuantizable(tensor),
+      treat(values, columns, { tensor, format }, { statistic }): Solved {
+        const isDone = pruner.prune(values, columns, method, sparsity, statistic);
+        const zeros = values.reduce((sum, value) => sum + Number(value === 0), 0);
+        const notes = isDone ? [] : ['the factorization of its statistic failed, so it was pruned by Wanda'];
+        pruned.push({ name: tensor.name, sparsity: zeros / values.length, zeros, elements: values.length, notes });
+        return { bytes: encode(values, columns, format, undefined), method: 'pruned', errors: {}, notes };
+      },
+    };
+    const work = solvedTensors(plan, { treatment, checkpoint, calibration, bytes, options });
+    const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
+      name,
+      shape,
+      format,
+      async data() {
+        const solved = (await work.next()).value as NamedSolution;
+        if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
+        return solved.bytes;
+      },
+    }));
+    const metadata = [...checkpoint.metadata].filter(([key]) => !key.startsWith('split.')) as [string, GgufValue][];
+    try {
+      await writeFile(output, { metadata, tensors }, options);
+    } finally {
+      await work.return(undefined);
+    }
+    await opened.finish?.(options.signal);
+    const sum = (what: 'zeros' | 'elements') => pruned.reduce((total, each) => total + each[what], 0);
+    return {
+      method,
+      tensors: pruned.map(({ name, sparsity: share, notes }) => ({ name, sparsity: share, notes })),
+      sparsity: sum('zeros') / sum('elements'),
+      bytes,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @throws {OptionError} if there is not exactly one of share and pattern, or it is not possible */
+function sparsityOf({ sparsity, pattern }: PruneOptions): Sparsity {
+  if ((sparsity === undefined) === (pattern === undefined))
+    throw new OptionError(
+      'sparsity',
+      sparsity === undefined ? 'missing' : 'given beside a pattern',
+      'exactly one of sparsity and pattern',
+    );
+  if (pattern !== undefined) {
+    const [, keep, of] = (/^(\d+):(\d+)$/.exec(pattern) ?? []).map(Number);
+    if (!keep || !of || keep >= of || of > 64)
+      throw new OptionError('pattern', pattern, 'N:M with N below M, such as 2:4');
+    return { share: 1 - keep / of, pattern: { keep, of } };
+  }
+  if (!(sparsity! > 0 && sparsity! < 1)) throw new OptionError('sparsity', sparsity, 'a share between 0 and 1');
+  return { share: sparsity! };
+}

@@ -16,6 +16,7 @@ import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
+import { shapeCommand } from './commands/shape.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
 import { trainCommand } from './commands/train.ts';
@@ -39,6 +40,7 @@ const commands = [
   packageCommand,
   quantizeCommand,
   pruneCommand,
+  shapeCommand,
   imatrixCommand,
   compareCommand,
 ];

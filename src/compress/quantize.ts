@@ -11,7 +11,7 @@ import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, memoryOf, type Planned, planOf } from './plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
-import { type Method, type Solved, Solver } from './solver.ts';
+import { isSearched, type Method, type Solved, Solver } from './solver.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface QuantizeOptions {
@@ -120,7 +120,7 @@ export async function quantize(
     if (!options.dryRun) {
       const solver = await Solver.create();
       const treatment: Treatment = {
-        isTreated: ({ tensor, format }) => tensor.format !== format && format.grid !== undefined,
+        isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
         treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
       };
       const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options });

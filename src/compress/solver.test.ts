@@ -115,7 +115,6 @@ describe('Solver', () => {
     'IQ4_XS',
     'TQ2_0',
     'TQ1_0',
-    'Q8_0',
   ])('compensates errors in %s', async (name) => {
     const format = formatByName(name);
     const solver = await Solver.create();

@@ -192,9 +192,9 @@ export class Solver {
   }
 }
 
-/** Formats whose encoder searches for scales. Floats and Q8_0 have nothing to gain. */
-function isSearched({ grid, decodeOnly }: BlockFormat): boolean {
-  return grid !== undefined && !decodeOnly;
+/** Formats with something to search. Floats have no scales, and at 8 bits there is nothing left to gain. */
+export function isSearched({ grid }: BlockFormat): boolean {
+  return grid !== undefined && grid.highest - grid.lowest < 255;
 }
 
 function diagonalOf({ gram, size }: Statistic): Float32Array {

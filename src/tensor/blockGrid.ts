@@ -12,6 +12,8 @@ export interface BlockGrid {
   readonly highest: number;
   /** Levels of the integers 0..highest. Undefined: the level is the integer. */
   readonly levels?: Int8Array;
+  /** Offsets of the half floats in a block's bytes. The elements' values are linear in them. */
+  readonly halves: readonly number[];
   newBlock(): GridBlock;
   /**
    * Chooses what the groups of a block share, from the values of all of its elements.

@@ -7,10 +7,12 @@ import {
   type QuantizedTensor,
   type QuantizeResult,
   quantize,
+  type TuneResult,
   textFacts,
+  tune,
   writeCard,
 } from '../../compress/index.ts';
-import type { BackendName } from '../../index.ts';
+import { type BackendName, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
@@ -33,6 +35,7 @@ interface Values extends TextValues {
   readonly allowRequantize?: boolean;
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
+  readonly tune?: number;
   readonly card?: string;
   readonly cardTokens?: number;
   readonly threads?: number;
@@ -62,6 +65,7 @@ export function quantizeCommand(): Command {
     .option('--allow-requantize', 'accept a source that is already quantized')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
+    .option('--tune <steps>', 'then train the scales for so many updates on the calibration text, e.g. 200', number)
     .option('--card <path>', 'measure what was lost on this text file, and write it beside the output as HTML and JSON')
     .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
@@ -92,6 +96,8 @@ async function run(source: string, output: string, values: Values): Promise<void
   } = values;
   const { pure, allowRequantize, dryRun, threads, backend } = values;
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
+  if (values.tune !== undefined && calibrate === undefined)
+    throw new OptionError('--tune', values.tune, '--calibrate to be set too');
   const text = calibrate === undefined ? undefined : await readTextFile(calibrate, values);
   try {
     const result = await quantize(source, output, {
@@ -114,6 +120,19 @@ async function run(source: string, output: string, values: Values): Promise<void
       tensorTypes: tensorType,
       onProgress: progress.onProgress,
     });
+    const { tune: steps } = values;
+    const tuned =
+      steps === undefined || text === undefined || dryRun
+        ? undefined
+        : await tune(source, output, output, {
+            text,
+            steps,
+            window,
+            threads,
+            backend,
+            signal,
+            onProgress: progress.onProgress,
+          });
     const paths: string[] = [];
     if (evaluated !== undefined && !dryRun) {
       const card = await makeCard({
@@ -134,6 +153,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             pure,
             allowRequantize,
           },
+          tune: steps,
           calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
         },
       });
@@ -143,7 +163,11 @@ async function run(source: string, output: string, values: Values): Promise<void
     if (values.tensors) printTable(['tensor', 'shape', 'format', 'bytes', 'method', 'error'], result.tensors.map(row));
     if (values.json) return printJson(result);
     for (const { name, notes = [] } of result.tensors) for (const text of notes) print(`${name}: ${text}`);
-    printFields({ ...summary(output, result, dryRun), card: paths.join(', ') || undefined });
+    printFields({
+      ...summary(output, result, dryRun),
+      tuned: tuned && describeTuning(tuned),
+      card: paths.join(', ') || undefined,
+    });
   } finally {
     progress.stop();
   }
@@ -161,6 +185,11 @@ function summary(output: string, result: QuantizeResult, dryRun = false): Record
     memory: `at most about ${bytesForPeople(memoryBytes)}`,
     time: dryRun ? undefined : `${seconds.toFixed(1)} s`,
   };
+}
+
+function describeTuning({ before, after, isImproved, steps }: TuneResult): string {
+  const change = `divergence ${before.toExponential(3)} → ${after.toExponential(3)} on held-out windows`;
+  return isImproved ? `${steps} updates, ${change}` : `not used: ${change}`;
 }
 
 function row({ name, shape, format, bytes, method, errors = {} }: QuantizedTensor): string[] {

@@ -20,6 +20,7 @@ export const IQ4_NL = plainFormat({
   ggmlType: 20,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: 0, highest: 15, uneven: true },
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

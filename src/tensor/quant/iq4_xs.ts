@@ -30,6 +30,7 @@ export const IQ4_XS = superBlockFormat({
   ggmlType: 23,
   blockBytes: BLOCK_BYTES,
   ranges,
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -87,6 +87,8 @@ export interface PlainRanges {
 
 export interface PlainFormat extends Omit<PerBlock, 'grid' | 'encodeBlock' | 'blockSize'> {
   readonly ranges: PlainRanges;
+  /** Offsets of the scale and, if there is one, the minimum. */
+  readonly halves: readonly number[];
   /** Quantizes a block. */
   quantize(block: GridBlock, x: Float32Array, from: number, importance?: Float32Array): void;
   /** Writes the bytes of a block. */
@@ -95,7 +97,7 @@ export interface PlainFormat extends Omit<PerBlock, 'grid' | 'encodeBlock' | 'bl
 
 /** Makes a block format, with its encoder and its grid. */
 export function plainFormat(format: PlainFormat): BlockFormat {
-  const { name, ggmlType, blockBytes, ranges, decodeBlock, quantize, pack } = format;
+  const { name, ggmlType, blockBytes, ranges, halves, decodeBlock, quantize, pack } = format;
   const size = ranges.size ?? BLOCK_SIZE;
   const block = newGridBlock(size, 1);
   return perBlock({
@@ -103,7 +105,7 @@ export function plainFormat(format: PlainFormat): BlockFormat {
     ggmlType,
     blockSize: size,
     blockBytes,
-    grid: plainGrid(size, ranges, pack),
+    grid: plainGrid(size, ranges, halves, pack),
     decodeBlock,
     encodeBlock(from, x, to, at, importance) {
       quantize(block, from, x, importance);
@@ -112,12 +114,13 @@ export function plainFormat(format: PlainFormat): BlockFormat {
   });
 }
 
-function plainGrid(size: number, ranges: PlainRanges, pack: PlainFormat['pack']): BlockGrid {
+function plainGrid(size: number, ranges: PlainRanges, halves: readonly number[], pack: PlainFormat['pack']): BlockGrid {
   const { lowest, highest, hasMin, uneven } = ranges;
   return {
     groupSize: size,
     lowest,
     highest,
+    halves,
     ...(uneven && { levels }),
     newBlock: () => newGridBlock(size, 1),
     start() {},

@@ -21,6 +21,7 @@ export const Q2_K = superBlockFormat({
   ggmlType: 10,
   blockBytes: BLOCK_BYTES,
   ranges,
+  halves: [at.d, at.dmin],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

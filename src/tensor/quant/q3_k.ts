@@ -23,6 +23,7 @@ export const Q3_K = superBlockFormat({
   ggmlType: 11,
   blockBytes: BLOCK_BYTES,
   ranges,
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

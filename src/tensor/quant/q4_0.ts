@@ -16,6 +16,7 @@ export const Q4_0 = plainFormat({
   ggmlType: 2,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: -8, highest: 7 },
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

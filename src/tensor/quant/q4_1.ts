@@ -16,6 +16,7 @@ export const Q4_1 = plainFormat({
   ggmlType: 3,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: 0, highest: 15, hasMin: true },
+  halves: [at.d, at.m],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -19,6 +19,7 @@ export const Q5_0 = plainFormat({
   ggmlType: 6,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: -16, highest: 15 },
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

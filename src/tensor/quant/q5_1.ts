@@ -19,6 +19,7 @@ export const Q5_1 = plainFormat({
   ggmlType: 7,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: 0, highest: 31, hasMin: true },
+  halves: [at.d, at.m],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

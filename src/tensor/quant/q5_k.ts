@@ -22,6 +22,7 @@ export const Q5_K = superBlockFormat({
   ggmlType: 13,
   blockBytes: BLOCK_BYTES,
   ranges,
+  halves: [at.d, at.dmin],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -21,6 +21,7 @@ export const Q6_K = superBlockFormat({
   ggmlType: 14,
   blockBytes: BLOCK_BYTES,
   ranges,
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -19,6 +19,7 @@ export const Q8_0 = plainFormat({
   ggmlType: 8,
   blockBytes: BLOCK_BYTES,
   ranges: { lowest: -128, highest: 127 },
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

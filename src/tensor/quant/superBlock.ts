@@ -208,20 +208,22 @@ function toHalf(value: number): number {
 /** A format of super-blocks. */
 export interface SuperBlockFormat extends Pick<PerBlock, 'name' | 'ggmlType' | 'blockBytes' | 'decodeBlock'> {
   readonly ranges: SuperBlockRanges;
+  /** Offsets of d and, if there are minima, dmin. */
+  readonly halves: readonly number[];
   /** Writes the bytes of a block. */
   pack(block: GridBlock, to: Uint8Array, at: number): void;
 }
 
 /** Makes a block format, with its encoder and its grid. */
 export function superBlockFormat(format: SuperBlockFormat): BlockFormat {
-  const { name, ggmlType, blockBytes, ranges, decodeBlock, pack } = format;
+  const { name, ggmlType, blockBytes, ranges, halves, decodeBlock, pack } = format;
   const block = newGridBlock(superBlockSize, superBlockSize / ranges.size);
   return perBlock({
     name,
     ggmlType,
     blockSize: superBlockSize,
     blockBytes,
-    grid: superBlockGrid(ranges, pack),
+    grid: superBlockGrid(ranges, halves, pack),
     decodeBlock,
     encodeBlock(from, x, to, at, importance) {
       quantizeSuperBlock(block, ranges, from, x, importance);
@@ -230,12 +232,17 @@ export function superBlockFormat(format: SuperBlockFormat): BlockFormat {
   });
 }
 
-function superBlockGrid(ranges: SuperBlockRanges, pack: SuperBlockFormat['pack']): BlockGrid {
+function superBlockGrid(
+  ranges: SuperBlockRanges,
+  halves: readonly number[],
+  pack: SuperBlockFormat['pack'],
+): BlockGrid {
   const { size: groupSize, lowest, highest, uneven } = ranges;
   return {
     groupSize,
     lowest,
     highest,
+    halves,
     ...(uneven && { levels }),
     newBlock: () => newGridBlock(superBlockSize, superBlockSize / groupSize),
     start: (block, x, weights) => startSuperBlock(block, ranges, x, 0, weights, 0),

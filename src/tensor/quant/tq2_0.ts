@@ -19,6 +19,7 @@ export const TQ2_0 = plainFormat({
   ggmlType: 35,
   blockBytes: BLOCK_BYTES,
   ranges: { size: 256, lowest: -1, highest: 1 },
+  halves: [at.d],
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);

@@ -1,0 +1,61 @@
+/** `espalier shape`: runs a recipe of pruning, quantizing and tuning stages. */
+import { Command } from 'commander';
+import { shape } from '../../compress/index.ts';
+import type { BackendName } from '../../index.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { addComputeOptions, examples } from '../options.ts';
+import { note, printFields, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+
+interface Values {
+  readonly dryRun?: boolean;
+  readonly threads?: number;
+  readonly backend: BackendName;
+  readonly json?: boolean;
+}
+
+const RECIPE = `
+A recipe is a JSON object. Relative paths are relative to the recipe file.
+  source       GGUF file or Hugging Face folder
+  output       GGUF file to write
+  calibration  { "text": file, "window": tokens, "windows": count }
+  card         { "text": file, "maxTokens": count }: measures the result on this text, and writes a card
+  stages       list of { "prune": … }, { "quantize": … } and { "tune": … }, with the fields of the options of these commands:
+               [{ "prune": { "sparsity": 0.3 } }, { "quantize": { "type": "Q4_K_M" } }, { "tune": { "steps": 200 } }]`;
+
+export function shapeCommand(): Command {
+  const command = addComputeOptions(new Command('shape'))
+    .description('Make a smaller model by a recipe of stages. An interrupted run continues when it is started again.')
+    .argument('<recipe>', 'recipe (JSON file)')
+    .option('--dry-run', 'show formats, bytes and memory without writing a file')
+    .option('--json', 'print one JSON object on the last line')
+    .action(run);
+  return examples(command, ['espalier shape recipe.json', 'espalier shape recipe.json --dry-run']).addHelpText(
+    'after',
+    `\n${RECIPE}`,
+  );
+}
+
+async function run(path: string, { dryRun, threads, backend, json }: Values): Promise<void> {
+  const signal = interruptSignal();
+  const progress = progressBar();
+  const onStage = (name: string, state: string) => {
+    progress.stop();
+    note(`${name} ${state}`);
+  };
+  try {
+    const result = await shape(path, { dryRun, threads, backend, signal, onProgress: progress.onProgress, onStage });
+    progress.stop();
+    if (json) return printJson(result);
+    const { kld, top1 } = result.card?.quality.model ?? {};
+    printFields({
+      output: dryRun ? `${result.output} (not written)` : result.output,
+      stages: result.stages.map(({ name }) => name).join(', '),
+      'KL divergence': kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}`,
+      'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)}%`,
+      card: result.cardFiles.join(', ') || undefined,
+    });
+  } finally {
+    progress.stop();
+  }
+}

@@ -1,0 +1,70 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { shape } from './shape.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-shape-'));
+const path = (name: string) => join(folder, name);
+const recipe = {
+  source: 'source.gguf',
+  output: 'out.gguf',
+  calibration: { text: 'garden.txt', window: 32, windows: 16 },
+  card: { text: 'held-out.txt', maxTokens: 200 },
+  stages: [{ prune: { sparsity: 0.3 } }, { quantize: { type: 'Q5_0' } }, { tune: { steps: 3 } }],
+};
+const write = (name: string, value: object) => writeFileSync(path(name), JSON.stringify(value));
+
+beforeAll(async () => {
+  writeFileSync(path('source.gguf'), await makeModel({ architecture: 'llama', format: 'F32' }));
+  writeFileSync(path('garden.txt'), gardenText);
+  writeFileSync(path('held-out.txt'), gardenText.slice(0, 2500));
+  write('recipe.json', recipe);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('shape', () => {
+  it('runs the stages, writes the model and its card, and leaves nothing else', async () => {
+    const { stages, card, cardFiles } = await shape(path('recipe.json'));
+    expect(stages.map(({ name }) => name)).toEqual(['prune', 'quantize', 'tune']);
+    expect(stages.every(({ result }) => result)).toBe(true);
+    expect(card!.quality.model.kld!.mean).toBeGreaterThan(0);
+    for (const file of [path('out.gguf'), ...cardFiles]) expect(existsSync(file)).toBe(true);
+    expect(readdirSync(path('out.gguf.stages'))).toEqual([]);
+  });
+
+  it('continues where it was interrupted, with the same result', async () => {
+    const controller = new AbortController();
+    write('again.json', { ...recipe, output: 'again.gguf' });
+    const onStage = (name: string) => {
+      if (name === 'tune') controller.abort(new Error('enough'));
+    };
+    await expect(shape(path('again.json'), { signal: controller.signal, onStage })).rejects.toThrow('enough');
+    expect(existsSync(path('again.gguf'))).toBe(false);
+    const states: string[] = [];
+    await shape(path('again.json'), { onStage: (name, state) => states.push(`${name} ${state}`) });
+    expect(states).toEqual(['prune was done before', 'quantize was done before', 'tune runs']);
+    expect(readFileSync(path('again.gguf')).equals(readFileSync(path('out.gguf')))).toBe(true);
+  });
+
+  it('plans without writing', async () => {
+    write('dry.json', { ...recipe, output: 'dry.gguf' });
+    const { stages } = await shape(path('dry.json'), { dryRun: true });
+    expect(stages[1]!.result).toMatchObject({
+      type: 'Q5_0',
+      bytes: expect.any(Number),
+      memoryBytes: expect.any(Number),
+    });
+    expect(readdirSync(folder).filter((name) => name.startsWith('dry'))).toEqual(['dry.json']);
+  });
+
+  it.each([
+    ['a field that does not exist', { ...recipe, stage: [] }, /stage/],
+    ['no stages', { ...recipe, stages: [] }, /stages/],
+    ['a stage that does not exist', { ...recipe, stages: [{ squeeze: {} }] }, /stages\.0/],
+  ])('refuses %s', async (_, value, message) => {
+    write('wrong.json', value);
+    await expect(shape(path('wrong.json'))).rejects.toThrow(message);
+  });
+});

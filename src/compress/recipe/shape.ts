@@ -1,0 +1,154 @@
+/**
+ * Runs the stages of a recipe, each on the result of the one before. Results of stages are kept in a folder beside the output, under
+ * a hash of everything that they depend on, so that a run that was interrupted continues with the stage that it had not finished.
+ */
+import { sha256 } from '#leaf/formats/download/sha256';
+import { fileSource } from '#leaf/formats/sources/path';
+import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import type { OnProgress } from '../../core/progress.ts';
+import { readText } from '../../formats/json.ts';
+import { type Card, makeCard, textFacts, writeCard } from '../card/card.ts';
+import { prune } from '../prune/prune.ts';
+import { type QuantizeOptions, type QuantizeResult, quantize } from '../quantize.ts';
+import { tune } from '../tune/tune.ts';
+import { splitPath } from '../writeFile.ts';
+import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts';
+
+export interface ShapeOptions {
+  readonly threads?: number;
+  readonly backend?: string;
+  /** Returns what the quantizing stages plan, without writing anything. Stages before them are left out. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+  /** Called before each stage. */
+  readonly onStage?: (name: string, state: 'runs' | 'was done before') => void;
+}
+
+export interface ShapeResult {
+  /** Path of the model. */
+  readonly output: string;
+  /** Results of the stages in order, by name. Undefined for one that was done before. */
+  readonly stages: readonly { readonly name: string; readonly result?: object }[];
+  readonly card?: Card;
+  readonly cardFiles: readonly string[];
+}
+
+/** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError} and the errors of the stages */
+export async function shape(path: string, options: ShapeOptions = {}): Promise<ShapeResult> {
+  const { onStage, signal, dryRun } = options;
+  const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
+  const calibration = recipe.calibration && { ...recipe.calibration, text: await textOf(recipe.calibration.text) };
+  const context: Context = { recipe, calibration, options };
+  const kept = checkpointFolder(`${recipe.output}.stages`);
+  let key = hashOf([recipe.source, calibration?.text ?? '', recipe.calibration?.window, recipe.calibration?.windows]);
+  let current = recipe.source;
+  const done: { name: string; result?: object }[] = [];
+  for (const [index, stage] of recipe.stages.entries()) {
+    signal?.throwIfAborted();
+    key = hashOf([key, stage]);
+    const name = Object.keys(stage)[0]!;
+    const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
+    const target = `${recipe.output}.stages/${file}`;
+    const isDone = !dryRun && (await kept.list()).includes(file);
+    onStage?.(name, isDone ? 'was done before' : 'runs');
+    const result = isDone ? undefined : await runStage(stage, current, target, context);
+    done.push({ name, ...(result && { result }) });
+    if (!dryRun) current = target;
+  }
+  if (dryRun) return { output: recipe.output, stages: done, cardFiles: [] };
+  await copy(current, recipe.output, signal);
+  const quantized = done.find(({ name, result }) => name === 'quantize' && result)?.result as
+    | QuantizeResult
+    | undefined;
+  const card = recipe.card && quantized ? await cardOf(context, quantized) : undefined;
+  const cardFiles = card ? await writeCard(card, recipe.output) : [];
+  for (const file of await kept.list()) await kept.remove(file);
+  return { output: recipe.output, stages: done, card, cardFiles };
+}
+
+interface Context {
+  readonly recipe: ShapeRecipe;
+  readonly calibration?: QuantizeOptions['calibration'];
+  readonly options: ShapeOptions;
+}
+
+async function runStage(stage: ShapeStage, from: string, to: string, context: Context): Promise<object | undefined> {
+  const { recipe, calibration } = context;
+  const { threads, backend, signal, onProgress, dryRun } = context.options;
+  const common = { threads, backend, signal, onProgress };
+  if ('quantize' in stage) {
+    const { calibrate, tensorTypes, ...rest } = stage.quantize;
+    return quantize(from, to, {
+      ...common,
+      ...rest,
+      dryRun,
+      tensorTypes: tensorTypes && Object.entries(tensorTypes),
+      ...(calibrate && calibration && { calibration }),
+    });
+  }
+  if (dryRun) return undefined;
+  if ('prune' in stage) return prune(from, to, { ...common, ...stage.prune, calibration });
+  return tune(recipe.source, from, to, {
+    ...common,
+    ...stage.tune,
+    text: calibration?.text ?? '',
+    window: calibration?.window,
+  });
+}
+
+async function cardOf({ recipe, options }: Context, result: QuantizeResult): Promise<Card> {
+  const { threads, signal, onProgress } = options;
+  const text = await textOf(recipe.card!.text);
+  const calibration =
+    recipe.calibration && textFacts(splitPath(recipe.calibration.text)[1], await textOf(recipe.calibration.text));
+  return makeCard({
+    ...{ source: recipe.source, model: recipe.output, result, threads, signal, onProgress },
+    ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },
+    recipe: { stages: recipe.stages, calibration },
+  });
+}
+
+async function textOf(path: string): Promise<string> {
+  const file = await fileSource(path);
+  try {
+    return await readText(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function copy(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  const [folder, file] = splitPath(to);
+  const source = await fileSource(from);
+  try {
+    await checkpointFolder(folder).replace(file, async (sink) => {
+      const buffer = new Uint8Array(2 ** 22);
+      for (let at = 0; at < source.size; at += buffer.length) {
+        signal?.throwIfAborted();
+        const length = Math.min(buffer.length, source.size - at);
+        await source.read(at, length, buffer);
+        await sink.write(buffer.subarray(0, length));
+      }
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+function resolved(recipe: ShapeRecipe, folder: string): ShapeRecipe {
+  const beside = (path: string) => (/^(?:[/\\]|[a-z]:[/\\]|https?:|hf:)/i.test(path) ? path : `${folder}/${path}`);
+  const { source, output, calibration, card } = recipe;
+  return {
+    ...recipe,
+    ...{ source: beside(source), output: beside(output) },
+    ...(calibration && { calibration: { ...calibration, text: beside(calibration.text) } }),
+    ...(card && { card: { ...card, text: beside(card.text) } }),
+  };
+}
+
+function hashOf(value: unknown): string {
+  const hash = sha256();
+  hash.update(new TextEncoder().encode(JSON.stringify(value)));
+  return hash.hex();
+}

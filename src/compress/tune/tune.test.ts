@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { seededRandom } from '../../core/random.ts';
+import { blockFormats } from '../../tensor/formats.ts';
+import { compare } from '../compare.ts';
+import type { GridFormat } from '../obs.ts';
+import { quantize } from '../quantize.ts';
+import { BlockScales } from './blockScales.ts';
+import { tune } from './tune.ts';
+
+describe.each(blockFormats.filter(({ grid }) => grid).map((format) => [format.name, format as GridFormat] as const))(
+  'the scales of %s',
+  (_, format) => {
+    const random = seededRandom(3);
+    const values = Float32Array.from({ length: 4 * format.blockSize }, () => random.normal());
+    const bytes = new Uint8Array(4 * format.blockBytes);
+    format.encode(values, 0, bytes, 0, 4);
+
+    it('are read and written', () => {
+      const scales = new BlockScales(format, bytes);
+      expect(scales.bytes()).toEqual(bytes);
+      const decoded = new Float32Array(values.length);
+      format.decode(bytes, 0, decoded, 0, 4);
+      for (const [i, element] of scales.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 4);
+    });
+
+    it('have the gradients that differences have', () => {
+      const scales = new BlockScales(format, bytes);
+      const weights = values.map(() => random.normal());
+      const objective = () => scales.elements().reduce((sum, element, i) => sum + element * weights[i]!, 0);
+      const gradients = scales.gradients(weights);
+      for (const [k, own] of scales.values.entries()) {
+        const before = objective();
+        own[2]! += 1;
+        expect(objective() - before).toBeCloseTo(gradients[k]![2]!, 1);
+        own[2]! -= 1;
+      }
+    });
+  },
+);
+
+describe('tune', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'espalier-tune-'));
+  const [source, model, tuned] = ['source', 'model', 'tuned'].map((name) => join(folder, `${name}.gguf`)) as [
+    string,
+    string,
+    string,
+  ];
+  const options = { text: gardenText, window: 32, steps: 40, batch: 4, learningRate: 0.01, threads: 1 };
+
+  beforeAll(async () => {
+    writeFileSync(source, await makeModel({ architecture: 'llama', format: 'F32' }));
+    await quantize(source, model, { type: 'Q4_0' });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('loses less in the same formats and bytes', async () => {
+    const { before, after, isImproved, tokens } = await tune(source, model, tuned, options);
+    expect(isImproved).toBe(true);
+    expect(after).toBeLessThan(before);
+    expect(tokens).toBe(40 * 4 * 32);
+    expect(readFileSync(tuned).length).toBe(readFileSync(model).length);
+    const [, a, b] = await compare(source, [model, tuned], {
+      text: gardenText.slice(-1500),
+      exact: true,
+      speed: false,
+    });
+    expect(b!.kld!.mean).toBeLessThan(a!.kld!.mean);
+  });
+
+  it('makes the same file again, also in place of the model', async () => {
+    const before = readFileSync(model);
+    await tune(source, model, model, options);
+    expect(readFileSync(model).equals(readFileSync(tuned))).toBe(true);
+    writeFileSync(model, before);
+  });
+
+  it('keeps the model if training makes it worse', async () => {
+    const { isImproved } = await tune(source, model, tuned, { ...options, steps: 3, learningRate: 0.9 });
+    expect(isImproved).toBe(false);
+    expect(readFileSync(tuned).equals(readFileSync(model))).toBe(true);
+  });
+
+  it('refuses a text that is too short', async () => {
+    await expect(tune(source, model, tuned, { ...options, text: gardenText.slice(0, 900) })).rejects.toThrow(
+      /the text is \d+ windows of 32 tokens long, expected at least 12/,
+    );
+  });
+});

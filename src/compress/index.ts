@@ -6,6 +6,7 @@ export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';
 export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix } from './imatrix.ts';
 export { type ImportanceOptions, measureImportance } from './measureImportance.ts';
+export { type DropLayersOptions, type DropLayersResult, dropLayers } from './prune/dropLayers.ts';
 export { type PruneOptions, type PruneResult, prune } from './prune/prune.ts';
 export type { PruningMethod } from './prune/pruneMatrix.ts';
 export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';

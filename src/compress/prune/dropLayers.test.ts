@@ -1,0 +1,53 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { load } from '../../runtime/load.ts';
+import { compare } from '../compare.ts';
+import { dropLayers } from './dropLayers.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-drop-'));
+const path = (name: string) => join(folder, name);
+const calibration = { text: gardenText, window: 32, windows: 8 };
+const make = async (name: string, options: Parameters<typeof makeModel>[0]) =>
+  writeFileSync(path(name), await makeModel(options));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('dropLayers', () => {
+  it('removes the block with the least influence, from a quantized model, too', async () => {
+    await make('llama.gguf', { architecture: 'llama', format: 'Q8_0', dimensions: { layers: 4 } });
+    const { dropped, influence } = await dropLayers(path('llama.gguf'), path('three.gguf'), { layers: 1, calibration });
+    expect(influence).toHaveLength(4);
+    expect(dropped).toEqual([influence!.indexOf(Math.min(...influence!))]);
+    const model = await load(path('three.gguf'));
+    expect(model.summary.formats.Q8_0).toBeGreaterThan(5);
+    model.dispose();
+    const losses: number[] = [];
+    for (const layer of [0, 1, 2, 3]) {
+      await dropLayers(path('llama.gguf'), path('one.gguf'), { layers: [layer] });
+      const [, row] = await compare(path('llama.gguf'), [path('one.gguf')], {
+        text: gardenText.slice(0, 900),
+        speed: false,
+      });
+      losses.push(row!.kld!.mean);
+    }
+    expect(losses[dropped[0]!]).toBeLessThan(Math.max(...losses));
+  });
+
+  it('refuses where another part would fall to a block', async () => {
+    await make('gemma.gguf', { architecture: 'gemma3', format: 'F32', dimensions: { layers: 6 } });
+    await expect(dropLayers(path('gemma.gguf'), path('refused.gguf'), { layers: [1] })).rejects.toThrow(
+      /dropping blocks 1, after which/,
+    );
+  });
+
+  it.each([
+    ['an index outside', { layers: [7] }, /layers is 7, expected indices from 0 to 3/],
+    ['all blocks', { layers: [0, 1, 2, 3] }, /expected 1 to 3 of the 4 blocks/],
+    ['a number without a text', { layers: 1 }, /calibration is missing, expected a text/],
+  ])('refuses %s', async (_, options, message) => {
+    await expect(dropLayers(path('llama.gguf'), path('refused.gguf'), options)).rejects.toThrow(message);
+    expect(readdirSync(folder)).not.toContain('refused.gguf');
+  });
+});

@@ -17,7 +17,7 @@ import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { Windows } from './calibrationText.ts';
 import { type Choice, cheapest } from './cheapest.ts';
-import { isQuantizable } from './mixture.ts';
+import { isQuantizable, keptFormat } from './mixture.ts';
 import { encode } from './solver.ts';
 
 export interface AllocateOptions {
@@ -45,7 +45,9 @@ export async function allocate(checkpoint: Checkpoint, options: AllocateOptions)
   const { bytes, importance, signal, onProgress } = options;
   const tensors = [...checkpoint.tensors.values()];
   const matrices = tensors.filter(isQuantizable);
-  const fixed = tensors.filter((tensor) => !isQuantizable(tensor)).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const fixed = tensors
+    .filter((tensor) => !isQuantizable(tensor))
+    .reduce((sum, tensor) => sum + sizeAs(tensor, keptFormat(tensor)), 0);
   const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor)[0]!), 0);
   if (bytes < least)
     throw new OptionError(

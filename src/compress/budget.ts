@@ -7,6 +7,7 @@ import { formatByName } from '../tensor/formats.ts';
 import { allocate } from './allocate.ts';
 import type { Calibration } from './calibration.ts';
 import { importanceOf } from './measureImportance.ts';
+import { keptFormat } from './mixture.ts';
 import { elementsOf, formatsOf } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
 
@@ -34,14 +35,15 @@ export async function formatsInBudget(
 ): Promise<Map<string, BlockFormat>> {
   if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
-  const tensors = [...checkpoint.tensors.values()];
   const bytes = await bytesFor(checkpoint, budget, options);
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
   const importance = new Map([...entries].map(([name, { squares }]) => [name, squares]));
   const { threads, backend, signal, onProgress } = options;
   const { windows } = calibration;
   const chosen = await allocate(checkpoint, { windows, bytes, importance, threads, backend, signal, onProgress });
-  return new Map(tensors.map(({ name, format }) => [name, chosen.get(name) ?? format]));
+  return new Map(
+    [...checkpoint.tensors.values()].map((tensor) => [tensor.name, chosen.get(tensor.name) ?? keptFormat(tensor)]),
+  );
 }
 
 /** Bytes that all tensors may take. */

@@ -68,6 +68,12 @@ export function isQuantizable({ name, shape }: Pick<MixtureTensor, 'name' | 'sha
   return dimensions >= 2 && name.endsWith('weight') && !KEPT.test(name);
 }
 
+/** Format of a tensor that is not quantized. Vectors in half floats, as folders have, become F32: llama.cpp needs that. */
+export function keptFormat({ shape, format }: Pick<MixtureTensor, 'shape' | 'format'>): BlockFormat {
+  const isVector = shape.filter((size) => size !== 1).length < 2;
+  return isVector && ['F16', 'BF16'].includes(format.name) ? formatByName('F32') : format;
+}
+
 /** @returns the format of each tensor, by name @throws {OptionError} if a format does not fit a tensor that names it */
 export function mixture(tensors: readonly MixtureTensor[], options: MixtureOptions): Map<string, BlockFormat> {
   const formats = new Map<string, BlockFormat>();
@@ -75,7 +81,9 @@ export function mixture(tensors: readonly MixtureTensor[], options: MixtureOptio
   const vCount = tensors.filter(({ name }) => ['v', 'qkv'].includes(categoryOf(name))).length;
   const isTied = !tensors.some(({ name }) => name === 'output.weight');
   for (const tensor of [...tensors].sort(byLayer)) {
-    const format = isQuantizable(tensor) ? chosen(tensor, { ...options, vCount, isTied, counters }) : tensor.format;
+    const format = isQuantizable(tensor)
+      ? chosen(tensor, { ...options, vCount, isTied, counters })
+      : keptFormat(tensor);
     formats.set(tensor.name, format);
   }
   return formats;

@@ -97,21 +97,3 @@ export const elementsOf = ({ byteLength, format }: CheckpointTensor): number =>
   (byteLength / format.blockBytes) * format.blockSize;
 
 export const bytesAfter = ({ tensor, format }: Planned): number => bytesOf(format, elementsOf(tensor));
-
-/** Largest stage in F32, with the Gram matrices, the factors, and the activations of the calibration text. */
-export function memoryOf(plan: readonly Planned[], calibration: Calibration | undefined): number {
-  const largest = plan.reduce((most, { tensor }) => Math.max(most, 4 * elementsOf(tensor)), 0);
-  if (!calibration) return 3 * largest;
-  const { windows, stages } = calibration;
-  const tokens = windows.count * windows.size;
-  const sizes = stages.map(({ products, inputs, outputs }, stage) => {
-    const weights = plan
-      .filter((each) => each.stage === stage)
-      .reduce((sum, { tensor }) => sum + 4 * elementsOf(tensor), 0);
-    const grams = [...new Set(products.map(({ x }) => x))].map(({ shape }) => 4 * shape[1] ** 2);
-    const widths = [...inputs.values(), ...outputs.values()].reduce((sum, width) => sum + width, 0);
-    const solving = 4 * Math.max(0, ...grams);
-    return 2 * weights + 4 * grams.reduce((sum, size) => sum + size, 0) + solving + 4 * tokens * widths;
-  });
-  return Math.max(...sizes) + 2 * largest;
-}

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gardenText, makeModel } from '../../scripts/models/index.ts';
+import { gardenText, makeModel, writeHuggingFaceModel } from '../../scripts/models/index.ts';
 import { openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { evaluateText } from '../runtime/evaluateText.ts';
@@ -126,6 +126,19 @@ describe('quantize', () => {
     const model = await load(path('q5.gguf'));
     expect((await evaluateText(model, gardenText.slice(0, 1500), { all: true })).perplexity).toBeGreaterThan(1);
     model.dispose();
+  });
+
+  it('reads Hugging Face folders, whose half-float vectors become F32', async () => {
+    await writeHuggingFaceModel(path('folder'), { architecture: 'smollm2', format: 'BF16' });
+    const { tensors } = await quantize(path('folder'), path('folder.gguf'), { type: 'Q8_0', calibration });
+    expect(tensors.find(({ name }) => name === 'blk.0.attn_norm.weight')).toMatchObject({
+      from: 'BF16',
+      format: 'F32',
+    });
+    expect(tensors.find(({ name }) => name === 'blk.0.attn_q.weight')).toMatchObject({ from: 'BF16', format: 'Q8_0' });
+    const text = gardenText.slice(0, 1500);
+    const [, row] = await compare(path('folder'), [path('folder.gguf')], { text, exact: true, speed: false });
+    expect(row!.kld!.mean).toBeLessThan(1e-3);
   });
 
   it('refuses to overwrite its source', async () => {

@@ -7,9 +7,10 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
+import { memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
-import { bytesAfter, elementsOf, formatsOf, memoryOf, type Planned, planOf } from './plan.ts';
+import { bytesAfter, elementsOf, formatsOf, type Planned, planOf } from './plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
 import { writeFile } from './writeFile.ts';
@@ -70,6 +71,7 @@ export interface QuantizeResult {
   readonly bitsPerWeight: number;
   /** Memory that calibration and solving need at most, in bytes (estimated). */
   readonly memoryBytes: number;
+  /** Time, in a dry run as a rough estimate. */
   readonly seconds: number;
 }
 
@@ -151,7 +153,7 @@ export async function quantize(
       bytes,
       bitsPerWeight: (8 * bytes) / elements,
       memoryBytes,
-      seconds: (performance.now() - started) / 1000,
+      seconds: options.dryRun ? secondsOf(plan, calibration) : (performance.now() - started) / 1000,
     };
   } finally {
     await opened.close();

@@ -6,7 +6,7 @@ import type { Calibration } from './calibration.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
-import type { Knowledge, Solved } from './solver.ts';
+import { encode, type Knowledge, type Solved } from './solver.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
 export interface NamedSolution extends Solved {
@@ -89,7 +89,8 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
 
 async function withoutStatistic(planned: Planned, { checkpoint, importance, treatment }: Work): Promise<Solved> {
   const { tensor, format } = planned;
-  if (format === tensor.format && !treatment.isTreated(planned)) {
+  const isTreated = treatment.isTreated(planned);
+  if (format === tensor.format && !isTreated) {
     if (format.blockSize === 1) await finiteValues(checkpoint, tensor);
     const bytes = new Uint8Array(tensor.byteLength);
     await tensor.read(0, bytes);
@@ -97,6 +98,7 @@ async function withoutStatistic(planned: Planned, { checkpoint, importance, trea
   }
   const values = await finiteValues(checkpoint, tensor);
   const columns = tensor.shape.at(-1)!;
+  if (!isTreated) return { bytes: encode(values, columns, format, undefined), method: 'plain', errors: {}, notes: [] };
   const squares = importance?.entries.get(tensor.name)?.squares;
   if (squares && squares.length !== columns) {
     const problem = `tensor ${tensor.name} has ${columns} columns but the importance matrix has ${squares.length}: it is of another model`;

@@ -74,7 +74,7 @@ describe('a tokenizer that goes through GGUF', () => {
   it('is refused where GGUF has no key for what it does', async () => {
     const spec = await characterTokenizer(['abc']);
     const changes: Partial<TokenizerSpec>[] = [
-      { normalizer: [{ type: 'form', form: 'NFC' }] },
+      { normalizer: [{ type: 'form', form: 'NFKC' }] },
       { preTokenizer: [{ pattern: 'x' }] },
       { merges: undefined },
       { kind: 'unigram' },

@@ -78,17 +78,24 @@ function spmEntries(spec: TokenizerSpec): [string, GgufValue][] {
 /** Returns the name of a pre-tokenizer with exactly these stages. */
 function preTokenizerName(spec: TokenizerSpec): string {
   const { preTokenizer, ignoreMerges = false } = spec;
-  if (spec.normalizer && spec.normalizer.length > 0) throw unsupported(spec, 'a normalizer');
+  // GGUF has no place for Qwen's NFC, and llama.cpp's own conversion leaves it out: text in NFC, as most is, has the same tokens
+  if (spec.normalizer?.some((step) => step.type !== 'form' || step.form !== 'NFC'))
+    throw unsupported(spec, 'a normalizer');
   if (typeof preTokenizer === 'string') return preTokenizer;
   const wanted = JSON.stringify(
     (preTokenizer ?? []).map((step) =>
       typeof step === 'object' && 'pattern' in step
         ? {
-            pattern: step.pattern,
+            pattern: plainContractions(step.pattern),
             ...(step.behavior !== undefined && step.behavior !== 'isolated' && { behavior: step.behavior }),
             ...(step.invert && { invert: true }),
           }
-        : step,
+        : typeof step === 'object' &&
+            'characters' in step &&
+            step.characters === 'numbers' &&
+            step.behavior === 'isolated'
+          ? { pattern: '\\p{N}' }
+          : step,
     ),
   );
   for (const [name, known] of preTokenizers) {
@@ -96,6 +103,11 @@ function preTokenizerName(spec: TokenizerSpec): string {
     if (JSON.stringify(stages) === wanted && (known.ignoreMerges ?? false) === ignoreMerges) return name;
   }
   throw unsupported(spec, 'a pre-tokenizer without a name');
+}
+
+/** Spells contractions as llama.cpp's patterns do, which cannot ignore case. */
+function plainContractions(pattern: string): string {
+  return pattern.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])");
 }
 
 function tokenTypes({ kind, tokens, added, unknown }: TokenizerSpec): Int32Array {

@@ -183,7 +183,7 @@ function summary(output: string, result: QuantizeResult, dryRun = false): Record
     size: `${bytesForPeople(bytes)}, ${bitsPerWeight.toFixed(2)} bits per weight`,
     tensors: [...methods].map(([method, count]) => `${count} ${method}`).join(', '),
     memory: `at most about ${bytesForPeople(memoryBytes)}`,
-    time: dryRun ? undefined : `${seconds.toFixed(1)} s`,
+    time: dryRun ? `roughly ${Math.ceil(seconds)} s` : `${seconds.toFixed(1)} s`,
   };
 }
 

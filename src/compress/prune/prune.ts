@@ -5,7 +5,7 @@ import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
-import { isQuantizable } from '../mixture.ts';
+import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
 import { encode, type Solved } from '../solver.ts';
@@ -62,7 +62,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
         'BF16',
       ]);
     const calibration = method === 'magnitude' ? undefined : await prepareCalibration(checkpoint, text!);
-    const formats = new Map(all.map(({ name, format }) => [name, format]));
+    const formats = new Map(all.map((tensor) => [tensor.name, keptFormat(tensor)]));
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const pruner = await Pruner.create();

@@ -25,8 +25,6 @@ export interface BlockGrid {
   /** Step and offset of a group that was fitted. */
   step(block: GridBlock, group: number): number;
   offset(block: GridBlock, group: number): number;
-  /** Chooses the half floats that fit best, given all integers. The steps and offsets of all groups change. */
-  refit(block: GridBlock, x: Float32Array, weights: Float32Array): void;
   /** Writes the bytes of a block. */
   write(block: GridBlock, to: Uint8Array, at: number): void;
 }

@@ -136,23 +136,6 @@ function plainGrid(size: number, ranges: PlainRanges, halves: readonly number[],
     },
     step: ({ d }) => d,
     offset: ({ dmin }) => dmin,
-    refit(block, x, weights) {
-      let [w1, a1, aa, ax, x1] = [0, 0, 0, 0, 0];
-      for (let i = 0; i < size; i++) {
-        const a = uneven ? levels[block.quants[i]] : block.quants[i] + lowest;
-        const w = weights[i];
-        w1 += w;
-        a1 += w * a;
-        aa += w * a * a;
-        ax += w * a * x[i];
-        x1 += w * x[i];
-      }
-      const determinant = w1 * aa - a1 * a1;
-      if (hasMin && determinant > 0) {
-        block.d = toHalf((w1 * ax - a1 * x1) / determinant);
-        block.dmin = -toHalf((aa * x1 - a1 * ax) / determinant);
-      } else if (!hasMin && aa > 0) block.d = toHalf(ax / aa);
-    },
     write: pack,
   };
 }

@@ -252,7 +252,6 @@ function superBlockGrid(
     },
     step: (block, group) => block.d * block.scales[group],
     offset: (block, group) => block.dmin * block.mins[group],
-    refit: (block, x, weights) => solveForHalves(block, ranges, x, 0, weights, 0),
     write: pack,
   };
 }

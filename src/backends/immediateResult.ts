@@ -86,7 +86,8 @@ export class ImmediateResult implements StepResult {
 function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
   const width = logits.length / rules.length;
   const choices = new Int32Array(rules.length);
-  for (const [row, rule] of rules.entries()) {
+  for (let row = 0; row < rules.length; row++) {
+    const rule = rules[row];
     if (!rule) {
       choices[row] = NONE;
       continue;
@@ -101,7 +102,7 @@ function choicesOf(logits: Float32Array, { rules }: Choosing): Int32Array {
 /** Resolves token ids. Some may be choices of earlier steps. */
 export function idsOf(tokens: StepRows['tokens']): ArrayLike<number> {
   if (ArrayBuffer.isView(tokens)) return tokens as unknown as ArrayLike<number>;
-  const ids = new Int32Array(tokens.length);
+  const ids = tokens.length === 1 ? [0] : new Int32Array(tokens.length);
   for (let i = 0; i < ids.length; i++) {
     const token = tokens[i]!;
     ids[i] = typeof token === 'number' ? token : idOf(token);

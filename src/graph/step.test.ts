@@ -21,15 +21,15 @@ describe('the rows of a step', () => {
       { tokens: [9], position: 40, pages: [page, page, page] },
     ];
     const rows = stepRows({ sequences, rows: [1, 2] });
-    expect([...rows.positions]).toEqual([14, 15, 40]);
+    expect(Array.from(rows.positions)).toEqual([14, 15, 40]);
     expect(Array.from(rows.tokens)).toEqual([7, 8, 9]);
     expect(rows.registers).toEqual({ T: 3, P: 14, R: 2, S: 3 });
   });
 
   it('are those of sequences that begin at 0 without a past, of one by default', () => {
-    expect([...stepRows({ tokens, rows: [5] }).positions]).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(Array.from(stepRows({ tokens, rows: [5] }).positions)).toEqual([0, 1, 2, 3, 4, 5]);
     const rows = stepRows({ tokens, rows: tokens, sequence: 2 });
-    expect([...rows.positions]).toEqual([0, 1, 0, 1, 0, 1]);
+    expect(Array.from(rows.positions)).toEqual([0, 1, 0, 1, 0, 1]);
     expect(rows.registers).toEqual({ T: 6, P: 0, R: 6, S: 2 });
   });
 

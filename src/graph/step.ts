@@ -135,7 +135,7 @@ export interface StepRows {
   /** Ids by row, [T]. */
   readonly tokens: ArrayLike<number | ChosenToken>;
   /** Position of each row in its sequence, [T]. */
-  readonly positions: Int32Array;
+  readonly positions: ArrayLike<number>;
   readonly registers: Registers;
 }
 
@@ -160,7 +160,8 @@ function cachedRows({ sequences, rows }: CachedStep): StepRows {
   const [first] = sequences;
   const single = sequences.length === 1 && first ? first.tokens : undefined;
   const tokens = single ?? sequences.flatMap((part) => Array.from(part.tokens));
-  const positions = new Int32Array(T);
+  // a plain array of one number is made faster than a typed one, which matters to small models
+  const positions = T === 1 ? [0] : new Int32Array(T);
   let row = 0;
   for (const part of sequences) for (let t = 0; t < part.tokens.length; t++) positions[row++] = part.position + t;
   return { tokens, positions, registers: { T, P: first?.position ?? 0, R: rows.length, S: T } };
@@ -258,7 +259,7 @@ export function checkStep(
     ]);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new OptionError('threads', threads, 'a whole number of at least 1');
-  return { ...found, outputs };
+  return { tokens: found.tokens, positions: found.positions, registers: found.registers, outputs };
 }
 
 function checkRows(rows: ArrayLike<number>, tokens: number): void {

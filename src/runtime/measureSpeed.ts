@@ -1,10 +1,9 @@
 /** Measures the speed of a loaded model. */
 import { peakMemoryBytes } from '#leaf/runtime/memory';
-import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError } from '../core/errors.ts';
 import { type Random, seededRandom } from '../core/random.ts';
 import type { ProgramDescription } from '../graph/program.ts';
-import { greedy } from '../sampling/greedy.ts';
+import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import { abortSignal, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
 import { quantile } from './statistics.ts';
@@ -71,6 +70,16 @@ export async function measureSpeed(model: Model, options: MeasureSpeedOptions = 
   };
 }
 
+const GREEDY: ChoiceRule = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  recent: [],
+  uniform: 0,
+};
+
 /** One run. Returns tokens per second. */
 async function measure(
   model: Model,
@@ -84,21 +93,9 @@ async function measure(
   try {
     const prompt = Array.from({ length: prefill }, token);
     const started = performance.now();
-    let next = 0;
-    await sequence.advance(prompt, {
-      rows: [prefill - 1],
-      output: 'logits',
-      onRow: (_, logits) => {
-        next = greedy(logits);
-      },
-      signal,
-    });
+    let next = await sequence.choose(prompt, GREEDY, { signal });
     const prefilled = performance.now();
-    for (let i = 0; i < decode; i++) {
-      await nextTask();
-      signal?.throwIfAborted();
-      next = greedy(await sequence.next(next));
-    }
+    for (let i = 0; i < decode; i++) next = await sequence.choose([next], GREEDY, { signal });
     const decoded = performance.now();
     return { prefill: (1000 * prefill) / (prefilled - started), decode: (1000 * decode) / (decoded - prefilled) };
   } finally {

@@ -40,8 +40,14 @@ export function createDecoder(steps: readonly DecoderStep[]): (continues: boolea
       fused ||= fuses;
       return run;
     });
-    const pushFrom = (first: number, pieces: Piece[]): Piece[] =>
-      runs.slice(first).reduce((all, run) => all.flatMap((piece) => run.push(piece)), pieces);
+    const pushFrom = (first: number, pieces: Piece[]): Piece[] => {
+      let all = pieces;
+      for (let i = first; i < runs.length; i++) {
+        const run = runs[i]!;
+        all = all.length === 1 ? run.push(all[0]!) : all.flatMap((piece) => run.push(piece));
+      }
+      return all;
+    };
     return {
       push: (piece) => pushFrom(0, [piece]),
       end: () => runs.flatMap((run, index) => pushFrom(index + 1, run.end())),
@@ -108,25 +114,37 @@ function whole(change: (text: string) => string): DecoderRun {
   };
 }
 
-/** Decodes the bytes of all pieces as one text. Invalid UTF-8 becomes U+FFFD. */
-function bytesToText(bytesOf: (text: string) => Uint8Array): DecoderRun {
+/**
+ * Decodes the bytes of all pieces as one text. Invalid UTF-8 becomes U+FFFD.
+ * @param bytesOf returns the bytes that a token stands for; undefined: those of its text
+ */
+function bytesToText(bytesOf: (text: string) => Uint8Array | undefined): DecoderRun {
   // keep U+FEFF
   const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   const piece = (text: string): Piece[] => (text === '' ? [] : [{ text }]);
+  let isInCharacter = false;
   return {
-    push: ({ text, verbatim }) => piece(utf8.decode(verbatim ? bytesOfText(text) : bytesOf(text), { stream: true })),
+    push: (pushed) => {
+      const { text, verbatim } = pushed;
+      const bytes = verbatim ? undefined : bytesOf(text);
+      // whole characters outside a character are already text; lone surrogates are escaped bytes
+      if (!bytes && !isInCharacter && text !== '' && !/[\ud800-\udfff]/.test(text)) return [pushed];
+      isInCharacter = bytes !== undefined || /[\ud800-\udfff]/.test(text);
+      return piece(utf8.decode(bytes ?? bytesOfText(text), { stream: true }));
+    },
     end: () => piece(utf8.decode()),
   };
 }
 
 /** Byte of a byte token such as <0x0A>. */
 export function byteOf(text: string): number | undefined {
+  if (text.length !== 6) return undefined;
   return /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? Number.parseInt(text.slice(3, 5), 16) : undefined;
 }
 
-function tokenBytes(text: string): Uint8Array {
+function tokenBytes(text: string): Uint8Array | undefined {
   const byte = byteOf(text);
-  return byte === undefined ? bytesOfText(text) : Uint8Array.of(byte);
+  return byte === undefined ? undefined : Uint8Array.of(byte);
 }
 
 function byteRun(text: string): string {

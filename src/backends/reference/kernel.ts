@@ -20,7 +20,7 @@ export interface StepContext {
   readonly registers: Registers;
   readonly tokens: ArrayLike<number>;
   /** Positions by row. */
-  readonly positions: Int32Array;
+  readonly positions: ArrayLike<number>;
   readonly selected: ArrayLike<number>;
   /** Undefined in a batch, which has no cache. */
   readonly sequences: readonly ReferenceSequence[] | undefined;

@@ -2,7 +2,7 @@
 import { deviceName } from '#leaf/backends/wasm/threads';
 import { collectGarbage } from '../../core/collectGarbage.ts';
 import { EspalierError, OptionError } from '../../core/errors.ts';
-import { cacheSlots, type Graph, rowsOf, type Value } from '../../graph/graph.ts';
+import { cacheSlots, type Graph, type Registers, rowsOf, type Value } from '../../graph/graph.ts';
 import { type InputAttributes, inputValues } from '../../graph/ops/input.ts';
 import type { CompileOptions, Program, ProgramDescription, Settings, Timing } from '../../graph/program.ts';
 import { checkStored, markStored } from '../../graph/segment.ts';
@@ -84,6 +84,7 @@ export class WasmProgram implements Program {
   /** Views for the numbers of a step. Created once, because creating a view takes as long as an op of a small model. */
   #step: StepMemory | undefined;
   #table: Uint32Array = new Uint32Array();
+  readonly #views = new Map<Value, Float32Array>();
   /** Threads for a step of few tokens; longer steps use all threads. */
   #decodeThreads: number;
 
@@ -140,15 +141,16 @@ export class WasmProgram implements Program {
     latest.result?.keep();
     const table = isCached(step) ? this.#writeSequences(step) : 0;
     const { buffer } = arena.memory;
-    numbers.forEach((values, i) => {
+    for (let i = 0; i < numbers.length; i++) {
+      const values = numbers[i]!;
       const { address } = given.get(segment.inputs[i]!)!;
       if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
       else new Float32Array(buffer, address, values.length).set(values);
-    });
+    }
     const memory = this.#step!;
-    memory.tokens.set(tokens);
-    memory.positions.set(positions);
-    memory.selected.set(rows);
+    write(memory.tokens, tokens);
+    write(memory.positions, positions);
+    write(memory.selected, rows);
     if (begun) new Float32Array(buffer, begin, begun.length).set(begun);
     if (count > 0) {
       const { control } = memory;
@@ -171,13 +173,22 @@ export class WasmProgram implements Program {
       markStored(step, segment, pageLayers);
       if (stateElements > 0) markStates(step);
     }
-    const view = (value: Value): Float32Array => {
-      const { address } = this.#parts.emitter.region(value);
-      return new Float32Array(arena.memory.buffer, address, rowsOf(value.shape, registers) * value.shape[1]);
-    };
-    const cut = segment.until && { name: step.until!, rows: view(segment.until) };
-    latest.result = new ImmediateResult(outputs, (name) => view(this.graph.outputs.get(name)!), choose, cut);
+    const cut = segment.until && { name: step.until!, rows: this.#view(segment.until, registers) };
+    const read = (name: string) => this.#view(this.graph.outputs.get(name)!, registers);
+    latest.result = new ImmediateResult(outputs, read, choose, cut);
     return latest.result;
+  }
+
+  /** Returns a value in memory, valid until the next step. */
+  #view(value: Value, registers: Registers): Float32Array {
+    const length = rowsOf(value.shape, registers) * value.shape[1];
+    let view = this.#views.get(value);
+    if (view?.length !== length) {
+      const { arena, emitter } = this.#parts;
+      view = new Float32Array(arena.memory.buffer, emitter.region(value).address, length);
+      this.#views.set(value, view);
+    }
+    return view;
   }
 
   /** Returns the store of a step's pages. @throws {OptionError} for pages of another program, or of two stores */
@@ -294,6 +305,7 @@ export class WasmProgram implements Program {
     const { team, arena, plans, owned, first, latest } = this.#loaded;
     this.#loaded = undefined;
     this.#step = undefined;
+    this.#views.clear();
     if (first) {
       if (!first.isDisposed) {
         // its outputs lie in memory that is released
@@ -341,6 +353,11 @@ function stepMemory({ arena, inputs, options: { maxTokens, maxRows } }: Parts): 
     pages: new Uint32Array(buffer, inputs.pages.address, maxTokens),
     selected: new Int32Array(buffer, inputs.selected.address, maxRows),
   };
+}
+
+/** Faster than `set` for the few numbers of a small step. */
+function write(to: Int32Array, values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) to[i] = values[i]!;
 }
 
 /** The store has checked before that the page is its own. */

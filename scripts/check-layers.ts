@@ -39,6 +39,7 @@ const MORE_ENTRIES = [
   'src/adapt/index.ts',
   'src/search/index.ts',
   'src/compress/index.ts',
+  'src/federated/index.ts',
 ];
 const APP = 'web';
 

@@ -1,0 +1,9 @@
+/**
+ * Error of federated learning. Codes of refused messages: BAD_MESSAGE, BAD_SIGNATURE, NOT_A_MEMBER, WRONG_ROUND, TOO_EARLY,
+ * TOO_LATE, CONFLICT, TOO_LARGE. Codes of clients: BAD_ROSTER, UNMASK_REFUSED. Codes of rounds: ABORTED, BUDGET_SPENT.
+ */
+import { EspalierError } from '../core/errors.ts';
+
+export class FederatedError extends EspalierError {
+  override readonly name = 'FederatedError';
+}

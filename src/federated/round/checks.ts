@@ -1,0 +1,54 @@
+/** Checks of the messages that carry shares. */
+import { hashOf } from '../../formats/hash.ts';
+import { fromBase64 } from '../encoding.ts';
+import type { Roster } from '../secure/roster.ts';
+import type { MessageOf } from './messages.ts';
+
+type Shares = ReadonlyMap<string, MessageOf<'shares'>>;
+
+/**
+ * Returns what is wrong with shares of secrets, or undefined.
+ * @param updates members whose update was summed: their seeds are asked for, of all others the keys
+ */
+export function shareProblem(
+  message: MessageOf<'shares' | 'unmask'>,
+  roster: Roster,
+  shares: Shares,
+  updates: ReadonlyMap<string, unknown>,
+): string | undefined {
+  const { client } = message;
+  const neighbours = roster.neighbours.get(client)!;
+  if (message.kind === 'shares') {
+    for (const field of ['sealed', 'commitments'] as const) {
+      const found = Object.keys(message[field]);
+      if (found.length === neighbours.length && found.every((other) => neighbours.includes(other))) continue;
+      return `${field} of ${client} names ${found.length} members, expected its ${neighbours.length} neighbours`;
+    }
+    return undefined;
+  }
+  const expected = neighbours.filter((other) => shares.has(other));
+  const parts = [
+    { field: 'seeds', index: 0, asked: expected.filter((other) => updates.has(other)) },
+    { field: 'keys', index: 1, asked: expected.filter((other) => !updates.has(other)) },
+  ] as const;
+  for (const { field, index, asked } of parts) {
+    const found = Object.keys(message[field]);
+    if (found.length !== asked.length)
+      return `${field} of ${client} has ${found.length} shares, expected ${asked.length}`;
+    for (const other of asked) {
+      const share = message[field][other];
+      if (share === undefined) return `${field} of ${client} lacks the share of ${other}`;
+      if (hashOfBase64(share) !== shares.get(other)!.commitments[client][index])
+        return `${field} of ${client} has a share of ${other} that differs from the one it was sent`;
+    }
+  }
+  return undefined;
+}
+
+function hashOfBase64(text: string): string | undefined {
+  try {
+    return hashOf(fromBase64(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,376 @@
+/** The round: sums under dropout, refused messages, and the same result whatever happens to messages on their way. */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { FederatedError } from '../federatedError.ts';
+import { SecureMember } from '../secure/secureMember.ts';
+import { unmask } from '../secure/unmask.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  hasValidSignature,
+  type MessageOf,
+  type RoundMessage,
+  signMessage,
+} from './messages.ts';
+import { Round, type RoundEvent } from './round.ts';
+import { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './roundConfig.ts';
+import { DEADLINE, identities, integersOf, type Played, playRound, roundConfig, sumOf } from './testRounds.ts';
+
+const COHORT = 10;
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe('a secure round', () => {
+  for (const percent of [0, 10, 30, 50]) {
+    for (const stage of ['keys', 'update', 'unmask'] as const) {
+      it(`sums exactly the updates that arrived, or says why not: ${percent}% drop out before ${stage}`, async () => {
+        const lost = (COHORT * percent) / 100;
+        const stages = ['keys', 'update', 'unmask'];
+        const isSilent = (i: number, now: string) => i < lost && stages.indexOf(now) >= stages.indexOf(stage);
+        const { round, sum } = await playRound(roundConfig(COHORT), COHORT, isSilent);
+        // after lost keys the neighbours are fewer, after later losses the threshold of 5 of 9 must be met
+        const counted = range(COHORT).filter((i) => stage === 'unmask' || i >= lost);
+        if (percent < 50) {
+          expect(round.phase).toBe('unmask');
+          expect(sum).toEqual(sumOf(counted, 50));
+          return;
+        }
+        expect(sum).toBeUndefined();
+        expect(round.phase).toBe('aborted');
+        expect(round.reason).toMatch(/masks c(an|ould) ?not be removed|masks could not be removed/);
+      });
+    }
+  }
+
+  it('survives the loss of half its members with a threshold of less than half', async () => {
+    const config = roundConfig(COHORT, { secure: { neighbours: 9, threshold: 4, clip: 1, scale: 1000, noise: 0 } });
+    for (const stage of ['keys', 'update', 'unmask'] as const) {
+      const stages = ['keys', 'update', 'unmask'];
+      const isSilent = (i: number, now: string) => i < 5 && stages.indexOf(now) >= stages.indexOf(stage);
+      const { sum } = await playRound(config, COHORT, isSilent);
+      expect(sum).toEqual(sumOf(range(COHORT).slice(stage === 'unmask' ? 0 : 5), 50));
+    }
+  });
+
+  it('sums with a sparse graph of neighbours', async () => {
+    const secure = { neighbours: 6, threshold: 4, clip: 1, scale: 1000, noise: 0 };
+    const { sum } = await playRound(roundConfig(16, { secure }), 16, (i, stage) => i === 3 && stage !== 'keys');
+    expect(sum).toEqual(
+      sumOf(
+        range(16).filter((i) => i !== 3),
+        50,
+      ),
+    );
+  });
+
+  it('begins at its deadline with fewer clients, if they are enough', async () => {
+    const { sum } = await playRound(roundConfig(COHORT), 6);
+    expect(sum).toEqual(sumOf(range(6), 50));
+    const { round } = await playRound(roundConfig(COHORT, { minimumCohort: 7 }), 6);
+    expect(round.reason).toBe('6 clients joined, expected at least 7');
+  });
+
+  it('keeps each masked update apart from the plain one in about all integers', async () => {
+    const { events } = await playRound(roundConfig(4), 4);
+    const [update] = messagesOf(events, 'update');
+    const masked = new Int32Array(update.body.slice().buffer);
+    const plain = integersOf(
+      identities(4).findIndex(({ name }) => name === update.client),
+      50,
+    );
+    expect([...masked].filter((value, i) => value === plain[i])).toHaveLength(0);
+    expect([...masked].filter((value) => Math.abs(value) > 1e6).length).toBeGreaterThan(45);
+  });
+});
+
+function messagesOf<Kind extends RoundMessage['kind']>(events: readonly RoundEvent[], kind: Kind): MessageOf<Kind>[] {
+  return events.flatMap((event) =>
+    event.kind === 'message' && event.message.kind === kind ? [event.message as MessageOf<Kind>] : [],
+  );
+}
+
+describe('messages on their way', () => {
+  let played: Played;
+  beforeAll(async () => {
+    played = await playRound(roundConfig(6), 6, (i, stage) => i === 2 && stage !== 'keys');
+  });
+
+  it('give the same sum when they are reordered within a phase, duplicated, late and replayed', async () => {
+    const { events, sum } = played;
+    const kinds = ['join', 'shares', 'update', 'unmask'] as const;
+    const byKind = kinds.map((kind) => messagesOf(events, kind));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.tuple(...byKind.map((messages) => fc.shuffledSubarray(messages, { minLength: messages.length }))),
+        fc.array(fc.nat(), { maxLength: 30 }),
+        async (phases, replays) => {
+          const round = new Round(roundConfig(6), 0);
+          const sent: RoundMessage[] = [];
+          let at = 0;
+          for (const messages of phases) {
+            for (const message of messages) {
+              sent.push(message);
+              round.apply({ kind: 'message', at, message });
+              // copies of anything sent before, also of phases that are over
+              for (const replay of replays)
+                expect(round.apply({ kind: 'message', at, message: sent[replay % sent.length] }).status).not.toBe(
+                  'accepted',
+                );
+            }
+            if (messages[0].kind === 'update') round.apply({ kind: 'time', at: (at += DEADLINE) });
+          }
+          expect(await unmask(round.secureSum)).toEqual(sum);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('give the same state when all events are replayed, from any point', async () => {
+    const { events, sum } = played;
+    for (let killed = 0; killed <= events.length; killed++) {
+      const before = new Round(roundConfig(6), 0);
+      for (const event of events.slice(0, killed)) before.apply(event);
+      const round = new Round(roundConfig(6), 0);
+      for (const event of events.slice(0, killed)) round.apply(event);
+      expect(round.phase).toBe(before.phase);
+      for (const event of events.slice(killed)) round.apply(event);
+      expect(await unmask(round.secureSum)).toEqual(sum);
+    }
+  });
+
+  it('never change the result when they come in any order at all', () => {
+    const messages = played.events.flatMap((event) => (event.kind === 'message' ? [event.message] : []));
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(messages.length - 1), { maxLength: 100 }),
+        fc.infiniteStream(fc.nat(400)),
+        (picks, waits) => {
+          const round = new Round(roundConfig(6), 0);
+          let at = 0;
+          const accepted = new Set<string>();
+          for (const pick of picks) {
+            const message = messages[pick];
+            const { status } = round.apply({ kind: 'message', at: (at += waits.next().value), message });
+            const key = `${message.kind} ${message.client}`;
+            if (status === 'accepted') expect(accepted.has(key)).toBe(false);
+            if (status === 'accepted') accepted.add(key);
+          }
+          round.apply({ kind: 'time', at: at + 10 * DEADLINE });
+          expect(['aborted', 'unmask']).toContain(round.phase);
+          if (round.phase === 'unmask') expect(round.isComplete).toBe(true);
+          else expect(round.reason).not.toBe('');
+        },
+      ),
+    );
+  });
+
+  it('come back from bytes', () => {
+    for (const event of played.events) {
+      if (event.kind !== 'message') continue;
+      const { message } = event;
+      const decoded = decodeMessage(encodeMessage(message));
+      expect(decoded).toEqual(message);
+      expect(hasValidSignature(decoded, configHash(roundConfig(6)))).toBe(true);
+    }
+  });
+
+  it('are refused by name when their bytes are damaged, and never throw another error', () => {
+    const messages = played.events.flatMap((event) => (event.kind === 'message' ? [event.message] : []));
+    const hash = configHash(roundConfig(6));
+    fc.assert(
+      fc.property(
+        fc.nat(messages.length - 1),
+        fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 3 }),
+        (pick, changes) => {
+          const bytes = encodeMessage(messages[pick]);
+          for (const [at, change] of changes) bytes[at % bytes.length] ^= change;
+          let decoded: RoundMessage;
+          try {
+            decoded = decodeMessage(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(FederatedError);
+            return;
+          }
+          // white space and escapes of JSON may change without a change of the message
+          const isSame = JSON.stringify(decoded) === JSON.stringify(messages[pick]);
+          expect(hasValidSignature(decoded, hash)).toBe(isSame);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a round refuses', () => {
+  const clients = identities(5);
+  const config = roundConfig(4);
+  const joined = (round: Round, from = config) => {
+    const members = clients.slice(0, 4).map((client) => SecureMember.join(from, client, 5));
+    for (const { joinMessage: message } of members) round.apply({ kind: 'message', at: 0, message });
+    return members;
+  };
+
+  it('a client that counts more examples than a client may', () => {
+    const round = new Round(config, 0);
+    const { joinMessage: message } = SecureMember.join(config, clients[0], 1001);
+    expect(round.apply({ kind: 'message', at: 0, message })).toEqual({
+      status: 'refused',
+      code: 'BAD_MESSAGE',
+      reason: `${clients[0].name} counts 1001 examples, expected at most 1000`,
+    });
+  });
+
+  it('messages of other rounds, of strangers, too early, too late, twice with different content', async () => {
+    const round = new Round(config, 0);
+    const members = joined(round);
+    const stranger = SecureMember.join(config, clients[4], 5).joinMessage;
+    expect(round.apply({ kind: 'message', at: 0, message: stranger }).code).toBe('TOO_LATE');
+    const other = SecureMember.join(config, clients[0], 5).joinMessage;
+    expect(round.apply({ kind: 'message', at: 0, message: other }).code).toBe('CONFLICT');
+    expect(round.apply({ kind: 'message', at: 0, message: { ...other, round: 'x' } }).code).toBe('WRONG_ROUND');
+    const body = new Uint8Array(200);
+    const early = signMessage(
+      { kind: 'update', round: config.id, client: clients[0].name, body },
+      '',
+      clients[0].secretKey,
+    );
+    expect(round.apply({ kind: 'message', at: 0, message: early }).code).toBe('TOO_EARLY');
+    for (const [i, member] of members.entries()) {
+      const instruction = round.instructionFor(clients[i].name);
+      if (instruction.phase !== 'keys') throw new Error(instruction.phase);
+      round.apply({ kind: 'message', at: 0, message: await member.shares(instruction) });
+    }
+    const strange = { ...early, client: clients[4].name };
+    expect(round.apply({ kind: 'message', at: 0, message: strange }).code).toBe('NOT_A_MEMBER');
+    const small = { ...early, body: body.subarray(4) };
+    expect(round.apply({ kind: 'message', at: 0, message: small }).reason).toBe(
+      'the update has 196 bytes, expected 200',
+    );
+    expect(round.phase).toBe('update');
+  });
+
+  it('forged shares, and goes on with the others', async () => {
+    const wide = roundConfig(6);
+    const { events } = await playRound(wide, 6);
+    const round = new Round(wide, 0);
+    for (const event of events) if (event.kind !== 'message' || event.message.kind !== 'unmask') round.apply(event);
+    const [first, ...others] = messagesOf(events, 'unmask');
+    const victim = Object.keys(first.seeds)[0];
+    const forged = { ...first, seeds: { ...first.seeds, [victim]: btoa('x'.repeat(33)) } };
+    expect(round.apply({ kind: 'message', at: 0, message: forged }).reason).toMatch(/differs from the one it was sent/);
+    for (const message of others) round.apply({ kind: 'message', at: 0, message });
+    expect(await unmask(round.secureSum)).toEqual(sumOf(range(6), 50));
+  });
+
+  it('settings that contradict themselves, with all problems', () => {
+    const problems = (changes: object) => {
+      try {
+        roundConfig(4, changes);
+      } catch (error) {
+        return (error as FederatedError).message;
+      }
+      return 'none';
+    };
+    expect(problems({ minimumCohort: 5 })).toMatch(/at most cohort \(4\)/);
+    expect(problems({ minimumCohort: 2 })).toMatch(/at least 3/);
+    expect(problems({ mode: 'visible' })).toMatch(/secure is set/);
+    expect(problems({ secure: undefined })).toMatch(/secure is missing/);
+    const secure = { neighbours: 3, threshold: 2, clip: 1, scale: 1e9, noise: 0 };
+    expect(problems({ secure })).toMatch(/lower secure.scale/);
+    expect(problems({ parameters: 2 ** 40, cohort: 0 })).toMatch(/cohort.*parameters|parameters.*cohort/);
+    expect(() => checkRoundConfig(null)).toThrow(FederatedError);
+  });
+});
+
+describe('a member refuses', () => {
+  const clients = identities(6);
+  const config: RoundConfig = roundConfig(6);
+
+  async function updating() {
+    const round = new Round(config, 0);
+    const members = clients.map((client) => SecureMember.join(config, client, 5));
+    for (const { joinMessage: message } of members) round.apply({ kind: 'message', at: 0, message });
+    const keys = round.instructionFor(clients[0].name);
+    if (keys.phase !== 'keys') throw new Error(keys.phase);
+    for (const member of members) round.apply({ kind: 'message', at: 0, message: await member.shares(keys) });
+    const instructions = clients.map(({ name }) => {
+      const update = round.instructionFor(name);
+      if (update.phase !== 'update') throw new Error(update.phase);
+      return update;
+    });
+    return { round, members, keys, instructions };
+  }
+
+  it('a second unmasking with other members, also after a restart', async () => {
+    const { round, members, instructions } = await updating();
+    for (const [i, member] of members.entries())
+      round.apply({ kind: 'message', at: 0, message: member.update(instructions[i], integersOf(i, 50)) });
+    const asked = round.instructionFor(clients[0].name);
+    if (asked.phase !== 'unmask') throw new Error(asked.phase);
+    const first = members[0].unmask(asked);
+    expect(members[0].unmask(asked)).toEqual(first);
+    const [gone, ...survivors] = asked.survivors.filter((name) => name !== clients[0].name);
+    const other = { ...asked, survivors: [...survivors, clients[0].name].sort(), dropped: [gone] };
+    expect(() => members[0].unmask(other)).toThrow(/two unmaskings/);
+    const restored = SecureMember.restore(config, clients[0], JSON.parse(JSON.stringify(members[0].state)));
+    expect(() => restored.unmask(other)).toThrow(/two unmaskings/);
+    expect(restored.unmask(asked)).toEqual(first);
+  });
+
+  it('to unmask overlapping sets, its own absence, strangers, or too few', async () => {
+    const { members, instructions } = await updating();
+    const [member] = members;
+    const names = clients.map(({ name }) => name).sort();
+    const refused = (survivors: string[], dropped: string[]) =>
+      expect(() => member.unmask({ phase: 'unmask', survivors, dropped })).toThrow(
+        expect.objectContaining({ code: 'UNMASK_REFUSED' }),
+      );
+    refused(names, []);
+    member.update(instructions[0], integersOf(0, 50));
+    refused(names, [names[1]]);
+    refused(names.slice(1), []);
+    const own = clients[0].name;
+    refused(
+      names.filter((name) => name !== own),
+      [own],
+    );
+    const others = names.filter((name) => name !== own);
+    refused([own, others[0]].sort(), others.slice(1));
+  });
+
+  it('two updates under one mask', async () => {
+    const { members, instructions } = await updating();
+    const first = members[0].update(instructions[0], integersOf(0, 50));
+    expect(members[0].update(instructions[0], integersOf(0, 50))).toEqual(first);
+    expect(() => members[0].update(instructions[0], integersOf(1, 50))).toThrow(/another update/);
+    const fewer = { ...instructions[0], senders: instructions[0].senders!.slice(1) };
+    expect(() => members[0].update(fewer, integersOf(0, 50))).toThrow(FederatedError);
+  });
+
+  it('rosters that are too small, forged, without itself, or with strangers', async () => {
+    const { members, keys } = await updating();
+    const [member] = members;
+    const refused = async (roster: readonly MessageOf<'join'>[], message: RegExp, from = member) => {
+      await expect(from.shares({ phase: 'keys', roster })).rejects.toThrow(message);
+    };
+    await refused(keys.roster.slice(0, 2), /has 2 members/);
+    await refused(
+      keys.roster.map((join) => ({ ...join, examples: join.examples + 1 })),
+      /wrong signature/,
+    );
+    await refused(
+      keys.roster.filter(({ client }) => client !== clients[0].name),
+      /lacks this client/,
+    );
+    await refused([...keys.roster.slice(0, 5), keys.roster[0]], /twice/);
+    const careful = SecureMember.join(config, clients[0], 5, new Set([clients[0].name, clients[1].name]));
+    await refused(keys.roster, /not trusted/, careful);
+  });
+});
+
+describe('neighbours', () => {
+  it('are all others in small cohorts, and a majority must remain', () => {
+    expect(defaultNeighbours(4)).toEqual({ neighbours: 3, threshold: 2 });
+    expect(defaultNeighbours(100)).toEqual({ neighbours: 50, threshold: 26 });
+  });
+});

@@ -1,0 +1,368 @@
+/**
+ * One round of federated learning as a state machine without I/O: open → keys → update → unmask → closed, or aborted. Its state is a
+ * function of its settings and its events, so a server that was killed replays them. A 'visible' round skips keys and unmask.
+ * Messages must have valid signatures; who applies events checks them.
+ */
+import { FederatedError } from '../federatedError.ts';
+import { addIntegers } from '../secure/mask.ts';
+import { type Roster, rosterOf } from '../secure/roster.ts';
+import type { SecureSum } from '../secure/unmask.ts';
+import { shareProblem } from './checks.ts';
+import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
+import { configHash, type RoundConfig } from './roundConfig.ts';
+
+export type Phase = 'open' | 'keys' | 'update' | 'unmask' | 'closed' | 'aborted';
+
+export type RoundEvent =
+  /** @param at server's time in milliseconds; clients' clocks are never read */
+  | { readonly kind: 'message'; readonly at: number; readonly message: RoundMessage }
+  | { readonly kind: 'time'; readonly at: number }
+  /** Ends the round: the sum was unmasked, or updates were aggregated. */
+  | { readonly kind: 'close'; readonly at: number }
+  | { readonly kind: 'abort'; readonly at: number; readonly reason: string };
+
+export interface Receipt {
+  /** 'duplicate': the same message was accepted before; nothing changes. */
+  readonly status: 'accepted' | 'duplicate' | 'refused';
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+/** What the server asks a member to do next. */
+export type Instruction =
+  | { readonly phase: 'open' | 'closed' }
+  | { readonly phase: 'wait'; readonly for: Phase }
+  | { readonly phase: 'keys'; readonly roster: readonly MessageOf<'join'>[] }
+  | {
+      readonly phase: 'update';
+      /** Members whose masks belong into the update, and their shares for this member. Mode 'secure'. */
+      readonly senders?: readonly string[];
+      readonly sealed?: Readonly<Record<string, string>>;
+    }
+  | { readonly phase: 'unmask'; readonly survivors: readonly string[]; readonly dropped: readonly string[] }
+  | { readonly phase: 'aborted'; readonly reason: string };
+
+const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
+  join: 'open',
+  shares: 'keys',
+  update: 'update',
+  unmask: 'unmask',
+};
+const order: readonly Phase[] = ['open', 'keys', 'update', 'unmask', 'closed', 'aborted'];
+const ACCEPTED: Receipt = { status: 'accepted' };
+
+export class Round {
+  readonly config: RoundConfig;
+  /** Hash that messages sign. */
+  readonly configHash: string;
+  #phase: Phase = 'open';
+  #deadline: number;
+  #reason = '';
+  #roster: Roster | undefined;
+  readonly #joins = new Map<string, MessageOf<'join'>>();
+  readonly #shares = new Map<string, MessageOf<'shares'>>();
+  /** Members whose update was accepted; the body only in mode 'visible'. */
+  readonly #updates = new Map<string, Uint8Array | undefined>();
+  readonly #unmasks = new Map<string, MessageOf<'unmask'>>();
+  readonly #withdrawn = new Set<string>();
+  /** Digests of accepted messages by kind and client. */
+  readonly #digests = new Map<string, string>();
+  /** Sum of the masked updates mod 2³². */
+  #sum: Int32Array | undefined;
+
+  /** @param openedAt server's time in milliseconds */
+  constructor(config: RoundConfig, openedAt: number) {
+    this.config = config;
+    this.configHash = configHash(config);
+    this.#deadline = openedAt + config.deadlines.open;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Time of the next transition if nobody else sends anything; Infinity at the end. */
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  /** Reason of an aborted round. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** Members by name; empty while the round is open. */
+  get members(): readonly string[] {
+    return this.#phase === 'open' ? [] : [...this.#joins.keys()].sort();
+  }
+
+  /** Clients that have joined so far. */
+  get joined(): number {
+    return this.#joins.size;
+  }
+
+  /** Members whose update counts, by name, with the examples that they declared. */
+  get contributors(): readonly { readonly client: string; readonly examples: number }[] {
+    const names = [...this.#updates.keys()].sort();
+    return names.map((client) => ({ client, examples: this.#joins.get(client)!.examples }));
+  }
+
+  /** True if the result can be computed: then the server computes it and applies 'close', or 'abort'. */
+  get isComplete(): boolean {
+    if (this.#phase !== 'unmask') return false;
+    return this.config.mode === 'visible' || this.#hasEnoughShares();
+  }
+
+  /** Applies an event. Refused events change nothing. */
+  apply(event: RoundEvent): Receipt {
+    this.#passTime(event.at);
+    if (event.kind === 'time') return ACCEPTED;
+    if (event.kind === 'close') {
+      if (!this.isComplete) return refused('NOT_COMPLETE', `round ${this.config.id} is not complete`);
+      this.#enter('closed', event.at);
+      return ACCEPTED;
+    }
+    if (event.kind === 'abort') {
+      if (this.#isOver()) return refused('TOO_LATE', `round ${this.config.id} is over`);
+      this.#abort(event.reason);
+      return ACCEPTED;
+    }
+    return this.#receive(event.message, event.at);
+  }
+
+  #receive(message: RoundMessage, at: number): Receipt {
+    const { id } = this.config;
+    const { client, kind } = message;
+    if (message.round !== id) return refused('WRONG_ROUND', `the message is for round ${message.round}, this is ${id}`);
+    const key = `${kind} ${client}`;
+    const digest = digestOf(message);
+    const known = this.#digests.get(key);
+    if (known !== undefined) {
+      if (known === digest) return { status: 'duplicate' };
+      return refused('CONFLICT', `${client} has already sent another message '${kind}' in round ${id}`);
+    }
+    if (kind === 'withdraw') return this.#withdraw(message, digest, at);
+    const expected = order.indexOf(phaseOf[kind]) - order.indexOf(this.#phase);
+    if (expected < 0 || this.#isOver())
+      return refused('TOO_LATE', `round ${id} takes no message '${kind}' any more: it is ${this.#phase}`);
+    if (expected > 0) return refused('TOO_EARLY', `round ${id} is ${this.#phase} and takes no message '${kind}' yet`);
+    const problem = kind === 'join' ? this.#joinProblem(message) : this.#memberProblem(message);
+    if (problem) return problem;
+    this.#digests.set(key, digest);
+    this.#accept(message);
+    this.#advance(at);
+    return ACCEPTED;
+  }
+
+  #joinProblem({ client, examples, keys }: MessageOf<'join'>): Receipt | undefined {
+    const { maximumExamples, mode, id } = this.config;
+    if (examples > maximumExamples)
+      return refused('BAD_MESSAGE', `${client} counts ${examples} examples, expected at most ${maximumExamples}`);
+    if ((keys !== undefined) !== (mode === 'secure'))
+      return refused('BAD_MESSAGE', `round ${id} is ${mode}: it ${mode === 'secure' ? 'needs' : 'has no'} keys`);
+    if (this.#withdrawn.has(client)) return refused('NOT_A_MEMBER', `${client} has withdrawn from round ${id}`);
+    return undefined;
+  }
+
+  #memberProblem(message: MessageOf<'shares' | 'update' | 'unmask'>): Receipt | undefined {
+    const { client, kind } = message;
+    const { id, mode, parameters, maximumBytes = 4 * parameters } = this.config;
+    const isMember = this.#joins.has(client) && !this.#withdrawn.has(client);
+    if (!isMember) return refused('NOT_A_MEMBER', `${client} is no member of round ${id}`);
+    if (kind === 'update') {
+      if (mode === 'secure' && !this.#shares.has(client))
+        return refused('NOT_A_MEMBER', `${client} sent no shares in time`);
+      const { length } = message.body;
+      if (mode === 'secure' && length !== 4 * parameters)
+        return refused('BAD_MESSAGE', `the update has ${length} bytes, expected ${4 * parameters}`);
+      if (length > maximumBytes)
+        return refused('TOO_LARGE', `the update has ${length} bytes, expected at most ${maximumBytes}`);
+      return undefined;
+    }
+    if (kind === 'unmask' && !this.#updates.has(client))
+      return refused('NOT_A_MEMBER', `${client} sent no update in time`);
+    const problem = shareProblem(message, this.#roster!, this.#shares, this.#updates);
+    return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
+  }
+
+  #accept(message: Exclude<RoundMessage, { kind: 'withdraw' }>): void {
+    const { client } = message;
+    if (message.kind === 'join') this.#joins.set(client, message);
+    else if (message.kind === 'shares') this.#shares.set(client, message);
+    else if (message.kind === 'unmask') this.#unmasks.set(client, message);
+    else if (this.config.mode === 'visible') this.#updates.set(client, message.body.slice());
+    else {
+      this.#sum ??= new Int32Array(this.config.parameters);
+      addIntegers(this.#sum, message.body);
+      this.#updates.set(client, undefined);
+    }
+  }
+
+  #withdraw({ client }: MessageOf<'withdraw'>, digest: string, at: number): Receipt {
+    const { id, mode } = this.config;
+    if (this.#isOver()) return refused('TOO_LATE', `round ${id} is ${this.#phase}`);
+    if (this.#updates.has(client) && (mode === 'secure' || this.#phase !== 'update'))
+      return refused('TOO_LATE', `the update of ${client} is part of the sum of round ${id} already`);
+    this.#digests.set(`withdraw ${client}`, digest);
+    this.#withdrawn.add(client);
+    this.#updates.delete(client);
+    if (this.#phase === 'open') this.#joins.delete(client);
+    this.#advance(at);
+    return ACCEPTED;
+  }
+
+  /** Enters the next phase if everybody has sent what this phase waits for. */
+  #advance(at: number): void {
+    if (this.#phase === 'open') {
+      if (this.#joins.size === this.config.cohort) this.#finishPhase(at);
+    } else if (this.#phase === 'keys' || this.#phase === 'update') {
+      const [waited, sent] =
+        this.#phase === 'keys'
+          ? [this.#joins, this.#shares]
+          : [this.config.mode === 'secure' ? this.#shares : this.#joins, this.#updates];
+      const isWaiting = [...waited.keys()].some((client) => !sent.has(client) && !this.#withdrawn.has(client));
+      if (!isWaiting) this.#finishPhase(at);
+    }
+  }
+
+  /** A deadline passes at its own time, however late the server notices it. */
+  #passTime(at: number): void {
+    while (at >= this.#deadline && !this.#isOver() && !this.isComplete) this.#finishPhase(this.#deadline);
+  }
+
+  /** Enters the next phase with those who are there, or aborts. */
+  #finishPhase(at: number): void {
+    const problem = this.#phaseProblem();
+    if (problem !== undefined) this.#abort(problem);
+    else if (this.#phase === 'open' && this.config.mode === 'secure') {
+      this.#roster = rosterOf(this.#joins.values(), this.config);
+      this.#enter('keys', at);
+    } else this.#enter(this.#phase === 'update' ? 'unmask' : 'update', at);
+  }
+
+  /** Returns why the round cannot leave its phase, or undefined. */
+  #phaseProblem(): string | undefined {
+    const { minimumCohort } = this.config;
+    const threshold = this.#roster?.threshold;
+    if (this.#phase === 'unmask') {
+      const answered = `${this.#unmasks.size} of ${this.#updates.size} members sent shares`;
+      return `${answered}; ${this.#lackingShares()} masks cannot be removed, because fewer than ${threshold} neighbours of their members answered`;
+    }
+    const [remaining, what] = {
+      open: [this.#joins, 'clients joined'] as const,
+      keys: [this.#shares, 'members sent shares'] as const,
+      update: [this.#updates, 'members sent updates'] as const,
+    }[this.#phase as 'open' | 'keys' | 'update'];
+    if (remaining.size < minimumCohort) return `${remaining.size} ${what}, expected at least ${minimumCohort}`;
+    const lost = this.#roster ? this.#lostMembers(remaining) : 0;
+    if (lost === 0) return undefined;
+    return `${lost} members have fewer than ${threshold} neighbours left, so their masks could not be removed`;
+  }
+
+  /** Number of members with shares whose remaining neighbours are fewer than the threshold. */
+  #lostMembers(remaining: ReadonlyMap<string, unknown>): number {
+    const { neighbours, threshold } = this.#roster!;
+    const isLost = (client: string) =>
+      neighbours.get(client)!.filter((other) => remaining.has(other)).length < threshold;
+    return [...this.#shares.keys()].filter(isLost).length;
+  }
+
+  #enter(phase: Phase, at: number): void {
+    this.#phase = phase;
+    const durations = this.config.deadlines as Readonly<Partial<Record<Phase, number>>>;
+    this.#deadline = at + (durations[phase] ?? Number.POSITIVE_INFINITY);
+  }
+
+  #abort(reason: string): void {
+    this.#phase = 'aborted';
+    this.#reason = reason;
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#sum = undefined;
+    this.#updates.clear();
+  }
+
+  #isOver(): boolean {
+    return this.#phase === 'closed' || this.#phase === 'aborted';
+  }
+
+  #hasEnoughShares(): boolean {
+    return this.#unmasks.size >= this.#roster!.threshold && this.#lackingShares() === 0;
+  }
+
+  /** Number of masks for which there are fewer shares than the threshold. */
+  #lackingShares(): number {
+    const { neighbours, threshold } = this.#roster!;
+    let lacking = 0;
+    for (const client of this.#shares.keys()) {
+      const answered = neighbours.get(client)!.filter((other) => this.#unmasks.has(other)).length;
+      if (answered < threshold) lacking++;
+    }
+    return lacking;
+  }
+
+  /** What a client should do now; the same until it has done it. */
+  instructionFor(client: string): Instruction {
+    const phase = this.#phase;
+    if (phase === 'aborted') return { phase, reason: this.#reason };
+    if (phase === 'closed') return { phase };
+    const wait: Instruction = { phase: 'wait', for: phase };
+    if (this.#withdrawn.has(client)) return wait;
+    if (phase === 'open') return this.#joins.has(client) ? wait : { phase };
+    if (!this.#joins.has(client)) return wait;
+    if (phase === 'keys') return this.#shares.has(client) ? wait : { phase, roster: [...this.#joins.values()] };
+    if (phase === 'update') {
+      if (this.#updates.has(client)) return wait;
+      if (this.config.mode === 'visible') return { phase };
+      if (!this.#shares.has(client)) return wait;
+      return { phase, senders: [...this.#shares.keys()].sort(), sealed: this.#sealedFor(client) };
+    }
+    if (this.config.mode === 'visible' || this.#unmasks.has(client) || !this.#updates.has(client)) return wait;
+    const survivors = [...this.#updates.keys()].sort();
+    const dropped = [...this.#shares.keys()].filter((member) => !this.#updates.has(member)).sort();
+    return { phase, survivors, dropped };
+  }
+
+  #sealedFor(client: string): Record<string, string> {
+    const sealed: Record<string, string> = {};
+    for (const other of this.#roster!.neighbours.get(client)!) {
+      const share = this.#shares.get(other)?.sealed[client];
+      if (share !== undefined) sealed[other] = share;
+    }
+    return sealed;
+  }
+
+  /** What `unmask` needs to remove the masks from the sum. @throws {FederatedError} if the round is not complete */
+  get secureSum(): SecureSum {
+    if (!this.isComplete || !this.#sum) throw this.#notComplete();
+    const { contributors } = this;
+    return {
+      roster: this.#roster!,
+      shares: this.#shares,
+      unmasks: this.#unmasks,
+      survivors: new Set(contributors.map(({ client }) => client)),
+      sum: this.#sum,
+    };
+  }
+
+  /** Updates by client, in the order of names. Mode 'visible'. @throws {FederatedError} if the round is not complete */
+  get visibleUpdates(): readonly { readonly client: string; readonly examples: number; readonly body: Uint8Array }[] {
+    if (!this.isComplete || this.config.mode !== 'visible') throw this.#notComplete();
+    return this.contributors.map((contributor) => ({ ...contributor, body: this.#updates.get(contributor.client)! }));
+  }
+
+  #notComplete(): FederatedError {
+    const reason = this.#phase === 'aborted' ? `was aborted: ${this.#reason}` : `is ${this.#phase}`;
+    return new FederatedError(
+      this.#phase === 'aborted' ? 'ABORTED' : 'NOT_COMPLETE',
+      `round ${this.config.id} ${reason}`,
+      {
+        round: this.config.id,
+        phase: this.#phase,
+      },
+    );
+  }
+}
+
+function refused(code: string, reason: string): Receipt {
+  return { status: 'refused', code, reason };
+}

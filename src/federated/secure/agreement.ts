@@ -1,0 +1,32 @@
+/** Keys that two members agree on: X25519, then HKDF-SHA-256. */
+import { x25519 } from '@noble/curves/ed25519.js';
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, hexToBytes } from '../encoding.ts';
+
+export interface AgreementKeys {
+  readonly secret: Uint8Array;
+  /** In hexadecimal. */
+  readonly public: string;
+}
+
+export function agreementKeys(secret: Uint8Array = x25519.utils.randomSecretKey()): AgreementKeys {
+  return { secret, public: bytesToHex(x25519.getPublicKey(secret)) };
+}
+
+/**
+ * Returns a 256-bit key.
+ * @param publicKey of the other member
+ * @param roster hash of the roster: members that were shown different rosters agree on different keys
+ * @param purpose of the key, with the names of both members
+ * @throws {Error} if the public key is of low order
+ */
+export function agree(secret: Uint8Array, publicKey: string, roster: string, purpose: string): Uint8Array {
+  const shared = x25519.getSharedSecret(secret, hexToBytes(publicKey));
+  return hkdf(sha256, shared, hexToBytes(roster), new TextEncoder().encode(purpose), 32);
+}
+
+/** Seed of the mask between two members. Both get the same. */
+export function pairSeed(secret: Uint8Array, publicKey: string, roster: string, a: string, b: string): Uint8Array {
+  return agree(secret, publicKey, roster, `espalier mask ${a < b ? `${a} ${b}` : `${b} ${a}`}`);
+}

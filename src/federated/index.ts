@@ -1,10 +1,25 @@
 /** `espalier/federated`: devices train together; the server sees sums of updates, not the data of anyone. */
+import { fileJournal } from '#leaf/federated/server/fileJournal';
+
 export { type AggregationRule, aggregationRules } from './aggregation/index.ts';
 export { mean } from './aggregation/mean.ts';
 export { type OptimizerState, ServerOptimizer, type ServerOptimizerOptions } from './aggregation/serverOptimizer.ts';
 export type { Aggregate, WeightedUpdate } from './aggregation/update.ts';
 export { type BufferedUpdate, UpdateBuffer, type UpdateBufferOptions } from './aggregation/updateBuffer.ts';
+export { type CompressionOptions, decodeUpdate, encodeUpdate, UpdateCompressor } from './client/compression.ts';
+export { type Connection, localConnection } from './client/connection.ts';
+export { type HttpConnection, type HttpConnectionOptions, httpConnection } from './client/httpConnection.ts';
 export { type Identity, identity } from './client/identity.ts';
+export { type LocalResult, type LocalTrainingOptions, trainLocally } from './client/localTraining.ts';
+export { modelTrainer, openTrainingModel } from './client/modelTrainer.ts';
+export {
+  type ClientStore,
+  Participant,
+  type ParticipantEvent,
+  type ParticipantOptions,
+  type StepResult,
+  type Trainer,
+} from './client/participant.ts';
 export { FederatedError } from './federatedError.ts';
 export { Accountant, allOrders, integerOrders, type Mechanism, noiseMultiplierFor } from './privacy/accountant.ts';
 export { PrivacyBudget, type PrivacyTarget } from './privacy/budget.ts';
@@ -24,3 +39,11 @@ export { type Instruction, type Phase, type Receipt, Round, type RoundEvent } fr
 export { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './round/roundConfig.ts';
 export { type MemberState, SecureMember } from './secure/secureMember.ts';
 export { unmask } from './secure/unmask.ts';
+export { Federation, type FederationOptions, type Status } from './server/federation.ts';
+export { httpHandler } from './server/httpHandler.ts';
+export { type Journal, memoryJournal } from './server/journal.ts';
+export { federationReport } from './server/report.ts';
+export type { ReportLine } from './server/reportLine.ts';
+export { checkSettings, type FederationInput, type FederationSettings } from './server/settings.ts';
+export { type SimulationOptions, type SimulationResult, simulate } from './simulate.ts';
+export { fileJournal };

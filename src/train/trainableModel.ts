@@ -6,7 +6,7 @@ import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
-import type { Factors } from '../models/modelBuilder.ts';
+import { type Factors, factorNames } from '../models/modelBuilder.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { deviceNotes } from '../runtime/deviceNotes.ts';
 import { type Dataset, openDataset, type WeightedText } from './data/dataset.ts';
@@ -72,8 +72,14 @@ export class TrainableModel {
     if (!recipe.lora) checkOutputFormat(recipe, start.checkpoint);
     const factors = recipe.lora && loraFactors(recipe.lora, start.checkpoint);
     const model = modelOf(recipe, start, factors);
+    const trainedFactors = new Set(
+      [...(factors?.keys() ?? [])].flatMap((matrix) => {
+        const { a, b } = factorNames(matrix);
+        return recipe.lora?.freezeA ? [b] : [a, b];
+      }),
+    );
     const weights = addTrainingStep(model.graph, {
-      isTrained: (tensor) => (factors ? model.factors.has(tensor) : !start.isFrozen(tensor)),
+      isTrained: (tensor) => (factors ? trainedFactors.has(tensor) : !start.isFrozen(tensor)),
       clip: recipe.optimizer.clip,
       activationCheckpointing: recipe.activationCheckpointing,
       distillation: recipe.distillation,

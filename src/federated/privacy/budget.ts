@@ -25,16 +25,21 @@ export class PrivacyBudget {
     return this.#rounds;
   }
 
-  /** @throws {FederatedError} BUDGET_SPENT if another round would exceed the budget; nothing is spent then */
+  /** Returns why another round would exceed the budget, or undefined. */
+  problem(mechanism: Mechanism): string | undefined {
+    const { epsilon, delta } = this.target;
+    const next = this.#accountant.copy().add(mechanism).epsilon(delta);
+    if (next <= epsilon) return undefined;
+    const spent = `ε = ${this.epsilon.toFixed(3)} of ${epsilon} is spent after ${this.#rounds} rounds`;
+    return `${spent}, and another round would reach ${next.toFixed(3)} at δ = ${delta}`;
+  }
+
+  /** @throws {FederatedError} BUDGET_SPENT if the round would exceed the budget; nothing is spent then */
   spend(mechanism: Mechanism): void {
-    const next = this.#accountant.copy().add(mechanism);
-    const epsilon = next.epsilon(this.target.delta);
-    if (epsilon > this.target.epsilon) {
-      const spent = `${this.epsilon.toFixed(3)} of ε = ${this.target.epsilon} is spent after ${this.#rounds} rounds`;
-      const message = `${spent}, and another round would reach ${epsilon.toFixed(3)} at δ = ${this.target.delta}: training ends here`;
-      throw new FederatedError('BUDGET_SPENT', message, { ...this.target, spent: this.epsilon, rounds: this.#rounds });
-    }
-    this.#accountant = next;
+    const problem = this.problem(mechanism);
+    if (problem !== undefined)
+      throw new FederatedError('BUDGET_SPENT', problem, { ...this.target, spent: this.epsilon, rounds: this.#rounds });
+    this.#accountant.add(mechanism);
     this.#rounds++;
   }
 }

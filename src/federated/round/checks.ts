@@ -1,5 +1,6 @@
 /** Checks of the messages that carry shares. */
 import { hashOf } from '../../formats/hash.ts';
+import { decodeUpdate } from '../client/compression.ts';
 import { fromBase64 } from '../encoding.ts';
 import type { Roster } from '../secure/roster.ts';
 import type { MessageOf } from './messages.ts';
@@ -43,6 +44,16 @@ export function shareProblem(
     }
   }
   return undefined;
+}
+
+/** Returns what is wrong with a visible update, or undefined. */
+export function updateProblem(body: Uint8Array, parameters: number): string | undefined {
+  try {
+    decodeUpdate(body, parameters);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 function hashOfBase64(text: string): string | undefined {

@@ -7,7 +7,7 @@ import { FederatedError } from '../federatedError.ts';
 import { addIntegers } from '../secure/mask.ts';
 import { type Roster, rosterOf } from '../secure/roster.ts';
 import type { SecureSum } from '../secure/unmask.ts';
-import { shareProblem } from './checks.ts';
+import { shareProblem, updateProblem } from './checks.ts';
 import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
@@ -166,7 +166,7 @@ export class Round {
 
   #memberProblem(message: MessageOf<'shares' | 'update' | 'unmask'>): Receipt | undefined {
     const { client, kind } = message;
-    const { id, mode, parameters, maximumBytes = 4 * parameters } = this.config;
+    const { id, mode, parameters, maximumBytes = 4 * parameters + 1 } = this.config;
     const isMember = this.#joins.has(client) && !this.#withdrawn.has(client);
     if (!isMember) return refused('NOT_A_MEMBER', `${client} is no member of round ${id}`);
     if (kind === 'update') {
@@ -177,7 +177,8 @@ export class Round {
         return refused('BAD_MESSAGE', `the update has ${length} bytes, expected ${4 * parameters}`);
       if (length > maximumBytes)
         return refused('TOO_LARGE', `the update has ${length} bytes, expected at most ${maximumBytes}`);
-      return undefined;
+      const problem = mode === 'visible' ? updateProblem(message.body, parameters) : undefined;
+      return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
     }
     if (kind === 'unmask' && !this.#updates.has(client))
       return refused('NOT_A_MEMBER', `${client} sent no update in time`);

@@ -41,7 +41,7 @@ const schema = z.strictObject({
     update: milliseconds(),
     unmask: milliseconds(),
   }),
-  /** Maximum bytes of an update. Default: 4 per parameter. */
+  /** Maximum bytes of an update. Default: 4 per parameter and 1. */
   maximumBytes: count(2 ** 31).optional(),
   /** Settings of 'secure'. */
   secure: z

@@ -142,6 +142,12 @@ export function recipeSchema(path: (written: string) => string) {
           .min(1)
           .default(['attn_q', 'attn_v'])
           .describe('Matrices to adapt, by their GGUF names within a block.'),
+        freezeA: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Train only the second factor, B (FFA-LoRA): half the parameters, and means of adapters are exact.',
+          ),
       })
       .optional()
       .describe('Train a LoRA adapter (Hu et al. 2021) instead of the weights of model.start.'),

@@ -1,0 +1,26 @@
+/** How a client reaches its server. */
+
+import { FederatedError } from '../federatedError.ts';
+import type { Receipt } from '../round/round.ts';
+import type { Federation, Status } from '../server/federation.ts';
+
+export interface Connection {
+  /** @param client name of the client */
+  status(client: string, signal?: AbortSignal): Promise<Status>;
+  /** @param hash SHA-256 of the weights */
+  weights(hash: string, signal?: AbortSignal): Promise<Float32Array>;
+  /** @param message as `encodeMessage` makes it */
+  send(message: Uint8Array, signal?: AbortSignal): Promise<Receipt>;
+}
+
+/** A connection within one process. @param now server's time in milliseconds */
+export function localConnection(federation: Federation, now: () => number = Date.now): Connection {
+  return {
+    status: async (client) => federation.status(client),
+    async weights(hash) {
+      if (hash === federation.weightsHash) return federation.weights.slice();
+      throw new FederatedError('WRONG_ROUND', `the server has no weights ${hash} any more`);
+    },
+    send: (message) => federation.receive(message, now()),
+  };
+}

@@ -1,0 +1,58 @@
+/** Trains a model for a federation: opens it as the federation's settings say, and makes a client's trainer of it. */
+import { OptionError } from '../../core/errors.ts';
+import type { Dataset } from '../../train/data/dataset.ts';
+import type { RecipeInput } from '../../train/recipe/readRecipe.ts';
+import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
+import { prepareTraining } from '../../train/trainer.ts';
+import type { FederationSettings } from '../server/settings.ts';
+import { trainLocally } from './localTraining.ts';
+import type { Trainer } from './participant.ts';
+
+type Training = FederationSettings['training'];
+
+/**
+ * Opens the model that a federation trains. All clients get the same starting weights, from the seed.
+ * @param model path or URL of the base model; default: the one in the settings
+ */
+export function openTrainingModel(
+  training: Training,
+  options: CompileTrainingOptions & { readonly model?: string } = {},
+): Promise<TrainableModel> {
+  const { model = training.model, ...compile } = options;
+  const { lora, sequence, batch, steps, learningRate, seed } = training;
+  const recipe: RecipeInput = {
+    name: 'federated adapter',
+    model: { start: model },
+    ...(lora && { lora }),
+    // clients open texts of their own
+    data: { sources: [{ path: 'none' }], sequence, batch },
+    steps,
+    optimizer: { learningRate, minimumLearningRate: learningRate, warmup: 0, weightDecay: 0 },
+    evaluation: {},
+    seed,
+  };
+  return prepareTraining(recipe, compile);
+}
+
+/** @param data opened with `model.openData` */
+export function modelTrainer(model: TrainableModel, data: Dataset): Trainer {
+  return {
+    examples: data.tokens,
+    parameters: model.parameters,
+    async train(weights, { task }, signal) {
+      const { update } = await trainLocally(model, data, weights, {
+        steps: positive(task.steps, 'steps'),
+        learningRate: positive(task.learningRate, 'learningRate'),
+        proximal: Number(task.proximal ?? 0),
+        from: (Number(task.round ?? 1) - 1) * positive(task.steps, 'steps'),
+        signal,
+      });
+      return update;
+    },
+  };
+}
+
+function positive(value: unknown, name: string): number {
+  if (typeof value === 'number' && value > 0) return value;
+  throw new OptionError(`task.${name}`, value, 'a positive number');
+}

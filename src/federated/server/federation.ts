@@ -1,0 +1,340 @@
+/**
+ * The server of a federation: opens rounds, receives messages, combines updates, moves the weights. Everything that changes its state is
+ * in the journal before it is acknowledged, so it can be killed at any point. Without sockets and without clocks: callers pass the
+ * time in milliseconds.
+ */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { randomBytes } from '@noble/hashes/utils.js';
+import { canonicalJson } from '../../core/canonicalJson.ts';
+import { hashOf } from '../../formats/hash.ts';
+import { ServerOptimizer } from '../aggregation/serverOptimizer.ts';
+import { normOf } from '../aggregation/update.ts';
+import { bytesToHex, hexToBytes } from '../encoding.ts';
+import { FederatedError } from '../federatedError.ts';
+import { PrivacyBudget } from '../privacy/budget.ts';
+import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
+import { type Instruction, type Receipt, Round, type RoundEvent } from '../round/round.ts';
+import type { RoundConfig } from '../round/roundConfig.ts';
+import { combineRound } from './combineRound.ts';
+import type { Journal } from './journal.ts';
+import type { ReportLine } from './reportLine.ts';
+import { mechanismOf, roundConfigOf } from './roundConfigOf.ts';
+import type { FederationSettings } from './settings.ts';
+import { decodeSnapshot, encodeSnapshot, type FederationState } from './snapshot.ts';
+
+export interface FederationOptions {
+  readonly journal: Journal;
+  /** Starting weights. Needed if the journal is empty. */
+  readonly weights?: Float32Array;
+  /** Called with each line of the report. */
+  readonly onLine?: (line: ReportLine) => void;
+  /** False in simulations, whose messages are not signed. Default: true. */
+  readonly signed?: boolean;
+}
+
+/** What a client is told when it asks. */
+export interface Status {
+  readonly federation: string;
+  readonly config?: RoundConfig;
+  readonly instruction: Instruction | { readonly phase: 'finished'; readonly reason: string };
+}
+
+export class Federation {
+  readonly settings: FederationSettings;
+  readonly #journal: Journal;
+  readonly #signed: boolean;
+  readonly #onLine?: (line: ReportLine) => void;
+  readonly #budget?: PrivacyBudget;
+  #state: FederationState;
+  #optimizer: ServerOptimizer;
+  #round: Round | undefined;
+  #openedAt = 0;
+  #weightsHash: string;
+  #finished = '';
+  #bytesReceived = 0;
+  #refused: Record<string, number> = {};
+  #serverMilliseconds = 0;
+  /** Messages and time are applied one after the other. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #broken: Error | undefined;
+
+  private constructor(settings: FederationSettings, state: FederationState, options: FederationOptions) {
+    this.settings = settings;
+    this.#journal = options.journal;
+    this.#signed = options.signed ?? true;
+    this.#onLine = options.onLine;
+    this.#state = state;
+    this.#optimizer = new ServerOptimizer(settings.optimizer, state.optimizer);
+    this.#weightsHash = hashOfWeights(state.weights);
+    if (settings.privacy) {
+      this.#budget = new PrivacyBudget(settings.privacy);
+      for (const { outcome } of state.report) if (outcome === 'closed') this.#budget.spend(mechanismOf(settings)!);
+    }
+  }
+
+  /**
+   * Opens a federation, or continues the one in the journal.
+   * @param now server's time in milliseconds
+   * @throws {FederatedError} BAD_JOURNAL if the journal belongs to other settings
+   */
+  static async open(settings: FederationSettings, options: FederationOptions, now: number): Promise<Federation> {
+    const { snapshot, entries } = await options.journal.read();
+    const settingsHash = hashOf(new TextEncoder().encode(canonicalJson(settings as never)));
+    if (!snapshot) {
+      if (!options.weights) throw new FederatedError('BAD_JOURNAL', 'a new federation needs starting weights');
+      const samplingKey = bytesToHex(randomBytes(32));
+      const state = { settings: settingsHash, samplingKey, begun: 0, weights: options.weights, report: [] };
+      await options.journal.replace(encodeSnapshot(state));
+      const federation = new Federation(settings, state, options);
+      await federation.#openRound(now);
+      return federation;
+    }
+    const state = decodeSnapshot(snapshot);
+    if (state.settings !== settingsHash)
+      throw new FederatedError(
+        'BAD_JOURNAL',
+        'the journal belongs to a federation with other settings: use another folder',
+      );
+    const federation = new Federation(settings, state, options);
+    for (const entry of entries) federation.#replay(entry);
+    if (!federation.#round) await federation.#openRound(now);
+    await federation.#inTurn(async () => {
+      await federation.#passTime(now);
+      await federation.#closeIfComplete(now);
+    });
+    return federation;
+  }
+
+  /** Shared weights [parameters]. Do not change them. */
+  get weights(): Float32Array {
+    return this.#state.weights;
+  }
+
+  get weightsHash(): string {
+    return this.#weightsHash;
+  }
+
+  get report(): readonly ReportLine[] {
+    return this.#state.report;
+  }
+
+  /** The round that is under way. Undefined at the end. */
+  get round(): Round | undefined {
+    return this.#round;
+  }
+
+  /** Reason of the end, or '' while training goes on. */
+  get finished(): string {
+    return this.#finished;
+  }
+
+  /** ε spent. Undefined without a privacy budget: no accountant, no ε. */
+  get epsilon(): number | undefined {
+    return this.#budget?.epsilon;
+  }
+
+  /** What a client should do now. @param client its name */
+  status(client: string): Status {
+    const { name: federation } = this.settings;
+    if (!this.#round) return { federation, instruction: { phase: 'finished', reason: this.#finished } };
+    const { config } = this.#round;
+    const instruction = this.#round.instructionFor(client);
+    if (instruction.phase === 'open' && !this.#isSampled(client))
+      return { federation, config, instruction: { phase: 'wait', for: 'open' } };
+    return { federation, config, instruction };
+  }
+
+  /** Receives a client's message. @param bytes as `encodeMessage` makes them */
+  async receive(bytes: Uint8Array, now: number): Promise<Receipt> {
+    const round = this.#round;
+    if (!round) return { status: 'refused', code: 'TOO_LATE', reason: `the federation is finished: ${this.#finished}` };
+    let message: RoundMessage;
+    try {
+      message = decodeMessage(bytes);
+    } catch (error) {
+      return this.#refuse((error as FederatedError).code, (error as Error).message);
+    }
+    if (message.round !== round.config.id)
+      return this.#refuse('WRONG_ROUND', `the message is for round ${message.round}, this is ${round.config.id}`);
+    if (this.#signed && !hasValidSignature(message, round.configHash))
+      return this.#refuse('BAD_SIGNATURE', `${message.client} did not sign this message for round ${round.config.id}`);
+    return this.receiveMessage(message, now, bytes);
+  }
+
+  /** Receives a message whose signature was checked. @param bytes its encoded form, for the journal */
+  receiveMessage(message: RoundMessage, now: number, bytes?: Uint8Array): Promise<Receipt> {
+    return this.#inTurn(async () => {
+      const started = performance.now();
+      await this.#passTime(now);
+      const round = this.#round;
+      if (!round) return this.#refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
+      if (message.kind === 'join' && !this.#isSampled(message.client))
+        return this.#refuse('NOT_SAMPLED', `${message.client} was not chosen for round ${round.config.id}`);
+      const receipt = round.apply({ kind: 'message', at: now, message });
+      this.#bytesReceived += bytes?.length ?? 0;
+      if (receipt.status === 'refused') this.#count(receipt.code!);
+      if (receipt.status === 'accepted' && bytes) await this.#journal.append(entryOf('m', now, bytes));
+      this.#serverMilliseconds += performance.now() - started;
+      await this.#closeIfComplete(now);
+      return receipt;
+    });
+  }
+
+  /** Lets time pass: deadlines end phases. Call it at `round.deadline`, or every second. */
+  tick(now: number): Promise<void> {
+    return this.#inTurn(() => this.#passTime(now));
+  }
+
+  /** Ends the federation. The journal keeps its state. */
+  async close(): Promise<void> {
+    await this.#queue;
+    await this.#journal.close();
+  }
+
+  /** After an error, e.g. of a full disk, the state may be ahead of the journal: then nothing more is acknowledged. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(() => {
+      if (this.#broken) throw this.#broken;
+      return work();
+    });
+    this.#queue = done.catch((error: Error) => {
+      this.#broken = error;
+    });
+    return done;
+  }
+
+  async #passTime(now: number): Promise<void> {
+    const round = this.#round;
+    if (!round || now < round.deadline) return;
+    round.apply({ kind: 'time', at: now });
+    await this.#journal.append(entryOf('t', now));
+    await this.#closeIfComplete(now);
+  }
+
+  async #closeIfComplete(now: number): Promise<void> {
+    const round = this.#round;
+    if (!round) return;
+    if (round.isComplete) await this.#combine(round, now);
+    else if (round.phase === 'aborted') await this.#finishRound(round, now);
+  }
+
+  async #combine(round: Round, now: number): Promise<void> {
+    const started = performance.now();
+    let update: Float32Array;
+    try {
+      update = await combineRound(round, this.settings);
+    } catch (error) {
+      if (!(error instanceof FederatedError)) throw error;
+      round.apply({ kind: 'abort', at: now, reason: error.message });
+      return this.#finishRound(round, now);
+    }
+    round.apply({ kind: 'close', at: now });
+    const weights = this.#optimizer.step(this.#state.weights, update);
+    this.#budget?.spend(mechanismOf(this.settings)!);
+    this.#serverMilliseconds += performance.now() - started;
+    await this.#finishRound(round, now, { weights, updateNorm: normOf(update) });
+  }
+
+  async #finishRound(round: Round, now: number, done?: { weights: Float32Array; updateNorm: number }): Promise<void> {
+    const { contributors } = round;
+    const line: ReportLine = {
+      round: round.config.id,
+      outcome: done ? 'closed' : 'aborted',
+      ...(done ? {} : { reason: round.reason }),
+      joined: round.joined,
+      contributors: contributors.length,
+      examples: contributors.reduce((sum, { examples }) => sum + examples, 0),
+      updateNorm: done?.updateNorm,
+      bytesReceived: this.#bytesReceived,
+      refused: this.#refused,
+      ...(this.#budget && { epsilon: this.#budget.epsilon, delta: this.#budget.target.delta }),
+      milliseconds: now - this.#openedAt,
+      serverMilliseconds: this.#serverMilliseconds,
+    };
+    this.#state = {
+      ...this.#state,
+      weights: done?.weights ?? this.#state.weights,
+      optimizer: this.#optimizer.state,
+      report: [...this.#state.report, line],
+    };
+    if (done) this.#weightsHash = hashOfWeights(done.weights);
+    this.#round = undefined;
+    await this.#journal.replace(encodeSnapshot(this.#state));
+    this.#onLine?.(line);
+    await this.#openRound(now);
+  }
+
+  async #openRound(now: number): Promise<void> {
+    const reason = this.#endReason();
+    if (reason) {
+      this.#finished = reason;
+      return;
+    }
+    const number = this.#state.begun + 1;
+    this.#state = { ...this.#state, begun: number };
+    const config = roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash);
+    await this.#journal.append(entryOf('r', now, new TextEncoder().encode(String(number))));
+    this.#start(config, now);
+  }
+
+  #start(config: RoundConfig, now: number): void {
+    this.#round = new Round(config, now);
+    this.#openedAt = now;
+    this.#bytesReceived = 0;
+    this.#refused = {};
+    this.#serverMilliseconds = 0;
+  }
+
+  #endReason(): string | undefined {
+    const closed = this.#state.report.filter(({ outcome }) => outcome === 'closed').length;
+    if (closed >= this.settings.rounds) return 'all rounds are done';
+    return this.#budget?.problem(mechanismOf(this.settings)!);
+  }
+
+  /** Applies an entry of the journal again, without acknowledging anything. */
+  #replay(entry: Uint8Array): void {
+    const kind = String.fromCharCode(entry[0]);
+    const at = new DataView(entry.buffer, entry.byteOffset).getFloat64(1, true);
+    const content = entry.subarray(9);
+    if (kind === 'r') {
+      const number = Number(new TextDecoder().decode(content));
+      this.#state = { ...this.#state, begun: number };
+      this.#start(roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash), at);
+      return;
+    }
+    const event: RoundEvent =
+      kind === 't' ? { kind: 'time', at } : { kind: 'message', at, message: decodeMessage(content) };
+    this.#round?.apply(event);
+    this.#bytesReceived += kind === 'm' ? content.length : 0;
+  }
+
+  /** A client's coin for a round, the same whenever it asks. */
+  #isSampled(client: string): boolean {
+    const rate = this.settings.privacy?.samplingRate ?? 1;
+    if (rate === 1 || !this.#round) return true;
+    const text = new TextEncoder().encode(`${this.#round.config.id} ${client}`);
+    const hash = sha256(Uint8Array.of(...hexToBytes(this.#state.samplingKey), ...text));
+    return new DataView(hash.buffer, hash.byteOffset).getUint32(0) < rate * 2 ** 32;
+  }
+
+  #refuse(code: string, reason: string): Receipt {
+    this.#count(code);
+    return { status: 'refused', code, reason };
+  }
+
+  #count(code: string): void {
+    this.#refused[code] = (this.#refused[code] ?? 0) + 1;
+  }
+}
+
+export function hashOfWeights(weights: Float32Array): string {
+  return hashOf(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength));
+}
+
+function entryOf(kind: 'r' | 'm' | 't', at: number, content: Uint8Array = new Uint8Array()): Uint8Array {
+  const entry = new Uint8Array(9 + content.length);
+  entry[0] = kind.charCodeAt(0);
+  new DataView(entry.buffer).setFloat64(1, at, true);
+  entry.set(content, 9);
+  return entry;
+}

@@ -1,0 +1,60 @@
+/** The HTML report of a federation: one row per round. No scripts, no requests. */
+import type { ReportLine } from './reportLine.ts';
+
+export function federationReport(name: string, lines: readonly ReportLine[]): string {
+  const closed = lines.filter(({ outcome }) => outcome === 'closed');
+  const bytes = lines.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+  const last = lines.at(-1);
+  const facts = [
+    ['Rounds closed', String(closed.length)],
+    ['Rounds aborted', String(lines.length - closed.length)],
+    ['Bytes received', bytes.toLocaleString('en-US')],
+    // an ε is shown only if an accountant computed it
+    ...(last?.epsilon !== undefined ? [['Privacy spent', `ε = ${last.epsilon.toFixed(3)} at δ = ${last.delta}`]] : []),
+  ];
+  const rows = lines.map(rowOf).join('\n');
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escapeHtml(name)}: federation</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222; background: #fff }
+table { border-collapse: collapse; width: 100% } th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd }
+th:first-child, td:first-child, td.reason { text-align: left } tr.aborted td { color: #a33 } dt { float: left; width: 12rem; color: #666 }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } th, td { border-color: #444 } }
+</style>
+<h1>${escapeHtml(name)}</h1>
+<dl>${facts.map(([what, value]) => `<dt>${what}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>
+<table>
+<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Bytes</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
+<tbody>
+${rows}
+</tbody>
+</table>
+</html>
+`;
+}
+
+function rowOf(line: ReportLine): string {
+  const refused = Object.entries(line.refused).map(([code, count]) => `${count} ${code}`);
+  if (line.outcome === 'aborted')
+    return `<tr class="aborted"><td>${escapeHtml(line.round)}</td><td>${line.joined}</td><td class="reason" colspan="8">${escapeHtml(line.reason ?? '')}</td></tr>`;
+  const cells = [
+    line.round,
+    String(line.joined),
+    String(line.contributors),
+    String(line.joined - line.contributors),
+    line.examples.toLocaleString('en-US'),
+    line.updateNorm?.toPrecision(4) ?? '',
+    line.bytesReceived.toLocaleString('en-US'),
+    refused.join(', '),
+    line.epsilon?.toFixed(3) ?? '',
+    line.serverMilliseconds.toFixed(0),
+  ];
+  return `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,23 @@
+/** A line of a federation's report (JSON Lines): one per round. */
+export interface ReportLine {
+  readonly round: string;
+  readonly outcome: 'closed' | 'aborted';
+  /** Why the round was aborted. */
+  readonly reason?: string;
+  readonly joined: number;
+  /** Clients whose update counts. */
+  readonly contributors: number;
+  readonly examples: number;
+  /** Norm of the combined update. */
+  readonly updateNorm?: number;
+  /** Bytes of clients' messages. */
+  readonly bytesReceived: number;
+  /** Messages that were refused, by code. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** ε spent so far. Only with a privacy budget. */
+  readonly epsilon?: number;
+  readonly delta?: number;
+  /** Server's time of the round in milliseconds: from its opening to its end, and computing. */
+  readonly milliseconds: number;
+  readonly serverMilliseconds: number;
+}

@@ -1,0 +1,63 @@
+/** The settings of one round, made from those of the federation. */
+import type { Mechanism } from '../privacy/accountant.ts';
+import { noiseMultiplierFor } from '../privacy/accountant.ts';
+import { quantizedNorm } from '../privacy/quantize.ts';
+import { checkRoundConfig, type RoundConfig } from '../round/roundConfig.ts';
+import { type FederationSettings, neighboursOf } from './settings.ts';
+
+/** Below this deviation of a client's noise, sums of discrete Gaussians differ from one (Kairouz et al. 2021: by e^−39 here). */
+const LEAST_NOISE = 2;
+const noises = new WeakMap<FederationSettings, Mechanism>();
+
+/** Noise and sampling of a round. Undefined without privacy. */
+export function mechanismOf(settings: FederationSettings): Mechanism | undefined {
+  const { privacy, rounds } = settings;
+  if (!privacy) return undefined;
+  const { samplingRate } = privacy;
+  const known = noises.get(settings);
+  if (known) return known;
+  const noiseMultiplier = privacy.noiseMultiplier ?? noiseMultiplierFor(privacy, rounds, samplingRate);
+  const mechanism = { noiseMultiplier, samplingRate };
+  noises.set(settings, mechanism);
+  return mechanism;
+}
+
+/** @param weights SHA-256 of the weights that the round starts from @throws {FederatedError} BAD_CONFIG */
+export function roundConfigOf(
+  settings: FederationSettings,
+  number: number,
+  parameters: number,
+  weights: string,
+): RoundConfig {
+  const { name, mode, cohort, minimumCohort, maximumExamples, deadlines, training, weighting } = settings;
+  const { model: _, lora: __, ...task } = training;
+  return checkRoundConfig({
+    id: `${name}-${number}`,
+    mode,
+    parameters,
+    weights,
+    cohort,
+    minimumCohort,
+    maximumExamples,
+    deadlines: Object.fromEntries(
+      Object.entries(deadlines).map(([phase, seconds]) => [phase, Math.ceil(1000 * seconds)]),
+    ),
+    ...(mode === 'secure' && { secure: secureOf(settings, parameters) }),
+    task: { ...task, weighting, round: number },
+  });
+}
+
+function secureOf(settings: FederationSettings, parameters: number) {
+  const { cohort, minimumCohort, secure, privacy } = settings;
+  const mechanism = mechanismOf(settings);
+  const { clip } = secure;
+  // leaves room for the noise: a sixteenth of the range for sums, with noise a 1024th
+  const scale = secure.scale ?? 2 ** (mechanism ? 21 : 27) / (cohort * clip);
+  let noise = 0;
+  if (mechanism && privacy?.noise === 'distributed') {
+    // enough noise even if only the smallest cohort remains
+    noise = (mechanism.noiseMultiplier * quantizedNorm({ clip, scale }, parameters)) / Math.sqrt(minimumCohort);
+    noise = Math.max(noise, LEAST_NOISE);
+  }
+  return { ...neighboursOf(settings), clip, scale, noise };
+}

@@ -8,6 +8,7 @@ import { compareCommand } from './commands/compare.ts';
 import { deviceCommand } from './commands/device.ts';
 import { embedCommand } from './commands/embed.ts';
 import { evalCommand } from './commands/eval.ts';
+import { federateCommand } from './commands/federate.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { imatrixCommand } from './commands/imatrix.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -35,6 +36,7 @@ const commands = [
   deviceCommand,
   trainCommand,
   generateCorpusCommand,
+  federateCommand,
   startCommand,
   cacheCommand,
   packageCommand,

@@ -20,7 +20,13 @@ export {
   type StepResult,
   type Trainer,
 } from './client/participant.ts';
+export { textsOf } from './client/texts.ts';
+export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';
+export { type FlowerKey, flowerKey, openSshKey } from './flower/fleetApi.ts';
+export { type FlowerEvent, type FlowerMessage, FlowerNode, type FlowerNodeOptions } from './flower/flowerNode.ts';
+export type { NpyArray } from './flower/npy.ts';
+export type { FlowerRecord, RecordDict, RecordValue, Values } from './flower/records.ts';
 export { Accountant, allOrders, integerOrders, type Mechanism, noiseMultiplierFor } from './privacy/accountant.ts';
 export { PrivacyBudget, type PrivacyTarget } from './privacy/budget.ts';
 export { discreteGaussian } from './privacy/discreteGaussian.ts';
@@ -44,6 +50,6 @@ export { httpHandler } from './server/httpHandler.ts';
 export { type Journal, memoryJournal } from './server/journal.ts';
 export { federationReport } from './server/report.ts';
 export type { ReportLine } from './server/reportLine.ts';
-export { checkSettings, type FederationInput, type FederationSettings } from './server/settings.ts';
+export { checkSettings, describeSettings, type FederationInput, type FederationSettings } from './server/settings.ts';
 export { type SimulationOptions, type SimulationResult, simulate } from './simulate.ts';
 export { fileJournal };

@@ -35,6 +35,8 @@ export interface FederationOptions {
 /** What a client is told when it asks. */
 export interface Status {
   readonly federation: string;
+  /** SHA-256 of the current weights. */
+  readonly weightsHash: string;
   readonly config?: RoundConfig;
   readonly instruction: Instruction | { readonly phase: 'finished'; readonly reason: string };
 }
@@ -135,13 +137,13 @@ export class Federation {
 
   /** What a client should do now. @param client its name */
   status(client: string): Status {
-    const { name: federation } = this.settings;
-    if (!this.#round) return { federation, instruction: { phase: 'finished', reason: this.#finished } };
+    const common = { federation: this.settings.name, weightsHash: this.#weightsHash };
+    if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };
     const { config } = this.#round;
     const instruction = this.#round.instructionFor(client);
     if (instruction.phase === 'open' && !this.#isSampled(client))
-      return { federation, config, instruction: { phase: 'wait', for: 'open' } };
-    return { federation, config, instruction };
+      return { ...common, config, instruction: { phase: 'wait', for: 'open' } };
+    return { ...common, config, instruction };
   }
 
   /** Receives a client's message. @param bytes as `encodeMessage` makes them */

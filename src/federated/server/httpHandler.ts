@@ -16,8 +16,17 @@ const HEADERS = {
 /** Bytes of a message beside an update. */
 const OVERHEAD = 1 << 20;
 
-/** @param now server's time in milliseconds; default: Date.now */
-export function httpHandler(federation: Federation, now = Date.now): (request: Request) => Promise<Response> {
+export interface HttpHandlerOptions {
+  /** Server's time in milliseconds. Default: Date.now. */
+  readonly now?: () => number;
+  /** What clients read as `training.model` instead of the server's path. */
+  readonly publishedModel?: string;
+}
+
+export function httpHandler(
+  federation: Federation,
+  { now = Date.now, publishedModel }: HttpHandlerOptions = {},
+): (request: Request) => Promise<Response> {
   const route = async (request: Request): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url);
     const path = pathname.replace(/\/$/, '');
@@ -32,7 +41,10 @@ export function httpHandler(federation: Federation, now = Date.now): (request: R
       await federation.tick(now());
       return json(federation.status(searchParams.get('client') ?? ''));
     }
-    if (path === '/settings') return json({ ...federation.settings, parameters: federation.weights.length });
+    if (path === '/settings') {
+      const { training, ...settings } = federation.settings;
+      return json({ ...settings, training: { ...training, model: publishedModel ?? training.model } });
+    }
     if (path === '/weights') {
       const { weights, weightsHash } = federation;
       if (searchParams.get('hash') !== weightsHash)

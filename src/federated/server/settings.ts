@@ -1,5 +1,6 @@
 /** Settings of a federation: everything that the server decides and the clients can read. */
 import * as z from 'zod';
+import { describeFields } from '../../train/recipe/describeRecipe.ts';
 import { aggregationRules } from '../aggregation/index.ts';
 import { FederatedError } from '../federatedError.ts';
 import { defaultNeighbours } from '../round/roundConfig.ts';
@@ -158,4 +159,9 @@ export function neighboursOf({ cohort, secure }: FederationSettings): { neighbou
   const usual = defaultNeighbours(cohort);
   const neighbours = secure.neighbours ?? usual.neighbours;
   return { neighbours, threshold: secure.threshold ?? Math.max(2, Math.floor(neighbours / 2) + 1) };
+}
+
+/** Help text that describes every field. */
+export function describeSettings(): string {
+  return describeFields('The settings are a JSON object. Its fields:', schema);
 }

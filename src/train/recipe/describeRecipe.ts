@@ -1,15 +1,25 @@
-/** Help text that describes the fields of a recipe. */
-import { recipeFields } from './fields.ts';
+/** Help text that describes the fields of a recipe, or of another JSON file with a schema. */
+import type * as z from 'zod';
+import { schemaFields } from './fields.ts';
+import { recipeSchema } from './schema.ts';
 
-/** Lists every field with its type, default and description. */
+const HEAD = 'A recipe is a JSON object. Relative paths are relative to the recipe file. Its fields:';
+
 export function describeRecipe(): string {
-  const lines = recipeFields().map(({ parent, key, type, required, default: standard, description }) => {
+  return describeFields(
+    HEAD,
+    recipeSchema((path) => path),
+  );
+}
+
+/** Lists every field of an object with its type, default and description. @param head first line of the text */
+export function describeFields(head: string, schema: z.ZodType): string {
+  const lines = schemaFields(schema).map(({ parent, key, type, required, default: standard, description }) => {
     const depth = parent === '' ? 0 : parent.split('.').length;
     const indent = '  '.repeat(depth + 1);
     const state = required ? ', required' : standard === undefined ? '' : `, default ${standard}`;
     return `${wrapped(`${key} (${type}${state})`, indent)}\n${wrapped(description, `${indent}    `)}`;
   });
-  const head = 'A recipe is a JSON object. Relative paths are relative to the recipe file. Its fields:';
   return `${head}\n\n${lines.join('\n')}\n`;
 }
 

@@ -1,4 +1,4 @@
-/** Lists the fields of a recipe from its schema. */
+/** Lists the fields of an object from its schema. */
 import * as z from 'zod';
 import { recipeSchema } from './schema.ts';
 
@@ -26,13 +26,14 @@ interface Schema {
   readonly prefixItems?: readonly Schema[];
 }
 
-/** All fields in order; the fields of an object follow the object. */
+/** Fields of a recipe. */
 export function recipeFields(): readonly RecipeField[] {
-  const root = z.toJSONSchema(
-    recipeSchema((path) => path),
-    { io: 'input' },
-  ) as Schema;
-  return [...fieldsOf(root, '')];
+  return schemaFields(recipeSchema((path) => path));
+}
+
+/** All fields in order; the fields of an object follow the object. */
+export function schemaFields(schema: z.ZodType): readonly RecipeField[] {
+  return [...fieldsOf(z.toJSONSchema(schema, { io: 'input' }) as Schema, '')];
 }
 
 function* fieldsOf(schema: Schema, parent: string): Generator<RecipeField> {

@@ -1,0 +1,121 @@
+/**
+ * What federated learning claims, measured: sums under dropout, simulations, training on roles, poisoning.
+ *
+ *   npx tsx bench/federate.ts                          all parts
+ *   npx tsx bench/federate.ts --only dropout,simulation
+ */
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
+import { Roles } from './federated/roles.ts';
+import { simulateMany } from './federated/simulation.ts';
+
+const parts = ['dropout', 'simulation', 'roles', 'poisoning'] as const;
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: parts.join() },
+    clients: { type: 'string', default: '100' },
+    parameters: { type: 'string', default: '1000000' },
+    text: { type: 'string', default: '../shared/data/text/tinyshakespeare.txt' },
+    roles: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '20' },
+    steps: { type: 'string', default: '10' },
+    layers: { type: 'string', default: '4' },
+    width: { type: 'string', default: '128' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+if (values.help) {
+  console.log(`Measures federated learning.
+
+  --only PARTS     of ${parts.join(', ')}
+  --clients N      clients of the secure sums (default: 100)
+  --parameters N   parameters of the secure sums (default: 1000000)
+  --text FILE      plays with "ROLE:" lines (default: ../shared/data/text/tinyshakespeare.txt)
+  --roles N        roles with the most lines, one client each (default: 10)
+  --rounds N       rounds of federated averaging (default: 20)
+  --steps N        steps of a client per round (default: 10)
+  --layers N, --width N   size of the character model (default: 4, 128)
+
+stdout gets a line per result and, on the last line, one JSON object.`);
+  process.exit();
+}
+
+const wanted = new Set(values.only.split(','));
+const result: Record<string, unknown> = {};
+
+if (wanted.has('dropout')) {
+  const [clients, parameters] = [Number(values.clients), Number(values.parameters)];
+  const rows: DropoutRow[] = [];
+  const cases = [
+    [0, 'update'],
+    [0.1, 'update'],
+    [0.3, 'update'],
+    [0.5, 'update'],
+    [0.3, 'keys'],
+    [0.3, 'unmask'],
+    // a threshold below half survives the loss of half
+    [0.5, 'update', Math.floor(0.3 * Math.min(50, clients - 1))],
+  ] as const;
+  for (const [dropout, before, threshold] of cases) {
+    const row = await sumUnderDropout(clients, parameters, dropout, before, threshold);
+    rows.push(row);
+    console.log(
+      `${100 * dropout}% lost before ${before}, threshold ${row.threshold}: ${row.result}; server ${row.serverSeconds.toFixed(2)} s, bytes × ${row.bytesRatio.toFixed(3)}`,
+    );
+  }
+  result.dropout = rows;
+}
+
+if (wanted.has('simulation')) {
+  const figures = await simulateMany(10_000, 100, 100_000, 30);
+  console.log(
+    `10,000 clients, 100 a round, 100,000 parameters: ${figures.roundsPerMinute.toFixed(0)} rounds a minute, memory ${figures.memoryEarly.toFixed(0)} → ${figures.memoryLate.toFixed(0)} MB`,
+  );
+  result.simulation = figures;
+}
+
+if (wanted.has('roles') || wanted.has('poisoning')) {
+  if (!existsSync(values.text)) console.log(`skipped: there is no ${values.text}`);
+  else {
+    const [rounds, steps] = [Number(values.rounds), Number(values.steps)];
+    const sizes = { layers: Number(values.layers), width: Number(values.width), roles: Number(values.roles) };
+    const roles = await Roles.open({ text: values.text, rounds, steps, ...sizes, log: console.log });
+    const last = (losses: readonly { loss: number }[]) => losses.at(-1)!.loss;
+    if (wanted.has('roles')) {
+      const central = await roles.central(rounds * steps);
+      console.log(`central, ${rounds * steps} steps: loss ${central.toFixed(4)}`);
+      const average = await roles.federated({ rounds, steps, every: 1 });
+      console.log(`FedAvg, ${rounds} rounds of ${steps} steps: loss ${last(average).toFixed(4)}`);
+      const adam = await roles.federated({ rounds, steps, optimizer: { rule: 'adam', learningRate: 0.003 } });
+      console.log(`FedAdam, ${rounds} rounds of ${steps} steps: loss ${last(adam).toFixed(4)}`);
+      const once = await roles.federated({ rounds: 3 * rounds, steps: 1, every: 1 });
+      const target = last(once);
+      const needed = average.find(({ loss }) => loss <= target)?.round;
+      console.log(
+        `one step per round: loss ${target.toFixed(4)} after ${3 * rounds} rounds; FedAvg needs ${needed ?? 'more than all'} rounds`,
+      );
+      result.roles = {
+        ...sizes,
+        rounds,
+        steps,
+        central,
+        fedAvg: last(average),
+        fedAdam: last(adam),
+        oneStep: { rounds: 3 * rounds, loss: target, fedAvgRounds: needed },
+      };
+    }
+    if (wanted.has('poisoning')) {
+      const attackers = Math.round(0.2 * roles.data.length);
+      const losses: Record<string, number> = { clean: last(await roles.federated({ rounds, steps })) };
+      for (const rule of ['mean', 'median', 'trimmedMean', 'krum'] as const)
+        losses[rule] = last(await roles.federated({ rounds, steps, rule, attackers }));
+      const shown = Object.entries(losses).map(([rule, loss]) => `${rule} ${loss.toFixed(4)}`);
+      console.log(`${attackers} of ${roles.data.length} clients send −3 × their update: loss ${shown.join(', ')}`);
+      result.poisoning = { attackers, ...losses };
+    }
+    await roles.close();
+  }
+}
+
+console.log(JSON.stringify(result));

@@ -1,0 +1,159 @@
+/** Federated training on the roles of Shakespeare's plays: each role is a client (non-IID), against central training on all of them. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AggregationRule, checkSettings, simulate, trainLocally } from '../../src/federated/index.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import { type Dataset, prepareTraining, type TrainableModel, train } from '../../src/train/index.ts';
+
+export interface RolesOptions {
+  readonly text: string;
+  readonly roles: number;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly layers: number;
+  readonly width: number;
+  readonly log: (line: string) => void;
+}
+
+const BATCH = 12;
+const SEQUENCE = 64;
+const RATE = 2e-3;
+
+/** The lines of the roles that speak most, by role. */
+export function rolesOf(text: string, count: number): [string, string][] {
+  const roles = new Map<string, string[]>();
+  for (const speech of text.split('\n\n')) {
+    const [, role, words] = /^([^\n:]+):\n([\s\S]+)$/.exec(speech) ?? [];
+    if (role && words) roles.set(role, [...(roles.get(role) ?? []), words]);
+  }
+  const joined = [...roles].map(([role, speeches]) => [role, `${speeches.join('\n\n')}\n`] as [string, string]);
+  return joined.sort((a, b) => b[1].length - a[1].length).slice(0, count);
+}
+
+export class Roles {
+  readonly options: RolesOptions;
+  readonly model: TrainableModel;
+  readonly data: readonly Dataset[];
+  readonly start: Float32Array;
+  readonly #folder: string;
+
+  private constructor(
+    options: RolesOptions,
+    model: TrainableModel,
+    data: readonly Dataset[],
+    start: Float32Array,
+    folder: string,
+  ) {
+    this.options = options;
+    this.model = model;
+    this.data = data;
+    this.start = start;
+    this.#folder = folder;
+  }
+
+  static async open(options: RolesOptions): Promise<Roles> {
+    const folder = mkdtempSync(join(tmpdir(), 'espalier-roles-'));
+    const base = join(folder, 'base.gguf');
+    const { layers, width } = options;
+    const common = {
+      data: { sources: [{ path: options.text }], sequence: SEQUENCE, batch: BATCH, cache: join(folder, 'cache') },
+      steps: 1,
+      optimizer: { learningRate: RATE, warmup: 0, weightDecay: 0.1 },
+      evaluation: { batches: 4 },
+    };
+    // one negligible step makes a model with a tokenizer of all characters
+    await train({
+      ...common,
+      model: { architecture: 'gpt2', layers, width, heads: 4, context: SEQUENCE },
+      tokenizer: { characters: true },
+      optimizer: { learningRate: 1e-9, warmup: 0 },
+      checkpoints: { folder: join(folder, 'run') },
+      output: { path: base },
+    });
+    const model = await prepareTraining({ ...common, model: { start: base } });
+    const roles = rolesOf(readFileSync(options.text, 'utf8'), options.roles);
+    const data: Dataset[] = [];
+    for (const [role, words] of roles)
+      data.push(
+        await model.openData([{ weight: 1, open: async () => memorySource(new TextEncoder().encode(words), role) }]),
+      );
+    return new Roles(options, model, data, await model.readWeights(), folder);
+  }
+
+  /** Mean held-out loss of all roles, weighted by their tokens. */
+  async loss(weights: Float32Array): Promise<number> {
+    await this.model.writeWeights(weights);
+    let sum = 0;
+    let tokens = 0;
+    for (const data of this.data) {
+      const { loss } = await this.model.heldOutLoss(data);
+      sum += loss * data.tokens;
+      tokens += data.tokens;
+    }
+    return sum / tokens;
+  }
+
+  /** Trains on all roles at once, each batch from a role chosen by its size. */
+  async central(steps: number): Promise<number> {
+    const { model, data, start } = this;
+    await model.writeWeights(start);
+    await model.resetOptimizer();
+    const total = data.reduce((sum, { tokens }) => sum + tokens, 0);
+    let at = 0;
+    for (let step = 0; step < steps; step++) {
+      // the golden ratio spreads the choices evenly
+      at = (at + 0.6180339887498949) % 1;
+      let left = at * total;
+      const role = data.findIndex(({ tokens }) => (left -= tokens) < 0);
+      await model.learner.update([await data[Math.max(0, role)].batch(step)], step, RATE);
+    }
+    return this.loss(await model.readWeights());
+  }
+
+  /** Federated averaging with all roles in every round. @returns the loss after each of some rounds */
+  async federated(options: {
+    readonly rounds: number;
+    readonly steps: number;
+    readonly optimizer?: object;
+    readonly every?: number;
+    readonly rule?: AggregationRule;
+    /** Number of clients that send the opposite of their update, enlarged. */
+    readonly attackers?: number;
+  }): Promise<{ readonly round: number; readonly loss: number }[]> {
+    const { rounds, steps, optimizer = {}, every = rounds, rule, attackers = 0 } = options;
+    const { data, model, start } = this;
+    const settings = checkSettings({
+      ...{ mode: 'visible', rounds, cohort: data.length, optimizer, maximumExamples: 10_000_000 },
+      ...(rule && { robust: { rule, attackers: 0.2 } }),
+      training: { model: 'roles' },
+    });
+    const losses: { round: number; loss: number }[] = [];
+    let round = 0;
+    await simulate(settings, {
+      clients: data.length,
+      weights: start,
+      examples: (client) => data[client].tokens,
+      train: async (client, weights) => {
+        const learningRate = RATE;
+        const { update } = await trainLocally(model, data[client], weights, {
+          steps,
+          learningRate,
+          from: round * steps,
+        });
+        return client < attackers ? update.map((value) => -3 * value) : update;
+      },
+      onRound: async (_, weights) => {
+        round++;
+        if (round % every === 0) losses.push({ round, loss: await this.loss(weights) });
+      },
+    });
+    return losses;
+  }
+
+  async close(): Promise<void> {
+    for (const data of this.data) await data.close();
+    await this.model.dispose();
+    rmSync(this.#folder, { recursive: true });
+  }
+}

@@ -1,0 +1,225 @@
+/** `espalier federate`: devices train an adapter together and keep their texts. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Command } from 'commander';
+import {
+  checkSettings,
+  describeSettings,
+  Federation,
+  type FederationSettings,
+  fileJournal,
+  httpConnection,
+  modelTrainer,
+  openTrainingModel,
+  Participant,
+  type ReportLine,
+  textsOf,
+  trainLocally,
+  whatLeaves,
+} from '../../federated/index.ts';
+import { type BackendName, FormatError, OptionError } from '../../index.ts';
+import { clientFolder } from '../clientFolder.ts';
+import { serveFederation } from '../federationServer.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { addComputeOptions, examples, number } from '../options.ts';
+import { bytesForPeople, note, print, printJson } from '../output.ts';
+import { progressBar } from '../progressBar.ts';
+
+interface ComputeValues {
+  readonly threads?: number;
+  readonly backend: BackendName;
+}
+
+interface ServeValues extends ComputeValues {
+  readonly folder: string;
+  readonly host: string;
+  readonly port: number;
+  readonly output?: string;
+  readonly linger: number;
+  readonly json?: boolean;
+}
+
+interface JoinValues extends ComputeValues {
+  readonly data: readonly string[];
+  readonly model?: string;
+  readonly state: string;
+  readonly yes?: boolean;
+  readonly allowVisible?: boolean;
+  readonly minimumCohort: number;
+  readonly personal?: string;
+  readonly personalSteps: number;
+}
+
+export function federateCommand(): Command {
+  const command = new Command('federate').description('Train with other devices, without sharing texts.');
+  const serve = addComputeOptions(command.command('serve'))
+    .description('Coordinate a federation: publish the task, sum masked updates, write the adapter.')
+    .argument('<settings>', 'settings of the federation (JSON file)')
+    .option('--folder <path>', 'folder of the journal; a killed server continues from it', 'federation')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0: any free one', number, 8090)
+    .option('--output <path>', 'GGUF file for the result')
+    .option('--linger <seconds>', 'how long to answer clients after the last round', number, 30)
+    .option('--json', 'print the report as JSON lines')
+    .action(runServer);
+  serve.addHelpText('after', `\n\n${describeSettings()}`);
+  addComputeOptions(command.command('join'))
+    .description('Take part in a federation with texts of your own. They stay on this device.')
+    .argument('<url>', 'URL of the server')
+    .requiredOption('--data <path...>', 'text files, or folders of text files')
+    .option('--model <path>', 'base model (default: the one that the server names)')
+    .option('--state <folder>', 'folder of the identity and of the round under way', 'federation-client')
+    .option('--yes', 'agree to what leaves this device, without being asked')
+    .option('--allow-visible', 'also join if the server sees the update of this device')
+    .option('--minimum-cohort <count>', 'join no round that sums fewer updates', number, 3)
+    .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
+    .option('--personal-steps <count>', 'steps of the personal adapter', number, 20)
+    .action(takePart);
+  return examples(command, [
+    'espalier federate serve federation.json --output adapter.gguf',
+    'espalier federate join http://localhost:8090 --data texts/ --personal mine.gguf',
+  ]);
+}
+
+async function runServer(path: string, values: ServeValues): Promise<void> {
+  const signal = interruptSignal();
+  const settings = await readSettings(path);
+  const bar = progressBar();
+  const { backend, threads, output, json } = values;
+  const compile = { backend, threads, signal, onProgress: bar.onProgress };
+  const model = await openTrainingModel(settings.training, compile);
+  try {
+    bar.stop();
+    const federation = await Federation.open(
+      settings,
+      {
+        journal: await fileJournal(values.folder),
+        weights: await model.readWeights(),
+        onLine: (line) => (json ? printJson(line) : print(describeLine(line))),
+      },
+      Date.now(),
+    );
+    let failure: Error | undefined;
+    const published = existsSync(settings.training.model) ? settings.training.model : undefined;
+    const server = await serveFederation(federation, { ...values, model: published }, (error) => {
+      failure = error;
+    });
+    note(`federation ${settings.name} at ${server.url}, ${model.parameters.toLocaleString('en-US')} parameters`);
+    try {
+      while (!federation.finished) {
+        await pause(200, signal);
+        if (failure) throw failure;
+      }
+      if (output !== undefined) {
+        await model.writeWeights(federation.weights);
+        await model.write(output);
+      }
+      note(`finished: ${federation.finished}${output === undefined ? '' : `; result in ${output}`}`);
+      await pause(1000 * values.linger, signal);
+    } finally {
+      await server.close();
+      await federation.close();
+    }
+  } finally {
+    await model.dispose();
+  }
+}
+
+async function takePart(url: string, values: JoinValues): Promise<void> {
+  const signal = interruptSignal();
+  const connection = httpConnection(url);
+  const settings = await connection.settings(signal);
+  const paths = await textPaths(values.data);
+  print(whatLeaves(settings));
+  if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
+  const bar = progressBar();
+  const { backend, threads, allowVisible, minimumCohort, personal, personalSteps } = values;
+  const base =
+    values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
+  const model = await openTrainingModel(settings.training, {
+    ...{ backend, threads, signal, onProgress: bar.onProgress },
+    model: base,
+  });
+  try {
+    const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
+    bar.stop();
+    try {
+      const { identity, store } = await clientFolder(values.state);
+      const participant = new Participant(connection, {
+        ...{ identity, store, allowVisible, minimumCohort },
+        trainer: modelTrainer(model, data),
+        onEvent: ({ round, sent, bytes, receipt }) =>
+          note(`${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`),
+      });
+      await participant.run({ interval: 500, signal });
+      note(`finished; ${bytesForPeople(participant.bytesSent)} left this device`);
+      if (personal !== undefined) {
+        const { weightsHash } = await connection.status(identity.name, signal);
+        const { learningRate } = settings.training;
+        const shared = await connection.weights(weightsHash, signal);
+        await trainLocally(model, data, shared, { steps: personalSteps, learningRate, signal });
+        await model.write(personal);
+        note(`personal adapter in ${personal}`);
+      }
+    } finally {
+      await data.close();
+    }
+  } finally {
+    bar.stop();
+    await model.dispose();
+  }
+}
+
+async function readSettings(path: string): Promise<FederationSettings> {
+  const text = await readFile(path, 'utf8');
+  try {
+    return checkSettings(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new FormatError(path, `is not JSON: ${error.message}`);
+    throw error;
+  }
+}
+
+async function textPaths(given: readonly string[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const path of given) {
+    if (!(await stat(path)).isDirectory()) paths.push(path);
+    else for (const name of (await readdir(path)).sort()) if (/\.(txt|md)$/i.test(name)) paths.push(join(path, name));
+  }
+  if (paths.length === 0) throw new OptionError('--data', given.join(' '), 'text files (.txt, .md)');
+  return paths;
+}
+
+async function agrees(): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await lines.question('Take part? [y/N] ');
+  lines.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function describeLine({ round, outcome, reason, contributors, joined, bytesReceived, epsilon }: ReportLine): string {
+  if (outcome === 'aborted') return `${round}: aborted, ${reason}`;
+  const privacy = epsilon === undefined ? '' : `, ε ${epsilon.toFixed(3)}`;
+  return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)}${privacy}`;
+}
+
+function withSlash(url: string): string {
+  return url.endsWith('/') ? url : `${url}/`;
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,83 @@
+/** Flower's objects: the same bytes and ids as Flower's own package makes (1.42; the ids were printed by Python). */
+
+import { createPublicKey } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { FederatedError } from '../federatedError.ts';
+import { flowerKey, openSshKey } from './fleetApi.ts';
+import { decodeNpy, encodeNpy } from './npy.ts';
+import { decodeProto, encodeProto } from './protobuf.ts';
+import { type FlowerObject, flowerObject, type RecordDict, readRecordDict, recordDictObject } from './records.ts';
+import { message as messageSchema } from './schemas.ts';
+
+const records: RecordDict = {
+  arrays: { kind: 'arrays', arrays: { w: { dtype: 'float32', shape: [3], data: Float32Array.of(1, 2, 3) } } },
+  metrics: { kind: 'metrics', values: { loss: 0.5, 'num-examples': 30n } },
+  config: { kind: 'config', values: { é: [1n, -2n], flag: true } },
+};
+const all = (object: FlowerObject): FlowerObject[] => [object, ...object.children.flatMap(all)];
+
+describe('an object of Flower', () => {
+  it('has the id that Python gives it', () => {
+    const object = recordDictObject(records);
+    const [arrays, metrics, config] = object.children;
+    expect(arrays.children[0].children[0].id).toBe('1c0de163ebbba9b7e6c78ba9bb113e8b94ff01a03cf67de3321ae49256aa968a');
+    expect(arrays.children[0].id).toBe('9212d8007fc7e1c8cb3f4014662a36c18bbdfb789f431008a376ef6de7b9789a');
+    expect(arrays.id).toBe('86c6ded8f4c0535bf95c47fc376d8681312e31a97dcb4f4715462bc7226d14da');
+    expect(metrics.id).toBe('db34f8525210759b6e997b4d784692510fd93a8873981678b29c74e81fa6e48f');
+    expect(config.id).toBe('20c6f3548815930476f1354a6626b3a36ed7f8d00572569acc81cac8a1f82484');
+    expect(object.id).toBe('5b03740dc4bcd3837d440db1a797595125c82863b0963b32b9a714cec035a2f7');
+    const metadata = {
+      ...{ runId: 2n ** 64n - 1n, srcNodeId: 2n ** 63n, dstNodeId: 1n, replyToMessageId: '0'.repeat(64), ttl: 60 },
+      ...{ messageType: 'train', createdAt: 1800000000.5, dstTaskId: 7n },
+    };
+    const message = flowerObject('Message', [object], encodeProto(messageSchema, { metadata }));
+    expect(message.id).toBe('40370eaf06a64a15edc0fa4595537e87e6b3304bb0ac58973a065b0b4a82637f');
+    expect(decodeProto(messageSchema, encodeProto(messageSchema, { metadata }))).toEqual({ metadata });
+  });
+
+  it('is read back', () => {
+    const object = recordDictObject(records);
+    const bytes = new Map(all(object).map((one) => [one.id, one.bytes]));
+    expect(readRecordDict(object.id, (id) => bytes.get(id)!)).toEqual(records);
+  });
+
+  it('is refused by name when it is damaged', () => {
+    const object = recordDictObject(records);
+    const bytes = new Map(all(object).map((one) => [one.id, one.bytes]));
+    for (const { id, bytes: whole } of all(object))
+      for (let at = 0; at < whole.length; at += 3) {
+        const damaged = whole.slice();
+        damaged[at] ^= 0x41;
+        try {
+          readRecordDict(object.id, (other) => (other === id ? damaged : (bytes.get(other) ?? new Uint8Array())));
+        } catch (error) {
+          expect(error).toBeInstanceOf(FederatedError);
+        }
+      }
+  });
+});
+
+describe('a .npy file', () => {
+  it('comes back, in Fortran order too', () => {
+    for (const shape of [[], [3], [2, 3], [1, 0, 4]]) {
+      const count = shape.reduce((product, axis) => product * axis, 1);
+      const array = { dtype: 'float32', shape, data: Float32Array.from({ length: count }, (_, i) => i) };
+      const bytes = encodeNpy(array);
+      expect((bytes.length - 4 * count) % 64).toBe(0);
+      expect(decodeNpy(bytes)).toEqual(array);
+    }
+    const bytes = encodeNpy({ dtype: 'int32', shape: [2, 3], data: Int32Array.of(1, 4, 2, 5, 3, 6) });
+    const text = new TextDecoder('latin1').decode(bytes).replace('False', 'True ');
+    const fortran = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    expect([...decodeNpy(fortran).data]).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+});
+
+describe('a key', () => {
+  it('is read by others, as PEM', () => {
+    const key = flowerKey(new Uint8Array(32).fill(7));
+    const pem = new TextDecoder().decode(key.publicKey);
+    expect(createPublicKey(pem).export({ type: 'spki', format: 'pem' })).toBe(pem);
+    expect(openSshKey(key)).toMatch(/^ecdsa-sha2-nistp256 AAAA/);
+  });
+});

@@ -19,13 +19,17 @@ import {
   trainLocally,
   whatLeaves,
 } from '../../federated/index.ts';
-import { type BackendName, FormatError, OptionError } from '../../index.ts';
+import { type BackendName, FormatError, OptionError, SourceError } from '../../index.ts';
 import { clientFolder } from '../clientFolder.ts';
 import { serveFederation } from '../federationServer.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, note, print, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
+
+const MAXIMUM_TRIES = 30;
+/** Milliseconds. */
+const RETRY_AFTER = 2000;
 
 interface ComputeValues {
   readonly threads?: number;
@@ -138,10 +142,8 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   const { backend, threads, allowVisible, minimumCohort, personal, personalSteps } = values;
   const base =
     values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
-  const model = await openTrainingModel(settings.training, {
-    ...{ backend, threads, signal, onProgress: bar.onProgress },
-    model: base,
-  });
+  const compile = { backend, threads, signal, onProgress: bar.onProgress, model: base };
+  const model = await patiently(() => openTrainingModel(settings.training, compile), signal);
   try {
     const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
     bar.stop();
@@ -169,6 +171,19 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   } finally {
     bar.stop();
     await model.dispose();
+  }
+}
+
+/** Tries again while the server that has the model is away, e.g. because it is started again. */
+async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SourceError) || tries === MAXIMUM_TRIES) throw error;
+      note(`${error.message}; trying again`);
+      await pause(RETRY_AFTER, signal);
+    }
   }
 }
 

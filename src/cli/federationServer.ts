@@ -30,8 +30,8 @@ export async function serveFederation(
 ): Promise<FederationServer> {
   const handle = httpHandler(federation, { publishedModel: model === undefined ? undefined : 'model' });
   const server = createServer((request, response) => {
-    const isModel = model !== undefined && request.method === 'GET' && request.url === '/model';
-    const done = isModel ? sendFile(model, response) : answer(handle, request, response);
+    const isModel = model !== undefined && request.url === '/model';
+    const done = isModel ? sendFile(model, request, response) : answer(handle, request, response);
     done.catch(() => response.destroy());
   });
   await listen(server, port, host);
@@ -72,12 +72,16 @@ async function answer(
   response.end(Buffer.from(await answered.arrayBuffer()));
 }
 
-async function sendFile(path: string, response: ServerResponse): Promise<void> {
+/** Sends the whole file; a page of another origin may read it. */
+async function sendFile(path: string, { method }: IncomingMessage, response: ServerResponse): Promise<void> {
   const { size } = await stat(path);
-  response.writeHead(200, {
+  response.writeHead(method === 'OPTIONS' ? 204 : 200, {
     'content-type': 'application/octet-stream',
-    'content-length': size,
     'access-control-allow-origin': '*',
+    'access-control-allow-headers': '*',
+    'cross-origin-resource-policy': 'cross-origin',
+    ...(method !== 'OPTIONS' && { 'content-length': size }),
   });
-  await pipeline(createReadStream(path), response);
+  if (method === 'GET') await pipeline(createReadStream(path), response);
+  else response.end();
 }

@@ -1,5 +1,5 @@
 /** A client of a federation: asks the server what to do, trains, and answers. Its state survives a restart. */
-import { canonicalJson } from '../../core/canonicalJson.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { normOf } from '../aggregation/update.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';

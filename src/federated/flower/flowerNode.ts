@@ -3,7 +3,7 @@
  * reply is complete, a reply is built once, and what Flower refuses silently is reported.
  */
 
-import { hashOf } from '../../formats/hash.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { FederatedError } from '../federatedError.ts';
 import { FleetApi, type FleetApiOptions, type FlowerKey } from './fleetApi.ts';
 import { encodeProto, type Message } from './protobuf.ts';

@@ -1,5 +1,5 @@
 /** Flower's records and the objects that they travel as: bytes whose SHA-256 is their id, in a tree. */
-import { hashOf } from '../../formats/hash.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { FederatedError } from '../federatedError.ts';
 import { decodeNpy, encodeNpy, type NpyArray } from './npy.ts';
 import { decodeProto, encodeProto, type Message } from './protobuf.ts';

@@ -1,5 +1,5 @@
 /** Checks of the messages that carry shares. */
-import { hashOf } from '../../formats/hash.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { decodeUpdate } from '../client/compression.ts';
 import { fromBase64 } from '../encoding.ts';
 import type { Roster } from '../secure/roster.ts';

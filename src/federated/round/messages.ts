@@ -4,8 +4,8 @@
  */
 import { ed25519 } from '@noble/curves/ed25519.js';
 import * as z from 'zod';
-import { canonicalJson } from '../../core/canonicalJson.ts';
-import { hashOf } from '../../formats/hash.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { bytesToHex, hexToBytes } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 

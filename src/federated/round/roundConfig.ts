@@ -1,7 +1,7 @@
 /** Settings of a round. The server publishes them; clients check them before they join, and sign their hash. */
 import * as z from 'zod';
-import { canonicalJson } from '../../core/canonicalJson.ts';
-import { hashOf } from '../../formats/hash.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { FederatedError } from '../federatedError.ts';
 
 const count = (maximum: number) => z.int().positive().max(maximum);

@@ -1,6 +1,6 @@
 /** The roster of a secure round: its members' signed keys, its hash, and who shares masks with whom. */
-import { canonicalJson } from '../../core/canonicalJson.ts';
-import { hashOf } from '../../formats/hash.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { FederatedError } from '../federatedError.ts';
 import { hasValidSignature, type MessageOf } from '../round/messages.ts';
 import { configHash, type RoundConfig } from '../round/roundConfig.ts';

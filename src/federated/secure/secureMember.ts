@@ -3,8 +3,8 @@
  * with nothing but delivery: it checks the roster, masks one update only, and helps to unmask one set of members only.
  */
 import { randomBytes } from '@noble/hashes/utils.js';
-import { canonicalJson } from '../../core/canonicalJson.ts';
-import { hashOf } from '../../formats/hash.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import type { Identity } from '../client/identity.ts';
 import { bytesToHex, hexToBytes, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';

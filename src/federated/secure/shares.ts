@@ -2,7 +2,7 @@
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { combine, split } from 'shamir-secret-sharing';
-import { hashOf } from '../../formats/hash.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { agree } from './agreement.ts';
 import type { Roster } from './roster.ts';

@@ -1,5 +1,5 @@
 /** The server's last step of a secure round: removes all masks from the sum. */
-import { hashOf } from '../../formats/hash.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { fromBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import type { MessageOf } from '../round/messages.ts';

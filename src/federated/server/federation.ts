@@ -5,8 +5,8 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from '@noble/hashes/utils.js';
-import { canonicalJson } from '../../core/canonicalJson.ts';
-import { hashOf } from '../../formats/hash.ts';
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
 import { ServerOptimizer } from '../aggregation/serverOptimizer.ts';
 import { normOf } from '../aggregation/update.ts';
 import { bytesToHex, hexToBytes } from '../encoding.ts';

@@ -2,7 +2,7 @@
  * Real models beside the truth: how far Espalier and llama.cpp are from the exact float32 computation of the same quantized file,
  * on prose and on code; chat templates beside transformers' text; MiniLM beside sentence-transformers' vectors.
  *
- *     npm run build && npx tsx bench/realModels.ts [--only gemma|qwen|minilm|templates] [--tokens 2048] [--python PYTHON]
+ *     npm run build && npx tsx bench/realModels.ts [--only gemma|qwen|minilm|templates] [--text prose|code] [--tokens 2048] [--python PYTHON]
  *
  * Needs the models in ~/.cache/espalier-models, llama.cpp's tools in ~/.cache/espalier-llama-cpp/build/bin (or LLAMA_CPP), and the
  * shared data. What is missing is skipped with a message. The exact computation is Espalier's own of the dequantized weights
@@ -24,6 +24,7 @@ const { load } = (await import(built)) as typeof Espalier;
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    text: { type: 'string' },
     tokens: { type: 'string', default: '2048' },
     threads: { type: 'string', default: '2' },
     python: { type: 'string' },
@@ -65,14 +66,21 @@ interface Distances {
   readonly ratio: number;
 }
 
+/** An exact distribution: its probabilities are computed once for both engines. */
+interface Exact {
+  readonly log: Float64Array;
+  readonly probabilities: Float64Array;
+}
+const exactOf = (log: Float64Array): Exact => ({ log, probabilities: log.map(Math.exp) });
+
 class Mean {
   #kl = 0;
   #same = 0;
   #count = 0;
 
-  add(exact: Float64Array, found: Float64Array): void {
-    this.#kl += divergence(exact, found);
-    this.#same += largest(exact) === largest(found) ? 1 : 0;
+  add({ log, probabilities }: Exact, found: Float64Array): void {
+    this.#kl += divergence(probabilities, log, found);
+    this.#same += largest(log) === largest(found) ? 1 : 0;
     this.#count++;
   }
 
@@ -112,7 +120,7 @@ async function distances({ file, fitsDequantized }: RealModel, text: string, scr
     await exactModel?.evaluate(tokens, rows, (row, logits) => exact.set(row, clippedLogProbabilities(logits)));
     const exactly = (row: number) => exact.get(row) ?? exactFile!.logProbabilities(chunk, row - first);
     await ours.evaluate(tokens, rows, (row, logits) => {
-      const truth = exactly(row);
+      const truth = exactOf(exactly(row));
       espalier.add(truth, clippedLogProbabilities(logits));
       llamaCpp.add(truth, theirs.logProbabilities(chunk, row - first));
     });
@@ -191,6 +199,7 @@ for (const model of generators) {
   const scratch = mkdtempSync(join(tmpdir(), 'real-models-'));
   try {
     for (const [kind, text] of Object.entries(texts)) {
+      if (values.text && values.text !== kind) continue;
       const found = await distances(model, text, scratch);
       results[`${model.name}, ${kind}`] = found;
       const { espalier, llamaCpp, ratio, tokens } = found;

@@ -20,10 +20,10 @@ export function clippedLogProbabilities(logits: ArrayLike<number>): Float64Array
   return result;
 }
 
-/** KL(p ‖ q) in nats. */
-export function divergence(p: Float64Array, q: Float64Array): number {
+/** KL(p ‖ q) in nats. @param logP and @param logQ logarithms */
+export function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): number {
   let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += Math.exp(p[i]!) * (p[i]! - q[i]!);
+  for (let i = 0; i < p.length; i++) sum += p[i]! * (logP[i]! - logQ[i]!);
   return sum;
 }
 

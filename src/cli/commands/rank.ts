@@ -10,16 +10,18 @@ import { textsOf } from './embed.ts';
 interface Values extends ModelValues, TextValues {
   readonly file?: string;
   readonly truncate?: boolean;
+  readonly template?: string;
   readonly json?: boolean;
 }
 
 export function rankCommand(): Command {
   const command = new Command('rank')
     .description('Order documents by how well they answer a query. Prints the best first.')
-    .argument('<model>', 'GGUF file or folder of a reranking model (cross-encoder)')
+    .argument('<model>', 'GGUF file or folder of a reranking model')
     .argument('<query>', 'query')
     .argument('[documents...]', 'documents (default: one per line from stdin)')
     .option('--file <path>', 'read documents from a file, one per line')
+    .option('--template <text>', 'text that the model reads, with {query} and {document} (default: from the model)')
     .option('--truncate', 'cut documents that are longer than the model, instead of failing')
     .option('--json', 'print one JSON object on the last line')
     .action(rank);
@@ -36,7 +38,10 @@ async function rank(source: string, query: string, given: readonly string[], val
   try {
     const { onProgress } = progress;
     const truncate = values.truncate ? 'end' : undefined;
-    const ranked = await model.rank(query, documents, { truncate, signal, onProgress }).finally(progress.stop);
+    const { template } = values;
+    const ranked = await model
+      .rank(query, documents, { truncate, template, signal, onProgress })
+      .finally(progress.stop);
     if (values.json)
       printJson({ ranking: ranked.map(({ index, score }) => ({ index, score, text: documents[index] })) });
     else for (const { index, score } of ranked) print(`${score.toFixed(4).padStart(9)}  ${documents[index]}`);

@@ -9,10 +9,12 @@ export {
   measureKernels,
   measureSpeed,
 } from '#leaf/page/entry';
-
 export type { BackendName } from './backends/index.ts';
+export type { Arithmetic } from './backends/wasm/index.ts';
 export {
   ContextError,
+  type ErrorCode,
+  type ErrorData,
   EspalierError,
   FormatError,
   MemoryError,
@@ -22,13 +24,37 @@ export {
   UnsupportedError,
 } from './core/errors.ts';
 export type { Notice, OnProgress, Progress } from './core/progress.ts';
+export type { ByteSource } from './formats/byteSource.ts';
+export type { Checkpoint, CheckpointTensor, MetadataValue } from './formats/checkpoint.ts';
 export type { AddOptions, CachedFile, CacheLocation, CacheUsage } from './formats/download/cache.ts';
 export * as cache from './formats/download/cache.ts';
 export type { CacheOptions } from './formats/download/hub.ts';
-export type { CheckpointSource } from './formats/open.ts';
+export type { DenseLayer, EmbeddingSettings, Pooling, RankingSettings } from './formats/embeddingSettings.ts';
+export { type CheckpointSource, type OpenOptions, openCheckpoint } from './formats/open.ts';
+export type { DirectoryHandleLike, FileHandleLike } from './formats/sources/files.ts';
+export type { HttpOptions } from './formats/sources/httpFile.ts';
+export type { HttpOptions as RequestOptions } from './formats/sources/request.ts';
+export type { RetryPolicy } from './formats/sources/retrying.ts';
 export { type DecodeTextOptions, decodeText, textEncodings } from './formats/textEncoding.ts';
-export type { ProgramDescription, Settings, Timing } from './graph/program.ts';
-export type { Adapter } from './models/adapter.ts';
+export type { CacheSlot, Cost, Dim, Graph, Op, Registers, Shape, StateSlot, Value } from './graph/graph.ts';
+export type { InputValues } from './graph/ops/input.ts';
+export type { Notes, Program, ProgramDescription, Settings, Timing } from './graph/program.ts';
+export type {
+  BatchStep,
+  CachedStep,
+  Choosing,
+  ChosenToken,
+  KeptRow,
+  Page,
+  PageState,
+  PageStore,
+  SequencePart,
+  Step,
+  StepOptions,
+  StepResult,
+} from './graph/step.ts';
+export type { Adapter, AdapterFactors } from './models/adapter.ts';
+export type { Factors } from './models/modelBuilder.ts';
 export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
 export type { Divergence, EvaluateTextOptions, TextEvaluation } from './runtime/evaluateText.ts';
@@ -49,13 +75,32 @@ export type { EvaluateOptions, Model, UpdateOptions } from './runtime/model.ts';
 export type { Prompt, PromptOptions } from './runtime/prompt.ts';
 export type { RankedDocument, RankOptions } from './runtime/rank.ts';
 export type { KernelSpeed, MeasureKernelsOptions, Roofline } from './runtime/roofline/measureKernels.ts';
+export type { OutputName } from './runtime/scheduler.ts';
 export type { AdvanceOptions, ChooseOptions, Sequence } from './runtime/sequence.ts';
 export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
+export type { ChoiceRule } from './sampling/chooseToken.ts';
 export type { TokenLogProbability } from './sampling/logProbabilities.ts';
 export type { SamplingOptions } from './sampling/sampler.ts';
+export type { BlockFormat } from './tensor/blockFormat.ts';
+export type { BlockGrid, GridBlock } from './tensor/blockGrid.ts';
 export type { ChatMessage, TextPart, ToolCall, ToolDefinition } from './tokenizer/chatMessage.ts';
 export type { ChatOptions } from './tokenizer/chatPrompt.ts';
+export type { ChatTemplateSource } from './tokenizer/chatTemplate.ts';
 export { ChatTemplateError } from './tokenizer/chatTemplateError.ts';
 export { parseTemplateJson } from './tokenizer/jinja/readJson.ts';
-export type { Tokenizer } from './tokenizer/tokenizer.ts';
+export type {
+  AddedToken,
+  DecoderStep,
+  Merge,
+  NormalizerStep,
+  PreTokenizerStep,
+  SplitBehavior,
+  Template,
+  TemplatePart,
+  TokenizerSpec,
+} from './tokenizer/spec.ts';
+export type { SpecialTokens } from './tokenizer/specialTokens.ts';
+export type { PartRule } from './tokenizer/textParts.ts';
+export type { DecodeOptions, Decoder, EncodedPair, EncodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';
+export type { NormalizationForm } from './tokenizer/unicode/unicode.ts';

@@ -6,13 +6,39 @@
 /** Facts about an error. JSON-safe, so that a log can store all of them. */
 export type ErrorData = Readonly<Record<string, unknown>>;
 
-/** Base class of Espalier's errors. `code` is stable across versions; `message` is for people. */
+/** Codes of errors, stable across versions. Other codes are those of packages, see `PackageError` and `TrustError`. */
+export type ErrorCode =
+  | 'BAD_CALIBRATION'
+  | 'BAD_DELTA'
+  | 'BAD_FORMAT'
+  | 'BAD_GRAPH'
+  | 'BAD_NUMBERS'
+  | 'BAD_OPTION'
+  | 'BUG'
+  | 'CACHE_FULL'
+  | 'CANNOT_RESUME'
+  | 'CANNOT_START'
+  | 'CHAT_TEMPLATE'
+  | 'CONTEXT_FULL'
+  | 'DISPOSED'
+  | 'NOT_KEPT'
+  | 'NO_TOKENIZER'
+  | 'OUT_OF_MEMORY'
+  | 'SESSION_BUSY'
+  | 'SOURCE_FAILED'
+  | 'THREAD_LOST'
+  | 'TRAINING_DIVERGED'
+  | 'UNSUPPORTED'
+  | 'WORKER_LOST'
+  | (string & {});
+
+/** Base class of Espalier's errors. `message` is for people. */
 export class EspalierError extends Error {
   // a literal, because minifiers rename classes
   override readonly name: string = 'EspalierError';
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly data: ErrorData;
-  constructor(code: string, message: string, data: ErrorData = {}, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, data: ErrorData = {}, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
     this.data = data;
@@ -21,6 +47,7 @@ export class EspalierError extends Error {
 
 /** A file breaks its format: it is truncated, its sizes are wrong, or its content is not what its name says. */
 export class FormatError extends EspalierError {
+  declare readonly code: 'BAD_FORMAT';
   override readonly name = 'FormatError';
   /** @param file name of the file, @param problem rest of the message, @param data more facts: tensor, offset, expected, found … */
   constructor(file: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
@@ -30,6 +57,7 @@ export class FormatError extends EspalierError {
 
 /** A valid file or request needs a feature that Espalier does not have. `data.supported` lists the alternatives. */
 export class UnsupportedError extends EspalierError {
+  declare readonly code: 'UNSUPPORTED';
   override readonly name = 'UnsupportedError';
   constructor(what: string, found: string, supported: readonly string[] = [], data: ErrorData = {}) {
     const list = supported.length > 0 ? `; supported: ${supported.join(', ')}` : '';
@@ -39,6 +67,7 @@ export class UnsupportedError extends EspalierError {
 
 /** An option's value is outside its allowed range. */
 export class OptionError extends EspalierError {
+  declare readonly code: 'BAD_OPTION';
   override readonly name = 'OptionError';
   constructor(option: string, found: unknown, expected: string) {
     super('BAD_OPTION', `${option} is ${String(found)}, expected ${expected}`, { option, found, expected });
@@ -47,6 +76,7 @@ export class OptionError extends EspalierError {
 
 /** Not enough memory. `needed` and `available` are in bytes; `data.advice` says what to do and ends the message. */
 export class MemoryError extends EspalierError {
+  declare readonly code: 'OUT_OF_MEMORY';
   override readonly name = 'MemoryError';
   constructor(what: string, needed: number, available: number, data: ErrorData = {}) {
     const advice = typeof data.advice === 'string' ? `; ${data.advice}` : '';
@@ -57,6 +87,7 @@ export class MemoryError extends EspalierError {
 
 /** The engine cannot run here. `data.reason` is 'content-security-policy', 'old-runtime', 'missing-features' or 'other'. */
 export class StartError extends EspalierError {
+  declare readonly code: 'CANNOT_START';
   override readonly name = 'StartError';
   constructor(problem: string, data: ErrorData = {}, options?: ErrorOptions) {
     super('CANNOT_START', problem, data, options);
@@ -65,6 +96,7 @@ export class StartError extends EspalierError {
 
 /** The prompt, or the prompt with its reply, is longer than the session's context. Both sizes are in tokens. */
 export class ContextError extends EspalierError {
+  declare readonly code: 'CONTEXT_FULL';
   override readonly name = 'ContextError';
   constructor(message: string, tokens: number, context: number) {
     super('CONTEXT_FULL', message, { tokens, context });
@@ -73,6 +105,7 @@ export class ContextError extends EspalierError {
 
 /** Bytes could not be read: a missing file, an HTTP error status, a broken connection. */
 export class SourceError extends EspalierError {
+  declare readonly code: 'SOURCE_FAILED';
   override readonly name = 'SourceError';
   constructor(source: string, problem: string, data: ErrorData = {}, options?: ErrorOptions) {
     super('SOURCE_FAILED', `${source}: ${problem}`, { source, ...data }, options);

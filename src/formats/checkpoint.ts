@@ -18,6 +18,7 @@ export interface CheckpointTensor {
 /** A GGUF value or a JSON value of config.json. 64-bit integers are numbers if they are exact, else bigints. */
 export type MetadataValue = unknown;
 
+/** A model in its files, opened by `openCheckpoint`. Functions that read one do not close it. */
 export interface Checkpoint {
   /** Path, URL or file name of the first file, for error messages. */
   readonly name: string;
@@ -39,4 +40,18 @@ export interface Checkpoint {
    */
   finish?(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+export function isCheckpoint(value: unknown): value is Checkpoint {
+  return typeof value === 'object' && value !== null && 'tensors' in value && value.tensors instanceof Map;
+}
+
+/** The same checkpoint for a reader who closes it, while its owner goes on using it. */
+export function lent(checkpoint: Checkpoint): Checkpoint {
+  const { name, kind, metadata, tensors, tokenizer, embedding, chatTemplate, byteLength } = checkpoint;
+  return {
+    ...{ name, kind, metadata, tensors, tokenizer, embedding, chatTemplate, byteLength },
+    finish: async (signal) => checkpoint.finish?.(signal),
+    close: async () => undefined,
+  };
 }

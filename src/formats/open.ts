@@ -3,7 +3,7 @@ import { locatePath } from '#leaf/formats/sources/path';
 import { FormatError, OptionError, SourceError } from '../core/errors.ts';
 import type { Notice, OnProgress, Progress } from '../core/progress.ts';
 import { type ByteSource, closingOnError } from './byteSource.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { type Checkpoint, isCheckpoint, lent } from './checkpoint.ts';
 import { type CacheOptions, hubNameOf, isWeights } from './download/hub.ts';
 import type { Folder } from './folder.ts';
 import { openGguf } from './gguf/checkpoint.ts';
@@ -32,6 +32,7 @@ import { readStream } from './sources/wholeBody.ts';
  * - its bytes, a Blob or File, a Response, a stream
  * - several Files: the parts of a split GGUF, or the files of a Hugging Face folder
  * - a handle of a file or directory, as browsers' pickers return it
+ * - a checkpoint that `openCheckpoint` has opened; it stays open
  */
 export type CheckpointSource =
   | string
@@ -43,7 +44,8 @@ export type CheckpointSource =
   | ReadableStream<Uint8Array>
   | ArrayLike<Blob>
   | FileHandleLike
-  | DirectoryHandleLike;
+  | DirectoryHandleLike
+  | Checkpoint;
 
 export interface OpenOptions extends Omit<HttpOptions, 'signal' | 'window' | 'noStore' | 'onNotice'> {
   /** Cancels opening. Later reads are not affected. */
@@ -65,7 +67,7 @@ interface FileOptions {
 }
 
 const EXPECTED =
-  'a path, a URL, hf:owner/repo/file, package:NAME, bytes, a Blob or File, several Files, a Response, a stream, or a file or directory handle';
+  'a path, a URL, hf:owner/repo/file, package:NAME, bytes, a Blob or File, several Files, a Response, a stream, a file or directory handle, or an open checkpoint';
 
 /**
  * Opens a model and reads its headers. Tensors are read on demand.
@@ -77,6 +79,7 @@ export async function openCheckpoint(source: CheckpointSource, options: OpenOpti
   signal?.throwIfAborted();
   if (typeof source === 'string' || source instanceof URL) return openNamed(checkedName(source), options);
   if (typeof source === 'object' && source !== null) {
+    if (isCheckpoint(source)) return lent(source);
     if (source instanceof Uint8Array) return openFile(memorySource(source), { signal });
     if (isBuffer(source)) return openFile(memorySource(new Uint8Array(source)), { signal });
     if (source instanceof Blob) return openFile(blobSource(source), { signal });

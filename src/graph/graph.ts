@@ -73,6 +73,7 @@ export interface Value<Attributes = unknown> {
 
 /** The inputs of an op do not fit together. */
 export class GraphError extends EspalierError {
+  declare readonly code: 'BAD_GRAPH';
   constructor(op: string, problem: string, inputs: readonly Value[]) {
     const shapes = inputs.map((input) => `${input.label} [${input.shape.join(', ')}]`).join(', ');
     super('BAD_GRAPH', `${op}: ${problem}; inputs: ${shapes}`, { op, inputs: inputs.map((input) => input.shape) });

@@ -65,7 +65,7 @@ export interface Choosing {
   readonly rules: readonly (ChoiceRule | undefined)[];
 }
 
-interface StepOptions {
+export interface StepOptions {
   /** Indices of the rows whose outputs are wanted, ascending; at most maxRows. Rows are the step's tokens in their order. */
   readonly rows: ArrayLike<number>;
   /**

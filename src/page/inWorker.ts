@@ -1,4 +1,5 @@
 /** Runs exported functions in a worker if possible, otherwise on the caller's thread. */
+import { isCheckpoint } from '../formats/checkpoint.ts';
 import type { Connection } from './connection.ts';
 import { remoteOf } from './remote.ts';
 import { startEngineWorker } from './startEngineWorker.ts';
@@ -34,11 +35,16 @@ async function run(name: string, args: readonly unknown[], here: Here): Promise<
   if (!isPage()) return here(args);
   const { options, others } = pageOptions(args);
   options.signal?.throwIfAborted();
+  if (args.some(isCheckpoint)) return runHere(name, args, here, 'the checkpoint was opened on it');
   const worker = await startEngineWorker(options);
   if (typeof worker !== 'string') return worker.callFunction(name, others);
-  if (name !== 'load') return here(others);
+  return runHere(name, name === 'load' ? args : others, here, worker);
+}
+
+function runHere(name: string, args: readonly unknown[], here: Here, reason: string): Promise<unknown> {
+  if (name !== 'load') return here(args);
   const [source, loading] = args;
-  return here([source, loading, [`on the page's own thread: ${worker}`]]);
+  return here([source, loading, [`on the page's own thread: ${reason}`]]);
 }
 
 /** Returns the connection of the first argument that is a proxy: its worker already exists. */

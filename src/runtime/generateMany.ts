@@ -1,4 +1,5 @@
 /** Continues several prompts at the same time: each has a sequence of its own, and the sequences share steps. */
+import { abortable } from '../core/abortable.ts';
 import { createSampler } from '../sampling/sampler.ts';
 import type { Engine } from './engine.ts';
 import { generate } from './generate.ts';
@@ -78,7 +79,7 @@ async function write(
       text += record.text;
       tokens += record.ids.length;
       const finishReason = record.finishReason ?? 'stop';
-      const between = finishReason === 'stop' ? await nextTurn?.(parts.length, index) : undefined;
+      const between = finishReason === 'stop' ? await abortable(nextTurn?.(parts.length, index), signal) : undefined;
       const ids = between === undefined ? [] : engine.tokenizer.encode(between, { addBos: false, addEos: false });
       if (between === undefined || sequence.tokens.length + ids.length >= engine.context)
         return { text, parts, tokens, finishReason, seed: sampler.seed };

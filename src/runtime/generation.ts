@@ -111,6 +111,7 @@ export class Generation implements AsyncIterableIterator<Piece> {
   #done = false;
   #failure: { readonly error: unknown } | undefined;
 
+  /** For internal use. Sessions make generations. */
   constructor(producer: AsyncGenerator<Piece, void>, record: GenerationRecord) {
     this.#producer = producer;
     this.#record = record;

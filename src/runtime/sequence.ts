@@ -43,6 +43,7 @@ export class Sequence implements IdleSequence {
   /** True while drafts run: their pages are not shared before they are accepted. */
   #isDrafting = false;
 
+  /** For internal use. Applications call `model.sequence()`. */
   constructor(host: SequenceHost) {
     this.#host = host;
     this.#held = host.memory.open(this);

@@ -3,6 +3,7 @@ import { EspalierError } from '../core/errors.ts';
 
 /** A template is not valid Jinja, fails while rendering, or refuses the conversation (`data.raised`). */
 export class ChatTemplateError extends EspalierError {
+  declare readonly code: 'CHAT_TEMPLATE';
   override readonly name = 'ChatTemplateError';
 
   /** @param line of the template's source */

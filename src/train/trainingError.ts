@@ -3,6 +3,7 @@ import { EspalierError, grouped } from '../core/errors.ts';
 
 /** The loss or the gradients have become NaN or infinite. */
 export class DivergedError extends EspalierError {
+  declare readonly code: 'TRAINING_DIVERGED';
   override readonly name = 'DivergedError';
 
   /** @param step the failed update, counted from 1 */
@@ -21,6 +22,7 @@ export class DivergedError extends EspalierError {
 
 /** A run cannot be resumed, or a new run would overwrite an existing one. */
 export class ResumeError extends EspalierError {
+  declare readonly code: 'CANNOT_RESUME';
   override readonly name = 'ResumeError';
 
   constructor(folder: string, problem: string, data: Readonly<Record<string, unknown>> = {}) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { estimate, type LoadOptions, load, MemoryError } from '../../src/index.ts';
+import { estimate, type LoadOptions, load, MemoryError, openCheckpoint } from '../../src/index.ts';
 import { startHub } from '../hubServer.ts';
 import { tinyModel } from './tinyModel.ts';
 
@@ -18,6 +18,24 @@ describe('loading', () => {
     });
     expect(model.context).toBe(2048);
     model.dispose();
+  });
+
+  test('takes a checkpoint that is open, and leaves it open', async () => {
+    const checkpoint = await openCheckpoint(await tinyModel());
+    let closed = 0;
+    const close = checkpoint.close.bind(checkpoint);
+    checkpoint.close = async () => {
+      closed++;
+      await close();
+    };
+    const needs = await estimate(checkpoint, { context: 64 });
+    const models = [await load(checkpoint, { context: 64 }), await load(checkpoint, { context: 32 })];
+    expect(models[0]!.estimate.weightBytes).toBe(needs.weightBytes);
+    expect(await models[0]!.logProbabilities([1, 2, 3])).toEqual(await models[1]!.logProbabilities([1, 2, 3]));
+    for (const model of models) model.dispose();
+    expect(closed).toBe(0);
+    await checkpoint.close();
+    await expect(load({ tensors: 3 } as never)).rejects.toThrow(/source is an object|expected a path/);
   });
 
   test('reports progress in bytes up to the total', async () => {

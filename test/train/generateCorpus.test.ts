@@ -65,6 +65,18 @@ describe('generateMany', () => {
     await expect(refused).rejects.toThrow();
   });
 
+  it('does not wait for a nextTurn when its signal is aborted', async () => {
+    const controller = new AbortController();
+    const [plain] = await model.generateMany(prompts.slice(0, 1), { temperature: 0, maxTokens: 20 });
+    const stop = plain.text.slice(1, 3);
+    const nextTurn = () => {
+      controller.abort(new Error('enough'));
+      return new Promise<string>(() => undefined);
+    };
+    const options = { temperature: 0, maxTokens: 20, stop, nextTurn, signal: controller.signal };
+    await expect(model.generateMany(prompts.slice(0, 1), options)).rejects.toThrow('enough');
+  });
+
   it('rejects no prompts and unknown options', async () => {
     await expect(model.generateMany([])).rejects.toThrow(/prompts is none, expected at least one/);
     await expect(model.generateMany(['a'], { seeds: [1, 2] })).rejects.toThrow(

@@ -1,9 +1,14 @@
 /** Reasons why a file cannot be stored. The file is still used, so users see them as notices. */
-import { EspalierError, grouped } from '../../core/errors.ts';
+import { type ErrorData, EspalierError, grouped } from '../../core/errors.ts';
 
 /** `code` 'CACHE_FULL' with `data.needed` and `data.available` in bytes, or 'NOT_KEPT'. */
 export class NotKeptError extends EspalierError {
+  declare readonly code: 'CACHE_FULL' | 'NOT_KEPT';
   override readonly name = 'NotKeptError';
+
+  constructor(code: 'CACHE_FULL' | 'NOT_KEPT', message: string, data?: ErrorData, options?: ErrorOptions) {
+    super(code, message, data, options);
+  }
 }
 
 export function cacheFull(file: string, needed: number, available: number, cause?: unknown): NotKeptError {

@@ -8,6 +8,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { abortable } from '../../core/abortable.ts';
 
 export interface Turn {
   /** True if the lock also excludes other processes. */
@@ -86,13 +87,4 @@ async function lockAmongProcesses(path: string, signal?: AbortSignal): Promise<(
     helper.kill();
     throw error;
   }
-}
-
-function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -50,3 +50,8 @@ export { fileSource as openFile, folderPublication };
 export function openStore(folder?: string): PackageStore {
   return new PackageStore(deviceFiles(folder));
 }
+export type { PlacedPiece, StoredSection } from '../formats/packages/manifest.ts';
+export type { HashOptions } from './trust/oms/modelFiles.ts';
+export type { RoleType, TargetFile } from './trust/tuf/metadata.ts';
+export type { VerifiedPublication } from './trust/verifyPublication.ts';
+export type { Run } from './update/remote.ts';

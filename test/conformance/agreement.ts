@@ -1,0 +1,37 @@
+/** Compares every backend and variant with the reference, case by case. Several test files share the cases, so that they run beside each other. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { reference } from '../../src/backends/reference/index.ts';
+import { type Case, compare, type PreparedCase, prepare, type Results, runCase } from './case.ts';
+import { availableTargets } from './targets.ts';
+
+export async function describeAgreement(cases: readonly Case[]): Promise<void> {
+  const expected = new Map<Case, { prepared: PreparedCase; results: Promise<Results> }>();
+  const worst = new Map<Case, { error: number; what: string }>();
+
+  /** Results of the reference, computed once. */
+  const expectedOf = (plan: Case) => {
+    let found = expected.get(plan);
+    if (!found) {
+      const prepared = prepare(plan);
+      found = { prepared, results: runCase(prepared, reference) };
+      expected.set(plan, found);
+    }
+    return found;
+  };
+
+  describe.each(await availableTargets())('$name computes what the reference does', ({ name, backend, ...options }) => {
+    it.each(cases)('$name', async (plan) => {
+      const { prepared, results } = expectedOf(plan);
+      const { error, output, where } = compare(prepared, await runCase(prepared, backend, options), await results);
+      if (!(error < (worst.get(plan)?.error ?? 0))) worst.set(plan, { error, what: `${output}, ${name}` });
+      expect(error, `${output}: ${where}`).toBeLessThanOrEqual(plan.tolerance);
+    });
+  });
+
+  afterAll(() => {
+    const lines = [...worst].map(([plan, { error, what }]) => {
+      return `${plan.name}: ${error.toExponential(1)} of ${plan.tolerance.toExponential(0)} (${what})`;
+    });
+    console.log(['greatest normalized squared errors', ...lines].join('\n'));
+  });
+}

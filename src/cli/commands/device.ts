@@ -1,5 +1,4 @@
 /** `espalier device`: shows what this device can do and what its sensors say. */
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import {
   type DeviceDescription,
@@ -8,7 +7,7 @@ import {
   modelledEnergy,
   type Signals,
 } from '../../adapt/index.ts';
-import { OptionError, SourceError } from '../../index.ts';
+import { OptionError } from '../../index.ts';
 import {
   type CostTable,
   describedModelCost,
@@ -24,6 +23,7 @@ import { interruptSignal } from '../interrupt.ts';
 import { collect, examples } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
+import { readTextFile } from '../textInput.ts';
 
 interface Values {
   readonly measure?: boolean;
@@ -82,15 +82,15 @@ async function device({ measure, again, format, model, whatIf, json }: Values): 
 /** Predicts a model on a described device. Nothing of this one is measured. */
 async function predictFor(file: string, model: string | undefined, json: boolean | undefined): Promise<void> {
   if (model === undefined) throw new OptionError('--model', 'missing', 'a model to predict with --what-if');
-  const described = readDeviceFile(await readText(file), file);
+  const described = readDeviceFile(await readTextFile(file), file);
   const cost = await describedModelCost(model, described);
   if (json) {
     printJson({ device: described.name, ...cost });
     return;
   }
   const { seconds, joules, bytes, bound, fits } = cost;
-  const speed = (each: number) => (1 / each).toPrecision(3);
-  const energy = (each: number) => each.toPrecision(2);
+  const speed = (each: number) => Number((1 / each).toPrecision(3));
+  const energy = (each: number) => Number(each.toPrecision(2));
   printFields({
     device: `${described.name}, as ${file} describes it: nothing was measured here`,
     decode: `${speed(seconds.value)} tokens/s, between ${speed(seconds.high)} and ${speed(seconds.low)}; ${bound} takes most of the time`,
@@ -100,14 +100,6 @@ async function predictFor(file: string, model: string | undefined, json: boolean
       : 'unknown: the file does not say what multiply-adds, bytes and idling take',
     memory: fits ? 'the model fits' : 'the model does not fit',
   });
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new SourceError(file, error instanceof Error ? error.message : String(error));
-  }
 }
 
 function printDescription({ engine, platform, processors, model, signals, zones, watts }: DeviceDescription): void {

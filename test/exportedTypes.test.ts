@@ -89,9 +89,8 @@ const isKnown = (place: Place): boolean => /core\/platformTypes|#(Call|IdleSeque
 
 function missingTypes(entry: string): string[] {
   const own = new Map([...read(entry).exported].map(([name, place]) => [declared(place), name]));
-  // the main entry has the types that several entries use
-  const offered = new Map([...read(entries[0]!).exported].map(([name, place]) => [declared(place), name]));
-  for (const [place, name] of own) offered.set(place, name);
+  // a type may come from any entry
+  const offered = new Set(entries.flatMap((each) => [...read(each).exported.values()].map(declared)));
   const missing = new Set<string>();
   for (const [place, name] of own) {
     const [path, inside] = place.split('#') as [string, string];

@@ -1,6 +1,7 @@
 /** Entry point `espalier/compress`: quantizes models, measures what their matrices see in a text, and compares the results. */
 
 export type { CalibrationOptions } from './calibration.ts';
+export type { FileFacts, SideBySide, TextFacts } from './card/card.ts';
 export { type Card, type CardOptions, makeCard, textFacts, writeCard } from './card/card.ts';
 export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';

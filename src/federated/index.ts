@@ -1,6 +1,7 @@
 /** `espalier/federated`: devices train together; the server sees sums of updates, not the data of anyone. */
 import { fileJournal } from '#leaf/federated/server/fileJournal';
 
+export type { Random } from '../core/random.ts';
 export { type AggregationRule, aggregationRules } from './aggregation/index.ts';
 export { mean } from './aggregation/mean.ts';
 export { type OptimizerState, ServerOptimizer, type ServerOptimizerOptions } from './aggregation/serverOptimizer.ts';
@@ -11,6 +12,7 @@ export { type Connection, localConnection } from './client/connection.ts';
 export { type HttpConnection, type HttpConnectionOptions, httpConnection } from './client/httpConnection.ts';
 export { type Identity, identity } from './client/identity.ts';
 export { type LocalResult, type LocalTrainingOptions, trainLocally } from './client/localTraining.ts';
+export type { Training } from './client/modelTrainer.ts';
 export { modelTrainer, openTrainingModel } from './client/modelTrainer.ts';
 export {
   type ClientStore,
@@ -23,15 +25,19 @@ export {
 export { textsOf } from './client/texts.ts';
 export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';
+export type { FleetApiOptions } from './flower/fleetApi.ts';
 export { type FlowerKey, flowerKey, openSshKey } from './flower/fleetApi.ts';
 export { type FlowerEvent, type FlowerMessage, FlowerNode, type FlowerNodeOptions } from './flower/flowerNode.ts';
-export type { NpyArray } from './flower/npy.ts';
+export type { NpyArray, NpyData } from './flower/npy.ts';
 export type { FlowerRecord, RecordDict, RecordValue, Values } from './flower/records.ts';
 export { Accountant, allOrders, integerOrders, type Mechanism, noiseMultiplierFor } from './privacy/accountant.ts';
 export { PrivacyBudget, type PrivacyTarget } from './privacy/budget.ts';
 export { discreteGaussian } from './privacy/discreteGaussian.ts';
+export type { Quantized } from './privacy/quantize.ts';
 export { type Quantization, quantize, quantizedNorm } from './privacy/quantize.ts';
+export type { Uniform } from './privacy/secureRandom.ts';
 export { secureRandom } from './privacy/secureRandom.ts';
+export type { MessageKind, Unsigned } from './round/messages.ts';
 export {
   decodeMessage,
   encodeMessage,
@@ -43,9 +49,13 @@ export {
 } from './round/messages.ts';
 export { type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
 export { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './round/roundConfig.ts';
+export type { Roster } from './secure/roster.ts';
+export type { InstructionOf } from './secure/secureMember.ts';
 export { type MemberState, SecureMember } from './secure/secureMember.ts';
+export type { SecureSum } from './secure/unmask.ts';
 export { unmask } from './secure/unmask.ts';
 export { Federation, type FederationOptions, type Status } from './server/federation.ts';
+export type { HttpHandlerOptions } from './server/httpHandler.ts';
 export { httpHandler } from './server/httpHandler.ts';
 export { type Journal, memoryJournal } from './server/journal.ts';
 export { federationReport } from './server/report.ts';

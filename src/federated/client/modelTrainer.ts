@@ -8,7 +8,7 @@ import type { FederationSettings } from '../server/settings.ts';
 import { trainLocally } from './localTraining.ts';
 import type { Trainer } from './participant.ts';
 
-type Training = FederationSettings['training'];
+export type Training = FederationSettings['training'];
 
 /**
  * Opens the model that a federation trains. All clients get the same starting weights, from the seed.

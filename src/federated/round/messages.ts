@@ -50,7 +50,7 @@ const schema = z.discriminatedUnion('kind', [
 export type RoundMessage = z.output<typeof schema>;
 export type MessageKind = RoundMessage['kind'];
 export type MessageOf<Kind extends MessageKind> = Extract<RoundMessage, { kind: Kind }>;
-type Unsigned<M> = M extends RoundMessage ? Omit<M, 'signature'> : never;
+export type Unsigned<M> = M extends RoundMessage ? Omit<M, 'signature'> : never;
 export type UnsignedMessage = Unsigned<RoundMessage>;
 
 const HEADER_LENGTH = 4;

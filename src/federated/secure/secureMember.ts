@@ -16,7 +16,7 @@ import { addMask } from './mask.ts';
 import { checkRoster, type Roster } from './roster.ts';
 import { makeShares, type OpenedShares, openShares } from './shares.ts';
 
-type InstructionOf<P extends Instruction['phase']> = Extract<Instruction, { phase: P }>;
+export type InstructionOf<P extends Instruction['phase']> = Extract<Instruction, { phase: P }>;
 
 /** State of a member, JSON-safe. It contains secrets. */
 export interface MemberState {

@@ -49,7 +49,7 @@ export {
 } from './round/messages.ts';
 export { type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
 export { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './round/roundConfig.ts';
-export type { Roster } from './secure/roster.ts';
+export type { Member, Roster } from './secure/roster.ts';
 export type { InstructionOf } from './secure/secureMember.ts';
 export { type MemberState, SecureMember } from './secure/secureMember.ts';
 export type { SecureSum } from './secure/unmask.ts';

@@ -27,6 +27,7 @@ GROUPED = dict(num_key_value_heads=2)
 HEADS = dict(head_dim=16)
 GPT = dict(vocab_size=VOCABULARY, n_embd=64, n_layer=4, n_head=4, n_positions=256, bos_token_id=1, eos_token_id=2)
 WINDOW = dict(sliding_window=8)
+EXPERTS = dict(num_experts_per_tok=2, moe_intermediate_size=32)
 
 CASES = {
     "llama": [GROUPED, dict(**GROUPED, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, hidden_act="gelu")],
@@ -75,14 +76,30 @@ CASES = {
     "seed_oss": [dict(**GROUPED, head_dim=32), dict(**GROUPED, head_dim=32, attention_out_bias=True)],
     "helium": [dict(**GROUPED, head_dim=16)],
     "jais2": [GROUPED],
+    "mixtral": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2), dict(**GROUPED, **WINDOW, num_local_experts=4, num_experts_per_tok=3)],
+    "qwen2_moe": [dict(**GROUPED, **EXPERTS, num_experts=6, shared_expert_intermediate_size=40), dict(**GROUPED, **EXPERTS, num_experts=6, shared_expert_intermediate_size=40, norm_topk_prob=True, decoder_sparse_step=2)],
+    "qwen3_moe": [dict(**GROUPED, head_dim=32, **EXPERTS, num_experts=6, norm_topk_prob=True), dict(**GROUPED, head_dim=32, **EXPERTS, num_experts=6, mlp_only_layers=[1])],
+    "olmoe": [dict(**GROUPED, num_experts=6, num_experts_per_tok=3), dict(**GROUPED, num_experts=6, num_experts_per_tok=3, norm_topk_prob=True, clip_qkv=0.5)],
+    "granitemoe": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2, embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=2.0)],
+    "granitemoeshared": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2, shared_intermediate_size=40)],
+    "gpt_oss": [dict(**GROUPED, **HEADS, num_local_experts=6, num_experts_per_tok=2, **WINDOW, layer_types=["sliding_attention", "full_attention"] * 2, rope_parameters=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, truncate=False))],
+    "ernie4_5_moe": [dict(**GROUPED, moe_num_experts=6, moe_k=2, moe_num_shared_experts=2, moe_intermediate_size=32, moe_layer_start_index=1)],
+    "dots1": [dict(**GROUPED, **HEADS, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1, moe_intermediate_size=32, first_k_dense_replace=1, routed_scaling_factor=1.5, norm_topk_prob=True)],
+    "glm4_moe": [dict(**GROUPED, **HEADS, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1, moe_intermediate_size=32, first_k_dense_replace=1, routed_scaling_factor=1.5, use_qk_norm=True)],
+    "hunyuan_v1_moe": [dict(**GROUPED, **HEADS, num_experts=6, moe_topk=2)],
+    "lfm2": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2)],
+    "lfm2_moe": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=32, num_dense_layers=1)],
+    "minimax_m2": [dict(**GROUPED, **HEADS, num_local_experts=6, num_experts_per_tok=2)],
+    "afmoe": [dict(**GROUPED, **HEADS, **WINDOW, num_experts=6, num_experts_per_tok=2, num_shared_experts=1, moe_intermediate_size=32, num_dense_layers=1)],
     # not supported: must be refused by name
-    "mixtral": [GROUPED],
+    "phimoe": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2)],
+    "flex_olmo": [dict(**GROUPED, num_experts=6, num_experts_per_tok=2)],
     "mamba2": [dict(num_heads=8, head_dim=16, expand=2, n_groups=1)],
     "diffllama": [GROUPED],
-    "qwen2_moe": [dict(**GROUPED, num_experts=4)],
     "bitnet": [GROUPED],
-    "lfm2": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2)],
     "apertus": [GROUPED],
+    "qwen3_next": [dict(**GROUPED, **EXPERTS, num_experts=4)],
+    "gemma4_text": [dict(**GROUPED, head_dim=32)],
 }
 ROPE = {
     "linear": dict(rope_type="linear", factor=3.0),

@@ -6,9 +6,10 @@ import { formatByName } from '../tensor/formats.ts';
 import type { Architecture } from './architecture.ts';
 import { type Folder, folderOf } from './folders/folder.ts';
 import { refuseUnreadFields } from './folders/meaningfulFields.ts';
+import { halvesOfGroups } from './folders/rowOrders.ts';
 import { architectures } from './index.ts';
 import { refuseUnreadKeys } from './meaningfulKeys.ts';
-import { Metadata } from './metadata.ts';
+import { Metadata, shown } from './metadata.ts';
 import { factorNames, ModelBuilder, type ModelParts, type TensorShape } from './modelBuilder.ts';
 
 /** Location of a weight in the file, and the conversion of its rows. */
@@ -86,10 +87,7 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
     context: context ?? trained,
     parts,
   });
-  const experts = metadata.value('expert_count');
-  if (typeof experts === 'number' && experts > 0 && !architecture.passesOver?.includes('expert_count'))
-    throw new UnsupportedError(`${name}: a mixture of ${experts} experts in architecture`, architecture.name);
-  architecture.build(builder);
+  build(builder, architecture);
   if (!folder) refuseUnreadKeys(metadata, architecture.passesOver);
   const read = builder.weightNames().flatMap((wanted) => find(wanted)?.tensors ?? []);
   refuseUnreadTensors(checkpoint, architecture, folder, new Set(read), metadata.count('block_count'));
@@ -109,13 +107,36 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   };
 }
 
+/** Builds the graph. Without experts, the tensors of dense layers are missing: the cause is told. */
+function build(builder: ModelBuilder, architecture: Architecture): void {
+  const { metadata } = builder;
+  try {
+    architecture.build(builder);
+  } catch (error) {
+    const experts = metadata.unread().find(([key]) => key === 'expert_count')?.[1];
+    if (!(error instanceof FormatError) || !experts || architecture.passesOver?.includes('expert_count')) throw error;
+    throw new UnsupportedError(
+      `${metadata.file}: a mixture of ${shown(experts)} experts in architecture`,
+      architecture.name,
+    );
+  }
+}
+
 function inGguf(
   name: string,
   tensors: ReadonlyMap<string, CheckpointTensor>,
   places: ReadonlyMap<string, number>,
 ): StoredWeight | undefined {
   const tensor = tensors.get(name);
-  return tensor && { tensors: [tensor], transposed: false, plus: 0, place: places.get(name)! };
+  if (tensor) return { tensors: [tensor], transposed: false, plus: 0, place: places.get(name)! };
+  // gates and ups of experts may be one tensor
+  const part = /^(blk\.\d+\.ffn_)(gate|up)(_exps\.weight)$/.exec(name);
+  const fusedName = part ? `${part[1]}gate_up${part[3]}` : '';
+  const fused = tensors.get(fusedName);
+  if (!part || fused?.shape.length !== 3) return undefined;
+  const [experts, rows] = fused.shape as [number, number];
+  const order = halvesOfGroups(experts, rows, part[2] === 'up');
+  return { tensors: [fused], transposed: false, order, plus: 0, place: places.get(fusedName)! };
 }
 
 function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | undefined {
@@ -130,7 +151,7 @@ function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | 
   return { format, rows: ordered, columns: inputs, name: first.name };
 }
 
-/** Returns rows and columns of a tensor, ignoring outer dimensions of 1. A vector is one row. */
+/** Rows and columns of a tensor, ignoring outer dimensions of 1. A vector is one row; experts' matrices are stacked by rows. */
 function matrixShape(
   file: string,
   { name, shape }: CheckpointTensor,
@@ -139,6 +160,9 @@ function matrixShape(
   const inner = [...shape];
   while (inner.length > 1 && inner[0] === 1) inner.shift();
   while (inner.length > 2 && inner.at(-1) === 1) inner.pop();
+  if (inner.length === 3 && inner[1] === 1) inner.splice(1, 1);
+  if (inner.length === 3 && /(_exps|experts|(in|out)put_linear)\b/.test(name))
+    return [inner[0]! * inner[1]! * stacked, inner[2]!];
   if (inner.length > 2) {
     const found = `[${shape.join(', ')}]`;
     throw new FormatError(file, `tensor ${name} has shape ${found}, expected a matrix or a vector`, {

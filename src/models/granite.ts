@@ -3,9 +3,30 @@ import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
 import { llamaKeys } from './folders/llamaKeys.ts';
+import type { ModelBuilder } from './modelBuilder.ts';
 import { activationOf } from './parts/activationOf.ts';
-import { decoder } from './parts/decoder.ts';
+import { type Decoder, decoder } from './parts/decoder.ts';
+import type { Dimensions } from './parts/dimensions.ts';
+import { readExperts } from './parts/experts.ts';
 import { rotary } from './parts/rotary.ts';
+
+/** Granite's factors and experts. @param alwaysTurns true to ignore the key that switches the rotary embedding off */
+export function graniteKnobs(model: ModelBuilder, { headSize, ffn }: Dimensions, alwaysTurns = false): Decoder {
+  const { metadata } = model;
+  const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
+  const scale = metadata.number('attention.scale', 0);
+  const hasRope = alwaysTurns || model.fromFolder || metadata.flag('rope.scaling.finetuned', true);
+  const activation = activationOf(model, 'silu');
+  const shared = { ffn: metadata.count('expert_shared_feed_forward_length', 0, 0) };
+  return {
+    attention: { rotary: () => (hasRope ? turned : undefined), ...(scale === 0 ? {} : { scale }) },
+    feedForward: { activation, gated: true, bias: 'optional' },
+    experts: readExperts(model, { activation, gating: 'softmax', normalize: true, ffn: ffn[0], shared }),
+    embeddingScale: metadata.number('embedding_scale', 0) || 1,
+    residualScale: metadata.number('residual_scale', 0) || 1,
+    logitScale: 1 / metadata.number('logit_scale'),
+  };
+}
 
 export const granite: Architecture = {
   name: 'granite',
@@ -38,17 +59,5 @@ export const granite: Architecture = {
       isInterleavedInGguf,
     },
   ],
-  build: decoder((model, { headSize }) => {
-    const { metadata } = model;
-    const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
-    const scale = metadata.number('attention.scale', 0);
-    const hasRope = model.fromFolder || metadata.flag('rope.scaling.finetuned', true);
-    return {
-      attention: { rotary: () => (hasRope ? turned : undefined), ...(scale === 0 ? {} : { scale }) },
-      feedForward: { activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
-      embeddingScale: metadata.number('embedding_scale', 0) || 1,
-      residualScale: metadata.number('residual_scale', 0) || 1,
-      logitScale: 1 / metadata.number('logit_scale'),
-    };
-  }),
+  build: decoder((model, dimensions) => graniteKnobs(model, dimensions)),
 };

@@ -1,8 +1,11 @@
 /** The list of architectures. To add one, add its file and a line here. */
+
+import { afmoe } from './afmoe.ts';
 import { apertus } from './apertus.ts';
 import { arcee } from './arcee.ts';
 import type { Architecture } from './architecture.ts';
 import { baichuan } from './baichuan.ts';
+import { bailingmoe, bailingmoe2 } from './bailingmoe.ts';
 import { bert } from './bert.ts';
 import { biogpt } from './biogpt.ts';
 import { bloom } from './bloom.ts';
@@ -11,33 +14,46 @@ import { codegen } from './codegen.ts';
 import { codeshell } from './codeshell.ts';
 import { cohere2 } from './cohere2.ts';
 import { commandR } from './commandR.ts';
+import { dbrx } from './dbrx.ts';
 import { deci } from './deci.ts';
+import { deepseek } from './deepseek.ts';
+import { dots1 } from './dots1.ts';
 import { ernie45 } from './ernie45.ts';
+import { ernie45Moe } from './ernie45Moe.ts';
 import { eurobert } from './eurobert.ts';
 import { exaone } from './exaone.ts';
 import { exaone4 } from './exaone4.ts';
+import { exaoneMoe } from './exaoneMoe.ts';
 import { falcon } from './falcon.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
 import { gemmaEmbedding } from './gemmaEmbedding.ts';
 import { glm4 } from './glm4.ts';
+import { glm4moe } from './glm4moe.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptj } from './gptj.ts';
 import { gptNeo } from './gptNeo.ts';
 import { gptneox } from './gptneox.ts';
+import { gptOss } from './gptOss.ts';
 import { granite } from './granite.ts';
+import { graniteMoe } from './graniteMoe.ts';
+import { graniteSwa } from './graniteSwa.ts';
 import { helium } from './helium.ts';
 import { hunyuanDense } from './hunyuanDense.ts';
+import { hunyuanMoe } from './hunyuanMoe.ts';
 import { hunyuanVl } from './hunyuanVl.ts';
 import { internlm2 } from './internlm2.ts';
 import { jais } from './jais.ts';
 import { jais2 } from './jais2.ts';
 import { jinaBertV2 } from './jinaBertV2.ts';
+import { lfm2, lfm2moe } from './lfm2.ts';
 import { llama } from './llama.ts';
 import { llamaEmbed } from './llamaEmbed.ts';
 import { maincoder } from './maincoder.ts';
+import { mellum } from './mellum.ts';
 import { minicpm } from './minicpm.ts';
+import { minimaxM2 } from './minimaxM2.ts';
 import { mistral3 } from './mistral3.ts';
 import { modernBert } from './modernBert.ts';
 import { mpt } from './mpt.ts';
@@ -48,6 +64,7 @@ import { neoBert } from './neoBert.ts';
 import { nomicBert } from './nomicBert.ts';
 import { olmo } from './olmo.ts';
 import { olmo2 } from './olmo2.ts';
+import { olmoe } from './olmoe.ts';
 import { openelm } from './openelm.ts';
 import { opt } from './opt.ts';
 import { orion } from './orion.ts';
@@ -56,16 +73,21 @@ import { panguEmbedded } from './panguEmbedded.ts';
 import { persimmon } from './persimmon.ts';
 import { phi2 } from './phi2.ts';
 import { phi3 } from './phi3.ts';
+import { phimoe } from './phimoe.ts';
 import { plamo } from './plamo.ts';
 import { plamo3 } from './plamo3.ts';
 import { qwen } from './qwen.ts';
 import { qwen2 } from './qwen2.ts';
+import { qwen2moe } from './qwen2moe.ts';
 import { qwen2vl } from './qwen2vl.ts';
 import { qwen3 } from './qwen3.ts';
+import { qwen3moe, qwen3vlmoe } from './qwen3moe.ts';
 import { qwen3vl } from './qwen3vl.ts';
 import { refact } from './refact.ts';
 import { seedOss } from './seedOss.ts';
+import { smallthinker } from './smallthinker.ts';
 import { smollm3 } from './smollm3.ts';
+import { spark25 } from './spark25.ts';
 import { stablelm } from './stablelm.ts';
 import { starcoder } from './starcoder.ts';
 import { starcoder2 } from './starcoder2.ts';
@@ -73,9 +95,12 @@ import { vaultgemma } from './vaultgemma.ts';
 import { xverse } from './xverse.ts';
 
 export const architectures: readonly Architecture[] = [
+  afmoe,
   apertus,
   arcee,
   baichuan,
+  bailingmoe,
+  bailingmoe2,
   bert,
   biogpt,
   bloom,
@@ -84,33 +109,47 @@ export const architectures: readonly Architecture[] = [
   codeshell,
   cohere2,
   commandR,
+  dbrx,
   deci,
+  deepseek,
+  dots1,
   ernie45,
   eurobert,
+  ernie45Moe,
   exaone,
   exaone4,
+  exaoneMoe,
   falcon,
   gemma,
   gemma2,
   gemma3,
   gemmaEmbedding,
   glm4,
+  glm4moe,
   gpt2,
   gptj,
   gptNeo,
   gptneox,
+  gptOss,
   granite,
+  graniteMoe,
+  graniteSwa,
   helium,
   hunyuanDense,
+  hunyuanMoe,
   hunyuanVl,
   internlm2,
   jais,
   jais2,
   jinaBertV2,
+  lfm2,
+  lfm2moe,
   llama,
   llamaEmbed,
   maincoder,
+  mellum,
   minicpm,
+  minimaxM2,
   mistral3,
   modernBert,
   mpt,
@@ -121,6 +160,7 @@ export const architectures: readonly Architecture[] = [
   nomicBert,
   olmo,
   olmo2,
+  olmoe,
   openelm,
   opt,
   orion,
@@ -129,16 +169,22 @@ export const architectures: readonly Architecture[] = [
   persimmon,
   phi2,
   phi3,
+  phimoe,
   plamo,
   plamo3,
   qwen,
   qwen2,
+  qwen2moe,
   qwen2vl,
   qwen3,
+  qwen3moe,
   qwen3vl,
+  qwen3vlmoe,
   refact,
   seedOss,
+  smallthinker,
   smollm3,
+  spark25,
   stablelm,
   starcoder,
   starcoder2,

@@ -9,5 +9,7 @@ export const MOST_LAYERS = 512;
 export const MOST_HEADS = 16_384;
 /** Columns of a head. Published models have at most 576. */
 export const MOST_HEAD_SIZE = 65_536;
+/** llama.cpp's limit. */
+export const MOST_EXPERTS = 1024;
 /** Passes through all layers. Published models have at most 2. */
 export const MOST_LOOPS = 64;

@@ -3,18 +3,28 @@
  * Touvron et al. 2023 (arXiv 2302.13971, 2307.09288), Llama team 2024 (2407.21783), Jiang et al. 2023 (2310.06825).
  */
 import type { Architecture } from './architecture.ts';
+import { expertKeys, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
 import { llamaKeys, windowedByFourKeys, windowedKeys } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
+import { readExperts } from './parts/experts.ts';
 import { gatedDecoder } from './parts/fresh.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
 
+const MIXTRAL_EXPERTS = {
+  experts: 'block_sparse_moe.experts',
+  gate: 'w1',
+  up: 'w3',
+  down: 'w2',
+  count: 'num_local_experts',
+};
+
 export const llama: Architecture = {
   name: 'llama',
-  models: 'Llama 1 to 3.3, Mistral, SmolLM2, TinyLlama, DeepSeek-R1-Distill',
+  models: 'Llama 1 to 3.3, Mistral, Mixtral, SmolLM2, TinyLlama, DeepSeek-R1-Distill',
   passesOver: ['attention.sliding_window'],
   folders: [
     {
@@ -49,6 +59,25 @@ export const llama: Architecture = {
       },
       metadata: windowedKeys,
       tensor: tensorNames(),
+      isInterleavedInGguf,
+    },
+    {
+      modelTypes: ['mixtral'],
+      defaults: {
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        hidden_act: 'silu',
+        max_position_embeddings: 131072,
+        rms_norm_eps: 1e-5,
+        num_experts_per_tok: 2,
+        num_local_experts: 8,
+        rope_theta: 1000000,
+      },
+      metadata: (config) => ({ ...windowedKeys(config), ...expertKeys(config, { count: 'num_local_experts' }) }),
+      tensor: withExperts(tensorNames({ block: { ffn_gate_inp: 'block_sparse_moe.gate' } }), MIXTRAL_EXPERTS),
       isInterleavedInGguf,
     },
     {
@@ -136,6 +165,13 @@ export const llama: Architecture = {
         window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
       },
       feedForward: { scaled: true, activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
+      experts: readExperts(model, {
+        scaled: true,
+        gating: 'softmax',
+        normalize: true,
+        ffn: dimensions.ffn[0],
+        activation: activationOf(model, 'silu'),
+      }),
     };
   }),
 };

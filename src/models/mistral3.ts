@@ -5,6 +5,7 @@ import { isInterleavedInGguf } from './folders/layout.ts';
 import { ministral3Keys } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
+import { readExperts } from './parts/experts.ts';
 import { originalContext } from './parts/ropeScaling.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
@@ -56,6 +57,12 @@ export const mistral3: Architecture = {
         ...(scale === 0 ? {} : { temperature: { scale, length: originalContext(metadata) } }),
       },
       feedForward: { scaled: true, activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
+      experts: readExperts(model, {
+        scaled: true,
+        gating: 'softmax',
+        normalize: true,
+        ffn: dimensions.ffn[0],
+      }),
     };
   }),
 };

@@ -1,7 +1,7 @@
 /** Reads the rows of a graph's weights from a checkpoint, rearranging tensors that its files store in another order. */
 import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { WeightStore } from '../graph/program.ts';
-import type { BlockFormat } from '../tensor/blockFormat.ts';
+import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import type { BuiltModel, StoredWeight } from './buildModel.ts';
 
 export function weightStore(model: BuiltModel): WeightStore {
@@ -33,7 +33,7 @@ export function weightStore(model: BuiltModel): WeightStore {
   };
 }
 
-/** Such tensors are always plain floats, so that a block is an element. */
+/** Tensors that are transposed or increased are plain floats, so that a block is an element. */
 async function rearranged(
   { tensors, transposed, order, plus }: StoredWeight,
   rows: number,
@@ -47,7 +47,7 @@ async function rearranged(
     await tensor.read(0, bytes.subarray(offset, offset + tensor.byteLength), signal);
     offset += tensor.byteLength;
   }
-  if (order) bytes = ordered(bytes, order, (rows * columns * format.blockBytes) / order.length);
+  if (order) bytes = ordered(bytes, order, bytesOf(format, (rows * columns) / order.length));
   if (transposed) bytes = turned(bytes, rows, columns, format.blockBytes);
   return plus === 0 ? bytes : increased(bytes, format, plus);
 }

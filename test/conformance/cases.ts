@@ -4,6 +4,7 @@ import { attentionCases } from './cases/attention.ts';
 import { dropoutCases } from './cases/dropout.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { embedCases } from './cases/embed.ts';
+import { expertCases } from './cases/experts.ts';
 import { linearCases } from './cases/linear.ts';
 import { longStepCases } from './cases/longSteps.ts';
 import { lossCases } from './cases/losses.ts';
@@ -22,6 +23,7 @@ export const cases: readonly Case[] = [
   ...attentionCases,
   ...shortConvCases,
   ...linearCases,
+  ...expertCases,
   ...dropoutCases,
   ...lossCases,
   ...updateCases,

@@ -42,7 +42,7 @@ function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => V
   };
 }
 
-function attentionCase(name: string, shape: Partial<AttentionAttributes>): GradientCase {
+function attentionCase(name: string, shape: Partial<AttentionAttributes>, sinks = false): GradientCase {
   const attributes = { layer: 0, heads: 4, kvHeads: 2, headSize: 6, scale: 0.5, window: 0, softcap: 0, ...shape };
   const { heads, kvHeads, headSize } = attributes;
   return {
@@ -50,7 +50,8 @@ function attentionCase(name: string, shape: Partial<AttentionAttributes>): Gradi
     build(test) {
       const of = [heads, kvHeads, kvHeads].map((count) => test.floats(VOCABULARY, count * headSize));
       const [q, k, v] = of.map((table) => test.embedded(table));
-      return { y: attention(q!, k!, v!, attributes), of };
+      const own = sinks ? test.floats(1, heads) : undefined;
+      return { y: attention(q!, k!, v!, attributes, undefined, own), of };
     },
   };
 }
@@ -154,6 +155,7 @@ export const gradientCases: readonly GradientCase[] = [
   attentionCase('grouped heads', {}),
   attentionCase('window', { window: 3 }),
   attentionCase('softcap', { softcap: 1.5 }),
+  attentionCase('sinks', { window: 5 }, true),
   attentionCase('not causal', { causal: false }),
   attentionCase('not causal, window and ALiBi', { causal: false, window: 3, alibi: 8 }),
   attentionCase('one key head, window and softcap', { heads: 3, kvHeads: 1, window: 5, softcap: 2 }),

@@ -7,11 +7,14 @@ import { seededRandom } from '../../src/core/random.ts';
 import type { Value } from '../../src/graph/graph.ts';
 import { activation } from '../../src/graph/ops/activation.ts';
 import { add } from '../../src/graph/ops/add.ts';
+import { combine } from '../../src/graph/ops/combine.ts';
+import { expertLinear } from '../../src/graph/ops/expertLinear.ts';
 import { layerNorm } from '../../src/graph/ops/layerNorm.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
 import { multiply } from '../../src/graph/ops/multiply.ts';
 import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
 import { rope } from '../../src/graph/ops/rope.ts';
+import { route } from '../../src/graph/ops/route.ts';
 import { scale } from '../../src/graph/ops/scale.ts';
 import { softcap } from '../../src/graph/ops/softcap.ts';
 import type { Program } from '../../src/graph/program.ts';
@@ -27,6 +30,8 @@ const CONTEXT = Math.max(...SIZES);
 
 /** Magnitudes of a token's row: ordinary, and so small or large that an f32 loses or overflows something on the way. */
 const magnitudes = [1, 1, 1, 30, 1e-3, 1e-10, 1e-22, 1e-30, 1e-38, 1e12, 0];
+
+const MIXTURE = { gating: 'softmax', normalize: true, scale: 1, groups: 1, usedGroups: 1 } as const;
 
 /** Rows by token whose elements are of one magnitude, and in every fifth row of several. */
 function hardRows(test: TestGraph, width: number): Value {
@@ -47,6 +52,9 @@ function products(test: TestGraph, formatName: string): void {
       const y = linear(x, test.blocks(format, rows, width), bias);
       test.output(`${rows} × ${width} of ${name}`, rows === 77 ? add(y, test.rows(rows)) : y);
     }
+    const routes = route(test.rows(5), undefined, { ...MIXTURE, used: 2 });
+    const mixed = expertLinear(x, routes, test.blocks(format, 5 * 24, width), 5);
+    test.output(`experts of ${name}`, combine(mixed, routes, { groups: 2, from: 2 }));
   }
 }
 

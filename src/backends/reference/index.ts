@@ -42,6 +42,7 @@ import * as attention from './ops/attention.ts';
 import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
 import * as embed from './ops/embed.ts';
+import * as experts from './ops/experts.ts';
 import * as layerNorm from './ops/layerNorm.ts';
 import * as linear from './ops/linear.ts';
 import * as loss from './ops/loss.ts';
@@ -58,6 +59,7 @@ const kernels = {
   ...dropout,
   ...elementwise,
   ...embed,
+  ...experts,
   ...layerNorm,
   ...linear,
   ...loss,

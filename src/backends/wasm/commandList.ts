@@ -57,6 +57,7 @@ function writeCommands(
       else if (value === 'scratchStride') view.setUint32(to, scratch.stride, true);
       else if (typeof value === 'number') view.setInt32(to, value, true);
       else if ('float' in value) view.setFloat32(to, value.float, true);
+      else if ('kernel' in value) view.setUint32(to, kernels.indices.get(value.kernel)!, true);
       else if ('offset' in value) view.setUint32(to, value.region.address + value.offset, true);
       else view.setUint32(to, value.address, true);
     });

@@ -16,12 +16,13 @@ export interface Region {
   address: number;
 }
 
-/** An argument of a kernel: an integer, a float, an address. */
+/** An argument of a kernel: an integer, a float, an address, another kernel. */
 export type Argument =
   | number
   | { readonly float: number }
   | Region
   | { readonly region: Region; readonly offset: number }
+  | { readonly kernel: string }
   | 'scratch'
   | 'scratchStride';
 

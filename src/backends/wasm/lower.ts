@@ -13,6 +13,7 @@ import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
 import * as elementwiseGradients from './ops/elementwiseGradients.ts';
 import * as embed from './ops/embed.ts';
+import * as experts from './ops/experts.ts';
 import * as linear from './ops/linear.ts';
 import * as linearGradients from './ops/linearGradients.ts';
 import * as loss from './ops/loss.ts';
@@ -28,11 +29,15 @@ import { Weights } from './placedWeights.ts';
 /** Lowerings of ops whose kernels are in the part 'training'. */
 const training = { ...dropout, ...elementwiseGradients, ...linearGradients, ...loss, ...normGradients, ...update };
 
+/** Lowerings of ops whose kernels are in the part 'experts'. */
+const mixtures = { ...experts };
+
 // lowerings are found by op name, so each lowering gets the attributes of its own op
 const lowerings = {
   ...attention,
   ...elementwise,
   ...embed,
+  ...mixtures,
   ...linear,
   ...norm,
   ...rope,
@@ -47,6 +52,7 @@ export function partsFor(nodes: readonly Value[]): Set<KernelPart> {
   for (const node of nodes) {
     const format = isWeight(node) ? node.attributes.format.name : undefined;
     if (format !== undefined && format in formatParts) parts.add(formatParts[format as keyof typeof formatParts]);
+    if (node.op.name in mixtures) parts.add('experts');
     // gradients multiply in F32
     if (node.op.name in training) parts.add('training').add(formatParts.F32);
   }

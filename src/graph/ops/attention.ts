@@ -3,7 +3,8 @@
  * This step's keys and values are stored in the cache at P … P+T−1, then every token attends to the positions up to its
  * own. In a step without a cache nothing is stored, and every sequence of S tokens attends to itself alone. Encoders
  * (`causal: false`) attend to all tokens of their sequence, those behind included, and run without a cache.
- * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K].
+ * q [T, H·K], k and v [T, G·K] with G key heads → [T, H·K]. Sinks [1, H], if given, are a further score of each head, whose
+ * probability goes nowhere (gpt-oss, 2025).
  */
 import { GraphError, type Op, type Value } from '../graph.ts';
 
@@ -41,13 +42,15 @@ export const attentionOp: Op<AttentionAttributes> = {
   cacheSlot: ({ layer, kvHeads, headSize }) => ({ layer, heads: kvHeads, headSize }),
   batchOnly: needsWholeSequence,
   shape(inputs, { heads, kvHeads, headSize }) {
-    const [q, k, v] = inputs;
+    const [q, k, v, sinks] = inputs;
     if (heads % kvHeads !== 0)
       throw new GraphError('attention', `${heads} heads are not a multiple of ${kvHeads} key heads`, inputs);
     if (q!.shape[1] !== heads * headSize)
       throw new GraphError('attention', `the queries are not ${heads} heads of ${headSize}`, inputs);
     if (k!.shape[1] !== kvHeads * headSize || v!.shape[1] !== kvHeads * headSize)
       throw new GraphError('attention', `keys or values are not ${kvHeads} heads of ${headSize}`, inputs);
+    if (sinks && sinks.shape[1] !== heads)
+      throw new GraphError('attention', `the sinks are not one number for each of ${heads} heads`, inputs);
     return q!.shape;
   },
   cost(_, { heads, kvHeads, headSize, window, causal = true }, __, { T, P, S }) {
@@ -62,6 +65,13 @@ export const attentionOp: Op<AttentionAttributes> = {
   },
 };
 
-export function attention(q: Value, k: Value, v: Value, attributes: AttentionAttributes, label = 'attention'): Value {
-  return q.graph.add(attentionOp, [q, k, v], attributes, label);
+export function attention(
+  q: Value,
+  k: Value,
+  v: Value,
+  attributes: AttentionAttributes,
+  label = 'attention',
+  sinks?: Value,
+): Value {
+  return q.graph.add(attentionOp, sinks ? [q, k, v, sinks] : [q, k, v], attributes, label);
 }

@@ -1,8 +1,9 @@
-/** y = min(limit, max(−limit, x)), element by element. */
+/** y = min(limit, max(least, x)), element by element. */
 import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export interface ClampAttributes {
   readonly limit: number;
+  readonly least: number;
 }
 
 export const clampOp: Op<ClampAttributes> = {
@@ -11,6 +12,7 @@ export const clampOp: Op<ClampAttributes> = {
   cost: (_, __, shape, registers) => elementwiseCost(2, shape, registers),
 };
 
-export function clamp(x: Value, limit: number, label = 'clamp'): Value {
-  return x.graph.add(clampOp, [x], { limit }, label);
+/** @param least default: −limit */
+export function clamp(x: Value, limit: number, label = 'clamp', least = -limit): Value {
+  return x.graph.add(clampOp, [x], { limit, least }, label);
 }

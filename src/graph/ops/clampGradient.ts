@@ -1,4 +1,4 @@
-/** The gradient of clamp with respect to its input: dy where −limit < x < limit, else 0. */
+/** The gradient of clamp with respect to its input: dy where least < x < limit, else 0. */
 import { elementwiseCost, type Op, sameShape, type Value } from '../graph.ts';
 import type { ClampAttributes } from './clamp.ts';
 
@@ -8,6 +8,6 @@ export const clampGradientOp: Op<ClampAttributes> = {
   cost: (_, __, shape, registers) => elementwiseCost(2, shape, registers),
 };
 
-export function clampGradient(x: Value, dy: Value, limit: number, label = 'clampGradient'): Value {
-  return x.graph.add(clampGradientOp, [x, dy], { limit }, label);
+export function clampGradient(x: Value, dy: Value, limit: number, label = 'clampGradient', least = -limit): Value {
+  return x.graph.add(clampGradientOp, [x, dy], { limit, least }, label);
 }

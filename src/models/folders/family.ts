@@ -72,7 +72,7 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
   const block = { ...llamaBlock, ...names.block };
   const ends = { ...llamaEnds, ...names.ends };
   return (name) => {
-    const inBlock = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name);
+    const inBlock = /^blk\.(\d+)\.([\w.]+)\.(weight|bias)$/.exec(name);
     const dot = name.lastIndexOf('.');
     const [end, kind] = [name.slice(0, dot), name.slice(dot + 1)];
     if (end === 'output') return { names: [`${output}.${kind}`] };

@@ -33,3 +33,10 @@ export function codegenQkv({ heads, headSize }: Heads): Int32Array {
 /** All rows except the first ones. */
 export const rowsFrom = (first: number, rows: number): Int32Array =>
   Int32Array.from({ length: rows - first }, (_, row) => first + row);
+
+/** The first or second half of the rows of each of `groups` groups of `size` rows. */
+export function halvesOfGroups(groups: number, size: number, second: boolean): Int32Array {
+  const half = Math.floor(size / 2);
+  const from = second ? half : 0;
+  return Int32Array.from({ length: groups * half }, (_, i) => Math.floor(i / half) * size + from + (i % half));
+}

@@ -8,6 +8,7 @@ import { columns } from '../../graph/ops/columns.ts';
 import { gain } from '../../graph/ops/gain.ts';
 import { multiply } from '../../graph/ops/multiply.ts';
 import { positionScale } from '../../graph/ops/positionScale.ts';
+import { scaleGroups } from '../../graph/ops/scaleGroups.ts';
 import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
 import type { Dimensions } from './dimensions.ts';
 import { groupNorm, type Norm } from './norms.ts';
@@ -44,12 +45,16 @@ export interface Attention {
   readonly causal?: boolean;
   /** Clamps queries, keys and values to −clamp … clamp. 0: no clamping. */
   readonly clamp?: number;
+  /** True if the norms come before the clamping. */
+  readonly clampAfterNorm?: boolean;
   /** Maximum exponent of ALiBi's slopes, usually 8 (Press et al. 2021). 0: no ALiBi. */
   readonly alibi?: number;
   /** Scales queries by the logarithm of their position (Llama 4, Ministral 3). */
   readonly temperature?: { readonly scale: number; readonly length: number };
-  /** True for gated attention: its output is multiplied by sigmoid(attn_gate · x). */
-  readonly gated?: boolean;
+  /** Gated attention: its output is multiplied by sigmoid(attn_gate · x), which has a column per element or per head. */
+  readonly gated?: boolean | 'heads';
+  /** Presence of `attn_sinks`, see the op. Default: none. */
+  readonly sinks?: Presence;
 }
 
 /** @param slot index of the layer's keys and values in the cache */
@@ -74,17 +79,16 @@ export function selfAttention(
     [heads, kvHeads, kvHeads].map((count) => count * headSize),
     { bias, ...(options.scaled === false ? {} : { scaled: 'before bias' }) },
   );
-  let [q, k, v] = parts.map((part, i) => (limit > 0 ? clamp(part, limit, `${block}.clamp_${'qkv'[i]}`) : part)) as [
-    Value,
-    Value,
-    Value,
-  ];
+  const clamped = (part: Value, i: number): Value =>
+    limit > 0 ? clamp(part, limit, `${block}.clamp_${'qkv'[i]}`) : part;
+  let [q, k, v] = (options.clampAfterNorm ? parts : parts.map(clamped)) as [Value, Value, Value];
   const normed = () => {
     if (!headNorm || !hasNorm(model, block, headNorm)) return;
     q = normOfHeads(model, q, `${block}.attn_q_norm`, heads, headSize, headNorm);
     k = normOfHeads(model, k, `${block}.attn_k_norm`, kvHeads, headSize, headNorm);
   };
   if (!headNorm?.afterRope) normed();
+  if (options.clampAfterNorm) [q, k, v] = [q, k, v].map(clamped) as [Value, Value, Value];
   const rotary = options.rotary?.(layer);
   if (rotary) {
     q = rotary.apply(q, `${block}.rope_q`);
@@ -106,8 +110,12 @@ export function selfAttention(
     ...(alibi > 0 ? { alibi } : {}),
     ...(causal ? {} : { causal }),
   };
-  let mixed = attention(q, k, v, attributes, `${block}.attention`);
-  if (options.gated) {
+  const sinks = model.maybe(options.sinks ?? false, `${block}.attn_sinks.weight`, 1, heads);
+  let mixed = attention(q, k, v, attributes, `${block}.attention`, sinks);
+  if (options.gated === 'heads') {
+    const gates = project(model, x, `${block}.attn_gate`, heads, { bias: false });
+    mixed = scaleGroups(mixed, activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), `${block}.attn_gated`);
+  } else if (options.gated) {
     const gates = project(model, x, `${block}.attn_gate`, heads * headSize, { bias: false });
     mixed = multiply(activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), mixed, `${block}.attn_gated`);
   }

@@ -17,6 +17,7 @@ import type { ModelBuilder, Presence } from '../modelBuilder.ts';
 import { type Attention, selfAttention } from './attention.ts';
 import { type Classifier, classify } from './classifier.ts';
 import { type Dimensions, readDimensions } from './dimensions.ts';
+import { type Experts, mixture } from './experts.ts';
 import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
 
@@ -34,7 +35,15 @@ export interface Decoder {
   /** Name of the norm before attention; undefined: none. Default: attn_norm. */
   readonly attentionNorm?: (layer: number) => string | undefined;
   readonly attention: Attention;
+  /** Replaces attention in the layers for which it returns a value, e.g. by a convolution. @param x after attention's norm */
+  readonly mixer?: (x: Value, layer: number) => Value | undefined;
   readonly feedForward: FeedForward;
+  /** Experts in place of the feed-forward part. Default: none. */
+  readonly experts?: Experts;
+  /** True for layers with experts. Default: layers that have a router. */
+  readonly hasExperts?: (layer: number) => boolean;
+  /** True if the router reads the block's input, before attention (SmallThinker). */
+  readonly routesBlockInput?: boolean;
   /** Factor of the embedding. Default: 1. */
   readonly embeddingScale?: number;
   /** The norm token_embd_norm after the embedding. Default: none. */
@@ -123,20 +132,26 @@ function block(
     const normed = norms === 'before' ? y : norm(model, y, `${name}.${label}`, normAfter);
     return model.dropped(residualScale === 1 ? normed : scale(normed, residualScale, `${name}.${label}.scale`));
   };
-  const attended = dimensions.heads[layer]! > 0;
+  const attended = knobs.mixer !== undefined || dimensions.heads[layer]! > 0;
   const attentionNorm = knobs.attentionNorm ? knobs.attentionNorm(layer) : 'attn_norm';
   const normed = before && attended && attentionNorm ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
   const ffn = dimensions.ffn[layer]!;
+  const hasExperts = knobs.hasExperts?.(layer) ?? model.has(`${name}.ffn_gate_inp.weight`);
+  const experts = hasExperts ? knobs.experts : undefined;
   const ffnNorm = knobs.feedForwardNorm ? knobs.feedForwardNorm(layer) : 'ffn_norm';
   const feed = (from: Value): Value => {
     const input = !before ? from : ffnNorm === undefined ? normed : norm(model, from, `${name}.${ffnNorm}`, kind);
-    return branch(feedForward(model, input, { layer, ffn }, knobs.feedForward), 'post_ffw_norm');
+    if (!experts) return branch(feedForward(model, input, { layer, ffn }, knobs.feedForward), 'post_ffw_norm');
+    return branch(mixture(model, input, layer, experts, knobs.routesBlockInput ? x : undefined), 'post_ffw_norm');
   };
   const attend = (): Value =>
-    branch(selfAttention(model, normed, layer, slot, dimensions, knobs.attention), 'post_attention_norm');
+    branch(
+      knobs.mixer?.(normed, layer) ?? selfAttention(model, normed, layer, slot, dimensions, knobs.attention),
+      'post_attention_norm',
+    );
   if (parallel) return add(add(x, attend(), `${name}.attn_residual`), feed(x), `${name}.ffn_residual`);
   const middle = attended ? add(x, attend(), `${name}.attn_residual`) : x;
-  return ffn > 0 ? add(middle, feed(middle), `${name}.ffn_residual`) : middle;
+  return ffn > 0 || experts ? add(middle, feed(middle), `${name}.ffn_residual`) : middle;
 }
 
 /** Sets the outputs 'hidden', 'scores' if there is a classifier, and 'logits' if each token predicts the next one. */

@@ -20,6 +20,13 @@ export interface FeedForward {
   readonly scaled?: boolean;
   /** Presence of `ffn.act.scales`, which divides the columns of the activation. */
   readonly activationScales?: Presence;
+  /** Suffix of its tensors' names, e.g. '_shexp'. Default: ''. */
+  readonly suffix?: string;
+}
+
+/** Applies an activation. */
+export function activated(y: Value, layer: number, f: Activation, label: string): Value {
+  return typeof f === 'function' ? f(y, layer, `${label}.activation`) : activation(y, f, `${label}.${f}`);
 }
 
 /** Gate and up may be stored as one matrix in ffn_up, the gate first. */
@@ -29,27 +36,27 @@ export function feedForward(
   { layer, ffn }: { readonly layer: number; readonly ffn: number },
   options: FeedForward,
 ): Value {
-  const { activation: f, gated } = options;
+  const { activation: f, gated, suffix = '' } = options;
   const bias = presenceOf(model, 'feed_forward.bias', options.bias ?? false);
   const matrix: Projection = { bias, ...(options.scaled ? { scaled: 'after bias' } : {}) };
   const block = `blk.${layer}`;
-  const activate = (y: Value): Value =>
-    typeof f === 'function' ? f(y, layer, `${block}.activation`) : activation(y, f, `${block}.${f}`);
-  const down = (y: Value): Value => project(model, y, `${block}.ffn_down`, x.shape[1], matrix);
+  const [gateName, upName] = [`${block}.ffn_gate${suffix}`, `${block}.ffn_up${suffix}`];
+  const activate = (y: Value): Value => activated(y, layer, f, `${block}${suffix}`);
+  const down = (y: Value): Value => project(model, y, `${block}.ffn_down${suffix}`, x.shape[1], matrix);
   if (!gated) {
-    const active = activate(project(model, x, `${block}.ffn_up`, ffn, matrix));
+    const active = activate(project(model, x, upName, ffn, matrix));
     const scales = model.maybe(options.activationScales ?? false, `${block}.ffn.act.scales`, 1, ffn);
     return down(scales ? gain(active, scales, `${block}.activation_scales`, { inverse: true }) : active);
   }
   let gate: Value;
   let up: Value;
-  if (model.has(`${block}.ffn_gate.weight`)) {
-    gate = project(model, x, `${block}.ffn_gate`, ffn, matrix);
-    up = project(model, x, `${block}.ffn_up`, ffn, matrix);
+  if (model.has(`${gateName}.weight`)) {
+    gate = project(model, x, gateName, ffn, matrix);
+    up = project(model, x, upName, ffn, matrix);
   } else {
-    const fused = project(model, x, `${block}.ffn_up`, 2 * ffn, matrix);
-    gate = columns(fused, 0, ffn, `${block}.ffn_gate`);
-    up = columns(fused, ffn, ffn, `${block}.ffn_up`);
+    const fused = project(model, x, upName, 2 * ffn, matrix);
+    gate = columns(fused, 0, ffn, gateName);
+    up = columns(fused, ffn, ffn, upName);
   }
   return down(multiply(activate(gate), up, `${block}.gated`));
 }

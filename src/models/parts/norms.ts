@@ -1,5 +1,6 @@
 /** Norms of decoders: rmsNorm or layerNorm, with or without gain and bias. */
 import type { Value } from '../../graph/graph.ts';
+import { gain as scaled } from '../../graph/ops/gain.ts';
 import { layerNorm } from '../../graph/ops/layerNorm.ts';
 import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
@@ -8,7 +9,7 @@ export interface Norm {
   readonly kind: 'rms' | 'layer';
   /** False if the norm has no gain. Default: true. */
   readonly gain?: boolean;
-  /** Default: true for layerNorm, false for rmsNorm, which has none. */
+  /** Default: true for layerNorm, false for rmsNorm. */
   readonly bias?: Presence;
   /** True if the gain's name is `<name>` without a suffix. */
   readonly bare?: boolean;
@@ -31,7 +32,11 @@ export function groupNorm(model: ModelBuilder, x: Value, name: string, size: num
       ? model.constantVector(1, size)
       : model.weight(options.bare ? name : `${name}.weight`, 1, size);
   const epsilon = options.epsilon ?? model.metadata.number(epsilonKeys[kind]);
-  if (kind === 'rms') return rmsNorm(x, gain, epsilon, name);
-  const bias = model.maybe(options.bias ?? true, `${name}.bias`, 1, size) ?? model.constantVector(0, size);
+  const found = model.maybe(options.bias ?? kind === 'layer', `${name}.bias`, 1, size);
+  if (kind === 'rms') {
+    const y = rmsNorm(x, gain, epsilon, name);
+    return found ? scaled(y, model.constantVector(1, 1), `${name}.biased`, { bias: found }) : y;
+  }
+  const bias = found ?? model.constantVector(0, size);
   return layerNorm(x, gain, bias, epsilon, name);
 }

@@ -24,11 +24,12 @@ const steps: readonly StepPlan[] = [
 ];
 
 /** Scores with a deviation of 2, so that some positions dominate. */
-const attributesOf = (shape: Shape): AttentionAttributes => {
+const attributesOf = ({ sinks: _, ...shape }: Shape): AttentionAttributes => {
   return { layer: 0, scale: 2 / Math.sqrt(shape.headSize), window: 0, softcap: 0, ...shape };
 };
 
-type Shape = Pick<AttentionAttributes, 'heads' | 'kvHeads' | 'headSize'> & Partial<AttentionAttributes>;
+type Shape = Pick<AttentionAttributes, 'heads' | 'kvHeads' | 'headSize'> &
+  Partial<AttentionAttributes> & { readonly sinks?: boolean };
 
 /** Attention of random queries, keys and values. */
 function attend(test: TestGraph, shape: Shape) {
@@ -39,8 +40,14 @@ function attend(test: TestGraph, shape: Shape) {
     test.rows(kvHeads * headSize),
     test.rows(kvHeads * headSize),
     attributes,
+    undefined,
+    sinksOf(test, shape),
   );
 }
+
+/** As large as the largest scores. */
+const sinksOf = (test: TestGraph, { heads, sinks = false }: Shape) =>
+  sinks ? test.floats(1, heads, () => 2 + 2 * test.random.normal()) : undefined;
 
 /**
  * With a quantized cache, a backend may round queries to ±32767 before it multiplies them, as it may round activations
@@ -93,6 +100,14 @@ const biased = [
   ),
 ]);
 
+const sunk = [
+  attentionCase('sinks', { heads: 6, kvHeads: 2, headSize: 16, sinks: true }),
+  attentionCase('sinks, one head over one', { heads: 1, kvHeads: 1, headSize: 5, sinks: true }),
+  attentionCase('sinks, window 5', { heads: 7, kvHeads: 1, headSize: 16, window: 5, sinks: true }),
+  attentionCase('sinks, F16 cache', { heads: 4, kvHeads: 4, headSize: 32, softcap: 4, sinks: true }, { kv: 'F16' }),
+  attentionCase('sinks, Q8_0 cache', { heads: 4, kvHeads: 2, headSize: 32, sinks: true }, { kv: 'Q8_0' }),
+];
+
 const formats = [
   ...[5, 8, 64, 80, 128].map((headSize) => ({ kv: 'F16', headSize })),
   ...[32, 64, 96, 256].map((headSize) => ({ kv: 'Q8_0', headSize })),
@@ -119,14 +134,17 @@ const withoutCache = [
   { heads: 3, kvHeads: 1, headSize: 12, softcap: 4, window: 7, causal: false },
   { heads: 8, kvHeads: 8, headSize: 16, alibi: 8 },
   { heads: 12, kvHeads: 4, headSize: 16, alibi: 8, causal: false },
+  { heads: 6, kvHeads: 2, headSize: 16, sinks: true },
+  { heads: 3, kvHeads: 1, headSize: 12, window: 7, sinks: true },
 ].map((shape: Shape): Case => {
-  const { heads, kvHeads, headSize, window, softcap, causal = true, alibi } = shape;
+  const { heads, kvHeads, headSize, window, softcap, causal = true, alibi, sinks } = shape;
   const name = [
     `${heads} heads of ${headSize} over ${kvHeads}`,
     ...(window ? [`window ${window}`] : []),
     ...(softcap ? [`softcap ${softcap}`] : []),
     ...(causal ? [] : ['not causal']),
     ...(alibi ? [`ALiBi ${alibi}`] : []),
+    ...(sinks ? ['sinks'] : []),
   ].join(', ');
   return {
     name: `attention without a cache and its gradients, ${name}`,
@@ -135,8 +153,10 @@ const withoutCache = [
     build(test) {
       const [q, k, v] = [test.rows(heads * headSize), test.rows(kvHeads * headSize), test.rows(kvHeads * headSize)];
       const attributes = attributesOf(shape);
-      test.output('y', attention(q, k, v, attributes));
-      test.output('gradients', attentionGradient(q, k, v, test.rows(heads * headSize), attributes));
+      const own = sinksOf(test, shape);
+      test.output('y', attention(q, k, v, attributes, undefined, own));
+      const dy = test.rows(heads * headSize);
+      test.output('gradients', attentionGradient(q, k, v, dy, attributes, undefined, own));
     },
   };
 });
@@ -148,6 +168,7 @@ export const attentionCases: readonly Case[] = [
   ...narrow,
   ...softcaps,
   ...biased,
+  ...sunk,
   ...formats,
   ...withoutCache,
   attentionCase(

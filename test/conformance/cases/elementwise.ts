@@ -44,6 +44,7 @@ const unary: Readonly<Record<string, (x: Value) => Value>> = {
   scale: (x) => scale(x, -2.5),
   ...Object.fromEntries(activations.map((kind) => [kind, (x: Value) => activation(x, kind)])),
   clamp: (x) => clamp(x, 1),
+  'clamp from above': (x) => clamp(x, 0.5, undefined, -1e6),
   xielu: (x) => xielu(x, XIELU),
 };
 

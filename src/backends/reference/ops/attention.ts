@@ -27,6 +27,7 @@ function* attended(
   attributes: AttentionAttributes,
   q: Matrix,
   { first, count, position, keys }: AttendingRows,
+  sinks: Matrix | undefined,
 ): Generator<Attended> {
   const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = attributes;
   for (let row = 0; row < count; row++) {
@@ -50,7 +51,7 @@ function* attended(
       }
       const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
       const weights = scores.map((score) => Math.exp(score - most));
-      const total = weights.reduce((a, b) => a + b, 0);
+      const total = weights.reduce((a, b) => a + b, sinks ? Math.exp(sinks[head]! - most) : 0);
       yield { start, query, shared, probabilities: weights.map((weight) => weight / total), slopes };
     }
   }
@@ -62,11 +63,11 @@ function* batch({ T, S }: Registers, rows: Matrix, width: number): Generator<Att
     yield { first, count: S, position: 0, keys: (p) => [rows, (first + p) * width] };
 }
 
-export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v], output, step) => {
+export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, sinks], output, step) => {
   const { layer, kvHeads, headSize } = node.attributes;
   const width = kvHeads * headSize;
   const mix = (rows: AttendingRows, values: AttendingRows['keys']): void => {
-    for (const { start, query, shared, probabilities } of attended(node.attributes, q!, rows)) {
+    for (const { start, query, shared, probabilities } of attended(node.attributes, q!, rows, sinks)) {
       for (let i = 0; i < headSize; i++) {
         let sum = 0;
         probabilities.forEach((share, p) => {
@@ -100,7 +101,7 @@ function storeRows(sequence: ReferenceSequence, layer: number, k: Float32Array, 
   }
 }
 
-export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, dy], output, step) => {
+export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, dy, sinks], output, step) => {
   const { heads, kvHeads, headSize, scale } = node.attributes;
   const width = kvHeads * headSize;
   const all = node.shape[1];
@@ -109,7 +110,7 @@ export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q
   const keysFrom = heads * headSize;
   const valuesFrom = keysFrom + width;
   const found = [...batch(step.registers, k!, width)].flatMap((rows) =>
-    [...attended(node.attributes, q!, rows)].map((each) => ({ ...each, start: rows.first + each.start })),
+    [...attended(node.attributes, q!, rows, sinks)].map((each) => ({ ...each, start: rows.first + each.start })),
   );
   for (const { start, query, shared, probabilities, slopes } of found) {
     const t = Math.floor(query / keysFrom);

@@ -92,13 +92,13 @@ export const softcapGradient: ReferenceKernel<SoftcapAttributes> = (node, [x, dy
 };
 
 export const clamp: ReferenceKernel<ClampAttributes> = (node, [x], output) => {
-  const { limit } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = Math.min(limit, Math.max(-limit, x![i]!));
+  const { limit, least } = node.attributes;
+  for (let i = 0; i < output.length; i++) output[i] = Math.min(limit, Math.max(least, x![i]!));
 };
 
 export const clampGradient: ReferenceKernel<ClampAttributes> = (node, [x, dy], output) => {
-  const { limit } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = Math.abs(x![i]!) < limit ? dy![i]! : 0;
+  const { limit, least } = node.attributes;
+  for (let i = 0; i < output.length; i++) output[i] = x![i]! > least && x![i]! < limit ? dy![i]! : 0;
 };
 
 export const xielu: ReferenceKernel<XieluAttributes> = (node, [x], output) => {

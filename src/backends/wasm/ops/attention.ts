@@ -1,11 +1,14 @@
+import { isWeight, type Value } from '../../../graph/graph.ts';
 import type { AttentionAttributes } from '../../../graph/ops/attention.ts';
-import type { Lowering } from '../lowering.ts';
+import type { Region } from '../emitter.ts';
+import type { Lowering, PlacedWeights } from '../lowering.ts';
 
 export const attention: Lowering<AttentionAttributes> = (
   node,
   { emitter, weights, exports, cacheElementsBefore, cacheRegion },
 ) => {
-  const [q, k, v] = node.inputs.map((input) => emitter.region(input));
+  const [q, k, v] = node.inputs.slice(0, 3).map((input) => emitter.region(input));
+  const sinks = sinksOf(node.inputs[3], weights);
   const { layer, heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = node.attributes;
   const before = cacheElementsBefore(layer);
   const cache = cacheRegion(layer);
@@ -47,15 +50,17 @@ export const attention: Lowering<AttentionAttributes> = (
       v!,
       causal ? 1 : 0,
       { float: alibi },
+      sinks ?? 0,
     ],
-    reads: [q!, k!, v!, cache],
+    reads: [q!, k!, v!, cache, ...(sinks ? [sinks] : [])],
     writes: [output, partials, counters],
   });
 };
 
-export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter, exports }) => {
-  const regions = node.inputs.map((input) => emitter.region(input));
+export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter, exports, weights }) => {
+  const regions = node.inputs.slice(0, 4).map((input) => emitter.region(input));
   const [q, k, v, dy] = regions;
+  const sinks = sinksOf(node.inputs[4], weights);
   const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = node.attributes;
   const output = emitter.region(node);
   emitter.needScratch(Number(exports.attentionGradientScratch!(emitter.longestSequence, headSize)));
@@ -63,8 +68,27 @@ export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter
   emitter.emit({
     kernel: 'attentionGradient',
     label: node.label,
-    values: [q!, output, ...shape, 'scratch', 'scratchStride', dy!, 0, k!, v!, causal ? 1 : 0, { float: alibi }],
-    reads: regions,
+    values: [
+      q!,
+      output,
+      ...shape,
+      'scratch',
+      'scratchStride',
+      dy!,
+      0,
+      k!,
+      v!,
+      causal ? 1 : 0,
+      { float: alibi },
+      sinks ?? 0,
+    ],
+    reads: sinks ? [...regions, sinks] : regions,
     writes: [output],
   });
 };
+
+function sinksOf(sinks: Value | undefined, weights: PlacedWeights): Region | undefined {
+  if (!sinks) return undefined;
+  if (!isWeight(sinks)) throw new TypeError(`${sinks.label}: the sinks are not a weight`);
+  return weights.vector(sinks);
+}

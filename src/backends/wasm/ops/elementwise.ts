@@ -68,7 +68,7 @@ export const softcap: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcap', node, node.inputs, context, node.attributes.cap);
 
 export const clamp: Lowering<ClampAttributes> = (node, context) =>
-  elementwise('clamp', node, node.inputs, context, node.attributes.limit);
+  elementwise('clamp', node, node.inputs, context, node.attributes.limit, node.attributes.least);
 
 export const xieluConstants = ({ positive, negative, beta, epsilon }: XieluAttributes) => [
   positive,

@@ -13,7 +13,7 @@ export const softcapGradient: Lowering<SoftcapAttributes> = (node, context) =>
   elementwise('softcapGradient', node, node.inputs, context, node.attributes.cap);
 
 export const clampGradient: Lowering<ClampAttributes> = (node, context) =>
-  elementwise('clampGradient', node, node.inputs, context, node.attributes.limit);
+  elementwise('clampGradient', node, node.inputs, context, node.attributes.limit, node.attributes.least);
 
 export const xieluGradient: Lowering<XieluAttributes> = (node, context) =>
   elementwise('xieluGradient', node, node.inputs, context, ...xieluConstants(node.attributes));

@@ -9,13 +9,13 @@
  *
  * Arguments: 0 queries [T, H·headSize], 1 output, 2 H, 3 G key heads, 4 headSize, 5 filled elements before (see cache.ts),
  * 6 scale, 7 window or 0, 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 partial results, 12 counters (zeros),
- * 16 alibi or 0.
+ * 16 alibi or 0, 17 sinks [H] or 0.
  *
  * Scratch: scales of the queries [4] and 16 bytes, queries [S][4 rows] f32 (q8_0: [S/2][4 rows][2] i16), then a partial result
  * of the chunk, one of all chunks, and scores [256 + 16 positions][4 rows].
  * A partial result: 4 maxima, 4 sums, mix [4 rows][S], f32.
  */
-import { attendSequences, slopeOf } from "./attentionSequences";
+import { attendSequences, sinkShare, slopeOf } from "./attentionSequences";
 import { cacheBytes, F16, F32, filled, HALF_BIAS, layerKeys, layerValues, PAGE } from "../parts/cache";
 import {
   address, argument, cacheKind, claim, hasCache, number, piecesOf, sequenceCount, sequenceEntry, shareFrom, shareTo, tokens,
@@ -317,7 +317,9 @@ function finish(command: usize, entry: usize, head: i32, row: i32, group: i32, p
   const size: usize = argument(command, 4);
   const rows = min(4, rowCount(entry) * group - row);
   for (let r = 0; r < rows; r++) {
-    const factor: f32 = 1 / load<f32>(partial + 16 + (<usize>r << 2));
+    const at = partial + (<usize>r << 2);
+    const sink = sinkShare(command, head * group + (row + r) % group, load<f32>(at));
+    const factor: f32 = 1 / (load<f32>(at, 16) + sink);
     const from = partial + 32 + <usize>r * (filled(size) << 2);
     const to = address(command, 1) + offsetOf(command, entry, head, row + r, group);
     for (let i: usize = 0; i < size; i++) store<f32>(to + (i << 2), load<f32>(from + (i << 2)) * factor);

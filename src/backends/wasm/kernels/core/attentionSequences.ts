@@ -4,7 +4,7 @@
  *
  * Arguments of both kernels: 0 queries [T, H·K], 1 output, 2 H heads, 3 G key heads, 4 K head size, 6 scale, 7 window or 0,
  * 8 softcap or 0, 9 scratch, 10 scratch bytes per thread, 11 dy [T, H·K] (attentionGradient), 13 keys [T, G·K], 14 values,
- * 15 causal (1 or 0), 16 maximum exponent of ALiBi's bias or 0.
+ * 15 causal (1 or 0), 16 maximum exponent of ALiBi's bias or 0, 17 sinks [H] or 0.
  */
 import { address, argument, claim, number, sequence, tokens } from "../parts/control";
 import { takePanels, takeRows, takeTiles, turnRows } from "../parts/gather";
@@ -100,6 +100,12 @@ export function slopeOf(command: usize, head: i32): f32 {
   return Mathf.pow(2, -step * steps);
 }
 
+/** exp(sink − most) of a head, its part of the sum of exponentials; 0 without sinks. */
+export function sinkShare(command: usize, head: i32, most: f32): f32 {
+  const sinks = address(command, 17);
+  return sinks ? f32x4.extract_lane(exp4(f32x4.splat(load<f32>(sinks + (<usize>head << 2)) - most)), 0) : 0;
+}
+
 /**
  * Computes 6 rows of scores of keys begin … end−1, rounded up to a panel.
  * @param queries already scaled @param slopes receives the derivative of the cap, rows of the same pitch; 0: not needed
@@ -156,7 +162,8 @@ function softmax(command: usize, scores: usize, head: i32, row: i32, begin: i32,
     m0 = f32x4.add(m0, low);
     m1 = f32x4.add(m1, high);
   }
-  const share = f32x4.splat(1 / sum4(f32x4.add(m0, m1)));
+  const sink = sinkShare(command, head, f32x4.extract_lane(most, 0));
+  const share = f32x4.splat(1 / (sum4(f32x4.add(m0, m1)) + sink));
   for (let p = from; p < to; p += 32) {
     v128.store(p, f32x4.mul(v128.load(p), share));
     v128.store(p, f32x4.mul(v128.load(p, 16), share), 16);

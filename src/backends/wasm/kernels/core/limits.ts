@@ -2,10 +2,10 @@
 import { address, argument, number, positionOf, rowsOf, shareFrom, shareTo, tokens } from "../parts/control";
 import { begin, finish } from "../parts/elements";
 
-/** Arguments: as of elementwise.ts, 5 limit. */
+/** Arguments: as of elementwise.ts, 5 limit, 6 least. */
 export function clamp(command: usize, thread: i32, threads: i32): void {
   const a = address(command, 1), y = address(command, 3);
-  const most = f32x4.splat(number(command, 5)), least = f32x4.splat(-number(command, 5));
+  const most = f32x4.splat(number(command, 5)), least = f32x4.splat(number(command, 6));
   const end = finish(command, thread, threads);
   for (let i = begin(command, thread, threads); i < end; i += 16)
     v128.store(y + i, f32x4.min(most, f32x4.max(least, v128.load(a + i))));
@@ -14,10 +14,10 @@ export function clamp(command: usize, thread: i32, threads: i32): void {
 /** Arguments: as of clamp, a being x and b being dy. */
 export function clampGradient(command: usize, thread: i32, threads: i32): void {
   const a = address(command, 1), b = address(command, 2), y = address(command, 3);
-  const limit = f32x4.splat(number(command, 5));
+  const most = f32x4.splat(number(command, 5)), least = f32x4.splat(number(command, 6));
   const end = finish(command, thread, threads);
   for (let i = begin(command, thread, threads); i < end; i += 16)
-    v128.store(y + i, v128.and(v128.load(b + i), f32x4.lt(f32x4.abs(v128.load(a + i)), limit)));
+    v128.store(y + i, v128.and(v128.load(b + i), v128.and(f32x4.lt(v128.load(a + i), most), f32x4.gt(v128.load(a + i), least))));
 }
 
 /**

@@ -1,0 +1,80 @@
+/** Granite 3 MoE (1B-A400M, 3B-A800M): Granite's factors, experts in every block. IBM 2024. */
+import type { Architecture } from './architecture.ts';
+import type { FolderConfig } from './folders/config.ts';
+import { expertKeys } from './folders/expertKeys.ts';
+import { type FolderTensor, tensorNames } from './folders/family.ts';
+import { isInterleavedInGguf } from './folders/layout.ts';
+import { llamaKeys } from './folders/llamaKeys.ts';
+import { halvesOfGroups } from './folders/rowOrders.ts';
+import { graniteKnobs } from './granite.ts';
+import { decoder } from './parts/decoder.ts';
+
+const defaults = {
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  hidden_act: 'silu',
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-6,
+  embedding_multiplier: 1,
+  logits_scaling: 1,
+  residual_multiplier: 1,
+  attention_multiplier: 1,
+  num_local_experts: 8,
+  num_experts_per_tok: 2,
+  rope_theta: 10000,
+};
+
+function graniteMoeKeys(config: FolderConfig) {
+  return {
+    ...llamaKeys(config),
+    ...expertKeys(config, { count: 'num_local_experts' }),
+    'attention.scale': config.number('attention_multiplier'),
+    embedding_scale: config.number('embedding_multiplier'),
+    residual_scale: config.number('residual_multiplier'),
+    logit_scale: config.number('logits_scaling'),
+  };
+}
+
+const names = tensorNames({
+  block: {
+    ffn_gate: '',
+    ffn_up: '',
+    ffn_down: '',
+    ffn_gate_inp: 'block_sparse_moe.router.layer',
+    ffn_gate_exps: 'block_sparse_moe.input_linear',
+    ffn_up_exps: 'block_sparse_moe.input_linear',
+    ffn_down_exps: 'block_sparse_moe.output_linear',
+    ffn_up_shexp: 'shared_mlp.input_linear',
+    ffn_down_shexp: 'shared_mlp.output_linear',
+  },
+});
+
+/** The experts are stacked already; their gates and ups are one tensor. */
+function graniteMoeTensor(name: string, config: FolderConfig): FolderTensor {
+  const half = /\.ffn_(gate|up)_exps\.weight$/.exec(name)?.[1];
+  if (!half) return names(name);
+  const order = () =>
+    halvesOfGroups(config.count('num_local_experts'), 2 * config.count('intermediate_size'), half === 'up');
+  return { ...names(name), order };
+}
+
+export const graniteMoe: Architecture = {
+  name: 'granitemoe',
+  models: 'Granite 3 MoE',
+  folders: [
+    { modelTypes: ['granitemoe'], defaults, metadata: graniteMoeKeys, tensor: graniteMoeTensor, isInterleavedInGguf },
+    {
+      modelTypes: ['granitemoeshared'],
+      defaults: { ...defaults, shared_intermediate_size: 1024 },
+      metadata: (config) => ({
+        ...graniteMoeKeys(config),
+        expert_shared_feed_forward_length: config.count('shared_intermediate_size'),
+      }),
+      tensor: graniteMoeTensor,
+      isInterleavedInGguf,
+    },
+  ],
+  build: decoder((model, dimensions) => graniteKnobs(model, dimensions, true)),
+};

@@ -14,7 +14,7 @@ export const dbrx: Architecture = {
       feedForwardNorm: () => 'attn_output_norm',
       attention: { rotary: () => turned, clamp: model.metadata.number('attention.clamp_kqv', 0), outputBias: false },
       feedForward: { activation: 'silu', gated: true },
-      experts: readExperts(model, { gating: 'softmax', normalize: true, ffn: ffn[0] }),
+      experts: readExperts(model, { gating: 'softmax', normalize: true, width: ffn[0] }),
       tied: false,
     };
   }),

@@ -38,7 +38,7 @@ export const glm4moe: Architecture = {
       metadata: (config) => {
         const keys = decoderKeys(config);
         const bias = config.flag('attention_bias');
-        for (const field of ['first_k_dense_replace', 'use_qk_norm']) config.value(field);
+        for (const field of ['first_k_dense_replace', 'use_qk_norm', 'num_nextn_predict_layers']) config.value(field);
         const fields = {
           count: 'n_routed_experts',
           ffn: 'moe_intermediate_size',

@@ -21,7 +21,7 @@ export function graniteKnobs(model: ModelBuilder, { headSize, ffn }: Dimensions,
   return {
     attention: { rotary: () => (hasRope ? turned : undefined), ...(scale === 0 ? {} : { scale }) },
     feedForward: { activation, gated: true, bias: 'optional' },
-    experts: readExperts(model, { activation, gating: 'softmax', normalize: true, ffn: ffn[0], shared }),
+    experts: readExperts(model, { activation, gating: 'softmax', normalize: true, width: ffn[0], shared }),
     embeddingScale: metadata.number('embedding_scale', 0) || 1,
     residualScale: metadata.number('residual_scale', 0) || 1,
     logitScale: 1 / metadata.number('logit_scale'),

@@ -46,7 +46,7 @@ export const hunyuanMoe: Architecture = {
     return {
       attention: { rotary: () => turned, headNorm: { over: 'head', norm: { kind: 'rms' }, afterRope: true } },
       feedForward: { activation, gated: true },
-      experts: readExperts(model, { activation, gating: 'softmax', normalize: true, ffn: ffn[0], shared }),
+      experts: readExperts(model, { activation, gating: 'softmax', normalize: true, width: ffn[0], shared }),
     };
   }),
 };

@@ -36,7 +36,6 @@ const build = decoder((model, dimensions) => {
       rotary: () => turned,
       window: windows(model, dimensions, { period: 0 }).of,
       headNorm: { over: 'head', norm: { kind: 'rms' } },
-      bias: false,
       outputBias: false,
     },
     feedForward: { activation: 'silu', gated: true },

@@ -169,7 +169,7 @@ export const llama: Architecture = {
         scaled: true,
         gating: 'softmax',
         normalize: true,
-        ffn: dimensions.ffn[0],
+        width: dimensions.ffn[0],
         activation: activationOf(model, 'silu'),
       }),
     };

@@ -14,7 +14,7 @@ export const minicpm: Architecture = {
     return {
       attention: { rotary: () => turned },
       feedForward: { activation: 'silu', gated: true, bias: 'optional' },
-      experts: readExperts(model, { gating: 'softmax', normalize: true, ffn: ffn[0] }),
+      experts: readExperts(model, { gating: 'softmax', normalize: true, width: ffn[0] }),
       embeddingScale: metadata.number('embedding_scale', 12),
       residualScale: metadata.number('residual_scale', 1.4 / Math.sqrt(layers)),
       logitScale: 1 / metadata.number('logit_scale', 256 / width),

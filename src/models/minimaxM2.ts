@@ -1,8 +1,5 @@
 /** MiniMax M2: norms over all queries and all keys, partial rotary embedding, experts chosen by sigmoids and a bias. MiniMax 2025. */
 import type { Architecture } from './architecture.ts';
-import { expertKeys, withExperts } from './folders/expertKeys.ts';
-import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
-import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { readExperts } from './parts/experts.ts';
 import { rotary } from './parts/rotary.ts';
@@ -10,62 +7,13 @@ import { rotary } from './parts/rotary.ts';
 export const minimaxM2: Architecture = {
   name: 'minimax-m2',
   models: 'MiniMax M2',
-  folders: [
-    {
-      modelTypes: ['minimax_m2'],
-      defaults: {
-        hidden_size: 3072,
-        intermediate_size: 1536,
-        num_hidden_layers: 62,
-        num_attention_heads: 48,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        hidden_act: 'silu',
-        max_position_embeddings: 196608,
-        rms_norm_eps: 1e-6,
-        num_experts_per_tok: 8,
-        num_local_experts: 256,
-        rope_theta: 5000000,
-        partial_rotary_factor: 0.5,
-      },
-      metadata: (config) => {
-        const keys = decoderKeys(config);
-        const headSize = Number(keys['attention.key_length']);
-        const rotaryDim = config.number('rotary_dim');
-        return {
-          ...keys,
-          ...ropeKeys(config, keys, rotaryDim === undefined ? { partial: 0.5 } : { partial: rotaryDim / headSize }),
-          ...biasKeys(false, false, false),
-          ...expertKeys(config, { count: 'num_local_experts' }, 2),
-        };
-      },
-      tensor: withExperts(
-        tensorNames({
-          block: {
-            attn_q_norm: 'self_attn.q_norm',
-            attn_k_norm: 'self_attn.k_norm',
-            ffn_gate_inp: 'block_sparse_moe.gate',
-          },
-        }),
-        {
-          experts: 'block_sparse_moe.experts',
-          gate: 'w1',
-          up: 'w3',
-          down: 'w2',
-          choiceBias: 'block_sparse_moe.e_score_correction_bias',
-          count: 'num_local_experts',
-        },
-      ),
-    },
-  ],
   build: decoder((model, { headSize, ffn }) => {
     const turned = rotary(model, headSize, { layout: 'half', tables: 'none' });
-    const activation = activationOf(model, 'silu');
     return {
       attention: { rotary: () => turned, headNorm: { over: 'all', norm: { kind: 'rms' } }, outputBias: false },
-      feedForward: { activation, gated: true },
-      experts: readExperts(model, { activation, normalize: true, ffn: ffn[0] }),
-      tied: model.fromFolder ? 'optional' : false,
+      feedForward: { activation: 'silu', gated: true },
+      experts: readExperts(model, { normalize: true, width: ffn[0] }),
+      tied: false,
     };
   }),
 };

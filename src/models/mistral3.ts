@@ -61,7 +61,7 @@ export const mistral3: Architecture = {
         scaled: true,
         gating: 'softmax',
         normalize: true,
-        ffn: dimensions.ffn[0],
+        width: dimensions.ffn[0],
       }),
     };
   }),

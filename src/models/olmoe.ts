@@ -56,7 +56,7 @@ export const olmoe: Architecture = {
       experts: readExperts(model, {
         activation,
         gating: 'softmax',
-        ffn: ffn[0],
+        width: ffn[0],
         ...(model.fromFolder ? {} : { normalize: false }),
       }),
       tied: model.fromFolder ? 'optional' : false,

@@ -14,7 +14,7 @@ export const phimoe: Architecture = {
       norm: { kind: 'rms', bias: 'optional' },
       attention: { rotary: () => turned },
       feedForward: { activation: 'silu', gated: true },
-      experts: readExperts(model, { gating: 'softmax', normalize: true, ffn: ffn[0] }),
+      experts: readExperts(model, { gating: 'softmax', normalize: true, width: ffn[0] }),
       outputBias: 'optional',
     };
   }),

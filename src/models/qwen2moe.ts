@@ -31,11 +31,13 @@ export const qwen2moe: Architecture = {
         num_experts_per_tok: 4,
         num_experts: 60,
         decoder_sparse_step: 1,
+        qkv_bias: true,
         rope_theta: 10000,
       },
       metadata: (config) => {
         // a block has experts if the folder has their tensors
         for (const field of ['decoder_sparse_step', 'mlp_only_layers']) config.value(field);
+        if (!config.flag('qkv_bias')) throw config.unsupported('qkv_bias', false, ['true']);
         return {
           ...qwen2Keys(config),
           ...expertKeys(config, { ffn: 'moe_intermediate_size', normalize: 'norm_topk_prob' }),

@@ -9,26 +9,28 @@ import { readExperts } from './parts/experts.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
 
-const build = decoder((model, dimensions) => {
-  const { metadata } = model;
-  const turned = rotary(model, dimensions.headSize, { layout: 'half', tables: 'none' });
-  const activation = activationOf(model, 'silu');
-  return {
-    attention: {
-      rotary: () => turned,
-      window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
-      headNorm: { over: 'head', norm: { kind: 'rms' } },
-    },
-    feedForward: { activation, gated: true, bias: false },
-    experts: readExperts(model, {
-      scaled: true,
-      activation,
-      gating: 'softmax',
-      ffn: Math.floor(dimensions.ffn[0]! / metadata.count('expert_used_count', 1, 1)),
-      ...(model.fromFolder ? {} : { normalize: true }),
-    }),
-  };
-});
+/** @param scaled true if llama.cpp reads the experts' factors */
+const build = (scaled: boolean) =>
+  decoder((model, dimensions) => {
+    const { metadata } = model;
+    const turned = rotary(model, dimensions.headSize, { layout: 'half', tables: 'none' });
+    const activation = activationOf(model, 'silu');
+    return {
+      attention: {
+        rotary: () => turned,
+        window: model.fromFolder ? windows(model, dimensions, { period: 0 }).of : undefined,
+        headNorm: { over: 'head', norm: { kind: 'rms' } },
+      },
+      feedForward: { activation, gated: true, bias: false },
+      experts: readExperts(model, {
+        scaled,
+        activation,
+        gating: 'softmax',
+        ffn: Math.floor(dimensions.ffn[0]! / metadata.count('expert_used_count', 1, 1)),
+        ...(model.fromFolder ? {} : { normalize: true }),
+      }),
+    };
+  });
 
 export const qwen3moe: Architecture = {
   name: 'qwen3moe',
@@ -55,7 +57,7 @@ export const qwen3moe: Architecture = {
       },
       metadata: (config) => {
         // a block has experts if the folder has their tensors
-        for (const field of ['decoder_sparse_step', 'mlp_only_layers']) config.value(field);
+        for (const field of ['decoder_sparse_step', 'mlp_only_layers', 'num_local_experts']) config.value(field);
         return {
           ...qwen2Keys(config),
           ...expertKeys(config, { ffn: 'moe_intermediate_size', normalize: 'norm_topk_prob' }),
@@ -72,12 +74,12 @@ export const qwen3moe: Architecture = {
       ),
     },
   ],
-  build,
+  build: build(true),
 };
 
 export const qwen3vlmoe: Architecture = {
   name: 'qwen3vlmoe',
   models: 'Qwen 3 VL MoE (text)',
   passesOver: ['rope.dimension_sections', 'n_deepstack_layers'],
-  build,
+  build: build(false),
 };

@@ -253,7 +253,7 @@ describe('a GGUF file', () => {
       UnsupportedError,
       /final_logit_softcapping = 3/,
     ],
-    ['experts', gguf({ 'llama.expert_count': 8 }), UnsupportedError, /mixture of 8 experts/],
+    ['experts without their use', gguf({ 'llama.expert_count': 8 }), FormatError, /expert_used_count is missing/],
     [
       'a tensor that nothing reads',
       gguf({}, { 'blk.0.attn_extra.weight': [8] }),

@@ -137,7 +137,7 @@ export function decoderKeys(config: FolderConfig, names: FieldNames = {}): Recor
 /** True for transformers' classes without a language model's head: embedders and classifiers. */
 function isHeadless(config: FolderConfig): boolean {
   const [className] = config.list('architectures') ?? [];
-  return /(Model|ForSequenceClassification|ForTextEncoding)$/.test(String(className));
+  return /((?<!LMHead|DoubleHeads)Model|ForSequenceClassification|ForTextEncoding)$/.test(String(className));
 }
 
 /** Keys of the rotary embedding. @param keys of {@link decoderKeys} */

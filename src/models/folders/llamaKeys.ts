@@ -43,7 +43,7 @@ export function ministral3Keys(config: FolderConfig): Keys {
 /** Qwen 2 and 3: with `use_sliding_window`, the layers from `max_window_layers` on have a sliding window. */
 export function qwen2Keys(config: FolderConfig): Keys {
   const keys = decoderKeys(config);
-  const isQwen3 = config.text('model_type') === 'qwen3';
+  const isQwen3 = config.text('model_type')?.startsWith('qwen3') ?? false;
   const bias = isQwen3 ? config.flag('attention_bias') : true;
   const first = config.number('max_window_layers') ?? 0;
   const hasWindow = config.flag('use_sliding_window');

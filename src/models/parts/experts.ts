@@ -51,6 +51,8 @@ export interface ExpertOptions {
   readonly gating?: Gating;
   /** Default: what the file says. */
   readonly normalize?: boolean;
+  /** Width of an expert. Default: expert_feed_forward_length. */
+  readonly width?: number;
   /** Width of an expert if the file does not say. */
   readonly ffn?: number;
   readonly bias?: Presence;
@@ -65,14 +67,15 @@ export function readExperts(model: ModelBuilder, options: ExpertOptions = {}): E
   const { metadata } = model;
   const count = metadata.count('expert_count', 0, 0, MOST_EXPERTS);
   if (count === 0) return undefined;
-  const ffn = metadata.count('expert_feed_forward_length', 0, 0) || options.ffn || 0;
-  const stated = metadata.count('expert_gating_func', 0, 0);
+  const stated = metadata.count('expert_feed_forward_length', 0, 0);
+  const ffn = options.width ?? (stated || options.ffn || 0);
+  const gating = metadata.count('expert_gating_func', 0, 0);
   const groups = metadata.count('expert_group_count', 0, 0, count) || 1;
   return {
     count,
     used: metadata.count('expert_used_count', undefined, 1, count),
     ffn,
-    gating: options.gating ?? gatingOf(model, stated),
+    gating: options.gating ?? gatingOf(model, gating),
     normalize: options.normalize ?? metadata.flag('expert_weights_norm', false),
     scale: metadata.number('expert_weights_scale', 0) || 1,
     groups,

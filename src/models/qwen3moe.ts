@@ -1,5 +1,6 @@
 /** Qwen 3 MoE and Qwen 3 VL MoE (text): Qwen 3's attention, experts in every block. Qwen team 2025 (arXiv 2505.09388). */
 import type { Architecture } from './architecture.ts';
+import type { FolderConfig } from './folders/config.ts';
 import { expertKeys, withExperts } from './folders/expertKeys.ts';
 import { tensorNames } from './folders/family.ts';
 import { qwen2Keys } from './folders/llamaKeys.ts';
@@ -8,6 +9,9 @@ import { decoder } from './parts/decoder.ts';
 import { readExperts } from './parts/experts.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
+
+/** transformers 5 writes the number of experts under another name. */
+const countOf = (config: FolderConfig): string => (config.says('num_local_experts') ? 'num_local_experts' : 'num_experts');
 
 /** @param scaled true if llama.cpp reads the experts' factors */
 const build = (scaled: boolean) =>
@@ -57,10 +61,10 @@ export const qwen3moe: Architecture = {
       },
       metadata: (config) => {
         // a block has experts if the folder has their tensors
-        for (const field of ['decoder_sparse_step', 'mlp_only_layers', 'num_local_experts']) config.value(field);
+        for (const field of ['decoder_sparse_step', 'mlp_only_layers']) config.value(field);
         return {
           ...qwen2Keys(config),
-          ...expertKeys(config, { ffn: 'moe_intermediate_size', normalize: 'norm_topk_prob' }),
+          ...expertKeys(config, { count: countOf(config), ffn: 'moe_intermediate_size', normalize: 'norm_topk_prob' }),
         };
       },
       tensor: withExperts(
@@ -71,6 +75,7 @@ export const qwen3moe: Architecture = {
             ffn_gate_inp: 'mlp.gate',
           },
         }),
+        { count: countOf },
       ),
     },
   ],

@@ -41,7 +41,7 @@ export interface ExpertNames {
   /** Bias of the choice, by its full name. */
   readonly choiceBias?: string;
   /** Field with the number of experts. */
-  readonly count?: string;
+  readonly count?: string | ((config: FolderConfig) => string);
 }
 
 type TensorOf = (name: string, config: FolderConfig) => FolderTensor;
@@ -59,7 +59,7 @@ export function withExperts(tensor: TensorOf, names: ExpertNames = {}): TensorOf
     if (ofExperts) {
       const folder = `layers.${ofExperts[1]}.${experts}`;
       const stacked = Array.from(
-        { length: config.count(count, MOST_EXPERTS) },
+        { length: config.count(typeof count === 'string' ? count : count(config), MOST_EXPERTS) },
         (_, expert) => `${folder}.${expert}.${kinds[ofExperts[2]!]}.weight`,
       );
       return { names: [], stacked };

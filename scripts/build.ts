@@ -60,7 +60,6 @@ const [FIRST_CONSTANT, LAST_CONSTANT] = [1024, 65536];
 const constantBytes: Readonly<Record<string, number>> = {
   core: 6144,
   training: 6144,
-  experts: 2048,
   lowBits: 10_240,
   iQuants: 36_864,
 };

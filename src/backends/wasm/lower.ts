@@ -29,15 +29,12 @@ import { Weights } from './placedWeights.ts';
 /** Lowerings of ops whose kernels are in the part 'training'. */
 const training = { ...dropout, ...elementwiseGradients, ...linearGradients, ...loss, ...normGradients, ...update };
 
-/** Lowerings of ops whose kernels are in the part 'experts'. */
-const mixtures = { ...experts };
-
 // lowerings are found by op name, so each lowering gets the attributes of its own op
 const lowerings = {
   ...attention,
   ...elementwise,
   ...embed,
-  ...mixtures,
+  ...experts,
   ...linear,
   ...norm,
   ...rope,
@@ -52,7 +49,6 @@ export function partsFor(nodes: readonly Value[]): Set<KernelPart> {
   for (const node of nodes) {
     const format = isWeight(node) ? node.attributes.format.name : undefined;
     if (format !== undefined && format in formatParts) parts.add(formatParts[format as keyof typeof formatParts]);
-    if (node.op.name in mixtures) parts.add('experts');
     // gradients multiply in F32
     if (node.op.name in training) parts.add('training').add(formatParts.F32);
   }

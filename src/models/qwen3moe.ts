@@ -11,7 +11,8 @@ import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
 
 /** transformers 5 writes the number of experts under another name. */
-const countOf = (config: FolderConfig): string => (config.says('num_local_experts') ? 'num_local_experts' : 'num_experts');
+const countOf = (config: FolderConfig): string =>
+  config.says('num_local_experts') ? 'num_local_experts' : 'num_experts';
 
 /** @param scaled true if llama.cpp reads the experts' factors */
 const build = (scaled: boolean) =>

@@ -80,7 +80,8 @@ const modules: readonly KernelModule[] = [
   ...Object.entries(engineBuilds).flatMap(([build, flags]) =>
     engineParts.map((part) => {
       const range = constants.get(part)!;
-      const all = [...engineFlags, ...flags, '--memoryBase', String(range.from)];
+      const base = ['--memoryBase', String(range.from), '--transform', './scripts/lowMemoryUnused.mjs'];
+      const all = [...engineFlags, ...flags, ...base];
       return {
         name: `${build}.${part}`,
         folders: [`${engine}/${part}`],
@@ -226,7 +227,7 @@ function changed(...paths: readonly string[]): number {
 
 const made = (path: string) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 const [staleOnly, kernelsOnly] = ['--if-stale', '--kernels'].map((flag) => process.argv.includes(flag));
-const tools = ['scripts/build.ts', 'scripts/finishDeclarations.ts', 'package-lock.json'];
+const tools = ['scripts/build.ts', 'scripts/lowMemoryUnused.mjs', 'scripts/finishDeclarations.ts', 'package-lock.json'];
 
 const isStale = (module: KernelModule) =>
   made(`${builtFolder(module)}/${module.name}.ts`) < changed(module.kernels, ...tools);

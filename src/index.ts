@@ -8,6 +8,7 @@ export {
   loadTokenizer,
   measureKernels,
   measureSpeed,
+  openCheckpoint,
 } from '#leaf/page/entry';
 export type { BackendName } from './backends/index.ts';
 export type { Arithmetic } from './backends/wasm/index.ts';
@@ -30,7 +31,7 @@ export type { AddOptions, CachedFile, CacheLocation, CacheUsage } from './format
 export * as cache from './formats/download/cache.ts';
 export type { CacheOptions } from './formats/download/hub.ts';
 export type { DenseLayer, EmbeddingSettings, Pooling, RankingSettings } from './formats/embeddingSettings.ts';
-export { type CheckpointSource, type OpenOptions, openCheckpoint } from './formats/open.ts';
+export type { CheckpointSource, OpenOptions } from './formats/open.ts';
 export type { DirectoryHandleLike, FileHandleLike } from './formats/sources/files.ts';
 export type { HttpOptions } from './formats/sources/httpFile.ts';
 export type { HttpOptions as RequestOptions } from './formats/sources/request.ts';

@@ -1,4 +1,5 @@
 /** Outside of browsers, heavy work runs where it is called. */
+export { openCheckpoint } from '../formats/open.ts';
 export {
   estimate,
   evaluateText,

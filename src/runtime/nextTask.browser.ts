@@ -16,3 +16,6 @@ export function nextTask(): Promise<void> {
     own.postMessage(null);
   });
 }
+
+/** No turn is left out: signals arrive in a worker as messages, and should end a generation before its next token. */
+export const TURN_INTERVAL = 0;

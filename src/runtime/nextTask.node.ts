@@ -4,3 +4,6 @@ export function nextTask(): Promise<void> {
     setImmediate(resolve);
   });
 }
+
+/** Maximum milliseconds between two turns of the event loop while one stream runs alone. */
+export const TURN_INTERVAL = 1;

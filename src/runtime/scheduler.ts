@@ -3,7 +3,7 @@
  * turns and are processed in chunks small enough not to delay the next token of the others. Cancelled work is left out of the
  * next step. The result of a sequence does not depend on the other sequences in its steps.
  */
-import { nextTask } from '#leaf/runtime/nextTask';
+import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
 import { EspalierError, UnsupportedError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
@@ -77,8 +77,6 @@ interface Piece {
 
 /** While a pacer holds steps back, work that is cancelled ends within this time, in milliseconds. */
 const MAX_SLEEP = 50;
-/** Maximum milliseconds between two turns of the event loop while one stream runs alone. */
-const MAX_UNDISTURBED = 1;
 /** A stream counts as active for this many step times after its last token. */
 const RECENT = 8;
 /** Maximum tokens of a step that verifies drafts. Longer work with rules is taken for a prompt. */
@@ -186,7 +184,7 @@ export class Scheduler {
   #isUndisturbed(): boolean {
     const [only] = this.#tasks;
     if (!this.#wasAlone || !only || this.#tasks.length > 1 || only.tokens.length > 1) return false;
-    return performance.now() - this.#yielded < MAX_UNDISTURBED;
+    return performance.now() - this.#yielded < TURN_INTERVAL;
   }
 
   /** Waits as long as the pacer says, or until nothing is left to run. */

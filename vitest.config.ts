@@ -15,6 +15,7 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/*.test.ts'],
     // what is kept of the device and downloads is not the user's
     env: { ESPALIER_CACHE: join(tmpdir(), 'espalier-tests'), ESPALIER_TYPESCRIPT_NODE: typeScriptNode },
+    setupFiles: ['test/setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

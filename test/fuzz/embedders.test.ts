@@ -60,7 +60,13 @@ it('GGUF metadata', async () => {
 async function filesOf(name: string): Promise<Map<string, Uint8Array>> {
   const folder = join(scratch, name);
   await writeEmbedderFolder(folder, embedderPlans.find((plan) => plan.name === name)!);
-  const paths = (await readdir(folder, { recursive: true })).filter((path) => /\.(json|safetensors)$/.test(path));
+  // Node 20.0 cannot read folders recursively
+  const folders = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const inFolders = await Promise.all(
+    folders.map(async ({ name }) => (await readdir(join(folder, name))).map((path) => `${name}/${path}`)),
+  );
+  const all = [...(await readdir(folder)), ...inFolders.flat()];
+  const paths = all.filter((path) => /\.(json|safetensors)$/.test(path));
   return new Map(await Promise.all(paths.map(async (path) => [path, await readFile(join(folder, path))] as const)));
 }
 

@@ -37,6 +37,13 @@ export class JsonValue {
     return this.value;
   }
 
+  /** A string of exactly one character. */
+  character(otherwise?: string): string {
+    const text = this.string(otherwise);
+    if (Array.from(text).length !== 1) throw this.wrong('one character');
+    return text;
+  }
+
   boolean(otherwise: boolean): boolean {
     if (this.isAbsent()) return otherwise;
     if (typeof this.value !== 'boolean') throw this.wrong('true or false');

@@ -90,6 +90,7 @@ function chunks(text: string, length: number): string[] {
 function literal(wanted: string): Pattern {
   return {
     forEachMatch(text, onMatch) {
+      if (wanted === '') return;
       for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length))
         onMatch(at, at + wanted.length);
     },

@@ -50,7 +50,9 @@ function readSteps(decoder: JsonValue): DecoderStep[] {
     case 'Metaspace': {
       const always = decoder.get('add_prefix_space').boolean(true) ? 'always' : 'never';
       const scheme = decoder.get('prepend_scheme').oneOf(['always', 'first', 'never'] as const, always);
-      return [{ type: 'metaspace', metaspace: decoder.get('replacement').string('▁'), dropFirst: scheme !== 'never' }];
+      return [
+        { type: 'metaspace', metaspace: decoder.get('replacement').character('▁'), dropFirst: scheme !== 'never' },
+      ];
     }
     case 'WordPiece':
       return [

@@ -32,7 +32,7 @@ export function readPreTokenizer(preTokenizer: JsonValue, spacePrefix?: boolean)
       const always = preTokenizer.get('add_prefix_space').boolean(true) ? 'always' : 'never';
       return [
         {
-          metaspace: preTokenizer.get('replacement').string('▁'),
+          metaspace: preTokenizer.get('replacement').character('▁'),
           prepend: preTokenizer.get('prepend_scheme').oneOf(['always', 'first', 'never'] as const, always),
           split: preTokenizer.get('split').boolean(true),
         },

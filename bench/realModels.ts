@@ -51,7 +51,7 @@ const generators: readonly RealModel[] = [
   { name: 'qwen', file: join(models, 'qwen2.5-coder-1.5b-instruct-q4_k_m.gguf'), fitsDequantized: false },
 ];
 
-/** Whether a part is wanted and its files are there. */
+/** True if a part is selected and its files exist. */
 function wanted(name: string, ...files: readonly string[]): boolean {
   if (values.only && values.only !== name) return false;
   const missing = files.find((file) => !existsSync(file));

@@ -1,4 +1,4 @@
-/** What lookup drafting gains on text that repeats, and costs on text that does not. The tokens must be the same. */
+/** Measures the gain of lookup drafting on text that repeats, and its cost on other text. The tokens must be the same. */
 import { readFileSync } from 'node:fs';
 import { load, type Model } from '../../src/index.ts';
 import { quantile } from '../../src/runtime/statistics.ts';

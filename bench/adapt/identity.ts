@@ -1,4 +1,4 @@
-/** Whether texts with drafts are the texts without: many prompts, greedy and sampled, and a word for the first that differs. */
+/** Compares texts with and without drafts for many prompts, greedy and sampled, and describes the first difference. */
 import { readFileSync } from 'node:fs';
 import { seededRandom } from '../../src/core/random.ts';
 import { load } from '../../src/index.ts';

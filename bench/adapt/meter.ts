@@ -1,4 +1,4 @@
-/** How well the meter predicts what it has not measured: products of other shapes, and whole steps of other models. */
+/** Measures the error of the meter's predictions: products of unmeasured shapes, and whole steps of other models. */
 import { wasm } from '../../src/backends/wasm/index.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { PAGE_POSITIONS } from '../../src/graph/step.ts';

@@ -19,7 +19,7 @@ export interface EmbedderGolden {
     readonly scores: readonly (readonly number[])[];
     /** Mean of the last hidden states of the tokens. */
     readonly hidden: readonly (readonly number[])[];
-    /** What sentence-transformers makes of the texts, and their ids. */
+    /** Embeddings of the texts by sentence-transformers, and token ids. */
     readonly embeddings?: readonly (readonly number[])[];
     readonly ids?: readonly (readonly number[])[];
   };

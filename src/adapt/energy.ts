@@ -12,11 +12,11 @@ export interface EnergyEstimate {
   readonly low: number;
   readonly high: number;
   readonly method: EnergyMethod;
-  /** What was counted and what was not, for people. */
+  /** Text for people: which parts of the device are included, and which are not. */
   readonly note: string;
 }
 
-/** What ran between two readings of the sensors. */
+/** Work done between two readings of the sensors. */
 export interface Interval {
   readonly before: Signals;
   readonly after: Signals;

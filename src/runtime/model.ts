@@ -26,7 +26,7 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What `load` makes. */
+/** Result of `load`. */
 export interface LoadedModel {
   readonly engine: Engine;
   readonly summary: ModelSummary;

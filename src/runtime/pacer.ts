@@ -1,4 +1,4 @@
-/** What decides when the steps of a model run, and on how many threads. The scheduler asks it at the border of every step. */
+/** Decides when the steps of a model run, and on how many threads. The scheduler asks it before every step. */
 
 /** A step that has run. */
 export interface PacedStep {

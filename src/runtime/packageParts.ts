@@ -1,4 +1,4 @@
-/** What `load` reads of an installed package: its base, its template, and the adapters that the caller names. */
+/** Reads the parts of an installed package that `load` needs: base, template, and the adapters that the caller names. */
 import { UnsupportedError } from '../core/errors.ts';
 import { readText } from '../formats/json.ts';
 import { openCheckpoint } from '../formats/open.ts';

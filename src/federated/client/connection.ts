@@ -1,4 +1,4 @@
-/** How a client reaches its server. */
+/** Interface between a client and its server. */
 
 import { FederatedError } from '../federatedError.ts';
 import type { Receipt } from '../round/round.ts';

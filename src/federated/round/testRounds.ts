@@ -91,7 +91,7 @@ export async function playRound(
   return { round, events, sum: await unmask(round.secureSum) };
 }
 
-/** What an honest member sends; undefined if it has nothing to send. */
+/** Returns an honest member's next message; undefined if it has none. */
 export async function answer(
   member: SecureMember,
   instruction: Instruction,

@@ -1,4 +1,4 @@
-/** How many recurrent states a sequence keeps beside its pages. */
+/** Number of recurrent states that a sequence keeps beside its pages. */
 import { PAGE_POSITIONS } from '../../graph/step.ts';
 
 interface PageSizes {

@@ -1,4 +1,4 @@
-/** How long steps of 1, 2, 3 … tokens of a stream take on this device, learned while they run. */
+/** Learns the time of steps of 1, 2, 3 … tokens of a stream on this device while they run. */
 
 /** Weight of a new time. */
 const LATEST = 0.2;

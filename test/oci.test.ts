@@ -128,10 +128,14 @@ const registry = '/usr/bin/docker-registry';
 const haveRegistry = spawnSync(registry, ['--version']).status === 0;
 const haveSkopeo = spawnSync('skopeo', ['--version']).status === 0;
 if (!haveRegistry || !haveSkopeo) console.log("skipped: Debian's docker-registry and skopeo are not installed");
+const oras = process.env.ORAS ?? 'oras';
+const haveOras = spawnSync(oras, ['version']).status === 0;
+if (!haveOras)
+  console.log('skipped: oras is not installed (ORAS names its program; .ci/run builds it where there is Go)');
 
 describe.skipIf(!haveRegistry || !haveSkopeo)('a registry', () => {
-  let process: ChildProcess | undefined;
-  afterEach(() => void process?.kill());
+  let server: ChildProcess | undefined;
+  afterEach(() => void server?.kill());
 
   async function start(more = ''): Promise<string> {
     const port = await freePort();
@@ -141,7 +145,7 @@ describe.skipIf(!haveRegistry || !haveSkopeo)('a registry', () => {
       config,
       `version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: ${data}/data\nhttp:\n  addr: 127.0.0.1:${port}\n${more}`,
     );
-    process = spawn(registry, ['serve', config], { stdio: 'ignore' });
+    server = spawn(registry, ['serve', config], { stdio: 'ignore' });
     const host = `127.0.0.1:${port}`;
     await expect
       .poll(
@@ -178,6 +182,34 @@ describe.skipIf(!haveRegistry || !haveSkopeo)('a registry', () => {
     expect(Buffer.compare(await baseOf(store), model)).toBe(0);
     expect(await pushPackage(await openRemote(at('site')), await openOci(target))).toEqual({ ...pushed, sentBytes: 0 });
     await expect(openRemote(`oci://${host}/models/other:1.0`)).rejects.toThrow('there is no such artifact');
+  });
+
+  it.skipIf(!haveOras)('is read by oras, and what oras attaches to a package leaves it installable', async () => {
+    const host = await start();
+    const target = `${host}/models/tiny:1.0`;
+    await pushPackage(await openRemote(at('site')), await openOci(`oci://${target}`));
+    const run = (...args: string[]) => {
+      const { status, stdout, stderr } = spawnSync(oras, args, { cwd: folder });
+      if (status !== 0) throw new Error(stderr.toString());
+      return stdout.toString();
+    };
+    run('pull', '--plain-http', target, '--output', at('from-oras'));
+    expect(readdirSync(at('from-oras')).sort()).toEqual([
+      'README.md',
+      'espalier-package.json',
+      'model.sig',
+      'template.jinja',
+      'tiny.gguf',
+    ]);
+    expect(Buffer.compare(readFileSync(at('from-oras', 'tiny.gguf')), model)).toBe(0);
+    writeFileSync(at('note.txt'), 'tested on a phone');
+    run('attach', '--plain-http', '--artifact-type', 'application/vnd.example.note', target, 'note.txt:text/plain');
+    run('cp', '--from-plain-http', '--to-plain-http', '--recursive', target, `${host}/copies/tiny:2.0`);
+    expect(run('discover', '--plain-http', `${host}/copies/tiny:2.0`)).toContain('application/vnd.example.note');
+    const store = new PackageStore(memoryFiles());
+    const remote = await openRemote(`oci://${host}/copies/tiny:2.0`);
+    expect(await pull(store, remote, { trust: { publicKey } })).toMatchObject({ version: '1', changed: true });
+    expect(Buffer.compare(await baseOf(store), model)).toBe(0);
   });
 
   it('that asks for a token gets one, with the user and the password', async () => {

@@ -1,9 +1,7 @@
 /** Packages through the command line, from a folder and from a file server. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
 import { espalier, json } from './espalier.ts';
@@ -86,25 +84,4 @@ it('names what is wrong', async () => {
   expect(role.stderr).toContain('expected a role');
   const absent = await espalier(['package', 'rollback', 'nothing', '--store', store]);
   expect(absent).toMatchObject({ code: 1, stderr: expect.stringContaining('no earlier generation of nothing') });
-});
-
-it('has one version or the other, whole, after kill -9 at any time', async () => {
-  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-  const versions = [readFileSync(model)];
-  for (let i = 0; i < 8; i++) {
-    changeModel();
-    versions.push(readFileSync(model));
-    await pack(`2.0.${i}`);
-    const child = spawn(process.execPath, [main, 'package', 'pull', site, '--store', store]);
-    const closed = new Promise((resolve) => child.once('close', resolve));
-    const timer = setTimeout(() => child.kill('SIGKILL'), 100 + 60 * i);
-    await closed;
-    clearTimeout(timer);
-    const exported = join(folder, 'after.gguf');
-    await json(['package', 'export', 'tiny', exported, '--store', store]);
-    const found = readFileSync(exported);
-    expect([...versions, readFileSync(model)].some((version) => Buffer.compare(version, found) === 0)).toBe(true);
-  }
-  await pull();
-  expect((await json(['package', 'list', '--store', store])).packages).toMatchObject([{ version: '2.0.7' }]);
 });

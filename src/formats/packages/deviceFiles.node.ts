@@ -1,4 +1,5 @@
 /** A store's files in a folder on disk. */
+import type { Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,8 @@ import type { StoreFiles } from './storeFiles.ts';
 
 /** Milliseconds between two looks at a lock that another process holds. */
 const LOCK_POLL = 50;
+/** Milliseconds after which a lock without an owner is that of a process that died while it wrote it. */
+const UNOWNED = 5000;
 let temporaries = 0;
 
 /**
@@ -94,29 +97,33 @@ async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<v
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    await takeOver(path);
-    await setTimeout(LOCK_POLL, undefined, { signal });
+    if (!(await takeOver(path))) await setTimeout(LOCK_POLL, undefined, { signal });
   }
 }
 
-/** Removes the lock of a process that is gone: by a rename, which only one of several waiting processes achieves. */
-async function takeOver(path: string): Promise<void> {
+/**
+ * Removes the lock of a process that is gone: by a rename, which only one of several waiting processes achieves.
+ * @returns false if its process is alive
+ */
+async function takeOver(path: string): Promise<boolean> {
   const file = await open(path).catch(ifMissing);
-  if (!file) return;
+  if (!file) return true;
   let owner: string;
-  let written: number;
+  let written: Stats;
   try {
     owner = await file.readFile('utf8');
-    written = (await file.stat()).ino;
+    written = await file.stat();
   } finally {
     await file.close();
   }
   const [host, pid] = owner.split(' ');
-  if (host !== hostname() || isAlive(Number(pid))) return;
+  const isOwned = owner === '' ? Date.now() - written.mtimeMs < UNOWNED : host !== hostname() || isAlive(Number(pid));
+  if (isOwned) return false;
   const grave = `${path}.${process.pid}.${temporaries++}`;
-  if ((await stat(path).catch(ifMissing))?.ino !== written) return;
+  if ((await stat(path).catch(ifMissing))?.ino !== written.ino) return true;
   await rename(path, grave).catch(ifMissing);
   await rm(grave, { force: true });
+  return true;
 }
 
 function ifMissing(error: NodeJS.ErrnoException): undefined {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,4 +68,13 @@ it('takes locks and holds of a killed process away', async () => {
   await gone;
   expect(await files.locked('q', async () => 'free')).toBe('free');
   expect(await files.held()).toEqual(new Set());
+});
+
+it('takes the lock of a process away that died while it wrote the lock', async () => {
+  mkdirSync(join(folder, 'locks'), { recursive: true });
+  const lock = join(folder, 'locks', 'r');
+  writeFileSync(lock, '');
+  await expect(files.locked('r', async () => {}, AbortSignal.timeout(200))).rejects.toThrow();
+  utimesSync(lock, new Date(0), new Date(0));
+  expect(await files.locked('r', async () => 'free')).toBe('free');
 });

@@ -92,6 +92,13 @@ export class PackageStore {
     return bytes;
   }
 
+  /** Pieces of a stored generation that are missing or damaged. @throws {PackageError} BAD_MANIFEST */
+  async damaged(generation: string): Promise<Piece[]> {
+    const found: Piece[] = [];
+    for (const { piece } of piecesOf(await this.manifest(generation))) if (!(await this.has(piece))) found.push(piece);
+    return found;
+  }
+
   /** @throws {PackageError} BAD_MANIFEST if it is missing or damaged */
   async manifest(generation: string): Promise<Manifest> {
     const path = manifestPath(generation);

@@ -69,6 +69,8 @@ export function makeArtifact(value: Manifest, files: readonly LayerFile[]): Arti
       size: bytes,
       annotations: {
         [FILE_PATH]: path,
+        // oras names the files that it writes by it
+        'org.opencontainers.image.title': path,
         // a regular file ('0' of tar) of a constant time, so that equal packages have equal manifests
         'org.cncf.model.file.metadata+json': JSON.stringify({
           name: path,

@@ -2,6 +2,7 @@
 import type { Calibration } from './calibration.ts';
 import { elementsOf, type Planned } from './plan.ts';
 import { isSearched } from './solver.ts';
+import { enoughTokens } from './statistic.ts';
 
 /** Rates of two cores of a server of 2023, for a rough estimate: products in F32 of the engine and of the solver, and searches. */
 const ENGINE_FLOPS = 25e9;
@@ -18,9 +19,11 @@ export function secondsOf(plan: readonly Planned[], calibration: Calibration | u
   let engine = 0;
   let solver = 0;
   for (const { graph, products } of stages) {
-    engine += 2 * graph.cost({ T, P: 0, R: T, S: windows.size }).flops;
-    for (const n of new Set(products.map(({ x }) => x.shape[1]))) {
-      engine += 2 * T * n * n;
+    engine += graph.cost({ T, P: 0, R: T, S: windows.size }).flops;
+    for (const x of new Set(products.map(({ x }) => x))) {
+      const n = x.shape[1];
+      // half of a symmetric matrix
+      engine += Math.min(T, enoughTokens(n)) * n * n;
       solver += n ** 3;
     }
   }

@@ -47,11 +47,11 @@ export async function importanceOf(
   const { processOutput, threads, backend, signal, onProgress } = options;
   const entries = new Map<string, ImportanceEntry>();
   const activations: Activations = new Map();
-  const total = 2 * stages.length * windows.tokens.length;
+  const total = stages.length * windows.tokens.length;
   let done = 0;
   const onTokens = (count: number) => {
     done += count;
-    onProgress?.({ stage: 'calibrate', done: Math.min(done, total), total, unit: 'tokens' });
+    onProgress?.({ stage: 'calibrate', done, total, unit: 'tokens' });
   };
   for (const [index, stage] of stages.entries()) {
     const isWanted = (tensor: string) => processOutput === true || !isOutput(tensor);
@@ -61,7 +61,6 @@ export async function importanceOf(
     try {
       for (const { tensors, squares, tokens } of await run.measureSquares(activations))
         for (const tensor of tensors) entries.set(tensor, { squares, tokens });
-      await run.advance(activations);
       forget(activations, stages.slice(index + 1));
     } finally {
       run.dispose();

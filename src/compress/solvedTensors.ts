@@ -18,7 +18,7 @@ export interface Treatment {
   /** True for tensors that change. Others are copied, or encoded in another format. */
   isTreated(planned: Planned): boolean;
   /** @param values [rows, columns], finite; may be changed */
-  treat(values: Float32Array, columns: number, planned: Planned, knowledge: Knowledge): Solved;
+  treat(values: Float32Array, columns: number, planned: Planned, knowledge: Knowledge): Solved | Promise<Solved>;
 }
 
 export interface Work {
@@ -31,7 +31,10 @@ export interface Work {
   readonly options: Pick<QuantizeOptions, 'threads' | 'backend' | 'signal' | 'onProgress'>;
 }
 
-/** Treats the tensors in the plan's order, stage by stage: later stages are calibrated behind the treated earlier ones. */
+/**
+ * Treats the tensors in the plan's order, stage by stage. All stages are calibrated on the activations of the original model:
+ * those behind treated stages cost another forward pass and gained nothing measurable (LOG.md).
+ */
 export async function* solvedTensors(plan: readonly Planned[], work: Work): AsyncGenerator<NamedSolution, void> {
   const { checkpoint, calibration, options, bytes, treatment } = work;
   const { signal, onProgress } = options;
@@ -55,25 +58,22 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
         backend,
         signal,
       });
+      let statistics: Statistic[];
       try {
-        for (const statistic of await run.measure(activations)) {
-          checkStatistic(checkpoint, statistic);
-          for (const name of statistic.tensors) {
-            signal?.throwIfAborted();
-            onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
-            const planned = wanted.get(name)!;
-            const { tensor, format } = planned;
-            const values = await finiteValues(checkpoint, tensor);
-            const solution = treatment.treat(values, tensor.shape.at(-1)!, planned, { statistic });
-            solved.set(name, solution);
-            format.decode(solution.bytes, 0, values, 0, solution.bytes.length / format.blockBytes);
-            if (later.length > 0) await run.replace(name, values);
-          }
-        }
-        await run.advance(activations);
-        forget(activations, later);
+        statistics = await run.measure(activations);
       } finally {
         run.dispose();
+      }
+      forget(activations, later);
+      for (let statistic = statistics.shift(); statistic; statistic = statistics.shift()) {
+        checkStatistic(checkpoint, statistic);
+        for (const name of statistic.tensors) {
+          signal?.throwIfAborted();
+          onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
+          const planned = wanted.get(name)!;
+          const values = await finiteValues(checkpoint, planned.tensor);
+          solved.set(name, await treatment.treat(values, planned.tensor.shape.at(-1)!, planned, { statistic }));
+        }
       }
     }
     for (const planned of own) {

@@ -20,7 +20,7 @@ export interface Statistic {
   /** H [n, n] of the windows that are held out. */
   readonly heldOut: Float32Array;
   readonly size: number;
-  /** Numbers of tokens in both. */
+  /** Numbers of tokens in both. Wide inputs are not measured on all tokens, see `enoughTokens`. */
   readonly tokens: number;
   readonly heldOutTokens: number;
   /** Weights that read this input. */
@@ -51,6 +51,12 @@ export interface StageOptions {
 export const isHeldOut = (window: number): boolean => window % 8 === 7;
 /** Approximate tokens of a step. */
 const STEP_TOKENS = 2048;
+
+/**
+ * Tokens that are enough for the Gram matrix of an input of `size` channels. On Sapling (256 to 1,024 channels) 57,000 tokens were
+ * no better than 14,000; the matrix should have several tokens for each of its channels.
+ */
+export const enoughTokens = (size: number): number => Math.max(16_384, 4 * size);
 
 const FIT = 'fit';
 const HELD_OUT = 'held out';
@@ -91,63 +97,66 @@ export class StageRun {
     return new StageRun(stage, program, taps, options);
   }
 
-  /** Runs all windows and returns the statistics. */
+  /** Runs all windows, adds the values that later stages read to `activations`, and returns the statistics. */
   async measure(activations: Activations): Promise<Statistic[]> {
-    if (this.#taps.length === 0) return [];
-    const { windows } = this.#options;
-    const tokens = [0, 0];
-    for (const heldOut of [0, 1]) {
-      const chosen = Array.from({ length: windows.count }, (_, i) => i).filter((i) => Number(isHeldOut(i)) === heldOut);
-      tokens[heldOut] = chosen.length * windows.size;
-      for (const step of steps(chosen, tokensPerStep(windows) / windows.size))
-        await this.#run(step, activations, [heldOut ? HELD_OUT : FIT]);
-    }
+    const all = windowsOf(this.#options.windows);
+    const tokens = await this.#runAll(activations, [
+      [FIT, all.filter((window) => !isHeldOut(window))],
+      [HELD_OUT, all.filter(isHeldOut)],
+    ]);
     const statistics: Statistic[] = [];
-    for (const { name, size, tensors } of this.#taps) {
-      const [gram, heldOut] = [
-        await this.#program.readTensor(`${FIT}/${name}`),
-        await this.#program.readTensor(`${HELD_OUT}/${name}`),
-      ];
-      statistics.push({ gram, heldOut, size, tokens: tokens[0]!, heldOutTokens: tokens[1]!, tensors });
+    for (const [i, { name, size, tensors }] of this.#taps.entries()) {
+      const gram = await this.#program.readTensor(sumName(FIT, name));
+      const heldOut = await this.#program.readTensor(sumName(HELD_OUT, name));
+      const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]!) as [number, number];
+      statistics.push({ gram, heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
     }
     return statistics;
   }
 
-  /** Runs all windows and returns only the sums of squares. The stage must have been compiled for 'squares'. */
+  /** As `measure`, for sums of squares. The stage must have been compiled for 'squares'. */
   async measureSquares(activations: Activations): Promise<Squares[]> {
     const { windows } = this.#options;
-    const all = Array.from({ length: windows.count }, (_, i) => i);
-    if (this.#taps.length > 0)
-      for (const step of steps(all, tokensPerStep(windows) / windows.size))
-        await this.#run(step, activations, [SQUARES]);
+    await this.#runAll(activations, [[SQUARES, windowsOf(windows)]]);
     const found: Squares[] = [];
-    for (const { name, tensors } of this.#taps)
-      found.push({
-        squares: await this.#program.readTensor(`${SQUARES}/${name}`),
-        tokens: windows.count * windows.size,
-        tensors,
-      });
+    for (const { name, tensors } of this.#taps) {
+      const squares = await this.#program.readTensor(sumName(SQUARES, name));
+      found.push({ squares, tokens: windows.count * windows.size, tensors });
+    }
     return found;
   }
 
-  /** Replaces the values of a weight. */
-  async replace(tensor: string, values: Float32Array): Promise<void> {
-    await this.#program.writeTensor(tensor, values);
-  }
-
-  /** Runs all windows, adds the values that later stages read to `activations`. */
-  async advance(activations: Activations): Promise<void> {
+  /** Runs each part's windows, and updates the part's sums. @returns tokens in the sums of each tap, by part */
+  async #runAll(
+    activations: Activations,
+    parts: readonly (readonly [sums: string, windows: readonly number[]])[],
+  ): Promise<number[][]> {
     const { windows } = this.#options;
-    const names = [...this.#stage.outputs.keys()];
-    if (names.length === 0) return;
-    const found = names.map((name) => new Float32Array(windows.count * windows.size * this.#stage.outputs.get(name)!));
-    const all = Array.from({ length: windows.count }, (_, i) => i);
-    for (const step of steps(all, tokensPerStep(windows) / windows.size)) {
-      const values = await this.#run(step, activations, names);
-      for (const [i, name] of names.entries())
-        found[i]!.set(values[i]!, step[0]! * windows.size * this.#stage.outputs.get(name)!);
+    const outputs = [...this.#stage.outputs];
+    const found = outputs.map(([, width]) => new Float32Array(windows.count * windows.size * width));
+    const tokens: number[][] = [];
+    for (const [sums, chosen] of parts) {
+      const all = steps(chosen, tokensPerStep(windows) / windows.size);
+      const counts = this.#taps.map(() => 0);
+      for (const [index, step] of all.entries()) {
+        const taps = this.#taps.filter(({ size }) => {
+          const share = sums === SQUARES ? 1 : Math.min(1, enoughTokens(size) / (chosen.length * windows.size));
+          return Math.ceil((index + 1) * share) > Math.ceil(index * share);
+        });
+        for (const tap of taps) counts[this.#taps.indexOf(tap)]! += step.length * windows.size;
+        const names = [...outputs.map(([name]) => name), ...taps.map(({ name }) => sumName(sums, name))];
+        if (names.length === 0) continue;
+        const values = await this.#run(step, activations, names);
+        for (const [i, [, width]] of outputs.entries()) {
+          const size = windows.size * width;
+          for (const [place, window] of step.entries())
+            found[i]!.set(values[i]!.subarray(place * size, (place + 1) * size), window * size);
+        }
+      }
+      tokens.push(counts);
     }
-    for (const [i, name] of names.entries()) activations.set(name, found[i]!);
+    for (const [i, [name]] of outputs.entries()) activations.set(name, found[i]!);
+    return tokens;
   }
 
   dispose(): void {
@@ -187,7 +196,7 @@ interface Tap {
   readonly tensors: readonly string[];
 }
 
-/** Adds the Gram matrices of the products' inputs, as states, and the outputs that update them. */
+/** Adds the Gram matrices of the products' inputs, as states, and an output for each that updates it. */
 function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor: string) => boolean): Tap[] {
   const wanted = products.filter(({ weight }) => isWanted(weight.attributes.tensor));
   if (wanted.length === 0) return [];
@@ -197,16 +206,20 @@ function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor
     const tensors = wanted.filter((product) => product.x === x).map(({ weight }) => weight.attributes.tensor);
     return { name: `${tensors[0]}/input`, size: x.shape[1], tensors: [...new Set(tensors)] };
   });
-  for (const name of measure === 'gram' ? [FIT, HELD_OUT] : [SQUARES]) {
-    const sums = values.map((x, i) => {
+  for (const sums of measure === 'gram' ? [FIT, HELD_OUT] : [SQUARES])
+    for (const [i, x] of values.entries()) {
       const width = x.shape[1];
-      const sum = state(graph, `${name}/${taps[i]!.name}`, measure === 'gram' ? width : 1, width);
-      return accumulate(sum, measure === 'gram' ? linearWeightGradient(x, x) : sumRows(multiply(x, x)));
-    });
-    graph.outputs.set(name, after(tick, sums, name));
-  }
+      const name = sumName(sums, taps[i]!.name);
+      const sum = state(graph, name, measure === 'gram' ? width : 1, width);
+      const update = accumulate(sum, measure === 'gram' ? linearWeightGradient(x, x) : sumRows(multiply(x, x)));
+      graph.outputs.set(name, after(tick, [update], name));
+    }
   return taps;
 }
+
+const sumName = (sums: string, tap: string): string => `${sums}/${tap}`;
+
+const windowsOf = ({ count }: Windows): number[] => Array.from({ length: count }, (_, i) => i);
 
 const tokensPerStep = ({ size, count }: Windows): number =>
   size * Math.min(count, Math.max(1, Math.floor(STEP_TOKENS / size)));

@@ -96,7 +96,7 @@ async function influenceOf(checkpoint: Checkpoint, count: number, options: DropL
     const run = await StageRun.compile(stage, 'squares', () => false, { weights, windows, threads, backend, signal });
     try {
       const names = [...stage.inputs.keys()];
-      await run.advance(activations);
+      await run.measureSquares(activations);
       if (index > 0)
         influence.push(
           distance(activations.get(names[0]!)!, activations.get([...stage.outputs.keys()][0]!)!, windows.tokens.length),

@@ -117,6 +117,8 @@ const weightGradients: Case = {
       const dy = test.rows(outputs);
       test.output(`bias of ${outputs}`, sumRows(dy));
       test.output(`bias of ${outputs}, selected rows`, sumRows(selectRows(dy)));
+      test.output(`${outputs}, symmetric`, linearWeightGradient(dy, dy));
+      test.output(`${outputs}, symmetric, selected rows`, linearWeightGradient(selectRows(dy), selectRows(dy)));
       for (const inputs of [1, 4, 5, 80]) {
         const x = test.rows(inputs);
         test.output(`${outputs} × ${inputs}`, linearWeightGradient(dy, x));

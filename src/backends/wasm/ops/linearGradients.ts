@@ -120,7 +120,9 @@ export const accumulate: Lowering<null> = (node, context) => {
   });
 };
 
-/** dyᵀ·x. The narrower matrix is packed once for all threads; each thread packs its part of the other one. */
+/**
+ * dyᵀ·x. xᵀ·x is symmetric: only its upper triangle is computed, and mirrored by a second command. The narrower matrix is packed once for all threads; each thread packs its part of the other one.
+ */
 function emitLinearWeightGradient(
   node: Value<never> | Value<unknown>,
   result: Region,
@@ -162,10 +164,19 @@ function emitLinearWeightGradient(
       'scratch',
       'scratchStride',
       outputs < inputs ? 0 : 1,
+      dy === x ? 1 : 0,
     ],
     reads: [packed, wide, ...(add ? [result] : [])],
     writes: [result],
   });
+  if (dy === x)
+    emitter.emit({
+      kernel: 'mirror',
+      label: `${node.label}.mirror`,
+      values: [result, inputs],
+      reads: [result],
+      writes: [result],
+    });
 }
 
 function emitEmbedWeightGradient(

@@ -44,7 +44,8 @@ export function panels(command: usize, thread: i32, threads: i32): void {
 
 /**
  * Arguments: 0 rows kind, 1 dy [rows, outputs], 2 x [rows, inputs], 3 result [outputs, inputs], 4 outputs, 5 inputs,
- * 6 1 to add it to the existing values, 7 scratch, 8 scratch bytes per thread, 9 packed operand: 0 dy, in tiles; 1 x, in panels.
+ * 6 1 to add it to the existing values, 7 scratch, 8 scratch bytes per thread, 9 packed operand: 0 dy, in tiles; 1 x, in panels,
+ * 10 1 if dy is x: tiles below the diagonal are left out, see mirror.
  */
 export function linearWeightGradient(command: usize, thread: i32, threads: i32): void {
   const rows = rowsOf(argument(command, 0));
@@ -82,11 +83,12 @@ function multiply(
 ): void {
   const outputs = argument(command, 4), inputs = argument(command, 5);
   const add = row > 0 || argument(command, 6) != 0;
-  const packedTiles = argument(command, 9) == 1;
+  const packedTiles = argument(command, 9) == 1, isSymmetric = argument(command, 10) == 1;
   const tiles = to - from, panels = last - first;
   for (let i = 0; i < tiles * panels; i++) {
     const tile = packedTiles ? i % tiles : i / panels, panel = packedTiles ? i / tiles : i % panels;
     const output = (from + tile) * ROWS, column = (first + panel) << 3;
+    if (isSymmetric && column + 8 <= output) continue;
     productTo(
       address(command, 3) + (<usize>(output * inputs + column) << 2), <usize>inputs << 2,
       min(ROWS, outputs - output), min(8, inputs - column), add,
@@ -102,4 +104,22 @@ function clear(command: usize, shareOutputs: bool, from: i32, to: i32): void {
   const left = shareOutputs ? 0 : from << 3, right = shareOutputs ? inputs : min(to << 3, inputs);
   for (let row = top; row < bottom; row++)
     memory.fill(address(command, 3) + (<usize>(row * inputs + left) << 2), 0, <usize>(right - left) << 2);
+}
+
+/** Rows and columns that are mirrored at a time. */
+const SQUARE: i32 = 32;
+
+/** Copies the elements above the diagonal of a square matrix to below it. Arguments: 0 matrix [n, n], 1 n. */
+export function mirror(command: usize, thread: i32, threads: i32): void {
+  const matrix = address(command, 0), n = argument(command, 1);
+  const squares = (n + SQUARE - 1) / SQUARE;
+  for (let square = claim(command, squares, threads); square >= 0; square = claim(command, squares, threads)) {
+    const top = square * SQUARE, bottom = min(top + SQUARE, n);
+    for (let left = 0; left <= top; left += SQUARE)
+      for (let row = top; row < bottom; row++) {
+        const to = matrix + (<usize>(row * n) << 2);
+        for (let column = left, end = min(left + SQUARE, row); column < end; column++)
+          store<f32>(to + (<usize>column << 2), load<f32>(matrix + (<usize>(column * n + row) << 2)));
+      }
+  }
 }

@@ -75,7 +75,7 @@ for (const part of engineParts) {
 }
 if (constantsEnd > LAST_CONSTANT) throw new Error(`constants of the kernels end at ${constantsEnd}, see constantBytes`);
 
-/** The parts of the engine's kernels, the coder of deltas, and the solver's arithmetic. */
+/** The parts of the engine's kernels, the coder of deltas, the solver's arithmetic, and the masks of secure sums. */
 const modules: readonly KernelModule[] = [
   ...Object.entries(engineBuilds).flatMap(([build, flags]) =>
     engineParts.map((part) => {
@@ -102,6 +102,12 @@ const modules: readonly KernelModule[] = [
     name: 'matrix',
     folders: ['src/compress/matrix/kernels'],
     kernels: 'src/compress/matrix/kernels',
+    flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
+  },
+  {
+    name: 'masks',
+    folders: ['src/federated/secure/kernels'],
+    kernels: 'src/federated/secure/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
 ];

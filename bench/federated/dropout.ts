@@ -68,7 +68,7 @@ export async function sumUnderDropout(
         const random = seededRandom(i + 1);
         const integers = Int32Array.from({ length: parameters }, () => random.integer(2001) - 1000);
         for (let k = 0; k < parameters; k++) expected[k] += integers[k];
-        await send(i, member.update(instruction, integers));
+        await send(i, await member.update(instruction, integers));
       } else if (instruction.phase === 'unmask' && !round.isComplete) await send(i, member.unmask(instruction));
     }
     if (round.phase === stage && !round.isComplete) await timed(() => round.apply({ kind: 'time', at: (at += HOUR) }));

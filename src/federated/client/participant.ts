@@ -182,7 +182,10 @@ export class Participant {
           identity.secretKey,
         );
       } else
-        message = this.#member!.update(instruction, integersOf(update, config, this.#member!.joinMessage.examples));
+        message = await this.#member!.update(
+          instruction,
+          integersOf(update, config, this.#member!.joinMessage.examples),
+        );
       if (this.#options.store)
         await this.#save({ round: config.id, member: this.#member?.state, update: toBase64(encodeMessage(message)) });
       return message;

@@ -2,8 +2,10 @@
  * Messages of clients to a round. As bytes: the length of a JSON header (uint32, little-endian), the header, and the body of an
  * update. Every message is signed; the signature covers the round's settings, the header and the body's hash.
  */
+
 import { ed25519 } from '@noble/curves/ed25519.js';
 import * as z from 'zod';
+import { isSignedBy } from '#leaf/federated/secure/curve25519';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import { bytesToHex, hexToBytes } from '../encoding.ts';
@@ -66,15 +68,8 @@ export function signMessage(message: UnsignedMessage, config: string, secretKey:
 /** True if the client of the message signed it, for this round. */
 export function hasValidSignature(message: RoundMessage, config: string): boolean {
   const { signature, ...unsigned } = message;
-  try {
-    return ed25519.verify(
-      hexToBytes(signature),
-      signedBytes(unsigned as UnsignedMessage, config),
-      hexToBytes(message.client),
-    );
-  } catch {
-    return false; // the client's name is no point of the curve
-  }
+  const signed = signedBytes(unsigned as UnsignedMessage, config);
+  return isSignedBy(hexToBytes(message.client), signed, hexToBytes(signature));
 }
 
 function signedBytes(message: UnsignedMessage, config: string): Uint8Array {

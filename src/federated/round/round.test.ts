@@ -304,7 +304,7 @@ describe('a member refuses', () => {
   it('a second unmasking with other members, also after a restart', async () => {
     const { round, members, instructions } = await updating();
     for (const [i, member] of members.entries())
-      round.apply({ kind: 'message', at: 0, message: member.update(instructions[i], integersOf(i, 50)) });
+      round.apply({ kind: 'message', at: 0, message: await member.update(instructions[i], integersOf(i, 50)) });
     const asked = round.instructionFor(clients[0].name);
     if (asked.phase !== 'unmask') throw new Error(asked.phase);
     const first = members[0].unmask(asked);
@@ -326,7 +326,7 @@ describe('a member refuses', () => {
         expect.objectContaining({ code: 'UNMASK_REFUSED' }),
       );
     refused(names, []);
-    member.update(instructions[0], integersOf(0, 50));
+    await member.update(instructions[0], integersOf(0, 50));
     refused(names, [names[1]]);
     refused(names.slice(1), []);
     const own = clients[0].name;
@@ -340,11 +340,11 @@ describe('a member refuses', () => {
 
   it('two updates under one mask', async () => {
     const { members, instructions } = await updating();
-    const first = members[0].update(instructions[0], integersOf(0, 50));
-    expect(members[0].update(instructions[0], integersOf(0, 50))).toEqual(first);
-    expect(() => members[0].update(instructions[0], integersOf(1, 50))).toThrow(/another update/);
+    const first = await members[0].update(instructions[0], integersOf(0, 50));
+    expect(await members[0].update(instructions[0], integersOf(0, 50))).toEqual(first);
+    await expect(members[0].update(instructions[0], integersOf(1, 50))).rejects.toThrow(/another update/);
     const fewer = { ...instructions[0], senders: instructions[0].senders!.slice(1) };
-    expect(() => members[0].update(fewer, integersOf(0, 50))).toThrow(FederatedError);
+    await expect(members[0].update(fewer, integersOf(0, 50))).rejects.toThrow(FederatedError);
   });
 
   it('rosters that are too small, forged, without itself, or with strangers', async () => {

@@ -1,7 +1,9 @@
 /** Keys that two members agree on: X25519, then HKDF-SHA-256. */
+
 import { x25519 } from '@noble/curves/ed25519.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { sharedSecret } from '#leaf/federated/secure/curve25519';
 import { bytesToHex, hexToBytes } from '../encoding.ts';
 
 export interface AgreementKeys {
@@ -22,7 +24,7 @@ export function agreementKeys(secret: Uint8Array = x25519.utils.randomSecretKey(
  * @throws {Error} if the public key is of low order
  */
 export function agree(secret: Uint8Array, publicKey: string, roster: string, purpose: string): Uint8Array {
-  const shared = x25519.getSharedSecret(secret, hexToBytes(publicKey));
+  const shared = sharedSecret(secret, hexToBytes(publicKey));
   return hkdf(sha256, shared, hexToBytes(roster), new TextEncoder().encode(purpose), 32);
 }
 

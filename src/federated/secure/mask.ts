@@ -1,21 +1,65 @@
-/** Adds masks to vectors of integers mod 2³². */
-import { keystream } from '#leaf/federated/secure/keystream';
-
-const PIECE = 1 << 16;
-
 /**
- * Adds or subtracts the mask of a seed in place.
- * @param vector integers mod 2³² @param seed 32 bytes @param sign 1 or −1
+ * Masks of secure sums: a 256-bit seed becomes a ChaCha20 keystream (RFC 8439, nonce 0), read as integers mod 2³². Few masks are
+ * added here, with the WebAssembly kernel (kernels/masks.ts); many are spread over threads where there are threads.
  */
-export function addMask(vector: Int32Array, seed: Uint8Array, sign: 1 | -1): void {
-  const next = keystream(seed);
-  for (let at = 0; at < vector.length; at += PIECE / 4) {
-    const length = Math.min(PIECE / 4, vector.length - at);
-    const bytes = next(4 * length);
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-    const mask = new Int32Array(aligned.buffer, aligned.byteOffset, length);
-    if (sign === 1) for (let i = 0; i < length; i++) vector[at + i] = (vector[at + i] + mask[i]) | 0;
-    else for (let i = 0; i < length; i++) vector[at + i] = (vector[at + i] - mask[i]) | 0;
+import { inflate } from '#leaf/backends/wasm/inflate';
+import { addMasksOnThreads } from '#leaf/federated/secure/maskThreads';
+
+export interface Mask {
+  /** 32 bytes. A seed must be used for one mask only. */
+  readonly seed: Uint8Array;
+  readonly sign: 1 | -1;
+}
+
+export interface MaskKernel {
+  readonly memory: WebAssembly.Memory;
+  heapBase(): number;
+  addKeystream(sum: number, state: number, blocks: number, counter: number, sign: number): void;
+  addWords(sum: number, from: number, words: number, sign: number): void;
+}
+
+const BLOCK = 16;
+/** Number of integers that are masked at once: 64 KiB, so that they stay in the processor's cache. */
+const PIECE = 1 << 14;
+const PAGE = 65536;
+/** 'expand 32-byte k'. */
+const CONSTANTS = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
+/** Below this number of integers to expand, starting threads takes longer than the work. */
+const MANY = 1 << 24;
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+async function compile(): Promise<WebAssembly.Module> {
+  const { module } = await import('./built/masks.ts');
+  return WebAssembly.compile(await inflate(Uint8Array.from(atob(module), (character) => character.charCodeAt(0))));
+}
+
+/** Adds masks to a vector of integers mod 2³², in place. */
+export async function addMasks(vector: Int32Array, masks: readonly Mask[]): Promise<void> {
+  compiled ??= compile();
+  const module = await compiled;
+  if (vector.length * masks.length >= MANY && (await addMasksOnThreads(module, vector, masks))) return;
+  const { exports } = await WebAssembly.instantiate(module);
+  addMasksHere(exports as unknown as MaskKernel, vector, masks);
+}
+
+function addMasksHere(kernel: MaskKernel, vector: Int32Array, masks: readonly Mask[]): void {
+  const state = kernel.heapBase();
+  const sum = state + 64;
+  kernel.memory.grow(Math.ceil((sum + 4 * PIECE) / PAGE));
+  const words = new Uint32Array(kernel.memory.buffer, state, 16);
+  const piece = new Int32Array(kernel.memory.buffer, sum, PIECE);
+  words.set(CONSTANTS);
+  for (let from = 0; from < vector.length; from += PIECE) {
+    const part = vector.subarray(from, from + PIECE);
+    piece.set(part);
+    // the kernel computes four blocks at once
+    const blocks = 4 * Math.ceil(part.length / (4 * BLOCK));
+    for (const { seed, sign } of masks) {
+      new Uint8Array(words.buffer, words.byteOffset + 16, 32).set(seed);
+      kernel.addKeystream(sum, state, blocks, from / BLOCK, sign);
+    }
+    part.set(piece.subarray(0, part.length));
   }
 }
 

@@ -12,7 +12,7 @@ import { type MessageOf, type RoundMessage, signMessage, type UnsignedMessage } 
 import type { Instruction } from '../round/round.ts';
 import { configHash, type RoundConfig } from '../round/roundConfig.ts';
 import { agreementKeys, pairSeed } from './agreement.ts';
-import { addMask } from './mask.ts';
+import { addMasks, type Mask } from './mask.ts';
 import { checkRoster, type Roster } from './roster.ts';
 import { makeShares, type OpenedShares, openShares } from './shares.ts';
 
@@ -105,7 +105,10 @@ export class SecureMember {
    * @param integers the update [parameters]; overwritten with the masked update
    * @throws {FederatedError} if the server names strangers, or too few members
    */
-  update({ senders = [], sealed = {} }: InstructionOf<'update'>, integers: Int32Array): MessageOf<'update'> {
+  async update(
+    { senders = [], sealed = {} }: InstructionOf<'update'>,
+    integers: Int32Array,
+  ): Promise<MessageOf<'update'>> {
     const roster = this.#requireRoster();
     const { name } = this.#identity;
     const set = new Set(senders);
@@ -122,12 +125,13 @@ export class SecureMember {
       if (sealed[other] === undefined) throw this.#bad('BAD_ROSTER', `did not deliver the shares of ${other}`);
       this.#openShares(sealKey, roster, other, sealed[other]);
     }
-    addMask(integers, seed, 1);
+    const masks: Mask[] = [{ seed, sign: 1 }];
     for (const other of roster.neighbours.get(name)!) {
       if (!set.has(other)) continue;
       const shared = pairSeed(maskKey, roster.members.get(other)!.keys.mask, roster.hash, name, other);
-      addMask(integers, shared, name < other ? 1 : -1);
+      masks.push({ seed: shared, sign: name < other ? 1 : -1 });
     }
+    await addMasks(integers, masks);
     const body = new Uint8Array(integers.buffer, integers.byteOffset, integers.byteLength);
     const hash = hashOf(body);
     // the difference of two updates under one mask would show both

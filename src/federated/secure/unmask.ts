@@ -4,7 +4,7 @@ import { fromBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import type { MessageOf } from '../round/messages.ts';
 import { agreementKeys, pairSeed } from './agreement.ts';
-import { addMask } from './mask.ts';
+import { addMasks, type Mask } from './mask.ts';
 import type { Roster } from './roster.ts';
 import { combineShares } from './shares.ts';
 
@@ -23,7 +23,7 @@ export interface SecureSum {
  * @throws {FederatedError} BAD_SHARES if a member shared something else than its secrets; `data.client` names it
  */
 export async function unmask({ roster, shares, unmasks, survivors, sum }: SecureSum): Promise<Int32Array> {
-  const result = sum.slice();
+  const masks: Mask[] = [];
   for (const [client, { seed: commitment }] of shares) {
     const isSurvivor = survivors.has(client);
     const found: Uint8Array[] = [];
@@ -34,26 +34,22 @@ export async function unmask({ roster, shares, unmasks, survivors, sum }: Secure
     const secret = await combined(found, client);
     if (isSurvivor) {
       if (hashOf(secret) !== commitment) throw badShares(client, 'seed');
-      addMask(result, secret, -1);
-    } else removePairMasks(result, client, secret, roster, survivors);
+      masks.push({ seed: secret, sign: -1 });
+    } else masks.push(...pairMasks(client, secret, roster, survivors));
   }
+  const result = sum.slice();
+  await addMasks(result, masks);
   return result;
 }
 
-/** Removes the masks that the neighbours of a dropped member added for it. */
-function removePairMasks(
-  sum: Int32Array,
-  client: string,
-  secret: Uint8Array,
-  roster: Roster,
-  survivors: ReadonlySet<string>,
-): void {
+/** The masks that remain because a member dropped out, with the signs that remove them: those of its neighbours for it. */
+function pairMasks(client: string, secret: Uint8Array, roster: Roster, survivors: ReadonlySet<string>): Mask[] {
   if (agreementKeys(secret).public !== roster.members.get(client)!.keys.mask) throw badShares(client, 'mask key');
-  for (const other of roster.neighbours.get(client)!) {
-    if (!survivors.has(other)) continue;
+  const others = roster.neighbours.get(client)!.filter((other) => survivors.has(other));
+  return others.map((other) => {
     const seed = pairSeed(secret, roster.members.get(other)!.keys.mask, roster.hash, client, other);
-    addMask(sum, seed, other < client ? -1 : 1);
-  }
+    return { seed, sign: other < client ? -1 : 1 };
+  });
 }
 
 async function combined(shares: readonly Uint8Array[], client: string): Promise<Uint8Array> {

@@ -63,7 +63,7 @@ const constantBytes: Readonly<Record<string, number>> = {
   lowBits: 10_240,
   iQuants: 36_864,
 };
-const OTHER_CONSTANTS = 1024;
+const OTHER_CONSTANTS = 768;
 
 /** Addresses of each part's constants, which lie one after another. */
 const constants = new Map<string, { readonly from: number; readonly to: number }>();

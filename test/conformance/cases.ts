@@ -9,6 +9,7 @@ import { linearCases } from './cases/linear.ts';
 import { longStepCases } from './cases/longSteps.ts';
 import { lossCases } from './cases/losses.ts';
 import { normCases } from './cases/norms.ts';
+import { recurrenceCases } from './cases/recurrences.ts';
 import { ropeCases } from './cases/rope.ts';
 import { rowCases } from './cases/rows.ts';
 import { shortConvCases } from './cases/shortConv.ts';
@@ -22,6 +23,7 @@ export const cases: readonly Case[] = [
   ...ropeCases,
   ...attentionCases,
   ...shortConvCases,
+  ...recurrenceCases,
   ...linearCases,
   ...expertCases,
   ...dropoutCases,

@@ -114,7 +114,7 @@ export const gradientCases: readonly GradientCase[] = [
   },
   ofRows('silu', 9, (x) => activation(x, 'silu')),
   ofRows('gelu', 9, (x) => activation(x, 'gelu')),
-  ...(['geluErf', 'quickGelu', 'relu2', 'sigmoid', 'tanh'] as const).map((kind) =>
+  ...(['geluErf', 'quickGelu', 'relu2', 'sigmoid', 'softplus', 'tanh'] as const).map((kind) =>
     ofRows(kind, 9, (x) => activation(x, kind)),
   ),
   // no value lies where the slope jumps

@@ -39,6 +39,7 @@ import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { ImmediateResult, idsOf, keptRows } from '../immediateResult.ts';
 import type { Matrix, ReferenceKernel, ReferenceSequence, StepContext } from './kernel.ts';
 import * as attention from './ops/attention.ts';
+import * as deltaRule from './ops/deltaRule.ts';
 import * as dropout from './ops/dropout.ts';
 import * as elementwise from './ops/elementwise.ts';
 import * as embed from './ops/embed.ts';
@@ -49,6 +50,7 @@ import * as loss from './ops/loss.ts';
 import * as rmsNorm from './ops/rmsNorm.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
+import * as selectiveScan from './ops/selectiveScan.ts';
 import * as shortConv from './ops/shortConv.ts';
 import * as update from './ops/update.ts';
 import { ReferencePage, ReferencePages } from './pages.ts';
@@ -56,6 +58,7 @@ import { ReferencePage, ReferencePages } from './pages.ts';
 // kernels are found by op name, so each kernel gets the attributes of its own op
 const kernels = {
   ...attention,
+  ...deltaRule,
   ...dropout,
   ...elementwise,
   ...embed,
@@ -66,6 +69,7 @@ const kernels = {
   ...rmsNorm,
   ...rope,
   ...rows,
+  ...selectiveScan,
   ...shortConv,
   ...update,
 } as Readonly<Record<string, unknown>> as Readonly<Record<string, ReferenceKernel>>;

@@ -19,6 +19,7 @@ import * as linearGradients from './ops/linearGradients.ts';
 import * as loss from './ops/loss.ts';
 import * as norm from './ops/norm.ts';
 import * as normGradients from './ops/normGradients.ts';
+import * as recurrences from './ops/recurrences.ts';
 import * as rope from './ops/rope.ts';
 import * as rows from './ops/rows.ts';
 import * as shortConv from './ops/shortConv.ts';
@@ -37,6 +38,7 @@ const lowerings = {
   ...experts,
   ...linear,
   ...norm,
+  ...recurrences,
   ...rope,
   ...rows,
   ...shortConv,
@@ -49,6 +51,7 @@ export function partsFor(nodes: readonly Value[]): Set<KernelPart> {
   for (const node of nodes) {
     const format = isWeight(node) ? node.attributes.format.name : undefined;
     if (format !== undefined && format in formatParts) parts.add(formatParts[format as keyof typeof formatParts]);
+    if (node.op.name in recurrences) parts.add('recurrent');
     // gradients multiply in F32
     if (node.op.name in training) parts.add('training').add(formatParts.F32);
   }

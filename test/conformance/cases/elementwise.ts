@@ -33,7 +33,7 @@ function everyWidth(name: string, build: (test: TestGraph, width: number, name: 
 }
 
 /** The activations besides silu and gelu. */
-const activations = ['geluErf', 'quickGelu', 'relu', 'relu2', 'sigmoid', 'tanh'] as const;
+const activations = ['geluErf', 'quickGelu', 'relu', 'relu2', 'sigmoid', 'softplus', 'tanh'] as const;
 const XIELU = { positive: 0.8, negative: 1.3, beta: 0.5, epsilon: -1e-6 };
 
 const unary: Readonly<Record<string, (x: Value) => Value>> = {

@@ -27,6 +27,12 @@ export const rowCases: readonly Case[] = [
         test.output(`${width} from ${from}`, columns(x, from, width));
         test.output(`${width} from ${from} of selected rows`, columns(selectRows(x), from, width));
       }
+      for (const [from, width] of [
+        [0, 6],
+        [5, 1],
+        [2, 4],
+      ] as const)
+        test.output(`${width} from ${from} of 5 groups`, columns(test.rows(30), from, width, 'columns', 5));
     },
   },
   {

@@ -39,6 +39,7 @@ const activations: Readonly<Record<ActivationKind, (x: number) => number>> = {
   relu: (x) => Math.max(0, x),
   relu2: (x) => Math.max(0, x) ** 2,
   quickGelu: (x) => x * sigmoid(1.702 * x),
+  softplus: (x) => Math.max(0, x) + Math.log1p(Math.exp(-Math.abs(x))),
   geluErf: (x) => x * distribution(x),
   gelu: (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
 };
@@ -50,6 +51,7 @@ const slopes: Readonly<Record<ActivationKind, (x: number) => number>> = {
   tanh: (x) => 1 - Math.tanh(x) ** 2,
   relu: (x) => (x > 0 ? 1 : 0),
   relu2: (x) => 2 * Math.max(0, x),
+  softplus: sigmoid,
   quickGelu: (x) => sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - sigmoid(1.702 * x))),
   geluErf: (x) => distribution(x) + x * density(x),
   gelu: (x: number) => {

@@ -12,8 +12,8 @@ export const positions: ReferenceKernel = (_, __, output, step) => {
 };
 
 export const columns: ReferenceKernel<ColumnsAttributes> = (node, [x], output) => {
-  const { from, width } = node.attributes;
-  const all = node.inputs[0]!.shape[1];
+  const { from, width, groups } = node.attributes;
+  const all = node.inputs[0]!.shape[1] / groups;
   for (let t = 0; t * width < output.length; t++)
     output.set(x!.subarray(t * all + from, t * all + from + width), t * width);
 };
@@ -25,8 +25,8 @@ export const selectRows: ReferenceKernel = (node, [x], output, { selected }) => 
 };
 
 export const scatterColumns: ReferenceKernel<ScatterColumnsAttributes> = (node, [x], output) => {
-  const { from, width: all } = node.attributes;
-  const width = node.inputs[0]!.shape[1];
+  const { from, groups } = node.attributes;
+  const [width, all] = [node.inputs[0]!.shape[1] / groups, node.shape[1] / groups];
   for (let t = 0; t * all < output.length; t++) output.set(x!.subarray(t * width, (t + 1) * width), t * all + from);
 };
 

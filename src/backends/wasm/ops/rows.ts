@@ -30,11 +30,11 @@ export const columns: Lowering<ColumnsAttributes> = (node, { emitter }) => {
   const [x] = node.inputs;
   const from = emitter.region(x!);
   const output = emitter.region(node);
-  const { from: first, width } = node.attributes;
+  const { from: first, width, groups } = node.attributes;
   emitter.emit({
     kernel: 'columns',
     label: node.label,
-    values: [emitter.rowsKind(node), from, x!.shape[1], output, width, first],
+    values: [emitter.rowsKind(node), from, x!.shape[1] / groups, output, width, first, groups],
     reads: [from],
     writes: [output],
   });
@@ -56,10 +56,11 @@ export const scatterColumns: Lowering<ScatterColumnsAttributes> = (node, { emitt
   const [x] = node.inputs;
   const from = emitter.region(x!);
   const output = emitter.region(node);
+  const { from: first, groups } = node.attributes;
   emitter.emit({
     kernel: 'scatterColumns',
     label: node.label,
-    values: [emitter.rowsKind(node), from, x!.shape[1], output, node.shape[1], node.attributes.from],
+    values: [emitter.rowsKind(node), from, x!.shape[1] / groups, output, node.shape[1] / groups, first, groups],
     reads: [from],
     writes: [output],
   });

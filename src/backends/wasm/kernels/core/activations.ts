@@ -6,7 +6,7 @@ import { address, number } from "../parts/control";
 import { begin, finish } from "../parts/elements";
 import { exp4, madd, tanh4, tanhSlope4 } from "../parts/simd";
 
-const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU: i32 = 4, GELU_ERF: i32 = 5;
+const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU: i32 = 4, GELU_ERF: i32 = 5, SOFTPLUS: i32 = 6;
 
 @inline function sigmoid4(x: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.add(exp4(f32x4.neg(x)), f32x4.splat(1)));
@@ -26,11 +26,27 @@ const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU
   return v128.bitselect(tail, f32x4.sub(f32x4.splat(1), tail), f32x4.lt(x, f32x4.splat(0)));
 }
 
+/** log(1 + e^x) = max(x, 0) + log(1 + z), z = e^−|x|; log(1 + z) = 2·artanh(z / (2 + z)), whose argument is at most 1/3. */
+@inline function softplus4(x: v128): v128 {
+  const z = exp4(f32x4.neg(f32x4.abs(x)));
+  const s = f32x4.div(z, f32x4.add(z, f32x4.splat(2)));
+  const square = f32x4.mul(s, s);
+  let p = madd(f32x4.splat(1.0 / 15), square, f32x4.splat(1.0 / 13));
+  p = madd(p, square, f32x4.splat(1.0 / 11));
+  p = madd(p, square, f32x4.splat(1.0 / 9));
+  p = madd(p, square, f32x4.splat(1.0 / 7));
+  p = madd(p, square, f32x4.splat(1.0 / 5));
+  p = madd(p, square, f32x4.splat(1.0 / 3));
+  p = madd(p, square, f32x4.splat(1));
+  return madd(f32x4.add(s, s), p, relu4(x));
+}
+
 @inline function value4(kind: i32, x: v128): v128 {
   if (kind == RELU) return relu4(x);
   if (kind == RELU2) return f32x4.mul(relu4(x), relu4(x));
   if (kind == SIGMOID) return sigmoid4(x);
   if (kind == TANH) return tanh4(x);
+  if (kind == SOFTPLUS) return softplus4(x);
   if (kind == QUICK_GELU) return f32x4.mul(x, sigmoid4(f32x4.mul(x, f32x4.splat(1.702))));
   return f32x4.mul(x, normal4(x));
 }
@@ -44,6 +60,7 @@ const RELU: i32 = 0, RELU2: i32 = 1, SIGMOID: i32 = 2, TANH: i32 = 3, QUICK_GELU
     return f32x4.mul(sigmoid4(x), sigmoid4(f32x4.neg(x)));
   }
   if (kind == TANH) return tanhSlope4(x);
+  if (kind == SOFTPLUS) return sigmoid4(x);
   if (kind == QUICK_GELU) {
     const s = sigmoid4(f32x4.mul(x, f32x4.splat(1.702)));
     return f32x4.mul(s, madd(f32x4.mul(x, f32x4.splat(1.702)), f32x4.sub(one, s), one));
@@ -91,6 +108,10 @@ export function tanhGradient(command: usize, thread: i32, threads: i32): void { 
 export function quickGelu(command: usize, thread: i32, threads: i32): void { each(command, thread, threads, QUICK_GELU); }
 export function quickGeluMultiply(command: usize, thread: i32, threads: i32): void { eachTimes(command, thread, threads, QUICK_GELU); }
 export function quickGeluGradient(command: usize, thread: i32, threads: i32): void { eachSlope(command, thread, threads, QUICK_GELU); }
+
+export function softplus(command: usize, thread: i32, threads: i32): void { each(command, thread, threads, SOFTPLUS); }
+export function softplusMultiply(command: usize, thread: i32, threads: i32): void { eachTimes(command, thread, threads, SOFTPLUS); }
+export function softplusGradient(command: usize, thread: i32, threads: i32): void { eachSlope(command, thread, threads, SOFTPLUS); }
 
 export function geluErf(command: usize, thread: i32, threads: i32): void { each(command, thread, threads, GELU_ERF); }
 export function geluErfMultiply(command: usize, thread: i32, threads: i32): void { eachTimes(command, thread, threads, GELU_ERF); }

@@ -1,9 +1,9 @@
 /** Ops that only move rows. */
 import { address, argument, rowsOf, shareFrom, shareTo, tokens, wanted } from "../parts/control";
 
-/** A slice of columns. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
+/** A slice of each group of columns. Arguments: 0 rows kind, 1 x, 2 width of a group, 3 output, 4 width of a slice, 5 first column, 6 groups. */
 export function columns(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0));
+  const rows = rowsOf(argument(command, 0)) * argument(command, 6);
   const width = address(command, 2), taken = address(command, 4);
   for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++)
     memory.copy(address(command, 3) + row * taken * 4, address(command, 1) + (row * width + address(command, 5)) * 4, taken * 4);
@@ -19,9 +19,12 @@ export function selectRows(command: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** A slice of columns; the others are zeros. Arguments: 0 rows kind, 1 x, 2 its width, 3 output, 4 width, 5 first column. */
+/**
+ * Slices of groups of columns; the others are zeros. Arguments: 0 rows kind, 1 x, 2 width of a slice, 3 output, 4 width of a
+ * group, 5 first column, 6 groups.
+ */
 export function scatterColumns(command: usize, thread: i32, threads: i32): void {
-  const rows = rowsOf(argument(command, 0));
+  const rows = rowsOf(argument(command, 0)) * argument(command, 6);
   const width = address(command, 2) << 2, whole = address(command, 4) << 2, from = address(command, 5) << 2;
   for (let row: usize = shareFrom(rows, thread, threads); row < <usize>shareTo(rows, thread, threads); row++) {
     const to = address(command, 3) + row * whole;

@@ -28,6 +28,8 @@ HEADS = dict(head_dim=16)
 GPT = dict(vocab_size=VOCABULARY, n_embd=64, n_layer=4, n_head=4, n_positions=256, bos_token_id=1, eos_token_id=2)
 WINDOW = dict(sliding_window=8)
 EXPERTS = dict(num_experts_per_tok=2, moe_intermediate_size=32)
+DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=16)
+MAMBA = dict(mamba_n_heads=8, mamba_d_head=16, mamba_n_groups=2, mamba_d_state=16, mamba_expand=2)
 
 CASES = {
     "llama": [GROUPED, dict(**GROUPED, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, hidden_act="gelu")],
@@ -91,14 +93,22 @@ CASES = {
     "lfm2_moe": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=32, num_dense_layers=1)],
     "minimax_m2": [dict(**GROUPED, **HEADS, num_local_experts=6, num_experts_per_tok=2)],
     "afmoe": [dict(**GROUPED, **HEADS, **WINDOW, num_experts=6, num_experts_per_tok=2, num_shared_experts=1, moe_intermediate_size=32, num_dense_layers=1)],
+    "qwen3_next": [dict(**GROUPED, **HEADS, **EXPERTS, **DELTA, num_experts=6, shared_expert_intermediate_size=40), dict(**GROUPED, head_dim=32, **EXPERTS, **DELTA, num_experts=6, shared_expert_intermediate_size=40, norm_topk_prob=False, mlp_only_layers=[1], layer_types=["full_attention", "linear_attention"] * 2)],
+    "qwen3_5_text": [dict(**GROUPED, head_dim=32, **DELTA), dict(**GROUPED, head_dim=32, **DELTA, attention_bias=True, tie_word_embeddings=True, layer_types=["full_attention", "linear_attention"] * 2)],
+    "qwen3_5_moe_text": [dict(**GROUPED, head_dim=32, **DELTA, **EXPERTS, num_experts=6, shared_expert_intermediate_size=40)],
+    "mamba": [dict(state_size=8, expand=2, conv_kernel=4, time_step_rank=6, use_mambapy=False), dict(state_size=8, expand=2, time_step_rank=6, use_bias=True, use_conv_bias=False)],
+    "falcon_mamba": [dict(state_size=8, expand=2, conv_kernel=4, time_step_rank=6)],
+    "mamba2": [dict(num_heads=8, head_dim=16, expand=2, n_groups=2, state_size=16), dict(num_heads=4, head_dim=32, expand=2, n_groups=1, state_size=24, use_bias=True)],
+    "falcon_h1": [dict(**GROUPED, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_n_groups=1, mamba_d_state=16, mamba_expand=2), dict(**GROUPED, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_n_groups=2, mamba_d_state=16, mamba_expand=2, mamba_rms_norm=True, mamba_norm_before_gate=False, embedding_multiplier=2.0, lm_head_multiplier=0.5, ssm_in_multiplier=0.7, ssm_out_multiplier=1.2, ssm_multipliers=[0.5, 1.5, 0.7, 1.2, 0.8], attention_in_multiplier=0.9, attention_out_multiplier=1.1, key_multiplier=0.8, mlp_multipliers=[1.3, 0.6])],
+    "granitemoehybrid": [dict(**GROUPED, **MAMBA, layer_types=["mamba", "attention"] * 2, num_local_experts=0, num_experts_per_tok=0, shared_intermediate_size=96, embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=2.0), dict(**GROUPED, **MAMBA, layer_types=["mamba", "attention"] * 2, num_local_experts=6, num_experts_per_tok=2, shared_intermediate_size=40, position_embedding_type="rope")],
+    "nemotron_h": [dict(**GROUPED, **HEADS, mamba_num_heads=8, mamba_head_dim=16, n_groups=2, ssm_state_size=16, expand=2, layers_block_type=["mamba", "attention", "mlp", "mamba"])],
+    "jamba": [dict(**GROUPED, mamba_d_state=8, mamba_dt_rank=6, attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1, num_experts=4, num_experts_per_tok=2, use_mamba_kernels=False)],
     # not supported: must be refused by name
     "phimoe": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2)],
     "flex_olmo": [dict(**GROUPED, num_experts=6, num_experts_per_tok=2)],
-    "mamba2": [dict(num_heads=8, head_dim=16, expand=2, n_groups=1)],
     "diffllama": [GROUPED],
     "bitnet": [GROUPED],
     "apertus": [GROUPED],
-    "qwen3_next": [dict(**GROUPED, **EXPERTS, num_experts=4)],
     "gemma4_text": [dict(**GROUPED, head_dim=32)],
 }
 ROPE = {

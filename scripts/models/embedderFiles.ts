@@ -72,9 +72,10 @@ export async function writeEmbedderFolder(folder: string, plan: EmbedderPlan): P
   const read = new FolderConfig(folder, own, family.defaults);
   const format = formatByName('F32');
   const inFolder = [...tensors, ...heads].map((tensor) => {
-    const { names, plus = 0 } = family.tensor(tensor.name, read);
+    const { names, change } = family.tensor(tensor.name, read);
     const isHead = tensor.name.startsWith('cls') && !names[0]!.startsWith('pooler');
-    const values = valuesOf(tensor, SEED).map((value) => value - plus);
+    // the only change of embedders: gains are stored as gain − 1
+    const values = valuesOf(tensor, SEED).map((value) => (change ? value - 1 : value));
     return {
       name: (isHead ? '' : prefix) + names[0]!,
       shape: tensor.shape,

@@ -82,7 +82,7 @@ export async function variedModel(
   const metadata = [...typedMetadata(gguf)].flatMap(([key, value]): [string, TypedGgufValue][] =>
     isDefault(value.value) && !key.endsWith('epsilon')
       ? []
-      : [[key, resized(key.startsWith(`${name}.`) ? key.slice(name.length + 1) : key, value, sizes, before)]],
+      : [[key, resized(name, key.startsWith(`${name}.`) ? key.slice(name.length + 1) : key, value, sizes, before)]],
   );
   const tensors: Record<string, number[]> = {};
   const shapeOf = shapesByKind(gguf);
@@ -117,7 +117,8 @@ function shapesByKind({ tensors }: GgufFile): (name: string) => readonly number[
   return (name) => {
     const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
     const like = layer > last ? 1 + ((layer - 1) % last) : layer;
-    return tensors.get(name.replace(/^blk\.\d+/, `blk.${like}`))?.shape;
+    const found = name.replace(/^blk\.\d+/, `blk.${like}`);
+    return (tensors.get(found) ?? tensors.get(found.replace(/_(gate|up)_exps/, '_gate_up_exps')))?.shape;
   };
 }
 
@@ -146,8 +147,15 @@ function isDefault(value: unknown): boolean {
 }
 
 /** @param headSize of the original model */
-function resized(key: string, { type, value }: TypedGgufValue, sizes: Sizes, headSize: number): TypedGgufValue {
+function resized(
+  architecture: string,
+  key: string,
+  { type, value }: TypedGgufValue,
+  sizes: Sizes,
+  headSize: number,
+): TypedGgufValue {
   const width = sizes.heads * sizes.headSize;
+  const deltaNet = architecture.startsWith('qwen');
   const sized: Readonly<Record<string, number>> = {
     block_count: sizes.layers,
     embedding_length: width,
@@ -160,6 +168,11 @@ function resized(key: string, { type, value }: TypedGgufValue, sizes: Sizes, hea
     expert_used_count: sizes.usedExperts,
     expert_feed_forward_length: sizes.expertFfn,
     expert_shared_feed_forward_length: 48,
+    // a delta net has values as wide as its heads, Mamba twice the model's width
+    'ssm.state_size': 16,
+    'ssm.group_count': 2,
+    'ssm.time_step_rank': deltaNet ? 4 : 2 * sizes.heads,
+    'ssm.inner_size': deltaNet ? 64 : 2 * width,
   };
   if (/^(attention\.(key|value)_length|rope\.dimension_count)(_swa)?$/.test(key))
     return { type, value: (Number(value) * sizes.headSize) / headSize };

@@ -6,10 +6,12 @@ import { accumulate } from './ops/accumulate.ts';
 import { adamW } from './ops/adamW.ts';
 import { add } from './ops/add.ts';
 import { crossEntropy } from './ops/crossEntropy.ts';
+import { deltaRule } from './ops/deltaRule.ts';
 import { embed } from './ops/embed.ts';
 import { input } from './ops/input.ts';
 import { linear } from './ops/linear.ts';
 import { rope } from './ops/rope.ts';
+import { selectiveScan } from './ops/selectiveScan.ts';
 import { state } from './ops/state.ts';
 import { sumRows } from './ops/sumRows.ts';
 import { tokens } from './ops/tokens.ts';
@@ -99,6 +101,22 @@ describe('gradients', () => {
   it('rejects an input without a gradient', () => {
     const { loss, factors } = small();
     expect(() => gradients(loss, [factors])).toThrow('rope: no gradient with respect to input 1');
+  });
+
+  it('rejects recurrences and names them', () => {
+    const { graph, hidden, table } = small();
+    const one = weight(graph, 'one', formatByName('F32'), 1, 1);
+    const sums = [hidden, hidden].map(() => linear(hidden, weight(graph, 'w', formatByName('F32'), 1, WIDTH)));
+    const [g, beta] = sums as [Value, Value];
+    const rule = deltaRule(hidden, linear(hidden, table), g, beta, { layer: 0, keyHeads: 1, order: 'blocks' });
+    const scan = selectiveScan({ x: hidden, delta: g, b: beta, c: beta, a: one, d: one }, { layer: 1, groups: 1 });
+    for (const y of [rule, scan]) {
+      const loss = weightedSum(
+        linear(y, weight(graph, 'v', formatByName('F32'), 1, y.shape[1])),
+        input(graph, 'w', 'T', 1, 'f32'),
+      );
+      expect(() => gradients(loss, [table])).toThrow(`the gradient of op ${y.op.name} is not supported`);
+    }
   });
 
   it('rejects an op without a gradient rule and names it', () => {

@@ -4,6 +4,7 @@ import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { Graph } from '../graph/graph.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { Architecture } from './architecture.ts';
+import type { ElementChange } from './folders/family.ts';
 import { type Folder, folderOf } from './folders/folder.ts';
 import { refuseUnreadFields } from './folders/meaningfulFields.ts';
 import { halvesOfGroups } from './folders/rowOrders.ts';
@@ -20,8 +21,8 @@ export interface StoredWeight {
   readonly transposed: boolean;
   /** Rows of the stored matrix in the order of the weight's; undefined: the same. */
   readonly order?: Int32Array;
-  /** Added to all elements, which are then read as F32. */
-  readonly plus: number;
+  /** Applied to all elements, which are then read as F32. */
+  readonly change?: ElementChange;
   /** Index of its first tensor in the file, for reading in file order. */
   readonly place: number;
 }
@@ -90,7 +91,7 @@ export function buildModel(checkpoint: Checkpoint, context?: number, parts?: Mod
   build(builder, architecture);
   if (!folder) refuseUnreadKeys(metadata, architecture.passesOver);
   const read = builder.weightNames().flatMap((wanted) => find(wanted)?.tensors ?? []);
-  refuseUnreadTensors(checkpoint, architecture, folder, new Set(read), metadata.count('block_count'));
+  refuseUnreadTensors(checkpoint, architecture, folder, new Set(read), metadata);
   const factors = [...(parts?.factors?.keys() ?? [])].map(factorNames);
   return {
     architecture,
@@ -128,7 +129,7 @@ function inGguf(
   places: ReadonlyMap<string, number>,
 ): StoredWeight | undefined {
   const tensor = tensors.get(name);
-  if (tensor) return { tensors: [tensor], transposed: false, plus: 0, place: places.get(name)! };
+  if (tensor) return { tensors: [tensor], transposed: false, place: places.get(name)! };
   // gates and ups of experts may be one tensor
   const part = /^(blk\.\d+\.ffn_)(gate|up)(_exps\.weight)$/.exec(name);
   const fusedName = part ? `${part[1]}gate_up${part[3]}` : '';
@@ -136,7 +137,7 @@ function inGguf(
   if (!part || fused?.shape.length !== 3) return undefined;
   const [experts, rows] = fused.shape as [number, number];
   const order = halvesOfGroups(experts, rows, part[2] === 'up');
-  return { tensors: [fused], transposed: false, order, plus: 0, place: places.get(fusedName)! };
+  return { tensors: [fused], transposed: false, order, place: places.get(fusedName)! };
 }
 
 function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | undefined {
@@ -146,7 +147,7 @@ function shapeOf(file: string, stored: StoredWeight | undefined): TensorShape | 
   const [outputs, inputs] = stored.transposed ? [columns, rows] : [rows, columns];
   // a vector has one row, whose elements are then what is ordered
   const ordered = stored.order?.length ?? outputs;
-  const format = stored.plus === 0 ? first.format : F32;
+  const format = stored.change ? F32 : first.format;
   if (stored.order && outputs === 1) return { format, rows: 1, columns: ordered, name: first.name };
   return { format, rows: ordered, columns: inputs, name: first.name };
 }
@@ -194,13 +195,17 @@ function refuseUnreadTensors(
   { passesOverTensors }: Architecture,
   folder: Folder | undefined,
   read: ReadonlySet<CheckpointTensor>,
-  blocks: number,
+  metadata: Metadata,
 ): void {
+  const blocks = metadata.count('block_count');
+  const layers = blocks - metadata.count('nextn_predict_layers', 0, 0);
   for (const [tensor, stored] of tensors) {
     if (read.has(stored)) continue;
     if (folder ? buffers.test(tensor) || folder.isOtherPart(tensor) : isScaleOfNothing(tensor, tensors)) continue;
     if (passesOverTensors?.test(tensor)) continue;
     const block = Number(/^(?:blk|(?:\w+\.)*(?:layers|h|blocks))\.(\d+)\./.exec(tensor)?.[1] ?? -1);
+    // blocks that predict several tokens at a time (MTP) are not needed
+    if (!folder && block >= layers && block < blocks) continue;
     if (block >= blocks) {
       const key = kind === 'gguf' ? 'block_count' : 'config.json';
       const problem = `tensor ${tensor} is of block ${block}, and ${key} says that there are ${blocks}`;

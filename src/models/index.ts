@@ -83,6 +83,7 @@ import { qwen2vl } from './qwen2vl.ts';
 import { qwen3 } from './qwen3.ts';
 import { qwen3moe, qwen3vlmoe } from './qwen3moe.ts';
 import { qwen3vl } from './qwen3vl.ts';
+import { qwen3next, qwen35, qwen35moe } from './qwen35.ts';
 import { refact } from './refact.ts';
 import { seedOss } from './seedOss.ts';
 import { smallthinker } from './smallthinker.ts';
@@ -180,6 +181,9 @@ export const architectures: readonly Architecture[] = [
   qwen3moe,
   qwen3vl,
   qwen3vlmoe,
+  qwen3next,
+  qwen35,
+  qwen35moe,
   refact,
   seedOss,
   smallthinker,

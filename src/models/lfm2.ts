@@ -7,6 +7,7 @@ import type { Architecture } from './architecture.ts';
 import type { FolderConfig } from './folders/config.ts';
 import { expertKeys, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
+import { MOST_TAPS } from './limits.ts';
 import type { ModelBuilder } from './modelBuilder.ts';
 import { decoder } from './parts/decoder.ts';
 import { readExperts } from './parts/experts.ts';
@@ -42,9 +43,6 @@ const build = decoder((model, dimensions) => {
     experts: readExperts(model, model.fromFolder ? {} : { normalize: true }),
   };
 });
-
-/** Published models have 3. */
-const MOST_TAPS = 64;
 
 function lfm2Keys(config: FolderConfig): Record<string, unknown> {
   // older configs have the width under another name

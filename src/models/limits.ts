@@ -9,6 +9,8 @@ export const MOST_LAYERS = 512;
 export const MOST_HEADS = 16_384;
 /** Columns of a head. Published models have at most 576. */
 export const MOST_HEAD_SIZE = 65_536;
+/** Tokens that a short convolution sees. Published models have at most 4. */
+export const MOST_TAPS = 64;
 /** llama.cpp's limit. */
 export const MOST_EXPERTS = 1024;
 /** Passes through all layers. Published models have at most 2. */

@@ -53,7 +53,6 @@ const neutralValues: Readonly<Record<string, Neutral>> = {
   logit_scale: ONE,
   moe_every_n_layers: OFF,
   n_deepstack_layers: OFF,
-  nextn_predict_layers: OFF,
   norm_before_residual: OFF,
   num_loops: ONE,
   'ple.layers': OFF,

@@ -44,6 +44,16 @@ export class Metadata {
     throw this.wrong(key, 'a boolean', value);
   }
 
+  /** One boolean per layer, see {@link numbers}. */
+  flags(key: string, layers: number): boolean[] {
+    const value = this.value(key);
+    if (!isList(value)) return new Array<boolean>(layers).fill(this.flag(key, false));
+    const list = Array.from(value, Number);
+    if (list.length < layers || list.some((one) => one !== 0 && one !== 1))
+      throw this.wrong(key, `a boolean, or a list of ${layers}, one for each layer`, value);
+    return list.slice(0, layers).map((one) => one === 1);
+  }
+
   /** One number per layer. The file has a list with at least one number per layer, or one number for all layers. */
   numbers(key: string, layers: number, otherwise?: number | readonly number[]): number[] {
     const value = this.value(key) ?? otherwise;

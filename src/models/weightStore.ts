@@ -3,6 +3,7 @@ import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { WeightStore } from '../graph/program.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import type { BuiltModel, StoredWeight } from './buildModel.ts';
+import type { ElementChange } from './folders/family.ts';
 
 export function weightStore(model: BuiltModel): WeightStore {
   // one rearranged tensor at a time: rows are read in order, tensor after tensor
@@ -23,7 +24,7 @@ export function weightStore(model: BuiltModel): WeightStore {
       const stored = model.stored(tensor);
       const [rows, columns] = weight.shape as readonly [number, number];
       const [first] = stored.tensors as readonly [CheckpointTensor];
-      if (stored.tensors.length === 1 && !stored.transposed && !stored.order && stored.plus === 0)
+      if (stored.tensors.length === 1 && !stored.transposed && !stored.order && !stored.change)
         return first.read((from * first.byteLength) / rows, into, signal);
       if (made?.name !== tensor) made = { name: tensor, bytes: await rearranged(stored, rows, columns, signal) };
       const rowBytes = made.bytes.length / rows;
@@ -33,9 +34,9 @@ export function weightStore(model: BuiltModel): WeightStore {
   };
 }
 
-/** Tensors that are transposed or increased are plain floats, so that a block is an element. */
+/** Tensors that are transposed or changed are plain floats, so that a block is an element. */
 async function rearranged(
-  { tensors, transposed, order, plus }: StoredWeight,
+  { tensors, transposed, order, change }: StoredWeight,
   rows: number,
   columns: number,
   signal?: AbortSignal,
@@ -49,7 +50,7 @@ async function rearranged(
   }
   if (order) bytes = ordered(bytes, order, bytesOf(format, (rows * columns) / order.length));
   if (transposed) bytes = turned(bytes, rows, columns, format.blockBytes);
-  return plus === 0 ? bytes : increased(bytes, format, plus);
+  return change ? changed(bytes, format, change) : bytes;
 }
 
 /** The rows of `order`, each of `rowBytes`. */
@@ -72,9 +73,9 @@ function turned(bytes: Uint8Array, rows: number, columns: number, size: number):
   return result;
 }
 
-function increased(bytes: Uint8Array, format: BlockFormat, plus: number): Uint8Array<ArrayBuffer> {
+function changed(bytes: Uint8Array, format: BlockFormat, change: ElementChange): Uint8Array<ArrayBuffer> {
   const elements = bytes.length / format.blockBytes;
   const values = new Float32Array(elements);
   format.decode(bytes, 0, values, 0, elements);
-  return new Uint8Array(values.map((value) => value + plus).buffer);
+  return new Uint8Array(values.map(change).buffer);
 }

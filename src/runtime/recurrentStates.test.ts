@@ -5,9 +5,15 @@ import { TestGraph, VOCABULARY } from '../../test/conformance/testGraph.ts';
 import { reference } from '../backends/reference/index.ts';
 import { wasm } from '../backends/wasm/index.ts';
 import { seededRandom } from '../core/random.ts';
+import type { Value } from '../graph/graph.ts';
+import { activation } from '../graph/ops/activation.ts';
 import { add } from '../graph/ops/add.ts';
 import { attention } from '../graph/ops/attention.ts';
+import { deltaRule } from '../graph/ops/deltaRule.ts';
 import { linear } from '../graph/ops/linear.ts';
+import { rmsNorm } from '../graph/ops/rmsNorm.ts';
+import { scale } from '../graph/ops/scale.ts';
+import { selectiveScan } from '../graph/ops/selectiveScan.ts';
 import { selectRows } from '../graph/ops/selectRows.ts';
 import { shortConv } from '../graph/ops/shortConv.ts';
 import type { Backend } from '../graph/program.ts';
@@ -22,7 +28,7 @@ const WIDTH = 16;
 const CONTEXT = 200;
 const GREEDY: ChoiceRule = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, recent: [], uniform: 0 };
 
-/** Two convolutions around attention over one head. @param taps of the second one, which sets the size of the state */
+/** Two convolutions around attention over one head, then a delta rule and a scan. @param taps of the second one, which sets the size of the state */
 async function engineOf(backend: Backend, taps: number, bytes?: number): Promise<Engine> {
   const test = new TestGraph(seedOf('recurrent'));
   let x = test.rows(WIDTH);
@@ -31,6 +37,8 @@ async function engineOf(backend: Backend, taps: number, bytes?: number): Promise
   const [q, k, v] = [0, 1, 2].map(() => linear(x, test.floats(8, WIDTH)));
   x = add(x, linear(attention(q!, k!, v!, { layer: 1, ...kinds }), test.floats(WIDTH, 8)));
   x = add(x, shortConv(x, test.floats(WIDTH, taps), 2));
+  x = add(x, rule(test, x));
+  x = add(x, scan(test, x));
   test.graph.outputs.set('logits', linear(selectRows(x), test.floats(VOCABULARY, WIDTH)));
   const limits = { maxTokens: 40, maxRows: 4, context: CONTEXT };
   const program = await backend.compile(test.graph, { weights: test.store, ...limits });
@@ -40,6 +48,24 @@ async function engineOf(backend: Backend, taps: number, bytes?: number): Promise
     template: createLenientChatTemplate(undefined),
     cache: { bytes, prefixBytes: bytes },
   });
+}
+
+/** A small product, so that states stay small. */
+const project = (test: TestGraph, x: Value, width: number): Value => scale(linear(x, test.floats(width, WIDTH)), 0.1);
+
+function rule(test: TestGraph, x: Value): Value {
+  const unit = test.floats(1, 4, () => 0.5);
+  const decays = scale(activation(project(test, x, 4), 'softplus'), -0.2);
+  const betas = activation(project(test, x, 4), 'sigmoid');
+  const attributes = { layer: 3, keyHeads: 2, order: 'blocks' } as const;
+  return deltaRule(rmsNorm(project(test, x, 16), unit, 1e-6), project(test, x, WIDTH), decays, betas, attributes);
+}
+
+function scan(test: TestGraph, x: Value): Value {
+  const delta = activation(project(test, x, 4), 'softplus');
+  const [b, c] = [project(test, x, 6), project(test, x, 6)];
+  const a = test.floats(4, 1, () => -0.5);
+  return selectiveScan({ x, delta, b, c, a, d: test.floats(1, 4) }, { layer: 4, groups: 2 });
 }
 
 async function afresh(engine: Engine, tokens: readonly number[]): Promise<Float32Array> {

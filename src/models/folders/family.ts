@@ -19,6 +19,11 @@ export interface FolderFamily {
   isInterleavedInGguf?(name: string): boolean;
 }
 
+/** Function of an element: `plusOne` for gains that are stored as gain − 1. */
+export type ElementChange = (value: number) => number;
+
+const plusOne: ElementChange = (value) => value + 1;
+
 /** Location of a tensor in a folder, and its conversion to GGUF's form. */
 export interface FolderTensor {
   /** Possible names, without a prefix such as 'model.'. */
@@ -27,8 +32,8 @@ export interface FolderTensor {
   readonly transposed?: boolean;
   /** Returns the rows in GGUF's order. @param rows number of rows of the folder's tensor */
   readonly order?: (rows: number) => Int32Array;
-  /** Offset added to all elements: 1 for gains stored as gain − 1. */
-  readonly plus?: number;
+  /** Applied to all elements, which are then read as F32. */
+  readonly change?: ElementChange;
   /** Tensors that are concatenated by rows, one per head. */
   readonly stacked?: readonly string[];
 }
@@ -68,7 +73,7 @@ export interface TensorNames {
 }
 
 export function tensorNames(names: TensorNames = {}): (name: string) => FolderTensor {
-  const { blocks = 'layers', output = 'lm_head', plusOne, transposed } = names;
+  const { blocks = 'layers', output = 'lm_head', transposed } = names;
   const block = { ...llamaBlock, ...names.block };
   const ends = { ...llamaEnds, ...names.ends };
   return (name) => {
@@ -80,7 +85,7 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
     if (!own) return { names: [] };
     return {
       names: [inBlock ? `${blocks}.${inBlock[1]}.${own}.${inBlock[3]}` : `${own}.${kind}`],
-      ...(plusOne?.test(name) && kind !== 'bias' && inBlock?.[3] !== 'bias' ? { plus: 1 } : {}),
+      ...(names.plusOne?.test(name) && kind !== 'bias' && inBlock?.[3] !== 'bias' ? { change: plusOne } : {}),
       ...(transposed?.test(name) ? { transposed: true } : {}),
     };
   };

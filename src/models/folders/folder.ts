@@ -79,7 +79,7 @@ export function folderOf(checkpoint: Checkpoint): Folder {
       tensors: found,
       transposed: tensor.transposed ?? false,
       order: tensor.order?.(rows),
-      plus: tensor.plus ?? 0,
+      change: tensor.change,
       place: places.get(found[0]!.name)!,
     };
   };

@@ -40,3 +40,19 @@ export function halvesOfGroups(groups: number, size: number, second: boolean): I
   const from = second ? half : 0;
   return Int32Array.from({ length: groups * half }, (_, i) => Math.floor(i / half) * size + from + (i % half));
 }
+
+/**
+ * Rows of a matrix stored in `groups` groups, each of which has parts of `sizes` rows. Returns the wanted parts, one after
+ * another, each of all groups.
+ */
+export function rowsOfGroups(groups: number, sizes: readonly number[], wanted: readonly number[]): Int32Array {
+  const size = sizes.reduce((sum, part) => sum + part, 0);
+  return Int32Array.from(
+    wanted.flatMap((part) => {
+      const from = sizes.slice(0, part).reduce((sum, before) => sum + before, 0);
+      return Array.from({ length: groups }, (_, group) =>
+        Array.from({ length: sizes[part]! }, (_, i) => group * size + from + i),
+      ).flat();
+    }),
+  );
+}

@@ -51,8 +51,11 @@ export interface Attention {
   readonly alibi?: number;
   /** Scales queries by the logarithm of their position (Llama 4, Ministral 3). */
   readonly temperature?: { readonly scale: number; readonly length: number };
-  /** Gated attention: its output is multiplied by sigmoid(attn_gate · x), which has a column per element or per head. */
-  readonly gated?: boolean | 'heads';
+  /**
+   * Gated attention: its output is multiplied by sigmoid(attn_gate · x), which has a column per element, or per head. 'queries':
+   * attn_q holds the queries and gates of each head, one after the other.
+   */
+  readonly gated?: boolean | 'heads' | 'queries';
   /** Presence of `attn_sinks`, see the op. Default: none. */
   readonly sinks?: Presence;
 }
@@ -76,9 +79,11 @@ export function selfAttention(
     model,
     x,
     block,
-    [heads, kvHeads, kvHeads].map((count) => count * headSize),
+    [options.gated === 'queries' ? 2 * heads : heads, kvHeads, kvHeads].map((count) => count * headSize),
     { bias, ...(options.scaled === false ? {} : { scaled: 'before bias' }) },
   );
+  const both = parts[0]!;
+  if (options.gated === 'queries') parts[0] = columns(both, 0, headSize, `${block}.queries`, heads);
   const clamped = (part: Value, i: number): Value =>
     limit > 0 ? clamp(part, limit, `${block}.clamp_${'qkv'[i]}`) : part;
   let [q, k, v] = (options.clampAfterNorm ? parts : parts.map(clamped)) as [Value, Value, Value];
@@ -116,7 +121,10 @@ export function selfAttention(
     const gates = project(model, x, `${block}.attn_gate`, heads, { bias: false });
     mixed = scaleGroups(mixed, activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), `${block}.attn_gated`);
   } else if (options.gated) {
-    const gates = project(model, x, `${block}.attn_gate`, heads * headSize, { bias: false });
+    const gates =
+      options.gated === 'queries'
+        ? columns(both, headSize, headSize, `${block}.attn_gate`, heads)
+        : project(model, x, `${block}.attn_gate`, heads * headSize, { bias: false });
     mixed = multiply(activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), mixed, `${block}.attn_gated`);
   }
   return project(model, mixed, `${block}.attn_output`, width, { bias: outputBias, scaled: 'before bias' });

@@ -4,6 +4,7 @@ import { MOST_HEAD_SIZE, MOST_HEADS, MOST_LAYERS } from '../limits.ts';
 import type { ModelBuilder } from '../modelBuilder.ts';
 
 export interface Dimensions {
+  /** Number of blocks, without those at the end that only predict several tokens at a time (MTP). */
   readonly layers: number;
   readonly width: number;
   readonly headSize: number;
@@ -17,7 +18,8 @@ export interface Dimensions {
 /** @throws {FormatError} if a size is missing or the sizes do not fit each other; {UnsupportedError} for mixtures of experts */
 export function readDimensions(model: ModelBuilder): Dimensions {
   const { metadata } = model;
-  const layers = metadata.count('block_count', undefined, 1, MOST_LAYERS);
+  const blocks = metadata.count('block_count', undefined, 1, MOST_LAYERS);
+  const layers = blocks - metadata.count('nextn_predict_layers', 0, 0, blocks - 1);
   const width = metadata.count('embedding_length');
   const heads = metadata.counts('attention.head_count', layers, undefined, 0, MOST_HEADS);
   const kvHeads = metadata.counts('attention.head_count_kv', layers, heads, 0, MOST_HEADS);

@@ -144,10 +144,10 @@ function sharedOf(
   model: ModelBuilder,
   x: Value,
   layer: number,
-  { activation: f }: Experts,
+  { activation: f, scaled }: Experts,
   shared: SharedExpert,
 ): Value {
-  const options = { activation: f === 'swigluOai' ? ('silu' as const) : f, gated: true, suffix: '_shexp' };
+  const options = { activation: f === 'swigluOai' ? ('silu' as const) : f, gated: true, suffix: '_shexp', scaled };
   const y = feedForward(model, x, { layer, ffn: shared.ffn }, options);
   if (!shared.gated) return y;
   const name = `blk.${layer}.ffn_gate_inp_shexp`;

@@ -10,6 +10,9 @@ export {
   modelledEnergy,
   perToken,
 } from './energy.ts';
+export { calibrateExit, type PromiseOptions, withPromise } from './exits/calibrateExit.ts';
+export { type ExitSample, exitedAt, lossAt, type SampleOptions, sampleExit } from './exits/exitSamples.ts';
+export { calibrate, promptsNeeded, riskPValue } from './exits/riskControl.ts';
 export { type AdaptEvent, GovernedPacer } from './governedPacer.ts';
 export { decide, type GovernorSignals, type GovernorState, type ObservedSteps, startState } from './governor.ts';
 export type { HeatState } from './heat.ts';

@@ -7,7 +7,7 @@ import { printTrace } from './trace.ts';
 /** Values of `addModelOptions`, with the names of the API. */
 export type ModelValues = Pick<
   LoadOptions,
-  'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact' | 'adapt' | 'draftModel'
+  'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact' | 'adapt' | 'draftModel' | 'exit'
 >;
 
 export function addModelOptions(command: Command): Command {
@@ -52,7 +52,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, exact, adapt, draftModel }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, exact, adapt, draftModel, exit }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -70,6 +70,7 @@ export async function loadWithProgress(
       adapter,
       adapt,
       draftModel,
+      exit,
       trace,
       signal,
       onProgress,

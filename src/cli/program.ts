@@ -8,6 +8,7 @@ import { compareCommand } from './commands/compare.ts';
 import { deviceCommand } from './commands/device.ts';
 import { embedCommand } from './commands/embed.ts';
 import { evalCommand } from './commands/eval.ts';
+import { exitCommand } from './commands/exit.ts';
 import { federateCommand } from './commands/federate.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { imatrixCommand } from './commands/imatrix.ts';
@@ -45,6 +46,7 @@ const commands = [
   shapeCommand,
   imatrixCommand,
   compareCommand,
+  exitCommand,
 ];
 
 export function createProgram(): Command {

@@ -86,6 +86,8 @@ export class Graph {
   readonly outputs = new Map<string, Value>();
   /** Values [T, D] at which a step can stop and a later one continue, by name: 'blk.3' is the output of that layer. */
   readonly cuts = new Map<string, Value>();
+  /** Exits: outputs that a cut and some nodes of their own are enough for, by name, with that cut. */
+  readonly exits = new Map<string, Value>();
   #scope = '';
 
   /** Appends a node. Called by the functions in ops/. The current scope becomes a prefix of `label`. */

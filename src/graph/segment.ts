@@ -44,7 +44,14 @@ export function segmentOf(graph: Graph, options: SegmentOptions, cached: boolean
   const behindFrom = from && dependents(graph, from);
   const behindUntil = until && dependents(graph, until);
   const storing = storingNodes(graph.live(graph.outputs.values()));
-  const stores = storing.filter((node) => (behindFrom?.has(node) ?? true) && !behindUntil?.has(node));
+  const needed = new Set(graph.live(wanted, from));
+  const left = exitNodes(graph, from?.id ?? -1);
+  const early = exitNodes(graph, until?.id ?? -1);
+  const stores = storing.filter(
+    (node) =>
+      ((behindFrom?.has(node) ?? true) && !behindUntil?.has(node) && !left.has(node)) ||
+      (early.has(node) && needed.has(node)),
+  );
   for (const [i, output] of wanted.entries()) {
     const missing = storingNodes(graph.live([output], from)).find((node) => !stores.includes(node));
     if (missing)
@@ -93,15 +100,19 @@ export function checkSlots(
       throw new OptionError(`state of layer ${layer}`, elements, 'as many elements as in the first program');
 }
 
-/** Cuts that an output reads without the layers behind them: the places of exits. */
-export function exitCuts(graph: Graph): Value[] {
-  return [...graph.cuts.values()].filter((cut) => {
-    const behind = dependents(graph, cut);
-    return [...graph.outputs.values()].some((output) => {
-      const needed = graph.live([output]).filter((node) => behind.has(node));
-      return needed.length > 0 && storingNodes(needed).length === 0;
-    });
-  });
+/**
+ * Nodes of exits at a cut or before it that no other output needs. A step that continues at the cut leaves them out; one that stops there
+ * runs those that it wants. @param at id of the cut; -1: none
+ */
+function exitNodes(graph: Graph, at: number): Set<Value> {
+  const others = new Set(
+    graph.live([...graph.outputs].filter(([name]) => !graph.exits.has(name)).map(([, value]) => value)),
+  );
+  const found = new Set<Value>();
+  for (const [name, cut] of graph.exits)
+    if (cut.id <= at)
+      for (const node of graph.live([graph.outputs.get(name)!], cut)) if (!others.has(node)) found.add(node);
+  return found;
 }
 
 /** @throws {OptionError} if the graph has no such cut */

@@ -11,7 +11,8 @@ export function dequantized(checkpoint: Checkpoint): Checkpoint {
   return { name, kind, metadata, tensors, byteLength, close: () => checkpoint.close() };
 }
 
-function decodedTensor(tensor: CheckpointTensor): CheckpointTensor {
+/** A tensor that is read as F32. Only whole rows are read. */
+export function decodedTensor(tensor: CheckpointTensor): CheckpointTensor {
   const { name, shape, format } = tensor;
   if (format === F32) return tensor;
   return {

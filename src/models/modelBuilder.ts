@@ -6,6 +6,7 @@ import { input } from '../graph/ops/input.ts';
 import { weight } from '../graph/ops/weight.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
+import type { ExitPart } from './exits.ts';
 import type { Metadata } from './metadata.ts';
 
 /** Shape of a tensor for `build`. A vector is one row. */
@@ -23,6 +24,8 @@ export interface ModelParts {
   readonly dropout?: number;
   /** Low-rank factors beside matrices, by the matrices' names: y = W·x + scale · B·(A·x). Hu et al. 2021. */
   readonly factors?: ReadonlyMap<string, Factors>;
+  /** An early exit, for decoders. The graph then has an output `EXIT_OUTPUT`. */
+  readonly exit?: ExitPart;
 }
 
 export interface Factors {
@@ -73,6 +76,7 @@ export class ModelBuilder {
   readonly #weights = new Map<string, Value<WeightAttributes>>();
   #dropoutSeed: Value | undefined;
   #dropouts = 0;
+  #rename: (name: string) => string = (name) => name;
 
   constructor(options: ModelBuilderOptions) {
     this.graph = options.graph;
@@ -84,8 +88,23 @@ export class ModelBuilder {
     this.#parts = options.parts ?? {};
   }
 
+  get exit(): ExitPart | undefined {
+    return this.#parts.exit;
+  }
+
+  /** Reads the weights that `build` asks for under other names, e.g. those of an exit in place of a block's. */
+  renamed<T>(rename: (name: string) => string, build: () => T): T {
+    const outer = this.#rename;
+    this.#rename = rename;
+    try {
+      return build();
+    } finally {
+      this.#rename = outer;
+    }
+  }
+
   has(name: string): boolean {
-    return this.#tensors(name) !== undefined;
+    return this.#tensors(this.#rename(name)) !== undefined;
   }
 
   /** GGUF names of the weights that were read. */
@@ -95,14 +114,14 @@ export class ModelBuilder {
 
   /** The shape of a tensor, if the model has it. */
   shapeOf(name: string): TensorShape | undefined {
-    return this.#tensors(name);
+    return this.#tensors(this.#rename(name));
   }
 
   /** The weight of a GGUF name. @throws {FormatError} if it is missing or has another shape */
   weight(name: string, rows?: number, columns?: number): Value<WeightAttributes> {
     const value = this.optional(name, rows, columns);
     if (value) return value;
-    const inFile = this.#nameInFile(name);
+    const inFile = this.#nameInFile(this.#rename(name));
     throw new FormatError(this.metadata.file, `tensor ${inFile} is missing`, { tensor: inFile });
   }
 
@@ -113,7 +132,8 @@ export class ModelBuilder {
   }
 
   /** The weight, or undefined if the model has none. */
-  optional(name: string, rows?: number, columns?: number): Value<WeightAttributes> | undefined {
+  optional(wanted: string, rows?: number, columns?: number): Value<WeightAttributes> | undefined {
+    const name = this.#rename(wanted);
     const known = this.#weights.get(name);
     if (known) return known;
     const tensor = this.#tensors(name, rows, columns);

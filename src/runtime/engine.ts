@@ -4,6 +4,7 @@ import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import type { Program } from '../graph/program.ts';
 import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
+import type { ExitHeader } from '../models/exits.ts';
 import type { Factors } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
@@ -13,9 +14,15 @@ import { Drafts } from './drafting/drafts.ts';
 import { ModelDrafts } from './drafting/modelDrafts.ts';
 import { checkSameTokens } from './drafting/sameTokens.ts';
 import { StepTimes } from './drafting/stepTimes.ts';
+import { EarlyDecoder } from './exits/earlyDecoder.ts';
+import { Exit } from './exits/exit.ts';
+import type { GenerateOptions } from './generateOptions.ts';
 import { isEncoder, vocabularyOf } from './graphKind.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
+
+/** Share of tokens that may differ, if a generation does not say. */
+const DEFAULT_RISK = 0.01;
 
 export interface EngineOptions {
   /** Context length of a session, in tokens. */
@@ -31,6 +38,8 @@ export interface EngineOptions {
   readonly places?: ReadonlyMap<string, Factors>;
   /** Adapters that can be chosen by their role in the package. */
   readonly adapters?: ReadonlyMap<string, Adapter>;
+  /** Early exit of the graph, if it has one. */
+  readonly exit?: ExitHeader;
   /** Performance limits besides those that the backend reports. */
   readonly limits?: readonly string[];
   /** Values of the graph's inputs, the same in every step. */
@@ -56,6 +65,8 @@ export class Engine {
   readonly isEncoder: boolean;
   /** Version of the weights. It increases when they change, which invalidates caches. */
   weightsVersion = 0;
+  /** Early exit that the model was loaded with. */
+  readonly exit: Exit | undefined;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;
   readonly #adapters: ReadonlyMap<string, Adapter>;
@@ -71,6 +82,7 @@ export class Engine {
     this.embedding = options.embedding ?? {};
     this.isEncoder = isEncoder(program.graph);
     this.limits = options.limits ?? [];
+    this.exit = options.exit && new Exit(options.exit);
     const { bytes = Number.POSITIVE_INFINITY, prefixBytes } = options.cache ?? {};
     const pages = program.openPages(options.kv);
     const ofOneContext = Math.ceil(options.context / PAGE_POSITIONS) * pages.pageBytes;
@@ -102,6 +114,33 @@ export class Engine {
   drafts(prompt: readonly number[]): Drafts {
     const model = this.#draftEngine && new ModelDrafts(this.#draftEngine);
     return new Drafts({ times: this.#stepTimes, prompt, vocabulary: this.vocabulary, model });
+  }
+
+  /**
+   * Decoder with the early exit for a generation, if its options want one.
+   * @throws {OptionError} if the model has no exit, it is not calibrated, or other options contradict it
+   */
+  earlyDecoder(options: GenerateOptions, seed: number): EarlyDecoder | undefined {
+    const { exit: use = 'off', exitRisk: risk = DEFAULT_RISK, temperature = 0, repetitionPenalty = 1 } = options;
+    if (use === 'off') return undefined;
+    const { exit } = this;
+    if (!exit) throw new OptionError('exit', use, "a model that was loaded with the option 'exit'");
+    if (options.logProbabilities !== undefined)
+      throw new OptionError('logProbabilities', options.logProbabilities, "nothing with 'exit', which skips them");
+    if (use === 'lossless') return new EarlyDecoder({ exit, seed });
+    if (temperature !== 0)
+      throw new OptionError(
+        'temperature',
+        temperature,
+        "0 with exit 'calibrated', as its promise is about likeliest tokens",
+      );
+    if (repetitionPenalty !== 1)
+      throw new OptionError(
+        'repetitionPenalty',
+        repetitionPenalty,
+        "1 with exit 'calibrated', whose promise is without it",
+      );
+    return new EarlyDecoder({ exit, seed, promise: exit.promise(risk) });
   }
 
   /** Ids that end a generation. */

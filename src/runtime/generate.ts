@@ -4,6 +4,7 @@ import { logNormalizer, topLogProbs } from '../sampling/logProbabilities.ts';
 import { PENALTY_WINDOW } from '../sampling/repetitionPenalty.ts';
 import type { Sampler } from '../sampling/sampler.ts';
 import type { Drafts } from './drafting/drafts.ts';
+import type { EarlyDecoder } from './exits/earlyDecoder.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import type { GenerationRecord, Piece, PieceLogProbability } from './generation.ts';
 import type { PieceWriter } from './pieceWriter.ts';
@@ -20,6 +21,8 @@ export interface GenerateTask {
   readonly record: GenerationRecord;
   /** Default: nothing is drafted. */
   readonly drafts?: Drafts;
+  /** Default: tokens run through all layers. */
+  readonly early?: EarlyDecoder;
 }
 
 /** A sampled token, with log-probabilities if requested. */
@@ -47,7 +50,8 @@ export async function* generate(task: GenerateTask): AsyncGenerator<Piece, void>
     if (!options.signal?.aborted || error !== options.signal.reason) throw error;
     record.finishReason = 'aborted';
   } finally {
-    if (task.drafts) forgetTheRest(task);
+    if (task.early) sequence.rewind(sequence.tokens.length - sequence.waiting);
+    if (task.drafts || task.early) forgetTheRest(task);
     task.drafts?.end();
     sequence.end();
   }
@@ -88,6 +92,11 @@ async function decode(task: GenerateTask): Promise<readonly Choice[]> {
   if (record.finishReason) return [];
   const id = record.ids.at(-1)!;
   const began = performance.now();
+  if (task.early?.isOn) return decodeEarly(task, task.early, id);
+  if (task.early && sequence.waiting > 0) {
+    record.exitProblem = 'more tokens differed from the whole model than was promised';
+    await task.early.finish(sequence, options.signal);
+  }
   const drafted = (await drafts?.propose(roomForDrafts(task), options.signal)) ?? [];
   const started = performance.now();
   const choices = drafted.length > 0 ? await verify(task, id, drafted) : await step(task, [id]);
@@ -98,6 +107,32 @@ async function decode(task: GenerateTask): Promise<readonly Choice[]> {
   record.acceptedTokens += choices.length - 1;
   drafts?.observe(drafted.length, choices.length - 1, seconds);
   return choices;
+}
+
+/** Decodes with the early exit. */
+async function decodeEarly(task: GenerateTask, early: EarlyDecoder, id: number): Promise<readonly Choice[]> {
+  const { sequence, record, sampler, options } = task;
+  const started = performance.now();
+  const rules: ChoiceRule[] = [];
+  const rule = (last: number): ChoiceRule => {
+    const past = () => [...sequence.tokens, last].slice(-PENALTY_WINDOW);
+    rules.push(sampler.next(past));
+    return rules.at(-1)!;
+  };
+  const { ids, exited, drafted, accepted } = await early.decode(
+    sequence,
+    id,
+    rule,
+    roomForDrafts(task) + 1,
+    options.signal,
+  );
+  sampler.putBack(rules.slice(ids.length));
+  record.decodeSeconds += secondsSince(started);
+  record.decodedTokens += ids.length;
+  record.exitedTokens += exited;
+  record.draftedTokens += drafted;
+  record.acceptedTokens += accepted;
+  return ids.map((chosen) => ({ id: chosen }));
 }
 
 /** Drafts that fit into the reserved positions and into a step. */

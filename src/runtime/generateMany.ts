@@ -7,7 +7,8 @@ import type { GenerateOptions } from './generateOptions.ts';
 import { type FinishReason, startRecord } from './generation.ts';
 import { PieceWriter } from './pieceWriter.ts';
 
-export interface GenerateManyOptions extends Omit<GenerateOptions, 'draft' | 'logProbabilities' | 'seed'> {
+export interface GenerateManyOptions
+  extends Omit<GenerateOptions, 'draft' | 'exit' | 'exitRisk' | 'logProbabilities' | 'seed'> {
   /** Seed of each prompt's sampler. Default: random ones. */
   readonly seeds?: readonly number[];
   /**

@@ -33,6 +33,14 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
    * is the same. How many are drafted follows from what it gains on this device. Default 'lookup'.
    */
   readonly draft?: 'lookup' | 'off';
+  /**
+   * Use of the early exit that the model was loaded with. 'lossless': the exit drafts, and the whole model verifies: the text is the same.
+   * 'calibrated': confident tokens are taken from the exit; at most `exitRisk` of the tokens differ from those of the whole model after the
+   * same text. It needs temperature 0. Drafts are not copied then. Default 'off'.
+   */
+  readonly exit?: 'lossless' | 'calibrated' | 'off';
+  /** Maximum share of tokens that differ, with exit 'calibrated'. The exit must be calibrated for it, or for less. Default 0.01. */
+  readonly exitRisk?: number;
 }
 
 const stopText: Rule = {
@@ -67,6 +75,8 @@ const rules: Rules<GenerateOptions> = {
   onProgress: callback,
   logProbabilities: wholeNumber(0, 100),
   draft: oneOf(['lookup', 'off']),
+  exit: oneOf(['lossless', 'calibrated', 'off']),
+  exitRisk: numberAbove(0, 1),
   ...chatRules,
   overflow: oneOf(['error', 'dropOldest']),
 };
@@ -83,7 +93,7 @@ export function checkGenerateOptions(options: GenerateOptions): void {
 
 /** Checks the options of `generateMany`. @param count number of prompts */
 export function checkGenerateManyOptions({ seeds, ...options }: GenerateManyOptions, count: number): void {
-  const { seed, logProbabilities: _, draft: __, ...others } = rules;
+  const { seed, logProbabilities: _, draft: __, exit: _exit, exitRisk: _risk, ...others } = rules;
   checkOptions(options, { ...others, nextTurn: callback });
   if (seeds && (seeds.length !== count || !seeds.every(seed.accepts)))
     throw new OptionError('seeds', `${seeds.length} numbers`, `${count} of them, each ${seed.expected}`);

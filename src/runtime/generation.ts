@@ -40,6 +40,10 @@ export interface GenerationResult {
   /** Tokens that were drafted, and those of them that the model chose, too. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
+  /** Tokens that an early exit chose, with the option `exit: 'calibrated'`. */
+  readonly exitedTokens: number;
+  /** Reason why the exit was not used to the end of the text, if so. */
+  readonly exitProblem?: string;
   /** Seed of the sampler. The same seed and options repeat the generation. */
   readonly seed: number;
 }
@@ -58,6 +62,8 @@ export interface GenerationRecord {
   decodedTokens: number;
   draftedTokens: number;
   acceptedTokens: number;
+  exitedTokens: number;
+  exitProblem?: string;
   /** True if a token ended the text, which is then in the cache up to its last token. */
   endedByToken: boolean;
   readonly seed: number;
@@ -75,6 +81,7 @@ export function startRecord(promptTokens: number, seed: number, droppedMessages 
     decodedTokens: 0,
     draftedTokens: 0,
     acceptedTokens: 0,
+    exitedTokens: 0,
     endedByToken: false,
     seed,
   };
@@ -95,6 +102,8 @@ function resultOf(record: GenerationRecord): GenerationResult {
     decodeTokensPerSecond: rate(record.decodedTokens, record.decodeSeconds),
     draftedTokens: record.draftedTokens,
     acceptedTokens: record.acceptedTokens,
+    exitedTokens: record.exitedTokens,
+    ...(record.exitProblem !== undefined && { exitProblem: record.exitProblem }),
     seed,
   };
 }

@@ -8,6 +8,7 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
 import { dequantized } from '../models/dequantized.ts';
+import { type ExitHeader, readExitHeader, withExit } from '../models/exits.ts';
 import { weightStore } from '../models/weightStore.ts';
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
@@ -65,8 +66,15 @@ async function loadEngine(
   const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
   const adapters = parts?.adapters ?? new Map<string, Adapter>();
-  const opened = await openCheckpoint(source, openOptions(options));
+  const plain = await openCheckpoint(source, openOptions(options));
+  let opened = plain;
   try {
+    let exit: ExitHeader | undefined;
+    if (options.exit !== undefined) {
+      if (adapter || adapters.size > 0)
+        throw new OptionError('exit', 'set', 'no adapter, for which exits are not calibrated');
+      ({ checkpoint: opened, header: exit } = await joined(plain, options.exit, options));
+    }
     const every = [...(adapter ? [adapter] : []), ...adapters.values()];
     // adapters have the layout of GGUF
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
@@ -74,6 +82,7 @@ async function loadEngine(
     const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(weightsFrom, options, {
       factors: places,
+      exit,
     });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
@@ -99,11 +108,24 @@ async function loadEngine(
       limits,
       cache: cacheLimits(estimate, options),
       embedding,
+      exit,
     });
     if (adapter || every.length > 0) await engine.setAdapter(adapter);
     return { engine, summary: summarize(checkpoint, model), estimate };
   } finally {
     await opened.close();
+  }
+}
+
+/** A model together with its exit, which `close` closes too. */
+async function joined(base: Checkpoint, source: CheckpointSource, options: LoadOptions) {
+  const { inGgufTerms } = await import('../models/inGgufTerms.ts');
+  const exit = await openCheckpoint(source, openOptions(options));
+  try {
+    return { checkpoint: withExit(inGgufTerms(base), exit), header: readExitHeader(exit) };
+  } catch (error) {
+    await exit.close();
+    throw error;
   }
 }
 

@@ -44,6 +44,8 @@ export interface LoadOptions {
    * most the same rank.
    */
   readonly adapter?: CheckpointSource | Adapter;
+  /** Source of an early exit's GGUF file. It is used by generations with the option `exit`. Not together with adapters. */
+  readonly exit?: CheckpointSource;
   /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Hub of `hf:` models, and the cache of downloads and device measurements. */
@@ -77,6 +79,10 @@ const rules: Rules<LoadOptions> = {
   stepTokens: wholeNumber(1, 4096),
   adapter: {
     expected: 'an adapter, a path, a URL or bytes',
+    accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
+  },
+  exit: {
+    expected: 'a path, a URL or bytes',
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
   },
   headers: {

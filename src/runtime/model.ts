@@ -3,6 +3,7 @@ import { EspalierError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
+import type { ExitHeader } from '../models/exits.ts';
 import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
 import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
@@ -21,8 +22,11 @@ import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
 
 export interface EvaluateOptions {
-  /** 'logits' [V] of the next token, or 'hidden' [D], the input of the output layer. Default 'logits'. */
-  readonly output?: 'logits' | 'hidden';
+  /**
+   * 'logits' [V] of the next token, 'hidden' [D], the input of the output layer, or 'exit', the logits of the early exit that the model was
+   * loaded with. Default 'logits'.
+   */
+  readonly output?: 'logits' | 'hidden' | 'exit';
   readonly signal?: AbortSignal;
 }
 
@@ -175,6 +179,11 @@ export class Model {
     return new Session(this.#engine, this.#engine.sequence());
   }
 
+  /** Early exit that the model was loaded with. */
+  get exit(): ExitHeader | undefined {
+    return this.#engine.exit?.header;
+  }
+
   /** Prompts of `generateMany` that share every step. More of them take turns. */
   get maxPrompts(): number {
     const { maxRows, maxTokens } = this.#engine.program;
@@ -209,8 +218,10 @@ export class Model {
     visit: (row: number, values: Float32Array) => void,
     options: EvaluateOptions = {},
   ): Promise<void> {
-    checkOptions(options, { output: oneOf(['logits', 'hidden']), signal: abortSignal });
+    checkOptions(options, { output: oneOf(['logits', 'hidden', 'exit']), signal: abortSignal });
     this.#engine.checkTokens(tokens, 'the sequence');
+    if (options.output === 'exit' && !this.exit)
+      throw new OptionError('output', 'exit', "a model that was loaded with the option 'exit'");
     const wanted = rows === 'all' ? Array.from(tokens, (_, i) => i) : rows;
     checkRows(wanted, tokens.length);
     const sequence = this.sequence();

@@ -7,14 +7,14 @@ import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
 import { EspalierError, UnsupportedError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
-import type { SequencePart, Step } from '../graph/step.ts';
+import type { SequencePart, Step, StepResult } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Sequence } from './sequence.ts';
 
-/** Outputs of a model: next-token logits [V], the last layer's state [D], or a classifier's scores [L]. */
-export type OutputName = 'logits' | 'hidden' | 'scores';
+/** Outputs of a model: next-token logits [V], the last layer's state [D], a classifier's scores [L], or logits of an early exit [S]. */
+export type OutputName = 'logits' | 'hidden' | 'scores' | 'exit';
 
 /** Tokens to compute as the continuation of a sequence. */
 export interface Work {
@@ -30,6 +30,14 @@ export interface Work {
   readonly rules?: readonly ChoiceRule[];
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+}
+
+/** A step of one sequence that runs alone, because it runs a part of the layers. */
+export interface LoneStep {
+  readonly sequence: Sequence;
+  /** @param run submits the step @returns what it has computed */
+  readonly perform: (run: (step: Step) => StepResult) => Promise<{ readonly tokens: number; readonly rows: number }>;
+  readonly signal?: AbortSignal;
 }
 
 /** Queued work. One class for all kinds: on a small model, a megamorphic property access costs as much as a step. */
@@ -48,8 +56,16 @@ class Task {
   readonly choices: number[] = [];
   readonly resolve: (choices: readonly number[]) => void;
   readonly reject: (error: unknown) => void;
+  /** Set if it is a step that runs alone; it has no tokens then. */
+  readonly lone: LoneStep | undefined;
 
-  constructor(work: Work, resolve: (choices: readonly number[]) => void, reject: (error: unknown) => void) {
+  constructor(
+    work: Work,
+    resolve: (choices: readonly number[]) => void,
+    reject: (error: unknown) => void,
+    lone?: LoneStep,
+  ) {
+    this.lone = lone;
     this.sequence = work.sequence;
     this.tokens = work.tokens;
     this.rows = work.rows;
@@ -62,6 +78,7 @@ class Task {
 
   /** True if a stream waits for this: its next token, alone or with drafts of the following ones, which are few. */
   get isDecoding(): boolean {
+    if (this.lone) return false;
     const left = this.tokens.length - this.done;
     return left === 1 || (this.rules !== undefined && this.rules.length > 1 && left <= MAX_DRAFT_TOKENS);
   }
@@ -81,6 +98,7 @@ const MAX_SLEEP = 50;
 const RECENT = 8;
 /** Maximum tokens of a step that verifies drafts. Longer work with rules is taken for a prompt. */
 const MAX_DRAFT_TOKENS = 16;
+const NONE: readonly number[] = [];
 
 export class Scheduler {
   readonly #program: Program;
@@ -137,14 +155,28 @@ export class Scheduler {
         reject(new UnsupportedError('predicting tokens with', 'a model without an output matrix', ['embed', 'rank']));
         return;
       }
-      for (const { sequence } of this.#tasks) {
-        if (sequence !== work.sequence) continue;
-        reject(new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'));
-        return;
-      }
-      this.#tasks.push(new Task(work, resolve, reject));
-      if (!this.#isRunning) void this.#run();
+      this.#enqueue(new Task(work, resolve, reject));
     });
+  }
+
+  /** Runs a step of a sequence alone. @throws as `submit`, and what `perform` throws */
+  async runAlone(lone: LoneStep): Promise<void> {
+    await new Promise<readonly number[]>((resolve, reject) => {
+      const { sequence, signal } = lone;
+      this.#enqueue(new Task({ sequence, signal, tokens: NONE, rows: NONE }, resolve, reject, lone));
+    });
+  }
+
+  #enqueue(task: Task): void {
+    for (const { sequence } of this.#tasks) {
+      if (sequence !== task.sequence) continue;
+      task.reject(
+        new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'),
+      );
+      return;
+    }
+    this.#tasks.push(task);
+    if (!this.#isRunning) void this.#run();
   }
 
   async #run(): Promise<void> {
@@ -157,6 +189,11 @@ export class Scheduler {
       }
       this.#dropCancelled();
       if (this.#pacer) await this.#holdBack();
+      const [first] = this.#tasks;
+      if (first?.lone) {
+        await this.#perform(first, first.lone);
+        continue;
+      }
       const pieces = this.#plan();
       const parts: SequencePart[] = [];
       for (const piece of pieces) {
@@ -175,6 +212,21 @@ export class Scheduler {
       this.#observe(ready, started);
     }
     this.#isRunning = false;
+  }
+
+  async #perform(task: Task, { perform }: LoneStep): Promise<void> {
+    const started = performance.now();
+    try {
+      const threads = this.#pacer?.threads(1);
+      const done = await perform((step) => this.#program.run({ ...step, inputs: this.#inputs, threads }));
+      this.#wasAlone = true;
+      this.#generated = performance.now();
+      this.#pacer?.observe({ ...done, isDecoding: true, seconds: (this.#generated - started) / 1000 });
+      this.#remove(task);
+      task.resolve(NONE);
+    } catch (error) {
+      this.#fail(task, error);
+    }
   }
 
   /**
@@ -225,6 +277,7 @@ export class Scheduler {
     };
     const prompts: Task[] = [];
     for (const task of this.#tasks) {
+      if (task.lone) continue;
       if (task.isDecoding) take(task, MAX_DRAFT_TOKENS);
       else prompts.push(task);
     }

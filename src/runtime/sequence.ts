@@ -1,11 +1,12 @@
 /** A token sequence and its KV cache. Independent of text and sampling. */
 import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
-import { PAGE_POSITIONS, type SequencePart } from '../graph/step.ts';
+import { type KeptRow, PAGE_POSITIONS, type SequencePart } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { CacheMemory, Held, IdleSequence } from './cache/cacheMemory.ts';
 import { PagedCache } from './cache/pagedCache.ts';
 import type { AddedPrefix } from './cache/prefixTree.ts';
+import type { Exit } from './exits/exit.ts';
 import type { OutputName, Scheduler } from './scheduler.ts';
 
 export interface AdvanceOptions {
@@ -42,6 +43,8 @@ export class Sequence implements IdleSequence {
   #added: AddedPrefix | undefined;
   /** True while drafts run: their pages are not shared before they are accepted. */
   #isDrafting = false;
+  /** Rows of the last tokens that have left at an exit, whose further layers are not computed yet. */
+  readonly #waiting: KeptRow[] = [];
 
   /** For internal use. Applications call `model.sequence()`. */
   constructor(host: SequenceHost) {
@@ -125,6 +128,7 @@ export class Sequence implements IdleSequence {
   rewind(length: number): void {
     if (length >= this.#tokens.length) return;
     length = this.#resumable(length);
+    this.#waiting.length = Math.max(0, this.#waiting.length - (this.#tokens.length - length));
     this.#tokens.length = length;
     this.#held.cache?.truncate(length);
     if (this.#added && this.#added.pages * PAGE_POSITIONS > length) this.#added = undefined;
@@ -207,6 +211,59 @@ export class Sequence implements IdleSequence {
     }
   }
 
+  /** Number of tokens that have left at an exit and lack further layers. Only `leave` and `catchUp` may follow, or `rewind`. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Runs a token up to an exit. @returns its logits for the exit's tokens @throws the signal's reason */
+  async leave(token: number, { cut, output }: Exit, signal?: AbortSignal): Promise<Float32Array> {
+    let logits: Float32Array | undefined;
+    await this.#host.scheduler.runAlone({
+      sequence: this,
+      signal,
+      perform: async (run) => {
+        const part = await this.part([token]);
+        const result = run({ sequences: [part], rows: [0], outputs: [output], until: cut });
+        logits = await result.output(output);
+        this.#waiting.push({ from: result, row: 0 });
+        this.append([token]);
+        return { tokens: 1, rows: 1 };
+      },
+    });
+    return logits!;
+  }
+
+  /**
+   * Runs the layers behind an exit for all tokens that have left there.
+   * @param wanted ascending indices of these tokens, with the rules to choose the tokens after them @returns the chosen tokens
+   * @throws the signal's reason
+   */
+  async catchUp(
+    { cut }: Exit,
+    wanted: readonly { readonly row: number; readonly rule: ChoiceRule }[],
+    signal?: AbortSignal,
+  ): Promise<readonly number[]> {
+    let chosen: readonly number[] = [];
+    await this.#host.scheduler.runAlone({
+      sequence: this,
+      signal,
+      perform: async (run) => {
+        const count = this.#waiting.length;
+        const position = this.#tokens.length - count;
+        const part = { tokens: this.#tokens.slice(position), position, pages: this.#open().pages };
+        const choose = wanted.length > 0 ? { output: 'logits', rules: wanted.map(({ rule }) => rule) } : undefined;
+        const rows = wanted.map(({ row }) => row);
+        const result = run({ sequences: [part], rows, outputs: [], choose, from: { cut, rows: [...this.#waiting] } });
+        if (choose) chosen = [...(await result.choices())];
+        else await result.finished();
+        this.#waiting.length = 0;
+        return { tokens: count, rows: rows.length };
+      },
+    });
+    return chosen;
+  }
+
   /** Discards all but the first `length` tokens, and computes again what `rewind` discards of them. */
   async #keep(length: number): Promise<void> {
     const kept = this.#tokens.slice(0, length);
@@ -217,8 +274,9 @@ export class Sequence implements IdleSequence {
   /** Returns an independent copy that shares the pages. */
   fork(): Sequence {
     const fork = new Sequence(this.#host);
-    fork.#held.cache = this.#open().fork(this.#tokens.length);
-    fork.#tokens = [...this.#tokens];
+    const length = this.#tokens.length - this.#waiting.length;
+    fork.#held.cache = this.#open().fork(length);
+    fork.#tokens = this.#tokens.slice(0, length);
     fork.#version = this.#version;
     this.#host.memory.rest(fork.#held, fork);
     return fork;
@@ -254,7 +312,7 @@ export class Sequence implements IdleSequence {
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
     this.#held.cache?.settle(this.#tokens.length);
-    if (this.#isDrafting) return;
+    if (this.#isDrafting || this.#waiting.length > 0) return;
     const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
     if (!this.#held.cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
     this.#added = this.#host.memory.prefixes.add(this.#tokens, this.#held.cache.pages, this.#added);

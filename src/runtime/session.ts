@@ -52,6 +52,7 @@ export class Session {
     const { ids, droppedMessages } = encodePrompt(this.#engine, prompt, options);
     const sampler = createSampler(options);
     const record = startRecord(ids.length, sampler.seed, droppedMessages);
+    const early = this.#engine.earlyDecoder(options, sampler.seed);
     const pieces = generate({
       sequence: this.#sequence,
       prompt: ids,
@@ -60,7 +61,8 @@ export class Session {
       sampler,
       writer: new PieceWriter(this.#engine.decoder(), [options.stop ?? []].flat(), record),
       record,
-      drafts: options.draft === 'off' ? undefined : this.#engine.drafts(ids),
+      drafts: early || options.draft === 'off' ? undefined : this.#engine.drafts(ids),
+      early,
     });
     return new Generation(this.#alone(pieces), record);
   }

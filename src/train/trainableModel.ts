@@ -3,13 +3,16 @@ import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { type BackendName, backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { Program } from '../graph/program.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
+import { isTrainedInExit, withExit } from '../models/exits.ts';
 import { type Factors, factorNames } from '../models/modelBuilder.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { deviceNotes } from '../runtime/deviceNotes.ts';
 import { type Dataset, openDataset, type WeightedText } from './data/dataset.ts';
+import { exitDivergence, exitToTrain, writeExit } from './exit.ts';
 import { datasetOptions } from './fromRecipe.ts';
 import { type HeldOutLoss, heldOutLoss } from './heldOutLoss.ts';
 import { Learner } from './learner.ts';
@@ -39,13 +42,15 @@ export class TrainableModel {
   readonly learner: Learner;
   /** Low-rank factors by matrix, with `recipe.lora`. */
   readonly factors?: ReadonlyMap<string, Factors>;
+  /** The exit before training, with `recipe.exit`. */
+  readonly exit?: Checkpoint;
   readonly writeSample: WriteSample;
   readonly #closing: (() => unknown)[];
 
   private constructor(
     recipe: Recipe,
     start: StartingPoint,
-    compiled: Pick<TrainableModel, 'program' | 'learner' | 'factors' | 'writeSample'>,
+    compiled: Pick<TrainableModel, 'program' | 'learner' | 'factors' | 'exit' | 'writeSample'>,
     closing: (() => unknown)[],
   ) {
     this.recipe = recipe;
@@ -53,6 +58,7 @@ export class TrainableModel {
     this.program = compiled.program;
     this.learner = compiled.learner;
     this.factors = compiled.factors;
+    this.exit = compiled.exit;
     this.writeSample = compiled.writeSample;
     this.#closing = closing;
   }
@@ -69,9 +75,10 @@ export class TrainableModel {
     closing: readonly (() => unknown)[] = [],
   ): Promise<TrainableModel> {
     const { signal, onProgress } = options;
-    if (!recipe.lora) checkOutputFormat(recipe, start.checkpoint);
+    if (!recipe.lora && !recipe.exit) checkOutputFormat(recipe, start.checkpoint);
     const factors = recipe.lora && loraFactors(recipe.lora, start.checkpoint);
-    const model = modelOf(recipe, start, factors);
+    const exit = recipe.exit && (await exitToTrain(recipe, start, { signal, onProgress }));
+    const model = modelOf(recipe, start, factors, exit);
     const trainedFactors = new Set(
       [...(factors?.keys() ?? [])].flatMap((matrix) => {
         const { a, b } = factorNames(matrix);
@@ -79,10 +86,14 @@ export class TrainableModel {
       }),
     );
     const weights = addTrainingStep(model.graph, {
-      isTrained: (tensor) => (factors ? trainedFactors.has(tensor) : !start.isFrozen(tensor)),
+      isTrained: (tensor) => {
+        if (exit) return isTrainedInExit(tensor);
+        return factors ? trainedFactors.has(tensor) : !start.isFrozen(tensor);
+      },
       clip: recipe.optimizer.clip,
       activationCheckpointing: recipe.activationCheckpointing,
       distillation: recipe.distillation,
+      rowLoss: exit && exitDivergence,
     });
     const batchTokens = recipe.data.batch * recipe.data.sequence;
     const limits = {
@@ -114,7 +125,10 @@ export class TrainableModel {
       const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher });
       if (factors) await initializeFactors(program, factors, seed);
       const writeSample = sampleWriter(recipe, program, context, start);
-      return new TrainableModel(recipe, start, { program, learner, factors, writeSample }, [...closing, ...opened]);
+      return new TrainableModel(recipe, start, { program, learner, factors, exit, writeSample }, [
+        ...closing,
+        ...opened,
+      ]);
     } catch (error) {
       for (const close of opened.reverse()) await close();
       throw error;
@@ -164,12 +178,13 @@ export class TrainableModel {
     return this.learner.resetMoments();
   }
 
-  /** Writes the current weights: a GGUF model, or with `recipe.lora` a GGUF adapter. */
+  /** Writes the current weights: a GGUF model, a GGUF adapter with `recipe.lora`, or an exit with `recipe.exit`. */
   async write(path: string): Promise<void> {
-    const { recipe, start, program, factors, learner } = this;
+    const { recipe, start, program, factors, exit, learner } = this;
     const [, parent = '.', file] = /^(?:(.*)[/\\])?([^/\\]+)$/.exec(path) ?? [];
     if (file === undefined) throw new OptionError('path', path, 'a file');
     const target = checkpointFolder(parent);
+    if (exit) return writeExit(target, file, recipe, exit, program);
     if (factors) return writeAdapter(target, file, recipe, start.checkpoint, program, factors);
     const trained = new Set(learner.weights.map(({ name }) => name));
     return writeModel(target, file, recipe, {
@@ -191,11 +206,15 @@ function contextOf({ data, samples }: Recipe, trainedContext: number): number {
   return Math.max(data.sequence, Math.min(trainedContext, longest));
 }
 
-function modelOf(recipe: Recipe, { checkpoint }: StartingPoint, factors?: Map<string, Factors>): BuiltModel {
+function modelOf(
+  recipe: Recipe,
+  { checkpoint }: StartingPoint,
+  factors?: Map<string, Factors>,
+  exit?: Checkpoint,
+): BuiltModel {
+  const context = contextOf(recipe, trainedContextOf(checkpoint));
+  if (exit) return buildModel(withExit(checkpoint, exit), context, { exit: { ...recipe.exit!, isTaught: true } });
   // trained weights must be F32; the base of an adapter keeps its format
   const base = factors ? checkpoint : dequantized(checkpoint);
-  return buildModel(base, contextOf(recipe, trainedContextOf(checkpoint)), {
-    dropout: recipe.dropout,
-    factors,
-  });
+  return buildModel(base, context, { dropout: recipe.dropout, factors });
 }

@@ -76,7 +76,7 @@ async function prepare({ recipe, written }: ReadRecipe, options: TrainingOptions
   if (found) closing.push(() => found.close());
   const start = await startingPoint(recipe, folder, { signal, onProgress });
   closing.push(() => start.checkpoint.close());
-  if (!recipe.lora) checkOutputFormat(recipe, start.checkpoint);
+  if (!recipe.lora && !recipe.exit) checkOutputFormat(recipe, start.checkpoint);
   const data = await recipeDataset(recipe, start.tokenizer, { signal, onProgress });
   closing.push(() => data.close());
   if (found && found.state.data !== data.fingerprint)

@@ -52,6 +52,8 @@ export interface TrainingStepOptions {
   readonly activationCheckpointing: boolean;
   /** Undefined: the loss is the cross-entropy on the text. */
   readonly distillation?: DistillationLoss;
+  /** Loss of each row [R, 1], in place of all others. */
+  readonly rowLoss?: (graph: Graph) => Value;
 }
 
 /** Names of the states with AdamW's moments of a weight. */
@@ -63,7 +65,7 @@ export const momentNames = (tensor: string) => ({ m: `adam.m/${tensor}`, v: `ada
  */
 export function addTrainingStep(graph: Graph, options: TrainingStepOptions): Value<WeightAttributes>[] {
   const logits = graph.outputs.get('logits')!;
-  const { text, loss } = addLosses(logits, options.distillation);
+  const { text, loss } = options.rowLoss ? onlyLoss(options.rowLoss(graph)) : addLosses(logits, options.distillation);
   const { isTrained = () => true } = options;
   const weights = trainableWeights(loss).filter(({ attributes }) => isTrained(attributes.tensor));
   const accumulators = new Map<Value, Value>(
@@ -81,6 +83,7 @@ export function addTrainingStep(graph: Graph, options: TrainingStepOptions): Val
     return adamW({ weight, gradient: sums.get(weight)!, m, v, settings, factor }, { decays }, `${weight.label}.adamW`);
   });
   graph.outputs.clear();
+  graph.exits.clear();
   graph.outputs.set('logits', logits);
   graph.outputs.set(outputs.text, text);
   graph.outputs.set(outputs.loss, loss);
@@ -103,6 +106,11 @@ function addLosses(
   const teacherLoss = scale(klDivergence(logits, teacher, { temperature, reverse }), 1 - hardLabels);
   const rows = hardLabels === 0 ? teacherLoss : add(teacherLoss, scale(textLoss, hardLabels));
   return { text, loss: weightedSum(rows, weights, outputs.loss) };
+}
+
+function onlyLoss(rows: Value): { readonly text: Value; readonly loss: Value } {
+  const loss = weightedSum(rows, input(rows.graph, inputs.weights, 'R', 1, 'f32'), outputs.loss);
+  return { text: loss, loss };
 }
 
 function stateLike({ graph, shape }: Value, name: string): Value {

@@ -48,7 +48,10 @@ function decoder(layers: readonly number[], exit?: number, rows = VOCABULARY): G
     );
     x = add(x, linear(add(norm(x, `${layer}.ffn_norm`), places), matrix(`${layer}.ffn`, WIDTH)));
     graph.cuts.set(`blk.${layer}`, x);
-    if (layer === exit) graph.outputs.set('exit', logits(x));
+    if (layer === exit) {
+      graph.outputs.set('exit', logits(x));
+      graph.exits.set('exit', x);
+    }
   }
   graph.outputs.set('logits', logits(x));
   return graph;

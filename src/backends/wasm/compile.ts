@@ -5,7 +5,7 @@ import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import { type Graph, isWeight, type Value } from '../../graph/graph.ts';
 import { isState } from '../../graph/ops/state.ts';
 import type { CompileOptions, Limits, MemoryNeeds, Program, Settings } from '../../graph/program.ts';
-import { exitCuts, layersOf } from '../../graph/segment.ts';
+import { layersOf } from '../../graph/segment.ts';
 import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { Arena, MEMORY_LIMIT } from './arena.ts';
@@ -233,9 +233,9 @@ async function derive(
   });
 }
 
-/** Regions that must keep their values until the next step: outputs, and cuts that are read by other outputs than those at the end. */
+/** Regions that must keep their values until the next step: outputs, and the cuts of exits, behind which steps go on. */
 function lastingRegions(graph: Graph, emitter: Emitter): Set<Region> {
-  const values = [...graph.outputs.values(), ...exitCuts(graph)];
+  const values = [...graph.outputs.values(), ...graph.exits.values()];
   return new Set(values.map((value) => emitter.region(value)));
 }
 

@@ -21,6 +21,8 @@ interface Values extends Omit<ModelValues, 'adapt'>, SamplingOptions, TextValues
   readonly tokens: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
+  readonly exit?: string;
+  readonly exitRisk?: number;
 }
 
 export function runCommand(): Command {
@@ -30,7 +32,9 @@ export function runCommand(): Command {
     .argument('[prompt]', 'prompt (default: stdin, without the line break at its end)')
     .option('-n, --tokens <count>', 'maximum number of tokens', number, 256)
     .option('--stop <text>', 'stop string; may be repeated', collect)
-    .option('--draft-model <source>', 'smaller model with the same tokens, which drafts for this one');
+    .option('--draft-model <source>', 'smaller model with the same tokens, which drafts for this one')
+    .option('--exit <source>', 'early exit (GGUF); it drafts, or with --exit-risk takes confident tokens')
+    .option('--exit-risk <share>', "largest share of tokens that differ from the whole model's", number);
   addEncodingOption(addSamplingOptions(addAdaptOptions(addModelOptions(command)), 0))
     .option('--json', 'print one JSON object on the last line instead of the text')
     .action(run);
@@ -48,8 +52,10 @@ async function run(source: string, given: string | undefined, values: Values): P
   const { model, loadSeconds } = await loadWithProgress(source, { ...values, adapt: adaptOf(values) }, signal);
   const progress = progressBar();
   try {
-    const { tokens: maxTokens, stop, json } = values;
-    const options = { ...samplingOf(values), maxTokens, stop, signal, onProgress: progress.onProgress };
+    const { tokens: maxTokens, stop, json, exitRisk } = values;
+    const exit = values.exit === undefined ? 'off' : exitRisk === undefined ? 'lossless' : 'calibrated';
+    const early = { exit, ...(exit === 'calibrated' && { exitRisk }) } as const;
+    const options = { ...samplingOf(values), ...early, maxTokens, stop, signal, onProgress: progress.onProgress };
     const generation = model.session().generate(prompt, options);
     try {
       for await (const { text } of generation) {

@@ -13,6 +13,7 @@ import { scale } from '../../graph/ops/scale.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
 import { softcap } from '../../graph/ops/softcap.ts';
 import { tokens } from '../../graph/ops/tokens.ts';
+import { EXIT_OUTPUT, EXIT_TEACHER, exitTensor } from '../exits.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
 import { type Attention, selfAttention } from './attention.ts';
 import { type Classifier, classify } from './classifier.ts';
@@ -90,9 +91,45 @@ export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs:
       const slot = loop * layers + layer;
       x = block(model, x, layer, slot, dimensions, knobs, kind);
       if (slot < loops * layers - 1) model.graph.cuts.set(`blk.${slot}`, x);
+      if (model.exit?.depth === slot + 1) exit(model, x, slot + 1, loops * layers, dimensions, knobs, kind);
     }
   }
-  head(model, last(selectRows(x)), dimensions, knobs);
+  const hidden = last(selectRows(x));
+  head(model, hidden, dimensions, knobs);
+  if (model.exit?.isTaught)
+    model.graph.outputs.set(EXIT_TEACHER, exitLogits(model, hidden, dimensions, knobs, EXIT_TEACHER));
+}
+
+/** An exit: a block as the following one, with weights, keys and values of its own, and the output rows of some tokens. */
+function exit(
+  model: ModelBuilder,
+  x: Value,
+  layer: number,
+  slot: number,
+  dimensions: Dimensions,
+  knobs: Decoder,
+  kind: Norm,
+): void {
+  const { graph } = model;
+  const build = (): Value => {
+    const y = selectRows(block(model, x, layer % dimensions.layers, slot, dimensions, knobs, kind));
+    return norm(model, y, 'exit.output_norm', knobs.outputNorm ?? kind);
+  };
+  const hidden = graph.scope('exit', () => model.renamed(exitTensor, build));
+  graph.outputs.set(EXIT_OUTPUT, exitLogits(model, hidden, dimensions, knobs, 'exit.output'));
+  graph.exits.set(EXIT_OUTPUT, x);
+}
+
+/** Logits for the tokens of an exit. */
+function exitLogits(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: Decoder, label: string): Value {
+  const matrix = model.weight('exit.output.weight', undefined, width);
+  return scaledLogits(linear(hidden, matrix, undefined, label), knobs, label);
+}
+
+/** Applies the factor and the soft cap of logits. */
+function scaledLogits(logits: Value, { logitScale = 1, logitSoftcap = 0 }: Decoder, label: string): Value {
+  const scaled = logitScale === 1 ? logits : scale(logits, logitScale, `${label}.logit_scale`);
+  return logitSoftcap > 0 ? softcap(scaled, logitSoftcap, `${label}.softcap`) : scaled;
 }
 
 function embedding(model: ModelBuilder, { width }: Dimensions, knobs: Decoder): Value {
@@ -162,15 +199,12 @@ function head(model: ModelBuilder, hidden: Value, { width }: Dimensions, knobs: 
     model.optional('output.weight');
     return;
   }
-  const { logitScale = 1, logitSoftcap = 0, outputBias = false } = knobs;
+  const { outputBias = false } = knobs;
   const table = model.weight('token_embd.weight', undefined, width);
   const vocabulary = Number(table.shape[0]);
   const matrix = outputMatrix(model, knobs.tied ?? 'optional', vocabulary, width);
   const bias = model.maybe(outputBias, 'output.bias', 1, vocabulary);
-  let logits: Value = linear(hidden, matrix ?? table, bias, 'output');
-  if (logitScale !== 1) logits = scale(logits, logitScale, 'logit_scale');
-  if (logitSoftcap > 0) logits = softcap(logits, logitSoftcap, 'output_softcap');
-  model.graph.outputs.set('logits', logits);
+  model.graph.outputs.set('logits', scaledLogits(linear(hidden, matrix ?? table, bias, 'output'), knobs, 'output'));
 }
 
 /** False for embedders and classifiers: they attend to the whole text, or their class in transformers has no such head. */

@@ -66,7 +66,7 @@ function wrong(file: string, problems: readonly string[]): FormatError {
 
 /** Yields contradictions between fields. */
 function* contradictions(recipe: Recipe): Generator<string> {
-  const { model, tokenizer, data, optimizer, lora, distillation, earlyStopping } = recipe;
+  const { model, tokenizer, data, optimizer, lora, exit, distillation, earlyStopping } = recipe;
   const given = Object.keys(model).filter((key) => key !== 'start');
   if (model.start !== undefined) {
     if (given.length > 0) yield `model.start defines ${inWords(given)} already: remove one or the other`;
@@ -75,10 +75,14 @@ function* contradictions(recipe: Recipe): Generator<string> {
     for (const key of ['architecture', 'layers', 'width', 'heads'] as const)
       if (model[key] === undefined) yield `model.${key} is missing; a model without model.start needs it`;
     if (lora) yield 'lora needs a model.start to adapt';
+    if (exit) yield 'exit needs a model.start to leave early';
     const ways = [tokenizer?.file, tokenizer?.size, tokenizer?.characters || undefined];
     if (ways.filter((way) => way !== undefined).length !== 1)
       yield 'tokenizer is incomplete, expected one of file, size and characters: true';
   }
+  if (exit && lora) yield 'exit and lora are set, but the model of an exit is frozen: remove one of them';
+  if (exit && distillation)
+    yield 'exit and distillation are set, but an exit learns from its own model: remove one of them';
   const { width, heads, headSize, keyValueHeads = heads } = model;
   if (width !== undefined && heads !== undefined && headSize === undefined && width % heads !== 0)
     yield `model.width is ${width}, expected a multiple of model.heads (${heads}), or a model.headSize`;

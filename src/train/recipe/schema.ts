@@ -151,6 +151,17 @@ export function recipeSchema(path: (written: string) => string) {
       })
       .optional()
       .describe('Train a LoRA adapter (Hu et al. 2021) instead of the weights of model.start.'),
+    exit: z
+      .strictObject({
+        depth: count().describe('Number of layers before the exit.'),
+        tokens: count()
+          .optional()
+          .describe('Number of tokens that it predicts: the most frequent ones of the texts. Default: all.'),
+      })
+      .optional()
+      .describe(
+        'Train an early exit of model.start, which stays as it is: one block that learns to predict what the whole model predicts. The loss is the KL divergence from it.',
+      ),
     distillation: z
       .strictObject({
         teachers: z

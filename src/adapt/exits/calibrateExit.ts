@@ -1,0 +1,67 @@
+/** Calibrates the thresholds of an early exit on samples, and puts them into its file. */
+import { OptionError } from '../../core/errors.ts';
+import { memorySink } from '../../formats/byteSink.ts';
+import { writeGguf } from '../../formats/gguf/write.ts';
+import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { type ExitPromise, exitMetadata, readExitHeader } from '../../models/exits.ts';
+import { type ExitSample, exitedAt, lossAt } from './exitSamples.ts';
+import { calibrate } from './riskControl.ts';
+
+export interface PromiseOptions {
+  /** Maximum share of tokens that differ from the whole model's after the same text. Default 0.01. */
+  readonly risk?: number;
+  /** Probability that the promise is wrong, over the choice of the prompts; 0: it holds on average. Default 0.05. */
+  readonly delta?: number;
+}
+
+/** Thresholds that are tested, from the strictest on. They are fixed before any prompt is seen, which the promise needs. */
+const THRESHOLDS = Array.from({ length: 60 }, (_, i) => 16 * 0.93 ** i);
+
+/**
+ * Finds the loosest threshold that keeps a promise.
+ * @throws {OptionError} if there are too few prompts for it, or no threshold keeps it
+ */
+export function calibrateExit(
+  samples: readonly ExitSample[],
+  { risk = 0.01, delta = 0.05 }: PromiseOptions = {},
+): ExitPromise {
+  if (!(risk > 0 && risk < 1)) throw new OptionError('risk', risk, 'a share between 0 and 1');
+  if (!(delta >= 0 && delta < 1)) throw new OptionError('delta', delta, 'a probability from 0 to below 1');
+  const losses = (threshold: number) => samples.map((sample) => lossAt(sample, threshold));
+  const threshold = calibrate(THRESHOLDS, losses, risk, delta);
+  if (threshold === undefined)
+    throw new OptionError('risk', risk, 'a larger one: even the surest tokens of this exit differ more often');
+  const exited = samples.reduce((sum, sample) => sum + exitedAt(sample, threshold), 0) / samples.length;
+  return { risk, delta, threshold, exited, prompts: samples.length };
+}
+
+/**
+ * Returns an exit's file with another promise, in place of one of the same risk.
+ * @param source a path, a URL or bytes @throws {FormatError} if it is not an exit @throws {SourceError}
+ */
+export async function withPromise(source: CheckpointSource, promise: ExitPromise): Promise<Uint8Array> {
+  const exit = await openCheckpoint(source);
+  try {
+    const header = readExitHeader(exit);
+    const others = header.promises.filter(({ risk }) => risk !== promise.risk);
+    const promises = [...others, promise].sort((a, b) => a.risk - b.risk);
+    const metadata = exitMetadata({ ...header, promises });
+    const title = exit.metadata.get('general.name');
+    if (typeof title === 'string') metadata.set('general.name', title);
+    const tensors = [...exit.tensors.values()].map((tensor) => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      format: tensor.format,
+      async data() {
+        const bytes = new Uint8Array(tensor.byteLength);
+        await tensor.read(0, bytes);
+        return bytes;
+      },
+    }));
+    const sink = memorySink();
+    await writeGguf(sink, { metadata, tensors });
+    return sink.bytes();
+  } finally {
+    await exit.close();
+  }
+}

@@ -1,0 +1,51 @@
+/** The early exit of a loaded model, and what is known of it while it runs. */
+import { OptionError } from '../../core/errors.ts';
+import { EXIT_OUTPUT, type ExitHeader, type ExitPromise, exitCut } from '../../models/exits.ts';
+import { ExitCheck } from './exitCheck.ts';
+
+export class Exit {
+  /** Cut at which tokens leave. */
+  readonly cut: string;
+  readonly output = EXIT_OUTPUT;
+  readonly header: ExitHeader;
+  /** Checks of promises by their risk, shared by all generations. */
+  readonly #checks = new Map<number, ExitCheck>();
+
+  constructor(header: ExitHeader) {
+    this.header = header;
+    this.cut = exitCut(header);
+  }
+
+  /**
+   * The promise with the largest risk that is at most `risk`.
+   * @throws {OptionError} if the file has none, i.e. it was not calibrated for this risk
+   */
+  promise(risk: number): ExitPromise {
+    const { promises } = this.header;
+    const [best] = promises.filter((each) => each.risk <= risk).sort((a, b) => b.risk - a.risk);
+    if (best) return best;
+    const known = promises.map((each) => each.risk).join(', ') || 'none: calibrate it with `espalier exit`';
+    throw new OptionError('exitRisk', risk, `a risk that the exit was calibrated for (${known})`);
+  }
+
+  check(promise: ExitPromise): ExitCheck {
+    let check = this.#checks.get(promise.risk);
+    if (!check) this.#checks.set(promise.risk, (check = new ExitCheck(promise.risk)));
+    return check;
+  }
+}
+
+/** The likeliest of an exit's tokens, and by how much its logit exceeds the next one. */
+export function topMargin(logits: Float32Array): { readonly index: number; readonly margin: number } {
+  let [first, second] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let index = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i]!;
+    if (logit > first) {
+      second = first;
+      first = logit;
+      index = i;
+    } else if (logit > second) second = logit;
+  }
+  return { index, margin: first - second };
+}

@@ -1,0 +1,120 @@
+/** An early exit changes the speed of a text; lossless never its tokens, calibrated only those that leave. */
+import { describe, expect, it } from 'vitest';
+import { writeGguf } from '../../src/formats/gguf/write.ts';
+import { openCheckpoint } from '../../src/formats/open.ts';
+import { type GenerateOptions, load } from '../../src/index.ts';
+import { type ExitPromise, exitMetadata, freshExit, readExitHeader } from '../../src/models/exits.ts';
+import { tinyModel } from './tinyModel.ts';
+
+const prompts = [[1, 40, 41, 42], [1, 9, 8, 7, 6, 5], [1]];
+const promise = { risk: 0.01, delta: 0.05, exited: 0.5, prompts: 400 };
+
+/** An untrained exit after the first layer. */
+async function exitOf(model: Uint8Array, promises: readonly ExitPromise[] = []): Promise<Uint8Array> {
+  const base = await openCheckpoint(model);
+  const vocabulary = base.tensors.get('token_embd.weight')!.shape[0]!;
+  const exit = freshExit(
+    base,
+    1,
+    Int32Array.from({ length: Math.floor(vocabulary / 2) }, (_, i) => 2 * i),
+  );
+  const tensors = await Promise.all(
+    [...exit.tensors.values()].map(async ({ name, shape, format, byteLength, read }) => {
+      const data = new Uint8Array(byteLength);
+      await read(0, data);
+      return { name, shape, format, data };
+    }),
+  );
+  const parts: Uint8Array[] = [];
+  const sink = { write: async (bytes: Uint8Array) => void parts.push(bytes.slice()) };
+  await writeGguf(sink, { metadata: exitMetadata({ ...readExitHeader(exit), promises }), tensors });
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+const settings: readonly GenerateOptions[] = [
+  { maxTokens: 70 },
+  { maxTokens: 50, temperature: 0.7, seed: 5 },
+  { maxTokens: 50, temperature: 1, seed: 6, repetitionPenalty: 1.2 },
+  {},
+];
+
+describe('an exit', () => {
+  it.each(['F32', 'Q4_0'])('drafts without changing a token, in %s', async (format) => {
+    const file = await tinyModel('llama', format);
+    using early = await load(file, { exit: await exitOf(file), context: 160 });
+    using alone = await load(file, { context: 160 });
+    let drafted = 0;
+    for (const prompt of prompts)
+      for (const options of settings) {
+        const fixed = { seed: 1, ...options };
+        using session = early.session();
+        using other = alone.session();
+        const a = await session.generate(prompt, { ...fixed, exit: 'lossless' }).result;
+        const b = await other.generate(prompt, { ...fixed, draft: 'off' }).result;
+        expect([a.ids, a.text, a.finishReason]).toEqual([b.ids, b.text, b.finishReason]);
+        // a session continues after it, with the keys and values of all layers
+        const next = [...prompt, ...a.ids.slice(0, 20), 3];
+        const [c, d] = await Promise.all(
+          [session, other].map((each) => each.generate(next, { maxTokens: 12, seed: 1 }).result),
+        );
+        expect(c!.ids).toEqual(d!.ids);
+        drafted += a.draftedTokens;
+      }
+    expect(drafted).toBeGreaterThan(0);
+  });
+
+  it('takes confident tokens, and computes all others with the whole model', async () => {
+    const file = await tinyModel('llama', 'Q8_0');
+    using alone = await load(file, { context: 160 });
+    const found: [exited: number, different: number][] = [];
+    for (const threshold of [1e9, 0.3, 0.1, -1]) {
+      using early = await load(file, { exit: await exitOf(file, [{ ...promise, threshold }]), context: 160 });
+      using session = early.session();
+      const { ids, exitedTokens } = await session.generate(prompts[0]!, { maxTokens: 60, exit: 'calibrated' }).result;
+      const all = [...prompts[0]!, ...ids];
+      let different = 0;
+      const rows = ids.map((_, i) => prompts[0]!.length - 1 + i);
+      await alone.evaluate(all, rows, (row, logits) => {
+        if (logits.indexOf(Math.max(...logits)) !== all[row + 1]) different++;
+      });
+      expect(different).toBeLessThanOrEqual(exitedTokens);
+      found.push([exitedTokens, different]);
+      // the first token follows from the prompt, which runs through all layers
+      if (threshold < 0) expect(exitedTokens).toBeGreaterThanOrEqual(ids.length - 1);
+    }
+    expect(found[0]).toEqual([0, 0]);
+    expect(found[3]![0]).toBeGreaterThan(0);
+  });
+
+  it('runs beside other streams', async () => {
+    const file = await tinyModel('llama', 'Q8_0');
+    using model = await load(file, { exit: await exitOf(file), context: 160 });
+    const texts = (concurrent: boolean) => {
+      const runs = prompts.map((prompt, i) => async () => {
+        using session = model.session();
+        const exit = i === 1 ? 'off' : 'lossless';
+        return (await session.generate(prompt, { maxTokens: 40, exit, draft: 'off' }).result).ids;
+      });
+      if (concurrent) return Promise.all(runs.map((run) => run()));
+      return runs.reduce<Promise<(readonly number[])[]>>(
+        async (before, run) => [...(await before), await run()],
+        Promise.resolve([]),
+      );
+    };
+    expect(await texts(true)).toEqual(await texts(false));
+  });
+
+  it('is refused by name where it cannot be used', async () => {
+    const file = await tinyModel('llama', 'Q8_0');
+    using plain = await load(file);
+    expect(() => plain.session().generate([1], { exit: 'lossless' })).toThrow(/loaded with the option 'exit'/);
+    using model = await load(file, { exit: await exitOf(file, [{ ...promise, threshold: 2 }]) });
+    const generate = (options: GenerateOptions) => () => model.session().generate([1], options);
+    expect(generate({ exit: 'calibrated', temperature: 1 })).toThrow(/temperature is 1, expected 0/);
+    expect(generate({ exit: 'calibrated', exitRisk: 0.001 })).toThrow(/exitRisk is 0.001/);
+    expect(generate({ exit: 'lossless', logProbabilities: 1 })).toThrow(/logProbabilities/);
+    await expect(load(file, { exit: file })).rejects.toThrow(/it is no exit/);
+    const other = await exitOf(await tinyModel('qwen3', 'Q8_0'));
+    await expect(load(file, { exit: other })).rejects.toThrow(/for architecture qwen3, but .* is llama/);
+  });
+});

@@ -1,13 +1,16 @@
 /**
  * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2]
  * [--rounds 15] [--plot phone.svg] [--model model.gguf]
- * [--prompts 1000]`. Phones are simulated; the meter needs an idle machine.
+ * [--prompts 1000] [--exit exit.gguf]
+ * [--small small.gguf]`. Phones are simulated; the meter needs an idle machine.
  * Prints tables and, as the last line, one JSON object with the figures of each part.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { threadCounts } from '../src/search/measureCosts.ts';
+import { benchCascade } from './adapt/cascade.ts';
 import { benchDrafts } from './adapt/drafts.ts';
+import { benchExits } from './adapt/exits.ts';
 import { benchIdentity } from './adapt/identity.ts';
 import { benchMeter } from './adapt/meter.ts';
 import { benchPhone } from './adapt/phone.ts';
@@ -19,6 +22,8 @@ const { values } = parseArgs({
     threads: { type: 'string' },
     model: { type: 'string', default: 'models/sapling.gguf' },
     prompts: { type: 'string', default: '1000' },
+    exit: { type: 'string', default: 'runs/exits/exit.gguf' },
+    small: { type: 'string', default: 'runs/exits/small.gguf' },
     plot: { type: 'string' },
     rounds: { type: 'string', default: '15' },
   },
@@ -33,6 +38,19 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   phone: () => benchPhone(values.plot),
   drafts: () =>
     benchDrafts(values.model, { rounds: Math.min(rounds, 5), threads: values.threads ? threads.at(-1) : undefined }),
+  exits: () =>
+    benchExits(values.model, {
+      exit: values.exit,
+      prompts: Number(values.prompts),
+      rounds: Math.min(rounds, 5),
+      threads: values.threads ? threads.at(-1) : undefined,
+    }),
+  cascade: () =>
+    benchCascade(values.model, {
+      small: values.small,
+      prompts: Number(values.prompts),
+      threads: values.threads ? threads.at(-1) : undefined,
+    }),
   identity: () => benchIdentity(values.model, Number(values.prompts)),
 };
 

@@ -1,5 +1,22 @@
 /** The entry `espalier/adapt`: what a device has to give at this moment, and how a model keeps within it. */
 export { deviceSensors } from '#leaf/adapt/sensors/deviceSensors';
+export {
+  Cascade,
+  type CascadeAnswer,
+  type CascadeGenerateOptions,
+  type Judge,
+  likelihoodJudge,
+  sampleCascade,
+} from './cascade/cascade.ts';
+export {
+  type CascadeOptions,
+  type CascadeRule,
+  type CascadeSample,
+  defers,
+  fitCascade,
+  scoreOf,
+} from './cascade/cascadeRule.ts';
+export { calibrationError, fitIsotonic, type IsotonicStep, isotonicAt } from './cascade/isotonic.ts';
 export { type DescribeOptions, type DeviceDescription, describeDevice } from './describeDevice.ts';
 export {
   type EnergyEstimate,

@@ -8,15 +8,16 @@ export interface IsotonicStep {
 
 /** @param events 0 or 1 for each score @returns steps of ascending scores and descending probabilities */
 export function fitIsotonic(scores: readonly number[], events: readonly number[]): IsotonicStep[] {
-  const order = [...scores.keys()].sort((a, b) => scores[a]! - scores[b]!);
+  const groups = new Map<number, { from: number; sum: number; count: number }>();
+  for (const [i, from] of scores.entries()) {
+    const group = groups.get(from) ?? { from, sum: 0, count: 0 };
+    groups.set(from, group);
+    group.sum += events[i]!;
+    group.count++;
+  }
   const pools: { from: number; sum: number; count: number }[] = [];
-  for (const i of order) {
-    const last = pools.at(-1);
-    // equal scores share a step
-    if (last && last.from === scores[i]) {
-      last.sum += events[i]!;
-      last.count++;
-    } else pools.push({ from: scores[i]!, sum: events[i]!, count: 1 });
+  for (const group of [...groups.values()].sort((a, b) => a.from - b.from)) {
+    pools.push(group);
     while (pools.length > 1) {
       const [a, b] = [pools.at(-2)!, pools.at(-1)!];
       if (a.sum / a.count > b.sum / b.count) break;

@@ -2,7 +2,12 @@
 
 import { seededRandom } from '../../src/core/random.ts';
 import { identity } from '../../src/federated/client/identity.ts';
-import { encodeMessage, hasValidSignature, type RoundMessage } from '../../src/federated/round/messages.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  hasValidSignature,
+  type RoundMessage,
+} from '../../src/federated/round/messages.ts';
 import { Round } from '../../src/federated/round/round.ts';
 import { checkRoundConfig, defaultNeighbours } from '../../src/federated/round/roundConfig.ts';
 import { SecureMember } from '../../src/federated/secure/secureMember.ts';
@@ -46,13 +51,16 @@ export async function sumUnderDropout(
   };
   let at = 0;
   const sent = new Map<number, number>();
-  const send = (index: number, message: RoundMessage) =>
-    timed(() => {
-      sent.set(index, (sent.get(index) ?? 0) + encodeMessage(message).length);
+  const send = (index: number, message: RoundMessage) => {
+    const bytes = encodeMessage(message);
+    sent.set(index, (sent.get(index) ?? 0) + bytes.length);
+    return timed(() => {
+      const message = decodeMessage(bytes);
       if (!hasValidSignature(message, round.configHash)) throw new Error('wrong signature');
       const receipt = round.apply({ kind: 'message', at, message });
       if (receipt.status !== 'accepted') throw new Error(receipt.reason);
     });
+  };
   const identities = Array.from({ length: clients }, () => identity());
   const members = identities.map((own) => SecureMember.join(config, own, 1));
   for (const [i, member] of members.entries()) await send(i, member.joinMessage);

@@ -83,7 +83,16 @@ export function digestOf({ signature: _, ...message }: RoundMessage): string {
 
 /** The message with its body replaced by the body's hash. */
 function headerOf(message: UnsignedMessage | RoundMessage): never {
-  return ('body' in message ? { ...message, body: hashOf(message.body) } : message) as never;
+  return ('body' in message ? { ...message, body: hashOfBody(message.body) } : message) as never;
+}
+
+/** Hashes of bodies, which nobody changes: the signature and the digest of an update need the same one. */
+const bodyHashes = new WeakMap<Uint8Array, string>();
+
+function hashOfBody(body: Uint8Array): string {
+  let hash = bodyHashes.get(body);
+  if (hash === undefined) bodyHashes.set(body, (hash = hashOf(body)));
+  return hash;
 }
 
 export function encodeMessage(message: RoundMessage): Uint8Array {

@@ -22,6 +22,7 @@ export {
   type StepResult,
   type Trainer,
 } from './client/participant.ts';
+export { busyReason, type ReadyWhen, readyWhen } from './client/readiness.ts';
 export { textsOf } from './client/texts.ts';
 export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';
@@ -48,7 +49,13 @@ export {
   type UnsignedMessage,
 } from './round/messages.ts';
 export { type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
-export { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './round/roundConfig.ts';
+export {
+  checkRoundConfig,
+  configHash,
+  defaultNeighbours,
+  isEvaluation,
+  type RoundConfig,
+} from './round/roundConfig.ts';
 export type { Member, Roster } from './secure/roster.ts';
 export type { InstructionOf } from './secure/secureMember.ts';
 export { type MemberState, SecureMember } from './secure/secureMember.ts';

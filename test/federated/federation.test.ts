@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/core/random.ts';
 import {
   Accountant,
   checkSettings,
@@ -16,7 +17,7 @@ import {
   noiseMultiplierFor,
   simulate,
 } from '../../src/federated/index.ts';
-import { memoryStore, PARAMETERS, participant, pointOf, settings } from './clients.ts';
+import { memoryStore, PARAMETERS, participant, pointOf, settings, trainerOf } from './clients.ts';
 
 const weights = new Float32Array(PARAMETERS);
 
@@ -150,6 +151,118 @@ describe('a federation', () => {
     );
     expect(federation.report[0].contributors).toBe(5);
     expect(Object.values(federation.report[0].refused).reduce((sum, count) => sum + count, 0)).toBe(2);
+  });
+});
+
+describe('an evaluation', () => {
+  const evaluation = { every: 2, devices: 0.4, cohort: 3 };
+  const changes = { rounds: 3, cohort: 4, minimumCohort: 3, evaluation };
+  /** The loss of a client is the distance of the first weight to its own. */
+  const evaluating = (client: number) => ({
+    ...trainerOf(client),
+    evaluate: async (now: Float32Array) => Math.abs(pointOf(client)[0] - now[0]),
+  });
+
+  it.each(['secure', 'visible'] as const)('reports the mean loss of devices that never train: %s', async (mode) => {
+    const given = { ...settings, ...changes, mode, ...(mode === 'visible' && { secure: undefined }) };
+    const federation = await Federation.open(checkSettings(given), { journal: memoryJournal(), weights }, 0);
+    const connection = localConnection(federation, () => 0);
+    const [trained, evaluated] = [new Set<number>(), new Set<number>()];
+    const before: Float32Array[] = [];
+    const clients = Array.from({ length: 24 }, (_, i) => {
+      const { train, evaluate, ...sizes } = evaluating(i);
+      return participant(connection, i, {
+        allowVisible: true,
+        trainer: {
+          ...sizes,
+          train: (now, config) => {
+            trained.add(i);
+            return train(now, config);
+          },
+          evaluate: (now) => {
+            evaluated.add(i);
+            before.push(now.slice());
+            return evaluate(now);
+          },
+        },
+      });
+    });
+    await play(federation, clients);
+    expect(federation.report.map(({ kind, outcome }) => [kind, outcome])).toEqual([
+      ['train', 'closed'],
+      ['train', 'closed'],
+      ['evaluate', 'closed'],
+      ['train', 'closed'],
+      ['evaluate', 'closed'],
+    ]);
+    expect([...evaluated].filter((client) => trained.has(client))).toEqual([]);
+    expect(federation.weights).toEqual(before.at(-1));
+    const line = federation.report[2];
+    expect(line).toMatchObject({ contributors: 3 });
+    const losses = [...evaluated].map((client) => Math.abs(pointOf(client)[0] - before[0][0]));
+    expect(line.loss).toBeGreaterThanOrEqual(Math.min(...losses) - 1e-4);
+    expect(line.loss).toBeLessThanOrEqual(Math.max(...losses) + 1e-4);
+    expect(federationReport('x', federation.report)).toContain('Loss of held-out devices');
+  });
+
+  it('is left out by clients that cannot evaluate, and by nobody who trains', async () => {
+    const federation = await Federation.open(
+      checkSettings({ ...settings, ...changes }),
+      { journal: memoryJournal(), weights },
+      0,
+    );
+    const connection = localConnection(federation, () => 0);
+    await play(
+      federation,
+      Array.from({ length: 24 }, (_, i) => participant(connection, i)),
+    );
+    expect(federation.report.filter(({ kind }) => kind === 'evaluate')).toMatchObject([
+      { outcome: 'aborted', joined: 0 },
+      { outcome: 'aborted', joined: 0 },
+    ]);
+    expect(federation.report.filter(({ kind, outcome }) => kind === 'train' && outcome === 'closed')).toHaveLength(3);
+  });
+
+  it('excludes privacy, and needs enough devices to hide in', () => {
+    expect(() => checkSettings({ ...settings, weighting: undefined, evaluation, privacy: { epsilon: 1 } })).toThrow(
+      /excludes privacy/,
+    );
+    expect(() => checkSettings({ ...settings, evaluation: { cohort: 2 } })).toThrow(/evaluation.cohort is 2/);
+  });
+});
+
+describe('a network that repeats, delays and reorders', () => {
+  it('changes nothing: 100 copies of every message, at once and in later phases and rounds', async () => {
+    const expected = (await run({ rounds: 2 })).weights;
+    const federation = await Federation.open(
+      checkSettings({ ...settings, rounds: 2 }),
+      { journal: memoryJournal(), weights },
+      0,
+    );
+    const connection = localConnection(federation, () => 0);
+    const sent: Uint8Array[] = [];
+    const random = seededRandom(5);
+    const statuses: Record<string, number> = {};
+    const repeating = {
+      ...connection,
+      send: async (message: Uint8Array) => {
+        const first = await connection.send(message);
+        sent.push(message.slice());
+        for (let copy = 0; copy < 100; copy++) {
+          const { status } = await connection.send(copy < 50 ? message : sent[random.integer(sent.length)]);
+          statuses[status] = (statuses[status] ?? 0) + 1;
+        }
+        return first;
+      },
+    };
+    await play(
+      federation,
+      Array.from({ length: 5 }, (_, i) => participant(repeating, i)),
+    );
+    expect(federation.weights).toEqual(expected);
+    expect(federation.report).toHaveLength(2);
+    // a copy is known, or too late
+    expect(Object.keys(statuses).sort()).toEqual(['duplicate', 'refused']);
   });
 });
 

@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { deviceSensors } from '../../adapt/index.ts';
 import {
   checkSettings,
   describeSettings,
@@ -14,7 +15,9 @@ import {
   modelTrainer,
   openTrainingModel,
   Participant,
+  type ReadyWhen,
   type ReportLine,
+  readyWhen,
   textsOf,
   trainLocally,
   whatLeaves,
@@ -30,6 +33,7 @@ import { progressBar } from '../progressBar.ts';
 const MAXIMUM_TRIES = 30;
 /** Milliseconds. */
 const RETRY_AFTER = 2000;
+const SENSOR_INTERVAL = 2000;
 
 interface ComputeValues {
   readonly threads?: number;
@@ -52,6 +56,7 @@ interface JoinValues extends ComputeValues {
   readonly yes?: boolean;
   readonly allowVisible?: boolean;
   readonly minimumCohort: number;
+  readonly when?: string;
   readonly personal?: string;
   readonly personalSteps: number;
 }
@@ -78,6 +83,7 @@ export function federateCommand(): Command {
     .option('--yes', 'agree to what leaves this device, without being asked')
     .option('--allow-visible', 'also join if the server sees the update of this device')
     .option('--minimum-cohort <count>', 'join no round that sums fewer updates', number, 3)
+    .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
     .option('--personal-steps <count>', 'steps of the personal adapter', number, 20)
     .action(takePart);
@@ -139,7 +145,8 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   print(whatLeaves(settings));
   if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
   const bar = progressBar();
-  const { backend, threads, allowVisible, minimumCohort, personal, personalSteps } = values;
+  const { backend, threads, allowVisible, minimumCohort, personal, personalSteps, when } = values;
+  const ready = when === undefined ? undefined : readyOption(when);
   const base =
     values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
   const compile = { backend, threads, signal, onProgress: bar.onProgress, model: base };
@@ -150,12 +157,12 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     try {
       const { identity, store } = await clientFolder(values.state);
       const participant = new Participant(connection, {
-        ...{ identity, store, allowVisible, minimumCohort },
+        ...{ identity, store, allowVisible, minimumCohort, isReady: ready?.isReady },
         trainer: modelTrainer(model, data),
         onEvent: ({ round, sent, bytes, receipt }) =>
           note(`${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`),
       });
-      await participant.run({ interval: 500, signal });
+      await participant.run({ interval: ready ? SENSOR_INTERVAL : 500, signal });
       note(`finished; ${bytesForPeople(participant.bytesSent)} left this device`);
       if (personal !== undefined) {
         const { weightsHash } = await connection.status(identity.name, signal);
@@ -172,6 +179,21 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     bar.stop();
     await model.dispose();
   }
+}
+
+/** The values of --when. */
+const conditions: Readonly<Record<keyof ReadyWhen, true>> = { charging: true, unmetered: true, idle: true };
+
+function readyOption(text: string): { readonly isReady: () => Promise<boolean> } {
+  const names = text.split(',').map((name) => name.trim());
+  for (const name of names)
+    if (!Object.hasOwn(conditions, name)) throw new OptionError('--when', name, Object.keys(conditions).join(', '));
+  let said: string | undefined;
+  const isReady = readyWhen(deviceSensors(), Object.fromEntries(names.map((name) => [name, true])), (reason) => {
+    if (reason !== said) note(`waiting: ${reason}`);
+    said = reason;
+  });
+  return { isReady };
 }
 
 /** Tries again while the server that has the model is away, e.g. because it is started again. */
@@ -215,8 +237,18 @@ async function agrees(): Promise<boolean> {
   return /^y(es)?$/i.test(answer.trim());
 }
 
-function describeLine({ round, outcome, reason, contributors, joined, bytesReceived, epsilon }: ReportLine): string {
+function describeLine({
+  round,
+  outcome,
+  reason,
+  contributors,
+  joined,
+  bytesReceived,
+  epsilon,
+  loss,
+}: ReportLine): string {
   if (outcome === 'aborted') return `${round}: aborted, ${reason}`;
+  if (loss !== undefined) return `${round}: ${contributors} held-out devices, loss ${loss.toFixed(4)}`;
   const privacy = epsilon === undefined ? '' : `, ε ${epsilon.toFixed(3)}`;
   return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)}${privacy}`;
 }

@@ -49,6 +49,10 @@ export function modelTrainer(model: TrainableModel, data: Dataset): Trainer {
       });
       return update;
     },
+    async evaluate(weights, _, signal) {
+      await model.writeWeights(weights);
+      return (await model.heldOutLoss(data, signal)).loss;
+    },
   };
 }
 

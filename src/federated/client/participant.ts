@@ -8,10 +8,10 @@ import { notFinite, quantize } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
 import type { Instruction, Receipt } from '../round/round.ts';
-import { checkRoundConfig, configHash, type RoundConfig } from '../round/roundConfig.ts';
+import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { type MemberState, SecureMember } from '../secure/secureMember.ts';
 import { hashOfWeights } from '../server/federation.ts';
-import { type CompressionOptions, UpdateCompressor } from './compression.ts';
+import { type CompressionOptions, encodeUpdate, UpdateCompressor } from './compression.ts';
 import type { Connection } from './connection.ts';
 import type { Identity } from './identity.ts';
 
@@ -23,6 +23,8 @@ export interface Trainer {
   readonly parameters: number;
   /** Returns how far training on this client's data moves the weights [parameters]. */
   train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<Float32Array>;
+  /** Returns the mean loss of weights on this client's data, in nats per token. Default: the client joins no evaluation. */
+  evaluate?(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<number>;
 }
 
 /** Keeps the client's state. */
@@ -141,7 +143,9 @@ export class Participant {
         'NOT_ALLOWED',
         `round ${config.id} may sum ${config.minimumCohort} updates, expected at least ${minimumCohort}`,
       );
-    if (config.parameters !== trainer.parameters)
+    if (isEvaluation(config)) {
+      if (!trainer.evaluate || config.parameters !== 1) return 'waiting';
+    } else if (config.parameters !== trainer.parameters)
       throw new FederatedError(
         'WRONG_MODEL',
         `round ${config.id} has ${config.parameters} parameters, this client's model ${trainer.parameters}`,
@@ -175,7 +179,7 @@ export class Participant {
       const update = await this.#train(config, signal);
       let message: RoundMessage;
       if (config.mode === 'visible') {
-        const body = this.#compressor.encode(update);
+        const body = isEvaluation(config) ? encodeUpdate(update, {}, secureRandom()) : this.#compressor.encode(update);
         message = signMessage(
           { kind: 'update', round: config.id, client: identity.name, body },
           configHash(config),
@@ -203,12 +207,15 @@ export class Participant {
 
   async #train(config: RoundConfig, signal?: AbortSignal): Promise<Float32Array> {
     const weights = await this.#connection.weights(config.weights, signal);
-    if (weights.length !== config.parameters || hashOfWeights(weights) !== config.weights)
+    const { trainer } = this.#options;
+    if (weights.length !== trainer.parameters || hashOfWeights(weights) !== config.weights)
       throw new FederatedError(
         'BAD_WEIGHTS',
         `round ${config.id}: the server sent weights that differ from their hash`,
       );
-    const update = await this.#options.trainer.train(weights, config, signal);
+    const update = isEvaluation(config)
+      ? Float32Array.of(await trainer.evaluate!(weights, config, signal))
+      : await trainer.train(weights, config, signal);
     if (!Number.isFinite(normOf(update))) throw notFinite();
     return update;
   }

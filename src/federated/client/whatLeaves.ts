@@ -2,7 +2,7 @@
 import type { FederationSettings } from '../server/settings.ts';
 
 export function whatLeaves(settings: FederationSettings): string {
-  const { name, mode, cohort, minimumCohort, rounds, training, privacy, weighting } = settings;
+  const { name, mode, cohort, minimumCohort, rounds, training, privacy, weighting, evaluation } = settings;
   const what = training.lora ? `an adapter of rank ${training.lora.rank}` : 'all weights';
   const lines = [
     `The federation "${name}" trains ${what} on the texts of up to ${cohort} devices, in ${rounds} rounds.`,
@@ -20,6 +20,10 @@ export function whatLeaves(settings: FederationSettings): string {
         : `The server adds noise to the sum before it uses it (ε = ${privacy.epsilon}, δ = ${privacy.delta} in total).`,
     );
   else lines.push('No noise is added: there is no guarantee about what the trained model reveals.');
+  if (evaluation)
+    lines.push(
+      `${Math.round(100 * evaluation.devices)}% of the devices do not train: they send the mean loss of the model on their texts${mode === 'secure' ? ', masked in the same way' : ''}.`,
+    );
   lines.push(
     `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update, and shares of keys.`,
     'You can stop at any time with Ctrl-C; a sum that contains your update already keeps it.',

@@ -107,6 +107,11 @@ function bad(problems: readonly string[]): FederatedError {
   return new FederatedError('BAD_CONFIG', `round: ${problems.join('; ')}`, { problems });
 }
 
+/** True if members report the loss of the weights, in an update of one value, and do not train. */
+export function isEvaluation({ task }: RoundConfig): boolean {
+  return task.kind === 'evaluate';
+}
+
 /** Hash that all messages of a round sign. */
 export function configHash(config: RoundConfig): string {
   return hashOf(new TextEncoder().encode(canonicalJson(config as never)));

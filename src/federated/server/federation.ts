@@ -14,7 +14,7 @@ import { FederatedError } from '../federatedError.ts';
 import { PrivacyBudget } from '../privacy/budget.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
 import { type Instruction, type Receipt, Round, type RoundEvent } from '../round/round.ts';
-import type { RoundConfig } from '../round/roundConfig.ts';
+import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { combineRound } from './combineRound.ts';
 import type { Journal } from './journal.ts';
 import type { ReportLine } from './reportLine.ts';
@@ -70,7 +70,7 @@ export class Federation {
     this.#weightsHash = hashOfWeights(state.weights);
     if (settings.privacy) {
       this.#budget = new PrivacyBudget(settings.privacy);
-      for (const { outcome } of state.report) if (outcome === 'closed') this.#budget.spend(mechanismOf(settings)!);
+      for (const line of state.report) if (isClosedTraining(line)) this.#budget.spend(mechanismOf(settings)!);
     }
   }
 
@@ -141,7 +141,7 @@ export class Federation {
     if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };
     const { config } = this.#round;
     const instruction = this.#round.instructionFor(client);
-    if (instruction.phase === 'open' && !this.#isSampled(client))
+    if (instruction.phase === 'open' && !this.#isChosen(client))
       return { ...common, config, instruction: { phase: 'wait', for: 'open' } };
     return { ...common, config, instruction };
   }
@@ -170,7 +170,7 @@ export class Federation {
       await this.#passTime(now);
       const round = this.#round;
       if (!round) return this.#refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
-      if (message.kind === 'join' && !this.#isSampled(message.client))
+      if (message.kind === 'join' && !this.#isChosen(message.client))
         return this.#refuse('NOT_SAMPLED', `${message.client} was not chosen for round ${round.config.id}`);
       const receipt = round.apply({ kind: 'message', at: now, message });
       this.#bytesReceived += bytes?.length ?? 0;
@@ -231,21 +231,31 @@ export class Federation {
       return this.#finishRound(round, now);
     }
     round.apply({ kind: 'close', at: now });
+    if (isEvaluation(round.config)) {
+      this.#serverMilliseconds += performance.now() - started;
+      return this.#finishRound(round, now, { weights: this.#state.weights, loss: update[0] });
+    }
     const weights = this.#optimizer.step(this.#state.weights, update);
     this.#budget?.spend(mechanismOf(this.settings)!);
     this.#serverMilliseconds += performance.now() - started;
     await this.#finishRound(round, now, { weights, updateNorm: normOf(update) });
   }
 
-  async #finishRound(round: Round, now: number, done?: { weights: Float32Array; updateNorm: number }): Promise<void> {
+  async #finishRound(
+    round: Round,
+    now: number,
+    done?: { weights: Float32Array; updateNorm?: number; loss?: number },
+  ): Promise<void> {
     const { contributors } = round;
     const line: ReportLine = {
       round: round.config.id,
+      kind: isEvaluation(round.config) ? 'evaluate' : 'train',
       outcome: done ? 'closed' : 'aborted',
       ...(done ? {} : { reason: round.reason }),
       joined: round.joined,
       contributors: contributors.length,
       examples: contributors.reduce((sum, { examples }) => sum + examples, 0),
+      ...(done?.loss !== undefined && { loss: done.loss }),
       updateNorm: done?.updateNorm,
       bytesReceived: this.#bytesReceived,
       refused: this.#refused,
@@ -274,12 +284,13 @@ export class Federation {
     }
     const number = this.#state.begun + 1;
     this.#state = { ...this.#state, begun: number };
-    const config = roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash);
     await this.#journal.append(entryOf('r', now, new TextEncoder().encode(String(number))));
-    this.#start(config, now);
+    this.#start(number, now);
   }
 
-  #start(config: RoundConfig, now: number): void {
+  #start(number: number, now: number): void {
+    const kind = this.#isEvaluationDue() ? 'evaluate' : 'train';
+    const config = roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash, kind);
     this.#round = new Round(config, now);
     this.#openedAt = now;
     this.#bytesReceived = 0;
@@ -288,9 +299,19 @@ export class Federation {
   }
 
   #endReason(): string | undefined {
-    const closed = this.#state.report.filter(({ outcome }) => outcome === 'closed').length;
+    if (this.#isEvaluationDue()) return undefined;
+    const closed = this.#state.report.filter(isClosedTraining).length;
     if (closed >= this.settings.rounds) return 'all rounds are done';
     return this.#budget?.problem(mechanismOf(this.settings)!);
+  }
+
+  /** True after every n-th training round, and after the last one, until an evaluation was tried. Depends on the report only. */
+  #isEvaluationDue(): boolean {
+    const { evaluation, rounds } = this.settings;
+    const last = this.#state.report.at(-1);
+    if (!evaluation || !last || !isClosedTraining(last)) return false;
+    const closed = this.#state.report.filter(isClosedTraining).length;
+    return closed % evaluation.every === 0 || closed === rounds;
   }
 
   /** Applies an entry of the journal again, without acknowledging anything. */
@@ -301,7 +322,7 @@ export class Federation {
     if (kind === 'r') {
       const number = Number(new TextDecoder().decode(content));
       this.#state = { ...this.#state, begun: number };
-      this.#start(roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash), at);
+      this.#start(number, at);
       return;
     }
     const event: RoundEvent =
@@ -310,11 +331,19 @@ export class Federation {
     this.#bytesReceived += kind === 'm' ? content.length : 0;
   }
 
-  /** A client's coin for a round, the same whenever it asks. */
-  #isSampled(client: string): boolean {
-    const rate = this.settings.privacy?.samplingRate ?? 1;
-    if (rate === 1 || !this.#round) return true;
-    const text = new TextEncoder().encode(`${this.#round.config.id} ${client}`);
+  /** True if a client may join the round: held-out devices only evaluate, all others only train. */
+  #isChosen(client: string): boolean {
+    const { privacy, evaluation } = this.settings;
+    if (!this.#round) return true;
+    const { config } = this.#round;
+    if (evaluation && this.#coin(`held out ${client}`, evaluation.devices) !== isEvaluation(config)) return false;
+    return this.#coin(`${config.id} ${client}`, privacy?.samplingRate ?? 1);
+  }
+
+  /** A coin that falls the same way whenever it is tossed for the same purpose. */
+  #coin(purpose: string, rate: number): boolean {
+    if (rate === 1) return true;
+    const text = new TextEncoder().encode(purpose);
     const hash = sha256(Uint8Array.of(...hexToBytes(this.#state.samplingKey), ...text));
     return new DataView(hash.buffer, hash.byteOffset).getUint32(0) < rate * 2 ** 32;
   }
@@ -327,6 +356,10 @@ export class Federation {
   #count(code: string): void {
     this.#refused[code] = (this.#refused[code] ?? 0) + 1;
   }
+}
+
+function isClosedTraining({ outcome, kind }: ReportLine): boolean {
+  return outcome === 'closed' && kind !== 'evaluate';
 }
 
 export function hashOfWeights(weights: Float32Array): string {

@@ -2,7 +2,8 @@
  * What a federation must not forget: a snapshot of the last closed round, and the events since. Entries are framed as length
  * (uint32), SHA-256 (first 8 bytes) and content, so that an entry torn by a crash is found and left out.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
+import { hashOf } from '../../formats/packages/hash.ts';
+import { hexToBytes } from '../encoding.ts';
 
 export interface Journal {
   /** Reads the snapshot and the whole entries after it. A torn entry at the end is removed. */
@@ -19,9 +20,14 @@ const HEADER = 12;
 export function frame(entry: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER + entry.length);
   new DataView(bytes.buffer).setUint32(0, entry.length, true);
-  bytes.set(sha256(entry).subarray(0, 8), 4);
+  bytes.set(checkOf(entry), 4);
   bytes.set(entry, HEADER);
   return bytes;
+}
+
+/** First 8 bytes of the entry's SHA-256. */
+function checkOf(entry: Uint8Array): Uint8Array {
+  return hexToBytes(hashOf(entry).slice(0, 16));
 }
 
 /** @returns the whole entries and the number of bytes that they take */
@@ -33,7 +39,7 @@ export function unframe(bytes: Uint8Array): { readonly entries: Uint8Array[]; re
     const length = view.getUint32(at, true);
     if (at + HEADER + length > bytes.length) break;
     const entry = bytes.subarray(at + HEADER, at + HEADER + length);
-    const hash = sha256(entry);
+    const hash = checkOf(entry);
     if (bytes.subarray(at + 4, at + HEADER).some((byte, i) => byte !== hash[i])) break;
     entries.push(entry);
     at += HEADER + length;

@@ -3,12 +3,14 @@ import type { ReportLine } from './reportLine.ts';
 
 export function federationReport(name: string, lines: readonly ReportLine[]): string {
   const closed = lines.filter(({ outcome }) => outcome === 'closed');
+  const evaluations = closed.filter(({ loss }) => loss !== undefined);
   const bytes = lines.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
   const last = lines.at(-1);
   const facts = [
     ['Rounds closed', String(closed.length)],
     ['Rounds aborted', String(lines.length - closed.length)],
     ['Bytes received', bytes.toLocaleString('en-US')],
+    ...(evaluations.length > 0 ? [['Loss of held-out devices', evaluations.at(-1)!.loss!.toFixed(4)]] : []),
     // an ε is shown only if an accountant computed it
     ...(last?.epsilon !== undefined ? [['Privacy spent', `ε = ${last.epsilon.toFixed(3)} at δ = ${last.delta}`]] : []),
   ];
@@ -27,7 +29,7 @@ th:first-child, td:first-child, td.reason { text-align: left } tr.aborted td { c
 <h1>${escapeHtml(name)}</h1>
 <dl>${facts.map(([what, value]) => `<dt>${what}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>
 <table>
-<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Bytes</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
+<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
@@ -39,7 +41,7 @@ ${rows}
 function rowOf(line: ReportLine): string {
   const refused = Object.entries(line.refused).map(([code, count]) => `${count} ${code}`);
   if (line.outcome === 'aborted')
-    return `<tr class="aborted"><td>${escapeHtml(line.round)}</td><td>${line.joined}</td><td class="reason" colspan="8">${escapeHtml(line.reason ?? '')}</td></tr>`;
+    return `<tr class="aborted"><td>${escapeHtml(line.round)}</td><td>${line.joined}</td><td class="reason" colspan="9">${escapeHtml(line.reason ?? '')}</td></tr>`;
   const cells = [
     line.round,
     String(line.joined),
@@ -47,6 +49,7 @@ function rowOf(line: ReportLine): string {
     String(line.joined - line.contributors),
     line.examples.toLocaleString('en-US'),
     line.updateNorm?.toPrecision(4) ?? '',
+    line.loss?.toFixed(4) ?? '',
     line.bytesReceived.toLocaleString('en-US'),
     refused.join(', '),
     line.epsilon?.toFixed(3) ?? '',

@@ -1,6 +1,7 @@
 /** A line of a federation's report (JSON Lines): one per round. */
 export interface ReportLine {
   readonly round: string;
+  readonly kind: 'train' | 'evaluate';
   readonly outcome: 'closed' | 'aborted';
   /** Why the round was aborted. */
   readonly reason?: string;
@@ -8,6 +9,8 @@ export interface ReportLine {
   /** Clients whose update counts. */
   readonly contributors: number;
   readonly examples: number;
+  /** Mean loss of the held-out devices in nats per token, weighted as updates are. Only of an evaluation. */
+  readonly loss?: number;
   /** Norm of the combined update. */
   readonly updateNorm?: number;
   /** Bytes of clients' messages. */

@@ -22,13 +22,22 @@ export function mechanismOf(settings: FederationSettings): Mechanism | undefined
   return mechanism;
 }
 
-/** @param weights SHA-256 of the weights that the round starts from @throws {FederatedError} BAD_CONFIG */
+/** Maximum loss that a device can report, in nats per token. */
+const MAXIMUM_LOSS = 32;
+
+/**
+ * @param weights SHA-256 of the weights that the round starts from
+ * @param kind 'evaluate': the update is one value, the loss of the weights on the device's texts
+ * @throws {FederatedError} BAD_CONFIG
+ */
 export function roundConfigOf(
   settings: FederationSettings,
   number: number,
   parameters: number,
   weights: string,
+  kind: 'train' | 'evaluate' = 'train',
 ): RoundConfig {
+  if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
   const { name, mode, cohort, minimumCohort, maximumExamples, deadlines, training, weighting } = settings;
   const { model: _, lora: __, ...task } = training;
   return checkRoundConfig({
@@ -39,12 +48,37 @@ export function roundConfigOf(
     cohort,
     minimumCohort,
     maximumExamples,
-    deadlines: Object.fromEntries(
-      Object.entries(deadlines).map(([phase, seconds]) => [phase, Math.ceil(1000 * seconds)]),
-    ),
+    deadlines: inMilliseconds(deadlines),
     ...(mode === 'secure' && { secure: secureOf(settings, parameters) }),
-    task: { ...task, weighting, round: number },
+    task: { ...task, kind, weighting, round: number },
   });
+}
+
+function evaluationConfigOf(settings: FederationSettings, number: number, weights: string): RoundConfig {
+  const { name, mode, maximumExamples, deadlines, weighting, minimumCohort } = settings;
+  const cohort = settings.evaluation!.cohort ?? minimumCohort;
+  const secure = {
+    ...neighboursOf(settings, cohort),
+    clip: MAXIMUM_LOSS,
+    scale: 2 ** 30 / (cohort * MAXIMUM_LOSS),
+    noise: 0,
+  };
+  return checkRoundConfig({
+    id: `${name}-${number}`,
+    mode,
+    parameters: 1,
+    weights,
+    cohort,
+    minimumCohort: Math.min(minimumCohort, cohort),
+    maximumExamples,
+    deadlines: inMilliseconds(deadlines),
+    ...(mode === 'secure' && { secure }),
+    task: { kind: 'evaluate', weighting, round: number },
+  });
+}
+
+function inMilliseconds(deadlines: FederationSettings['deadlines']): Record<string, number> {
+  return Object.fromEntries(Object.entries(deadlines).map(([phase, seconds]) => [phase, Math.ceil(1000 * seconds)]));
 }
 
 function secureOf(settings: FederationSettings, parameters: number) {
@@ -59,5 +93,5 @@ function secureOf(settings: FederationSettings, parameters: number) {
     noise = (mechanism.noiseMultiplier * quantizedNorm({ clip, scale }, parameters)) / Math.sqrt(minimumCohort);
     noise = Math.max(noise, LEAST_NOISE);
   }
-  return { ...neighboursOf(settings), clip, scale, noise };
+  return { ...neighboursOf(settings, cohort), clip, scale, noise };
 }

@@ -97,6 +97,19 @@ const schema = z.strictObject({
     })
     .optional()
     .describe('Differential privacy for clients. Needs mode secure.'),
+  evaluation: z
+    .strictObject({
+      every: count().default(5).describe('Training rounds between two evaluations.'),
+      devices: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.1)
+        .describe('Fraction of the devices that never train: they report the loss on their texts, in masked sums.'),
+      cohort: count().optional().describe('Devices in an evaluation. Default: minimumCohort.'),
+    })
+    .optional()
+    .describe('Evaluation on held-out devices. Default: none. Excludes privacy, because a loss gets no noise.'),
   training: z
     .strictObject({
       model: z
@@ -135,13 +148,17 @@ export function checkSettings(value: unknown): FederationSettings {
     throw bad(problems);
   }
   const settings = result.data;
-  const { mode, cohort, privacy, robust } = settings;
+  const { mode, cohort, privacy, robust, evaluation } = settings;
   const least = mode === 'secure' ? 3 : 1;
   const problems: string[] = [];
   if (cohort < least) problems.push(`cohort is ${cohort}, expected at least ${least}`);
   if (privacy && mode !== 'secure') problems.push('privacy needs mode secure');
   if (privacy && settings.weighting === 'examples') problems.push('privacy needs weighting uniform');
   if (robust && mode !== 'visible') problems.push('robust needs mode visible, because it must see updates');
+  if (evaluation && privacy)
+    problems.push('evaluation excludes privacy: ε would not cover the losses that devices report');
+  if (evaluation?.cohort !== undefined && evaluation.cohort < least)
+    problems.push(`evaluation.cohort is ${evaluation.cohort}, expected at least ${least}`);
   if (problems.length > 0) throw bad(problems);
   return {
     ...settings,
@@ -154,11 +171,17 @@ function bad(problems: readonly string[]): FederatedError {
   return new FederatedError('BAD_SETTINGS', `settings: ${problems.join('; ')}`, { problems });
 }
 
-/** Neighbours and threshold of a federation's rounds. */
-export function neighboursOf({ cohort, secure }: FederationSettings): { neighbours: number; threshold: number } {
+/** Neighbours and threshold of a round. @param cohort of the round */
+export function neighboursOf(
+  { secure }: FederationSettings,
+  cohort: number,
+): { neighbours: number; threshold: number } {
   const usual = defaultNeighbours(cohort);
-  const neighbours = secure.neighbours ?? usual.neighbours;
-  return { neighbours, threshold: secure.threshold ?? Math.max(2, Math.floor(neighbours / 2) + 1) };
+  const neighbours = Math.min(secure.neighbours ?? usual.neighbours, cohort - 1);
+  return {
+    neighbours,
+    threshold: Math.min(secure.threshold ?? Math.max(2, Math.floor(neighbours / 2) + 1), neighbours),
+  };
 }
 
 /** Help text that describes every field. */

@@ -6,11 +6,14 @@
  */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { adaptRoles } from './federated/adapters.ts';
+import { Base } from './federated/base.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
+import { trainPrivately } from './federated/privacy.ts';
 import { Roles } from './federated/roles.ts';
 import { simulateMany } from './federated/simulation.ts';
 
-const parts = ['dropout', 'simulation', 'roles', 'poisoning'] as const;
+const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy'] as const;
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: parts.join() },
@@ -22,6 +25,8 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '10' },
     layers: { type: 'string', default: '4' },
     width: { type: 'string', default: '128' },
+    'base-steps': { type: 'string', default: '600' },
+    python: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -36,6 +41,8 @@ if (values.help) {
   --rounds N       rounds of federated averaging (default: 20)
   --steps N        steps of a client per round (default: 10)
   --layers N, --width N   size of the character model (default: 4, 128)
+  --base-steps N   steps that train the base of adapters (default: 600)
+  --python FILE    a Python with dp-accounting, which computes ε, too
 
 stdout gets a line per result and, on the last line, one JSON object.`);
   process.exit();
@@ -115,6 +122,35 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
       result.poisoning = { attackers, ...losses };
     }
     await roles.close();
+  }
+}
+
+if (wanted.has('adapters') || wanted.has('privacy')) {
+  if (!existsSync(values.text)) console.log(`skipped: there is no ${values.text}`);
+  else {
+    const [layers, width, steps] = [Number(values.layers), Number(values.width), Number(values['base-steps'])];
+    const base = await Base.make({ text: values.text, roles: 20, steps, layers, width });
+    if (wanted.has('adapters')) {
+      const figures = [];
+      for (const format of ['F32', 'Q8_0', 'Q4_0'] as const) {
+        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 24 });
+        figures.push(row);
+        console.log(
+          `${format}, 20 roles: base ${row.base.toFixed(4)}, local ${row.local.toFixed(4)}, shared ${row.shared.toFixed(4)}, personal ${row.personal.toFixed(4)}; personal is best for ${row.best} of ${row.roles}`,
+        );
+      }
+      result.adapters = figures;
+    }
+    if (wanted.has('privacy')) {
+      const options = { clients: 200, rounds: 15, samplingRate: 0.2, python: values.python };
+      const figures = await trainPrivately(base, options);
+      const { epsilon, reference, noiseMultiplier, loss, membership } = figures;
+      console.log(
+        `ε ${epsilon.toFixed(4)} (dp-accounting ${reference?.toFixed(4) ?? 'not run'}), noise ${noiseMultiplier.toFixed(3)}: loss ${loss.base.toFixed(4)} → ${loss.private.toFixed(4)} (${loss.plain.toFixed(4)} without noise); membership test ${membership.private.toFixed(3)} (${membership.plain.toFixed(3)} without noise)`,
+      );
+      result.privacy = figures;
+    }
+    base.close();
   }
 }
 

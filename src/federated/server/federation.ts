@@ -135,6 +135,11 @@ export class Federation {
     return this.#budget?.epsilon;
   }
 
+  /** Noise of a round, relative to what one client can change. Undefined without a privacy budget. */
+  get noiseMultiplier(): number | undefined {
+    return mechanismOf(this.settings)?.noiseMultiplier;
+  }
+
   /** What a client should do now. @param client its name */
   status(client: string): Status {
     const common = { federation: this.settings.name, weightsHash: this.#weightsHash };

@@ -3,7 +3,6 @@ import { type ByteSource, checkRange } from '../byteSource.ts';
 import type { Manifest, Piece } from './manifest.ts';
 import { PackageError } from './packageError.ts';
 import type { PackageStore } from './packageStore.ts';
-import { acceptedGeneration } from './pointer.ts';
 
 /** Bytes of the file that a piece holds, or zeros. */
 interface Extent {
@@ -58,8 +57,7 @@ export async function openComponent(
 
 /** Returns the generation that models are loaded from. @throws {PackageError} NOT_INSTALLED listing the packages that are */
 export async function installedGeneration(store: PackageStore, packageName: string): Promise<string> {
-  const current = await store.current(packageName);
-  const accepted = current && acceptedGeneration(current);
+  const accepted = await store.accepted(packageName);
   if (accepted !== undefined) return accepted;
   const names = (await store.names()).join(', ') || 'none';
   const problem = `the package ${packageName} is not installed; installed: ${names}`;

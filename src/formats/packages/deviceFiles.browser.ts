@@ -11,6 +11,8 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
   return {
     name: `the browser's private file system/${folder}`,
     folder,
+    // browsers do not say when a file has reached the disk
+    isDurable: false,
     async size(path) {
       const file = await handleOf(folder, path, false);
       return (await file?.getFile())?.size;
@@ -63,6 +65,8 @@ export function deviceFiles(folder: string = 'espalier-packages'): StoreFiles {
       const names = locks.map(({ name = '' }) => name).filter((name) => name.startsWith(prefix));
       return new Set(names.map((name) => name.slice(prefix.length)));
     },
+    // the browser removes them itself
+    sweep: async () => 0,
   };
 }
 

@@ -2,9 +2,9 @@
 import type { Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { environment, homeFolder, isAlive } from '#leaf/formats/download/environment';
+import { environment, homeFolder, isAlive, userFile } from '#leaf/formats/download/environment';
 import { replaceFile } from '../sources/replaceFile.node.ts';
 import { missingBytes } from './memoryFiles.ts';
 import { PackageError } from './packageError.ts';
@@ -25,6 +25,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
   return {
     name: folder,
     folder,
+    isDurable: true,
     async size(path) {
       return (await stat(at(path)).catch(ifMissing))?.size;
     },
@@ -42,7 +43,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       }
     },
     async write(path, bytes) {
-      const temporary = at(`tmp/${process.pid}-${temporaries++}`);
+      const temporary = at(`tmp/${processId().replaceAll(' ', '~')}-${temporaries++}`);
       await replaceFile(at(path), temporary, (sink) => sink.write(bytes)).catch((error) => {
         throw diskError(error, folder, path, bytes.length);
       });
@@ -77,6 +78,16 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       }
       return found;
     },
+    async sweep() {
+      let freed = 0;
+      for (const name of (await readdir(at('tmp')).catch(ifMissing)) ?? []) {
+        const [, owner = ''] = /^(.+)-\d+$/.exec(name) ?? [];
+        if (!isGone(owner.replaceAll('~', ' '))) continue;
+        freed += (await stat(at(`tmp/${name}`)).catch(ifMissing))?.size ?? 0;
+        await rm(at(`tmp/${name}`), { force: true });
+      }
+      return freed;
+    },
   };
 }
 
@@ -88,14 +99,17 @@ function defaultFolder(): string {
 /** Waits until the lock file is ours. A file of a process that is gone is taken over. */
 async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<void>> {
   await mkdir(dirname(path), { recursive: true });
-  const owner = `${hostname()} ${process.pid}`;
+  const owner = processId();
   for (;;) {
     signal?.throwIfAborted();
     try {
       await writeFile(path, owner, { flag: 'wx' });
       return () => rm(path, { force: true });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        await rm(path, { force: true });
+        throw diskError(error, dirname(path), basename(path), owner.length);
+      }
     }
     if (!(await takeOver(path))) await setTimeout(LOCK_POLL, undefined, { signal });
   }
@@ -116,14 +130,28 @@ async function takeOver(path: string): Promise<boolean> {
   } finally {
     await file.close();
   }
-  const [host, pid] = owner.split(' ');
-  const isOwned = owner === '' ? Date.now() - written.mtimeMs < UNOWNED : host !== hostname() || isAlive(Number(pid));
-  if (isOwned) return false;
+  if (owner === '' ? Date.now() - written.mtimeMs < UNOWNED : !isGone(owner)) return false;
   const grave = `${path}.${process.pid}.${temporaries++}`;
   if ((await stat(path).catch(ifMissing))?.ino !== written.ino) return true;
   await rename(path, grave).catch(ifMissing);
   await rm(grave, { force: true });
   return true;
+}
+
+/** Identifies this process among those of all machines that may share the folder. */
+function processId(): string {
+  return `${hostname()} ${process.pid} ${bootId()}`;
+}
+
+/** True for the id of a process of this machine that has ended, or ran before the machine was last started. */
+function isGone(owner: string): boolean {
+  const [host, pid, boot] = owner.split(' ');
+  return host === hostname() && (boot !== bootId() || !isAlive(Number(pid)));
+}
+
+/** Identifies the time since the machine was started; empty where the system does not say. */
+function bootId(): string {
+  return userFile('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }
 
 function ifMissing(error: NodeJS.ErrnoException): undefined {

@@ -8,6 +8,7 @@ export function memoryFiles(files = new Map<string, Uint8Array>(), name = 'memor
   const locks = new Map<string, Promise<unknown>>();
   return {
     name,
+    isDurable: true,
     async size(path) {
       return files.get(path)?.length;
     },
@@ -51,6 +52,9 @@ export function memoryFiles(files = new Map<string, Uint8Array>(), name = 'memor
     },
     async held() {
       return new Set(held.keys());
+    },
+    async sweep() {
+      return 0;
     },
   };
 }

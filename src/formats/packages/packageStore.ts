@@ -3,7 +3,8 @@
  *
  *     pieces/ab/abcdef…          bytes of a piece
  *     manifests/GENERATION       canonical JSON
- *     packages/NAME/current.0|1  which generation is current, which one before it is kept
+ *     packages/NAME/current.0…3  which generation is current, which one before it is kept
+ *     packages/NAME/settled.0|1  in browsers: which change's files were found whole after they must have reached the disk
  *     packages/NAME/trust.0|1    keys and signed metadata that later versions are verified against
  *
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
@@ -12,7 +13,7 @@
 import { hashOf } from './hash.ts';
 import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from './manifest.ts';
 import { PackageError } from './packageError.ts';
-import { acceptedGeneration, type Pointer, readPointer, writePointer } from './pointer.ts';
+import { acceptedGeneration, isSettled, markSettled, type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
 
@@ -110,6 +111,33 @@ export class PackageStore {
     return readManifest(bytes, `${this.name}/${path}`, generation);
   }
 
+  /**
+   * Generation that models are loaded from; undefined if there is none. Where a power failure may lose written files, the pieces of a new version are
+   * verified until they must have reached the disk; the previous version is used if they are damaged.
+   * @throws {PackageError} BAD_PIECE if neither version is whole
+   */
+  async accepted(name: string): Promise<string | undefined> {
+    const pointer = await this.current(name);
+    const accepted = pointer && acceptedGeneration(pointer);
+    if (accepted === undefined || this.#files.isDurable) return accepted;
+    if (await isSettled(this.#files, folderOf(name), pointer!)) return accepted;
+    if (await this.#isWhole(accepted)) {
+      await markSettled(this.#files, folderOf(name), pointer!);
+      return accepted;
+    }
+    const { previous } = pointer!;
+    if (previous !== undefined && previous !== accepted && (await this.#isWhole(previous))) return previous;
+    const problem = `files of ${name} were lost or damaged, and no earlier version is whole: pull it again`;
+    throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { package: name, generation: accepted });
+  }
+
+  async #isWhole(generation: string): Promise<boolean> {
+    return this.damaged(generation).then(
+      (pieces) => pieces.length === 0,
+      () => false,
+    );
+  }
+
   /** Returns undefined if the package is not installed. */
   async current(name: string): Promise<Pointer | undefined> {
     return readPointer(this.#files, folderOf(name));
@@ -127,11 +155,11 @@ export class PackageStore {
       throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { piece: piece.sha256 });
     }
     const generation = generationOf(value);
-    const before = await this.current(value.name);
-    if (before?.generation === generation) return before;
-    // never overwrite an existing manifest: a rollback may need it
+    // never overwrite an intact manifest: a rollback may need it
     const isHere = await this.manifest(generation).catch(() => undefined);
     if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
+    const before = await this.current(value.name);
+    if (before?.generation === generation) return before;
     const trial = isTrial ? { ...(before?.previous !== undefined && { previous: before.previous }) } : undefined;
     return this.#point(value.name, before, generation, before?.generation, trial);
   }
@@ -181,7 +209,7 @@ export class PackageStore {
 
   /** Removes all pieces that no current, previous or used generation needs. @returns bytes freed */
   async collect(): Promise<number> {
-    let freed = 0;
+    let freed = await this.#files.sweep();
     for (const { path, bytes } of await this.#unused()) {
       await this.#files.remove(path);
       this.#verified.delete(path.slice(path.lastIndexOf('/') + 1));
@@ -223,6 +251,7 @@ export class PackageStore {
       generation,
       ...(previous !== undefined && { previous }),
       ...(trial && { trial }),
+      ...(!this.#files.isDurable && { changed: Date.now() }),
     };
     await writePointer(this.#files, folderOf(name), pointer);
     return pointer;
@@ -237,15 +266,22 @@ export class PackageStore {
 
   async #unused(all?: readonly StoredFile[]): Promise<StoredFile[]> {
     const used = new Set<string>();
+    const current = new Set<string>();
     const generations = new Set(await this.#files.held());
     for (const folder of await this.#files.list('packages')) {
       const pointer = await readPointer(this.#files, `packages/${folder}`);
       const { generation, previous, trial } = pointer ?? {};
+      if (generation !== undefined) current.add(generation);
       for (const needed of [generation, previous, trial?.previous]) if (needed !== undefined) generations.add(needed);
     }
     for (const generation of generations) {
+      // a kept version whose manifest was lost cannot be loaded any more
+      const manifest = await this.manifest(generation).catch((error) => {
+        if (current.has(generation)) throw error;
+      });
+      if (!manifest) continue;
       used.add(manifestPath(generation));
-      for (const { piece } of piecesOf(await this.manifest(generation))) used.add(piecePath(piece.sha256));
+      for (const { piece } of piecesOf(manifest)) used.add(piecePath(piece.sha256));
     }
     return (all ?? (await this.#all())).filter(({ path }) => !used.has(path));
   }

@@ -7,12 +7,14 @@ export interface StoreFiles {
   readonly name: string;
   /** The folder that `deviceFiles` was given. Undefined in memory. */
   readonly folder?: string;
+  /** True if written files survive a power failure. */
+  readonly isDurable: boolean;
   /** Size of a file in bytes; undefined if there is none. */
   size(path: string): Promise<number | undefined>;
   /** Reads `into.length` bytes from `offset`. @throws {PackageError} BAD_STORE if the file is missing or too short */
   read(path: string, offset: number, into: Uint8Array): Promise<void>;
   /**
-   * Creates or overwrites a file. When it resolves, the file is durable, even after a power failure. If it rejects or is
+   * Creates or overwrites a file. When it resolves, the file survives the end of the process and, with `isDurable`, a power failure. If it rejects or is
    * interrupted, the contents are undefined.
    * @throws {PackageError} STORE_FULL
    */
@@ -27,4 +29,6 @@ export interface StoreFiles {
   hold(generation: string): Promise<() => Promise<void>>;
   /** Generations in use by any process or tab. */
   held(): Promise<ReadonlySet<string>>;
+  /** Removes what interrupted writes of processes that have ended left behind. @returns bytes freed */
+  sweep(): Promise<number>;
 }

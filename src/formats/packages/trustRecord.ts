@@ -1,6 +1,7 @@
 /** What a store remembers about the trust in a package: later versions must be signed the same way. */
+
+import { readSlots, writeSlots } from './slots.ts';
 import type { StoreFiles } from './storeFiles.ts';
-import { readSlots, writeSlots } from './twoSlots.ts';
 
 /** What a TUF client keeps between refreshes: the text of the metadata it trusts. JSON-safe. */
 export interface TufState {

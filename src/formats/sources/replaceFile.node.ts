@@ -12,7 +12,8 @@ export async function replaceFile(
   temporary: string,
   write: (sink: ByteSink) => Promise<void>,
 ): Promise<void> {
-  for (const folder of new Set([dirname(temporary), dirname(path)])) await mkdir(folder, { recursive: true });
+  await mkdir(dirname(temporary), { recursive: true });
+  const created = await mkdir(dirname(path), { recursive: true });
   try {
     const handle = await open(temporary, 'w');
     try {
@@ -31,6 +32,9 @@ export async function replaceFile(
     throw error;
   }
   await syncFolder(dirname(path));
+  // a new folder is an entry of the folder above it
+  for (let folder = dirname(path); created !== undefined && folder.length >= created.length; folder = dirname(folder))
+    await syncFolder(dirname(folder));
 }
 
 /** Makes a rename durable. Windows cannot open folders and does not need it. */

@@ -5,6 +5,7 @@
 import type { OnProgress } from '../../core/progress.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import {
+  generationOf,
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
@@ -125,15 +126,19 @@ async function pullAlone(
   const { name, version, generation } = latest;
   // a test that a crash interrupted has failed
   const current = dryRun ? await store.current(name) : await store.reject(name);
-  const offer =
-    current?.generation === generation
-      ? { manifest: await store.manifest(generation), deltas: new Map<string, OfferedDelta>() }
-      : await receiveOffer(store, remote, latest, current?.generation, signal);
+  // a manifest that is damaged here is fetched again
+  const installed =
+    current && (await store.manifest(current.generation).catch((error) => ifDamaged(error, 'BAD_MANIFEST')));
+  const offer: Offer =
+    installed && current?.generation === generation
+      ? { manifest: installed, deltas: new Map() }
+      : await receiveOffer(remote, latest, installed, signal);
   const { manifest } = offer;
   await verifySignature(manifest, generation, current?.generation, trust);
   const planned = plan(manifest, await piecesHere(store, offer), offer.deltas, offer.derivations);
   const result = { name, version, generation, plan: planned };
-  const isCurrent = current?.generation === generation && !current.trial && planned.fetchBytes === 0;
+  const isCurrent =
+    installed !== undefined && current?.generation === generation && !current.trial && planned.fetchBytes === 0;
   if (isCurrent) return { ...result, changed: false };
   await onPlan?.(planned);
   if (planned.fetchBytes > maxBytes) {
@@ -159,15 +164,14 @@ async function pullAlone(
 
 /** Fetches the new manifest and its deltas from the update file if there is one, otherwise only the manifest. */
 async function receiveOffer(
-  store: PackageStore,
   remote: Remote,
   { generation, updates, name }: Latest,
-  from: string | undefined,
+  installed: Manifest | undefined,
   signal?: AbortSignal,
 ): Promise<Offer> {
   const path = manifestFile(generation);
-  const head = from === undefined ? undefined : updates[from];
-  const found = head === undefined ? undefined : await receiveUpdate(store, remote, generation, from!, head, signal);
+  const head = installed && updates[generationOf(installed)];
+  const found = head === undefined ? undefined : await receiveUpdate(remote, generation, installed!, head, signal);
   const offer = found ?? {
     manifest: readManifest(
       await readSmall(remote, path, MAX_MANIFEST_BYTES, signal),
@@ -185,14 +189,13 @@ async function receiveOffer(
 }
 
 async function receiveUpdate(
-  store: PackageStore,
   remote: Remote,
   generation: string,
-  from: string,
+  old: Manifest,
   headBytes: number,
   signal?: AbortSignal,
 ): Promise<Offer | undefined> {
-  const update = updateFile(from, generation);
+  const update = updateFile(generationOf(old), generation);
   const where = `${remote.name}: ${update}`;
   if (headBytes > MAX_MANIFEST_BYTES)
     throw new PackageError('BAD_UPDATE', `${where}: its index has ${headBytes} bytes`, { where });
@@ -202,7 +205,6 @@ async function receiveUpdate(
   await run.read(head).finally(() => run.close());
   const packed = head.length >= 4 ? indexBytes(head) : 0;
   const index = await readUpdateIndex(head.subarray(4, 4 + packed), where);
-  const old = await store.manifest(from);
   const [bytes, patchBytes] = index.manifest;
   if (bytes > MAX_MANIFEST_BYTES)
     throw new PackageError('BAD_UPDATE', `${where}: a manifest of ${bytes} bytes`, { where });
@@ -228,6 +230,11 @@ async function receiveUpdate(
   if (offset > run.size)
     throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${run.size}`, { where });
   return { manifest, deltas, derivations, update };
+}
+
+/** Returns undefined if the error has the code. @throws the error otherwise */
+function ifDamaged(error: unknown, code: string): undefined {
+  if ((error as { code?: string }).code !== code) throw error;
 }
 
 /** Returns which of the target's pieces and the deltas' base pieces are stored, by hash. */

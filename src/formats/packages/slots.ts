@@ -1,20 +1,24 @@
 /**
- * A small record that survives interrupted writes. It has two slots that are written alternately, so that an interrupted write only damages the
- * older one. A slot is valid if its checksum matches; the one with the higher sequence number is current.
+ * A small record that survives interrupted writes. It has slots that are written in turn, so that an interrupted write only damages the
+ * oldest one. A slot is valid if its checksum matches; the one with the highest sequence number is current.
  */
 import { canonicalJson, type Json } from './canonicalJson.ts';
 import { hashOf } from './hash.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
-const slots = (path: string) => [`${path}.0`, `${path}.1`] as const;
+const slotsOf = (path: string, count: number) => Array.from({ length: count }, (_, i) => `${path}.${i}`);
 
-/** @param path of the record without the slots' suffixes @param most maximum bytes of a slot @returns undefined if nothing was ever written */
+/**
+ * @param path of the record without the slots' suffixes @param most maximum bytes of a slot @param count number of slots
+ * @returns undefined if nothing was ever written
+ */
 export async function readSlots<T extends { readonly sequence: number }>(
   files: StoreFiles,
   path: string,
   most: number,
+  count = 2,
 ): Promise<T | undefined> {
-  const found = await Promise.all(slots(path).map((slot) => readSlot<T>(files, slot, most)));
+  const found = await Promise.all(slotsOf(path, count).map((slot) => readSlot<T>(files, slot, most)));
   return found.reduce((a, b) => (a && b ? (a.sequence > b.sequence ? a : b) : (a ?? b)));
 }
 
@@ -22,10 +26,11 @@ export async function writeSlots<T extends { readonly sequence: number }>(
   files: StoreFiles,
   path: string,
   record: T,
+  count = 2,
 ): Promise<void> {
   const body = canonicalJson(record as unknown as Json);
   const text = canonicalJson({ record: body, sha256: hashOf(new TextEncoder().encode(body)) });
-  await files.write(slots(path)[record.sequence % 2]!, new TextEncoder().encode(text));
+  await files.write(slotsOf(path, count)[record.sequence % count]!, new TextEncoder().encode(text));
 }
 
 async function readSlot<T>(files: StoreFiles, path: string, most: number): Promise<T | undefined> {

@@ -129,7 +129,7 @@ export class StepPlans {
     const copy = {
       kernel: 'columns',
       label: `${cut.label}.kept`,
-      values: [0, from, width, region, width, 0],
+      values: [0, from, width, region, width, 0, 1],
       reads: [from],
       writes: [region],
       split: undefined,

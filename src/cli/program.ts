@@ -18,6 +18,7 @@ import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
+import { searchCommand } from './commands/search.ts';
 import { shapeCommand } from './commands/shape.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
@@ -47,6 +48,7 @@ const commands = [
   imatrixCommand,
   compareCommand,
   exitCommand,
+  searchCommand,
 ];
 
 export function createProgram(): Command {

@@ -1,4 +1,9 @@
-/** The entry `espalier/search`: what kernels and models cost on a device. */
+/** The entry `espalier/search`: what kernels and models cost on a device, and which version of a model is best there. */
+
+export { type EvolveOptions, evolve } from './blocks/evolve.ts';
+export { paretoPage } from './blocks/paretoPage.ts';
+export { type SearchedModel, type SearchOptions, type SearchResult, searchBlocks } from './blocks/searchBlocks.ts';
+export { writeVariant } from './blocks/writeVariant.ts';
 export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
 export { type DescribedCost, describedCost } from './describedCost.ts';
 export { type DeviceFile, type Figure, type Range, readDeviceFile } from './deviceFile.ts';

@@ -81,7 +81,8 @@ export async function dropLayers(
 const keyOf = ({ metadata }: Checkpoint, key: string): string =>
   `${String(metadata.get('general.architecture'))}.${key}`;
 
-function blockCount(checkpoint: Checkpoint): number {
+/** Number of a model's blocks. */
+export function blockCount(checkpoint: Checkpoint): number {
   return Number(checkpoint.metadata.get(keyOf(checkpoint, 'block_count')) ?? 0);
 }
 
@@ -135,7 +136,7 @@ function leastOf(influence: readonly number[], count: number): number[] {
 }
 
 /** The checkpoint without some blocks. Lists with one entry per block lose those of the blocks. */
-function without(checkpoint: Checkpoint, dropped: readonly number[], count: number): Checkpoint {
+export function without(checkpoint: Checkpoint, dropped: readonly number[], count: number): Checkpoint {
   const kept = Array.from({ length: count }, (_, layer) => layer).filter((layer) => !dropped.includes(layer));
   const tensors = new Map<string, CheckpointTensor>();
   for (const [name, tensor] of checkpoint.tensors) {
@@ -158,7 +159,12 @@ function without(checkpoint: Checkpoint, dropped: readonly number[], count: numb
 }
 
 /** @throws {UnsupportedError} if a kept block computes something else at its new place */
-function refuseOtherBlocks(before: Checkpoint, after: Checkpoint, dropped: readonly number[], count: number): void {
+export function refuseOtherBlocks(
+  before: Checkpoint,
+  after: Checkpoint,
+  dropped: readonly number[],
+  count: number,
+): void {
   const [own, other] = [before, after].map((checkpoint) => blocksOf(buildModel(checkpoint).graph)) as [
     string[][],
     string[][],

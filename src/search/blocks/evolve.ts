@@ -1,0 +1,80 @@
+/**
+ * Evolution of a choice for each block at a constant budget (EvoPress: Sieberling et al. 2024, arXiv 2410.14649). Errors of blocks do not add up,
+ * so every candidate is judged as a whole: all children on little text, the best ones and the parent on more.
+ */
+import type { Random } from '../../core/random.ts';
+
+export interface EvolveOptions {
+  /** Cost of each level of each block. */
+  readonly costs: readonly (readonly number[])[];
+  /** Maximum sum of costs. The start must not exceed it. */
+  readonly budget: number;
+  /** Level of each block to start from. */
+  readonly start: readonly number[];
+  /** Loss of a candidate, the lower the better. @param effort 0: on little text; 1: on all of it */
+  readonly evaluate: (levels: readonly number[], effort: 0 | 1) => Promise<number>;
+  readonly random: Random;
+  readonly generations: number;
+  /** Children of a generation. Default 8. */
+  readonly offspring?: number;
+  /** Called after each generation. */
+  readonly onGeneration?: (generation: number, loss: number) => void;
+}
+
+/** Children that are judged on all of the text. */
+const SURVIVORS = 2;
+/** Attempts to find a child that was not seen. */
+const ATTEMPTS = 50;
+
+export async function evolve(
+  options: EvolveOptions,
+): Promise<{ readonly levels: readonly number[]; readonly loss: number }> {
+  const { evaluate, generations, offspring = 8, onGeneration } = options;
+  let parent = { levels: options.start, loss: await evaluate(options.start, 1) };
+  const seen = new Set([options.start.join()]);
+  for (let generation = 0; generation < generations; generation++) {
+    const children: { readonly levels: readonly number[]; readonly loss: number }[] = [];
+    for (let i = 0; i < offspring; i++) {
+      const levels = childOf(parent.levels, options, seen);
+      if (!levels) break;
+      seen.add(levels.join());
+      children.push({ levels, loss: await evaluate(levels, 0) });
+    }
+    if (children.length === 0) break;
+    children.sort((a, b) => a.loss - b.loss);
+    for (const { levels } of children.slice(0, SURVIVORS)) {
+      const loss = await evaluate(levels, 1);
+      if (loss < parent.loss) parent = { levels, loss };
+    }
+    onGeneration?.(generation + 1, parent.loss);
+  }
+  return parent;
+}
+
+/** Switches levels of one or two blocks, and pays for it with others. */
+function childOf(
+  parent: readonly number[],
+  { costs, budget, random }: EvolveOptions,
+  seen: ReadonlySet<string>,
+): readonly number[] | undefined {
+  const total = (levels: readonly number[]) => levels.reduce((sum, level, block) => sum + costs[block]![level]!, 0);
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const levels = [...parent];
+    // fewer switches are likelier
+    const switches = 1 + Math.min(random.integer(2), random.integer(2));
+    for (let i = 0; i < switches; i++) {
+      const block = random.integer(levels.length);
+      levels[block] = random.integer(costs[block]!.length);
+    }
+    const order = [...levels.keys()].map((block) => ({ block, key: random.uniform() })).sort((a, b) => a.key - b.key);
+    for (const { block } of order) {
+      if (total(levels) <= budget) break;
+      const cheaper = [...costs[block]!.keys()].filter(
+        (level) => costs[block]![level]! < costs[block]![levels[block]!]!,
+      );
+      if (cheaper.length > 0) levels[block] = cheaper[random.integer(cheaper.length)]!;
+    }
+    if (total(levels) <= budget && !seen.has(levels.join())) return levels;
+  }
+  return undefined;
+}

@@ -3,7 +3,7 @@ export const CONTROL = 65536;
 /** First address that programs may use. */
 export const FIRST_FREE = CONTROL + 4096;
 export const COMMAND_BYTES = 128;
-export const CONTROL_WORDS = 18;
+export const CONTROL_WORDS = 19;
 
 /** Words of the control block. */
 export const word = {
@@ -22,4 +22,5 @@ export const word = {
   wide: 15,
   S: 16,
   pages: 17,
+  oneStream: 18,
 } as const;

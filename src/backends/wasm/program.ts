@@ -28,6 +28,7 @@ import type { StepInputs } from './lowering.ts';
 import type { KernelModules } from './module.ts';
 import { type WasmPage, WasmPages } from './pages.ts';
 import type { StepPlans } from './stepPlans.ts';
+import { StreamChoice } from './streams.ts';
 import type { Team } from './team.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -87,6 +88,7 @@ export class WasmProgram implements Program {
   readonly #views = new Map<Value, Float32Array>();
   /** Threads for a step of few tokens; longer steps use all threads. */
   #decodeThreads: number;
+  readonly #streams: StreamChoice;
 
   constructor(parts: Parts) {
     this.#loaded = parts;
@@ -98,6 +100,9 @@ export class WasmProgram implements Program {
     this.context = parts.options.context;
     this.#decodeThreads = parts.team.threads;
     this.#step = stepMemory(parts);
+    const { bytes } = parts.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
+    const name = `${deviceName()}, ${team.threads} threads with ${kernels.variant}, ${bytes} bytes a token`;
+    this.#streams = new StreamChoice(parts.options.notes, name, bytes);
   }
 
   get description(): ProgramDescription {
@@ -167,7 +172,12 @@ export class WasmProgram implements Program {
       control[word.S] = registers.S;
       control[word.pages] = inputs.pages.address;
       const threads = step.threads ?? (tokens.length <= FEW_TOKENS ? this.#decodeThreads : team.threads);
+      const streams = this.#streams;
+      control[word.oneStream] = streams.oneStream ? 1 : 0;
+      const isTrial = !streams.isChosen && tokens.length === 1 && step.threads === undefined;
+      const began = isTrial ? performance.now() : 0;
       team.step(Math.min(threads, team.threads));
+      if (isTrial) streams.record(performance.now() - began);
     }
     if (isCached(step)) {
       markStored(step, segment, pageLayers);

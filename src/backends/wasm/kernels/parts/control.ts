@@ -18,6 +18,7 @@
  *        15 wide      products take tiles of 8 tokens instead of 4
  *        16 S         rows t and t + S are at the same position: tokens of a sequence of a batch; T in a step with a cache
  *        17 pages     address of the page for each token's keys and values, u32 [T]
+ *        18 stream    1: products of one token read their weights in one stream instead of four
  *
  * It has its own page. The compiler assumes that nothing is below address 1024, and places constants from there on.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last
@@ -32,6 +33,12 @@ export const COMMAND_BYTES: usize = 128;
 @inline export function wanted(): i32 { return load<i32>(CONTROL, 32); }
 
 @inline export function wideTiles(): bool { return load<i32>(CONTROL, 60) != 0; }
+/**
+ * True if products of one token take one group of 8 rows after another, so that weights are read from the first to the last
+ * byte. False: four groups at once, which spreads activations once for four. Some processors fetch four streams ahead of
+ * need, others only one (LOG.md).
+ */
+@inline export function oneStream(): bool { return load<i32>(CONTROL, 72) != 0; }
 @inline export function sequence(): i32 { return load<i32>(CONTROL, 64); }
 
 /** False for a batch of sequences without a cache. */

@@ -15,7 +15,7 @@
  * 4 rows, the odd ones 2 and 3. Either takes one instruction of arithmetic; instructions that widen half a vector would
  * wait for the one port of x86 that moves bytes about.
  */
-import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, oneStream, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
 import { startsIn16 } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
@@ -47,8 +47,9 @@ import { storeRows } from "./store";
   const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
-    if (rows == 1) vector<F>(command, from, to, scratch);
-    else tiles<F>(command, from, to, scratch);
+    if (rows > 1) tiles<F>(command, from, to, scratch);
+    else if (oneStream()) vectorInTurn<F>(command, from, to, scratch);
+    else vector<F>(command, from, to, scratch);
   }
 }
 
@@ -56,17 +57,23 @@ import { storeRows } from "./store";
  * Multiplies four groups at once: while the loads of one group wait for a new page of memory, those of the others go on.
  * Sums are kept in scratch, because each store keeps V8 from hoisting the following loads and spilling registers.
  */
-function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
+function vector<F>(command: usize, from: i32, to: i32, sums: usize): void { multiply<F>(command, from, to, sums, true); }
+
+/** Multiplies one group after another: see oneStream in control.ts. */
+function vectorInTurn<F>(command: usize, from: i32, to: i32, sums: usize): void { multiply<F>(command, from, to, sums, false); }
+
+@inline function multiply<F>(command: usize, from: i32, to: i32, sums: usize, four: bool): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
   const first = held(f.first()), second = held(f.second()), ones = held(evens());
-  for (let group = from; group < to; group += 4) {
+  for (let group = from; group < to; group += four ? 4 : 1) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last are the first again
     const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let ps = address(command, 3);
-    for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, f32x4.splat(0));
+    const bytesOfSums: usize = four ? 128 : 32;
+    for (let i: usize = 0; i < bytesOfSums; i += 16) v128.store(sums + i, f32x4.splat(0));
     const last = w + bytes;
     do {
       const a = changetype<F>(w), b = changetype<F>(w + o1), c = changetype<F>(w + o2), e = changetype<F>(w + o3);
@@ -75,15 +82,18 @@ function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
       w += f.head();
       do {
         anyBlock<F>(w, px, ps, d0, d1, first, second, ones, sums);
-        anyBlock<F>(w + o1, px, ps, d2, d3, first, second, ones, sums + 32);
-        anyBlock<F>(w + o2, px, ps, d4, d5, first, second, ones, sums + 64);
-        anyBlock<F>(w + o3, px, ps, d6, d7, first, second, ones, sums + 96);
+        if (four) {
+          anyBlock<F>(w + o1, px, ps, d2, d3, first, second, ones, sums + 32);
+          anyBlock<F>(w + o2, px, ps, d4, d5, first, second, ones, sums + 64);
+          anyBlock<F>(w + o3, px, ps, d6, d7, first, second, ones, sums + 96);
+        }
         w += f.tiles() == 1 ? f.bytes() : f.tile();
         px += 64;
         ps += 4;
       } while (f.tiles() > 1 && w < end);
     } while (w < last);
-    for (let i = 0; i < min(4, to - group); i++)
+    const count = four ? min(4, to - group) : 1;
+    for (let i = 0; i < count; i++)
       storeRows(command, 0, (group + i) << 3, v128.load(sums + 32 * i), v128.load(sums + 32 * i, 16));
   }
 }

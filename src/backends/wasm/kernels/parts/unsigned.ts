@@ -26,14 +26,14 @@
  * The loops are written for the machine code that V8 generates (see LOG.md): the condition is at the end, so that constants
  * stay in registers; activations are broadcast by shuffles instead of loads; the products of a half form one chain.
  */
-import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
+import { address, argument, claim, oneStream, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
 import { few } from "./nibbleFew";
-import { nibbleVector } from "./nibbleVector";
+import { nibbleVector, nibbleVectorInTurn } from "./nibbleVector";
 import { balance, halfMask, held } from "./simd";
 import { storeRows } from "./store";
 import { clearSums, gather, isNibbles, isSuper, minimumOf, resultOf, scaleOf, SUMS } from "./unsignedSums";
 import { pairTile, SCALES, tile, wideTile } from "./unsignedTile";
-import { vector } from "./unsignedVector";
+import { vector, vectorInTurn } from "./unsignedVector";
 
 /** Steps of more tokens than this unpack nibbles first; other formats always do. */
 const FEW: i32 = 8;
@@ -58,7 +58,10 @@ const FEW: i32 = 8;
         if (rows <= FEW) few<F>(command, from, to, scratch);
         else tiles<F>(command, from, to, scratch);
       } else tiles<F>(command, from, to, scratch);
-    } else if (isNibbles<F>()) nibbleVector<F>(command, from, to, scratch);
+    } else if (isNibbles<F>()) {
+      if (oneStream()) nibbleVectorInTurn<F>(command, from, to, scratch);
+      else nibbleVector<F>(command, from, to, scratch);
+    } else if (oneStream()) vectorInTurn<F>(command, from, to, scratch);
     else vector<F>(command, from, to, scratch);
   }
 }

@@ -13,39 +13,47 @@ import {
   addSum, clearSums, gather, isSuper, minimumOf, negated, resultOf, scaleOf, shifted, started, starts,
 } from "./unsignedSums";
 
-/** Groups from … to−1. Arguments of the command: as of matmulUnsigned. @param sums SUMS bytes of scratch */
-export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void {
+/** Groups from … to−1, four at once. Arguments of the command: as of matmulUnsigned. @param sums SUMS bytes of scratch */
+export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void { multiply<F>(command, from, to, sums, true); }
+
+/** The same, one group after another: see oneStream in control.ts. */
+export function vectorInTurn<F>(command: usize, from: i32, to: i32, sums: usize): void { multiply<F>(command, from, to, sums, false); }
+
+@inline function multiply<F>(command: usize, from: i32, to: i32, sums: usize, four: bool): void {
   const f = changetype<F>(0);
   const bytes = <usize>(argument(command, 6) / (32 * f.tiles())) * f.bytes();
   const first = held(f.first()), second = held(f.second());
   const bias = negated<F>(f), factor = balance();
-  for (let group = from; group < to; group += 4) {
+  for (let group = from; group < to; group += four ? 4 : 1) {
     let w = address(command, 1) + <usize>group * bytes;
     // groups beyond the last repeat the first
     const o1 = group + 1 < to ? bytes : 0, o2 = group + 2 < to ? 2 * bytes : 0, o3 = group + 3 < to ? 3 * bytes : 0;
     let px = address(command, 2);
     let pr = address(command, 3);
-    clearSums<F>(sums, 4);
+    clearSums<F>(sums, four ? 4 : 1);
     const last = w + bytes;
     do {
       let tile = w + f.head();
       const end = w + f.bytes();
       do {
-        addPart<F>(tile, o1, o2, o3, 0, px, pr, first, second, bias, sums);
-        if (f.parts() == 2) addPart<F>(tile, o1, o2, o3, 1, px + 16, pr + 12, first, second, bias, sums);
+        addPart<F>(four, tile, o1, o2, o3, 0, px, pr, first, second, bias, sums);
+        if (f.parts() == 2) addPart<F>(four, tile, o1, o2, o3, 1, px + 16, pr + 12, first, second, bias, sums);
         tile += f.tile();
         px += 32;
         pr += 12 * f.parts();
       } while (isSuper<F>() && tile < end);
       if (isSuper<F>()) {
         gatherGroup<F>(w, sums);
-        gatherGroup<F>(w + o1, sums + 32);
-        gatherGroup<F>(w + o2, sums + 64);
-        gatherGroup<F>(w + o3, sums + 96);
+        if (four) {
+          gatherGroup<F>(w + o1, sums + 32);
+          gatherGroup<F>(w + o2, sums + 64);
+          gatherGroup<F>(w + o3, sums + 96);
+        }
       }
       w += f.bytes();
     } while (w < last);
-    for (let i = 0; i < min(4, to - group); i++)
+    const count = four ? min(4, to - group) : 1;
+    for (let i = 0; i < count; i++)
       storeRows(command, 0, (group + i) << 3, resultOf<F>(sums + 32 * i, factor), resultOf<F>(sums + 32 * i + 16, factor));
   }
 }
@@ -55,9 +63,9 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
   gather<F>(t.d(0), t.d(1), t.m(0), t.m(1), sums);
 }
 
-/** A part's columns, 32 or 16, of four groups. */
+/** A part's columns, 32 or 16, of a group or of four. */
 @inline function addPart<F>(
-  w: usize, o1: usize, o2: usize, o3: usize, part: i32, px: usize, pr: usize, first: v128, second: v128, bias: v128, sums: usize,
+  four: bool, w: usize, o1: usize, o2: usize, o3: usize, part: i32, px: usize, pr: usize, first: v128, second: v128, bias: v128, sums: usize,
 ): void {
   const f = changetype<F>(0);
   const x = v128.load(px), y = f.parts() == 1 ? v128.load(px, 16) : x;
@@ -67,6 +75,7 @@ export function vector<F>(command: usize, from: i32, to: i32, sums: usize): void
   const start = starts<F>() ? started(v128.load32_splat(pr, 8), bias) : x;
   const shift = shifted<F>(f, total, bias);
   addGroup<F>(w, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums);
+  if (!four) return;
   addGroup<F>(w + o1, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums + 32);
   addGroup<F>(w + o2, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums + 64);
   addGroup<F>(w + o3, part, x0, x1, x2, x3, y0, y1, y2, y3, first, second, start, d, shift, total, sums + 96);

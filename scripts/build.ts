@@ -3,11 +3,13 @@
  * browser bundle. Run by npm's `prepare`.
  *
  *   --kernels   stops after the kernels
- *   --if-stale  builds only outputs that are older than their sources
+ *   --if-stale  builds only kernels whose sources have changed, and outputs that are older than their sources
  */
 import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
@@ -15,6 +17,7 @@ import { build } from 'esbuild';
 import { finishDeclarations } from './finishDeclarations.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const compiler = `${root}node_modules/assemblyscript/bin/asc.js`;
 const bundleFolder = `${root}dist/browser`;
 
 interface KernelModule {
@@ -22,7 +25,7 @@ interface KernelModule {
   readonly name: string;
   /** Folders of AssemblyScript, relative to the root. Every file in them is an entry point, so its exports become kernels. */
   readonly folders: readonly string[];
-  /** Folder of all sources, relative to the root. */
+  /** Folder of all sources, relative to the root; the module is written into `built` beside it. */
   readonly kernels: string;
   readonly flags: readonly string[];
   /** Addresses that its constants must not leave, as it shares its memory with other modules. Default: not checked. */
@@ -115,24 +118,47 @@ const modules: readonly KernelModule[] = [
 const builtFolder = ({ kernels }: KernelModule) => `${root}${kernels}/../built`;
 
 async function compileModule(module: KernelModule): Promise<void> {
-  const entries = module.folders.flatMap((folder) =>
+  const entries = entriesOf(module);
+  const built = builtFolder(module);
+  mkdirSync(built, { recursive: true });
+  const wasm = `${built}/${module.name}.wasm`;
+  await promisify(execFile)(process.execPath, [compiler, ...entries, '-o', wasm, ...module.flags], { cwd: root });
+  const bytes = readFileSync(wasm);
+  rmSync(wasm);
+  if (module.constants) checkConstants(bytes, module.name, module.constants);
+  const text = deflateRawSync(bytes, { level: 9 }).toString('base64');
+  const comment = `/** Built from ../kernels by scripts/build.ts: deflated, in base64; ${bytes.length} bytes. ${sourcesOf(module)} */`;
+  writeFileSync(`${built}/${module.name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
+  console.error(`kernels ${module.name}: ${bytes.length} bytes`);
+}
+
+function entriesOf({ folders }: KernelModule): string[] {
+  return folders.flatMap((folder) =>
     readdirSync(`${root}${folder}`)
       .filter((file) => file.endsWith('.ts'))
       .sort()
       .map((file) => `${root}${folder}/${file}`),
   );
-  const built = builtFolder(module);
-  mkdirSync(built, { recursive: true });
-  const wasm = `${built}/${module.name}.wasm`;
-  const asc = `${root}node_modules/assemblyscript/bin/asc.js`;
-  await promisify(execFile)(process.execPath, [asc, ...entries, '-o', wasm, ...module.flags], { cwd: root });
-  const bytes = readFileSync(wasm);
-  rmSync(wasm);
-  if (module.constants) checkConstants(bytes, module.name, module.constants);
-  const text = deflateRawSync(bytes, { level: 9 }).toString('base64');
-  const comment = `/** Built from ../kernels by scripts/build.ts: deflated, in base64; ${bytes.length} bytes. */`;
-  writeFileSync(`${built}/${module.name}.ts`, `${comment}\nexport const module: string = '${text}';\n`);
-  console.error(`kernels ${module.name}: ${bytes.length} bytes`);
+}
+
+const transform = readFileSync(`${root}scripts/lowMemoryUnused.mjs`, 'utf8');
+
+/** Identifies what a module is made from: the compiler, its flags, and all sources that the entries import. */
+function sourcesOf(module: KernelModule): string {
+  const sources = new Map<string, string>();
+  const visit = (path: string): void => {
+    if (sources.has(path)) return;
+    const text = readFileSync(path, 'utf8');
+    sources.set(path, text);
+    for (const [, imported] of text.matchAll(/from "(\.[^"]+)"/g)) visit(resolve(dirname(path), `${imported}.ts`));
+  };
+  for (const entry of entriesOf(module)) visit(entry);
+  const { version } = JSON.parse(readFileSync(`${dirname(dirname(compiler))}/package.json`, 'utf8')) as {
+    version: string;
+  };
+  const hash = createHash('sha256').update(JSON.stringify([version, module.flags, transform]));
+  for (const [path, text] of [...sources].sort()) hash.update(`\0${relative(root, path)}\0${text}`);
+  return `Sources: ${hash.digest('hex').slice(0, 16)}`;
 }
 
 /** @throws if a module has constants outside its addresses, where they would overwrite those of another module */
@@ -235,8 +261,10 @@ const made = (path: string) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 const [staleOnly, kernelsOnly] = ['--if-stale', '--kernels'].map((flag) => process.argv.includes(flag));
 const tools = ['scripts/build.ts', 'scripts/lowMemoryUnused.mjs', 'scripts/finishDeclarations.ts', 'package-lock.json'];
 
-const isStale = (module: KernelModule) =>
-  made(`${builtFolder(module)}/${module.name}.ts`) < changed(module.kernels, ...tools);
+const isStale = (module: KernelModule) => {
+  const built = `${builtFolder(module)}/${module.name}.ts`;
+  return !existsSync(built) || !readFileSync(built, 'utf8').split('\n', 1)[0]!.includes(sourcesOf(module));
+};
 const stale = modules.filter((module) => !staleOnly || isStale(module));
 // as many at a time as there are processors
 await Promise.all(

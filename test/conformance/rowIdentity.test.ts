@@ -3,6 +3,7 @@
  * products in every block format and for every op that works on single rows, with any variant and number of threads.
  */
 import { describe, expect, it } from 'vitest';
+import { wasm } from '../../src/backends/wasm/index.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import type { Value } from '../../src/graph/graph.ts';
 import { activation } from '../../src/graph/ops/activation.ts';
@@ -129,17 +130,26 @@ const targets = await availableTargets();
 describe.each(targets)('rows of $name', (target) => {
   it.each(graphs)('%s', async (name, build) => {
     const together = await compiled(name, build, target);
-    // the row of one token is computed by one thread
-    const single = await compiled(name, build, { ...target, settings: { ...target.settings, threads: 1 } });
+    // the row of one token is computed by one thread, with its weights in four streams or in one
+    const alone =
+      target.backend === wasm
+        ? [
+            { threads: 1, streams: 4 },
+            { threads: 1, streams: 1 },
+          ]
+        : [{ threads: 1 }];
+    const singles = await Promise.all(
+      alone.map((settings) => compiled(name, build, { ...target, settings: { ...target.settings, ...settings } })),
+    );
     try {
       const random = seededRandom(seedOf(`${target.name}, ${name}`));
-      for (const size of SIZES) {
+      for (const [i, size] of SIZES.entries()) {
         const tokens = Array.from({ length: size }, () => random.integer(VOCABULARY));
-        expect(await firstDifference(together, single, tokens)).toBeUndefined();
+        expect(await firstDifference(together, singles[i % singles.length]!, tokens)).toBeUndefined();
       }
     } finally {
       together.dispose();
-      single.dispose();
+      for (const single of singles) single.dispose();
     }
   });
 });

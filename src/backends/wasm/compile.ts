@@ -69,9 +69,15 @@ export async function memoryNeeds(
 }
 
 /** Checks the settings of this backend. @throws {OptionError} for an unknown name */
-function readSettings({ variant, threads, ...others }: Settings = {}) {
+function readSettings({ variant, threads, streams, ...others }: Settings = {}) {
   for (const name of Object.keys(others))
-    throw new OptionError(`setting ${name}`, others[name], 'variant or threads, the settings of the wasm backend');
+    throw new OptionError(
+      `setting ${name}`,
+      others[name],
+      'variant, threads or streams, the settings of the wasm backend',
+    );
+  if (streams !== undefined && streams !== 1 && streams !== 4)
+    throw new OptionError('setting streams', streams, '1 or 4');
   const { most, reason } = threadLimit();
   return {
     variant: variant === undefined ? undefined : String(variant),

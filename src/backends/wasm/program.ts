@@ -102,7 +102,8 @@ export class WasmProgram implements Program {
     this.#step = stepMemory(parts);
     const { bytes } = parts.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     const name = `${deviceName()}, ${team.threads} threads with ${kernels.variant}, ${bytes} bytes a token`;
-    this.#streams = new StreamChoice(parts.options.notes, name, bytes);
+    const { notes, settings } = parts.options;
+    this.#streams = new StreamChoice(notes, name, bytes, settings?.streams as number | undefined);
   }
 
   get description(): ProgramDescription {

@@ -21,11 +21,15 @@ export class StreamChoice {
   #oneStream = false;
   #isChosen = false;
 
-  /** @param name what the choice depends on: device, threads, weights @param bytes of the weights that a token reads */
-  constructor(notes: Notes | undefined, name: string, bytes: number) {
+  /**
+   * @param name what the choice depends on: device, threads, weights
+   * @param bytes of the weights that a token reads
+   * @param given 1 or 4: nothing is measured
+   */
+  constructor(notes: Notes | undefined, name: string, bytes: number, given?: number) {
     this.#notes = notes;
     this.#name = `${name}: streams of weights`;
-    if (bytes < CACHED_BYTES) this.#isChosen = true;
+    if (given !== undefined || bytes < CACHED_BYTES) this.#choose(given === 1);
     else void this.#recall();
   }
 

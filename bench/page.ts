@@ -91,11 +91,16 @@ async function runInPage(browser: Browser, url: string, threads: number): Promis
   return run;
 }
 
-/** The same generation, called from a worker that the page made itself. @returns tokens per second */
+/**
+ * The same generation, called from a worker that the page made itself. The page counts frames here too, which costs the
+ * processors as much. @returns tokens per second
+ */
 async function runInWorker(browser: Browser, url: string, threads: number): Promise<number> {
   const page = await openBenchPage(browser, url);
   const rate = await page.evaluate(
     async ({ threads, promptTokens, newTokens }): Promise<number> => {
+      const frame = () => requestAnimationFrame(frame);
+      requestAnimationFrame(frame);
       const script = `
         import { load } from '${location.origin}/lib/espalier.js';
         const model = await load('${location.origin}/model.gguf', { threads: ${threads}, context: 1024 });

@@ -1,5 +1,6 @@
 /** Granite 3 and 4 (dense): Llama's shape with factors of embedding, attention, branches and logits. IBM 2024. */
 import type { Architecture } from './architecture.ts';
+import type { FolderConfig } from './folders/config.ts';
 import { tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
 import { llamaKeys } from './folders/llamaKeys.ts';
@@ -15,7 +16,7 @@ export function graniteKnobs(model: ModelBuilder, { headSize, ffn }: Dimensions,
   const { metadata } = model;
   const turned = rotary(model, headSize, { layout: 'interleaved', tables: 'both' });
   const scale = metadata.number('attention.scale', 0);
-  const hasRope = alwaysTurns || model.fromFolder || metadata.flag('rope.scaling.finetuned', true);
+  const hasRope = alwaysTurns || metadata.flag('rope.scaling.finetuned', true);
   const activation = activationOf(model, 'silu');
   const shared = { ffn: metadata.count('expert_shared_feed_forward_length', 0, 0) };
   return {
@@ -27,6 +28,15 @@ export function graniteKnobs(model: ModelBuilder, { headSize, ffn }: Dimensions,
     logitScale: 1 / metadata.number('logit_scale'),
   };
 }
+
+/** Keys of all Granite folders. */
+export const graniteKeys = (config: FolderConfig): Record<string, unknown> => ({
+  ...llamaKeys(config),
+  'attention.scale': config.number('attention_multiplier'),
+  embedding_scale: config.number('embedding_multiplier'),
+  residual_scale: config.number('residual_multiplier'),
+  logit_scale: config.number('logits_scaling'),
+});
 
 export const granite: Architecture = {
   name: 'granite',
@@ -48,13 +58,7 @@ export const granite: Architecture = {
         attention_multiplier: 1,
         rope_theta: 10000,
       },
-      metadata: (config) => ({
-        ...llamaKeys(config),
-        'attention.scale': config.number('attention_multiplier'),
-        embedding_scale: config.number('embedding_multiplier'),
-        residual_scale: config.number('residual_multiplier'),
-        logit_scale: config.number('logits_scaling'),
-      }),
+      metadata: graniteKeys,
       tensor: tensorNames(),
       isInterleavedInGguf,
     },

@@ -4,12 +4,11 @@ import type { FolderConfig } from './folders/config.ts';
 import { expertKeys } from './folders/expertKeys.ts';
 import { type FolderTensor, tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
-import { llamaKeys } from './folders/llamaKeys.ts';
 import { halvesOfGroups } from './folders/rowOrders.ts';
-import { graniteKnobs } from './granite.ts';
+import { graniteKeys, graniteKnobs } from './granite.ts';
 import { decoder } from './parts/decoder.ts';
 
-const defaults = {
+export const graniteMoeDefaults = {
   hidden_size: 4096,
   intermediate_size: 11008,
   num_hidden_layers: 32,
@@ -26,16 +25,10 @@ const defaults = {
   rope_theta: 10000,
 };
 
-function graniteMoeKeys(config: FolderConfig) {
-  return {
-    ...llamaKeys(config),
-    ...expertKeys(config, { count: 'num_local_experts' }),
-    'attention.scale': config.number('attention_multiplier'),
-    embedding_scale: config.number('embedding_multiplier'),
-    residual_scale: config.number('residual_multiplier'),
-    logit_scale: config.number('logits_scaling'),
-  };
-}
+export const graniteMoeKeys = (config: FolderConfig): Record<string, unknown> => ({
+  ...graniteKeys(config),
+  ...expertKeys(config, { count: 'num_local_experts' }),
+});
 
 const names = tensorNames({
   block: {
@@ -52,7 +45,7 @@ const names = tensorNames({
 });
 
 /** The experts are stacked already; their gates and ups are one tensor. */
-function graniteMoeTensor(name: string, config: FolderConfig): FolderTensor {
+export function graniteMoeTensor(name: string, config: FolderConfig): FolderTensor {
   const half = /\.ffn_(gate|up)_exps\.weight$/.exec(name)?.[1];
   if (!half) return names(name);
   const order = () =>
@@ -64,10 +57,16 @@ export const graniteMoe: Architecture = {
   name: 'granitemoe',
   models: 'Granite 3 MoE',
   folders: [
-    { modelTypes: ['granitemoe'], defaults, metadata: graniteMoeKeys, tensor: graniteMoeTensor, isInterleavedInGguf },
+    {
+      modelTypes: ['granitemoe'],
+      defaults: graniteMoeDefaults,
+      metadata: graniteMoeKeys,
+      tensor: graniteMoeTensor,
+      isInterleavedInGguf,
+    },
     {
       modelTypes: ['granitemoeshared'],
-      defaults: { ...defaults, shared_intermediate_size: 1024 },
+      defaults: { ...graniteMoeDefaults, shared_intermediate_size: 1024 },
       metadata: (config) => ({
         ...graniteMoeKeys(config),
         expert_shared_feed_forward_length: config.count('shared_intermediate_size'),

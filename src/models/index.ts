@@ -25,6 +25,7 @@ import { exaone } from './exaone.ts';
 import { exaone4 } from './exaone4.ts';
 import { exaoneMoe } from './exaoneMoe.ts';
 import { falcon } from './falcon.ts';
+import { falconH1 } from './falconH1.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
@@ -37,6 +38,7 @@ import { gptNeo } from './gptNeo.ts';
 import { gptneox } from './gptneox.ts';
 import { gptOss } from './gptOss.ts';
 import { granite } from './granite.ts';
+import { graniteHybrid } from './graniteHybrid.ts';
 import { graniteMoe } from './graniteMoe.ts';
 import { graniteSwa } from './graniteSwa.ts';
 import { helium } from './helium.ts';
@@ -46,11 +48,13 @@ import { hunyuanVl } from './hunyuanVl.ts';
 import { internlm2 } from './internlm2.ts';
 import { jais } from './jais.ts';
 import { jais2 } from './jais2.ts';
+import { jamba } from './jamba.ts';
 import { jinaBertV2 } from './jinaBertV2.ts';
 import { lfm2, lfm2moe } from './lfm2.ts';
 import { llama } from './llama.ts';
 import { llamaEmbed } from './llamaEmbed.ts';
 import { maincoder } from './maincoder.ts';
+import { mamba, mamba2 } from './mamba.ts';
 import { mellum } from './mellum.ts';
 import { minicpm } from './minicpm.ts';
 import { minimaxM2 } from './minimaxM2.ts';
@@ -60,6 +64,7 @@ import { mpt } from './mpt.ts';
 import { museGlimmer } from './museGlimmer.ts';
 import { nanbeige } from './nanbeige.ts';
 import { nemotron } from './nemotron.ts';
+import { nemotronH, nemotronHMoe } from './nemotronH.ts';
 import { neoBert } from './neoBert.ts';
 import { nomicBert } from './nomicBert.ts';
 import { olmo } from './olmo.ts';
@@ -121,6 +126,7 @@ export const architectures: readonly Architecture[] = [
   exaone4,
   exaoneMoe,
   falcon,
+  falconH1,
   gemma,
   gemma2,
   gemma3,
@@ -133,6 +139,7 @@ export const architectures: readonly Architecture[] = [
   gptneox,
   gptOss,
   granite,
+  graniteHybrid,
   graniteMoe,
   graniteSwa,
   helium,
@@ -142,12 +149,15 @@ export const architectures: readonly Architecture[] = [
   internlm2,
   jais,
   jais2,
+  jamba,
   jinaBertV2,
   lfm2,
   lfm2moe,
   llama,
   llamaEmbed,
   maincoder,
+  mamba,
+  mamba2,
   mellum,
   minicpm,
   minimaxM2,
@@ -157,6 +167,8 @@ export const architectures: readonly Architecture[] = [
   museGlimmer,
   nanbeige,
   nemotron,
+  nemotronH,
+  nemotronHMoe,
   neoBert,
   nomicBert,
   olmo,

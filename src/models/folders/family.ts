@@ -19,8 +19,8 @@ export interface FolderFamily {
   isInterleavedInGguf?(name: string): boolean;
 }
 
-/** Function of an element: `plusOne` for gains that are stored as gain − 1. */
-export type ElementChange = (value: number) => number;
+/** Function of an element and its index in row order: `plusOne` for gains that are stored as gain − 1. */
+export type ElementChange = (value: number, index: number) => number;
 
 const plusOne: ElementChange = (value) => value + 1;
 
@@ -93,7 +93,8 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
 
 /** A family's names of the common config fields. */
 export interface FieldNames {
-  readonly layers?: string;
+  /** Or the number itself. */
+  readonly layers?: string | number;
   readonly width?: string;
   readonly ffn?: string;
   readonly context?: string;
@@ -122,7 +123,7 @@ export function decoderKeys(config: FolderConfig, names: FieldNames = {}): Recor
   const { rmsEpsilon = names.layerNormEpsilon === undefined ? 'rms_norm_eps' : undefined } = fields;
   const [width, heads] = [config.count(fields.width), config.count(fields.heads, MOST_HEADS)];
   return {
-    block_count: config.count(fields.layers, MOST_LAYERS),
+    block_count: typeof fields.layers === 'number' ? fields.layers : config.count(fields.layers, MOST_LAYERS),
     embedding_length: width,
     feed_forward_length: config.number(fields.ffn) ?? 4 * width,
     context_length: config.count(fields.context),

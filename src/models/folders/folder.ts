@@ -21,6 +21,7 @@ const prefixes = [
   'roberta.',
   'distilbert.',
   'gpt_neox_japanese.',
+  'backbone.',
 ];
 /** Prefixes of the text model's tensors in a vision-language model. */
 const textPrefixes = ['model.language_model.', 'language_model.model.', 'language_model.', 'model.text_model.'];

@@ -10,7 +10,7 @@ const meaningful =
 
 /** Exceptions without effect here: fields for training or other tasks, and aliases of fields that are read. */
 const harmless =
-  /(dropout|drop|pdrop|initializer|init|loss|_coef|token_id|token_index|id2label|label|summary|classifier|problem_type|return_dict|output_(hidden_states|attentions|router_logits)|chunk_size_feed_forward|attn_implementation|attention_implementation|_attn|use_cache|gradient|layerdrop|tie_encoder_decoder|cross_attention|pretraining_tp|num_logits_to_keep|layer_types|eod|softmax_in_fp32|reorder_and_upcast_attn|max_window_layers|attn_pdrop|attn_impl|init_device|bos|eos|pad_token|tokenizer|is_decoder|sliding_window_pattern|rotary_emb_base|std$|_std_|flash|fused|fuse_|mup)/;
+  /(dropout|drop|pdrop|initializer|init|loss|_coef|token_id|token_index|id2label|label|summary|classifier|problem_type|return_dict|output_(hidden_states|attentions|router_logits)|chunk_size_feed_forward|attn_implementation|attention_implementation|_attn|use_cache|gradient|layerdrop|tie_encoder_decoder|cross_attention|pretraining_tp|num_logits_to_keep|layer_types|eod|softmax_in_fp32|reorder_and_upcast_attn|max_window_layers|attn_pdrop|attn_impl|init_device|bos|eos|pad_token|tokenizer|is_decoder|sliding_window_pattern|rotary_emb_base|std$|_std_|flash|fused|fuse_|mup|residual_in_fp32|rescale_prenorm_residual|_cache_dtype)/;
 
 /** Values without effect, by field, besides null, false, 0, and empty lists and objects. */
 const neutralValues: Readonly<Record<string, readonly unknown[]>> = {

@@ -38,6 +38,8 @@ export interface Decoder {
   readonly attention: Attention;
   /** Replaces attention in the layers for which it returns a value, e.g. by a convolution. @param x after attention's norm */
   readonly mixer?: (x: Value, layer: number) => Value | undefined;
+  /** False for layers with neither attention nor a mixer. Default: layers without heads, unless there is a mixer. */
+  readonly hasMixer?: (layer: number) => boolean;
   readonly feedForward: FeedForward;
   /** Experts in place of the feed-forward part. Default: none. */
   readonly experts?: Experts;
@@ -169,7 +171,7 @@ function block(
     const normed = norms === 'before' ? y : norm(model, y, `${name}.${label}`, normAfter);
     return model.dropped(residualScale === 1 ? normed : scale(normed, residualScale, `${name}.${label}.scale`));
   };
-  const attended = knobs.mixer !== undefined || dimensions.heads[layer]! > 0;
+  const attended = knobs.hasMixer?.(layer) ?? (knobs.mixer !== undefined || dimensions.heads[layer]! > 0);
   const attentionNorm = knobs.attentionNorm ? knobs.attentionNorm(layer) : 'attn_norm';
   const normed = before && attended && attentionNorm ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
   const ffn = dimensions.ffn[layer]!;

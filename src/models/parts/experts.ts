@@ -43,6 +43,8 @@ export interface SharedExpert {
   readonly ffn: number;
   /** True: multiplied by sigmoid of `ffn_gate_inp_shexp`. */
   readonly gated?: boolean;
+  /** True for down(f(up(x))), without a gate matrix. */
+  readonly plain?: boolean;
 }
 
 export interface ExpertOptions {
@@ -147,7 +149,12 @@ function sharedOf(
   { activation: f, scaled }: Experts,
   shared: SharedExpert,
 ): Value {
-  const options = { activation: f === 'swigluOai' ? ('silu' as const) : f, gated: true, suffix: '_shexp', scaled };
+  const options = {
+    activation: f === 'swigluOai' ? ('silu' as const) : f,
+    gated: !shared.plain,
+    suffix: '_shexp',
+    scaled,
+  };
   const y = feedForward(model, x, { layer, ffn: shared.ffn }, options);
   if (!shared.gated) return y;
   const name = `blk.${layer}.ffn_gate_inp_shexp`;

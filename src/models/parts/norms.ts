@@ -11,13 +11,16 @@ export interface Norm {
   readonly gain?: boolean;
   /** Default: true for layerNorm, false for rmsNorm. */
   readonly bias?: Presence;
-  /** True if the gain's name is `<name>` without a suffix. */
-  readonly bare?: boolean;
+  /** Presence of a gain whose name is `<name>`, without a suffix. Default: false. */
+  readonly bare?: Presence;
   /** Default: the file's epsilon of this kind. */
   readonly epsilon?: number;
 }
 
 const epsilonKeys = { rms: 'attention.layer_norm_rms_epsilon', layer: 'attention.layer_norm_epsilon' };
+
+const isBare = (model: ModelBuilder, name: string, bare: Presence = false): boolean =>
+  bare === 'optional' ? model.has(name) : bare;
 
 /** Norm of a whole row with the gain `<name>.weight` and the bias `<name>.bias`. */
 export function norm(model: ModelBuilder, x: Value, name: string, options: Norm): Value {
@@ -30,7 +33,7 @@ export function groupNorm(model: ModelBuilder, x: Value, name: string, size: num
   const gain =
     options.gain === false
       ? model.constantVector(1, size)
-      : model.weight(options.bare ? name : `${name}.weight`, 1, size);
+      : model.weight(isBare(model, name, options.bare) ? name : `${name}.weight`, 1, size);
   const epsilon = options.epsilon ?? model.metadata.number(epsilonKeys[kind]);
   const found = model.maybe(options.bias ?? kind === 'layer', `${name}.bias`, 1, size);
   if (kind === 'rms') {

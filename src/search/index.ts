@@ -7,6 +7,13 @@ export { writeVariant } from './blocks/writeVariant.ts';
 export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
 export { type DescribedCost, describedCost } from './describedCost.ts';
 export { type DeviceFile, type Figure, type Range, readDeviceFile } from './deviceFile.ts';
+export {
+  type GoldenBlocks,
+  type GoldenNumbers,
+  type GoldenVector,
+  type GoldenVectors,
+  goldenVectors,
+} from './goldenVectors.ts';
 export { type MeasureCostsOptions, measureCosts } from './measureCosts.ts';
 export { COMMON_FORMATS, type MeterOptions, meterDevice } from './meterDevice.ts';
 export { describedModelCost, formatsOfModel, type ModelCost, modelCost } from './modelCost.ts';

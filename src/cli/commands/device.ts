@@ -1,4 +1,5 @@
 /** `espalier device`: shows what this device can do and what its sensors say. */
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import {
   type DeviceDescription,
@@ -13,6 +14,7 @@ import {
   describedModelCost,
   formatsOf,
   formatsOfModel,
+  goldenVectors,
   type ModelCost,
   measuredThreads,
   meterDevice,
@@ -31,6 +33,7 @@ interface Values {
   readonly format?: readonly string[];
   readonly model?: string;
   readonly whatIf?: string;
+  readonly golden?: string;
   readonly json?: boolean;
 }
 
@@ -47,6 +50,10 @@ export function deviceCommand(): Command {
       '--what-if <file>',
       'with --model: predict it for the device that a JSON file describes, see recipes/devices',
     )
+    .option(
+      '--golden <file>',
+      'write integer golden vectors of all ops, for those who build hardware, and nothing else',
+    )
     .option('--json', 'one JSON object on the last line')
     .action(device);
   return examples(command, [
@@ -57,7 +64,8 @@ export function deviceCommand(): Command {
   ]);
 }
 
-async function device({ measure, again, format, model, whatIf, json }: Values): Promise<void> {
+async function device({ measure, again, format, model, whatIf, golden, json }: Values): Promise<void> {
+  if (golden !== undefined) return writeGolden(golden);
   if (whatIf !== undefined) return predictFor(whatIf, model, json);
   const signal = interruptSignal();
   const description = await describeDevice();
@@ -77,6 +85,12 @@ async function device({ measure, again, format, model, whatIf, json }: Values): 
   printDescription(description);
   if (costs) printCosts(costs);
   if (predicted && energy) printPrediction(predicted, energy);
+}
+
+async function writeGolden(file: string): Promise<void> {
+  const golden = await goldenVectors();
+  await writeFile(file, JSON.stringify(golden));
+  print(`${golden.vectors.length} vectors in ${file}`);
 }
 
 /** Predicts a model on a described device. Nothing of this one is measured. */

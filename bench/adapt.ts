@@ -14,6 +14,7 @@ import { benchExits } from './adapt/exits.ts';
 import { benchIdentity } from './adapt/identity.ts';
 import { benchMeter } from './adapt/meter.ts';
 import { benchPhone } from './adapt/phone.ts';
+import { benchPhoneEngine } from './adapt/phoneEngine.ts';
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +37,7 @@ const rounds = Number(values.rounds);
 const parts: Readonly<Record<string, () => Promise<object>>> = {
   meter: () => benchMeter({ formats, threads, rounds }),
   phone: () => benchPhone(values.plot),
+  phoneEngine: () => benchPhoneEngine(values.model),
   drafts: () =>
     benchDrafts(values.model, { rounds: Math.min(rounds, 5), threads: values.threads ? threads.at(-1) : undefined }),
   exits: () =>

@@ -69,13 +69,17 @@ async function timed(
   const own = { prefixCacheBytes: 0, ...(threads !== undefined && { threads }) };
   const [plain, early] = [await load(file, own), await load(file, { ...own, exit })];
   const gains: Record<'calibrated' | 'lossless', number[]> = { calibrated: [], lossless: [] };
+  const byProcessor: Record<'calibrated' | 'lossless', number[]> = { calibrated: [], lossless: [] };
   const found = { exited: 0, drafted: 0, accepted: 0, tokens: 0, compared: 0 };
   let isSame = true;
   for (let round = -1; round < rounds; round++) {
     const off = await speed(plain, prompts, { draft: 'off' });
     for (const mode of ['calibrated', 'lossless'] as const) {
       const run = await speed(early, prompts, { exit: mode, exitRisk: RISK });
-      if (round >= 0) gains[mode].push(run.tokensPerSecond / off.tokensPerSecond);
+      if (round >= 0) {
+        gains[mode].push(run.tokensPerSecond / off.tokensPerSecond);
+        byProcessor[mode].push(run.tokensPerProcessorSecond / off.tokensPerProcessorSecond);
+      }
       if (mode === 'lossless') {
         isSame &&= run.texts.join() === off.texts.join();
         found.drafted += run.drafted;
@@ -89,14 +93,20 @@ async function timed(
   plain.dispose();
   early.dispose();
   const [calibrated, lossless] = [quantile(gains.calibrated, 0.5), quantile(gains.lossless, 0.5)];
+  // with one thread, beside other work
+  const processor = {
+    calibrated: quantile(byProcessor.calibrated, 0.5),
+    lossless: quantile(byProcessor.lossless, 0.5),
+  };
   console.log(
-    `calibrated ${calibrated.toFixed(2)} × (${percent(found.exited / found.tokens)} left early), lossless ${lossless.toFixed(2)} × (${found.accepted} of ${found.drafted} drafts accepted, ${isSame ? 'the same' : 'OTHER'} tokens)`,
+    `calibrated ${calibrated.toFixed(2)} × (${percent(found.exited / found.tokens)} left early), lossless ${lossless.toFixed(2)} × (${found.accepted} of ${found.drafted} drafts accepted, ${isSame ? 'the same' : 'OTHER'} tokens); by processor time ${processor.calibrated.toFixed(2)} × and ${processor.lossless.toFixed(2)} ×`,
   );
-  return { calibrated, lossless, isSame, gains };
+  return { calibrated, lossless, processor, isSame, gains };
 }
 
 async function speed(model: Model, prompts: readonly string[], options: GenerateOptions) {
   const total = { seconds: 0, tokens: 0, exited: 0, drafted: 0, accepted: 0, texts: [] as string[] };
+  const before = process.cpuUsage();
   for (const prompt of prompts) {
     const session = model.session();
     const result = await session.generate(prompt, { maxTokens: TIMED_TOKENS, temperature: 0, ...options }).result;
@@ -108,7 +118,13 @@ async function speed(model: Model, prompts: readonly string[], options: Generate
     total.accepted += result.acceptedTokens;
     total.texts.push(result.ids.join(' '));
   }
-  return { ...total, tokensPerSecond: total.tokens / total.seconds };
+  const { user, system } = process.cpuUsage(before);
+  const processorSeconds = (user + system) / 1e6;
+  return {
+    ...total,
+    tokensPerSecond: total.tokens / total.seconds,
+    tokensPerProcessorSecond: total.tokens / processorSeconds,
+  };
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(2)}%`;

@@ -1,5 +1,5 @@
 /**
- * What federated learning claims, measured: sums under dropout, simulations, training on roles, poisoning.
+ * Measures federated learning: sums under dropout, simulations, training on roles, poisoning, adapters, privacy.
  *
  *   npx tsx bench/federate.ts                          all parts
  *   npx tsx bench/federate.ts --only dropout,simulation

@@ -94,7 +94,7 @@ export class Roles {
     return sum / tokens;
   }
 
-  /** Trains on all roles at once, each batch from a role chosen by its size. */
+  /** Trains on all roles at once: a step takes as many batches as there are roles, each from a role chosen by its size. */
   async central(steps: number): Promise<number> {
     const { model, data, start } = this;
     await model.writeWeights(start);
@@ -102,11 +102,15 @@ export class Roles {
     const total = data.reduce((sum, { tokens }) => sum + tokens, 0);
     let at = 0;
     for (let step = 0; step < steps; step++) {
-      // the golden ratio spreads the choices evenly
-      at = (at + 0.6180339887498949) % 1;
-      let left = at * total;
-      const role = data.findIndex(({ tokens }) => (left -= tokens) < 0);
-      await model.learner.update([await data[Math.max(0, role)].batch(step)], step, RATE);
+      const batches = [];
+      for (let i = 0; i < data.length; i++) {
+        // the golden ratio spreads the choices evenly
+        at = (at + 0.6180339887498949) % 1;
+        let left = at * total;
+        const role = data.findIndex(({ tokens }) => (left -= tokens) < 0);
+        batches.push(await data[Math.max(0, role)].batch(step * data.length + i));
+      }
+      await model.learner.update(batches, step, RATE);
     }
     return this.loss(await model.readWeights());
   }

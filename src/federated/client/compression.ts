@@ -1,7 +1,7 @@
 /**
  * Updates as bytes for rounds that are 'visible': one byte with the bits per value, then the values. 32: float32. 8 and 4: blocks of
  * 64 values, each a float32 scale and signed integers. 1: the largest values only, as a count, indices (uint32) and values (float32).
- * What compression loses is kept and added to the next update (error feedback, Karimireddy et al. 2019).
+ * The error of the compression is kept and added to the next update (error feedback, Karimireddy et al. 2019).
  */
 import { OptionError } from '../../core/errors.ts';
 import { FederatedError } from '../federatedError.ts';

@@ -7,7 +7,7 @@ import { checkSettings, type FederationSettings } from '../server/settings.ts';
 import type { Connection } from './connection.ts';
 
 export interface HttpConnectionOptions {
-  /** How long a server may be unreachable, in milliseconds. Default: 60,000. */
+  /** Milliseconds for which a server may be unreachable. Default: 60,000. */
   readonly patience?: number;
 }
 

@@ -37,7 +37,7 @@ export function openSshKey({ secretKey }: FlowerKey): string {
 }
 
 export interface FleetApiOptions {
-  /** How long the SuperLink may be unreachable, in milliseconds. Default: 60,000. */
+  /** Milliseconds for which the SuperLink may be unreachable. Default: 60,000. */
   readonly patience?: number;
   readonly signal?: AbortSignal;
 }

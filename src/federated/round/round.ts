@@ -28,7 +28,7 @@ export interface Receipt {
   readonly reason?: string;
 }
 
-/** What the server asks a member to do next. */
+/** A client's next step. */
 export type Instruction =
   | { readonly phase: 'open' | 'closed' }
   | { readonly phase: 'wait'; readonly for: Phase }
@@ -301,7 +301,7 @@ export class Round {
     return lacking;
   }
 
-  /** What a client should do now; the same until it has done it. */
+  /** Returns a client's next step; the same one until the client has taken it. */
   instructionFor(client: string): Instruction {
     const phase = this.#phase;
     if (phase === 'aborted') return { phase, reason: this.#reason };
@@ -332,7 +332,7 @@ export class Round {
     return sealed;
   }
 
-  /** What `unmask` needs to remove the masks from the sum. @throws {FederatedError} if the round is not complete */
+  /** Input of `unmask`, which removes the masks from the sum. @throws {FederatedError} if the round is not complete */
   get secureSum(): SecureSum {
     if (!this.isComplete || !this.#sum) throw this.#notComplete();
     const { contributors } = this;

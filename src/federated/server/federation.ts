@@ -32,7 +32,7 @@ export interface FederationOptions {
   readonly signed?: boolean;
 }
 
-/** What a client is told when it asks. */
+/** Answer to a client that asks for its next step. */
 export interface Status {
   readonly federation: string;
   /** SHA-256 of the current weights. */
@@ -140,7 +140,7 @@ export class Federation {
     return mechanismOf(this.settings)?.noiseMultiplier;
   }
 
-  /** What a client should do now. @param client its name */
+  /** Returns a client's next step. @param client its name */
   status(client: string): Status {
     const common = { federation: this.settings.name, weightsHash: this.#weightsHash };
     if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };

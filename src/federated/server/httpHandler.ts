@@ -19,7 +19,7 @@ const OVERHEAD = 1 << 20;
 export interface HttpHandlerOptions {
   /** Server's time in milliseconds. Default: Date.now. */
   readonly now?: () => number;
-  /** What clients read as `training.model` instead of the server's path. */
+  /** Value of `training.model` for clients, instead of the server's path. */
   readonly publishedModel?: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a federation must not forget: a snapshot of the last closed round, and the events since. Entries are framed as length
+ * The durable state of a federation: a snapshot of the last closed round, and the events since. Entries are framed as length
  * (uint32), SHA-256 (first 8 bytes) and content, so that an entry torn by a crash is found and left out.
  */
 import { hashOf } from '../../formats/packages/hash.ts';

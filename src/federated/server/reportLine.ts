@@ -3,7 +3,7 @@ export interface ReportLine {
   readonly round: string;
   readonly kind: 'train' | 'evaluate';
   readonly outcome: 'closed' | 'aborted';
-  /** Why the round was aborted. */
+  /** Reason of an aborted round. */
   readonly reason?: string;
   readonly joined: number;
   /** Clients whose update counts. */

@@ -94,7 +94,7 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
       console.log(`central, ${rounds * steps} steps: loss ${central.toFixed(4)}`);
       const average = await roles.federated({ rounds, steps, every: 1 });
       console.log(`FedAvg, ${rounds} rounds of ${steps} steps: loss ${last(average).toFixed(4)}`);
-      const adam = await roles.federated({ rounds, steps, optimizer: { rule: 'adam', learningRate: 0.003 } });
+      const adam = await roles.federated({ rounds, steps, optimizer: { rule: 'adam', learningRate: 0.02 } });
       console.log(`FedAdam, ${rounds} rounds of ${steps} steps: loss ${last(adam).toFixed(4)}`);
       const once = await roles.federated({ rounds: 3 * rounds, steps: 1, every: 1 });
       const target = last(once);
@@ -133,7 +133,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
     if (wanted.has('adapters')) {
       const figures = [];
       for (const format of ['F32', 'Q8_0', 'Q4_0'] as const) {
-        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 24 });
+        const row = await adaptRoles(base, format, { rounds: 10, steps: 10, personalSteps: 40 });
         figures.push(row);
         console.log(
           `${format}, 20 roles: base ${row.base.toFixed(4)}, local ${row.local.toFixed(4)}, shared ${row.shared.toFixed(4)}, personal ${row.personal.toFixed(4)}; personal is best for ${row.best} of ${row.roles}`,

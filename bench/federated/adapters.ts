@@ -15,7 +15,7 @@ export interface AdapterFigures {
   readonly format: BaseFormat;
   readonly base: number;
   readonly shared: number;
-  /** Trained on the role's own text only, with as many steps. */
+  /** Trained on the role's own text only, with as many steps, at the better of the two learning rates. */
   readonly local: number;
   readonly personal: number;
   /** Number of roles whose personal adapter is better than the shared and than the local one. */
@@ -24,6 +24,7 @@ export interface AdapterFigures {
 }
 
 const RATE = 5e-3;
+const PERSONAL_RATE = 2e-3;
 
 export async function adaptRoles(base: Base, format: BaseFormat, options: AdapterOptions): Promise<AdapterFigures> {
   const { rounds, steps, personalSteps } = options;
@@ -46,19 +47,23 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
     await model.writeWeights(weights);
     return (await model.heldOutLoss(data[client])).loss;
   };
-  const trained = async (client: number, weights: Float32Array, count: number, from: number) => {
-    const options = { steps: count, learningRate: RATE / 5, from };
+  const trained = async (client: number, weights: Float32Array, learningRate: number, count: number, from: number) => {
+    const options = { steps: count, learningRate, from };
     const { update } = await trainLocally(model, data[client], weights, options);
     return weights.map((value, i) => value + update[i]);
   };
   const sums = { base: 0, shared: 0, local: 0, personal: 0 };
   let best = 0;
+  const count = rounds * steps;
   for (const client of data.keys()) {
+    const local = [];
+    for (const rate of [RATE, PERSONAL_RATE])
+      local.push(await lossOf(client, await trained(client, start, rate, count + personalSteps, 0)));
     const own = {
       base: await lossOf(client, start),
       shared: await lossOf(client, shared),
-      local: await lossOf(client, await trained(client, start, rounds * steps + personalSteps, 0)),
-      personal: await lossOf(client, await trained(client, shared, personalSteps, rounds * steps)),
+      local: Math.min(...local),
+      personal: await lossOf(client, await trained(client, shared, PERSONAL_RATE, personalSteps, count)),
     };
     for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += own[key] / data.length;
     if (own.personal < own.shared && own.personal < own.local) best++;

@@ -9,11 +9,12 @@ import { parseArgs } from 'node:util';
 import { adaptRoles } from './federated/adapters.ts';
 import { Base } from './federated/base.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
+import { trainThroughFlower } from './federated/flower.ts';
 import { trainPrivately } from './federated/privacy.ts';
 import { Roles } from './federated/roles.ts';
 import { simulateMany } from './federated/simulation.ts';
 
-const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy'] as const;
+const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy', 'flower'] as const;
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: parts.join() },
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     width: { type: 'string', default: '128' },
     'base-steps': { type: 'string', default: '600' },
     python: { type: 'string' },
+    flower: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -43,6 +45,7 @@ if (values.help) {
   --layers N, --width N   size of the character model (default: 4, 128)
   --base-steps N   steps that train the base of adapters (default: 600)
   --python FILE    a Python with dp-accounting, which computes ε, too
+  --flower FOLDER  commands of flwr 1.42, in a Python with PyTorch
 
 stdout gets a line per result and, on the last line, one JSON object.`);
   process.exit();
@@ -151,6 +154,19 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
       result.privacy = figures;
     }
     base.close();
+  }
+}
+
+if (wanted.has('flower')) {
+  if (!existsSync(values.text) || values.flower === undefined) console.log('skipped: flower needs --text and --flower');
+  else {
+    const sizes = { text: values.text, layers: Number(values.layers), width: Number(values.width) };
+    const figures = await trainThroughFlower(values.flower, sizes);
+    const path = figures.perplexities.map((perplexity) => perplexity.toFixed(1)).join(' → ');
+    console.log(
+      `Flower, a TypeScript and a PyTorch client, ${figures.parameters} parameters: perplexity ${path}; final loss ${figures.ours.toFixed(4)} by us, ${figures.python.toFixed(4)} by PyTorch; ${figures.seconds.toFixed(0)} s`,
+    );
+    result.flower = figures;
   }
 }
 

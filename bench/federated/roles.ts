@@ -16,9 +16,11 @@ export interface RolesOptions {
   readonly log: (line: string) => void;
 }
 
-const BATCH = 12;
-const SEQUENCE = 64;
-const RATE = 2e-3;
+export const BATCH = 12;
+/** Held-out batches per text. */
+const EVALUATED = 4;
+export const SEQUENCE = 64;
+export const RATE = 2e-3;
 
 /** The lines of the roles that speak most, by role. */
 export function rolesOf(text: string, count: number): [string, string][] {
@@ -29,6 +31,36 @@ export function rolesOf(text: string, count: number): [string, string][] {
   }
   const joined = [...roles].map(([role, speeches]) => [role, `${speeches.join('\n\n')}\n`] as [string, string]);
   return joined.sort((a, b) => b[1].length - a[1].length).slice(0, count);
+}
+
+export interface CharacterModelOptions {
+  readonly text: string;
+  readonly layers: number;
+  readonly width: number;
+}
+
+/** Opens a new GPT-2 of characters for training. @param folder for its files */
+export async function characterModel(
+  folder: string,
+  { text, layers, width }: CharacterModelOptions,
+): Promise<TrainableModel> {
+  const base = join(folder, 'base.gguf');
+  const common = {
+    data: { sources: [{ path: text }], sequence: SEQUENCE, batch: BATCH, cache: join(folder, 'cache') },
+    steps: 1,
+    optimizer: { learningRate: RATE, warmup: 0, weightDecay: 0.1 },
+    evaluation: { batches: EVALUATED },
+  };
+  // one negligible step makes a model with a tokenizer of all characters
+  await train({
+    ...common,
+    model: { architecture: 'gpt2', layers, width, heads: 4, context: SEQUENCE },
+    tokenizer: { characters: true },
+    optimizer: { learningRate: 1e-9, warmup: 0 },
+    checkpoints: { folder: join(folder, 'run') },
+    output: { path: base },
+  });
+  return prepareTraining({ ...common, model: { start: base } });
 }
 
 export class Roles {
@@ -54,24 +86,7 @@ export class Roles {
 
   static async open(options: RolesOptions): Promise<Roles> {
     const folder = mkdtempSync(join(tmpdir(), 'espalier-roles-'));
-    const base = join(folder, 'base.gguf');
-    const { layers, width } = options;
-    const common = {
-      data: { sources: [{ path: options.text }], sequence: SEQUENCE, batch: BATCH, cache: join(folder, 'cache') },
-      steps: 1,
-      optimizer: { learningRate: RATE, warmup: 0, weightDecay: 0.1 },
-      evaluation: { batches: 4 },
-    };
-    // one negligible step makes a model with a tokenizer of all characters
-    await train({
-      ...common,
-      model: { architecture: 'gpt2', layers, width, heads: 4, context: SEQUENCE },
-      tokenizer: { characters: true },
-      optimizer: { learningRate: 1e-9, warmup: 0 },
-      checkpoints: { folder: join(folder, 'run') },
-      output: { path: base },
-    });
-    const model = await prepareTraining({ ...common, model: { start: base } });
+    const model = await characterModel(folder, options);
     const roles = rolesOf(readFileSync(options.text, 'utf8'), options.roles);
     const data: Dataset[] = [];
     for (const [role, words] of roles)

@@ -30,14 +30,22 @@ export interface SuperLink {
   stop(): Promise<void>;
 }
 
-/** @param variables of the server app: ESPALIER_START, a .npy file with starting weights; ESPALIER_FINAL, where it writes the last */
-export async function startSuperLink(bin: string, variables: Record<string, string> = {}): Promise<SuperLink> {
+/**
+ * @param variables of the app: ESPALIER_START, a .npy file with starting weights; ESPALIER_FINAL, where the server writes the last
+ * @param client Python file that replaces the app's client
+ */
+export async function startSuperLink(
+  bin: string,
+  variables: Record<string, string> = {},
+  client?: string,
+): Promise<SuperLink> {
   const folder = mkdtempSync(join(tmpdir(), 'espalier-flower-'));
   const home = join(folder, 'home');
   const result = join(folder, 'result.json');
   const port = await freePort();
   mkdirSync(home);
   cpSync(app, join(folder, 'app'), { recursive: true });
+  if (client !== undefined) cpSync(client, join(folder, 'app/espalier_ci/client.py'));
   writeFileSync(
     join(home, 'config.toml'),
     `[superlink]\ndefault = "ci"\n\n[superlink.ci]\naddress = "127.0.0.1:${port}"\ninsecure = true\n`,

@@ -58,6 +58,12 @@ describe('an object of Flower', () => {
 });
 
 describe('a .npy file', () => {
+  it('is read from a Buffer, whose slices share its memory', () => {
+    const data = Float32Array.of(1, 2, 3);
+    const file = Buffer.from(encodeNpy({ dtype: 'float32', shape: [3], data }));
+    expect(decodeNpy(file)).toEqual({ dtype: 'float32', shape: [3], data });
+  });
+
   it('comes back, in Fortran order too', () => {
     for (const shape of [[], [3], [2, 3], [1, 0, 4]]) {
       const count = shape.reduce((product, axis) => product * axis, 1);

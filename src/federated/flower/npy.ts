@@ -72,7 +72,8 @@ export function decodeNpy(bytes: Uint8Array): NpyArray {
     .filter((text) => text.trim() !== '')
     .map(Number);
   const count = shape.reduce((product, axis) => product * axis, 1);
-  const body = bytes.slice(start + length);
+  // a copy that begins its buffer, which a Buffer's `slice` does not
+  const body = new Uint8Array(bytes.subarray(start + length));
   if (body.length !== count * List.BYTES_PER_ELEMENT)
     throw bad(
       `has ${body.length} bytes of values, expected ${count * List.BYTES_PER_ELEMENT} for (${shape.join(', ')})`,

@@ -191,7 +191,7 @@ export class Round {
     if (message.kind === 'join') this.#joins.set(client, message);
     else if (message.kind === 'shares') this.#shares.set(client, message);
     else if (message.kind === 'unmask') this.#unmasks.set(client, message);
-    else if (this.config.mode === 'visible') this.#updates.set(client, message.body.slice());
+    else if (this.config.mode === 'visible') this.#updates.set(client, new Uint8Array(message.body));
     else {
       this.#sum ??= new Int32Array(this.config.parameters);
       addIntegers(this.#sum, message.body);

@@ -65,7 +65,7 @@ function addMasksHere(kernel: MaskKernel, vector: Int32Array, masks: readonly Ma
 
 /** Adds integers mod 2³² in place. @param bytes little-endian integers, as many as `sum` has */
 export function addIntegers(sum: Int32Array, bytes: Uint8Array): void {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
   const values = new Int32Array(aligned.buffer, aligned.byteOffset, sum.length);
   for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] + values[i]) | 0;
 }

@@ -35,7 +35,7 @@ export function decodeSnapshot(bytes: Uint8Array): FederationState {
     const { parameters, arrays, ...header } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
     const array = (i: number) => {
       const start = 4 + length + 4 * i * parameters;
-      return new Float32Array(bytes.slice(start, start + 4 * parameters).buffer);
+      return new Float32Array(new Uint8Array(bytes.subarray(start, start + 4 * parameters)).buffer);
     };
     const optimizer = arrays === 3 ? { first: array(1), second: array(2) } : undefined;
     return { ...header, weights: array(0), optimizer };

@@ -47,21 +47,52 @@ export function randomSizes(random: Random, grouped: boolean): Sizes {
 /** An architecture that llama.cpp's test leaves out, made from a file of another. */
 export interface Variant {
   readonly architecture: string;
-  readonly metadata: readonly (readonly [key: string, value: TypedGgufValue])[];
+  metadata(sizes: Sizes): readonly (readonly [key: string, value: TypedGgufValue])[];
+  /** Shapes of tensors that the file does not have, with the layer 0; only the number of dimensions and unstated sizes matter. */
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
 }
 
 const perLayer = (value: number): TypedGgufValue => ({ type: 'f32[]', value: new Array(32).fill(value) });
+
+/** Local layers and global ones by turns. */
+const layerPattern = Array.from({ length: 32 }, (_, layer) => layer % 2 === 0);
 
 /** By the file whose tensors they have. */
 export const leftOut: Readonly<Record<string, Variant>> = {
   'qwen3-dense.gguf': {
     architecture: 'apertus',
-    metadata: [
+    metadata: () => [
       ['xielu.alpha_p', perLayer(0.8)],
       ['xielu.alpha_n', perLayer(0.4)],
       ['xielu.beta', perLayer(0.5)],
       ['xielu.eps', perLayer(-1e-6)],
     ],
+  },
+  'gemma3-dense.gguf': {
+    architecture: 'gemma4',
+    // local heads are half as wide; the last layers share the keys of the two before them
+    metadata: ({ layers }) => [
+      ['gemma4.attention.key_length', { type: 'u32', value: 256 }],
+      ['gemma4.attention.value_length', { type: 'u32', value: 256 }],
+      ['gemma4.attention.key_length_swa', { type: 'u32', value: 128 }],
+      ['gemma4.attention.value_length_swa', { type: 'u32', value: 128 }],
+      ['gemma4.rope.dimension_count', { type: 'u32', value: 256 }],
+      ['gemma4.rope.dimension_count_swa', { type: 'u32', value: 128 }],
+      ['gemma4.attention.shared_kv_layers', { type: 'u32', value: layers - (layers > 5 ? 4 : 2) }],
+      ['gemma4.attention.sliding_window_pattern', { type: 'bool[]', value: layerPattern }],
+      ['gemma4.embedding_length_per_layer_input', { type: 'u32', value: 8 }],
+      ['gemma4.final_logit_softcapping', { type: 'f32', value: 5 }],
+    ],
+    shapes: {
+      'per_layer_token_embd.weight': [128, 8],
+      'per_layer_model_proj.weight': [8, 8],
+      'per_layer_proj_norm.weight': [8],
+      'rope_freqs.weight': [8],
+      'blk.0.inp_gate.weight': [8, 8],
+      'blk.0.proj.weight': [8, 8],
+      'blk.0.post_norm.weight': [8],
+      'blk.0.layer_output_scale.weight': [1],
+    },
   },
 };
 
@@ -73,11 +104,11 @@ export async function variedModel(
   variant?: Variant,
 ): Promise<GgufSkeleton | undefined> {
   const original = await readGguf(memorySource(new Uint8Array(await readFile(file)), file));
-  const gguf = variant ? renamed(original, variant) : original;
+  const sizes = randomSizes(seededRandom(seed), grouped);
+  const gguf = variant ? renamed(original, variant, sizes) : original;
   const name = String(gguf.metadata.get('general.architecture'));
   const architecture = architectures.find((one) => one.name === name && !one.foldersOnly);
   if (!architecture) return undefined;
-  const sizes = randomSizes(seededRandom(seed), grouped);
   const before = Number(gguf.metadata.get(`${name}.attention.key_length`));
   const metadata = [...typedMetadata(gguf)].flatMap(([key, value]): [string, TypedGgufValue][] =>
     isDefault(value.value) && !key.endsWith('epsilon')
@@ -85,7 +116,7 @@ export async function variedModel(
       : [[key, resized(name, key.startsWith(`${name}.`) ? key.slice(name.length + 1) : key, value, sizes, before)]],
   );
   const tensors: Record<string, number[]> = {};
-  const shapeOf = shapesByKind(gguf);
+  const shapeOf = shapesByKind(gguf, variant?.shapes);
   const values = new Map(metadata.map(([key, { value }]): [string, unknown] => [key, value]));
   const experts = Number(values.get(`${name}.expert_count`) ?? 1);
   const model = new ModelBuilder({
@@ -111,18 +142,26 @@ export async function variedModel(
 }
 
 /** Shapes of tensors by name. Layers beyond those of the file are like its last ones. */
-function shapesByKind({ tensors }: GgufFile): (name: string) => readonly number[] | undefined {
+function shapesByKind(
+  { tensors }: GgufFile,
+  others: Variant['shapes'] = {},
+): (name: string) => readonly number[] | undefined {
   const layers = [...tensors.keys()].map((name) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1));
   const last = Math.max(...layers);
   return (name) => {
     const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
     const like = layer > last ? 1 + ((layer - 1) % last) : layer;
     const found = name.replace(/^blk\.\d+/, `blk.${like}`);
-    return (tensors.get(found) ?? tensors.get(found.replace(/_(gate|up)_exps/, '_gate_up_exps')))?.shape;
+    return (
+      (tensors.get(found) ?? tensors.get(found.replace(/_(gate|up)_exps/, '_gate_up_exps')))?.shape ??
+      others[name.replace(/^blk\.\d+/, 'blk.0')]
+    );
   };
 }
 
-function renamed(gguf: GgufFile, { architecture, metadata }: Variant): GgufFile {
+function renamed(gguf: GgufFile, variant: Variant, sizes: Sizes): GgufFile {
+  const { architecture } = variant;
+  const metadata = variant.metadata(sizes);
   const before = String(gguf.metadata.get('general.architecture'));
   const rename = (key: string): string => key.replace(new RegExp(`^${before}\\.`), `${architecture}.`);
   const own = [...gguf.metadata].filter(([key]) => !key.startsWith('xielu.'));

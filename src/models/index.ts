@@ -29,6 +29,7 @@ import { falconH1 } from './falconH1.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
+import { gemma4 } from './gemma4.ts';
 import { gemmaEmbedding } from './gemmaEmbedding.ts';
 import { glm4 } from './glm4.ts';
 import { glm4moe } from './glm4moe.ts';
@@ -130,6 +131,7 @@ export const architectures: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma4,
   gemmaEmbedding,
   glm4,
   glm4moe,

@@ -53,6 +53,10 @@ export interface Decoder {
   readonly embeddingNorm?: Norm;
   /** Learned positions, added to the embedding. */
   readonly learnedPositions?: Presence;
+  /** Receives the embedding of the tokens, from which a block's inputs may be computed. */
+  readonly onEmbedding?: (x: Value) => void;
+  /** Applied to the output of each block. */
+  readonly afterBlock?: (x: Value, layer: number) => Value;
   /** Factor of both branches before they are added. Default: 1. */
   readonly residualScale?: number;
   /** Final norm, before the output matrix. Default: `norm`. */
@@ -87,11 +91,13 @@ export function buildDecoder(model: ModelBuilder, dimensions: Dimensions, knobs:
   const { norm: kind = { kind: 'rms' }, loops = 1 } = knobs;
   const last = (x: Value): Value => norm(model, x, knobs.outputNormName ?? 'output_norm', knobs.outputNorm ?? kind);
   let x = embedding(model, dimensions, knobs);
+  knobs.onEmbedding?.(x);
   for (let loop = 0; loop < loops; loop++) {
     if (loop > 0 && !knobs.plainLoops) x = last(x);
     for (let layer = 0; layer < layers; layer++) {
       const slot = loop * layers + layer;
       x = block(model, x, layer, slot, dimensions, knobs, kind);
+      if (knobs.afterBlock) x = knobs.afterBlock(x, layer);
       if (slot < loops * layers - 1) model.graph.cuts.set(`blk.${slot}`, x);
       if (model.exit?.depth === slot + 1) exit(model, x, slot + 1, loops * layers, dimensions, knobs, kind);
     }

@@ -16,7 +16,8 @@ export interface Dimensions {
 }
 
 /** @throws {FormatError} if a size is missing or the sizes do not fit each other; {UnsupportedError} for mixtures of experts */
-export function readDimensions(model: ModelBuilder): Dimensions {
+/** @param localHeads true if local layers may have heads of another size, which the caller reads */
+export function readDimensions(model: ModelBuilder, { localHeads = false } = {}): Dimensions {
   const { metadata } = model;
   const blocks = metadata.count('block_count', undefined, 1, MOST_LAYERS);
   const layers = blocks - metadata.count('nextn_predict_layers', 0, 0, blocks - 1);
@@ -31,8 +32,10 @@ export function readDimensions(model: ModelBuilder): Dimensions {
   }
   const headSize = headSizeOf(model);
   for (const key of ['attention.value_length', 'attention.key_length_swa', 'attention.value_length_swa']) {
-    const found = metadata.count(key, headSize, 0);
-    if (found !== headSize && found !== 0)
+    const expected =
+      localHeads && key.endsWith('_swa') ? metadata.count('attention.key_length_swa', headSize, 0) : headSize;
+    const found = metadata.count(key, expected, 0);
+    if (found !== expected && found !== 0)
       throw new UnsupportedError(`${metadata.file}: a ${key} other than attention.key_length,`, String(found));
   }
   const ffn = metadata.counts('feed_forward_length', layers, 4 * width, 0);

@@ -5,7 +5,7 @@
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Metadata } from '../metadata.ts';
 
-export type RopeScaling = LinearScaling | YarnScaling | Llama3Scaling | LongRopeScaling;
+export type RopeScaling = LinearScaling | YarnScaling | Llama3Scaling | LongRopeScaling | ProportionalScaling;
 
 interface Scaling {
   /** Factor of queries and keys. */
@@ -46,6 +46,12 @@ export interface LongRopeScaling extends Scaling {
   readonly long: readonly number[];
 }
 
+/** Only the first pairs are turned (Gemma 4). */
+export interface ProportionalScaling extends Scaling {
+  readonly type: 'proportional';
+  readonly pairs: number;
+}
+
 export const NO_SCALING: RopeScaling = { type: 'linear', factor: 1, magnitude: 1 };
 
 /** Frequency of each pair of columns, in radians per position. @param dimensions number of rotated columns of a head */
@@ -60,6 +66,8 @@ export function scaledFrequencies(scaling: RopeScaling, base: number, dimensions
       return llama3(plain, scaling);
     case 'longrope':
       return plain.map((frequency, i) => frequency / scaling.short[i]!);
+    case 'proportional':
+      return plain.map((frequency, i) => (i < scaling.pairs ? frequency : 0));
   }
 }
 

@@ -25,7 +25,7 @@ export function windows(
   const width = metadata.count('attention.sliding_window', options.width ?? 0, 0);
   const stated = metadata.value('attention.sliding_window_pattern');
   const local = isList(stated)
-    ? metadata.numbers('attention.sliding_window_pattern', layers).map((value) => value !== 0)
+    ? metadata.flags('attention.sliding_window_pattern', layers)
     : periodic(metadata.count('attention.sliding_window_pattern', options.period, 0), layers, options.globalFirst);
   const isLocal = (layer: number): boolean => width > 0 && local[layer]!;
   return { of: (layer) => (isLocal(layer) ? width : 0), isLocal, stated: width > 0 };

@@ -65,6 +65,8 @@ const constantBytes: Readonly<Record<string, number>> = {
   training: 6144,
   lowBits: 10_240,
   iQuants: 36_864,
+  probing: 512,
+  solving: 512,
 };
 const OTHER_CONSTANTS = 768;
 
@@ -78,7 +80,7 @@ for (const part of engineParts) {
 }
 if (constantsEnd > LAST_CONSTANT) throw new Error(`constants of the kernels end at ${constantsEnd}, see constantBytes`);
 
-/** The parts of the engine's kernels, the coder of deltas, the solver's arithmetic, and the masks of secure sums. */
+/** The parts of the engine's kernels, the coder of deltas, and the masks of secure sums. */
 const modules: readonly KernelModule[] = [
   ...Object.entries(engineBuilds).flatMap(([build, flags]) =>
     engineParts.map((part) => {
@@ -99,12 +101,6 @@ const modules: readonly KernelModule[] = [
     name: 'delta',
     folders: ['src/package/delta/kernels', 'src/package/delta/kernels/formats'],
     kernels: 'src/package/delta/kernels',
-    flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
-  },
-  {
-    name: 'matrix',
-    folders: ['src/compress/matrix/kernels'],
-    kernels: 'src/compress/matrix/kernels',
     flags: ['--runtime', 'stub', '--enable', 'simd', ...optimized, ...lean],
   },
   {

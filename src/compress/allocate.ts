@@ -17,8 +17,8 @@ import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { Windows } from './calibrationText.ts';
 import { type Choice, cheapest } from './cheapest.ts';
+import { encode } from './encodeRows.ts';
 import { isQuantizable, keptFormat } from './mixture.ts';
-import { encode } from './solver.ts';
 
 export interface AllocateOptions {
   readonly windows: Windows;

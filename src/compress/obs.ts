@@ -2,103 +2,59 @@
  * Quantizes a matrix by OBS (GPTQ: Frantar et al. 2022) onto the grid of a block format: channel after channel is rounded, and
  * the error is compensated by the channels after it. The scales of a block are chosen when its first channel is reached,
  * and those of a group again when its first channel is reached, from the weights as compensated so far. The compensation is
- * lazy: within a group at once, within a block after each group, and beyond it after each block.
+ * lazy: within a group at once, within 256 channels after each group, and beyond them after all 256.
+ *
+ * Coordinate descent refines the integers (QuantEase: Behdin et al. 2023): with the scales fixed, each integer moves to where
+ * the error of the outputs is least, given all others. Every move lowers the error, so a few sweeps over the channels can
+ * only improve the result.
  */
-import type { BlockFormat } from '../tensor/blockFormat.ts';
-import type { BlockGrid, GridBlock } from '../tensor/blockGrid.ts';
-import { nearestLevel } from '../tensor/quant/nonLinear.ts';
+import { GridBlocks, type GridFormat, rowsAtOnce } from './matrix/gridBlocks.ts';
 import type { Matrices } from './matrix/matrices.ts';
-
-/** A format with a grid. */
-export interface GridFormat extends BlockFormat {
-  readonly grid: BlockGrid;
-}
 
 export interface ObsOptions {
   readonly format: GridFormat;
   /** Order of the channels, see channelOrder. */
   readonly order: Int32Array;
-  /** Address of U [n, n], see inverseCholesky. */
+  /** Address of U in panels of 8 columns, see inverseCholesky. */
   readonly factor: number;
-  /** Dead channels: their weights are 0. */
+  /** Address of the damped H [n, n], in the channels' own order. */
+  readonly gram: number;
+  /** 1 for each dead channel: its weights are 0. */
   readonly isDead: Uint8Array;
-  /** Addresses of [rows, n] weights and [rows, block size] errors. */
-  readonly weights: number;
-  readonly errors: number;
 }
 
-/** @param values [rows, n] @returns the blocks of all rows, in order */
+const SWEEPS = 4;
+
+/** @param values [rows, n] @returns the blocks' bytes */
 export function quantizeByObs(
   matrices: Matrices,
-  { format, order, factor: u, isDead, weights: w, errors: e }: ObsOptions,
+  { format, order, factor, gram, isDead }: ObsOptions,
   values: Float32Array,
-  rows: number,
-): GridBlock[] {
+): Uint8Array {
   const n = order.length;
-  const { blockSize, grid } = format;
-  const perRow = n / blockSize;
-  const { groupSize, lowest, highest, levels } = grid;
-  const { floats } = matrices;
-  for (let row = 0; row < rows; row++)
-    for (let p = 0; p < n; p++) {
-      const channel = order[p]!;
-      floats[w + row * n + p] = isDead[channel] ? 0 : values[row * n + channel]!;
-    }
-  const blocks = Array.from({ length: rows * perRow }, () => grid.newBlock());
-  const x = new Float32Array(blockSize);
-  const importance = new Float32Array(blockSize);
-  for (let first = 0; first < n; first += blockSize) {
-    const base = Math.floor(order[first]! / blockSize) * blockSize;
-    const place = base / blockSize;
-    // the error that remains after compensation is (error / U_pp)²
-    for (let p = first; p < first + blockSize; p++) importance[order[p]! - base] = 1 / floats[u + p * n + p]! ** 2;
-    const gather = (row: number) => {
-      for (let p = first; p < first + blockSize; p++) x[order[p]! - base] = floats[w + row * n + p]!;
-    };
-    for (let row = 0; row < rows; row++) {
-      gather(row);
-      grid.start(blocks[row * perRow + place]!, x, importance);
-    }
-    for (let start = first; start < first + blockSize; start += groupSize) {
-      const group = Math.floor((order[start]! - base) / groupSize);
-      const end = start + groupSize;
-      for (let row = 0; row < rows; row++) {
-        const block = blocks[row * perRow + place]!;
-        gather(row);
-        grid.fit(block, group, x, importance);
-        const step = grid.step(block, group);
-        const offset = grid.offset(block, group);
-        const inverse = step === 0 ? 0 : 1 / step;
-        const line = w + row * n;
-        for (let p = start; p < end; p++) {
-          const value = floats[line + p]!;
-          const scaled = (value + offset) * inverse;
-          const q = levels ? nearestLevel(scaled) : Math.max(lowest, Math.min(highest, Math.round(scaled)));
-          block.quants[order[p]! - base] = q - lowest;
-          const chosen = step * (levels ? levels[q]! : q) - offset;
-          const error = (value - chosen) / floats[u + p * n + p]!;
-          floats[e + row * blockSize + p - first] = error;
-          for (let later = p + 1; later < end; later++) floats[line + later] -= error * floats[u + p * n + later]!;
-        }
-      }
-      matrices.subtractProduct(
-        { at: w + end, stride: n },
-        { at: e + start - first, stride: blockSize },
-        { at: u + start * n + end, stride: n },
-        rows,
-        groupSize,
-        first + blockSize - end,
-      );
-    }
-    const next = first + blockSize;
-    matrices.subtractProduct(
-      { at: w + next, stride: n },
-      { at: e, stride: blockSize },
-      { at: u + first * n + next, stride: n },
-      rows,
-      blockSize,
-      n - next,
-    );
+  const rows = values.length / n;
+  const perRow = n / format.blockSize;
+  const bytes = new Uint8Array(rows * perRow * format.blockBytes);
+  const most = Math.min(rows, rowsAtOnce(n));
+  const mark = matrices.mark();
+  const blocks = new GridBlocks(matrices, format, most * perRow);
+  const { grid, records } = blocks;
+  const [w, errors, products] = [0, 0, 0].map(() => matrices.allocate(most * n)) as [number, number, number];
+  const [channels, dead] = [matrices.allocate(n), matrices.allocate(n / 4)];
+  matrices.integers(channels, n).set(order);
+  matrices.bytes(dead, n).set(isDead);
+  const scratch = matrices.size('obsScratch', n);
+  const view = (at: number) => ({ at, stride: n });
+  for (let row = 0; row < rows; row += most) {
+    const count = Math.min(most, rows - row);
+    matrices.floats.set(values.subarray(row * n, (row + count) * n), w);
+    matrices.run('obs', [grid, 4 * w, 4 * channels, 4 * factor, 4 * dead, records, count, n], scratch);
+    matrices.run('blockErrors', [grid, 4 * w, 4 * dead, records, 4 * errors, count, n]);
+    matrices.floats.fill(0, products, products + count * n);
+    matrices.subtractProduct(view(products), view(errors), view(gram), count, n, n);
+    matrices.run('descend', [grid, 4 * gram, 4 * dead, records, 4 * products, count, n, SWEEPS]);
+    blocks.write(count * perRow, bytes.subarray(row * perRow * format.blockBytes));
   }
-  return blocks;
+  matrices.release(mark);
+  return bytes;
 }

@@ -120,7 +120,7 @@ export async function quantize(
     );
     const type = budget ? commonType(plan) : fileTypeByName(options.type!);
     if (!options.dryRun) {
-      const solver = await Solver.create();
+      const solver = await Solver.create(options.threads);
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
         treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
@@ -144,6 +144,7 @@ export async function quantize(
         await writeFile(output, { metadata, tensors }, options);
       } finally {
         await work.return(undefined);
+        solver.dispose();
       }
       await opened.finish?.(options.signal);
     }

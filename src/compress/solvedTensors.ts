@@ -3,10 +3,11 @@ import { EspalierError, FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import type { Calibration } from './calibration.ts';
+import { encode } from './encodeRows.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
-import { encode, type Knowledge, type Solved } from './solver.ts';
+import type { Knowledge, Solved } from './solver.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
 export interface NamedSolution extends Solved {

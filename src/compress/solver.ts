@@ -6,10 +6,11 @@
  */
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { channelOrder } from './channelOrder.ts';
-import { descend } from './descent.ts';
+import { encodeRows } from './encodeRows.ts';
+import type { GridFormat } from './matrix/gridBlocks.ts';
 import { inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
-import { type GridFormat, quantizeByObs } from './obs.ts';
+import { quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
 
 export type Method = 'copied' | 'plain' | 'weighted' | 'obs' | 'pruned';
@@ -30,8 +31,6 @@ export interface Knowledge {
   readonly importance?: Float32Array;
 }
 
-/** Rows that are solved at a time. */
-const CHUNK = 64;
 /** Rows that are judged, spread over the matrix. */
 const JUDGED = 256;
 /** Damping of H, relative to its mean diagonal. 5% is better than GPTQ's 1% with a few thousand tokens. */
@@ -40,7 +39,8 @@ const ATTEMPTS = 3;
 
 interface Factor {
   readonly order: Int32Array;
-  readonly address: number;
+  /** Address of U in panels of 8 columns. */
+  readonly factor: number;
   readonly isDead: Uint8Array;
   /** Address of the damped H [n, n], in the channels' own order. */
   readonly gram: number;
@@ -56,21 +56,28 @@ export class Solver {
     this.#matrices = matrices;
   }
 
-  static async create(): Promise<Solver> {
-    return new Solver(await Matrices.create());
+  /** @param threads number of threads. Default: all */
+  static async create(threads?: number): Promise<Solver> {
+    return new Solver(await Matrices.create(threads));
+  }
+
+  /** Ends the threads. The solver cannot be used afterwards. */
+  dispose(): void {
+    this.#matrices.dispose();
   }
 
   /** @param values [rows, columns], finite */
   quantize(values: Float32Array, columns: number, format: BlockFormat, { statistic, importance }: Knowledge): Solved {
-    const rows = values.length / columns;
-    const plain = encode(values, columns, format, undefined);
+    const matrices = this.#matrices;
+    if (this.#prepared?.statistic !== statistic) this.#forget();
+    const plain = encodeRows(matrices, values, columns, format, undefined);
     const weights = statistic ? diagonalOf(statistic) : importance;
     if (!weights || !isSearched(format)) return { bytes: plain, method: 'plain', errors: {}, notes: [] };
     if (weights.every((weight) => weight === 0)) {
       const note = 'its calibration never fired: the importance of every channel is 0';
       return { bytes: plain, method: 'plain', errors: {}, notes: [note] };
     }
-    const weighted = encode(values, columns, format, floored(weights));
+    const weighted = encodeRows(matrices, values, columns, format, floored(weights));
     if (!statistic) return { bytes: weighted, method: 'weighted', errors: {}, notes: [] };
     const notes: string[] = [];
     const candidates: [Method, Uint8Array][] = [
@@ -78,46 +85,28 @@ export class Solver {
       ['weighted', weighted],
     ];
     if (format.grid) {
-      const obs = this.#obs(values, columns, format as GridFormat, statistic, notes);
+      const obs = this.#obs(values, format as GridFormat, statistic, notes);
       if (obs) candidates.push(['obs', obs]);
     }
-    const errors: Partial<Record<Method, number>> = {};
-    for (const [method, bytes] of candidates)
-      errors[method] = this.#error(values, rows, columns, format, bytes, statistic);
+    const errors = this.#errors(values, columns, format, candidates, statistic);
     const [method, bytes] = candidates.reduce((best, each) => (errors[each[0]]! < errors[best[0]]! ? each : best));
     return { bytes, method, errors, notes };
   }
 
-  #obs(
-    values: Float32Array,
-    columns: number,
-    format: GridFormat,
-    statistic: Statistic,
-    notes: string[],
-  ): Uint8Array | undefined {
+  #obs(values: Float32Array, format: GridFormat, statistic: Statistic, notes: string[]): Uint8Array | undefined {
     const factor = this.#factor(format, statistic);
     if (typeof factor === 'string') {
       notes.push(factor);
       return undefined;
     }
     notes.push(...factor.notes);
-    const { order, address, isDead, gram } = factor;
-    const rows = values.length / columns;
-    const rowBytes = (columns / format.blockSize) * format.blockBytes;
-    const bytes = new Uint8Array(rows * rowBytes);
-    const matrices = this.#matrices;
-    const mark = matrices.mark();
-    const weights = matrices.allocate(CHUNK * columns);
-    const errors = matrices.allocate(CHUNK * columns);
-    for (let row = 0; row < rows; row += CHUNK) {
-      const count = Math.min(CHUNK, rows - row);
-      const part = values.subarray(row * columns, (row + count) * columns);
-      const to = bytes.subarray(row * rowBytes, (row + count) * rowBytes);
-      const blocks = quantizeByObs(matrices, { format, order, factor: address, isDead, weights, errors }, part, count);
-      descend(matrices, { format, gram, isDead, errors: weights, products: errors }, part, count, blocks, to);
-    }
-    matrices.release(mark);
-    return bytes;
+    const { order, isDead, gram } = factor;
+    return quantizeByObs(this.#matrices, { format, order, factor: factor.factor, isDead, gram }, values);
+  }
+
+  #forget(): void {
+    this.#prepared = undefined;
+    this.#matrices.clear();
   }
 
   /** Returns the factorization, or why there is none. */
@@ -142,53 +131,63 @@ export class Solver {
       const damping = DAMPING * 10 ** attempt * mean;
       matrices.clear();
       const gram = matrices.allocate(n * n);
-      const address = inverseCholesky(matrices, { gram: sums, size: n, order, damping });
-      if (address === undefined) continue;
+      const factor = matrices.allocate(n * n);
+      const mark = matrices.mark();
+      const rows = inverseCholesky(matrices, { gram: sums, size: n, order, damping });
+      if (rows === undefined) continue;
+      matrices.panels(rows, n, n, factor);
+      matrices.release(mark);
       const { floats } = matrices;
       floats.set(sums, gram);
       for (let i = 0; i < n; i++) floats[gram + i * n + i]! += isDead[i] ? 1 : damping;
       if (attempt > 0) notes.push(`its statistic needed ${10 ** attempt} times the usual damping`);
-      return { order, address, isDead, gram, notes };
+      return { order, factor, isDead, gram, notes };
     }
     return 'the factorization of its statistic failed (not positive definite), so it was quantized without compensation';
   }
 
-  /** Σ e H eᵀ / Σ w H wᵀ with the held-out H, over some of the rows. */
-  #error(
+  /** Σ e H eᵀ / Σ w H wᵀ of each candidate, with the held-out H, over some of the rows. */
+  #errors(
     values: Float32Array,
-    rows: number,
     columns: number,
     format: BlockFormat,
-    bytes: Uint8Array,
+    candidates: readonly (readonly [Method, Uint8Array])[],
     { heldOut }: Statistic,
-  ): number {
+  ): Partial<Record<Method, number>> {
+    const rows = values.length / columns;
     const judged = Math.min(rows, JUDGED);
     const decoded = new Float32Array(columns);
     const rowBlocks = columns / format.blockSize;
     const matrices = this.#matrices;
     const mark = matrices.mark();
+    const size = judged * columns;
+    const count = (candidates.length + 1) * size;
     const h = matrices.allocate(columns * columns);
-    const left = matrices.allocate(2 * judged * columns);
-    const product = matrices.allocate(2 * judged * columns);
+    const left = matrices.allocate(count);
+    const product = matrices.allocate(count);
     const { floats } = matrices;
     floats.set(heldOut, h);
     for (let i = 0; i < judged; i++) {
       const row = Math.floor((i * rows) / judged);
-      format.decode(bytes, row * rowBlocks * format.blockBytes, decoded, 0, rowBlocks);
-      for (let j = 0; j < columns; j++) {
-        const value = values[row * columns + j]!;
-        floats[left + i * columns + j] = value - decoded[j]!;
-        floats[left + (judged + i) * columns + j] = value;
+      const from = values.subarray(row * columns, (row + 1) * columns);
+      floats.set(from, left + i * columns);
+      for (const [index, [, bytes]] of candidates.entries()) {
+        format.decode(bytes, row * rowBlocks * format.blockBytes, decoded, 0, rowBlocks);
+        const to = left + (index + 1) * size + i * columns;
+        for (let j = 0; j < columns; j++) floats[to + j] = from[j]! - decoded[j]!;
       }
     }
-    floats.fill(0, product, product + 2 * judged * columns);
+    floats.fill(0, product, product + count);
     const view = (at: number) => ({ at, stride: columns });
-    matrices.subtractProduct(view(product), view(left), view(h), 2 * judged, columns, columns);
-    const sums = [0, 0];
-    for (let i = 0; i < 2 * judged * columns; i++)
-      sums[i < judged * columns ? 0 : 1]! -= floats[left + i]! * floats[product + i]!;
+    matrices.subtractProduct(view(product), view(left), view(h), count / columns, columns, columns);
+    const sums = Array.from({ length: candidates.length + 1 }, (_, index) => {
+      let sum = 0;
+      for (let i = index * size; i < (index + 1) * size; i++) sum -= floats[left + i]! * floats[product + i]!;
+      return sum;
+    });
     matrices.release(mark);
-    return sums[1]! > 0 ? sums[0]! / sums[1]! : sums[0]!;
+    const whole = sums[0]! > 0 ? sums[0]! : 1;
+    return Object.fromEntries(candidates.map(([method], index) => [method, sums[index + 1]! / whole]));
   }
 }
 
@@ -205,25 +204,4 @@ function diagonalOf({ gram, size }: Statistic): Float32Array {
 function floored(weights: Float32Array): Float32Array {
   const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
   return weights.map((weight) => Math.max(weight, 1e-4 * mean));
-}
-
-/** Encodes rows with the same importance of columns. */
-export function encode(
-  values: Float32Array,
-  columns: number,
-  format: BlockFormat,
-  importance: Float32Array | undefined,
-): Uint8Array {
-  const rows = values.length / columns;
-  const blocks = columns / format.blockSize;
-  const bytes = new Uint8Array(rows * blocks * format.blockBytes);
-  if (!importance) {
-    format.encode(values, 0, bytes, 0, rows * blocks);
-    return bytes;
-  }
-  for (let row = 0; row < rows; row++) {
-    const part = values.subarray(row * columns, (row + 1) * columns);
-    format.encode(part, 0, bytes, row * blocks * format.blockBytes, blocks, importance);
-  }
-  return bytes;
 }

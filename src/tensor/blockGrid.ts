@@ -1,6 +1,7 @@
 /**
  * The grid of a block format: the values that elements can have once a block's scales are chosen. Solvers that choose
- * integers one by one (OBS) use it; `BlockFormat.encode` chooses all of a block at once.
+ * integers one by one (OBS) use it; `BlockFormat.encode` chooses all of a block at once. backends/wasm/kernels/parts/search.ts
+ * has the search for step and offset of a group.
  *
  *     x ≈ step * level(q) - offset       step and offset of the element's group, q an integer in lowest..highest
  */
@@ -14,17 +15,11 @@ export interface BlockGrid {
   readonly levels?: Int8Array;
   /** Offsets of the half floats in a block's bytes. The elements' values are linear in them. */
   readonly halves: readonly number[];
+  /** True if the groups have offsets, which are not negative. */
+  readonly hasMin?: boolean;
+  /** Ranges of the groups' integer scales and minima. Undefined: a block is one group, whose scale is a half float. */
+  readonly scales?: { readonly lowest: number; readonly highest: number; readonly highestMin: number };
   newBlock(): GridBlock;
-  /**
-   * Chooses what the groups of a block share, from the values of all of its elements.
-   * @param x, weights the block's elements and the weights of their squared errors, from 0 on
-   */
-  start(block: GridBlock, x: Float32Array, weights: Float32Array): void;
-  /** Chooses the step and offset of group `group` of a started block, from the current values of its elements. */
-  fit(block: GridBlock, group: number, x: Float32Array, weights: Float32Array): void;
-  /** Step and offset of a group that was fitted. */
-  step(block: GridBlock, group: number): number;
-  offset(block: GridBlock, group: number): number;
   /** Writes the bytes of a block. */
   write(block: GridBlock, to: Uint8Array, at: number): void;
 }

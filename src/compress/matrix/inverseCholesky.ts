@@ -19,7 +19,7 @@ export interface FactorOptions {
   readonly damping: number;
 }
 
-/** @returns the address of U [n, n]; undefined if the matrix is not positive definite in f32 */
+/** @returns the address of U [n, n], behind which memory is in use no more; undefined if the matrix is not positive definite in f32 */
 export function inverseCholesky(matrices: Matrices, options: FactorOptions): number | undefined {
   const { size: n } = options;
   const lower = matrices.allocate(n * n);

@@ -5,10 +5,11 @@ import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import { encode } from '../encodeRows.ts';
 import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
-import { encode, type Solved } from '../solver.ts';
+import type { Solved } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
 import { Pruner, type PruningMethod, type Sparsity } from './pruneMatrix.ts';
 
@@ -65,7 +66,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
     const formats = new Map(all.map((tensor) => [tensor.name, keptFormat(tensor)]));
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
-    const pruner = await Pruner.create();
+    const pruner = await Pruner.create(options.threads);
     const pruned: { name: string; sparsity: number; zeros: number; elements: number; notes: readonly string[] }[] = [];
     const treatment: Treatment = {
       isTreated: ({ tensor }) => tensor.name.startsWith('blk.') && isQuantizable(tensor),
@@ -93,6 +94,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
       await writeFile(output, { metadata, tensors }, options);
     } finally {
       await work.return(undefined);
+      pruner.dispose();
     }
     await opened.finish?.(options.signal);
     const sum = (what: 'zeros' | 'elements') => pruned.reduce((total, each) => total + each[what], 0);

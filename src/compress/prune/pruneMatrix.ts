@@ -33,8 +33,14 @@ export class Pruner {
     this.#matrices = matrices;
   }
 
-  static async create(): Promise<Pruner> {
-    return new Pruner(await Matrices.create());
+  /** @param threads number of threads. Default: all */
+  static async create(threads?: number): Promise<Pruner> {
+    return new Pruner(await Matrices.create(threads));
+  }
+
+  /** Ends the threads. The pruner cannot be used afterwards. */
+  dispose(): void {
+    this.#matrices.dispose();
   }
 
   /** @param values [rows, columns], changed in place @returns false if SparseGPT's factorization failed; Wanda was used then */

@@ -4,7 +4,7 @@
  *     x[i] = Σ half[k] · basis[k][i]      k: scale, minimum
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
-import type { GridFormat } from '../obs.ts';
+import type { GridFormat } from '../matrix/gridBlocks.ts';
 
 export class BlockScales {
   readonly format: GridFormat;

@@ -6,7 +6,7 @@ import { gardenText, makeModel } from '../../../scripts/models/index.ts';
 import { seededRandom } from '../../core/random.ts';
 import { blockFormats } from '../../tensor/formats.ts';
 import { compare } from '../compare.ts';
-import type { GridFormat } from '../obs.ts';
+import type { GridFormat } from '../matrix/gridBlocks.ts';
 import { quantize } from '../quantize.ts';
 import { BlockScales } from './blockScales.ts';
 import { tune } from './tune.ts';

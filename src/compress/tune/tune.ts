@@ -25,7 +25,7 @@ import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { weightStore } from '../../models/weightStore.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
 import { calibrationWindows, type Windows } from '../calibrationText.ts';
-import type { GridFormat } from '../obs.ts';
+import type { GridFormat } from '../matrix/gridBlocks.ts';
 import { isSearched } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
 import { BlockScales } from './blockScales.ts';

@@ -8,7 +8,7 @@ import { extremeOf, nothing, refinements } from './search.ts';
 export const levels = new Int8Array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
 
 /** Index of the level nearest to each half integer from -128 on. Midpoints between levels are always half integers. */
-const nearest = Uint8Array.from({ length: 512 }, (_, i) => {
+export const nearestLevels = Uint8Array.from({ length: 512 }, (_, i) => {
   const half = i - 256;
   let index = 0;
   while (index < 15 && half >= levels[index] + levels[index + 1]) index++;
@@ -18,7 +18,7 @@ const nearest = Uint8Array.from({ length: 512 }, (_, i) => {
 /** Index of the level nearest to `value`; of two equally near ones the higher. */
 export function nearestLevel(value: number): number {
   // NaN maps to the lowest level
-  return nearest[Math.max(0, Math.min(511, Math.floor(value * 2) + 256)) | 0];
+  return nearestLevels[Math.max(0, Math.min(511, Math.floor(value * 2) + 256)) | 0];
 }
 
 /**

@@ -2,10 +2,9 @@
  * Quantizes the plain 4- and 5-bit blocks of 32 elements. Without importance the result equals ggml's reference encoder
  * byte for byte, so the roundings to f32 must be the same. With importance the scale is searched for.
  */
-import { floatToHalf, halfToFloat } from '../../core/half.ts';
 import type { BlockFormat } from '../blockFormat.ts';
 import { type BlockGrid, type GridBlock, newGridBlock } from '../blockGrid.ts';
-import { fitLevels, levels } from './nonLinear.ts';
+import { levels } from './nonLinear.ts';
 import { type PerBlock, perBlock } from './perBlock.ts';
 import { roundWithin } from './round.ts';
 import { extremeOf, fitScale, fitScaleAndMin, type ScaleAndMin } from './search.ts';
@@ -122,24 +121,8 @@ function plainGrid(size: number, ranges: PlainRanges, halves: readonly number[],
     highest,
     halves,
     ...(uneven && { levels }),
+    hasMin: hasMin ?? false,
     newBlock: () => newGridBlock(size, 1),
-    start() {},
-    fit(block, _, x, weights) {
-      if (hasMin) {
-        fitScaleAndMin(x, 0, size, weights, 0, highest, range);
-        block.d = toHalf(range.scale);
-        block.dmin = -toHalf(-range.min);
-      } else {
-        const d = uneven ? fitLevels(x, 0, size, weights, 0) : fitScale(x, 0, size, weights, 0, lowest, highest);
-        block.d = toHalf(d);
-      }
-    },
-    step: ({ d }) => d,
-    offset: ({ dmin }) => dmin,
     write: pack,
   };
-}
-
-function toHalf(value: number): number {
-  return halfToFloat(floatToHalf(value));
 }

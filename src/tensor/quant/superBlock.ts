@@ -237,21 +237,16 @@ function superBlockGrid(
   halves: readonly number[],
   pack: SuperBlockFormat['pack'],
 ): BlockGrid {
-  const { size: groupSize, lowest, highest, uneven } = ranges;
+  const { size: groupSize, lowest, highest, uneven, lowestScale, highestScale, highestMin } = ranges;
   return {
     groupSize,
     lowest,
     highest,
     halves,
+    hasMin: highestMin > 0,
+    scales: { lowest: lowestScale, highest: highestScale, highestMin },
     ...(uneven && { levels }),
     newBlock: () => newGridBlock(superBlockSize, superBlockSize / groupSize),
-    start: (block, x, weights) => startSuperBlock(block, ranges, x, 0, weights, 0),
-    fit(block, group, x, weights) {
-      fitSubBlock(ranges, group, x, 0, weights, 0);
-      chooseIntegers(block, ranges, group, x, 0, weights, 0);
-    },
-    step: (block, group) => block.d * block.scales[group],
-    offset: (block, group) => block.dmin * block.mins[group],
     write: pack,
   };
 }

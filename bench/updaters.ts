@@ -1,9 +1,21 @@
 /** Other updaters beside Espalier's packages: each returns the bytes that it needs to get from the file `old` to the file `new`. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** A folder behind an HTTP server that counts the bytes of bodies. */
 export interface CountingServer {
@@ -21,14 +33,15 @@ export async function countingServer(folder: string): Promise<CountingServer> {
       start: Number(first),
       end: last ? Math.min(size, Number(last) + 1) : size,
     }));
-    const bytes = readFileSync(path);
     if (ranges.length === 0) {
       counting.sent += size;
-      return void response.writeHead(200, { 'content-length': size, 'accept-ranges': 'bytes' }).end(bytes);
+      return void response
+        .writeHead(200, { 'content-length': size, 'accept-ranges': 'bytes' })
+        .end(readPart(path, 0, size));
     }
     if (ranges.length === 1) {
       const [{ start, end }] = ranges as [{ start: number; end: number }];
-      const part = bytes.subarray(start, end);
+      const part = readPart(path, start, end);
       counting.sent += part.length;
       const range = `bytes ${start}-${end - 1}/${size}`;
       return void response.writeHead(206, { 'content-length': part.length, 'content-range': range }).end(part);
@@ -36,7 +49,7 @@ export async function countingServer(folder: string): Promise<CountingServer> {
     // zsync asks for many ranges at a time
     const parts = ranges.flatMap(({ start, end }) => [
       Buffer.from(`\r\n--espalier\r\ncontent-range: bytes ${start}-${end - 1}/${size}\r\n\r\n`),
-      bytes.subarray(start, end),
+      readPart(path, start, end),
     ]);
     const body = Buffer.concat([...parts, Buffer.from('\r\n--espalier--\r\n')]);
     counting.sent += body.length;
@@ -52,16 +65,34 @@ export async function countingServer(folder: string): Promise<CountingServer> {
   return counting;
 }
 
+function readPart(path: string, start: number, end: number): Buffer {
+  const bytes = Buffer.alloc(Math.max(0, end - start));
+  const file = openSync(path, 'r');
+  try {
+    for (let done = 0; done < bytes.length; ) done += readSync(file, bytes, done, bytes.length - done, start + done);
+  } finally {
+    closeSync(file);
+  }
+  return bytes;
+}
+
 export interface Updater {
   readonly name: string;
+  /** Largest file that it is run with. */
+  readonly mostBytes?: number;
   /** @param folder has the files old and new; others in it may be written @returns undefined if the tool is not installed or failed */
   bytes(folder: string): Promise<number | undefined>;
 }
 
 /** A tool that writes one patch file. */
-function patcher(name: string, command: (at: (file: string) => string) => readonly string[]): Updater {
+function patcher(
+  name: string,
+  command: (at: (file: string) => string) => readonly string[],
+  mostBytes = Number.POSITIVE_INFINITY,
+): Updater {
   return {
     name,
+    mostBytes,
     async bytes(folder) {
       const at = (file: string) => join(folder, file);
       rmSync(at('patch'), { force: true });
@@ -143,23 +174,59 @@ const rsync: Updater = {
   },
 };
 
+const xetFolder = fileURLToPath(new URL('peers/xet/', import.meta.url));
+
+/** New chunks as Xet's storage cuts them; what its index needs is not counted. */
+const xet: Updater = {
+  name: 'xet',
+  async bytes(folder) {
+    const { status, stdout } = spawnSync(process.execPath, [join(xetFolder, 'newChunks.mjs'), 'old', 'new'], {
+      cwd: folder,
+    });
+    return status === 0 ? Number(String(stdout)) : undefined;
+  },
+};
+
+/** Installs what is missing of the peers: Debian's packages as root, Xet's chunker with npm. What fails stays absent. */
+export function installUpdaters(): void {
+  const programs = ['bsdiff', 'xdelta3', 'zstd', 'zsync', 'casync', 'rsync'];
+  const absent = programs.filter((program) => spawnSync('which', [program]).status !== 0);
+  if (absent.length > 0) {
+    console.error(`installing ${absent.join(', ')}`);
+    spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...absent], {
+      stdio: 'ignore',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+  }
+  if (!existsSync(join(xetFolder, 'node_modules')))
+    spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: xetFolder, stdio: 'ignore' });
+}
+
 export const updaters: readonly Updater[] = [
-  patcher('bsdiff', (at) => ['bsdiff', at('old'), at('new'), at('patch')]),
+  // it needs 17 bytes of memory per byte of the old file
+  patcher('bsdiff', (at) => ['bsdiff', at('old'), at('new'), at('patch')], 150e6),
   patcher('xdelta3', (at) => ['xdelta3', '-f', '-9', '-e', '-s', at('old'), at('new'), at('patch')]),
-  patcher('zstd', (at) => [
+  patcher(
     'zstd',
-    '-f',
-    '-q',
-    '-19',
-    '--long=27',
-    `--patch-from=${at('old')}`,
-    at('new'),
-    '-o',
-    at('patch'),
-  ]),
+    (at) => [
+      'zstd',
+      '-f',
+      '-q',
+      '-19',
+      '--long=27',
+      `--patch-from=${at('old')}`,
+      at('new'),
+      '-o',
+      at('patch'),
+      // a quarter of an hour for 600 MB
+    ],
+    150e6,
+  ),
   zsync,
   casync,
   rsync,
+  xet,
 ];
 
 /** @returns the exit status; undefined if the program is not installed */

@@ -29,7 +29,7 @@ export async function smallModel(noise: number, rows = 64): Promise<Uint8Array> 
     metadata: [
       ['general.architecture', 'llama'],
       ['general.description', `noise ${noise}`],
-      ['tokens', Array.from({ length: 100 }, (_, i) => `token ${i}`)],
+      ['tokens', Array.from({ length: 12 }, (_, i) => `token ${i}`)],
     ],
     tensors: [
       ...['a', 'b', 'c'].map(matrix),

@@ -43,6 +43,11 @@ export class DeltaCoder {
     return patch.length < after.length ? patch : undefined;
   }
 
+  /** @returns a delta from zeros, as many as `after` has bytes; undefined if it is not smaller than `after` */
+  async compress(after: Uint8Array, format?: BlockFormat): Promise<Uint8Array | undefined> {
+    return this.encode(new Uint8Array(after.length), after, format);
+  }
+
   /** @param length bytes of the result @throws {EspalierError} BAD_DELTA; callers verify the hash of the result */
   async decode(before: Uint8Array, delta: Uint8Array, length: number): Promise<Uint8Array> {
     if (delta.length === 0) throw new EspalierError('BAD_DELTA', 'the delta is empty');

@@ -6,8 +6,8 @@ import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../../for
 
 /** A published delta for a piece. */
 export interface OfferedDelta {
-  /** Hash of the piece that it is applied to. */
-  readonly from: Piece;
+  /** The piece that it is applied to. Undefined for zeros: it is the new piece in compressed form. */
+  readonly from?: Piece;
   /** Offset in the update file, and length in bytes. */
   readonly offset: number;
   readonly bytes: number;
@@ -61,7 +61,7 @@ export function plan(
     if (isHere.has(sha256)) steps.set(sha256, { how: 'have', placed });
     else if (derivation?.from.section.pieces.every((piece) => isHere.has(piece.sha256)))
       steps.set(sha256, { how: 'derive', placed, derivation });
-    else if (delta && isHere.has(delta.from.sha256) && delta.bytes < bytes)
+    else if (delta && (!delta.from || isHere.has(delta.from.sha256)) && delta.bytes < bytes)
       steps.set(sha256, { how: 'delta', placed, delta });
     else steps.set(sha256, { how: 'whole', placed });
   }
@@ -78,7 +78,10 @@ export function plan(
     }
     const fetched = step.how === 'delta' ? step.delta.bytes : bytes;
     fetchBytes += fetched;
-    memoryBytes = Math.max(memoryBytes, bytes + (step.how === 'delta' ? fetched + step.delta.from.bytes : 0));
+    memoryBytes = Math.max(
+      memoryBytes,
+      bytes + (step.how === 'delta' ? fetched + (step.delta.from?.bytes ?? bytes) : 0),
+    );
   }
   const totalBytes = target.components.reduce((sum, { file }) => sum + file.bytes, 0);
   return { steps: [...steps.values()], fetchBytes, totalBytes, diskBytes, memoryBytes, pieces };

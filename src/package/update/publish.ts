@@ -173,18 +173,20 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
       continue;
     }
     const base = places.get(placeOf(placed));
-    if (base === undefined) continue;
+    const before = base === undefined ? undefined : oldPieces[base]!;
+    const after = await pieceOf(target, placed);
+    const { type } = placed.section;
+    const format = type === undefined ? undefined : formatByName(type);
+    const delta = before
+      ? await coder.encode(await pieceOf(target, before), after, type === before.section.type ? format : undefined)
+      : undefined;
+    // random weights have little to gain from a version that is not related
+    const alone = delta && delta.length < 0.9 * after.length ? undefined : await coder.compress(after, format);
+    const least = alone && alone.length < (delta?.length ?? after.length) ? alone : delta;
+    if (!least) continue;
     here.add(placed.piece.sha256);
-    const before = oldPieces[base]!;
-    const format = placed.section.type !== undefined && placed.section.type === before.section.type;
-    const delta = await coder.encode(
-      await pieceOf(target, before),
-      await pieceOf(target, placed),
-      format ? formatByName(placed.section.type!) : undefined,
-    );
-    if (!delta) continue;
-    deltas.push([to, base, delta.length]);
-    bodies.push(delta);
+    deltas.push([to, least === alone ? null : base!, least.length]);
+    bodies.push(least);
   }
   const bytes = manifestBytes(value);
   const patch = await encodeBytePatch(manifestBytes(old), bytes);

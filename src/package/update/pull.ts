@@ -214,10 +214,10 @@ async function receiveUpdate(
   const deltas = new Map<string, OfferedDelta>();
   let offset = 4 + packed + patchBytes;
   for (const [to, base, length] of index.deltas) {
-    const [made, used] = [newPieces[to], oldPieces[base]];
-    if (!made || !used)
+    const [made, used] = [newPieces[to], base === null ? undefined : oldPieces[base]];
+    if (!made || (base !== null && !used))
       throw new PackageError('BAD_UPDATE', `${where}: a delta of a piece that does not exist`, { where });
-    deltas.set(made.piece.sha256, { from: used.piece, offset, bytes: length });
+    deltas.set(made.piece.sha256, { ...(used && { from: used.piece }), offset, bytes: length });
     offset += length;
   }
   const derivations = new Map<string, OfferedDerivation>();
@@ -242,7 +242,7 @@ async function piecesHere(store: PackageStore, { manifest, deltas, derivations }
   const here = new Set<string>();
   const wanted = [
     ...[...piecesOf(manifest)].map(({ piece }) => piece),
-    ...[...deltas.values()].map(({ from }) => from),
+    ...[...deltas.values()].flatMap(({ from }) => from ?? []),
     ...[...(derivations?.values() ?? [])].flatMap(({ from }) => from.section.pieces),
   ];
   for (const piece of wanted) if (!here.has(piece.sha256) && (await store.has(piece))) here.add(piece.sha256);
@@ -307,11 +307,8 @@ async function fetchSteps(
         await run.read(fetched);
         if (step.how === 'delta') {
           coder ??= await DeltaCoder.create();
-          await store.put(
-            piece,
-            await coder.decode(await store.piece(step.delta.from), fetched, piece.bytes),
-            `${remote.name}: ${path}`,
-          );
+          const before = step.delta.from ? await store.piece(step.delta.from) : new Uint8Array(piece.bytes);
+          await store.put(piece, await coder.decode(before, fetched, piece.bytes), `${remote.name}: ${path}`);
         } else await store.put(piece, fetched, `${remote.name}: ${path}`);
         done += fetched.length;
         onProgress?.({

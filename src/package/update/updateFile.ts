@@ -15,8 +15,11 @@ const count = z.number().int().nonnegative();
 const index = z.strictObject({
   /** Bytes of the new manifest, and of its patch. */
   manifest: z.tuple([count, count]),
-  /** For each delta: number of the new piece, number of the old piece, bytes. Pieces are numbered as piecesOf yields them. */
-  deltas: z.array(z.tuple([count, count, count])).max(1_000_000),
+  /**
+   * For each delta: number of the new piece, number of the old piece, bytes. Pieces are numbered as piecesOf yields them. null stands for a piece of
+   * zeros: the delta is the new piece in compressed form.
+   */
+  deltas: z.array(z.tuple([count, count.nullable(), count])).max(1_000_000),
   /** Pieces that are made by quantizing an old tensor: number of the new piece, number of an old piece of that tensor. */
   derived: z
     .array(z.tuple([count, count]))

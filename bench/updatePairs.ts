@@ -8,14 +8,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { quantize } from '../src/compress/index.ts';
-import { readGguf } from '../src/formats/gguf/read.ts';
-import { typedMetadata, writeGguf } from '../src/formats/gguf/write.ts';
-import { openCheckpoint } from '../src/formats/open.ts';
 import { fileSink } from '../src/formats/sources/path.node.ts';
-import { tensorValues } from '../src/formats/tensorValues.ts';
-import { readAdapter } from '../src/models/adapter.ts';
-import { openFile } from '../src/package/index.ts';
-import { formatByName } from '../src/tensor/formats.ts';
+import { mergeAdapter, openFile } from '../src/package/index.ts';
 import { train } from '../src/train/index.ts';
 
 export const pairsFolder = resolve('runs/updates');
@@ -54,40 +48,6 @@ async function learn(name: string, steps: number, more: object): Promise<void> {
   await train(path, { resume: true });
 }
 
-/** Adds an adapter's product of factors to the matrices of the base. */
-async function merge(adapterPath: string, output: string): Promise<void> {
-  const checkpoint = await openCheckpoint(adapterPath);
-  const { alpha, factors } = await readAdapter(checkpoint);
-  await checkpoint.close();
-  const base = await openCheckpoint(floats('base'));
-  const source = await openFile(floats('base'));
-  const metadata = typedMetadata(await readGguf(source));
-  const F32 = formatByName('F32');
-  const tensors = [...base.tensors.values()].map((tensor) => ({
-    name: tensor.name,
-    format: F32,
-    shape: [...tensor.shape],
-    data: async () => {
-      const values = await tensorValues(tensor);
-      const found = factors.get(tensor.name);
-      const width = tensor.shape.at(-1)!;
-      if (found)
-        for (let i = 0; i < values.length; i++) {
-          let sum = 0;
-          for (let r = 0; r < found.rank; r++)
-            sum += found.b[Math.floor(i / width) * found.rank + r]! * found.a[r * width + (i % width)]!;
-          values[i]! += (alpha / found.rank) * sum;
-        }
-      const bytes = new Uint8Array(values.length * 4);
-      F32.encode(values, 0, bytes, 0, values.length);
-      return bytes;
-    },
-  }));
-  const sink = await fileSink(output);
-  await writeGguf(sink, { metadata, tensors });
-  await Promise.all([sink.close(), source.close(), base.close()]);
-}
-
 async function inAllTypes(name: string): Promise<void> {
   for (const type of pairTypes)
     if (!existsSync(pairFile(name, type))) await quantize(floats(name), pairFile(name, type), { type });
@@ -103,9 +63,15 @@ if (import.meta.filename === process.argv[1]) {
     const longer = /^longer-(\d+)$/.exec(name)?.[1];
     if (longer !== undefined) await learn(name, Math.round((STEPS * Number(longer)) / 100), {});
     else {
-      const output = 'adapter.lora.gguf';
-      await learn('lora', 100, { lora: { rank: 8, alpha: 16 }, output: { path: output } });
-      await merge(join(pairsFolder, output), floats(name));
+      const path = join(pairsFolder, 'adapter.lora.gguf');
+      await learn('lora', 100, { lora: { rank: 8, alpha: 16 }, output: { path } });
+      const [base, adapter, sink] = [
+        await openFile(floats('base')),
+        await openFile(path),
+        await fileSink(floats(name)),
+      ];
+      await mergeAdapter(base, adapter, sink);
+      await Promise.all([base, adapter, sink].map((file) => file.close()));
     }
     await inAllTypes(name);
     console.log(`${name}: ${Math.round((performance.now() - started) / 1000)} s`);

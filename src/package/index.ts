@@ -14,6 +14,7 @@ export { PackageStore, type StoredPackage, type StoreUsage } from '../formats/pa
 export type { Pointer } from '../formats/packages/pointer.ts';
 export type { StoreFiles } from '../formats/packages/storeFiles.ts';
 export type { TrustRecord, TufState } from '../formats/packages/trustRecord.ts';
+export { mergeAdapter } from './derive/mergeAdapter.ts';
 export { type VerifiedDerivation, verifyDerivations } from './derive/verifyDerivations.ts';
 export { manifestSchema } from './manifestSchema.ts';
 export { importFiles, type Pushed, type PushOptions, pushPackage } from './oci/artifactFiles.ts';
@@ -51,6 +52,7 @@ export function openStore(folder?: string): PackageStore {
   return new PackageStore(deviceFiles(folder));
 }
 export type { PlacedPiece, StoredSection } from '../formats/packages/manifest.ts';
+export type { Recipe } from './derive/recipe.ts';
 export type { HashOptions } from './trust/oms/modelFiles.ts';
 export type { RoleType, TargetFile } from './trust/tuf/metadata.ts';
 export type { VerifiedPublication } from './trust/verifyPublication.ts';

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { examples } from '../options.ts';
 import { exportCommand, gcCommand, listCommand, rollbackCommand } from './package/installed.ts';
 import { keysCommand } from './package/keys.ts';
+import { mergeCommand } from './package/merge.ts';
 import { importCommand, pushCommand } from './package/oci.ts';
 import { packCommand } from './package/pack.ts';
 import { pullCommand } from './package/pull.ts';
@@ -16,7 +17,7 @@ export function packageCommand(): Command {
     'Publish, sign, install and update models as packages of components.',
   );
   command.addCommand(listCommand(), { isDefault: true });
-  const others = [packCommand, pullCommand, testCommand, rollbackCommand, exportCommand, gcCommand];
+  const others = [packCommand, mergeCommand, pullCommand, testCommand, rollbackCommand, exportCommand, gcCommand];
   const registries = [pushCommand, importCommand, schemaCommand];
   const signing = [keysCommand, signCommand, renewCommand, verifyCommand];
   for (const create of [...others, ...registries, ...signing]) command.addCommand(create());

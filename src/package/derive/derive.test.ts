@@ -10,6 +10,7 @@ import { memorySource } from '../../formats/sources/memory.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { publish } from '../update/publish.ts';
 import { pull } from '../update/pull.ts';
+import { mergeAdapter } from './mergeAdapter.ts';
 import { verifyDerivations } from './verifyDerivations.ts';
 
 /** Rows of 65,536 weights: 64 of them are more than one piece in Q8_0. */
@@ -87,5 +88,86 @@ describe('another quantization of an installed model', () => {
     expect(plan.pieces.derive).toBe(0);
     expect(plan.fetchBytes).toBeGreaterThan(10_000);
     expect(Buffer.compare(await installed(store), other)).toBe(0);
+  });
+});
+
+describe('an adapter merged into an installed model', () => {
+  const [outputs, inputs, rank] = [96, 512, 4];
+
+  function matrix(format: string, seed: number, count: number): Uint8Array {
+    const { blockSize, blockBytes, encode } = formatByName(format);
+    const random = seededRandom(seed);
+    const values = Float32Array.from({ length: count }, () => random.normal());
+    const data = new Uint8Array((count / blockSize) * blockBytes);
+    encode.call(formatByName(format), values, 0, data, 0, count / blockSize);
+    return data;
+  }
+
+  async function gguf(metadata: [string, string | number][], tensors: [string, string, number[], number][]) {
+    const sink = memorySink();
+    await writeGguf(sink, {
+      metadata,
+      tensors: tensors.map(([name, format, shape, seed]) => ({
+        name,
+        format: formatByName(format),
+        shape,
+        data: matrix(
+          format,
+          seed,
+          shape.reduce((a, b) => a * b),
+        ),
+      })),
+    });
+    return sink.bytes();
+  }
+
+  it.each(['Q8_0', 'Q4_0', 'Q4_K', 'F16'])('is made on the device, in %s', async (format) => {
+    const files = new Map<string, Uint8Array>();
+    const base = await gguf(
+      [['general.architecture', 'llama']],
+      [
+        ['w', format, [outputs, inputs], 1],
+        ['other', format, [outputs, inputs], 2],
+      ],
+    );
+    const adapter = await gguf(
+      [
+        ['general.type', 'adapter'],
+        ['general.architecture', 'llama'],
+        ['adapter.type', 'lora'],
+        ['adapter.lora.alpha', 8],
+      ],
+      [
+        ['w.lora_a', 'F32', [rank, inputs], 3],
+        ['w.lora_b', 'F32', [outputs, rank], 4],
+      ],
+    );
+    const sink = memorySink();
+    await mergeAdapter(memorySource(base), memorySource(adapter), sink);
+    const merged = sink.bytes();
+    expect(Buffer.compare(merged, base)).not.toBe(0);
+    const file = (role: string, fileName: string, bytes: Uint8Array) => ({
+      role,
+      fileName,
+      source: memorySource(bytes),
+    });
+    const remote = memoryPublication(files);
+    const store = new PackageStore(memoryFiles());
+    const components = [file('base', 'm.gguf', base), file('adapter/legal', 'legal.gguf', adapter)];
+    await publish(remote, components, { name: 'm', version: '1' });
+    await pull(store, remote);
+    await publish(remote, [file('base', 'm.gguf', merged)], { name: 'm', version: '2' });
+    const { plan } = await pull(store, remote);
+    expect(plan).toMatchObject({ pieces: { derive: 1, whole: 0 } });
+    expect(plan.fetchBytes).toBeLessThan(2000);
+    const source = await openComponent(store, 'm');
+    const bytes = new Uint8Array(source.size);
+    await source.read(0, bytes.length, bytes);
+    expect(Buffer.compare(bytes, merged)).toBe(0);
+    expect(await verifyDerivations(remote)).toMatchObject([{ from: '1', to: '2', pieces: 1 }]);
+    const wrong = memorySource(
+      await gguf([['general.architecture', 'llama']], [['w', format, [outputs, 2 * inputs], 1]]),
+    );
+    await expect(mergeAdapter(wrong, memorySource(adapter), memorySink())).rejects.toThrow('w [96, 512]');
   });
 });

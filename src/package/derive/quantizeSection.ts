@@ -2,14 +2,12 @@
  * A recipe that makes pieces without fetching them: a tensor in another block format, from the tensor that the device has. Decoding and encoding are plain
  * TypeScript with the same result everywhere; the publisher offers a recipe only where it made exactly the published bytes.
  */
-import type { Piece, StoredSection } from '../../formats/packages/manifest.ts';
+import type { StoredSection } from '../../formats/packages/manifest.ts';
 import { formatByName } from '../../tensor/formats.ts';
+import { type ReadPiece, readSection } from './section.ts';
 
 /** Elements that are decoded at a time. A multiple of every block size. */
 const PART_ELEMENTS = 65_536;
-
-/** Reads bytes of a piece. */
-export type ReadPiece = (piece: Piece, offset: number, into: Uint8Array) => Promise<void>;
 
 /** True if the recipe applies: the same tensor in two block formats, the new one with an encoder. */
 export function isQuantizable(before: StoredSection, after: StoredSection): boolean {
@@ -45,19 +43,4 @@ export async function quantizePiece(
     to.encode(decoded, skip, made, (done / to.blockSize) * to.blockBytes, elements / to.blockSize);
   }
   return made;
-}
-
-async function readSection(
-  { pieces }: StoredSection,
-  offset: number,
-  into: Uint8Array,
-  read: ReadPiece,
-): Promise<void> {
-  let start = 0;
-  for (const piece of pieces) {
-    const from = Math.max(offset, start);
-    const to = Math.min(offset + into.length, start + piece.bytes);
-    if (from < to) await read(piece, from - start, into.subarray(from - offset, to - offset));
-    start += piece.bytes;
-  }
 }

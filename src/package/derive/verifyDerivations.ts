@@ -6,7 +6,7 @@ import { remoteReader } from '../update/publish.ts';
 import { LATEST, MAX_LATEST_BYTES, manifestFile, readLatest, updateFile } from '../update/published.ts';
 import { type Remote, readSmall } from '../update/remote.ts';
 import { indexBytes, readUpdateIndex, type UpdateIndex } from '../update/updateFile.ts';
-import { isQuantizable, quantizePiece } from './quantizeSection.ts';
+import { recipeOf, runRecipe } from './recipe.ts';
 
 export interface VerifiedDerivation {
   /** Versions that the recipes lead from and to. */
@@ -41,18 +41,18 @@ async function verifyUpdate(
 ): Promise<number> {
   const [before, after] = [[...piecesOf(old)], [...piecesOf(manifest)]];
   let bytes = 0;
-  for (const [to, base] of derived) {
+  for (const listed of derived) {
     signal?.throwIfAborted();
-    const [placed, from] = [after[to], before[base]];
-    const name = placed?.section.name ?? `piece ${to}`;
+    const found = recipeOf(listed, before, after);
+    const name = after[listed[0]]?.section.name ?? `piece ${listed[0]}`;
     const fail = (problem: string): never => {
       throw new PackageError('BAD_DERIVATION', `${remote.name}: ${name} of ${old.version}: ${problem}`, {
         tensor: name,
       });
     };
-    if (!placed || !from || !isQuantizable(from.section, placed.section))
-      return fail('the recipe does not fit its tensors');
-    const made = await quantizePiece(from.section, placed.section, placed.index, remoteReader(remote, from));
+    if (!found) return fail('the recipe does not fit its tensors');
+    const { placed, recipe } = found;
+    const made = await runRecipe(recipe, placed, (from) => remoteReader(remote, from));
     const hash = hashOf(made);
     if (hash !== placed.piece.sha256) fail(`the recipe makes the SHA-256 ${hash}, published is ${placed.piece.sha256}`);
     bytes += made.length;

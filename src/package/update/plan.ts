@@ -1,8 +1,9 @@
 /**
  * Plans an update before anything is fetched: a pure function of the stored pieces and the published deltas. Each piece is
- * obtained in the cheapest way: it is already stored, it is quantized from a stored tensor, a delta creates it from a stored piece, or it is fetched whole.
+ * obtained in the cheapest way: it is already stored, a recipe makes it from stored tensors, a delta creates it from a stored piece, or it is fetched whole.
  */
 import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../../formats/packages/manifest.ts';
+import { inputsOf, type Recipe } from '../derive/recipe.ts';
 
 /** A published delta for a piece. */
 export interface OfferedDelta {
@@ -13,11 +14,8 @@ export interface OfferedDelta {
   readonly bytes: number;
 }
 
-/** A published recipe for a piece: quantize a tensor that is stored. */
-export interface OfferedDerivation {
-  /** Any piece of the old tensor. */
-  readonly from: PlacedPiece;
-}
+/** A published recipe for a piece. */
+export type OfferedDerivation = Recipe;
 
 export type Step =
   | { readonly how: 'have'; readonly placed: PlacedPiece }
@@ -59,7 +57,7 @@ export function plan(
     const delta = deltas.get(sha256);
     const derivation = derivations.get(sha256);
     if (isHere.has(sha256)) steps.set(sha256, { how: 'have', placed });
-    else if (derivation?.from.section.pieces.every((piece) => isHere.has(piece.sha256)))
+    else if (derivation && inputsOf(derivation).every((piece) => isHere.has(piece.sha256)))
       steps.set(sha256, { how: 'derive', placed, derivation });
     else if (delta && (!delta.from || isHere.has(delta.from.sha256)) && delta.bytes < bytes)
       steps.set(sha256, { how: 'delta', placed, delta });

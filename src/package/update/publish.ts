@@ -1,6 +1,7 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
+import { readGguf } from '../../formats/gguf/read.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import {
   type Component,
@@ -16,7 +17,8 @@ import { PackageError } from '../../formats/packages/packageError.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { encodeBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
-import { isQuantizable, quantizePiece, type ReadPiece } from '../derive/quantizeSection.ts';
+import { factorsOf, recipeOf, runRecipe } from '../derive/recipe.ts';
+import type { ReadPiece } from '../derive/section.ts';
 import { slice } from '../slice.ts';
 import {
   componentFile,
@@ -155,6 +157,7 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   const derived: UpdateIndex['derived'] = [];
   const sections = new Map(oldPieces.map((placed, i) => [sectionOf(placed), i]));
   const bodies: Uint8Array[] = [];
+  const factors = await adaptersOf(target, old);
   const newPieces = [...piecesOf(value)];
   for (const [to, placed] of newPieces.entries()) {
     options.signal?.throwIfAborted();
@@ -167,9 +170,10 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
     });
     if (here.has(placed.piece.sha256)) continue;
     const source = sections.get(sectionOf(placed));
-    if (source !== undefined && (await isDerivable(target, oldPieces[source]!, placed))) {
+    const recipe = source === undefined ? undefined : await findRecipe(target, to, source, oldPieces, placed, factors);
+    if (recipe) {
       here.add(placed.piece.sha256);
-      derived.push([to, source]);
+      derived.push(recipe);
       continue;
     }
     const base = places.get(placeOf(placed));
@@ -194,11 +198,66 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   return { head: parts[0]!.length + parts[1]!.length + patch.length, parts };
 }
 
-/** True if quantizing the old tensor makes exactly the new piece. */
-async function isDerivable(target: Remote, before: PlacedPiece, placed: PlacedPiece): Promise<boolean> {
-  if (!isQuantizable(before.section, placed.section)) return false;
-  const read = remoteReader(target, before);
-  return hashOf(await quantizePiece(before.section, placed.section, placed.index, read)) === placed.piece.sha256;
+/** A recipe that makes exactly the new piece from the old tensor. */
+async function findRecipe(
+  target: Remote,
+  to: number,
+  source: number,
+  oldPieces: readonly PlacedPiece[],
+  placed: PlacedPiece,
+  factors: ReadonlyMap<string, readonly Factor[]>,
+): Promise<UpdateIndex['derived'][number] | undefined> {
+  const adapters = factors.get(placed.section.name) ?? [];
+  const candidates: UpdateIndex['derived'] = [
+    [to, source],
+    ...adapters.map(({ a, b, scale }): UpdateIndex['derived'][number] => [to, source, a, b, scale]),
+  ];
+  for (const listed of candidates) {
+    const found = recipeOf(listed, oldPieces, { [to]: placed } as unknown as PlacedPiece[]);
+    if (!found) continue;
+    const made = await runRecipe(found.recipe, placed, (from) => remoteReader(target, from));
+    if (hashOf(made) === placed.piece.sha256) return listed;
+  }
+  return undefined;
+}
+
+interface Factor {
+  readonly a: number;
+  readonly b: number;
+  readonly scale: number;
+}
+
+/** Factors of the adapters of a published version, by the name of their matrix. */
+async function adaptersOf(target: Remote, manifest: Manifest): Promise<Map<string, Factor[]>> {
+  const scales = new Map<string, number>();
+  const found = new Map<string, Factor[]>();
+  for (const [matrix, pairs] of factorsOf(manifest))
+    for (const { role, a, b, rank } of pairs) {
+      let alpha = scales.get(role);
+      if (alpha === undefined) {
+        alpha = await alphaOf(target, manifest.components.find((component) => component.role === role)!);
+        scales.set(role, alpha);
+      }
+      if (Number.isFinite(alpha)) found.set(matrix, [...(found.get(matrix) ?? []), { a, b, scale: alpha / rank }]);
+    }
+  return found;
+}
+
+/** Not a number if the component is no adapter. */
+async function alphaOf(target: Remote, { file }: Component): Promise<number> {
+  const source: ByteSource = {
+    name: file.name,
+    size: file.bytes,
+    async read(offset, length, into) {
+      const run = await target.open(componentFile(file.sha256), offset, length);
+      await run!.read(into.subarray(0, length)).finally(() => run!.close());
+    },
+    async close() {},
+  };
+  const { metadata } = await readGguf(source).catch((): { metadata: ReadonlyMap<string, unknown> } => ({
+    metadata: new Map(),
+  }));
+  return Number(metadata.get('adapter.lora.alpha'));
 }
 
 /** Reads pieces of the section that `placed` is in from a published file. */

@@ -17,7 +17,7 @@ import { PackageError } from '../../formats/packages/packageError.ts';
 import type { PackageStore } from '../../formats/packages/packageStore.ts';
 import { applyBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
-import { isQuantizable, quantizePiece } from '../derive/quantizeSection.ts';
+import { inputsOf, recipeOf, runRecipe } from '../derive/recipe.ts';
 import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
 import { type OfferedDelta, type OfferedDerivation, type Plan, plan, type Step } from './plan.ts';
 import {
@@ -221,11 +221,10 @@ async function receiveUpdate(
     offset += length;
   }
   const derivations = new Map<string, OfferedDerivation>();
-  for (const [to, base] of index.derived) {
-    const [made, from] = [newPieces[to], oldPieces[base]];
-    if (!made || !from || !isQuantizable(from.section, made.section))
-      throw new PackageError('BAD_UPDATE', `${where}: a recipe that does not fit its tensors`, { where });
-    derivations.set(made.piece.sha256, { from });
+  for (const listed of index.derived) {
+    const found = recipeOf(listed, oldPieces, newPieces);
+    if (!found) throw new PackageError('BAD_UPDATE', `${where}: a recipe that does not fit its tensors`, { where });
+    derivations.set(found.placed.piece.sha256, found.recipe);
   }
   if (offset > run.size)
     throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${run.size}`, { where });
@@ -243,7 +242,7 @@ async function piecesHere(store: PackageStore, { manifest, deltas, derivations }
   const wanted = [
     ...[...piecesOf(manifest)].map(({ piece }) => piece),
     ...[...deltas.values()].flatMap(({ from }) => from ?? []),
-    ...[...(derivations?.values() ?? [])].flatMap(({ from }) => from.section.pieces),
+    ...[...(derivations?.values() ?? [])].flatMap(inputsOf),
   ];
   for (const piece of wanted) if (!here.has(piece.sha256) && (await store.has(piece))) here.add(piece.sha256);
   return here;
@@ -263,8 +262,8 @@ async function derive(store: PackageStore, planned: Plan, maxBytes: number): Pro
     }
     const { placed, derivation } = step;
     const read = (piece: Piece, offset: number, into: Uint8Array) => store.read(piece, offset, into);
-    const made = await quantizePiece(derivation.from.section, placed.section, placed.index, read);
-    if (hashOf(made) === placed.piece.sha256) await store.put(placed.piece, made, 'quantized here');
+    const made = await runRecipe(derivation, placed, () => read);
+    if (hashOf(made) === placed.piece.sha256) await store.put(placed.piece, made, 'made here');
     else {
       steps.push({ how: 'whole', placed });
       fetchBytes += placed.piece.bytes;
@@ -308,7 +307,13 @@ async function fetchSteps(
         if (step.how === 'delta') {
           coder ??= await DeltaCoder.create();
           const before = step.delta.from ? await store.piece(step.delta.from) : new Uint8Array(piece.bytes);
-          await store.put(piece, await coder.decode(before, fetched, piece.bytes), `${remote.name}: ${path}`);
+          const made = await coder.decode(before, fetched, piece.bytes).catch((cause) => {
+            const where = `${remote.name}: ${path}: delta of ${step.placed.section.name}`;
+            throw cause.code === 'BAD_DELTA'
+              ? new PackageError('BAD_DELTA', `${where}: ${cause.message}`, { where }, { cause })
+              : cause;
+          });
+          await store.put(piece, made, `${remote.name}: ${path}`);
         } else await store.put(piece, fetched, `${remote.name}: ${path}`);
         done += fetched.length;
         onProgress?.({

@@ -20,9 +20,9 @@ const index = z.strictObject({
    * zeros: the delta is the new piece in compressed form.
    */
   deltas: z.array(z.tuple([count, count.nullable(), count])).max(1_000_000),
-  /** Pieces that are made by quantizing an old tensor: number of the new piece, number of an old piece of that tensor. */
+  /** Pieces that the device makes itself, see derive/recipe.ts. */
   derived: z
-    .array(z.tuple([count, count]))
+    .array(z.union([z.tuple([count, count]), z.tuple([count, count, count, count, z.number()])]))
     .max(1_000_000)
     .default([]),
 });

@@ -1,0 +1,33 @@
+/** `espalier package merge`: merges an adapter into a model's file. */
+import { Command } from 'commander';
+import { replaceFile } from '#leaf/formats/sources/replaceFile';
+import { mergeAdapter, openFile } from '../../../package/index.ts';
+import { interruptSignal } from '../../interrupt.ts';
+import { print, printJson } from '../../output.ts';
+
+export function mergeCommand(): Command {
+  return new Command('merge')
+    .description(
+      'Merge an adapter into a model, in the formats of its tensors. Devices that have both make the result themselves.',
+    )
+    .argument('<model>', 'GGUF file')
+    .argument('<adapter>', 'GGUF file of the adapter')
+    .argument('<output>', 'GGUF file to write')
+    .option('--json', 'print one JSON object')
+    .action(merge);
+}
+
+async function merge(model: string, adapter: string, output: string, { json }: { json?: boolean }): Promise<void> {
+  const signal = interruptSignal();
+  const base = await openFile(model);
+  const added = await openFile(adapter);
+  try {
+    await replaceFile(output, `${output}.partial-${process.pid}`, (sink) =>
+      mergeAdapter(base, added, sink, { signal }),
+    );
+  } finally {
+    await Promise.all([base.close(), added.close()]);
+  }
+  if (json) printJson({ output });
+  else print(`${output}: ${model} with ${adapter} merged`);
+}

@@ -1,6 +1,6 @@
 /** `espalier package merge`: merges an adapter into a model's file. */
+import { open, rename, rm } from 'node:fs/promises';
 import { Command } from 'commander';
-import { replaceFile } from '#leaf/formats/sources/replaceFile';
 import { mergeAdapter, openFile } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { print, printJson } from '../../output.ts';
@@ -21,11 +21,14 @@ async function merge(model: string, adapter: string, output: string, { json }: {
   const signal = interruptSignal();
   const base = await openFile(model);
   const added = await openFile(adapter);
+  const partial = `${output}.partial-${process.pid}`;
   try {
-    await replaceFile(output, `${output}.partial-${process.pid}`, (sink) =>
-      mergeAdapter(base, added, sink, { signal }),
-    );
+    const file = await open(partial, 'w');
+    const sink = { write: (bytes: Uint8Array) => file.writeFile(bytes) };
+    await mergeAdapter(base, added, sink, { signal }).finally(() => file.close());
+    await rename(partial, output);
   } finally {
+    await rm(partial, { force: true });
     await Promise.all([base.close(), added.close()]);
   }
   if (json) printJson({ output });

@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
+import { memorySink } from '../../src/formats/byteSink.ts';
+import { writeGguf } from '../../src/formats/gguf/write.ts';
+import { inspect } from '../../src/index.ts';
+import { adapterContents } from '../../src/models/adapter.ts';
 import { espalier, json } from './espalier.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-package-'));
@@ -48,6 +52,34 @@ it('packs, installs, updates, exports, rolls back and collects', async () => {
   const { stdout } = await espalier(['package', 'list', '--store', store]);
   expect(stdout).toMatch(/tiny +1\.0\.0/);
   expect(await json(['package', 'gc', '--store', store])).toEqual({ freed: 0 });
+});
+
+it('merges an adapter into a model, and devices that have both fetch nothing of it', async () => {
+  const [base, adapter, merged, place] = ['base.gguf', 'adapter.gguf', 'merged.gguf', 'merging'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string, string];
+  writeFileSync(base, await makeModel({ architecture: 'llama', format: 'Q8_0' }));
+  const { tensors } = await inspect(base);
+  const [outputs, inputs] = tensors.find(({ name }) => name === 'blk.0.attn_q.weight')!.shape as [number, number];
+  const factors = new Map([
+    [
+      'blk.0.attn_q.weight',
+      { rank: 2, a: new Float32Array(2 * inputs).fill(0.1), b: new Float32Array(2 * outputs).fill(0.2) },
+    ],
+  ]);
+  const sink = memorySink();
+  await writeGguf(sink, adapterContents({ architecture: 'llama', alpha: 4, factors }, 'adapter'));
+  writeFileSync(adapter, sink.bytes());
+  await json(['package', 'merge', base, adapter, merged]);
+  expect(readFileSync(merged).length).toBe(readFileSync(base).length);
+  const site = join(folder, 'merged-site');
+  const packMerged = (version: string, ...components: string[]) =>
+    json(['package', 'pack', site, '--name', 'm', '--as', version, '--component', ...components]);
+  const install = ['package', 'pull', site, '--store', place, '--no-probe'];
+  await packMerged('1', `base=${base}`, '--component', `adapter/a=${adapter}`);
+  await json(install);
+  await packMerged('2', `base=${merged}`);
+  expect(await json(install)).toMatchObject({ version: '2', pieces: { derive: 1, delta: 0, whole: 0 } });
 });
 
 it('signs a package, and installs nothing else from there', async () => {

@@ -171,3 +171,37 @@ describe('an adapter merged into an installed model', () => {
     await expect(mergeAdapter(wrong, memorySource(adapter), memorySink())).rejects.toThrow('w [96, 512]');
   });
 });
+
+it('takes experts of an installed model on the device', async () => {
+  const [experts, outputs, inputs] = [6, 64, 16_384];
+  const { blockSize, blockBytes } = formatByName('Q8_0');
+  const size = ((outputs * inputs) / blockSize) * blockBytes;
+  const random = seededRandom(8);
+  // more than one piece, and pieces that begin within an expert
+  const old = Uint8Array.from({ length: experts * size }, () => random.integer(256));
+  const stack = async (data: Uint8Array) => {
+    const sink = memorySink();
+    const shape = [data.length / size, outputs, inputs];
+    const tensors = [{ name: 'blk.0.ffn_up_exps.weight', format: formatByName('Q8_0'), shape, data }];
+    await writeGguf(sink, { metadata: [['general.architecture', 'llama']], tensors });
+    return sink.bytes();
+  };
+  const chosen = [5, 0, 3, 2, 1];
+  const fewer = await stack(Buffer.concat(chosen.map((i) => old.subarray(i * size, (i + 1) * size))));
+  const files = new Map<string, Uint8Array>();
+  const remote = memoryPublication(files);
+  const store = new PackageStore(memoryFiles());
+  const publishModel = (version: string, bytes: Uint8Array) =>
+    publish(remote, [{ role: 'base', fileName: 'm.gguf', source: memorySource(bytes) }], { name: 'm', version });
+  await publishModel('1', await stack(old));
+  await pull(store, remote);
+  await publishModel('2', fewer);
+  const { plan } = await pull(store, remote);
+  expect(plan).toMatchObject({ pieces: { derive: 2, whole: 0 } });
+  expect(plan.fetchBytes).toBeLessThan(1000);
+  const source = await openComponent(store, 'm');
+  const bytes = new Uint8Array(source.size);
+  await source.read(0, bytes.length, bytes);
+  expect(Buffer.compare(bytes, fewer)).toBe(0);
+  expect(await verifyDerivations(remote)).toMatchObject([{ pieces: 2 }]);
+});

@@ -3,6 +3,7 @@
  *
  *     [piece, tensor]                quantize the tensor again
  *     [piece, tensor, A, B, scale]   merge an adapter's factors into the tensor
+ *     [piece, tensor, [slices]]      take experts of the tensor
  *
  * A tensor is named by any of its pieces. The publisher offers a recipe only where it made exactly the published bytes, and the result's hash is verified.
  */
@@ -10,21 +11,26 @@ import { type Manifest, type Piece, type PlacedPiece, piecesOf } from '../../for
 import { isMergeable, mergePiece } from './mergeSection.ts';
 import { isQuantizable, quantizePiece } from './quantizeSection.ts';
 import type { ReadPiece } from './section.ts';
+import { isSliceable, slicePiece } from './sliceSection.ts';
 
 export interface Recipe {
   /** Any piece of the old tensor. */
   readonly from: PlacedPiece;
-  /** The factors to merge. Absent where the tensor is quantized. */
+  /** Numbers of the tensor's slices, in the order of the new tensor. */
+  readonly slices?: readonly number[];
+  /** The factors to merge. */
   readonly merge?: { readonly a: PlacedPiece; readonly b: PlacedPiece; readonly scale: number };
 }
 
 /** As an update file lists it. */
 export type ListedRecipe =
   | readonly [to: number, from: number]
+  | readonly [to: number, from: number, slices: readonly number[]]
   | readonly [to: number, from: number, a: number, b: number, scale: number];
 
 /** True if the tensors have the formats and shapes that the recipe needs. */
-export function fits({ from, merge }: Recipe, { section }: PlacedPiece): boolean {
+export function fits({ from, merge, slices }: Recipe, { section }: PlacedPiece): boolean {
+  if (slices) return isSliceable(from.section, section, slices);
   if (!merge) return isQuantizable(from.section, section);
   return isMergeable(from.section, section, { a: merge.a.section, b: merge.b.section, scale: merge.scale });
 }
@@ -36,10 +42,11 @@ export function inputsOf({ from, merge }: Recipe): Piece[] {
 
 /** @param reader reads pieces of the section of a placed piece @returns bytes whose hash the caller compares */
 export function runRecipe(
-  { from, merge }: Recipe,
+  { from, merge, slices }: Recipe,
   placed: PlacedPiece,
   reader: (placed: PlacedPiece) => ReadPiece,
 ): Promise<Uint8Array> {
+  if (slices) return slicePiece(from.section, placed.section, placed.index, slices, reader(from));
   if (!merge) return quantizePiece(from.section, placed.section, placed.index, reader(from));
   const factors = { a: merge.a.section, b: merge.b.section, scale: merge.scale };
   const readFactor = (section: unknown) => reader(section === merge.a.section ? merge.a : merge.b);
@@ -56,6 +63,10 @@ export function recipeOf(
   const from = oldPieces[listed[1]];
   if (!placed || !from) return undefined;
   if (listed.length === 2) return fits({ from }, placed) ? { placed, recipe: { from } } : undefined;
+  if (listed.length === 3) {
+    const recipe = { from, slices: listed[2] };
+    return fits(recipe, placed) ? { placed, recipe } : undefined;
+  }
   const [, , first, second, scale] = listed;
   const [a, b] = [oldPieces[first], oldPieces[second]];
   if (!a || !b) return undefined;

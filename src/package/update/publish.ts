@@ -18,7 +18,8 @@ import { formatByName } from '../../tensor/formats.ts';
 import { encodeBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
 import { factorsOf, recipeOf, runRecipe } from '../derive/recipe.ts';
-import type { ReadPiece } from '../derive/section.ts';
+import { type ReadPiece, readSection } from '../derive/section.ts';
+import { haveSlices, sliceBytes } from '../derive/sliceSection.ts';
 import { slice } from '../slice.ts';
 import {
   componentFile,
@@ -212,6 +213,8 @@ async function findRecipe(
     [to, source],
     ...adapters.map(({ a, b, scale }): UpdateIndex['derived'][number] => [to, source, a, b, scale]),
   ];
+  const slices = await findSlices(target, oldPieces[source]!, placed);
+  if (slices) candidates.push([to, source, slices]);
   for (const listed of candidates) {
     const found = recipeOf(listed, oldPieces, { [to]: placed } as unknown as PlacedPiece[]);
     if (!found) continue;
@@ -219,6 +222,24 @@ async function findRecipe(
     if (hashOf(made) === placed.piece.sha256) return listed;
   }
   return undefined;
+}
+
+/** Numbers of the old tensor's slices that the new tensor has; undefined if it has others, or the tensors have no slices. */
+async function findSlices(target: Remote, before: PlacedPiece, after: PlacedPiece): Promise<number[] | undefined> {
+  if (!haveSlices(before.section, after.section)) return undefined;
+  const hashes = async (placed: PlacedPiece): Promise<string[]> => {
+    const read = remoteReader(target, placed);
+    const slice = new Uint8Array(sliceBytes(placed.section));
+    const found: string[] = [];
+    for (let i = 0; i < placed.section.shape![0]!; i++) {
+      await readSection(placed.section, i * slice.length, slice, read);
+      found.push(hashOf(slice));
+    }
+    return found;
+  };
+  const numbers = new Map((await hashes(before)).map((hash, i) => [hash, i]));
+  const found = (await hashes(after)).map((hash) => numbers.get(hash));
+  return found.every((number) => number !== undefined) ? found : undefined;
 }
 
 interface Factor {

@@ -22,7 +22,13 @@ const index = z.strictObject({
   deltas: z.array(z.tuple([count, count.nullable(), count])).max(1_000_000),
   /** Pieces that the device makes itself, see derive/recipe.ts. */
   derived: z
-    .array(z.union([z.tuple([count, count]), z.tuple([count, count, count, count, z.number()])]))
+    .array(
+      z.union([
+        z.tuple([count, count]),
+        z.tuple([count, count, z.array(count).max(65_536)]),
+        z.tuple([count, count, count, count, z.number()]),
+      ]),
+    )
     .max(1_000_000)
     .default([]),
 });

@@ -9,7 +9,6 @@ import type { ChoiceRule } from '../../sampling/chooseToken.ts';
 import type { Sequence } from '../sequence.ts';
 import { type Exit, topMargin } from './exit.ts';
 import { CHECKED_SHARE, type ExitCheck } from './exitCheck.ts';
-import { ExitCosts } from './exitCosts.ts';
 
 /** Maximum tokens whose last layers wait. */
 const MOST_WAITING = 16;
@@ -35,7 +34,6 @@ export class EarlyDecoder {
   readonly #promise: ExitPromise | undefined;
   readonly #check: ExitCheck | undefined;
   readonly #random;
-  readonly #costs = new ExitCosts();
   /** Waiting tokens that left early and will be compared: index among those that wait, and the id that the exit chose. */
   #compared: { readonly index: number; readonly id: number }[] = [];
 
@@ -122,8 +120,8 @@ export class EarlyDecoder {
     for (let share = 1; ; ) {
       rules.push(rule(next));
       const { index, margin } = topMargin(await sequence.leave(next, this.#exit, signal));
-      share *= this.#costs.acceptance(margin);
-      if (drafts.length + 1 >= Math.min(most, MOST_WAITING) || !this.#costs.isWorth(share, drafts.length + 1)) break;
+      share *= this.#exit.costs.acceptance(margin);
+      if (drafts.length + 1 >= Math.min(most, MOST_WAITING) || !this.#exit.costs.isWorth(share, drafts.length + 1)) break;
       next = this.#exit.header.tokens[index]!;
       drafts.push(next);
       margins.push(margin);
@@ -138,8 +136,8 @@ export class EarlyDecoder {
     let accepted = 0;
     while (accepted < drafts.length && drafts[accepted] === chosen[accepted]) accepted++;
     sequence.rewind(before + accepted);
-    for (const [i, margin] of margins.entries()) if (i <= accepted) this.#costs.see(margin, i < accepted);
-    this.#costs.observe(rules.length, (drafted - began) / 1000, (performance.now() - drafted) / 1000);
+    for (const [i, margin] of margins.entries()) if (i <= accepted) this.#exit.costs.see(margin, i < accepted);
+    this.#exit.costs.observe(rules.length, (drafted - began) / 1000, (performance.now() - drafted) / 1000);
     return { ids: chosen.slice(0, accepted + 1), exited: 0, drafted: drafts.length, accepted };
   }
 }

@@ -2,12 +2,15 @@
 import { OptionError } from '../../core/errors.ts';
 import { EXIT_OUTPUT, type ExitHeader, type ExitPromise, exitCut } from '../../models/exits.ts';
 import { ExitCheck } from './exitCheck.ts';
+import { ExitCosts } from './exitCosts.ts';
 
 export class Exit {
   /** Cut at which tokens leave. */
   readonly cut: string;
   readonly output = EXIT_OUTPUT;
   readonly header: ExitHeader;
+  /** Shared by all generations. */
+  readonly costs = new ExitCosts();
   /** Checks of promises by their risk, shared by all generations. */
   readonly #checks = new Map<number, ExitCheck>();
 

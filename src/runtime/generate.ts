@@ -92,11 +92,10 @@ async function decode(task: GenerateTask): Promise<readonly Choice[]> {
   if (record.finishReason) return [];
   const id = record.ids.at(-1)!;
   const began = performance.now();
-  if (task.early?.isOn) return decodeEarly(task, task.early, id);
-  if (task.early && sequence.waiting > 0) {
-    record.exitProblem = 'more tokens differed from the whole model than was promised';
-    await task.early.finish(sequence, options.signal);
-  }
+  const { early } = task;
+  if (early && !early.isWhole) return decodeEarly(task, early, id);
+  if (early?.isBroken) record.exitProblem = 'more tokens differed from the whole model than was promised';
+  await early?.finish(sequence, options.signal);
   const drafted = (await drafts?.propose(roomForDrafts(task), options.signal)) ?? [];
   const started = performance.now();
   const choices = drafted.length > 0 ? await verify(task, id, drafted) : await step(task, [id]);
@@ -106,6 +105,7 @@ async function decode(task: GenerateTask): Promise<readonly Choice[]> {
   record.draftedTokens += drafted.length;
   record.acceptedTokens += choices.length - 1;
   drafts?.observe(drafted.length, choices.length - 1, seconds);
+  early?.observeWhole(seconds);
   return choices;
 }
 

@@ -44,9 +44,19 @@ export class EarlyDecoder {
     this.#random = seededRandom(seed ^ 0x5eed);
   }
 
-  /** False if the promise was contradicted: the text goes on without the exit. */
-  get isOn(): boolean {
-    return this.#check?.isBroken !== true;
+  /** True if the promise was contradicted: the text goes on without the exit. */
+  get isBroken(): boolean {
+    return this.#check?.isBroken === true;
+  }
+
+  /** True if the next token should run through all layers at once: drafting is slower here, or that is being measured. */
+  get isWhole(): boolean {
+    return this.isBroken || (this.#promise === undefined && !this.#exit.gain.isEarly);
+  }
+
+  /** Records a token that ran through all layers at once. */
+  observeWhole(seconds: number): void {
+    this.#exit.gain.see(false, 1, seconds);
   }
 
   /**
@@ -121,7 +131,8 @@ export class EarlyDecoder {
       rules.push(rule(next));
       const { index, margin } = topMargin(await sequence.leave(next, this.#exit, signal));
       share *= this.#exit.costs.acceptance(margin);
-      if (drafts.length + 1 >= Math.min(most, MOST_WAITING) || !this.#exit.costs.isWorth(share, drafts.length + 1)) break;
+      if (drafts.length + 1 >= Math.min(most, MOST_WAITING) || !this.#exit.costs.isWorth(share, drafts.length + 1))
+        break;
       next = this.#exit.header.tokens[index]!;
       drafts.push(next);
       margins.push(margin);
@@ -137,7 +148,9 @@ export class EarlyDecoder {
     while (accepted < drafts.length && drafts[accepted] === chosen[accepted]) accepted++;
     sequence.rewind(before + accepted);
     for (const [i, margin] of margins.entries()) if (i <= accepted) this.#exit.costs.see(margin, i < accepted);
-    this.#exit.costs.observe(rules.length, (drafted - began) / 1000, (performance.now() - drafted) / 1000);
+    const ended = performance.now();
+    this.#exit.costs.observe(rules.length, (drafted - began) / 1000, (ended - drafted) / 1000);
+    this.#exit.gain.see(true, accepted + 1, (ended - began) / 1000);
     return { ids: chosen.slice(0, accepted + 1), exited: 0, drafted: drafts.length, accepted };
   }
 }

@@ -3,6 +3,7 @@ import { OptionError } from '../../core/errors.ts';
 import { EXIT_OUTPUT, type ExitHeader, type ExitPromise, exitCut } from '../../models/exits.ts';
 import { ExitCheck } from './exitCheck.ts';
 import { ExitCosts } from './exitCosts.ts';
+import { ExitGain } from './exitGain.ts';
 
 export class Exit {
   /** Cut at which tokens leave. */
@@ -11,6 +12,7 @@ export class Exit {
   readonly header: ExitHeader;
   /** Shared by all generations. */
   readonly costs = new ExitCosts();
+  readonly gain = new ExitGain();
   /** Checks of promises by their risk, shared by all generations. */
   readonly #checks = new Map<number, ExitCheck>();
 

@@ -95,7 +95,17 @@ class BlockSearch {
   }
 
   async run(): Promise<SearchResult> {
-    const { tokens, budgets, signal, seed, generations } = this.#options;
+    const { signal } = this.#options;
+    const reference = await load(lent(this.#base), { threads: 1, context: CHUNK, signal });
+    try {
+      return await this.#search(reference);
+    } finally {
+      reference.dispose();
+    }
+  }
+
+  async #search(reference: Model): Promise<SearchResult> {
+    const { tokens, budgets, seed, generations } = this.#options;
     const count = blockCountOf(this.#base);
     const whole = new Array<string>(count).fill(SOURCE);
     const full = this.#secondsOf(whole);
@@ -104,7 +114,6 @@ class BlockSearch {
     const costs = whole.map((_, block) =>
       this.#levels.map((level) => full / count + this.#secondsOf(single(block, level)) - full),
     );
-    using reference = await load(lent(this.#base), { threads: 1, context: CHUNK, signal });
     const evaluate = (levels: readonly string[], share: number) =>
       this.#evaluate(reference, levels, Math.ceil(share * tokens));
     const own = await evaluate(whole, 1);
@@ -151,26 +160,31 @@ class BlockSearch {
   }
 
   async #evaluate(reference: Model, levels: readonly string[], tokens: number): Promise<SearchedModel> {
-    const { text, signal, onProgress } = this.#options;
+    const { signal, onProgress } = this.#options;
     const key = `${tokens} ${levels.join()}`;
     const known = this.#judged.get(key);
     if (known) return known;
     signal?.throwIfAborted();
     if (levels.every((level) => level === DROPPED)) return { ...NOTHING, levels };
     const variant = variantOf(this.#base, levels);
-    using model = await load(variant, { threads: 1, context: CHUNK, signal });
-    const { kld, nll } = await evaluateText(model, text, {
-      reference,
-      context: CHUNK,
-      all: true,
-      maxTokens: tokens,
-      signal,
-    });
+    const { kld, nll } = await this.#compare(reference, variant, tokens);
     const bytes = [...variant.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const judged = { levels, seconds: this.#secondsOf(levels), bytes, kld: kld!.mean, nll };
+    const judged = { levels, seconds: this.#secondsOf(levels), bytes, kld, nll };
     onProgress?.({ stage: 'search', done: ++this.#evaluations, total: 0, unit: 'pieces' });
     if (tokens >= this.#options.tokens) this.#judged.set(key, judged);
     return judged;
+  }
+
+  async #compare(reference: Model, variant: Checkpoint, maxTokens: number): Promise<{ kld: number; nll: number }> {
+    const { text, signal } = this.#options;
+    const model = await load(variant, { threads: 1, context: CHUNK, signal });
+    try {
+      const options = { reference, context: CHUNK, all: true, maxTokens, signal };
+      const { kld, nll } = await evaluateText(model, text, options);
+      return { kld: kld!.mean, nll };
+    } finally {
+      model.dispose();
+    }
   }
 }
 

@@ -28,6 +28,7 @@ export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';
 export type { FleetApiOptions } from './flower/fleetApi.ts';
 export { type FlowerKey, flowerKey, openSshKey } from './flower/fleetApi.ts';
+export { fleetPassThrough } from './flower/fleetPassThrough.ts';
 export { type FlowerEvent, type FlowerMessage, FlowerNode, type FlowerNodeOptions } from './flower/flowerNode.ts';
 export type { NpyArray, NpyData } from './flower/npy.ts';
 export type { FlowerRecord, RecordDict, RecordValue, Values } from './flower/records.ts';

@@ -1,7 +1,9 @@
 /** A page and two Node clients in one federation, with secure aggregation and real training; the page trains in a worker. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Browser } from 'playwright-core';
@@ -11,6 +13,7 @@ import { serveFederation } from '../../src/cli/federationServer.ts';
 import {
   checkSettings,
   Federation,
+  fleetPassThrough,
   httpConnection,
   identity,
   memoryJournal,
@@ -19,6 +22,7 @@ import {
   Participant,
   textsOf,
 } from '../../src/federated/index.ts';
+import { FLOWER, startSuperLink } from '../federated/superLink.ts';
 import { text } from '../train/tinyRun.ts';
 import { haveChromium, startChromium } from './chromium.ts';
 import { isolation, type PageServer, servePages } from './pageServer.ts';
@@ -46,7 +50,34 @@ const takePart = async ({ url, file }) => {
 };
 onmessage = ({ data }) => takePart(data).then(postMessage, (error) => postMessage(String(error.stack)));`;
 
-async function bundled(): Promise<Uint8Array> {
+/** A node of a Flower federation in a page's worker: adds 3 to every value, with 30 examples. */
+const flowerWorker = `
+import { FlowerNode, flowerKey } from './src/federated/index.ts';
+const takePart = async ({ url, replies }) => {
+  const kinds = [];
+  const stopping = new AbortController();
+  const handle = async ({ type, content }) => {
+    const { weights } = content.arrays.arrays;
+    if (type === 'evaluate') return { metrics: { kind: 'metrics', values: { loss: 0.5, 'num-examples': 30n } } };
+    return {
+      arrays: { kind: 'arrays', arrays: { weights: { ...weights, data: weights.data.map((value) => value + 3) } } },
+      metrics: { kind: 'metrics', values: { train_loss: 2, 'num-examples': 30n } },
+    };
+  };
+  const onEvent = ({ kind, messageType }) => {
+    kinds.push(messageType ? kind + ' ' + messageType : kind);
+    if (kinds.filter((kind) => kind.startsWith('replied')).length === replies) stopping.abort();
+    if (kind === 'online') postMessage('online');
+  };
+  const node = new FlowerNode(url, flowerKey(), { handle, onEvent });
+  await node.start();
+  await node.run({ signal: stopping.signal });
+  await node.stop();
+  return kinds;
+};
+onmessage = ({ data }) => takePart(data).then(postMessage, (error) => postMessage(String(error.stack)));`;
+
+async function bundled(worker: string): Promise<Uint8Array> {
   const { outputFiles } = await build({
     ...{ bundle: true, write: false, format: 'esm', platform: 'browser', logLevel: 'error' },
     stdin: { contents: worker, resolveDir: root, loader: 'js' },
@@ -67,7 +98,7 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
   let browser: Browser;
   let pages: PageServer;
   beforeAll(async () => {
-    const script = await bundled();
+    const script = await bundled(worker);
     pages = await servePages();
     pages.answerFirst = (_, response, path) => {
       if (path !== '/federated.js') return false;
@@ -138,3 +169,67 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
     }
   });
 });
+
+if (!FLOWER) console.log('skipped: FLOWER_BIN names no folder with the commands of flwr 1.42');
+
+describe.skipIf(!FLOWER || !haveChromium())('a Flower federation with a page', () => {
+  it('averages what the page and a Python node send', { timeout: 300_000 }, async () => {
+    const script = await bundled(flowerWorker);
+    const link = await startSuperLink(FLOWER!);
+    const pass = fleetPassThrough(link.url);
+    const pages = await servePages();
+    const refused: number[] = [];
+    pages.answerFirst = (request, response, path) => {
+      if (path === '/flower.js')
+        response.writeHead(200, { 'content-type': 'text/javascript', ...isolation }).end(script);
+      else if (request.method === 'POST' || path.startsWith('/v1/')) void answer(pass, request, response);
+      else return false;
+      return true;
+    };
+    const browser = await startChromium();
+    try {
+      const page = await browser.newPage();
+      await page.goto(pages.isolated);
+      await page.evaluate(() => {
+        const own = new Worker('/flower.js', { type: 'module' });
+        const scope = globalThis as unknown as { kinds: Promise<unknown>; online: Promise<unknown> };
+        scope.online = new Promise((online, reject) => {
+          scope.kinds = new Promise((resolve) => {
+            own.onmessage = ({ data }) => (data === 'online' ? online(data) : resolve(data));
+            own.onerror = (event) => reject(new Error(event.message));
+          });
+        });
+        own.postMessage({ url: `${location.origin}/`, replies: 4 });
+      });
+      await page.evaluate(() => (globalThis as unknown as { online: Promise<unknown> }).online);
+      await link.startPythonNode();
+      const { weights, train } = await link.run('num-rounds=2 size=6');
+      // (10 · 1 + 30 · 3) / 40 = 2.5 a round
+      expect(weights).toEqual([5, 6, 7, 8, 9, 10]);
+      expect(train['1'].train_loss).toBeCloseTo(1.75, 6);
+      const kinds = await page.evaluate(() => (globalThis as unknown as { kinds: Promise<unknown> }).kinds);
+      const round = ['received train', 'replied train', 'received evaluate', 'replied evaluate'];
+      expect(kinds).toEqual(['online', ...round, ...round]);
+      // only the calls of nodes pass
+      for (const path of ['v1/fleet/list-nodes', 'v1/control/start-run', 'health'])
+        refused.push((await pass(new Request(`http://page/${path}`, { method: 'POST', body: '' }))).status);
+      expect(refused).toEqual([404, 404, 404]);
+    } finally {
+      await browser.close();
+      await pages.close();
+      await link.stop();
+    }
+  });
+});
+
+async function answer(
+  pass: (request: Request) => Promise<Response>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const headers = Object.entries(request.headers).map(([name, value]) => [name, String(value)] as [string, string]);
+  const init = { method: request.method, headers, ...(request.method === 'POST' && { body: await buffer(request) }) };
+  const answered = await pass(new Request(`http://page${request.url}`, init));
+  response.writeHead(answered.status, Object.fromEntries(answered.headers));
+  response.end(Buffer.from(await answered.arrayBuffer()));
+}

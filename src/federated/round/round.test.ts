@@ -1,6 +1,7 @@
 /** The round: sums under dropout, refused messages, and the same result whatever happens to messages on their way. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeUpdate } from '../client/compression.ts';
 import { FederatedError } from '../federatedError.ts';
 import { SecureMember } from '../secure/secureMember.ts';
 import { unmask } from '../secure/unmask.ts';
@@ -11,6 +12,7 @@ import {
   type MessageOf,
   type RoundMessage,
   signMessage,
+  type UnsignedMessage,
 } from './messages.ts';
 import { Round, type RoundEvent } from './round.ts';
 import { checkRoundConfig, configHash, defaultNeighbours, type RoundConfig } from './roundConfig.ts';
@@ -247,6 +249,45 @@ describe('a round refuses', () => {
       'the update has 196 bytes, expected 200',
     );
     expect(round.phase).toBe('update');
+  });
+
+  it('visible updates with NaN, of another shape, too large or of no known form, and goes on with the others', () => {
+    const visible = roundConfig(4, { mode: 'visible', secure: undefined, minimumCohort: 3 });
+    const round = new Round(visible, 0);
+    const hash = configHash(visible);
+    const signed = (message: UnsignedMessage, i: number) => signMessage(message, hash, clients[i].secretKey);
+    const head = (i: number) => ({ round: visible.id, client: clients[i].name });
+    for (const i of range(4))
+      round.apply({ kind: 'message', at: 0, message: signed({ kind: 'join', ...head(i), examples: 5 }, i) });
+    const send = (body: Uint8Array, i: number) =>
+      round.apply({ kind: 'message', at: 0, message: signed({ kind: 'update', ...head(i), body }, i) });
+    const random = { uniform: () => 0.5 };
+    const good = encodeUpdate(new Float32Array(50).fill(0.5), {}, random);
+    const bad = [
+      [encodeUpdate(new Float32Array(50).fill(Number.NaN), {}, random), 'BAD_MESSAGE', /NaN/],
+      [encodeUpdate(new Float32Array(50).fill(Number.NEGATIVE_INFINITY), {}, random), 'BAD_MESSAGE', /infinite/],
+      [encodeUpdate(new Float32Array(49), {}, random), 'BAD_MESSAGE', /197 bytes, expected 201/],
+      [encodeUpdate(new Float32Array(51), {}, random), 'TOO_LARGE', /205 bytes, expected at most 201/],
+      [good.with(0, 7), 'BAD_MESSAGE', /7 bits/],
+      [new Uint8Array(), 'BAD_MESSAGE', /bits per value/],
+    ] as const;
+    for (const [body, code, reason] of bad) {
+      const receipt = send(body, 0);
+      expect(receipt).toMatchObject({ status: 'refused', code });
+      expect(receipt.reason).toMatch(reason);
+    }
+    for (const i of [1, 2, 3]) expect(send(good, i).status).toBe('accepted');
+    round.apply({ kind: 'time', at: 10 * DEADLINE });
+    expect(round.isComplete).toBe(true);
+    expect(round.contributors.map(({ client }) => client)).not.toContain(clients[0].name);
+  });
+
+  it('nothing because of a clock that goes back: deadlines never move', () => {
+    const round = new Round(config, 1_000_000);
+    joined(round);
+    const { deadline, phase } = round;
+    round.apply({ kind: 'time', at: 0 });
+    expect([round.deadline, round.phase]).toEqual([deadline, phase]);
   });
 
   it('forged shares, and goes on with the others', async () => {

@@ -145,7 +145,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
       result.adapters = figures;
     }
     if (wanted.has('privacy')) {
-      const options = { clients: 200, rounds: 15, samplingRate: 0.2, python: values.python };
+      const options = { clients: 260, rounds: 15, samplingRate: 0.2, python: values.python };
       const figures = await trainPrivately(base, options);
       const { epsilon, reference, noiseMultiplier, loss, membership } = figures;
       console.log(

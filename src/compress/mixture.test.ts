@@ -78,7 +78,7 @@ describe('mixtures', () => {
     expect(() => format('blk.0.ffn_up.weight', { tensorTypes }, 96)).toThrow(
       /blk\.0\.ffn_up\.weight is Q5_K, expected/,
     );
-    expect(() => format('token_embd.weight', { tokenEmbeddingType: formatByName('IQ2_XS') })).toThrow(/IQ2_XS/);
+    expect(() => format('token_embd.weight', { tokenEmbeddingType: formatByName('NVFP4') })).toThrow(/NVFP4/);
   });
 
   it('leave norms and vectors as they are', () => {

@@ -127,7 +127,9 @@ function fitting({ name, shape }: MixtureTensor, format: BlockFormat): BlockForm
 function fallback(format: BlockFormat, width: number): BlockFormat {
   if (width % format.blockSize === 0) return format;
   const smaller: Readonly<Record<string, string>> = {
-    IQ4_XS: 'IQ4_NL',
+    ...Object.fromEntries(
+      ['IQ4_XS', 'IQ3_S', 'IQ3_XXS', 'IQ2_S', 'IQ2_XS', 'IQ2_XXS', 'IQ1_M', 'IQ1_S'].map((name) => [name, 'IQ4_NL']),
+    ),
     Q2_K: 'Q4_0',
     Q3_K: 'Q4_0',
     TQ1_0: 'Q4_0',
@@ -147,9 +149,14 @@ function mixed(category: Category, name: string, width: number, choice: Choice):
   if (category === 'output' || (isTied && category === 'embedding')) {
     if (choice.outputTensorType) return choice.outputTensorType.name;
     if (isFalcon || width % formatByName(type.format).blockSize !== 0 || type.format === 'Q8_0') return 'Q8_0';
-    return 'Q6_K';
+    return FEW_BITS.includes(type.name) || is('IQ3_XXS') ? 'Q5_K' : 'Q6_K';
   }
-  if (category === 'embedding') return is('TQ1_0', 'TQ2_0') ? 'Q4_K' : type.format;
+  if (category === 'embedding') {
+    if (is('IQ2_XXS', 'IQ2_XS', 'IQ1_S', 'IQ1_M')) return 'Q2_K';
+    if (is('IQ2_S', 'IQ2_M', 'IQ3_XXS')) return 'IQ3_S';
+    return is('TQ1_0', 'TQ2_0') ? 'Q4_K' : type.format;
+  }
+  if (FEW_BITS.includes(type.name)) return withFewBits(category, choice);
   if (category === 'v' || category === 'qkv') {
     const index = counters.v++;
     if (experts === 8) return 'Q8_0';
@@ -158,22 +165,53 @@ function mixed(category: Category, name: string, width: number, choice: Choice):
     const isSeventy = layers === 80 && queryGroups > 1 && ['llama', 'qwen2', 'deci'].includes(architecture);
     return isSeventy && ['Q3_K', 'Q4_K'].includes(format) ? 'Q5_K' : format;
   }
-  if (category === 'k') return experts === 8 ? 'Q8_0' : type.format;
+  if (category === 'k' && experts === 8) return 'Q8_0';
+  if (category === 'k' || category === 'q') return is('IQ3_XS') ? 'IQ3_XXS' : is('IQ3_XXS') ? 'IQ2_S' : type.format;
   if (category === 'down') {
     const index = counters.down++;
-    return ofDown(type, experts > 1 ? layerOf(name) : index, layers, isFalcon, hasImportance);
+    return ofDown(type, experts > 1 ? layerOf(name) : index, layers, isFalcon, hasImportance, experts);
   }
   if (category === 'attention output') {
     if (isFalcon) return is('Q3_K_L') ? 'Q4_K' : type.format;
     if (experts === 8) {
-      const raised = is('Q2_K', 'Q3_K_S', 'Q3_K_M', 'IQ4_NL', 'Q4_K_S', 'Q4_K_M', 'IQ4_XS');
+      const raised =
+        is('Q2_K', 'Q3_K_S', 'Q3_K_M', 'IQ4_NL', 'Q4_K_S', 'Q4_K_M', 'IQ4_XS') ||
+        is('IQ3_XS', 'IQ3_XXS', 'IQ3_S', 'IQ3_M');
       return raised ? 'Q5_K' : type.format;
     }
     if (is('Q2_K')) return 'Q3_K';
-    if (is('Q3_K_M')) return 'Q4_K';
+    if (is('IQ3_XXS')) return 'IQ3_S';
+    if (is('Q3_K_M', 'IQ3_M')) return 'Q4_K';
     return is('Q3_K_L') ? 'Q5_K' : type.format;
   }
+  const isMiddle = layerOf(name) >= Math.floor(layers / 8) && layerOf(name) < Math.floor((7 * layers) / 8);
+  if ((category === 'gate' || category === 'up') && is('IQ3_XS') && isMiddle) return 'IQ3_XXS';
   return type.format;
+}
+
+/** Types below 3 bits with codebooks, which have rules of their own. */
+const FEW_BITS: readonly string[] = ['IQ2_M', 'IQ2_S', 'IQ2_XS', 'IQ2_XXS', 'IQ1_M', 'IQ1_S'];
+
+function withFewBits(category: Category, { type, layers, queryGroups, experts, counters }: Choice): string {
+  const isLarger = type.name === 'IQ2_S' || type.name === 'IQ2_M';
+  switch (category) {
+    case 'v':
+    case 'qkv':
+      counters.v++;
+      if (queryGroups >= 4 || experts >= 4) return 'Q4_K';
+      return isLarger ? 'IQ3_S' : 'Q2_K';
+    case 'k':
+      return experts === 8 ? 'Q4_K' : type.format;
+    case 'down':
+      if (counters.down++ >= Math.floor(layers / 8)) return type.format;
+      return isLarger ? 'IQ3_S' : 'Q2_K';
+    case 'attention output':
+      if (experts === 8) return 'Q5_K';
+      if (isLarger) return 'IQ3_S';
+      return type.name.startsWith('IQ1') ? 'IQ2_XXS' : type.format;
+    default:
+      return type.format;
+  }
 }
 
 /** The first and last eighth of the layers, and every third of the others. */
@@ -182,7 +220,10 @@ function getsMoreBits(index: number, count: number): boolean {
   return index < eighth || index >= Math.floor((7 * count) / 8) || (index - eighth) % 3 === 2;
 }
 
-function ofValues(type: string, format: string, index: number, { queryGroups, vCount }: Choice): string {
+function ofValues(type: string, format: string, index: number, { queryGroups, vCount, hasImportance }: Choice): string {
+  if (type === 'IQ3_XXS') return queryGroups >= 4 ? 'Q4_K' : hasImportance ? 'IQ3_XXS' : 'IQ3_S';
+  if ((type === 'IQ3_XS' || type === 'IQ3_S') && queryGroups >= 4) return 'Q4_K';
+  if (type === 'IQ3_M') return 'Q4_K';
   if (type === 'Q2_K') return queryGroups >= 4 ? 'Q4_K' : 'Q3_K';
   if (type === 'Q2_K_S' && queryGroups >= 4) return 'Q4_K';
   if (type === 'Q3_K_M') return index < 2 ? 'Q5_K' : 'Q4_K';
@@ -198,6 +239,7 @@ function ofDown(
   layers: number,
   isFalcon: boolean,
   hasImportance: boolean,
+  experts: number,
 ): string {
   const isFirst = layer < Math.floor(layers / 8);
   switch (name) {
@@ -218,6 +260,11 @@ function ofDown(
       return getsMoreBits(layer, layers) ? 'Q6_K' : format;
     case 'Q4_K_S':
       return isFirst && !isFalcon ? 'Q5_K' : format;
+    case 'IQ3_XXS':
+      if (hasImportance) return format;
+      return isFirst ? 'Q4_K' : 'Q3_K';
+    case 'IQ3_M':
+      return isFirst || (experts === 8 && getsMoreBits(layer, layers)) ? 'Q4_K' : format;
     case 'IQ4_NL':
     case 'IQ4_XS':
       return isFirst && !hasImportance ? 'Q5_K' : format;

@@ -88,7 +88,8 @@ function refuseRequantizing(
   for (const tensor of tensors.values()) {
     const isPlain = ['F32', 'F16', 'BF16'].includes(tensor.format.name);
     if (isPlain || formats.get(tensor.name) === tensor.format) continue;
-    const advice = 'quantizing it again loses more than quantizing the original; allow it with allowRequantize';
+    const advice =
+      'quantizing it again loses more than quantizing the original; allow it with --allow-requantize (allowRequantize)';
     throw new OptionError(`${name}: tensor ${tensor.name}`, tensor.format.name, `F32, F16 or BF16: ${advice}`);
   }
 }

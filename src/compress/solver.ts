@@ -192,8 +192,8 @@ export class Solver {
 }
 
 /** Formats with something to search. Floats have no scales, and at 8 bits there is nothing left to gain. */
-export function isSearched({ grid }: BlockFormat): boolean {
-  return grid !== undefined && grid.highest - grid.lowest < 255;
+export function isSearched({ grid, hasCodebook }: BlockFormat): boolean {
+  return hasCodebook === true || (grid !== undefined && grid.highest - grid.lowest < 255);
 }
 
 function diagonalOf({ gram, size }: Statistic): Float32Array {

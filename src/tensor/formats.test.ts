@@ -204,7 +204,7 @@ describe.each(blockFormats.filter(({ decodeOnly }) => decodeOnly))('$name', (for
   });
 });
 
-describe.each(blockFormats.filter(({ decodeOnly }) => !decodeOnly))('$name', (format) => {
+describe.each(blockFormats.filter(({ decodeOnly, hasCodebook }) => !decodeOnly && !hasCodebook))('$name', (format) => {
   const { normal, most, idempotent } = errors[format.name];
   const count = Math.max(format.blockSize, 32) * 2;
   /** Elements with magnitudes up to 2^-6 … 2^6 per block, as weights have. */

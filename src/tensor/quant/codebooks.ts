@@ -111,3 +111,6 @@ export const iq1 = codebook(
     'goCqCigIKACpiAIioL4LKLgIirpLsq7/uqT4rqogUihotqAw5oAKAigIImpigCAKAqqqK6rqoqmgoggIECCgiiIAgg4ARSEUhaAKQFEIRSGpBg' +
     'BKqgIIpQAQDUQUgigIRSEUBQAIgoKs8iAAAACqCigKuiDqogIAgkgJKOkUABFLRVEARQGoAlAUQlEIiCQIiCgKQAgARQEUBaACQFEIRQEAAAA',
 );
+
+/** Levels of iq1's digits. */
+export const iq1Levels = new Int8Array([-1, 0, 1]);

@@ -39,3 +39,8 @@ export function writeHalf(to: Uint8Array, at: number, value: number): number {
 export function readU32(from: Uint8Array, at: number): number {
   return (from[at] | (from[at + 1] << 8) | (from[at + 2] << 16) | (from[at + 3] << 24)) >>> 0;
 }
+
+/** Writes a 32-bit integer at byte `at`, little-endian. */
+export function writeU32(to: Uint8Array, at: number, value: number): void {
+  for (let i = 0; i < 4; i++) to[at + i] = value >>> (8 * i);
+}

@@ -4,9 +4,6 @@
  */
 import type { Codebook } from './codebooks.ts';
 
-/** Elements of a block. */
-export const BLOCK_SIZE = 256;
-
 /** Magnitudes of an IQ2 codebook's digits. */
 export const iq2Magnitudes = new Uint8Array([8, 25, 43]);
 

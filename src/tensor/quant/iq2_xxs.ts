@@ -7,19 +7,19 @@
  *           f16                  u8, indices    u32
  *     ss:  [ s: 4 ][ g3: 7 ][ g2: 7 ][ g1: 7 ][ g0: 7 ]     g: 7 of a vector's 8 signs, the number of minus signs is even
  */
+import { codebookFormat } from './codebookBlock.ts';
 import { iq2xxs } from './codebooks.ts';
-import { layout, readHalf, readU32 } from './fields.ts';
-import { BLOCK_SIZE, evenSigns, iq2Magnitudes, writeVector } from './iq2Block.ts';
-import { decodeOnly } from './perBlock.ts';
+import { layout, readHalf, readU32, writeHalf, writeU32 } from './fields.ts';
+import { evenSigns, iq2Magnitudes, writeVector } from './iq2Block.ts';
 
 const BLOCK_BYTES = 66;
 const at = layout('IQ2_XXS', BLOCK_BYTES, { d: 2, subBlocks: 64 });
 
-export const IQ2_XXS = decodeOnly({
+export const IQ2_XXS = codebookFormat({
   name: 'IQ2_XXS',
   ggmlType: 16,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { book: iq2xxs, levels: iq2Magnitudes, groupSize: 32, unit: 0.125, highest: 15, signs: 'even' },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -31,6 +31,19 @@ export const IQ2_XXS = decodeOnly({
         const seven = (signs >>> (7 * v)) & 127;
         writeVector(iq2xxs, from[subBlock + v], iq2Magnitudes, scale, evenSigns(seven), to, x + 32 * j + 8 * v);
       }
+    }
+  },
+
+  pack({ d, scales, indices, signs }, to, block) {
+    writeHalf(to, block + at.d, d);
+    for (let j = 0; j < 8; j++) {
+      const subBlock = block + at.subBlocks + 8 * j;
+      let packed = scales[j] << 28;
+      for (let v = 0; v < 4; v++) {
+        to[subBlock + v] = indices[4 * j + v];
+        packed |= (signs[4 * j + v] & 127) << (7 * v);
+      }
+      writeU32(to, subBlock + 4, packed);
     }
   },
 });

@@ -8,20 +8,20 @@
  *                                                  element 8j + i
  *     high, byte i, bit j:  bit 8 of index 8i + j
  */
+import { codebookFormat } from './codebookBlock.ts';
 import { iq3s } from './codebooks.ts';
-import { layout, readHalf } from './fields.ts';
-import { BLOCK_SIZE, writeVector } from './iq2Block.ts';
-import { decodeOnly } from './perBlock.ts';
+import { layout, readHalf, writeHalf } from './fields.ts';
+import { writeVector } from './iq2Block.ts';
 
 const BLOCK_BYTES = 110;
 const at = layout('IQ3_S', BLOCK_BYTES, { d: 2, low: 64, high: 8, signs: 32, scales: 4 });
 const magnitudes = new Uint8Array([1, 3, 5, 7, 9, 11, 13, 15]);
 
-export const IQ3_S = decodeOnly({
+export const IQ3_S = codebookFormat({
   name: 'IQ3_S',
   ggmlType: 21,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { book: iq3s, levels: magnitudes, groupSize: 32, unit: 1, highest: 15, signs: 'free' },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -32,5 +32,16 @@ export const IQ3_S = decodeOnly({
       const index = from[block + at.low + v] | (high << 8);
       writeVector(iq3s, index, magnitudes, d * (1 + 2 * s), signs, to, x + 4 * v);
     }
+  },
+
+  pack({ d, scales, indices, signs }, to, block) {
+    writeHalf(to, block + at.d, d);
+    to.fill(0, block + at.high, block + at.high + 8);
+    for (let v = 0; v < 64; v++) {
+      to[block + at.low + v] = indices[v];
+      to[block + at.high + (v >> 3)] |= (indices[v] >> 8) << (v & 7);
+    }
+    to.set(signs, block + at.signs);
+    for (let i = 0; i < 4; i++) to[block + at.scales + i] = scales[2 * i] | (scales[2 * i + 1] << 4);
   },
 });

@@ -7,20 +7,20 @@
  *           f16
  *     ss:  [ s: 4 ][ g3: 7 ][ g2: 7 ][ g1: 7 ][ g0: 7 ]     g: 7 of the 8 signs of two vectors, the number of minus signs is even
  */
+import { codebookFormat } from './codebookBlock.ts';
 import { iq3xxs } from './codebooks.ts';
-import { layout, readHalf, readU32 } from './fields.ts';
-import { BLOCK_SIZE, evenSigns, writeVector } from './iq2Block.ts';
-import { decodeOnly } from './perBlock.ts';
+import { layout, readHalf, readU32, writeHalf, writeU32 } from './fields.ts';
+import { evenSigns, writeVector } from './iq2Block.ts';
 
 const BLOCK_BYTES = 98;
 const at = layout('IQ3_XXS', BLOCK_BYTES, { d: 2, indices: 64, signs: 32 });
 const magnitudes = new Uint8Array([4, 12, 20, 28, 36, 44, 52, 62]);
 
-export const IQ3_XXS = decodeOnly({
+export const IQ3_XXS = codebookFormat({
   name: 'IQ3_XXS',
   ggmlType: 18,
-  blockSize: BLOCK_SIZE,
   blockBytes: BLOCK_BYTES,
+  ranges: { book: iq3xxs, levels: magnitudes, groupSize: 32, unit: 0.25, highest: 15, signs: 'even' },
 
   decodeBlock(from, block, to, x) {
     const d = readHalf(from, block + at.d);
@@ -32,6 +32,16 @@ export const IQ3_XXS = decodeOnly({
         const index = from[block + at.indices + 8 * j + v];
         writeVector(iq3xxs, index, magnitudes, scale, signs, to, x + 32 * j + 4 * v);
       }
+    }
+  },
+
+  pack({ d, scales, indices, signs }, to, block) {
+    writeHalf(to, block + at.d, d);
+    for (let v = 0; v < 64; v++) to[block + at.indices + v] = indices[v];
+    for (let j = 0; j < 8; j++) {
+      let packed = scales[j] << 28;
+      for (let pair = 0; pair < 4; pair++) packed |= (signs[4 * j + pair] & 127) << (7 * pair);
+      writeU32(to, block + at.signs + 4 * j, packed);
     }
   },
 });

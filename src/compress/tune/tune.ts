@@ -238,7 +238,8 @@ class Student {
       const tensor = checkpoint.tensors.get(weight.attributes.tensor);
       if (!tensor) continue;
       const { name, format } = tensor;
-      if (isSearched(format)) {
+      // codebook formats stay as they are
+      if (isSearched(format) && format.grid) {
         const bytes = new Uint8Array(tensor.byteLength);
         await tensor.read(0, bytes);
         const scales = new BlockScales(format as GridFormat, bytes);

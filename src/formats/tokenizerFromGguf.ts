@@ -12,7 +12,7 @@ import type { AddedToken, DecoderStep, TokenizerSpec } from '../tokenizer/spec.t
 const TokenType = { unknown: 2, control: 3, userDefined: 4, unused: 5 } as const;
 /** Id of an absent token in files: -1 as an unsigned number. */
 const NO_TOKEN = 0xffffffff;
-const models = ['gpt2', 'llama', 'bert', 't5'] as const;
+const models = ['gpt2', 'llama', 'bert', 't5', 'gemma4'] as const;
 
 /**
  * @param file name for error messages
@@ -119,6 +119,22 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
         ...pairTemplate({ bos, eos: sep, separators: 1, secondType: 1 }),
       };
     }
+    case 'gemma4':
+      return {
+        ...common,
+        kind: 'bpe',
+        merges: readMerges(read, file),
+        byteFallback: true,
+        normalizer: [spaceToMark],
+        preTokenizer: [{ pattern: '[^\\n]+|[\\n]+' }],
+        ignoreMerges: 'lineBreaks',
+        decoder: markedDecoder(false),
+        bos: token('bos'),
+        eos: token('eos'),
+        unknown: token('unknown'),
+        // llama.cpp adds BOS even if the file says otherwise, as early files did
+        addBos: true,
+      };
     case 'gpt2': {
       const preTokenizer = read.string('tokenizer.ggml.pre') ?? 'default';
       // its converter asks for two separators, but the models were trained with one

@@ -33,8 +33,8 @@ export interface TokenizerSpec {
   readonly preTokenizer?: string | readonly PreTokenizerStep[];
   /** Default: bytes from the byte alphabet, if the pre-tokenizer writes it; otherwise none. */
   readonly decoder?: readonly DecoderStep[];
-  /** A word that is a token is not split (ignore_merges). */
-  readonly ignoreMerges?: boolean;
+  /** A word that is a token is not split (ignore_merges). 'lineBreaks': only words of line breaks (Gemma 4 in llama.cpp). */
+  readonly ignoreMerges?: boolean | 'lineBreaks';
   /** Characters outside the vocabulary become byte tokens <0x00>..<0xFF>; otherwise the unknown token. */
   readonly byteFallback?: boolean;
   /** When characters outside the vocabulary are replaced: 'before' merging (tokenizers) or 'after' it (llama.cpp, default). */

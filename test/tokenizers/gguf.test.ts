@@ -1,8 +1,9 @@
 /** Compares token ids of GGUF vocabularies with llama.cpp. */
 import { describe, expect, it } from 'vitest';
+import { tokenizerFromGguf } from '../../src/formats/tokenizerFromGguf.ts';
 import { preTokenizers } from '../../src/tokenizer/preTokenizers.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
-import { ggufNames, ggufPath, ggufSpec, golden, pairs } from './vocabularies.ts';
+import { gemma4Vocabulary, ggufNames, ggufPath, ggufSpec, golden, pairs } from './vocabularies.ts';
 
 describe.each(ggufNames)('the %s vocabulary', (name) => {
   const path = ggufPath(name);
@@ -16,6 +17,20 @@ describe.each(ggufNames)('the %s vocabulary', (name) => {
       expect(tokenizer.encode(text, { addBos: false, addEos: false }), text).toEqual(ids);
     }
   });
+});
+
+it('encodes with a vocabulary of the kind gemma4 as llama.cpp does', () => {
+  const metadata = new Map<string, unknown>(Object.entries(gemma4Vocabulary()));
+  const tokenizer = createTokenizer(tokenizerFromGguf(metadata, 'gemma4'));
+  const { texts, gemma4 } = golden();
+  for (const [i, text] of texts.entries()) {
+    const ids = tokenizer.encode(text, { addBos: false });
+    expect(ids, text).toEqual(gemma4[i]);
+    expect(tokenizer.encode('a')[0]).toBe(2);
+  }
+  expect(tokenizer.decode(tokenizer.encode('Hello  world\n\né 中文 ☃', { addBos: false }))).toBe(
+    'Hello  world\n\né 中文 ☃',
+  );
 });
 
 describe('every pre-tokenizer', () => {

@@ -9,12 +9,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { ggufBytes } from '../../src/formats/gguf/write.ts';
+import { type GgufValue, ggufBytes } from '../../src/formats/gguf/write.ts';
 import { preTokenizers } from '../../src/tokenizer/preTokenizers.ts';
 import type { TokenizerSpec } from '../../src/tokenizer/spec.ts';
 import { hardTexts } from './hardTexts.ts';
 import {
   type Golden,
+  gemma4Vocabulary,
   ggufPath,
   ggufSpec,
   goldenPath,
@@ -54,6 +55,7 @@ try {
       pairs('gpt-2').map(({ text }) => text),
     ),
     splits,
+    gemma4: await encodeAll(await writeGguf('gemma4', gemma4Vocabulary()), texts),
   };
   writeFileSync(goldenPath, gzipSync(JSON.stringify(golden), { level: 9 }));
 } finally {
@@ -61,26 +63,26 @@ try {
   rmSync(folder, { recursive: true });
 }
 
+async function writeGguf(name: string, metadata: Record<string, GgufValue>): Promise<string> {
+  const path = join(folder, `${name}.gguf`);
+  writeFileSync(path, await ggufBytes({ metadata: Object.entries(metadata), tensors: [] }));
+  return path;
+}
+
 /** A GGUF file with only a vocabulary. */
 async function writeVocabulary(spec: TokenizerSpec, pre: string, file = pre): Promise<string> {
   const types = spec.tokens.map(() => 1);
   for (const { id, special } of spec.added) types[id] = special ? 3 : 4;
-  const path = join(folder, `${file}.gguf`);
-  const bytes = await ggufBytes({
-    metadata: Object.entries({
-      'general.architecture': 'gpt2',
-      'tokenizer.ggml.model': 'gpt2',
-      'tokenizer.ggml.pre': pre,
-      'tokenizer.ggml.tokens': spec.tokens.map((text) => text ?? ''),
-      'tokenizer.ggml.token_type': types,
-      'tokenizer.ggml.merges': spec.merges!.map(String),
-      'tokenizer.ggml.bos_token_id': 0,
-      'tokenizer.ggml.eos_token_id': 0,
-    }),
-    tensors: [],
+  return writeGguf(file, {
+    'general.architecture': 'gpt2',
+    'tokenizer.ggml.model': 'gpt2',
+    'tokenizer.ggml.pre': pre,
+    'tokenizer.ggml.tokens': spec.tokens.map((text) => text ?? ''),
+    'tokenizer.ggml.token_type': types,
+    'tokenizer.ggml.merges': spec.merges!.map(String),
+    'tokenizer.ggml.bos_token_id': 0,
+    'tokenizer.ggml.eos_token_id': 0,
   });
-  writeFileSync(path, bytes);
-  return path;
 }
 
 /** Tokenizes without BOS and parses special tokens. */

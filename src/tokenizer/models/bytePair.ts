@@ -33,7 +33,8 @@ export function bytePairModel(spec: TokenizerSpec, { ids, find }: Vocabulary, wr
   };
 
   const merge = (word: string): number[] => {
-    const whole = ignoreMerges ? ids.get(word) : undefined;
+    const isWhole = ignoreMerges === 'lineBreaks' ? /^\n+$/.test(word) : ignoreMerges;
+    const whole = isWhole ? ids.get(word) : undefined;
     if (whole !== undefined) return [whole];
     const result: number[] = [];
     merger.merge(word, (symbol, start, end) => {
@@ -65,7 +66,7 @@ export function bytePairModel(spec: TokenizerSpec, { ids, find }: Vocabulary, wr
     tokens.some((text) => text?.startsWith('▁')) &&
     // dropping a character would make its neighbours adjacent
     (spec.unknownReplaced !== 'before' || (ids.has('▁') && (unknown !== undefined || hasAllBytes))) &&
-    !ignoreMerges &&
+    ignoreMerges !== true &&
     !spec.continuingPrefix &&
     !spec.wordSuffix;
   return { encode: wordsStandAlone ? (word, into) => cutAtMarks(word, (part) => addWord(part, into)) : addWord };

@@ -92,7 +92,7 @@ CASES = {
     "lfm2": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2)],
     "lfm2_moe": [dict(**GROUPED, layer_types=["conv", "full_attention"] * 2, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=32, num_dense_layers=1)],
     "minimax_m2": [dict(**GROUPED, **HEADS, num_local_experts=6, num_experts_per_tok=2)],
-    "afmoe": [dict(**GROUPED, **HEADS, **WINDOW, num_experts=6, num_experts_per_tok=2, num_shared_experts=1, moe_intermediate_size=32, num_dense_layers=1)],
+    "afmoe": [dict(**GROUPED, **HEADS, **WINDOW, num_experts=6, num_experts_per_tok=2, num_shared_experts=1, moe_intermediate_size=32, num_dense_layers=1), dict(**GROUPED, **HEADS, **WINDOW, num_experts=6, num_experts_per_tok=2, num_shared_experts=2, moe_intermediate_size=32, num_dense_layers=2, mup_enabled=True, route_scale=1.5, num_hidden_layers=5, global_attn_every_n_layers=3)],
     "qwen3_next": [dict(**GROUPED, **HEADS, **EXPERTS, **DELTA, num_experts=6, shared_expert_intermediate_size=40), dict(**GROUPED, head_dim=32, **EXPERTS, **DELTA, num_experts=6, shared_expert_intermediate_size=40, norm_topk_prob=False, mlp_only_layers=[1], layer_types=["full_attention", "linear_attention"] * 2)],
     "qwen3_5_text": [dict(**GROUPED, head_dim=32, **DELTA), dict(**GROUPED, head_dim=32, **DELTA, attention_bias=True, tie_word_embeddings=True, layer_types=["full_attention", "linear_attention"] * 2)],
     "qwen3_5_moe_text": [dict(**GROUPED, head_dim=32, **DELTA, **EXPERTS, num_experts=6, shared_expert_intermediate_size=40)],

@@ -13,7 +13,7 @@ import { weightStore } from './weightStore.ts';
 
 /** Keys for `build` that only folders have, without an equivalent in GGUF. */
 const foldersOwn =
-  /\.(output\.(?:tied|absent)|attention\.(bias|output_bias|unscaled|scale_by_layer)|feed_forward\.(bias|activation)|rope\.(scaling|local_scaling|layers)|learned_positions|classifier\.activation|bias|embedding_scaled)$/;
+  /\.(output\.(?:tied|absent)|attention\.(bias|output_bias|unscaled|scale_by_layer)|feed_forward\.(bias|activation)|rope\.(scaling|local_scaling|layers)|learned_positions|classifier\.activation|bias|embedding_scaled|ssm\.(norm_before_gate|time_step_min|time_step_max|epsilon))$/;
 
 /**
  * @param checkpoint closed by `close` of the result; a GGUF checkpoint is returned as it is

@@ -127,7 +127,7 @@ function familyOf(folder: string, outer: Fields): Found {
     throw new FormatError(folder, problem, { expected: 'model_type' });
   }
   const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
-  throw new UnsupportedError(`${folder}: model_type`, String(outer.model_type), types.toSorted());
+  throw new UnsupportedError(`${folder}: model_type`, String(outer.model_type), [...new Set(types)].toSorted());
 }
 
 function byModelType(fields: Fields): { architecture: Architecture; family: FolderFamily } | undefined {

@@ -6,14 +6,8 @@ import { deviceName } from '#leaf/backends/wasm/threads';
 import type { Notes } from '../../graph/program.ts';
 import { formatParts } from './built/catalog.ts';
 import { CONTROL, CONTROL_WORDS, FIRST_FREE, word } from './control.ts';
-import {
-  instantiate,
-  type KernelModules,
-  type KernelPart,
-  kernelModules,
-  relaxedSimd,
-  type Variant,
-} from './module.ts';
+import { instantiate } from './instantiate.ts';
+import { type KernelModules, type KernelPart, kernelModules, relaxedSimd, type Variant } from './module.ts';
 
 /** Milliseconds of measurement, excluding compilation. */
 const TRYING = 80;

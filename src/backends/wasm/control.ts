@@ -3,11 +3,12 @@ export const CONTROL = 65536;
 /** First address that programs may use. */
 export const FIRST_FREE = CONTROL + 4096;
 export const COMMAND_BYTES = 128;
-export const CONTROL_WORDS = 19;
+export const CONTROL_WORDS = 20;
 
 /** Words of the control block. */
 export const word = {
   step: 0,
+  phase: 2,
   program: 4,
   commands: 5,
   T: 6,
@@ -23,4 +24,5 @@ export const word = {
   S: 16,
   pages: 17,
   oneStream: 18,
+  failed: 19,
 } as const;

@@ -1,10 +1,10 @@
-/** Compiles parts of the kernels, checks which variants this engine can run, and creates instances with a table of kernels. */
-
+/** Compiles parts of the kernels and checks which variants this engine can run. */
 import { inflate } from '#leaf/backends/wasm/inflate';
 import { enableRelaxedSimd } from '#leaf/backends/wasm/threads';
 import { OptionError } from '../../core/errors.ts';
 import { kernelParts } from './built/catalog.ts';
 import { CONTROL } from './control.ts';
+import { instantiate } from './instantiate.ts';
 import { startError } from './startError.ts';
 
 /** Builds of the kernels. */
@@ -116,17 +116,4 @@ function sound(build: Build, core: WebAssembly.Module): boolean {
   add!(at);
   const expected = -100 * 90 * 4 + (wide ? 5 : 10);
   return new Int32Array(memory.buffer, at + 48, 4).every((sum) => sum === expected);
-}
-
-/** Creates the instances of thread 0. Workers create theirs in the same way (workerSource.ts). @returns all exports */
-export function instantiate(
-  { modules, indices }: Pick<KernelModules, 'modules' | 'indices'>,
-  memory: WebAssembly.Memory,
-): KernelExports {
-  const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
-  const now = () => performance.now() / 1000;
-  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
-  const exports = Object.assign({}, ...instances.map((instance) => instance.exports)) as KernelExports;
-  for (const [name, index] of indices) table.set(index, exports[name]!);
-  return exports;
 }

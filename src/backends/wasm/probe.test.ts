@@ -3,7 +3,8 @@ import { EspalierError } from '../../core/errors.ts';
 import { seededRandom } from '../../core/random.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { CONTROL, FIRST_FREE } from './control.ts';
-import { instantiate, type KernelModules, kernelModules, variants } from './module.ts';
+import { instantiate } from './instantiate.ts';
+import { type KernelModules, kernelModules, variants } from './module.ts';
 import { Probe } from './probe.ts';
 
 const modules: KernelModules[] = [];

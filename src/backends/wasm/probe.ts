@@ -4,7 +4,8 @@ import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { Arena } from './arena.ts';
 import { chosenKernels } from './choose.ts';
 import { COMMAND_BYTES, FIRST_FREE } from './control.ts';
-import { allParts, instantiate, type KernelExports, type KernelModules, kernelModules } from './module.ts';
+import { instantiate } from './instantiate.ts';
+import { allParts, type KernelExports, type KernelModules, kernelModules } from './module.ts';
 import { startWorkers, Team } from './team.ts';
 import { type ActivationForm, GROUP, type PackedFormat, packedFormat } from './weights.ts';
 

@@ -107,7 +107,9 @@ export class WasmProgram implements Program {
   }
 
   get description(): ProgramDescription {
-    const { settings, limits } = this.#description;
+    const { settings, limits: known } = this.#description;
+    const lost = this.#loaded?.team.lost;
+    const limits = lost === undefined ? known : [...known, lost];
     return { backend: 'wasm', settings: { ...settings, decodeThreads: this.#decodeThreads }, limits };
   }
 

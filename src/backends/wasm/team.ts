@@ -13,6 +13,13 @@ export interface Workers {
   readonly ends: readonly End[];
   /** Reason if fewer workers started than requested. */
   readonly problem?: string;
+  /** The first worker that has ended by itself, by number of its thread. Set when it happens. */
+  readonly loss: Loss;
+}
+
+interface Loss {
+  thread: number;
+  reason: string;
 }
 
 /** Timeout in milliseconds for a worker to start. */
@@ -34,15 +41,21 @@ export async function startWorkers(
     const { modules, indices } = await kernels;
     return { modules, memory, indices, thread, seen };
   };
-  const starting = Array.from({ length: threads - 1 }, (_, i) => inTime(startWorker(setup(i + 1)), kernels));
+  const loss: Loss = { thread: Number.POSITIVE_INFINITY, reason: '' };
+  const starting = Array.from({ length: threads - 1 }, (_, i) => {
+    const onLost = (reason: string) => {
+      if (i + 1 < loss.thread) Object.assign(loss, { thread: i + 1, reason });
+    };
+    return inTime(startWorker(setup(i + 1), onLost), kernels);
+  });
   const results = await Promise.allSettled(starting);
   const failed = results.findIndex(({ status }) => status === 'rejected');
   const ends = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  if (failed < 0) return { ends };
+  if (failed < 0) return { ends, loss };
   // thread numbers must have no gaps, so workers after the first failed one cannot be used
   for (const end of ends.splice(failed)) void end();
   const { reason } = results[failed] as PromiseRejectedResult;
-  return { ends, problem: `a worker could not be started: ${reason instanceof Error ? reason.message : reason}` };
+  return { ends, loss, problem: `a worker could not be started: ${reason instanceof Error ? reason.message : reason}` };
 }
 
 /** Waits for a worker, with a timeout once the kernels are compiled. */
@@ -78,12 +91,16 @@ export class Team {
   #machine: { readonly exports: KernelExports; readonly memory: WebAssembly.Memory } | undefined;
   #threads = 1;
   #problem: string | undefined;
+  #loss: Loss | undefined;
+  /** Set when a thread has failed in a step. The others may have done anything then, so nothing can run any more. */
+  #failure: EspalierError | undefined;
 
   /** @param workers result of `startWorkers`. Until all of them are ready, only the caller's thread computes */
   constructor(exports: KernelExports, memory: WebAssembly.Memory, workers: Promise<Workers>) {
     this.#machine = { exports, memory };
     this.#workers = workers;
-    void workers.then(({ ends, problem }) => {
+    void workers.then(({ ends, problem, loss }) => {
+      this.#loss = loss;
       this.#threads = ends.length + 1;
       this.#problem = problem;
     });
@@ -91,12 +108,20 @@ export class Team {
 
   /** Number of active threads. */
   get threads(): number {
-    return this.#threads;
+    return Math.min(this.#threads, this.#loss?.thread ?? Number.POSITIVE_INFINITY);
   }
 
   /** Reason if workers are missing. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Reason if a worker has ended by itself between two steps: the threads before it go on. */
+  get lost(): string | undefined {
+    const { thread, reason } = this.#loss ?? { thread: Number.POSITIVE_INFINITY, reason: '' };
+    return thread <= this.#threads
+      ? `${thread} of ${this.#threads} threads: a helper thread ended: ${reason}`
+      : undefined;
   }
 
   /** Waits until all workers that can start are active. */
@@ -106,7 +131,19 @@ export class Team {
 
   /** Runs the program that the control block describes, once, on the first `threads` threads. */
   step(threads: number): void {
-    this.#running().exports.step!(threads);
+    const { exports, memory } = this.#running();
+    try {
+      exports.step!(threads);
+    } catch (error) {
+      const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
+      Atomics.store(control, word.failed, 1);
+      Atomics.notify(control, word.phase);
+      const cause = error instanceof Error ? error.message : String(error);
+      this.#failure = new EspalierError('THREAD_LOST', `a thread failed in a step: ${cause}; load the model again`, {
+        cause,
+      });
+      throw this.#failure;
+    }
   }
 
   /** Runs the command at `address`, which ends with a barrier, on all threads. */
@@ -131,6 +168,7 @@ export class Team {
   }
 
   #running() {
+    if (this.#failure) throw this.#failure;
     if (!this.#machine) throw new EspalierError('DISPOSED', 'the model was disposed of and cannot run');
     return this.#machine;
   }

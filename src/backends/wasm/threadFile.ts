@@ -1,4 +1,6 @@
 /** Worker script that can also start helper threads, for pages whose policy forbids blob: URLs. */
+import { CONTROL, CONTROL_WORDS, word } from './control.ts';
+import { instantiate } from './instantiate.ts';
 import type { WorkerSetup } from './workerSource.ts';
 
 /** First message to a worker script that should become a helper thread. */
@@ -18,12 +20,16 @@ export function threadFile(): string | undefined {
 }
 
 /** The code of `workerSource` for a worker script. */
-export function enterThread({ modules, memory, indices, thread, seen }: WorkerSetup, ready: () => void): void {
-  const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
-  const now = () => performance.now() / 1000;
-  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
-  const exports: WebAssembly.Exports = Object.assign({}, ...instances.map((instance) => instance.exports));
-  for (const [name, index] of indices) table.set(index, exports[name]);
+export function enterThread({ thread, seen, ...setup }: WorkerSetup, ready: () => void): void {
+  const { memory } = setup;
+  const { work } = instantiate(setup, memory);
   ready();
-  (exports.work as (thread: number, seen: number) => void)(thread, seen);
+  try {
+    work!(thread, seen);
+  } catch (error) {
+    const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
+    Atomics.store(control, word.failed, 1);
+    Atomics.notify(control, word.phase);
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 /** Threads in browsers: Workers, if the page may share memory with them. */
 import { trustedUrl } from '../../core/trustedUrl.ts';
 import { type ThreadMessage, threadFile } from './threadFile.ts';
-import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
+import { type OnLost, type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
 /** True if this thread may block: not a page's main thread, and not a service worker. */
 export function callerMayWait(): boolean {
@@ -47,28 +47,29 @@ export function runtimeProblem(): string | undefined {
  * Starts a worker, sends its setup, and waits until its loop runs. Starts it from text or, if that fails, from our own worker
  * script. Rejects if both fail. @returns a function that ends the worker
  */
-export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
+export async function startWorker(setup: Promise<WorkerSetup>, onLost?: OnLost): Promise<() => Promise<void>> {
   const file = threadFile();
   if (!textIsForbidden || file === undefined) {
     try {
-      return await startFromText(setup);
+      return await startFromText(setup, onLost);
     } catch (error) {
       if (file === undefined) throw error;
       textIsForbidden = true;
     }
   }
-  return startFrom(trustedUrl(file), 'module', setup, (value): ThreadMessage => ({ type: 'thread', setup: value }));
+  const message = (value: WorkerSetup): ThreadMessage => ({ type: 'thread', setup: value });
+  return startFrom(trustedUrl(file), 'module', setup, message, onLost);
 }
 
 /** Cached, because a page's policy does not change. */
 let textIsForbidden = false;
 
-async function startFromText(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
+async function startFromText(setup: Promise<WorkerSetup>, onLost?: OnLost): Promise<() => Promise<void>> {
   const source = `${workerSource}
 onmessage = ({ data }) => enter(data, () => postMessage('ready'));`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   try {
-    return await startFrom(trustedUrl(url), 'classic', setup, (value) => value);
+    return await startFrom(trustedUrl(url), 'classic', setup, (value) => value, onLost);
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -79,6 +80,7 @@ async function startFrom(
   type: WorkerType,
   setup: Promise<WorkerSetup>,
   message: (setup: WorkerSetup) => unknown,
+  onLost?: OnLost,
 ): Promise<() => Promise<void>> {
   const worker = new Worker(url, { type });
   try {
@@ -95,5 +97,9 @@ async function startFrom(
     worker.terminate();
     throw error;
   }
+  worker.onerror = (event) => {
+    event.preventDefault();
+    onLost?.(event.message || 'it failed');
+  };
   return async () => worker.terminate();
 }

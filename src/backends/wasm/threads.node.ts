@@ -2,7 +2,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
+import { type OnLost, type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
 /** Minimum Node version; must equal `engines` in package.json. */
 const LOWEST_NODE = 20;
@@ -59,7 +59,7 @@ function nodeMajor(): number | undefined {
  * Starts a worker, sends its setup, and waits until its loop runs. It does not keep the process alive. Rejects if any of this
  * fails. @returns a function that ends the worker
  */
-export async function startWorker(setup: Promise<WorkerSetup>): Promise<() => Promise<void>> {
+export async function startWorker(setup: Promise<WorkerSetup>, onLost?: OnLost): Promise<() => Promise<void>> {
   const source = `${workerSource}
 const { parentPort } = require('node:worker_threads');
 parentPort.once('message', (setup) => enter(setup, () => parentPort.postMessage('ready')));`;
@@ -76,6 +76,9 @@ parentPort.once('message', (setup) => enter(setup, () => parentPort.postMessage(
     await worker.terminate();
     throw error;
   }
+  worker.removeAllListeners('exit');
+  worker.once('exit', () => onLost?.('it ended'));
+  worker.on('error', ({ message }) => onLost?.(message));
   worker.unref();
   return async () => {
     await worker.terminate();

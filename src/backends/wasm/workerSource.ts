@@ -1,3 +1,5 @@
+import { CONTROL, CONTROL_WORDS, word } from './control.ts';
+
 /**
  * The source code of workers as text. It has no dependencies, so that it starts from memory in Node and browsers, whatever a
  * bundler does to the rest. A worker receives one message and then stays in WebAssembly until it is stopped.
@@ -10,9 +12,20 @@ function enter({ modules, memory, indices, thread, seen }, ready) {
   const exports = Object.assign({}, ...instances.map((instance) => instance.exports));
   for (const [name, index] of indices) table.set(index, exports[name]);
   ready();
-  exports.work(thread, seen);
+  try {
+    exports.work(thread, seen);
+  } catch (error) {
+    // the others wait at the barrier, and look at the word 'failed' of the control block
+    const control = new Int32Array(memory.buffer, ${CONTROL}, ${CONTROL_WORDS});
+    Atomics.store(control, ${word.failed}, 1);
+    Atomics.notify(control, ${word.phase});
+    throw error;
+  }
 }
 `;
+
+/** Called when a worker has ended by itself. */
+export type OnLost = (reason: string) => void;
 
 /** Message to a worker. */
 export interface WorkerSetup {

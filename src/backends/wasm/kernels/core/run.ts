@@ -4,6 +4,10 @@ import { COMMAND_BYTES, CONTROL } from "../parts/control";
 /** Number of spins before sleeping: about 20 µs between commands, about 200 µs between steps. */
 const SPINS: i32 = 20000;
 const IDLE_SPINS: i32 = 100000;
+/** Nanoseconds after which a waiting thread checks whether another one has failed. */
+const SECOND: i64 = 1000000000;
+/** A thread that has not arrived at a barrier after so many seconds is taken for dead: a thread that was killed cannot say so. */
+const MOST_SECONDS: i32 = 120;
 
 @external("env", "now") declare function now(): f64;
 
@@ -19,10 +23,14 @@ function barrier(threads: i32, patient: bool): void {
   for (let i = 0; i < SPINS; i++) if (atomic.load<i32>(CONTROL, 8) != phase) return;
   if (patient) {
     atomic.add<i32>(CONTROL, 1, 12);
-    while (atomic.load<i32>(CONTROL, 8) == phase) atomic.wait<i32>(CONTROL + 8, phase, -1);
+    let waits = 0;
+    while (atomic.load<i32>(CONTROL, 8) == phase) {
+      atomic.wait<i32>(CONTROL + 8, phase, SECOND);
+      if (atomic.load<i32>(CONTROL, 76) || ++waits > MOST_SECONDS) unreachable();
+    }
     atomic.sub<i32>(CONTROL, 1, 12);
   } else {
-    while (atomic.load<i32>(CONTROL, 8) == phase) {}
+    while (atomic.load<i32>(CONTROL, 8) == phase) if (atomic.load<i32>(CONTROL, 76)) unreachable();
   }
 }
 

@@ -19,6 +19,7 @@
  *        16 S         rows t and t + S are at the same position: tokens of a sequence of a batch; T in a step with a cache
  *        17 pages     address of the page for each token's keys and values, u32 [T]
  *        18 stream    1: products of one token read their weights in one stream instead of four
+ *        19 failed    1: a thread has failed, so that the others do not wait for it
  *
  * It has its own page. The compiler assumes that nothing is below address 1024, and places constants from there on.
  * A command is 32 words: kernel (index in the table), barrier after it (0 or 1), then the kernel's arguments; the last

@@ -5,7 +5,8 @@
 import { threadLimit } from '#leaf/backends/wasm/threads';
 import { chosenKernels } from '../../backends/wasm/choose.ts';
 import { COMMAND_BYTES, CONTROL, CONTROL_WORDS, FIRST_FREE, word } from '../../backends/wasm/control.ts';
-import { instantiate, type KernelExports, type KernelModules } from '../../backends/wasm/module.ts';
+import { instantiate } from '../../backends/wasm/instantiate.ts';
+import type { KernelExports, KernelModules } from '../../backends/wasm/module.ts';
 import { startWorkers, Team } from '../../backends/wasm/team.ts';
 import { MemoryError } from '../../core/errors.ts';
 

@@ -221,7 +221,8 @@ export class Scheduler {
       const done = await perform((step) => this.#program.run({ ...step, inputs: this.#inputs, threads }));
       this.#wasAlone = true;
       this.#generated = performance.now();
-      this.#pacer?.observe({ ...done, isDecoding: true, seconds: (this.#generated - started) / 1000 });
+      // a part of the layers says nothing of the time of a whole token
+      this.#pacer?.observe({ ...done, isDecoding: false, seconds: (this.#generated - started) / 1000 });
       this.#remove(task);
       task.resolve(NONE);
     } catch (error) {

@@ -35,7 +35,7 @@ export async function benchCascade(
     const answer = await cascade.generate(prompt, settings);
     const promptTokens = whole.promptTokens;
     total.whole += costs.large * (promptTokens + whole.tokens);
-    total.work += costs.small * (promptTokens + answer.smallTokens);
+    if (answer.smallTokens > 0) total.work += costs.small * (promptTokens + answer.smallTokens);
     if (answer.by === 'large') total.work += costs.large * (promptTokens + answer.tokens);
     else total.bySmall++;
     total.wholeQuality += await judge(prompt, whole.ids, 'large');

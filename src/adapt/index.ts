@@ -9,6 +9,7 @@ export {
   sampleCascade,
 } from './cascade/cascade.ts';
 export {
+  alwaysDefers,
   type CascadeOptions,
   type CascadeRule,
   type CascadeSample,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../core/random.ts';
-import { type CascadeSample, defers, fitCascade } from './cascadeRule.ts';
+import { alwaysDefers, type CascadeSample, defers, fitCascade } from './cascadeRule.ts';
 import { calibrationError, fitIsotonic, isotonicAt } from './isotonic.ts';
 
 describe('isotonic regression', () => {
@@ -80,6 +80,7 @@ describe('a cascade', () => {
     const bad = samples(1600, 3).map((sample) => ({ ...sample, small: 0.1 }));
     const rule = fitCascade(bad, { risk: 0.01 });
     expect(bad.every(({ margins }) => defers(rule, margins))).toBe(true);
+    expect(alwaysDefers(rule)).toBe(true);
     expect(() => fitCascade(samples(100, 4), { risk: 0.01 })).toThrow(/prompts is 50, expected at least 302/);
     expect(defers(rule, [])).toBe(true);
   });

@@ -5,7 +5,7 @@ import type { GenerationResult, Piece } from '../../runtime/generation.ts';
 import type { Model } from '../../runtime/model.ts';
 import type { Prompt } from '../../runtime/prompt.ts';
 import type { Session } from '../../runtime/session.ts';
-import { type CascadeRule, type CascadeSample, defers } from './cascadeRule.ts';
+import { alwaysDefers, type CascadeRule, type CascadeSample, defers } from './cascadeRule.ts';
 
 export interface CascadeAnswer extends Pick<GenerationResult, 'text' | 'tokens' | 'finishReason'> {
   readonly by: 'small' | 'large';
@@ -38,6 +38,7 @@ export class Cascade {
     options: CascadeGenerateOptions = {},
     onPiece: (piece: Piece) => unknown = () => undefined,
   ): Promise<CascadeAnswer> {
+    if (alwaysDefers(this.#rule)) return this.#byLarge(prompt, options, onPiece, 0);
     const begun = this.#small.session();
     let smallTokens = 0;
     try {
@@ -53,6 +54,15 @@ export class Cascade {
     } finally {
       begun.dispose();
     }
+    return this.#byLarge(prompt, options, onPiece, smallTokens);
+  }
+
+  async #byLarge(
+    prompt: Prompt,
+    options: CascadeGenerateOptions,
+    onPiece: (piece: Piece) => unknown,
+    smallTokens: number,
+  ): Promise<CascadeAnswer> {
     const session = this.#large.session();
     try {
       const generation = session.generate(prompt, options);

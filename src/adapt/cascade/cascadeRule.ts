@@ -57,6 +57,11 @@ export function defers(rule: CascadeRule, margins: readonly number[]): boolean {
   return score === undefined || isotonicAt(rule.steps, score) > rule.threshold;
 }
 
+/** True if no answer of the small model is kept, so that it need not begin any. */
+export function alwaysDefers({ steps, threshold }: CascadeRule): boolean {
+  return steps.every(({ probability }) => probability > threshold);
+}
+
 /**
  * Fits the rule on one half of the samples, and finds the loosest threshold that keeps the promise on the other half.
  * @throws {OptionError} if there are too few samples

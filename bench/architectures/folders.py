@@ -104,11 +104,11 @@ CASES = {
     "nemotron_h": [dict(**GROUPED, **HEADS, mamba_num_heads=8, mamba_head_dim=16, n_groups=2, ssm_state_size=16, expand=2, layers_block_type=["mamba", "attention", "mlp", "mamba"]), dict(**GROUPED, **HEADS, mamba_num_heads=8, mamba_head_dim=16, n_groups=2, ssm_state_size=16, expand=2, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1, moe_intermediate_size=32, moe_shared_expert_intermediate_size=40, routed_scaling_factor=1.5, layers_block_type=["mamba", "moe", "attention", "moe"])],
     "jamba": [dict(**GROUPED, mamba_d_state=8, mamba_dt_rank=6, attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1, num_experts=4, num_experts_per_tok=2, use_mamba_kernels=False)],
     "gemma4_text": [dict(**GROUPED, **WINDOW, head_dim=16, global_head_dim=32, hidden_size_per_layer_input=8, vocab_size_per_layer_input=128, num_hidden_layers=7, num_kv_shared_layers=3, use_double_wide_mlp=True, final_logit_softcapping=5.0, layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"]), dict(**GROUPED, **WINDOW, head_dim=32, global_head_dim=32, hidden_size_per_layer_input=0, attention_k_eq_v=True, num_global_key_value_heads=1)],
+    "bitnet": [GROUPED, dict(**GROUPED, hidden_act="silu", tie_word_embeddings=True)],
     # not supported: must be refused by name
     "phimoe": [dict(**GROUPED, num_local_experts=6, num_experts_per_tok=2)],
     "flex_olmo": [dict(**GROUPED, num_experts=6, num_experts_per_tok=2)],
     "diffllama": [GROUPED],
-    "bitnet": [GROUPED],
     "apertus": [GROUPED],
 }
 ROPE = {

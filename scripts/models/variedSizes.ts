@@ -68,6 +68,11 @@ export const leftOut: Readonly<Record<string, Variant>> = {
       ['xielu.eps', perLayer(-1e-6)],
     ],
   },
+  'qwen2-dense.gguf': {
+    architecture: 'bitnet',
+    metadata: () => [],
+    shapes: { 'blk.0.attn_sub_norm.weight': [1], 'blk.0.ffn_sub_norm.weight': [1] },
+  },
   'gemma3-dense.gguf': {
     architecture: 'gemma4',
     // local heads are half as wide; the last layers share the keys of the two before them

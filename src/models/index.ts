@@ -8,6 +8,7 @@ import { baichuan } from './baichuan.ts';
 import { bailingmoe, bailingmoe2 } from './bailingmoe.ts';
 import { bert } from './bert.ts';
 import { biogpt } from './biogpt.ts';
+import { bitnet } from './bitnet.ts';
 import { bloom } from './bloom.ts';
 import { chatglm } from './chatglm.ts';
 import { codegen } from './codegen.ts';
@@ -110,6 +111,7 @@ export const architectures: readonly Architecture[] = [
   bailingmoe2,
   bert,
   biogpt,
+  bitnet,
   bloom,
   chatglm,
   codegen,

@@ -11,7 +11,7 @@ import { positionScale } from '../../graph/ops/positionScale.ts';
 import { scaleGroups } from '../../graph/ops/scaleGroups.ts';
 import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
 import type { Dimensions } from './dimensions.ts';
-import { groupNorm, type Norm } from './norms.ts';
+import { groupNorm, type Norm, norm } from './norms.ts';
 import { type Projection, project } from './project.ts';
 import type { Rotary } from './rotary.ts';
 
@@ -56,6 +56,8 @@ export interface Attention {
    * attn_q holds the queries and gates of each head, one after the other.
    */
   readonly gated?: boolean | 'heads' | 'queries';
+  /** Name of a norm before the output projection. Default: none. */
+  readonly outputNorm?: string;
   /** Presence of `attn_sinks`, see the op. Default: none. */
   readonly sinks?: Presence;
 }
@@ -127,6 +129,7 @@ export function selfAttention(
         : project(model, x, `${block}.attn_gate`, heads * headSize, { bias: false });
     mixed = multiply(activation(gates, 'sigmoid', `${block}.attn_gate.sigmoid`), mixed, `${block}.attn_gated`);
   }
+  if (options.outputNorm) mixed = norm(model, mixed, `${block}.${options.outputNorm}`, { kind: 'rms' });
   return project(model, mixed, `${block}.attn_output`, width, { bias: outputBias, scaled: 'before bias' });
 }
 

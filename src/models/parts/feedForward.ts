@@ -5,6 +5,7 @@ import { columns } from '../../graph/ops/columns.ts';
 import { gain } from '../../graph/ops/gain.ts';
 import { multiply } from '../../graph/ops/multiply.ts';
 import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
+import { norm } from './norms.ts';
 import { type Projection, project } from './project.ts';
 
 /** An activation: a kind of the op, or a custom function (which gets the layer, for parameters per layer). */
@@ -20,6 +21,8 @@ export interface FeedForward {
   readonly scaled?: boolean;
   /** Presence of `ffn.act.scales`, which divides the columns of the activation. */
   readonly activationScales?: Presence;
+  /** Name of a norm before the last matrix. Default: none. */
+  readonly innerNorm?: string;
   /** Suffix of its tensors' names, e.g. '_shexp'. Default: ''. */
   readonly suffix?: string;
 }
@@ -42,7 +45,10 @@ export function feedForward(
   const block = `blk.${layer}`;
   const [gateName, upName] = [`${block}.ffn_gate${suffix}`, `${block}.ffn_up${suffix}`];
   const activate = (y: Value): Value => activated(y, layer, f, `${block}${suffix}`);
-  const down = (y: Value): Value => project(model, y, `${block}.ffn_down${suffix}`, x.shape[1], matrix);
+  const down = (y: Value): Value => {
+    const inner = options.innerNorm ? norm(model, y, `${block}.${options.innerNorm}`, { kind: 'rms' }) : y;
+    return project(model, inner, `${block}.ffn_down${suffix}`, x.shape[1], matrix);
+  };
   if (!gated) {
     const active = activate(project(model, x, upName, ffn, matrix));
     const scales = model.maybe(options.activationScales ?? false, `${block}.ffn.act.scales`, 1, ffn);

@@ -2,6 +2,7 @@
 import { type GgufValue, ggufBytes } from '../../src/formats/gguf/write.ts';
 import { safetensorsBytes } from '../../src/formats/safetensors/write.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
+import { gemma4Vocabulary } from '../tokenizers/vocabularies.ts';
 
 const F32 = formatByName('F32');
 const WIDTH = 32;
@@ -31,7 +32,7 @@ const unigrams = ['<s>', '<pad>', '</s>', '<unk>', '▁', '▁the', 'he', 'at', 
 /** A map of no characters: the size of its trie, then the trie. */
 const characterMap = Uint8Array.of(4, 0, 0, 0, 0, 0, 0, 0);
 
-/** SentencePiece, byte-level BPE, WordPiece and unigram vocabularies as GGUF metadata. */
+/** SentencePiece, byte-level BPE, WordPiece, unigram and Gemma 4's vocabularies as GGUF metadata. */
 export const tokenizerMetadata: readonly ReadonlyMap<string, GgufValue>[] = [
   new Map<string, GgufValue>([
     ['tokenizer.ggml.model', 'llama'],
@@ -76,6 +77,7 @@ export const tokenizerMetadata: readonly ReadonlyMap<string, GgufValue>[] = [
     ['tokenizer.ggml.remove_extra_whitespaces', true],
     ['tokenizer.ggml.precompiled_charsmap', characterMap],
   ]),
+  new Map<string, GgufValue>(Object.entries(gemma4Vocabulary())),
 ];
 
 /** Vocabulary-only GGUF files. */

@@ -1,5 +1,17 @@
 /** Row orders of fused QKV projections in folders. GGUF has all queries, then all keys, then all values. */
 
+import { FormatError } from '../../core/errors.ts';
+
+/** Most rows of a matrix that is reordered. Published models have at most half a million. */
+const MOST_ROWS = 2 ** 22;
+
+/** Checks a number of rows that a config states, before a list of them is made. @throws {FormatError} */
+function checkRows(rows: number): void {
+  if (rows <= MOST_ROWS) return;
+  const problem = `its sizes make a matrix of ${rows} rows, expected at most ${MOST_ROWS}`;
+  throw new FormatError('config.json', problem, { expected: MOST_ROWS, found: rows });
+}
+
 export interface Heads {
   readonly heads: number;
   readonly kvHeads: number;
@@ -10,6 +22,7 @@ export interface Heads {
 export function groupedQkv({ heads, kvHeads, headSize }: Heads): Int32Array {
   const queries = heads / kvHeads;
   const groupRows = (queries + 2) * headSize;
+  checkRows(kvHeads * groupRows);
   const rows: number[] = [];
   const take = (group: number, from: number, count: number) => {
     for (let i = 0; i < count; i++) rows.push(group * groupRows + from + i);
@@ -23,6 +36,7 @@ export function groupedQkv({ heads, kvHeads, headSize }: Heads): Int32Array {
 /** CodeGen's order: four parts, each with queries, values, keys. */
 export function codegenQkv({ heads, headSize }: Heads): Int32Array {
   const local = (heads * headSize) / 4;
+  checkRows(12 * local);
   return Int32Array.from(
     [0, 2, 1].flatMap((place) =>
       [0, 1, 2, 3].flatMap((part) => Array.from({ length: local }, (_, i) => (part * 3 + place) * local + i)),
@@ -38,6 +52,7 @@ export const rowsFrom = (first: number, rows: number): Int32Array =>
 export function halvesOfGroups(groups: number, size: number, second: boolean): Int32Array {
   const half = Math.floor(size / 2);
   const from = second ? half : 0;
+  checkRows(groups * half);
   return Int32Array.from({ length: groups * half }, (_, i) => Math.floor(i / half) * size + from + (i % half));
 }
 
@@ -47,6 +62,7 @@ export function halvesOfGroups(groups: number, size: number, second: boolean): I
  */
 export function rowsOfGroups(groups: number, sizes: readonly number[], wanted: readonly number[]): Int32Array {
   const size = sizes.reduce((sum, part) => sum + part, 0);
+  checkRows(groups * size);
   return Int32Array.from(
     wanted.flatMap((part) => {
       const from = sizes.slice(0, part).reduce((sum, before) => sum + before, 0);

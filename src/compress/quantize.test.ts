@@ -74,14 +74,41 @@ describe('quantize', () => {
     expect(files()).toEqual(found);
   });
 
-  it('leaves nothing behind when it is aborted', async () => {
+  it('continues where it was interrupted, and writes the same bytes', async () => {
     const found = files();
-    const controller = new AbortController();
-    const onProgress = ({ item }: { item?: string }) => {
-      if (item?.startsWith('blk.1')) controller.abort(new Error('enough'));
+    const options = { calibration, tensorTypes: [['ffn_down', 'q4_0']] as const };
+    for (const place of ['blk.0', 'blk.1', 'output_norm']) {
+      const controller = new AbortController();
+      const solved: string[] = [];
+      const onProgress = ({ item }: { item?: string }) => {
+        if (item?.startsWith(place)) controller.abort(new Error('enough'));
+      };
+      const interrupted = run('resumed.gguf', { ...options, signal: controller.signal, onProgress });
+      await expect(interrupted).rejects.toThrow('enough');
+      const left = files().filter((name) => !found.includes(name));
+      expect(left).not.toContain('resumed.gguf');
+      expect(left.every((name) => name.startsWith('resumed.gguf.solved.'))).toBe(true);
+      solved.push(...left.filter((name) => name.includes('.tensor.')));
+      if (place !== 'blk.0') expect(solved.length).toBeGreaterThan(3);
+    }
+    await run('resumed.gguf', options);
+    expect(readFileSync(path('resumed.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
+    expect(files()).toEqual([...found, 'resumed.gguf'].sort());
+  });
+
+  it('does not continue a run with another text', async () => {
+    const stop = async (text: string) => {
+      const controller = new AbortController();
+      const onProgress = ({ item }: { item?: string }) => {
+        if (item?.startsWith('blk.1')) controller.abort(new Error('enough'));
+      };
+      const options = { calibration: { ...calibration, text }, signal: controller.signal, onProgress };
+      await expect(run('other.gguf', options)).rejects.toThrow('enough');
+      return readFileSync(path('other.gguf.solved.key'), 'utf8');
     };
-    await expect(run('aborted.gguf', { calibration, signal: controller.signal, onProgress })).rejects.toThrow('enough');
-    expect(files()).toEqual(found);
+    expect(await stop(gardenText)).not.toBe(await stop(gardenText.slice(500)));
+    await run('other.gguf', { calibration });
+    expect(files().some((name) => name.startsWith('other.gguf.solved'))).toBe(false);
   });
 
   it('keeps an existing file when it fails', async () => {
@@ -120,7 +147,7 @@ describe('quantize', () => {
   it('quantizes a quantized source only when it is allowed', async () => {
     const again = { type: 'Q5_0' };
     await expect(quantize(path('solved.gguf'), path('q5.gguf'), again)).rejects.toThrow(
-      /is Q4_0, expected F32, F16 or BF16/,
+      /is Q4_0, expected F32, F16 or BF16.*--allow-requantize/,
     );
     await quantize(path('solved.gguf'), path('q5.gguf'), { ...again, allowRequantize: true });
     const model = await load(path('q5.gguf'));

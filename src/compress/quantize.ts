@@ -11,6 +11,7 @@ import { memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf } from './plan.ts';
+import { keyOf, SolvedStore } from './solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
 import { writeFile } from './writeFile.ts';
@@ -27,7 +28,10 @@ export interface QuantizeOptions {
   readonly maxBytes?: number;
   /** or the bytes that a type's mixture would take, e.g. 'Q4_K_M'. */
   readonly like?: string;
-  /** Measures what the model's matrices see in a text, and compensates rounding errors by it (OBS). */
+  /**
+   * Measures what the model's matrices see in a text, and compensates rounding errors by it (OBS). Takes minutes; a run that is
+   * interrupted continues when it is started again, from files beside the output.
+   */
   readonly calibration?: CalibrationOptions;
   /** Path of an importance matrix (GGUF) of llama-imatrix or `espalier imatrix`. */
   readonly imatrix?: string;
@@ -125,7 +129,8 @@ export async function quantize(
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
         treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
       };
-      const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options });
+      const store = calibration && (await SolvedStore.open(output, await keyOf(checkpoint, plan, calibration.windows)));
+      const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options, store });
       const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
         name,
         shape,
@@ -142,6 +147,11 @@ export async function quantize(
       const metadata = metadataOf(checkpoint, type.id);
       try {
         await writeFile(output, { metadata, tensors }, options);
+        await store?.clear();
+      } catch (error) {
+        // only what was interrupted can go on
+        if (!options.signal?.aborted) await store?.clear();
+        throw error;
       } finally {
         await work.return(undefined);
         solver.dispose();

@@ -7,6 +7,7 @@ import { encode } from './encodeRows.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
+import type { SolvedStore } from './solvedStore.ts';
 import type { Knowledge, Solved } from './solver.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
@@ -29,6 +30,8 @@ export interface Work {
   readonly importance?: ImportanceMatrix;
   /** Bytes of all tensors, for progress. */
   readonly bytes: number;
+  /** Keeps what is solved, for a run that is interrupted. */
+  readonly store?: SolvedStore;
   readonly options: Pick<QuantizeOptions, 'threads' | 'backend' | 'signal' | 'onProgress'>;
 }
 
@@ -37,9 +40,9 @@ export interface Work {
  * those behind treated stages cost another forward pass and gained nothing measurable (LOG.md).
  */
 export async function* solvedTensors(plan: readonly Planned[], work: Work): AsyncGenerator<NamedSolution, void> {
-  const { checkpoint, calibration, options, bytes, treatment } = work;
+  const { checkpoint, calibration, options, bytes, treatment, store } = work;
   const { signal, onProgress } = options;
-  const activations: Activations = new Map();
+  let activations: Activations = new Map();
   let done = 0;
   const stages = calibration ? [...calibration.stages.keys()] : [0];
   for (const stage of stages) {
@@ -48,7 +51,10 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       own.filter((planned) => treatment.isTreated(planned)).map((planned) => [planned.tensor.name, planned]),
     );
     const solved = new Map<string, Solved>();
-    if (calibration) {
+    if (store && stage <= store.finished) {
+      for (const name of wanted.keys()) if (store.has(name)) solved.set(name, await store.get(name));
+      if (stage === store.finished) activations = await store.activations();
+    } else if (calibration) {
       const [now, ...later] = calibration.stages.slice(stage);
       const { windows, weights } = calibration;
       const { threads, backend } = options;
@@ -72,10 +78,16 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           signal?.throwIfAborted();
           onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
           const planned = wanted.get(name)!;
-          const values = await finiteValues(checkpoint, planned.tensor);
-          solved.set(name, await treatment.treat(values, planned.tensor.shape.at(-1)!, planned, { statistic }));
+          const isKnown = store?.has(name) === true;
+          const values = isKnown ? undefined : await finiteValues(checkpoint, planned.tensor);
+          const solution = values
+            ? await treatment.treat(values, planned.tensor.shape.at(-1)!, planned, { statistic })
+            : await store!.get(name);
+          solved.set(name, solution);
+          if (!isKnown) await store?.put(name, solution);
         }
       }
+      await store?.finish(stage, activations);
     }
     for (const planned of own) {
       signal?.throwIfAborted();

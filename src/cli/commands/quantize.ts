@@ -46,7 +46,7 @@ interface Values extends TextValues {
 export function quantizeCommand(): Command {
   const command = addComputeOptions(new Command('quantize'))
     .description(
-      'Quantize a model to a GGUF file that llama.cpp loads. With a calibration text, rounding errors are compensated.',
+      'Quantize a model to a GGUF file that llama.cpp loads. With a calibration text, rounding errors are compensated; an interrupted run continues when it is started again.',
     )
     .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')

@@ -55,6 +55,7 @@ export type {
   StepResult,
 } from './graph/step.ts';
 export type { Adapter, AdapterFactors } from './models/adapter.ts';
+export type { ExitHeader, ExitPart, ExitPromise } from './models/exits.ts';
 export type { Factors } from './models/modelBuilder.ts';
 export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
@@ -79,7 +80,7 @@ export type { Prompt, PromptOptions } from './runtime/prompt.ts';
 export type { RankedDocument, RankOptions } from './runtime/rank.ts';
 export type { KernelSpeed, MeasureKernelsOptions, Roofline } from './runtime/roofline/measureKernels.ts';
 export type { OutputName } from './runtime/scheduler.ts';
-export type { AdvanceOptions, ChooseOptions, Sequence } from './runtime/sequence.ts';
+export type { AdvanceOptions, ChooseOptions, ExitPlace, Sequence } from './runtime/sequence.ts';
 export type { Session } from './runtime/session.ts';
 export type { ModelSummary } from './runtime/summary.ts';
 export type { ChoiceRule } from './sampling/chooseToken.ts';

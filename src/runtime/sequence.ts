@@ -6,7 +6,6 @@ import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { CacheMemory, Held, IdleSequence } from './cache/cacheMemory.ts';
 import { PagedCache } from './cache/pagedCache.ts';
 import type { AddedPrefix } from './cache/prefixTree.ts';
-import type { Exit } from './exits/exit.ts';
 import type { OutputName, Scheduler } from './scheduler.ts';
 
 export interface AdvanceOptions {
@@ -22,6 +21,12 @@ export interface AdvanceOptions {
 export interface ChooseOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+}
+
+/** Place where tokens leave early: a cut of the graph, and the output that predicts there. */
+export interface ExitPlace {
+  readonly cut: string;
+  readonly output: string;
 }
 
 /** State shared by all sequences of a model: scheduler and memory. */
@@ -217,7 +222,7 @@ export class Sequence implements IdleSequence {
   }
 
   /** Runs a token up to an exit. @returns its logits for the exit's tokens @throws the signal's reason */
-  async leave(token: number, { cut, output }: Exit, signal?: AbortSignal): Promise<Float32Array> {
+  async leave(token: number, { cut, output }: ExitPlace, signal?: AbortSignal): Promise<Float32Array> {
     let logits: Float32Array | undefined;
     await this.#host.scheduler.runAlone({
       sequence: this,
@@ -240,7 +245,7 @@ export class Sequence implements IdleSequence {
    * @throws the signal's reason
    */
   async catchUp(
-    { cut }: Exit,
+    { cut }: ExitPlace,
     wanted: readonly { readonly row: number; readonly rule: ChoiceRule }[],
     signal?: AbortSignal,
   ): Promise<readonly number[]> {

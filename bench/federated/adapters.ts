@@ -24,7 +24,7 @@ export interface AdapterFigures {
 }
 
 const RATE = 5e-3;
-const PERSONAL_RATE = 2e-3;
+const PERSONAL_RATE = 1e-3;
 
 export async function adaptRoles(base: Base, format: BaseFormat, options: AdapterOptions): Promise<AdapterFigures> {
   const { rounds, steps, personalSteps } = options;

@@ -13,5 +13,6 @@ export type { PruningMethod } from './prune/pruneMatrix.ts';
 export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';
 export type { ShapeRecipe } from './recipe/schema.ts';
 export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
+export { type SampleTextOptions, sampleText } from './sampleText.ts';
 export type { Method, Solved } from './solver.ts';
 export { type TuneOptions, type TuneResult, tune } from './tune/tune.ts';

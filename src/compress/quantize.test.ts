@@ -14,6 +14,7 @@ import { compare } from './compare.ts';
 import { readImatrix, writeImatrix } from './imatrix.ts';
 import { measureImportance } from './measureImportance.ts';
 import { type QuantizeOptions, quantize } from './quantize.ts';
+import { sampleText } from './sampleText.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-compress-'));
 const path = (name: string) => join(folder, name);
@@ -94,6 +95,15 @@ describe('quantize', () => {
     await run('resumed.gguf', options);
     expect(readFileSync(path('resumed.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
     expect(files()).toEqual([...found, 'resumed.gguf'].sort());
+  });
+
+  it('is calibrated by a text that the model writes', async () => {
+    const text = await sampleText(source, { window: 32, windows: 4, threads: 1 });
+    expect(await sampleText(source, { window: 32, windows: 4, threads: 2 })).toBe(text);
+    expect(await sampleText(source, { window: 32, windows: 4, seed: 9 })).not.toBe(text);
+    const { tensors } = await run('self.gguf', { calibration: { text, window: 16 } });
+    expect(tensors.some(({ method }) => method === 'obs')).toBe(true);
+    rmSync(path('self.gguf'));
   });
 
   it('does not continue a run with another text', async () => {

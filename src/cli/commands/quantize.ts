@@ -7,6 +7,7 @@ import {
   type QuantizedTensor,
   type QuantizeResult,
   quantize,
+  sampleText,
   type TuneResult,
   textFacts,
   tune,
@@ -54,7 +55,10 @@ export function quantizeCommand(): Command {
     .option('--target-bits <number>', 'instead of a type: average bits per weight, put where they matter most', number)
     .option('--max-bytes <size>', 'instead of a type: size of the file, e.g. 250M', size)
     .option('--like <type>', "instead of a type: as many bytes as this type's mixture takes, e.g. Q4_K_M")
-    .option('--calibrate <path>', 'text file like the texts that the model will see; takes minutes and halves the loss')
+    .option(
+      '--calibrate <path>',
+      'text file like the texts that the model will see, or "self": the model writes the text; takes minutes and halves the loss',
+    )
     .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
     .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
     .option('--imatrix <path>', 'importance matrix (GGUF) of llama-imatrix or espalier imatrix; faster, gains less')
@@ -98,7 +102,10 @@ async function run(source: string, output: string, values: Values): Promise<void
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   if (values.tune !== undefined && calibrate === undefined)
     throw new OptionError('--tune', values.tune, '--calibrate to be set too');
-  const text = calibrate === undefined ? undefined : await readTextFile(calibrate, values);
+  const text =
+    calibrate === 'self'
+      ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
+      : calibrate && (await readTextFile(calibrate, values));
   try {
     const result = await quantize(source, output, {
       ...{

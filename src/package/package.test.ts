@@ -205,6 +205,24 @@ it('collects what nothing needs, and leaves what a session holds', async () => {
   expectSame(await installed(store), await model(0.01));
 });
 
+it('collects nothing that another process is installing', async () => {
+  const files = new Map<string, Uint8Array>();
+  const raw = new Map<string, Uint8Array>();
+  await publishVersion(files, '1', { model: first });
+  const shared = memoryFiles(raw);
+  const store = new PackageStore(shared);
+  let collected = 0;
+  await pull(store, publication(files), {
+    onProgress: ({ done, total }) => {
+      // at the first piece and at the last one
+      if (done < 10_000 || done === total) void new PackageStore(shared).collect().then(() => collected++);
+    },
+  });
+  await expect.poll(() => collected).toBeGreaterThan(0);
+  expectSame(await installed(store), first);
+  expect(await store.damaged((await store.current('tiny'))!.generation)).toEqual([]);
+});
+
 /** Files that stop working at the n-th change, which leaves `torn` of its bytes or, if undefined, none of its effect. */
 function cutAt(files: StoreFiles, n: number, torn: number | undefined, raw: Map<string, Uint8Array>): StoreFiles {
   let changes = 0;

@@ -101,7 +101,7 @@ const sites: Map<string, Uint8Array>[] = [];
 beforeAll(async () => {
   const files = new Map<string, Uint8Array>();
   for (let version = 0; version < 3; version++) {
-    models.push(await smallModel(0.01 * version, 16));
+    models.push(await smallModel(0.01 * version, 16, 512));
     await publishModel(memoryPublication(files), String(version), models[version]!);
     sites.push(new Map(files));
   }
@@ -199,7 +199,7 @@ describe.each([
   it('a full disk stops an update wherever it becomes full, and the old version stays', async () => {
     const start = await installed(empty(), 0);
     let refusals = 0;
-    for (let bytes = 0; ; bytes += 400) {
+    for (let bytes = 0; ; bytes += 1000) {
       const medium = start.copy();
       medium.limit(bytes);
       const error = await pullVersion(medium.use(), 1).then(

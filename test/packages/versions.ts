@@ -14,11 +14,11 @@ import { formatByName } from '../../src/tensor/formats.ts';
 
 export const PACKAGE = 'tiny';
 
-/** A GGUF of three Q4_0 matrices and a vector. @param noise moves the weights @param rows of each matrix, 64 wide */
-export async function smallModel(noise: number, rows = 64): Promise<Uint8Array> {
+/** A GGUF of three Q4_0 matrices and a vector. @param noise moves the weights @param rows of each matrix, 64 wide @param more rows of another one */
+export async function smallModel(noise: number, rows = 64, more = 0): Promise<Uint8Array> {
   const [weights, moves] = [seededRandom(1), seededRandom(2)];
   const [Q4_0, F32] = [formatByName('Q4_0'), formatByName('F32')];
-  const matrix = (name: string) => {
+  const matrix = (name: string, rows: number) => {
     const values = Float32Array.from({ length: rows * 64 }, () => weights.normal() + noise * moves.normal());
     const data = new Uint8Array((values.length / 32) * 18);
     Q4_0.encode(values, 0, data, 0, values.length / 32);
@@ -32,7 +32,8 @@ export async function smallModel(noise: number, rows = 64): Promise<Uint8Array> 
       ['tokens', Array.from({ length: 12 }, (_, i) => `token ${i}`)],
     ],
     tensors: [
-      ...['a', 'b', 'c'].map(matrix),
+      ...['a', 'b', 'c'].map((name) => matrix(name, rows)),
+      ...(more > 0 ? [matrix('d', more)] : []),
       { name: 'norm', format: F32, shape: [7], data: new Uint8Array(28).fill(1) },
     ],
   });

@@ -29,10 +29,14 @@ it('writes, reads, lists and removes', async () => {
 it('lets one hold a lock at a time, and hears the signal of whoever waits', async () => {
   const order: string[] = [];
   let leave = () => {};
-  const first = files.locked('p', async () => {
-    order.push('first');
-    await new Promise<void>((resolve) => {
-      leave = resolve;
+  let first: Promise<void> | undefined;
+  await new Promise<void>((entered) => {
+    first = files.locked('p', async () => {
+      order.push('first');
+      await new Promise<void>((resolve) => {
+        leave = resolve;
+        entered();
+      });
     });
   });
   const impatient = files.locked('p', async () => order.push('never'), AbortSignal.timeout(80));

@@ -2,6 +2,7 @@
  * Packages on a device: pieces by their hash, manifests by theirs, and a pointer per package.
  *
  *     pieces/ab/abcdef…          bytes of a piece
+ *     packs/SHA256               small pieces, many to a file: packs.ts
  *     manifests/GENERATION       canonical JSON
  *     packages/NAME/current.0…3  which generation is current, which one before it is kept
  *     packages/NAME/settled.0|1  in browsers: which change's files were found whole after they must have reached the disk
@@ -13,6 +14,7 @@
 import { hashOf } from './hash.ts';
 import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from './manifest.ts';
 import { PackageError } from './packageError.ts';
+import { MAX_PACKED_BYTES, Packs, type Place } from './packs.ts';
 import { acceptedGeneration, isSettled, markSettled, type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
@@ -41,9 +43,11 @@ export class PackageStore {
   readonly #files: StoreFiles;
   /** Pieces that this process has written or hashed. */
   readonly #verified = new Set<string>();
+  readonly #packs: Packs;
 
   constructor(files: StoreFiles) {
     this.#files = files;
+    this.#packs = new Packs(files);
   }
 
   /** Folder of the store, for the option `packages` of `load`. Undefined in memory. */
@@ -64,25 +68,59 @@ export class PackageStore {
   /** True if the piece is here and whole. Its bytes are hashed once per process. */
   async has(piece: Piece): Promise<boolean> {
     if (this.#verified.has(piece.sha256)) return true;
-    if ((await this.#files.size(piecePath(piece.sha256))) !== piece.bytes) return false;
+    const place = await this.#placeOf(piece);
+    if (place?.bytes !== piece.bytes) return false;
     const bytes = new Uint8Array(piece.bytes);
-    await this.#files.read(piecePath(piece.sha256), 0, bytes);
-    if (hashOf(bytes) !== piece.sha256) return false;
+    // a pack that is shorter than its entries say is damaged
+    const isRead = await this.#files.read(place.path, place.offset, bytes).then(
+      () => true,
+      () => false,
+    );
+    if (!isRead || hashOf(bytes) !== piece.sha256) return false;
     this.#verified.add(piece.sha256);
     return true;
   }
 
-  /** @throws {PackageError} BAD_PIECE if the bytes are not the piece's; STORE_FULL */
+  /**
+   * Stores a piece. Small ones wait in memory until `flush` or `commit`.
+   * @throws {PackageError} BAD_PIECE if the bytes are not the piece's; STORE_FULL
+   */
   async put(piece: Piece, bytes: Uint8Array, from: string): Promise<void> {
     checkPiece(piece, bytes, from);
     if (await this.has(piece)) return;
-    await this.#files.write(piecePath(piece.sha256), bytes);
+    // what lies damaged in a pack gets a file of its own, which counts
+    if (piece.bytes <= MAX_PACKED_BYTES && !(await this.#packs.find(piece.sha256))) await this.#packs.add(piece, bytes);
+    else await this.#files.write(piecePath(piece.sha256), bytes);
     this.#verified.add(piece.sha256);
+  }
+
+  /** Stores the small pieces that still wait in memory. */
+  async flush(): Promise<void> {
+    await this.#packs.flush();
+  }
+
+  /** @param isNew looks for what other processes have changed */
+  async #placeOf({ sha256, bytes }: Piece, isNew = false): Promise<Place | undefined> {
+    const path = piecePath(sha256);
+    if (bytes > MAX_PACKED_BYTES) {
+      const size = await this.#files.size(path);
+      return size === undefined ? undefined : { path, offset: 0, bytes: size };
+    }
+    const size = await this.#files.size(path);
+    return size === bytes ? { path, offset: 0, bytes } : this.#packs.find(sha256, isNew);
   }
 
   /** Reads from a piece of an installed generation. @param into as many bytes as are wanted */
   async read(piece: Piece, offset: number, into: Uint8Array): Promise<void> {
-    await this.#files.read(piecePath(piece.sha256), offset, into);
+    const path = piecePath(piece.sha256);
+    if (piece.bytes > MAX_PACKED_BYTES) return this.#files.read(path, offset, into);
+    const place = (await this.#placeOf(piece)) ?? { path, offset: 0 };
+    await this.#files.read(place.path, place.offset + offset, into).catch(async (error) => {
+      // another process may have moved it to another pack
+      const moved = await this.#placeOf(piece, true);
+      if (!moved || moved.path === place.path) throw error;
+      await this.#files.read(moved.path, moved.offset + offset, into);
+    });
   }
 
   /** Reads and verifies a piece. @throws {PackageError} BAD_PIECE if the store's file is damaged */
@@ -149,15 +187,17 @@ export class PackageStore {
    * @throws {PackageError} BAD_PIECE if a piece is missing
    */
   async commit(value: Manifest, isTrial = false): Promise<Pointer> {
+    await this.flush();
+    await this.#packs.all();
     for (const { piece, section } of piecesOf(value)) {
-      if (await this.has(piece)) continue;
+      // another process may have removed what was found here
+      if ((await this.has(piece)) && (await this.#placeOf(piece))?.bytes === piece.bytes) continue;
+      this.#verified.delete(piece.sha256);
       const problem = `piece ${piece.sha256} of ${section.name} is missing, so ${value.name} ${value.version} cannot be installed`;
       throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { piece: piece.sha256 });
     }
     const generation = generationOf(value);
-    // never overwrite an intact manifest: a rollback may need it
-    const isHere = await this.manifest(generation).catch(() => undefined);
-    if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
+    await this.#keepManifest(value);
     const before = await this.current(value.name);
     if (before?.generation === generation) return before;
     const trial = isTrial ? { ...(before?.previous !== undefined && { previous: before.previous }) } : undefined;
@@ -202,6 +242,23 @@ export class PackageStore {
     await writeTrustRecord(this.#files, folderOf(name), record);
   }
 
+  /** Marks a version whose pieces will be stored as in use, so that `collect` keeps those that are. @returns a function that ends it */
+  async expect(value: Manifest): Promise<() => Promise<void>> {
+    const release = await this.hold(generationOf(value));
+    await this.#keepManifest(value).catch(async (error) => {
+      await release();
+      throw error;
+    });
+    return release;
+  }
+
+  async #keepManifest(value: Manifest): Promise<void> {
+    const generation = generationOf(value);
+    // never overwrite an intact manifest: a rollback may need it
+    const isHere = await this.manifest(generation).catch(() => undefined);
+    if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
+  }
+
   /** Marks a generation as in use, so that `collect` keeps it. */
   hold(generation: string): Promise<() => Promise<void>> {
     return this.#files.hold(generation);
@@ -210,7 +267,17 @@ export class PackageStore {
   /** Removes all pieces that no current, previous or used generation needs. @returns bytes freed */
   async collect(): Promise<number> {
     let freed = await this.#files.sweep();
-    for (const { path, bytes } of await this.#unused()) {
+    const unused = await this.#unused();
+    // what is still needed of a pack moves to another one before it is removed
+    for (const { moving = [] } of unused) {
+      for (const { piece, place } of moving) {
+        const bytes = new Uint8Array(place.bytes);
+        await this.#files.read(place.path, place.offset, bytes);
+        await this.#packs.add(piece, bytes);
+      }
+    }
+    await this.flush();
+    for (const { path, bytes } of unused) {
       await this.#files.remove(path);
       this.#verified.delete(path.slice(path.lastIndexOf('/') + 1));
       freed += bytes;
@@ -259,13 +326,15 @@ export class PackageStore {
 
   async #all(): Promise<StoredFile[]> {
     const paths = (await this.#files.list('manifests')).map((name) => `manifests/${name}`);
+    paths.push(...(await this.#packs.paths()));
     for (const folder of await this.#files.list('pieces'))
       for (const name of await this.#files.list(`pieces/${folder}`)) paths.push(`pieces/${folder}/${name}`);
     return Promise.all(paths.map(async (path) => ({ path, bytes: (await this.#files.size(path)) ?? 0 })));
   }
 
-  async #unused(all?: readonly StoredFile[]): Promise<StoredFile[]> {
+  async #unused(all?: readonly StoredFile[]): Promise<UnusedFile[]> {
     const used = new Set<string>();
+    const usedPieces = new Map<string, Piece>();
     const current = new Set<string>();
     const generations = new Set(await this.#files.held());
     for (const folder of await this.#files.list('packages')) {
@@ -281,15 +350,36 @@ export class PackageStore {
       });
       if (!manifest) continue;
       used.add(manifestPath(generation));
-      for (const { piece } of piecesOf(manifest)) used.add(piecePath(piece.sha256));
+      for (const { piece } of piecesOf(manifest)) {
+        used.add(piecePath(piece.sha256));
+        usedPieces.set(piece.sha256, piece);
+      }
     }
-    return (all ?? (await this.#all())).filter(({ path }) => !used.has(path));
+    const packs = new Map((await this.#packs.all()).map((pack) => [pack.path, pack]));
+    return (all ?? (await this.#all())).flatMap(({ path, bytes }): UnusedFile[] => {
+      const pack = packs.get(path);
+      if (!pack) return used.has(path) ? [] : [{ path, bytes }];
+      const moving = [...pack.pieces].flatMap(([sha256, place]) => {
+        const piece = usedPieces.get(sha256);
+        return piece ? [{ piece, place }] : [];
+      });
+      const needed = moving.reduce((sum, { place }) => sum + place.bytes, 0);
+      const stored = [...pack.pieces.values()].reduce((sum, place) => sum + place.bytes, 0);
+      // a pack with more than half of its bytes in use stays as it is, and where the new one might not be on the disk yet, any that is in use
+      const stays = this.#files.isDurable ? 2 * needed > stored : needed > 0;
+      return stays ? [] : [{ path, bytes: bytes - needed, moving }];
+    });
   }
 }
 
 interface StoredFile {
   readonly path: string;
   readonly bytes: number;
+}
+
+interface UnusedFile extends StoredFile {
+  /** Pieces of a pack that are still needed. */
+  readonly moving?: readonly { readonly piece: Piece; readonly place: Place }[];
 }
 
 /** @throws {PackageError} BAD_PIECE */

@@ -146,8 +146,16 @@ async function pullAlone(
     throw new PackageError('TOO_MANY_BYTES', message, { needed: planned.fetchBytes, allowed: maxBytes });
   }
   if (dryRun) return { ...result, changed: false };
-  await fetchSteps(store, remote, await derive(store, planned, maxBytes), offer, options);
-  await store.commit(manifest, probe !== undefined);
+  const release = await store.expect(manifest);
+  try {
+    await fetchSteps(store, remote, await derive(store, planned, maxBytes), offer, options).finally(() =>
+      // what was fetched until then is not fetched again
+      store.flush(),
+    );
+    await store.commit(manifest, probe !== undefined);
+  } finally {
+    await release();
+  }
   if (!probe) {
     await store.accept(name);
     return { ...result, changed: true };

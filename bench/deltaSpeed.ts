@@ -29,7 +29,8 @@ async function inChromium(): Promise<DeltaSpeed[]> {
     bundle: true,
     write: false,
     format: 'esm',
-    conditions: ['espalier-source', 'browser'],
+    // leaves come from dist: npm run build
+    conditions: ['browser'],
     logLevel: 'silent',
   });
   const server = createServer((request, response) => {

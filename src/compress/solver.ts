@@ -70,15 +70,16 @@ export class Solver {
   quantize(values: Float32Array, columns: number, format: BlockFormat, { statistic, importance }: Knowledge): Solved {
     const matrices = this.#matrices;
     if (this.#prepared?.statistic !== statistic) this.#forget();
-    const plain = encodeRows(matrices, values, columns, format, undefined);
+    const encoded = (weights?: Float32Array) => encodeRows(matrices, values, columns, format, weights);
     const weights = statistic ? diagonalOf(statistic) : importance;
-    if (!weights || !isSearched(format)) return { bytes: plain, method: 'plain', errors: {}, notes: [] };
+    if (!weights || !isSearched(format)) return { bytes: encoded(), method: 'plain', errors: {}, notes: [] };
     if (weights.every((weight) => weight === 0)) {
       const note = 'its calibration never fired: the importance of every channel is 0';
-      return { bytes: plain, method: 'plain', errors: {}, notes: [note] };
+      return { bytes: encoded(), method: 'plain', errors: {}, notes: [note] };
     }
-    const weighted = encodeRows(matrices, values, columns, format, floored(weights));
+    const weighted = encoded(floored(weights));
     if (!statistic) return { bytes: weighted, method: 'weighted', errors: {}, notes: [] };
+    const plain = encoded();
     const notes: string[] = [];
     const candidates: [Method, Uint8Array][] = [
       ['plain', plain],

@@ -200,7 +200,7 @@ describe.skipIf(!haveChromium())('in Chromium', () => {
     const origin = new URL(server.plain).origin;
     await publishVersion('2', changedSapling());
     await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 4.1e6 });
-    await expect(pullIn(page)).rejects.toThrow(/no room for pieces\S+ of \d+ bytes: the browser grants/);
+    await expect(pullIn(page)).rejects.toThrow(/no room for (pieces|packs)\S+ of \d+ bytes: the browser grants/);
     expect(await answerIn(page)).toBe(first);
     await session.send('Storage.overrideQuotaForOrigin', { origin });
     expect(await pullIn(page)).toMatchObject({ version: '2', changed: true });

@@ -8,7 +8,7 @@ import type { Decision, Plan } from './plan.ts';
 import type { Signals } from './sensors/signals.ts';
 import { observeSlowdown, type SharedSlowdown, type Slowdown, slowdownNow } from './slowdown.ts';
 
-/** What the engine saw since the last decision. */
+/** Measurements of the engine since the last decision. */
 export interface ObservedSteps {
   /** Name of the plan that ran. */
   readonly plan: string;
@@ -43,7 +43,7 @@ export interface GovernorState {
   readonly dwell: number;
 }
 
-/** What one limiter allows. */
+/** The plans and the duty that one limiter allows. */
 interface Allowance {
   /** Share of the highest power, 0 … 1. */
   readonly share: number;

@@ -11,7 +11,7 @@ export interface Plan {
   readonly watts: number;
 }
 
-/** What the governor decided: a plan, and the share of time in which it may compute. */
+/** A decision of the governor: a plan, and the share of time in which it may compute. */
 export interface Decision {
   readonly plan: Plan;
   /** 0 … 1. The rest of the time the threads sleep, between two tokens. */

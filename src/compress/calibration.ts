@@ -17,7 +17,7 @@ export interface CalibrationOptions {
   readonly windows?: number;
 }
 
-/** What calibration needs. */
+/** Input of a calibration. */
 export interface Calibration {
   readonly windows: Windows;
   readonly stages: readonly Stage[];

@@ -1,4 +1,4 @@
-/** What quantizing needs: memory, and roughly how much time. */
+/** Estimates the memory and, roughly, the time of quantizing. */
 import type { Calibration } from './calibration.ts';
 import { elementsOf, type Planned } from './plan.ts';
 import { isSearched } from './solver.ts';

@@ -1,5 +1,5 @@
 /**
- * Which format each tensor of a file type gets, exactly as llama-quantize chooses it: `Q4_K_M` is a mixture of Q4_K and Q6_K.
+ * Chooses the format of each tensor of a file type, exactly as llama-quantize chooses it: `Q4_K_M` is a mixture of Q4_K and Q6_K.
  * Source: llama.cpp, src/llama-quant.cpp (llama_tensor_get_type).
  */
 import { OptionError, UnsupportedError } from '../core/errors.ts';

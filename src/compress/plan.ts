@@ -1,4 +1,4 @@
-/** What becomes of each tensor: its format, and the stage that quantizes it. */
+/** The plan of a quantization: each tensor's format, and the stage that quantizes it. */
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';

@@ -59,7 +59,7 @@ export interface QuantizedTensor {
   readonly from: string;
   readonly format: string;
   readonly bytes: number;
-  /** How it was quantized. In a dry run: undefined. */
+  /** The way it was quantized. In a dry run: undefined. */
   readonly method?: Method;
   /** Relative error of its outputs on held-out data, by method. */
   readonly errors?: Solved['errors'];

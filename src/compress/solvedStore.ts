@@ -1,5 +1,5 @@
 /**
- * What a run has solved so far, in files beside its output (`model.gguf.solved.…`): an interrupted run continues when it is
+ * Tensors that a run has solved so far, in files beside its output (`model.gguf.solved.…`): an interrupted run continues when it is
  * started again, and writes the same bytes. A stage is finished when the activations behind it are stored, after its tensors.
  */
 

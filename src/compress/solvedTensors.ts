@@ -15,7 +15,7 @@ export interface NamedSolution extends Solved {
   readonly name: string;
 }
 
-/** What is done to matrices. */
+/** The operation on matrices. */
 export interface Treatment {
   /** True for tensors that change. Others are copied, or encoded in another format. */
   isTreated(planned: Planned): boolean;

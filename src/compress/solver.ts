@@ -20,11 +20,11 @@ export interface Solved {
   readonly method: Method;
   /** Squared error of the outputs on held-out data relative to the outputs' squares, by method. Empty without statistic. */
   readonly errors: Partial<Record<Method, number>>;
-  /** What a person should know: dead channels, a factorization that failed. */
+  /** Warnings for a person: dead channels, a factorization that failed. */
   readonly notes: readonly string[];
 }
 
-/** What is known about the inputs of a matrix. */
+/** Statistics of the inputs of a matrix. */
 export interface Knowledge {
   readonly statistic?: Statistic;
   /** Importance of each column, [columns]: e.g. of an imatrix file. */

@@ -63,7 +63,7 @@ const HELD_OUT = 'held out';
 const SQUARES = 'squares';
 const TICK = 'tick';
 
-/** What is measured: Gram matrices, or their diagonals only. */
+/** The measured quantity: Gram matrices, or their diagonals only. */
 export type Measure = 'gram' | 'squares';
 
 /** A compiled stage. */

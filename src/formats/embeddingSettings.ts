@@ -24,7 +24,7 @@ export interface EmbeddingSettings {
   /** Maximum tokens of a text, including special tokens. */
   readonly maxLength?: number;
   readonly dense?: readonly DenseLayer[];
-  /** How a reranker reads a query and a document. Default: both texts with the tokenizer's tokens for pairs. */
+  /** Template by which a reranker reads a query and a document. Default: both texts with the tokenizer's tokens for pairs. */
   readonly ranking?: RankingSettings;
 }
 

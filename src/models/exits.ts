@@ -18,7 +18,7 @@ export interface ExitPart {
   readonly isTaught?: boolean;
 }
 
-/** What a file says of its exit. */
+/** The exit as a file describes it. */
 export interface ExitHeader extends ExitPart {
   /** Architecture of the model that it belongs to. */
   readonly architecture: string;

@@ -1,5 +1,5 @@
 /**
- * What the kernels of one device cost, measured there: seconds as linear functions of sizes, by number of tokens and threads.
+ * Costs of one device's kernels, measured there: seconds as linear functions of sizes, by number of tokens and threads.
  * Plain JSON, so that it can be stored, pasted and compared.
  */
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-/** What a step of a model costs on a described device: the roofline of every product, overheads, and energy by counts, with bounds. */
+/** Cost of a model's step on a described device: the roofline of every product, overheads, and energy by counts, with bounds. */
 import { OptionError } from '../core/errors.ts';
 import type { Graph, Registers } from '../graph/graph.ts';
 import { type DeviceFile, type Figure, type Range, rangeOf } from './deviceFile.ts';
@@ -12,7 +12,7 @@ export interface DescribedCost {
   /** Bytes read from memory. */
   readonly bytes: number;
   readonly multiplyAdds: number;
-  /** What takes most of the time. */
+  /** The resource that takes most of the time. */
   readonly bound: 'memory' | 'arithmetic' | 'overhead';
   /** False if weights and cache do not fit into the device's memory. */
   readonly fits: boolean;

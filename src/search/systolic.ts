@@ -3,7 +3,7 @@
  * the product, as it does not overlap folds. C [M, N] = A [M, K] · B [K, N].
  */
 
-/** What stays in the array: outputs, weights (B) or inputs (A). */
+/** The operand that stays in the array: outputs, weights (B) or inputs (A). */
 export type Dataflow = 'os' | 'ws' | 'is';
 
 export interface SystolicArray {

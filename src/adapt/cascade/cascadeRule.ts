@@ -20,7 +20,7 @@ export interface CascadeRule {
   readonly promise: { readonly risk: number; readonly delta: number; readonly prompts: number };
 }
 
-/** What both models did with one prompt. */
+/** Answers of both models to one prompt. */
 export interface CascadeSample {
   /** Margins of the small model's first tokens, in nats. */
   readonly margins: readonly number[];

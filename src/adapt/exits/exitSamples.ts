@@ -1,4 +1,4 @@
-/** What an exit would do on texts of the model: its margin and whether it agrees, for every token. */
+/** Samples of an exit on texts of the model: for every token its margin, and whether it agrees with the whole model. */
 import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { topMargin } from '../../runtime/exits/exit.ts';

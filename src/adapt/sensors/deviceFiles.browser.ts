@@ -5,7 +5,7 @@ export function deviceFiles(_root?: string): FileTree {
   return { text: async () => undefined, list: async () => [] };
 }
 
-/** What the runtime knows of the machine without sensors. */
+/** Facts of the machine that the runtime knows without sensors. */
 export function hostFacts() {
   return {
     platform: navigator.userAgent,

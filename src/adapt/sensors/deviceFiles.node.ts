@@ -27,7 +27,7 @@ export function deviceFiles(root = '/'): FileTree {
   };
 }
 
-/** What the runtime knows of the machine without files. */
+/** Facts of the machine that the runtime knows without files. */
 export function hostFacts() {
   return {
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,

@@ -1,4 +1,4 @@
-/** How busy, how fast and how limited the processors of Linux are: /proc/pressure, /proc/stat, cgroups, cpufreq, /proc/meminfo. */
+/** Load, frequency and limits of the processors on Linux: /proc/pressure, /proc/stat, cgroups, cpufreq, /proc/meminfo. */
 import { type FileTree, numberIn } from './fileTree.ts';
 import type { Signal } from './signals.ts';
 

@@ -1,4 +1,4 @@
-/** What sensors say of the device at one moment. A signal that a device or a platform does not have is undefined: unknown. */
+/** Signals of the device's sensors at one moment. A signal that a device or a platform does not have is undefined: unknown. */
 
 /** A value, and where it comes from: a file, or the API of a browser. */
 export interface Signal<T> {

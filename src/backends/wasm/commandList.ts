@@ -13,7 +13,7 @@ export interface CommandList {
   readonly trace: number;
 }
 
-/** What a program's lists have in common. */
+/** The memory that all lists of a program share. */
 export interface ListMemory {
   readonly arena: Arena;
   readonly kernels: KernelModules;

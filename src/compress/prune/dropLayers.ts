@@ -178,7 +178,7 @@ export function refuseOtherBlocks(
       );
 }
 
-/** What each block computes, without the names of its tensors. */
+/** The computation of each block, without the names of its tensors. */
 function blocksOf(graph: Graph): string[][] {
   const blocks: string[][] = [];
   for (const node of graph.live()) {

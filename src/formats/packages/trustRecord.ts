@@ -1,9 +1,9 @@
-/** What a store remembers about the trust in a package: later versions must be signed the same way. */
+/** A store's record of the trust in a package: later versions must be signed the same way. */
 
 import { readSlots, writeSlots } from './slots.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
-/** What a TUF client keeps between refreshes: the text of the metadata it trusts. JSON-safe. */
+/** State of a TUF client between refreshes: the text of the metadata it trusts. JSON-safe. */
 export interface TufState {
   readonly root: string;
   readonly timestamp?: string;

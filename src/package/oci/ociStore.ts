@@ -1,4 +1,4 @@
-/** What a registry and an image layout on disk have in common: blobs by digest, and one manifest under a tag. */
+/** Common interface of a registry and an image layout on disk: blobs by digest, and one manifest under a tag. */
 import type { Run } from '../update/remote.ts';
 
 export interface OciStore {

@@ -36,7 +36,7 @@ export interface TrustOptions {
 export interface VerifyContext {
   readonly remote: Remote;
   readonly options: TrustOptions;
-  /** What the store knows; changes with `keep`. */
+  /** The store's record; `keep` changes it. */
   readonly record: TrustRecord | undefined;
   /** Called whenever more is trusted than before. */
   readonly keep: (record: TrustRecord) => Promise<void>;
@@ -110,7 +110,7 @@ export interface VerifiedPublication {
   readonly name: string;
   readonly version: string;
   readonly generation: string;
-  /** What was verified: 'tuf', 'signature'. */
+  /** Names of the verifications that passed: 'tuf', 'signature'. */
   readonly by: readonly string[];
 }
 

@@ -73,7 +73,7 @@ export function quantizeRange(
   }
 }
 
-/** What a plain block's integers mean: x ≈ d * q - dmin, q in lowest..highest. */
+/** Meaning of a plain block's integers: x ≈ d * q - dmin, q in lowest..highest. */
 export interface PlainRanges {
   /** Elements per block. Default: 32. */
   readonly size?: number;

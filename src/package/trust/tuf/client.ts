@@ -177,7 +177,7 @@ export class TufClient {
     }
   }
 
-  /** What was kept, if it is still signed by keys of the current root. */
+  /** The stored metadata, if it is still signed by keys of the current root. */
   async #kept<T extends 'timestamp' | 'snapshot'>(type: T, kept: string | undefined): Promise<Signed<T> | undefined> {
     if (kept === undefined) return undefined;
     try {

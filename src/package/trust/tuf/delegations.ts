@@ -1,4 +1,4 @@
-/** Which delegated role may describe a target file. */
+/** Finds the delegated role that may describe a target file. */
 import { hashOf } from '../../../formats/packages/hash.ts';
 import type { DelegatedRole } from './metadata.ts';
 

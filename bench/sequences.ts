@@ -38,7 +38,8 @@ const [threads, rounds, tokens] = [values.threads, values.rounds, values.tokens]
 const prompt = (seed: number, length: number): number[] =>
   Array.from({ length }, (_, i) => 100 + ((seed * 7919 + i * 104729) % 20000));
 
-const settings = { temperature: 0, stop: [] };
+// random weights repeat themselves, which drafts would profit from and the peer has none
+const settings = { temperature: 0, stop: [], draft: 'off' } as const;
 
 /** Tokens a second of all sessions together, prompts aside. */
 async function together(model: Model, count: number, round: number): Promise<number> {

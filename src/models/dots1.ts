@@ -1,6 +1,6 @@
 /** dots.llm1: Qwen 3's attention; experts chosen by sigmoids and a bias, and shared experts. rednote-hilab 2025 (arXiv 2506.05767). */
 import type { Architecture } from './architecture.ts';
-import { expertKeys, sharedNames, withExperts } from './folders/expertKeys.ts';
+import { deepSeekExpertFields, expertKeys, sharedNames, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys, ropeKeys, tensorNames, windowKeys } from './folders/family.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
@@ -34,20 +34,12 @@ export const dots1: Architecture = {
         const keys = decoderKeys(config);
         const bias = config.flag('attention_bias');
         config.value('first_k_dense_replace');
-        const fields = {
-          count: 'n_routed_experts',
-          ffn: 'moe_intermediate_size',
-          normalize: 'norm_topk_prob',
-          scale: 'routed_scaling_factor',
-          groups: 'n_group',
-          usedGroups: 'topk_group',
-        };
         return {
           ...keys,
           ...ropeKeys(config, keys),
           ...biasKeys(bias, bias, false),
           ...windowKeys(config, Number(keys.block_count), () => false),
-          ...expertKeys(config, fields, 2),
+          ...expertKeys(config, deepSeekExpertFields, 2),
           expert_shared_count: config.number('n_shared_experts'),
         };
       },

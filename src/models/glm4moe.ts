@@ -1,6 +1,6 @@
 /** GLM 4.5, 4.6 and Air: partial rotary embedding, experts chosen by sigmoids and a bias, a shared expert. Zhipu AI 2025 (arXiv 2508.06471). */
 import type { Architecture } from './architecture.ts';
-import { expertKeys, sharedNames, withExperts } from './folders/expertKeys.ts';
+import { deepSeekExpertFields, expertKeys, sharedNames, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
@@ -39,19 +39,11 @@ export const glm4moe: Architecture = {
         const keys = decoderKeys(config);
         const bias = config.flag('attention_bias');
         for (const field of ['first_k_dense_replace', 'use_qk_norm', 'num_nextn_predict_layers']) config.value(field);
-        const fields = {
-          count: 'n_routed_experts',
-          ffn: 'moe_intermediate_size',
-          normalize: 'norm_topk_prob',
-          scale: 'routed_scaling_factor',
-          groups: 'n_group',
-          usedGroups: 'topk_group',
-        };
         return {
           ...keys,
           ...ropeKeys(config, keys, { partial: 0.5 }),
           ...biasKeys(bias, false, false),
-          ...expertKeys(config, fields, 2),
+          ...expertKeys(config, deepSeekExpertFields, 2),
           expert_shared_count: config.number('n_shared_experts'),
         };
       },

@@ -1,7 +1,7 @@
 /** Nemotron H: each block is one of Mamba 2, attention without a rotary embedding, or a feed-forward part. NVIDIA 2025 (arXiv 2504.03624). */
 import type { Architecture } from './architecture.ts';
 import type { FolderConfig } from './folders/config.ts';
-import { expertKeys, withExperts } from './folders/expertKeys.ts';
+import { deepSeekExpertFields, expertKeys, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys } from './folders/family.ts';
 import { mambaTensor, timeStepLimits } from './folders/mambaKeys.ts';
 import { decoder } from './parts/decoder.ts';
@@ -66,16 +66,8 @@ function nemotronHKeys(config: FolderConfig): Record<string, unknown> {
 function moeKeys(config: FolderConfig): Record<string, unknown> {
   const latent = config.value('moe_latent_size');
   if (latent) throw config.unsupported('moe_latent_size', latent, ['null']);
-  const fields = {
-    count: 'n_routed_experts',
-    ffn: 'moe_intermediate_size',
-    normalize: 'norm_topk_prob',
-    scale: 'routed_scaling_factor',
-    groups: 'n_group',
-    usedGroups: 'topk_group',
-  };
   return {
-    ...expertKeys(config, fields, 2),
+    ...expertKeys(config, deepSeekExpertFields, 2),
     expert_shared_feed_forward_length:
       config.count('moe_shared_expert_intermediate_size') * (config.number('n_shared_experts') ?? 1),
   };

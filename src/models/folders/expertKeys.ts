@@ -16,6 +16,16 @@ export interface ExpertFields {
   readonly usedGroups?: string;
 }
 
+/** Fields of experts in configs that follow DeepSeek's. */
+export const deepSeekExpertFields: ExpertFields = {
+  count: 'n_routed_experts',
+  ffn: 'moe_intermediate_size',
+  normalize: 'norm_topk_prob',
+  scale: 'routed_scaling_factor',
+  groups: 'n_group',
+  usedGroups: 'topk_group',
+};
+
 /** @param gating number as in GGUF: 1 softmax, 2 sigmoid */
 export function expertKeys(config: FolderConfig, fields: ExpertFields = {}, gating = 1): Record<string, unknown> {
   const { count = 'num_experts', used = 'num_experts_per_tok', ffn, normalize, scale, groups, usedGroups } = fields;

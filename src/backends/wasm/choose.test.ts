@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { notesIn } from '../../../test/notesInMemory.ts';
 import type { Notes } from '../../graph/program.ts';
 import { chosenKernels } from './choose.ts';
 import { variants } from './module.ts';
-
-function notesIn(texts: Map<string, string>): Notes {
-  return {
-    read: async (name) => texts.get(name),
-    write: async (name, text) => {
-      texts.set(name, text);
-    },
-  };
-}
 
 describe('the kernel variant', () => {
   it('is chosen once and stored', async () => {

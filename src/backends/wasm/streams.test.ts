@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Notes } from '../../graph/program.ts';
+import { notesIn } from '../../../test/notesInMemory.ts';
 import { StreamChoice } from './streams.ts';
 
 const MANY = 2 ** 30;
-
-function notesIn(texts: Map<string, string>): Notes {
-  return {
-    read: async (name) => texts.get(name),
-    write: async (name, text) => {
-      texts.set(name, text);
-    },
-  };
-}
 
 /** Measures until the choice is made. */
 function decide(choice: StreamChoice, four: number, one: number): void {

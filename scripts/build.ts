@@ -138,6 +138,8 @@ function entriesOf({ folders }: KernelModule): string[] {
 }
 
 const transform = readFileSync(`${root}scripts/lowMemoryUnused.mjs`, 'utf8');
+const compilerPackage = readFileSync(`${dirname(dirname(compiler))}/package.json`, 'utf8');
+const { version: compilerVersion } = JSON.parse(compilerPackage) as { version: string };
 
 /** Identifies what a module is made from: the compiler, its flags, and all sources that the entries import. */
 function sourcesOf(module: KernelModule): string {
@@ -149,10 +151,7 @@ function sourcesOf(module: KernelModule): string {
     for (const [, imported] of text.matchAll(/from "(\.[^"]+)"/g)) visit(resolve(dirname(path), `${imported}.ts`));
   };
   for (const entry of entriesOf(module)) visit(entry);
-  const { version } = JSON.parse(readFileSync(`${dirname(dirname(compiler))}/package.json`, 'utf8')) as {
-    version: string;
-  };
-  const hash = createHash('sha256').update(JSON.stringify([version, module.flags, transform]));
+  const hash = createHash('sha256').update(JSON.stringify([compilerVersion, module.flags, transform]));
   for (const [path, text] of [...sources].sort()) hash.update(`\0${relative(root, path)}\0${text}`);
   return `Sources: ${hash.digest('hex').slice(0, 16)}`;
 }

@@ -115,22 +115,16 @@ export function addWords(sum: usize, from: usize, words: u32, sign: i32): void {
   for (let at: usize = 0; at < 4 * words; at += 16) addTo(sum + at, v128.load(from + at), signs);
 }
 
-// @ts-ignore: decorator
-@inline
-function word(state: usize, index: usize): v128 {
+@inline function word(state: usize, index: usize): v128 {
   return v128.load32_splat(state + 4 * index);
 }
 
-// @ts-ignore: decorator
-@inline
-function addTo(sum: usize, values: v128, signs: v128): void {
+@inline function addTo(sum: usize, values: v128, signs: v128): void {
   v128.store(sum, i32x4.add(v128.load(sum), i32x4.mul(values, signs)));
 }
 
 /** Adds words 4 · row … 4 · row + 3 of four blocks. */
-// @ts-ignore: decorator
-@inline
-function addRow(sum: usize, row: usize, signs: v128, a: v128, b: v128, c: v128, d: v128): void {
+@inline function addRow(sum: usize, row: usize, signs: v128, a: v128, b: v128, c: v128, d: v128): void {
   const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
   const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
   const ab2 = i32x4.shuffle(a, b, 2, 6, 3, 7);
@@ -142,27 +136,18 @@ function addRow(sum: usize, row: usize, signs: v128, a: v128, b: v128, c: v128, 
   addTo(to + 192, i64x2.shuffle(ab2, cd2, 1, 3), signs);
 }
 
-// @ts-ignore: decorator
-@inline
-function rotate16(x: v128): v128 {
+@inline function rotate16(x: v128): v128 {
   return i8x16.shuffle(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
 }
 
-// @ts-ignore: decorator
-@inline
-function rotate8(x: v128): v128 {
+@inline function rotate8(x: v128): v128 {
   return i8x16.shuffle(x, x, 3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14);
 }
 
-// @ts-ignore: decorator
-@inline
-function rotate12(x: v128): v128 {
+@inline function rotate12(x: v128): v128 {
   return v128.or(i32x4.shl(x, 12), i32x4.shr_u(x, 20));
 }
 
-// @ts-ignore: decorator
-@inline
-function rotate7(x: v128): v128 {
+@inline function rotate7(x: v128): v128 {
   return v128.or(i32x4.shl(x, 7), i32x4.shr_u(x, 25));
 }
-

@@ -22,7 +22,7 @@ export interface PrivacyFigures {
   readonly noiseMultiplier: number;
   /** Spent, by our accountant. */
   readonly epsilon: number;
-  /** By dp-accounting. Undefined without Python. */
+  /** ε of dp-accounting. Undefined without Python. */
   readonly reference?: number;
   /** Mean losses on texts of devices that never trained: before, with noise, without. */
   readonly loss: { readonly base: number; readonly private: number; readonly plain: number };

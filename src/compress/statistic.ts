@@ -114,7 +114,7 @@ export class StageRun {
     return statistics;
   }
 
-  /** As `measure`, for sums of squares. The stage must have been compiled for 'squares'. */
+  /** Does the same as `measure` for sums of squares. The stage must have been compiled for 'squares'. */
   async measureSquares(activations: Activations): Promise<Squares[]> {
     const { windows } = this.#options;
     await this.#runAll(activations, [[SQUARES, windowsOf(windows)]]);

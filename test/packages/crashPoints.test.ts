@@ -39,7 +39,7 @@ interface Medium {
   operations: Operations;
   /** Makes it the one that the store's files use. */
   use(): StoreFiles;
-  /** What is found after each kind of failure. */
+  /** Content of the disk after each kind of failure. */
   failures(): Medium[];
   /** A copy on which nothing is cut, and everything is on the disk. */
   copy(): Medium;

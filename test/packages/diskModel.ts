@@ -17,7 +17,7 @@ interface Folder {
 
 type Entry = DiskFile | Folder;
 
-/** What a power failure does to what was not synced. 'nothing' is the end of the process alone. */
+/** Effect of a power failure on bytes that were not synced. 'nothing': only the process ends. */
 export type Loss = 'nothing' | 'names and bytes' | 'bytes' | 'names' | { readonly seed: number };
 
 const emptyFolder = (): Folder => ({ entries: new Map(), synced: new Map() });

@@ -12,7 +12,7 @@ interface OpfsFile {
 
 type Folder = Map<string, OpfsFile | Folder>;
 
-/** What is lost: 'nothing' when a tab is closed; a seed chooses the files that a power failure tears. */
+/** The loss: 'nothing' when a tab is closed; a seed chooses the files that a power failure tears. */
 export type Loss = 'nothing' | { readonly seed: number };
 
 export class OpfsModel {
@@ -20,7 +20,7 @@ export class OpfsModel {
   operations = new Operations();
   /** Maximum bytes of all files. */
   quota = Number.POSITIVE_INFINITY;
-  /** How files can be written: as a stream on the page's thread, or in a worker of an older Safari. */
+  /** Ways to write files: as a stream on the page's thread, or in a worker of an older Safari. */
   readonly #writing: 'stream' | 'sync';
 
   constructor(writing: 'stream' | 'sync') {

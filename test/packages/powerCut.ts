@@ -24,7 +24,7 @@ export class Operations {
   }
 }
 
-/** What is left of a file whose bytes had not reached the disk: any mixture of them and of what a file system puts in their place. */
+/** Rest of a file whose bytes had not reached the disk: any mixture of them and of what a file system puts in their place. */
 export function tear(bytes: Uint8Array, how: number): Uint8Array {
   const half = bytes.slice(0, bytes.length >> 1);
   if (how % 3 === 0) return new Uint8Array(0);

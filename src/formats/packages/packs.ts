@@ -17,7 +17,7 @@ const PACK_BYTES = 1024 * 1024;
 const ENTRY_BYTES = 36;
 const FOLDER = 'packs';
 
-/** Where a piece lies. */
+/** Location of a piece. */
 export interface Place {
   readonly path: string;
   readonly offset: number;

@@ -22,7 +22,7 @@ export interface Recipe {
   readonly merge?: { readonly a: PlacedPiece; readonly b: PlacedPiece; readonly scale: number };
 }
 
-/** As an update file lists it. */
+/** An entry in the list of an update file. */
 export type ListedRecipe =
   | readonly [to: number, from: number]
   | readonly [to: number, from: number, slices: readonly number[]]

@@ -94,7 +94,7 @@ class BlockEncoder {
   /** Vectors and shifts of the last group that was chosen. */
   readonly #chosen = new Uint16Array(8);
   readonly #down = new Uint8Array(4);
-  /** Of the last chosen group: Σ w x m and Σ w m², m the levels. */
+  /** Σ w x m and Σ w m² of the last chosen group, m being its levels. */
   #xm = 0;
   #mm = 0;
 

@@ -3,7 +3,7 @@ import type { Architecture } from './architecture.ts';
 import type { FolderConfig } from './folders/config.ts';
 import { tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
-import { llamaKeys } from './folders/llamaKeys.ts';
+import { llamaDefaults, llamaKeys } from './folders/llamaKeys.ts';
 import type { ModelBuilder } from './modelBuilder.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { type Decoder, decoder } from './parts/decoder.ts';
@@ -38,26 +38,21 @@ export const graniteKeys = (config: FolderConfig): Record<string, unknown> => ({
   logit_scale: config.number('logits_scaling'),
 });
 
+export const graniteDefaults = {
+  ...llamaDefaults,
+  embedding_multiplier: 1,
+  logits_scaling: 1,
+  residual_multiplier: 1,
+  attention_multiplier: 1,
+};
+
 export const granite: Architecture = {
   name: 'granite',
   models: 'Granite 3, 4 (dense)',
   folders: [
     {
       modelTypes: ['granite'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-6,
-        embedding_multiplier: 1,
-        logits_scaling: 1,
-        residual_multiplier: 1,
-        attention_multiplier: 1,
-        rope_theta: 10000,
-      },
+      defaults: graniteDefaults,
       metadata: graniteKeys,
       tensor: tensorNames(),
       isInterleavedInGguf,

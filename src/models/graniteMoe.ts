@@ -5,25 +5,10 @@ import { expertKeys } from './folders/expertKeys.ts';
 import { type FolderTensor, tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
 import { halvesOfGroups } from './folders/rowOrders.ts';
-import { graniteKeys, graniteKnobs } from './granite.ts';
+import { graniteDefaults, graniteKeys, graniteKnobs } from './granite.ts';
 import { decoder } from './parts/decoder.ts';
 
-export const graniteMoeDefaults = {
-  hidden_size: 4096,
-  intermediate_size: 11008,
-  num_hidden_layers: 32,
-  num_attention_heads: 32,
-  hidden_act: 'silu',
-  max_position_embeddings: 2048,
-  rms_norm_eps: 1e-6,
-  embedding_multiplier: 1,
-  logits_scaling: 1,
-  residual_multiplier: 1,
-  attention_multiplier: 1,
-  num_local_experts: 8,
-  num_experts_per_tok: 2,
-  rope_theta: 10000,
-};
+export const graniteMoeDefaults = { ...graniteDefaults, num_local_experts: 8, num_experts_per_tok: 2 };
 
 export const graniteMoeKeys = (config: FolderConfig): Record<string, unknown> => ({
   ...graniteKeys(config),

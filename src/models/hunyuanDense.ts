@@ -1,7 +1,7 @@
 /** Hunyuan (dense) and Hunyuan-MT: Llama's shape with norms of queries and keys after the rotary embedding. Tencent 2025. */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { hunyuanKeys } from './folders/llamaKeys.ts';
+import { hunyuanKeys, llamaDefaults } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
@@ -13,16 +13,7 @@ export const hunyuanDense: Architecture = {
   folders: [
     {
       modelTypes: ['hunyuan_v1_dense'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-5,
-        rope_theta: 10000,
-      },
+      defaults: { ...llamaDefaults, rms_norm_eps: 1e-5 },
       metadata: hunyuanKeys,
       tensor: tensorNames({
         block: { attn_q_norm: 'self_attn.query_layernorm', attn_k_norm: 'self_attn.key_layernorm' },

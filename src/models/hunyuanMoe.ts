@@ -2,7 +2,7 @@
 import type { Architecture } from './architecture.ts';
 import { expertKeys, sharedNames, withExperts } from './folders/expertKeys.ts';
 import { tensorNames } from './folders/family.ts';
-import { hunyuanKeys } from './folders/llamaKeys.ts';
+import { hunyuanKeys, llamaDefaults } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { readExperts } from './parts/experts.ts';
@@ -14,18 +14,7 @@ export const hunyuanMoe: Architecture = {
   folders: [
     {
       modelTypes: ['hunyuan_v1_moe'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-5,
-        num_experts: 1,
-        moe_topk: 1,
-        rope_theta: 10000,
-      },
+      defaults: { ...llamaDefaults, rms_norm_eps: 1e-5, num_experts: 1, moe_topk: 1 },
       metadata: (config) => ({ ...hunyuanKeys(config), ...expertKeys(config, { used: 'moe_topk' }) }),
       tensor: withExperts(
         tensorNames({

@@ -6,7 +6,7 @@ import type { Architecture } from './architecture.ts';
 import { expertKeys, withExperts } from './folders/expertKeys.ts';
 import { biasKeys, decoderKeys, ropeKeys, tensorNames } from './folders/family.ts';
 import { isInterleavedInGguf } from './folders/layout.ts';
-import { llamaKeys, windowedByFourKeys, windowedKeys } from './folders/llamaKeys.ts';
+import { llamaDefaults, llamaKeys, mistralDefaults, windowedByFourKeys, windowedKeys } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { readExperts } from './parts/experts.ts';
@@ -29,34 +29,14 @@ export const llama: Architecture = {
   folders: [
     {
       modelTypes: ['llama'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10000,
-      },
+      defaults: llamaDefaults,
       metadata: llamaKeys,
       tensor: tensorNames(),
       isInterleavedInGguf,
     },
     {
       modelTypes: ['mistral'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 14336,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        hidden_act: 'silu',
-        max_position_embeddings: 131072,
-        rms_norm_eps: 1e-6,
-        sliding_window: 4096,
-        rope_theta: 10000,
-      },
+      defaults: mistralDefaults,
       metadata: windowedKeys,
       tensor: tensorNames(),
       isInterleavedInGguf,
@@ -64,12 +44,9 @@ export const llama: Architecture = {
     {
       modelTypes: ['mixtral'],
       defaults: {
-        hidden_size: 4096,
+        ...llamaDefaults,
         intermediate_size: 14336,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
         num_key_value_heads: 8,
-        hidden_act: 'silu',
         max_position_embeddings: 131072,
         rms_norm_eps: 1e-5,
         num_experts_per_tok: 2,
@@ -82,18 +59,7 @@ export const llama: Architecture = {
     },
     {
       modelTypes: ['ministral'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 14336,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        hidden_act: 'silu',
-        max_position_embeddings: 131072,
-        rms_norm_eps: 1e-6,
-        sliding_window: 4096,
-        rope_theta: 10000,
-      },
+      defaults: mistralDefaults,
       metadata: windowedKeys,
       tensor: tensorNames(),
       isInterleavedInGguf,
@@ -128,16 +94,13 @@ export const llama: Architecture = {
     {
       modelTypes: ['internlm3'],
       defaults: {
-        hidden_size: 4096,
+        ...llamaDefaults,
         intermediate_size: 10240,
         num_hidden_layers: 48,
-        num_attention_heads: 32,
         num_key_value_heads: 2,
-        hidden_act: 'silu',
         max_position_embeddings: 32768,
         rms_norm_eps: 1e-5,
         head_dim: 128,
-        rope_theta: 10000,
       },
       metadata: (config) => {
         const keys = decoderKeys(config);

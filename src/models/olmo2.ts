@@ -1,7 +1,7 @@
 /** OLMo 2 and 3: norms after the branches instead of before them, norms over all queries and all keys; OLMo 3 has local layers. OLMo team 2025 (arXiv 2501.00656). */
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
-import { llamaKeys, olmo3Keys } from './folders/llamaKeys.ts';
+import { llamaDefaults, llamaKeys, olmo3Keys } from './folders/llamaKeys.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { decoder } from './parts/decoder.ts';
 import { rotary } from './parts/rotary.ts';
@@ -13,16 +13,7 @@ export const olmo2: Architecture = {
   folders: [
     {
       modelTypes: ['olmo2'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-5,
-        rope_theta: 10000,
-      },
+      defaults: { ...llamaDefaults, rms_norm_eps: 1e-5 },
       metadata: llamaKeys,
       tensor: tensorNames({
         block: {
@@ -37,17 +28,7 @@ export const olmo2: Architecture = {
     },
     {
       modelTypes: ['olmo3'],
-      defaults: {
-        hidden_size: 4096,
-        intermediate_size: 11008,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        hidden_act: 'silu',
-        max_position_embeddings: 2048,
-        rms_norm_eps: 1e-5,
-        sliding_window: 4096,
-        rope_theta: 500000,
-      },
+      defaults: { ...llamaDefaults, rms_norm_eps: 1e-5, sliding_window: 4096, rope_theta: 500000 },
       metadata: olmo3Keys,
       tensor: tensorNames({
         block: {

@@ -5,6 +5,27 @@ import { ropeByLayerType, ropeOf } from './ropeScaling.ts';
 
 type Keys = Record<string, unknown>;
 
+/** Defaults of transformers' Llama, which families with its shape have copied. */
+export const llamaDefaults = {
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  hidden_act: 'silu',
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+};
+
+/** Defaults of transformers' Mistral. */
+export const mistralDefaults = {
+  ...llamaDefaults,
+  intermediate_size: 14336,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131072,
+  sliding_window: 4096,
+};
+
 export function llamaKeys(config: FolderConfig): Keys {
   const keys = decoderKeys(config);
   const bias = config.flag('attention_bias');

@@ -5,6 +5,7 @@ import { memorySink } from '../../src/formats/byteSink.ts';
 import { type GgufValue, writeGguf } from '../../src/formats/gguf/write.ts';
 import { safetensorsBytes } from '../../src/formats/safetensors/write.ts';
 import { FolderConfig } from '../../src/models/folders/config.ts';
+import type { ElementChange } from '../../src/models/folders/family.ts';
 import { architectures } from '../../src/models/index.ts';
 import { formatByName } from '../../src/tensor/formats.ts';
 import type { EmbedderPlan } from './embedders.ts';
@@ -74,8 +75,7 @@ export async function writeEmbedderFolder(folder: string, plan: EmbedderPlan): P
   const inFolder = [...tensors, ...heads].map((tensor) => {
     const { names, change } = family.tensor(tensor.name, read);
     const isHead = tensor.name.startsWith('cls') && !names[0]!.startsWith('pooler');
-    // the only change of embedders: gains are stored as gain − 1
-    const values = valuesOf(tensor, SEED).map((value) => (change ? value - 1 : value));
+    const values = valuesOf(tensor, SEED).map((value) => (change ? beforeChange(change, value) : value));
     return {
       name: (isHead ? '' : prefix) + names[0]!,
       shape: tensor.shape,
@@ -137,6 +137,15 @@ export async function writeEmbedderFolder(folder: string, plan: EmbedderPlan): P
     };
     await writeFile(join(folder, `${2 + i}_Dense/model.safetensors`), await safetensorsBytes({ tensors: [tensor] }));
   }
+}
+
+/** What a folder stores of an element, if its reader adds a number. @throws {Error} for any other change */
+function beforeChange(change: ElementChange, value: number): number {
+  const added = change(0, 0);
+  const stored = value - added;
+  if (Math.abs(change(stored, 0) - value) > 1e-6)
+    throw new Error('a folder of a change that is not a sum is not written here');
+  return stored;
 }
 
 function tokenizer() {

@@ -2,17 +2,21 @@
  * Real models beside the truth: how far Espalier and llama.cpp are from the exact float32 computation of the same quantized file,
  * on prose and on code; chat templates beside transformers' text; MiniLM beside sentence-transformers' vectors.
  *
- *     npm run build && npx tsx bench/realModels.ts [--only gemma|qwen|minilm|templates] [--text prose|code] [--tokens 2048] [--python PYTHON]
+ *     npm run build && npx tsx bench/realModels.ts [--only gemma|qwen|minilm|templates] [--text prose|code] [--tokens 4096] [--python PYTHON]
+ *         [--work FOLDER] [--minutes 7]
  *
  * Needs the models in ~/.cache/espalier-models, llama.cpp's tools in ~/.cache/espalier-llama-cpp/build/bin (or LLAMA_CPP), and the
  * shared data. What is missing is skipped with a message. The exact computation is Espalier's own of the dequantized weights
  * (`exact`), or, where these are larger than WebAssembly's memory, llama.cpp's of the dequantized file with a float32 cache.
  * The last line is JSON.
+ *
+ * Half of the tokens are scored, as llama-perplexity does. With --work, results are kept chunk by chunk in the folder, and with --minutes a
+ * run stops after that time: the same command continues it, and says so with exit code 75.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type * as Espalier from '../src/index.ts';
@@ -25,12 +29,18 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     text: { type: 'string' },
-    tokens: { type: 'string', default: '2048' },
+    tokens: { type: 'string', default: '4096' },
+    work: { type: 'string' },
+    minutes: { type: 'string' },
     threads: { type: 'string', default: '2' },
     python: { type: 'string' },
   },
 });
 const threads = Number(values.threads);
+const end =
+  values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + 60_000 * Number(values.minutes);
+/** Exit code of a run that ended before its work did. */
+const UNFINISHED = 75;
 const CONTEXT = 512;
 const models = join(homedir(), '.cache/espalier-models');
 const tools = process.env.LLAMA_CPP ?? join(homedir(), '.cache/espalier-llama-cpp/build/bin');
@@ -73,72 +83,127 @@ interface Exact {
 }
 const exactOf = (log: Float64Array): Exact => ({ log, probabilities: log.map(Math.exp) });
 
-class Mean {
-  #kl = 0;
-  #same = 0;
-  #count = 0;
-
-  add({ log, probabilities }: Exact, found: Float64Array): void {
-    this.#kl += divergence(probabilities, log, found);
-    this.#same += largest(log) === largest(found) ? 1 : 0;
-    this.#count++;
-  }
-
-  get result() {
-    return { meanKl: this.#kl / this.#count, top1: this.#same / this.#count };
-  }
+/** Sums over scored tokens of an engine's divergences from the exact distributions, and of its equal best tokens. */
+interface Sums {
+  kl: number;
+  same: number;
 }
 
-function perplexity(model: string, text: string, output: string, more: readonly string[] = []): LogitsFile {
+function add(sums: Sums, { log, probabilities }: Exact, found: Float64Array): void {
+  sums.kl += divergence(probabilities, log, found);
+  sums.same += largest(log) === largest(found) ? 1 : 0;
+}
+
+/** Results of a chunk of the text. */
+interface Chunk {
+  readonly scored: number;
+  readonly espalier: Sums;
+  readonly llamaCpp: Sums;
+}
+
+function meanOf(chunks: readonly Chunk[], engine: 'espalier' | 'llamaCpp') {
+  const sum = (what: (chunk: Chunk) => number) => chunks.reduce((total, chunk) => total + what(chunk), 0);
+  const scored = sum((chunk) => chunk.scored);
+  return { meanKl: sum((chunk) => chunk[engine].kl) / scored, top1: sum((chunk) => chunk[engine].same) / scored };
+}
+
+/** A file that `make` writes once, whole or not at all. */
+function madeOnce(path: string, make: (part: string) => void): string {
+  if (existsSync(path)) return path;
+  make(`${path}.part`);
+  renameSync(`${path}.part`, path);
+  return path;
+}
+
+function perplexity(model: string, text: string, output: string, more: readonly string[] = []): string {
   const chunks = String(Math.floor(Number(values.tokens) / CONTEXT));
   const args = ['-m', model, '-f', text, '-c', String(CONTEXT), '-b', String(CONTEXT), '--chunks', chunks];
-  const all = [...args, '-t', String(threads), '--kl-divergence-base', output, ...more];
-  execFileSync(join(tools, 'llama-perplexity'), all, { stdio: ['ignore', 'ignore', 'ignore'] });
-  return new LogitsFile(output);
+  return madeOnce(output, (part) => {
+    const all = [...args, '-t', String(threads), '--kl-divergence-base', part, ...more];
+    execFileSync(join(tools, 'llama-perplexity'), all, { stdio: ['ignore', 'ignore', 'ignore'] });
+  });
 }
 
-async function distances({ file, fitsDequantized }: RealModel, text: string, scratch: string): Promise<Distances> {
+/** Compares the engines on a text. @param scratch folder of what has been computed @returns undefined if the time is over before */
+async function distances(
+  { file, fitsDequantized }: RealModel,
+  text: string,
+  scratch: string,
+): Promise<Distances | undefined> {
+  mkdirSync(scratch, { recursive: true });
   // enough text for the tokens; llama-perplexity tokenizes all of its file
   const part = join(scratch, 'text');
   writeFileSync(part, readFileSync(text, 'utf8').slice(0, 6 * Number(values.tokens)));
-  const theirs = perplexity(file, part, join(scratch, 'theirs'));
-  const ours = await load(file, { threads, context: CONTEXT });
+  const theirFile = perplexity(file, part, join(scratch, 'theirs'));
   const exactFile = fitsDequantized ? undefined : exactInLlamaCpp(file, part, scratch);
-  const exactModel = fitsDequantized
-    ? await load(file, { threads, context: CONTEXT, exact: true, kv: 'f32' })
-    : undefined;
-  const ids = ours.tokenizer.encode(readFileSync(part, 'utf8'), { special: false, addEos: false });
-  const [espalier, llamaCpp] = [new Mean(), new Mean()];
-  const first = CONTEXT / 2;
-  for (let chunk = 0; chunk < theirs.chunks; chunk++) {
-    const tokens = ids.slice(chunk * CONTEXT, (chunk + 1) * CONTEXT);
-    const different = tokens.findIndex((id, i) => id !== theirs.tokens[chunk * CONTEXT + i]);
-    if (different >= 0) throw new Error(`token ${different} of chunk ${chunk} differs from llama.cpp's`);
-    if (ours.tokenizer.addBos && ours.tokenizer.bos !== undefined) tokens[0] = ours.tokenizer.bos;
-    const rows = Array.from({ length: theirs.scored }, (_, row) => first + row);
-    const exact = new Map<number, Float64Array>();
-    await exactModel?.evaluate(tokens, rows, (row, logits) => exact.set(row, clippedLogProbabilities(logits)));
-    const exactly = (row: number) => exact.get(row) ?? exactFile!.logProbabilities(chunk, row - first);
-    await ours.evaluate(tokens, rows, (row, logits) => {
-      const truth = exactOf(exactly(row));
-      espalier.add(truth, clippedLogProbabilities(logits));
-      llamaCpp.add(truth, theirs.logProbabilities(chunk, row - first));
-    });
+  const [theirs, exact] = [new LogitsFile(theirFile), exactFile === undefined ? undefined : new LogitsFile(exactFile)];
+  const chunkFile = (chunk: number) => join(scratch, `chunk-${chunk}.json`);
+  const missing = Array.from({ length: theirs.chunks }, (_, chunk) => chunk).filter(
+    (chunk) => !existsSync(chunkFile(chunk)),
+  );
+  if (missing.length > 0 && performance.now() < end) {
+    const ours = await load(file, { threads, context: CONTEXT });
+    const exactModel = exact ? undefined : await load(file, { threads, context: CONTEXT, exact: true, kv: 'f32' });
+    for (const chunk of missing) {
+      if (performance.now() > end) break;
+      const found = await compareChunk(chunk, readFileSync(part, 'utf8'), ours, exactModel ?? exact!, theirs);
+      writeFileSync(chunkFile(chunk), JSON.stringify(found));
+    }
+    for (const model of [ours, exactModel]) model?.dispose();
   }
-  for (const opened of [theirs, exactFile]) opened?.close();
-  for (const model of [ours, exactModel]) model?.dispose();
-  const ratio = espalier.result.meanKl / llamaCpp.result.meanKl;
-  return { tokens: theirs.chunks * theirs.scored, espalier: espalier.result, llamaCpp: llamaCpp.result, ratio };
+  const chunks = Array.from({ length: theirs.chunks }, (_, chunk) => chunkFile(chunk))
+    .filter((path) => existsSync(path))
+    .map((path): Chunk => JSON.parse(readFileSync(path, 'utf8')));
+  for (const opened of [theirs, exact]) opened?.close();
+  console.log(`${chunks.length} of ${theirs.chunks} chunks`);
+  if (chunks.length < theirs.chunks) return undefined;
+  const [espalier, llamaCpp] = [meanOf(chunks, 'espalier'), meanOf(chunks, 'llamaCpp')];
+  const tokens = chunks.reduce((sum, { scored }) => sum + scored, 0);
+  return { tokens, espalier, llamaCpp, ratio: espalier.meanKl / llamaCpp.meanKl };
 }
 
-/** llama.cpp on the dequantized file, which is made once. */
-function exactInLlamaCpp(file: string, text: string, scratch: string): LogitsFile {
-  const dequantized = join(scratch, 'f32.gguf');
-  if (!existsSync(dequantized))
-    execFileSync(join(tools, 'llama-quantize'), ['--allow-requantize', file, dequantized, 'F32', String(threads)], {
+/** @param exact Espalier with dequantized weights, or llama.cpp's results with them */
+async function compareChunk(
+  chunk: number,
+  text: string,
+  ours: Espalier.Model,
+  exact: Espalier.Model | LogitsFile,
+  theirs: LogitsFile,
+): Promise<Chunk> {
+  const ids = ours.tokenizer.encode(text, { special: false, addEos: false });
+  const tokens = ids.slice(chunk * CONTEXT, (chunk + 1) * CONTEXT);
+  const different = tokens.findIndex((id, i) => id !== theirs.tokens[chunk * CONTEXT + i]);
+  if (different >= 0) throw new Error(`token ${different} of chunk ${chunk} differs from llama.cpp's`);
+  if (ours.tokenizer.addBos && ours.tokenizer.bos !== undefined) tokens[0] = ours.tokenizer.bos;
+  const first = CONTEXT / 2;
+  const rows = Array.from({ length: theirs.scored }, (_, row) => first + row);
+  const known = new Map<number, Float64Array>();
+  if (!(exact instanceof LogitsFile))
+    await exact.evaluate(tokens, rows, (row, logits) => known.set(row, clippedLogProbabilities(logits)));
+  const exactly = (row: number) =>
+    exact instanceof LogitsFile ? exact.logProbabilities(chunk, row - first) : known.get(row)!;
+  const [espalier, llamaCpp]: Sums[] = [
+    { kl: 0, same: 0 },
+    { kl: 0, same: 0 },
+  ] as const;
+  await ours.evaluate(tokens, rows, (row, logits) => {
+    const truth = exactOf(exactly(row));
+    add(espalier!, truth, clippedLogProbabilities(logits));
+    add(llamaCpp!, truth, theirs.logProbabilities(chunk, row - first));
+  });
+  return { scored: theirs.scored, espalier: espalier!, llamaCpp: llamaCpp! };
+}
+
+/** Results of llama.cpp with the dequantized file. */
+function exactInLlamaCpp(file: string, text: string, scratch: string): string {
+  const results = join(scratch, 'exact');
+  if (existsSync(results)) return results;
+  const dequantized = madeOnce(join(scratch, '..', `${basename(file)}.f32`), (part) =>
+    execFileSync(join(tools, 'llama-quantize'), ['--allow-requantize', file, part, 'F32', String(threads)], {
       stdio: ['ignore', 'ignore', 'ignore'],
-    });
-  return perplexity(dequantized, text, join(scratch, 'exact'), ['-fa', 'off', '-ctk', 'f32', '-ctv', 'f32']);
+    }),
+  );
+  return perplexity(dequantized, text, results, ['-fa', 'off', '-ctk', 'f32', '-ctv', 'f32']);
 }
 
 const MESSAGES = [
@@ -194,13 +259,16 @@ async function miniLm(folder: string, vectors: string) {
 }
 
 const results: Record<string, unknown> = {};
-for (const model of generators) {
-  if (!wanted(model.name, model.file, join(tools, 'llama-perplexity'), ...Object.values(texts))) continue;
-  const scratch = mkdtempSync(join(tmpdir(), 'real-models-'));
-  try {
+const work = values.work ?? mkdtempSync(join(tmpdir(), 'real-models-'));
+let isFinished = true;
+try {
+  for (const model of generators) {
+    if (!wanted(model.name, model.file, join(tools, 'llama-perplexity'), ...Object.values(texts))) continue;
     for (const [kind, text] of Object.entries(texts)) {
       if (values.text && values.text !== kind) continue;
-      const found = await distances(model, text, scratch);
+      const found = await distances(model, text, join(work, `${model.name}-${kind}-${values.tokens}`));
+      isFinished &&= found !== undefined;
+      if (!found) continue;
       results[`${model.name}, ${kind}`] = found;
       const { espalier, llamaCpp, ratio, tokens } = found;
       const line = [espalier, llamaCpp].map(
@@ -210,9 +278,9 @@ for (const model of generators) {
         `${model.name}, ${kind}, ${tokens} tokens: KL ${line[0]}, llama.cpp ${line[1]}, ratio ${ratio.toFixed(2)}`,
       );
     }
-  } finally {
-    rmSync(scratch, { recursive: true });
   }
+} finally {
+  if (!values.work) rmSync(work, { recursive: true });
 }
 if (values.python && wanted('templates', values.python)) {
   results.templates = await templates(values.python);
@@ -227,3 +295,4 @@ if (wanted('minilm', miniLmFolder, vectors)) {
   console.log(`MiniLM: ${JSON.stringify(results.minilm)}`);
 }
 console.log(JSON.stringify({ bench: 'realModels', ...results }));
+if (!isFinished) process.exitCode = UNFINISHED;

@@ -11,6 +11,7 @@ import { halvesOfGroups } from './folders/rowOrders.ts';
 import { architectures } from './index.ts';
 import { refuseUnreadKeys } from './meaningfulKeys.ts';
 import { Metadata, shown } from './metadata.ts';
+import { unsupportedModel } from './missing.ts';
 import { factorNames, ModelBuilder, type ModelParts, type TensorShape } from './modelBuilder.ts';
 
 /** Location of a weight in the file, and the conversion of its rows. */
@@ -225,9 +226,6 @@ function byName({ name, metadata }: Checkpoint): Architecture {
   const inGguf = architectures.filter(({ foldersOnly }) => !foldersOnly);
   const found = inGguf.find((architecture) => architecture.name === wanted);
   if (found) return found;
-  throw new UnsupportedError(
-    `${name}: architecture`,
-    String(wanted),
-    inGguf.map((architecture) => architecture.name),
-  );
+  const names = inGguf.map((architecture) => architecture.name);
+  throw unsupportedModel('architecture', name, wanted, names);
 }

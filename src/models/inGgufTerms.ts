@@ -73,21 +73,37 @@ function scalingKeys(scaling: RopeScaling | undefined): [key: string, value: unk
 
 /** @throws {UnsupportedError} if GGUF cannot represent a setting of the folder's config, so that the model would differ */
 function refuseOtherGraph(folder: Checkpoint, model: BuiltModel, result: Checkpoint): void {
-  const [own, written] = [model, buildModel(result)].map(({ graph }) => graph.live().map(described));
-  const differing = own!.findIndex((node, index) => node !== written![index]);
-  if (differing < 0 && own!.length === written!.length) return;
-  const label = model.graph.live()[Math.max(0, differing)]!.label;
-  throw new UnsupportedError(`${folder.name}: writing to GGUF the config.json setting of`, label, [], { label });
+  const [own, written] = [model, buildModel(result)].map(({ graph }) => graph.live()) as [Value[], Value[]];
+  const differing = own.findIndex((node, index) => !written[index] || described(node) !== described(written[index]));
+  if (differing < 0 && own.length === written.length) return;
+  const node = own[Math.max(0, differing)]!;
+  const setting = differingSetting(node, written[differing]);
+  const what = `${folder.name}: writing to GGUF the setting of config.json for`;
+  throw new UnsupportedError(what, node.label + setting, [], { label: node.label });
 }
+
+/** The first attribute that differs: ' (order is "blocks", in GGUF "turns")'. */
+function differingSetting(own: Value, written: Value | undefined): string {
+  if (written?.op !== own.op) return '';
+  const [found, inGguf] = [own, written].map(({ attributes }) => (attributes ?? {}) as Record<string, unknown>);
+  const key = Object.keys(found!).find(
+    (name) => name !== 'layout' && comparable(found![name]) !== comparable(inGguf![name]),
+  );
+  return key === undefined ? '' : ` (${key} is ${comparable(found![key])}, in GGUF ${comparable(inGguf![key])})`;
+}
+
+const comparable = (value: unknown): string | undefined => JSON.stringify(value, rounded);
 
 /** Describes a node for comparison, without the rotary layout, which may differ in GGUF. */
 function described({ op, label, shape, attributes }: Value): string {
-  const comparable = (key: string, value: unknown): unknown => {
-    if (key === 'layout') return undefined;
-    if (typeof value === 'number') return value.toPrecision(6);
-    return ArrayBuffer.isView(value) ? Array.from(value as Float32Array, (element) => element.toPrecision(5)) : value;
-  };
-  return `${op.name} ${label} ${shape.join(' ')} ${JSON.stringify(attributes, comparable)}`;
+  const withoutLayout = (key: string, value: unknown) => (key === 'layout' ? undefined : rounded(key, value));
+  return `${op.name} ${label} ${shape.join(' ')} ${JSON.stringify(attributes, withoutLayout)}`;
+}
+
+/** Numbers as they are compared: files may hold them as f32. */
+function rounded(_: string, value: unknown): unknown {
+  if (typeof value === 'number') return value.toPrecision(6);
+  return ArrayBuffer.isView(value) ? Array.from(value as Float32Array, (element) => element.toPrecision(5)) : value;
 }
 
 function tensorOf(

@@ -1,9 +1,10 @@
 /** View of a Hugging Face folder for `build`: the family of its model type, metadata under GGUF keys, and tensors. */
-import { FormatError, UnsupportedError } from '../../core/errors.ts';
+import { FormatError } from '../../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { Architecture } from '../architecture.ts';
 import type { StoredWeight } from '../buildModel.ts';
 import { architectures } from '../index.ts';
+import { unsupportedModel } from '../missing.ts';
 import { type Fields, FolderConfig, isFields } from './config.ts';
 import type { FolderFamily, FolderTensor } from './family.ts';
 import { refuseQuantization, refuseQuantizedTensors } from './quantization.ts';
@@ -127,7 +128,7 @@ function familyOf(folder: string, outer: Fields): Found {
     throw new FormatError(folder, problem, { expected: 'model_type' });
   }
   const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
-  throw new UnsupportedError(`${folder}: model_type`, String(outer.model_type), [...new Set(types)].toSorted());
+  throw unsupportedModel('model_type', folder, outer.model_type, [...new Set(types)].toSorted());
 }
 
 function byModelType(fields: Fields): { architecture: Architecture; family: FolderFamily } | undefined {

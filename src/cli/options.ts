@@ -7,7 +7,17 @@ import { printTrace } from './trace.ts';
 /** Values of `addModelOptions`, with the names of the API. */
 export type ModelValues = Pick<
   LoadOptions,
-  'threads' | 'context' | 'kv' | 'backend' | 'variant' | 'adapter' | 'exact' | 'adapt' | 'draftModel' | 'exit'
+  | 'threads'
+  | 'context'
+  | 'kv'
+  | 'backend'
+  | 'variant'
+  | 'adapter'
+  | 'embeddings'
+  | 'exact'
+  | 'adapt'
+  | 'draftModel'
+  | 'exit'
 >;
 
 export function addModelOptions(command: Command): Command {
@@ -22,7 +32,13 @@ export function addModelOptions(command: Command): Command {
 export function addEngineOptions(command: Command): Command {
   return addComputeOptions(command)
     .addOption(new Option('--kv <format>', 'format of the KV cache').choices(['f32', 'f16', 'q8_0']).default('f16'))
-    .option('--adapter <path>', 'LoRA adapter (GGUF) to apply');
+    .option('--adapter <path>', 'LoRA adapter (GGUF) to apply')
+    .addOption(
+      new Option(
+        '--embeddings <place>',
+        'where embeddings of tokens are; file: read row by row (default: in the file from 256 MiB on)',
+      ).choices(['auto', 'memory', 'file']),
+    );
 }
 
 /** Options that select the backend and its threads. */
@@ -52,7 +68,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, exact, adapt, draftModel, exit }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -68,6 +84,7 @@ export async function loadWithProgress(
       backend,
       variant,
       adapter,
+      embeddings,
       adapt,
       draftModel,
       exit,

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string;
   /** Number of bytes. */
   readonly size: number;
+  /** True if any bytes can be read at any time at little cost: a file on disk or in OPFS, a Blob. Undefined: not known yet. */
+  readonly isLocal?: boolean;
   /**
    * Reads exactly `length` bytes from `offset` into the start of `into` (which may be a view of shared memory).
    * @throws {SourceError} if the bytes cannot be read @throws {FormatError} if the file ends before them

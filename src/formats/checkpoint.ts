@@ -11,6 +11,8 @@ export interface CheckpointTensor {
   /** Slowest dimension first, as in PyTorch: a matrix is [rows (outputs), columns (inputs)]. GGUF's order is reversed on reading. */
   readonly shape: readonly number[];
   readonly byteLength: number;
+  /** See `ByteSource.isLocal`. */
+  readonly isLocal?: boolean;
   /** Reads `into.length` bytes from `offset` within the tensor. @throws {FormatError|SourceError} */
   read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
 }

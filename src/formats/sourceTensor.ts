@@ -17,6 +17,10 @@ export class SourceTensor implements CheckpointTensor {
     this.byteLength = bytesOf(format, elementCount(source.name, name, shape));
   }
 
+  get isLocal(): boolean | undefined {
+    return this.source.isLocal;
+  }
+
   async read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
     if (offset < 0 || offset + into.length > this.byteLength) {
       const asked = `bytes ${grouped(offset)} to ${grouped(offset + into.length)} were asked for`;

@@ -13,12 +13,13 @@ export function dequantized(checkpoint: Checkpoint): Checkpoint {
 
 /** A tensor that is read as F32. Only whole rows are read. */
 export function decodedTensor(tensor: CheckpointTensor): CheckpointTensor {
-  const { name, shape, format } = tensor;
+  const { name, shape, format, isLocal } = tensor;
   if (format === F32) return tensor;
   return {
     name,
     format: F32,
     shape,
+    isLocal,
     byteLength: (tensor.byteLength / format.blockBytes) * format.blockSize * 4,
     // only whole rows are read, and these are whole blocks
     async read(offset, into, signal) {

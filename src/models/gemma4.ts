@@ -7,11 +7,9 @@ import { activation } from '../graph/ops/activation.ts';
 import { add } from '../graph/ops/add.ts';
 import { attention } from '../graph/ops/attention.ts';
 import { columns } from '../graph/ops/columns.ts';
-import { embed } from '../graph/ops/embed.ts';
 import { gain } from '../graph/ops/gain.ts';
 import { multiply } from '../graph/ops/multiply.ts';
 import { scale } from '../graph/ops/scale.ts';
-import { tokens } from '../graph/ops/tokens.ts';
 import type { Architecture } from './architecture.ts';
 import { tensorNames } from './folders/family.ts';
 import { gemma4Keys } from './folders/gemma4Keys.ts';
@@ -93,8 +91,8 @@ function afterBlock(
 function perLayerInputs(model: ModelBuilder, embedding: Value, { layers, width }: Dimensions): Value | undefined {
   const each = model.metadata.count('embedding_length_per_layer_input', 0, 0);
   if (each === 0) return undefined;
-  const table = model.weight('per_layer_token_embd.weight', undefined, layers * each);
-  const rows = scale(embed(table, tokens(model.graph), 'per_layer_token_embd'), Math.sqrt(each), 'per_layer_rows');
+  const found = model.rowsOfTokens('per_layer_token_embd.weight', layers * each, 'per_layer_token_embd');
+  const rows = scale(found, Math.sqrt(each), 'per_layer_rows');
   const product = project(model, embedding, 'per_layer_model_proj', layers * each, { bias: false });
   const scaled = scale(product, 1 / Math.sqrt(width), 'per_layer_model_proj.scale');
   const normed = groupNorm(model, scaled, 'per_layer_proj_norm', each, { kind: 'rms' });

@@ -2,7 +2,10 @@
 import { FormatError } from '../core/errors.ts';
 import type { Graph, Value, WeightAttributes } from '../graph/graph.ts';
 import { dropout } from '../graph/ops/dropout.ts';
+import { embed } from '../graph/ops/embed.ts';
 import { input } from '../graph/ops/input.ts';
+import { storedRows } from '../graph/ops/storedRows.ts';
+import { tokens } from '../graph/ops/tokens.ts';
 import { weight } from '../graph/ops/weight.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
@@ -26,6 +29,8 @@ export interface ModelParts {
   readonly factors?: ReadonlyMap<string, Factors>;
   /** An early exit, for decoders. The graph then has an output `EXIT_OUTPUT`. */
   readonly exit?: ExitPart;
+  /** Tensors that are not loaded; the rows that a step needs are inputs of the graph, see `storedRows`. */
+  readonly stored?: ReadonlySet<string>;
 }
 
 export interface Factors {
@@ -147,6 +152,13 @@ export class ModelBuilder {
     const value = weight(this.graph, name, tensor.format, tensor.rows, tensor.columns);
     this.#weights.set(name, value);
     return value;
+  }
+
+  /** Rows of a table for the tokens of the step, [T, columns]. @throws {FormatError} if the table is missing or has another width */
+  rowsOfTokens(name: string, columns: number, label: string): Value {
+    const table = this.weight(name, undefined, columns);
+    if (this.#parts.stored?.has(table.attributes.tensor)) return storedRows(table, label);
+    return embed(table, tokens(this.graph), label);
   }
 
   /** A vector [1, width] of one value that no file holds: the gain of a norm without gain, or the bias of one without bias. */

@@ -23,15 +23,19 @@ export function weightStore(model: BuiltModel): WeightStore {
       }
       const stored = model.stored(tensor);
       const [rows, columns] = weight.shape as readonly [number, number];
-      const [first] = stored.tensors as readonly [CheckpointTensor];
-      if (stored.tensors.length === 1 && !stored.transposed && !stored.order && !stored.change)
-        return first.read((from * first.byteLength) / rows, into, signal);
+      const inPlace = storedInPlace(stored);
+      if (inPlace) return inPlace.read((from * inPlace.byteLength) / rows, into, signal);
       if (made?.name !== tensor) made = { name: tensor, bytes: await rearranged(stored, rows, columns, signal) };
       const rowBytes = made.bytes.length / rows;
       into.set(made.bytes.subarray(from * rowBytes, from * rowBytes + into.length));
       if (from * rowBytes + into.length === made.bytes.length) made = undefined;
     },
   };
+}
+
+/** The tensor whose rows are those of the weight; undefined if they must be rearranged or changed. */
+export function storedInPlace({ tensors, transposed, order, change }: StoredWeight): CheckpointTensor | undefined {
+  return tensors.length === 1 && !transposed && !order && !change ? tensors[0] : undefined;
 }
 
 /** Tensors that are transposed or changed are plain floats, so that a block is an element. */

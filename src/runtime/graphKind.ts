@@ -1,5 +1,6 @@
 /** Kinds of graphs: one generates text, the other encodes whole texts. */
 import type { Graph } from '../graph/graph.ts';
+import { storedTables } from '../graph/ops/storedRows.ts';
 
 /** True if a token's outputs depend on later tokens (bidirectional attention), so that the graph only runs whole texts. */
 export function isEncoder(graph: Graph): boolean {
@@ -11,6 +12,7 @@ export function isEncoder(graph: Graph): boolean {
 export function vocabularyOf(graph: Graph): number {
   const logits = graph.outputs.get('logits');
   if (logits) return logits.shape[1];
-  const tables = graph.nodes.filter(({ op, inputs }) => op.name === 'embed' && inputs[1]?.op.name === 'tokens');
-  return Number(tables[0]?.inputs[0]?.shape[0] ?? 0);
+  const lookup = graph.nodes.find(({ op, inputs }) => op.name === 'embed' && inputs[1]?.op.name === 'tokens');
+  const [table = lookup?.inputs[0]] = storedTables(graph).values();
+  return Number(table?.shape[0] ?? 0);
 }

@@ -3,8 +3,9 @@ import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { dumpGraph } from '../graph/dump.ts';
+import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { MemoryEstimate } from './estimate.ts';
-import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
+import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { planModel } from './plan.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 
@@ -12,10 +13,10 @@ export interface Inspection {
   readonly source: string;
   readonly kind: Checkpoint['kind'];
   readonly byteLength: number;
-  /** Undefined if the files contain only a vocabulary, or a model that cannot run. */
+  /** Undefined if the files contain only a vocabulary, or a model whose graph cannot be built. */
   readonly model?: ModelSummary;
-  /** Reason why the model cannot run. */
-  readonly problem?: string;
+  /** Reasons why the model cannot run anywhere: its architecture, formats, tokenizer. Empty if it runs where it fits. */
+  readonly problems: readonly string[];
   /** Memory needs of a session with `context` tokens. */
   readonly memory?: MemoryEstimate & { readonly context: number };
   /** Metadata. Long arrays are shortened to "[string × 32000]". */
@@ -42,11 +43,16 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
     const { name, kind, byteLength, metadata, tensors } = checkpoint;
+    const problems: string[] = [];
+    const described =
+      tensors.size > 0 ? await describeModel(checkpoint, planOptions(source, options), problems) : undefined;
+    await reported(problems, () => checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer));
     return {
       source: name,
       kind,
       byteLength,
-      ...(tensors.size > 0 && (await describeModel(checkpoint, options))),
+      ...described,
+      problems,
       metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
       tensors: Array.from(tensors.values(), describeTensor),
     };
@@ -55,22 +61,34 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
   }
 }
 
-type ModelDescription = Pick<Inspection, 'model' | 'memory' | 'graph' | 'problem'>;
+type ModelDescription = Pick<Inspection, 'model' | 'memory' | 'graph'>;
 
-async function describeModel(checkpoint: Checkpoint, options: LoadOptions): Promise<ModelDescription> {
+/** @param problems receives the reason if the graph cannot be built */
+async function describeModel(
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+  problems: string[],
+): Promise<ModelDescription> {
+  const plan = await reported(problems, () => planModel(checkpoint, options, undefined, true));
+  if (!plan) return {};
+  const { model, estimate, context } = plan;
+  const registers = { T: 1, P: 0, R: 1, S: 1 };
+  const { flops, bytes } = model.graph.cost(registers);
+  return {
+    model: summarize(checkpoint, model),
+    memory: { ...estimate, context },
+    graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
+  };
+}
+
+/** Runs work, and notes why a model cannot run: metadata and tensors are still useful. */
+async function reported<T>(problems: string[], work: () => T | Promise<T>): Promise<T | undefined> {
   try {
-    const { model, estimate, context } = await planModel(checkpoint, options);
-    const registers = { T: 1, P: 0, R: 1, S: 1 };
-    const { flops, bytes } = model.graph.cost(registers);
-    return {
-      model: summarize(checkpoint, model),
-      memory: { ...estimate, context },
-      graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
-    };
+    return await work();
   } catch (error) {
-    // the metadata and tensors are still useful
-    if (error instanceof UnsupportedError || error instanceof FormatError) return { problem: error.message };
-    throw error;
+    if (!(error instanceof UnsupportedError || error instanceof FormatError)) throw error;
+    problems.push(error.message);
+    return undefined;
   }
 }
 

@@ -16,10 +16,11 @@ import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
-import { checkLoadOptions, type LoadOptions, openOptions } from './loadOptions.ts';
+import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { type LoadedModel, Model } from './model.ts';
 import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
+import { withStoredRows } from './storedRows.ts';
 import { summarize } from './summary.ts';
 
 /** Share of the memory that is left which keys and values may take. */
@@ -68,6 +69,7 @@ async function loadEngine(
   const adapters = parts?.adapters ?? new Map<string, Adapter>();
   const plain = await openCheckpoint(source, openOptions(options));
   let opened = plain;
+  let isKeptOpen = false;
   try {
     let exit: ExitHeader | undefined;
     if (options.exit !== undefined) {
@@ -80,10 +82,11 @@ async function loadEngine(
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
     const places = every.length > 0 ? placesForAll(every, checkpoint) : undefined;
     const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
-    const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(weightsFrom, options, {
-      factors: places,
-      exit,
-    });
+    const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(
+      weightsFrom,
+      planOptions(source, options),
+      { factors: places, exit },
+    );
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const embedding = await embeddingOf(checkpoint, signal);
@@ -92,7 +95,9 @@ async function loadEngine(
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const template = parts?.template ?? checkpoint.chatTemplate;
-    const [text, program] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
+    const [text, compiled] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
+    const program = withStoredRows(compiled, weights, () => opened.close());
+    isKeptOpen = program !== compiled;
     try {
       await opened.finish?.(signal);
     } catch (error) {
@@ -113,7 +118,7 @@ async function loadEngine(
     if (adapter || every.length > 0) await engine.setAdapter(adapter);
     return { engine, summary: summarize(checkpoint, model), estimate };
   } finally {
-    await opened.close();
+    if (!isKeptOpen) await opened.close();
   }
 }
 
@@ -152,7 +157,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
-    return (await planModel(checkpoint, options)).estimate;
+    return (await planModel(checkpoint, planOptions(source, options), undefined, true)).estimate;
   } finally {
     await checkpoint.close();
   }

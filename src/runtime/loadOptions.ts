@@ -1,6 +1,7 @@
 /** Options of loading a model. */
 import { type BackendName, backends } from '../backends/index.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { isCheckpoint } from '../formats/checkpoint.ts';
 import type { CacheOptions } from '../formats/download/hub.ts';
 import type { CheckpointSource, OpenOptions } from '../formats/open.ts';
 import type { Adapter } from '../models/adapter.ts';
@@ -35,6 +36,12 @@ export interface LoadOptions {
    * the quality of a file. Set `kv` to 'f32', too. Default false.
    */
   readonly exact?: boolean;
+  /**
+   * Where embeddings of tokens are that a step reads only by rows: 'file' leaves them in the file, which stays open until the
+   * model is disposed of. Default 'auto': in the file if they have at least 256 MiB, or if the model would not fit otherwise,
+   * and the file is on this device and was opened by `load`.
+   */
+  readonly embeddings?: 'auto' | 'memory' | 'file';
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
   /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
@@ -75,6 +82,7 @@ const rules: Rules<LoadOptions> = {
   cacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   prefixCacheBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   exact: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  embeddings: oneOf(['auto', 'memory', 'file']),
   trace: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   stepTokens: wholeNumber(1, 4096),
   adapter: {
@@ -116,4 +124,9 @@ export function checkLoadOptions(options: LoadOptions): void {
 /** The options that describe the source of a model. */
 export function openOptions({ signal, onProgress, headers, cache, packages }: LoadOptions): OpenOptions {
   return { signal, onProgress, headers, cache, packages };
+}
+
+/** Options for planning. Whoever has opened a checkpoint may close it when the model is loaded, so by default nothing stays in its file. */
+export function planOptions(source: CheckpointSource, options: LoadOptions): LoadOptions {
+  return isCheckpoint(source) ? { ...options, embeddings: options.embeddings ?? 'memory' } : options;
 }

@@ -3,6 +3,8 @@ import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { cacheSlots } from '../graph/graph.ts';
+import { storedTables } from '../graph/ops/storedRows.ts';
+import { weightBytes } from '../graph/ops/weight.ts';
 import type { Settings } from '../graph/program.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import type { ModelParts } from '../models/modelBuilder.ts';
@@ -11,6 +13,7 @@ import { formatByName } from '../tensor/formats.ts';
 import { estimateMemory, type MemoryEstimate } from './estimate.ts';
 import { isEncoder } from './graphKind.ts';
 import type { LoadOptions } from './loadOptions.ts';
+import { tablesToStore } from './storedTables.ts';
 
 export interface ModelPlan {
   readonly model: BuiltModel;
@@ -30,10 +33,28 @@ const ENCODER_STEP_TOKENS = 512;
 /** Maximum size of the logits of one step; 32 rows for a vocabulary of 128,000. */
 const LOGIT_BYTES = 2 ** 24;
 
-/** @throws {OptionError} if options do not fit the model @throws the errors of `buildModel` */
-export async function planModel(checkpoint: Checkpoint, options: LoadOptions, parts?: ModelParts): Promise<ModelPlan> {
+/**
+ * @param headerOnly true if only the header is read, of a file that `load` may download first
+ * @throws {OptionError} if options do not fit the model @throws the errors of `buildModel`
+ */
+export async function planModel(
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+  parts?: ModelParts,
+  headerOnly = false,
+): Promise<ModelPlan> {
   const context = options.context ?? Math.min(trainedContextOf(checkpoint), DEFAULT_CONTEXT);
-  const model = buildModel(checkpoint, context, parts);
+  const whole = buildModel(checkpoint, context, parts);
+  const { always, ifNeeded } = tablesToStore(whole, options.embeddings, headerOnly && options.cache?.keep !== false);
+  const storing = (stored: ReadonlySet<string>) =>
+    stored.size === 0 ? whole : buildModel(checkpoint, context, { ...parts, stored });
+  const plan = await planGraph(storing(always), context, options);
+  if (plan.estimate.fits || ifNeeded.size === always.size) return plan;
+  return planGraph(storing(ifNeeded), context, options);
+}
+
+/** Chooses the sizes of steps, and estimates the memory that they need. */
+async function planGraph(model: BuiltModel, context: number, options: LoadOptions): Promise<ModelPlan> {
   const kv = formatByName((options.kv ?? 'f16').toUpperCase());
   checkHeads(model, kv);
   const encoder = isEncoder(model.graph);
@@ -46,7 +67,8 @@ export async function planModel(checkpoint: Checkpoint, options: LoadOptions, pa
   const limits = { maxTokens, maxRows, context };
   const settings = settingsOf(options);
   const needs = await backendByName(options.backend).memoryNeeds(model.graph, limits, kv, settings);
-  return { model, kv, ...limits, settings, estimate: estimateMemory(needs, context) };
+  const storedBytes = [...storedTables(model.graph).values()].reduce((sum, table) => sum + weightBytes(table), 0);
+  return { model, kv, ...limits, settings, estimate: estimateMemory(needs, context, storedBytes) };
 }
 
 /** Backend-specific settings among the options. */

@@ -1,6 +1,7 @@
 /** Summary of a model. JSON-safe. */
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { isWeight } from '../graph/graph.ts';
+import { storedTables } from '../graph/ops/storedRows.ts';
 import type { BuiltModel } from '../models/buildModel.ts';
 import { vocabularyOf } from './graphKind.ts';
 
@@ -27,8 +28,7 @@ export function summarize(checkpoint: Checkpoint, model: BuiltModel): ModelSumma
   const name = checkpoint.metadata.get('general.name');
   const formats: Record<string, number> = {};
   let parameters = 0;
-  for (const node of model.graph.live()) {
-    if (!isWeight(node)) continue;
+  for (const node of [...model.graph.live().filter(isWeight), ...storedTables(model.graph).values()]) {
     parameters += Number(node.shape[0]) * node.shape[1];
     formats[node.attributes.format.name] = (formats[node.attributes.format.name] ?? 0) + 1;
   }

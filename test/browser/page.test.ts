@@ -285,6 +285,33 @@ describe.skipIf(!haveChromium())('a page', () => {
     expect(found.length).toBeGreaterThan(0);
   });
 
+  it('reads embeddings row by row from files of the private file system, picked or downloaded', async () => {
+    const found = await page.evaluate(async (prompt) => {
+      const directory = await navigator.storage.getDirectory();
+      const handle = await directory.getFileHandle('rows.gguf', { create: true });
+      const stream = await handle.createWritable();
+      await stream.write(await (await fetch('/tiny.gguf')).blob());
+      await stream.close();
+      const sources = [await handle.getFile(), '/tiny.gguf'];
+      const stored = await Promise.all(
+        sources.map((source) => espalier.load(source, { threads: 1, embeddings: 'file' })),
+      );
+      const resident = await espalier.load('/tiny.gguf', { threads: 1, embeddings: 'memory' });
+      const texts: string[] = [];
+      const bytes: number[] = [];
+      for (const model of [resident, ...stored]) {
+        texts.push((await model.session().generate(prompt, { temperature: 0, maxTokens: 20 }).result).text);
+        bytes.push(model.estimate.storedBytes);
+        model.dispose();
+      }
+      return { texts, bytes };
+    }, PROMPT);
+    expect(new Set(found.texts).size).toBe(1);
+    expect(found.bytes[0]).toBe(0);
+    expect(found.bytes[1]).toBeGreaterThan(0);
+    expect(found.bytes[2]).toBe(found.bytes[1]);
+  });
+
   it('loses sessions that nobody holds, and ends workers of models that nobody holds', async () => {
     const found = await page.evaluate(async (prompt) => {
       const model = await espalier.load('/tiny.gguf', { threads: 1, context: 2048 });

@@ -49,34 +49,44 @@ async function show(source: string, values: Values): Promise<void> {
   print(`cost per token: ${(graph.flopsPerToken / 1e6).toFixed(1)} Mflop, ${read} read`);
 }
 
-function printSummary({ source, byteLength, tensors, model, memory, problem }: Inspection): void {
+function printSummary(found: Inspection): void {
+  const { source, byteLength, tensors, model, memory, problems } = found;
   const file = bytesForPeople(byteLength);
-  if (model && memory) printModel(source, tensors.length, model, memory);
-  else if (problem) printFields({ source, file, tensors: tensors.length, 'cannot run': problem });
-  else printFields({ source, file, contains: 'a vocabulary, no tensors' });
+  if (model && memory) printModel(found, model, memory);
+  else if (tensors.length > 0) printFields({ source, runs: verdict(problems), file, tensors: tensors.length });
+  else printFields({ source, file, contains: 'a vocabulary, no tensors', tokenizes: verdict(problems) });
+}
+
+/** Says whether the model runs on this device, and what it lacks or needs if not. */
+function verdict(problems: readonly string[], memory?: Inspection['memory']): string {
+  if (problems.length > 0) return `no: ${problems.join('; ')}`;
+  if (!memory || memory.fits) return 'yes';
+  const [needed, free] = [memory.totalBytes, memory.availableBytes].map(bytesForPeople);
+  return `not here: it needs ${needed} of memory, and ${free} are available`;
 }
 
 function printModel(
-  source: string,
-  tensors: number,
+  { source, tensors, problems }: Inspection,
   model: NonNullable<Inspection['model']>,
   memory: NonNullable<Inspection['memory']>,
 ): void {
   const formats = Object.entries(model.formats).map(([name, count]) => `${name} ×${count}`);
-  const { weightBytes, cacheBytes, activationBytes, totalBytes, availableBytes, fits, context } = memory;
+  const { weightBytes, storedBytes, cacheBytes, activationBytes, totalBytes, availableBytes, context } = memory;
   const parts = [weightBytes, cacheBytes, activationBytes].map(bytesForPeople);
   printFields({
     source,
+    runs: verdict(problems, memory),
     name: model.name,
     architecture: model.architecture,
     parameters: model.parameters.toLocaleString('en-US'),
     file: bytesForPeople(model.byteLength),
-    tensors: `${tensors}: ${formats.join(', ')}`,
+    tensors: `${tensors.length}: ${formats.join(', ')}`,
     'trained context': model.trainedContext,
     vocabulary: model.vocabulary,
     'chat template': model.chatTemplate ? 'in the file' : 'none; a plain default is used',
     memory: `${bytesForPeople(totalBytes)} for ${context} tokens: weights ${parts[0]}, cache ${parts[1]}, activations ${parts[2]}`,
-    available: `${bytesForPeople(availableBytes)}; the model ${fits ? 'fits' : 'does not fit'}`,
+    'left in the file': storedBytes > 0 ? `${bytesForPeople(storedBytes)} of embeddings, read row by row` : undefined,
+    available: bytesForPeople(availableBytes),
   });
 }
 

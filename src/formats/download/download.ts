@@ -70,6 +70,10 @@ class Download implements ByteSource {
     this.#file = target.file;
   }
 
+  get isLocal(): boolean {
+    return this.#partial !== undefined;
+  }
+
   /** Resumes an earlier download. If a hash is known, the file is completed and verified first, as its start may be damaged. */
   async start(): Promise<void> {
     const { sha256: expected, available } = this.#target;

@@ -38,6 +38,7 @@ export async function openComponent(
   const source: ByteSource = {
     name: `${packageName} ${manifest.version}/${component.file.name}`,
     size: component.file.bytes,
+    isLocal: true,
     async read(offset, length, into, signal) {
       checkRange(source, offset, length, into);
       for (let at = offset, i = indexAt(extents, offset); at < offset + length; i++) {

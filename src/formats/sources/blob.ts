@@ -9,6 +9,7 @@ export function blobSource(blob: Blob, name = blob instanceof File ? blob.name :
   const source: ByteSource = {
     name,
     size: blob.size,
+    isLocal: true,
     async read(offset, length, into, signal) {
       checkRange(source, offset, length, into);
       for (let done = 0; done < length; done += PART_BYTES) {

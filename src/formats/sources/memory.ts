@@ -6,6 +6,8 @@ export function memorySource(bytes: Uint8Array, name = 'bytes'): ByteSource {
   const source: ByteSource = {
     name,
     size: bytes.length,
+    // rows read from it would keep the caller's bytes in memory
+    isLocal: false,
     async read(offset, length, into, signal) {
       signal?.throwIfAborted();
       checkRange(source, offset, length, into);

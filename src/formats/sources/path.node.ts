@@ -53,6 +53,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
   const source: ByteSource = {
     name: path,
     size: status.size,
+    isLocal: true,
     async read(offset, length, into, signal) {
       checkRange(source, offset, length, into);
       for (let done = 0; done < length; ) {

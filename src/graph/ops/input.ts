@@ -13,6 +13,8 @@ export interface InputAttributes {
   readonly kind: InputKind;
   readonly rows: Dim;
   readonly width: number;
+  /** Tensor whose rows for the step's tokens are the values, see `storedRows`. Default: the values have another origin. */
+  readonly table?: string;
 }
 
 export const inputOp: Op<InputAttributes> = {

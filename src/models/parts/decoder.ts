@@ -12,7 +12,6 @@ import { positions } from '../../graph/ops/positions.ts';
 import { scale } from '../../graph/ops/scale.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
 import { softcap } from '../../graph/ops/softcap.ts';
-import { tokens } from '../../graph/ops/tokens.ts';
 import { EXIT_OUTPUT, EXIT_TEACHER, exitTensor } from '../exits.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
 import { type Attention, selfAttention } from './attention.ts';
@@ -142,8 +141,7 @@ function scaledLogits(logits: Value, { logitScale = 1, logitSoftcap = 0 }: Decod
 
 function embedding(model: ModelBuilder, { width }: Dimensions, knobs: Decoder): Value {
   const { embeddingScale = 1, learnedPositions = false } = knobs;
-  const table = model.weight('token_embd.weight', undefined, width);
-  let x: Value = embed(table, tokens(model.graph), 'token_embd');
+  let x = model.rowsOfTokens('token_embd.weight', width, 'token_embd');
   if (embeddingScale !== 1) x = scale(x, embeddingScale, 'embedding_scale');
   const places = model.maybe(learnedPositions, 'position_embd.weight', undefined, width);
   if (places) {

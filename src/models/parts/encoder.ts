@@ -9,7 +9,6 @@ import { embed } from '../../graph/ops/embed.ts';
 import { input } from '../../graph/ops/input.ts';
 import { positions } from '../../graph/ops/positions.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
-import { tokens } from '../../graph/ops/tokens.ts';
 import type { ModelBuilder } from '../modelBuilder.ts';
 import { type Attention, neverCausal, selfAttention } from './attention.ts';
 import { classify } from './classifier.ts';
@@ -55,7 +54,7 @@ export function encoder(model: ModelBuilder, knobs: Encoder): void {
 
 function embedding(model: ModelBuilder, width: number, { positions: places }: Encoder): Value {
   const { graph } = model;
-  let x: Value = embed(model.weight('token_embd.weight', undefined, width), tokens(graph), 'token_embd');
+  let x = model.rowsOfTokens('token_embd.weight', width, 'token_embd');
   const types = model.optional('token_types.weight', undefined, width);
   if (types) x = add(x, embed(types, input(graph, TOKEN_TYPES, 'T', 1, 'i32'), 'token_types'), 'typed');
   if (places) {

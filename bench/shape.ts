@@ -1,19 +1,28 @@
-/** Measures what quantizing loses, beside llama.cpp's own quantizer. See `about`. */
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+/** Measures what making a model smaller costs. See `about`. */
 import { parseArgs } from 'node:util';
-import { compare, quantize } from '../src/compress/index.ts';
 import { machineFacts } from './machine.ts';
-import { checkTools, imatrix, quantize as quantizeByPeer } from './peers/llamaQuantize.ts';
-import { writePermuted } from './shape/permuted.ts';
+import { benchMixedBits } from './shape/mixedBits.ts';
+import { benchQuality } from './shape/quality.ts';
+import { benchRepeat } from './shape/repeat.ts';
+import { Setting } from './shape/setting.ts';
+import { benchSparsity } from './shape/sparsity.ts';
+import { benchStructured } from './shape/structured.ts';
+import { benchCalibration, benchSpeed } from './shape/times.ts';
 
-const about = `npx tsx bench/shape.ts [TYPE …] [options]
+const about = `npx tsx bench/shape.ts [TYPE …] [--only PART] [options]
 
-Quantizes a model to each type (default: Q4_0 Q4_K_M Q3_K_M Q2_K; "Q4_K_M:pure" is one format throughout, "Q4_K_M:like" is mixed bits
-in as many bytes), by
-\`espalier quantize --calibrate\` and by llama-quantize with an importance matrix of the same text (llama-imatrix), and measures the
-KL divergence of both from the model, computed exactly (weights dequantized to F32). Evaluation text is never calibration text.
+Parts:
+  quality   KL divergence of quantized files beside llama.cpp's with an importance matrix of the same text, at the same bytes.
+            Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K); "Q4_K_M:pure" is one format throughout. Bars: 0.6 × (Q4_0), 0.7 × (others);
+            0.8 × with --calibrate
+  tuned     the same with scales that are trained afterwards (--steps). Bar: 0.45 ×
+  mixed     mixed bits at the bytes of a type: the share of the way to the next larger one. Bar: 45%
+  sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios
+  structured  fewer neurons and heads (--keep), and fewer blocks, recovered by --steps of distillation. Bars: −15% time, +3% loss
+  repeat    the same recipe twice, and killed and resumed: the same bytes (needs npm run prepare)
+  speed     a 1B F16 file beside llama-quantize. Types (default: Q4_0, plain; Q3_K_M and Q4_K_M by importance). Bars: 0.8, 1.5 ×
+  solve     OBS on --layers blocks of a 0.5B model with 128 × 512 tokens. Bars: 30 minutes, 3 GB
+The KL divergence of a file is computed exactly (weights dequantized to F32), on text that is not the calibration text.
 
   --model FILE        source (default: the included model); its channels are permuted first, so that no block lies on the grid of
                       its own quantization
@@ -21,12 +30,16 @@ KL divergence of both from the model, computed exactly (weights dequantized to F
   --calibrate FILE    another text for calibration
   --window N          tokens per window (default: 256)   --windows N   windows (default: 256)
   --tokens N          tokens to evaluate (default: 8448) --threads N   (default: 2)
-The bars: at most 1 KiB more bytes than llama.cpp's, divergence at most 0.6 times (Q4_0), 0.7 times (others) llama.cpp's; 0.8 times
-with --calibrate. The last line is JSON.`;
+  --steps N           updates of tuned and structured (default: 200)
+  --keep SHARE        (default: 0.8)
+  --layers N          (default: 2)                       --rounds N    of speed (default: 2)
+  --kills N           of repeat (default: 4)
+Files that a run has made in runs/shape are not made again: remove them to measure anew. The last line is JSON.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    only: { type: 'string', default: 'quality' },
     model: { type: 'string', default: 'models/sapling.gguf' },
     text: { type: 'string', default: '../shared/data/text/tinystories/tiny_stories-944k.txt' },
     calibrate: { type: 'string' },
@@ -34,6 +47,11 @@ const { values, positionals } = parseArgs({
     windows: { type: 'string', default: '256' },
     tokens: { type: 'string', default: '8448' },
     threads: { type: 'string', default: '2' },
+    steps: { type: 'string', default: '200' },
+    keep: { type: 'string', default: '0.8' },
+    layers: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '2' },
+    kills: { type: 'string', default: '4' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -41,77 +59,33 @@ if (values.help) {
   console.log(about);
   process.exit();
 }
-checkTools();
-const [window, windows, maxTokens, threads] = [values.window, values.windows, values.tokens, values.threads].map(
-  Number,
-) as [number, number, number, number];
+const number = (name: 'window' | 'windows' | 'tokens' | 'threads' | 'steps' | 'layers' | 'rounds' | 'kills') =>
+  Number(values[name]);
+const threads = number('threads');
+const setting = () =>
+  Setting.create({
+    ...{ model: values.model, text: values.text, calibrate: values.calibrate, threads },
+    ...{ window: number('window'), windows: number('windows'), tokens: number('tokens') },
+  });
 const types = positionals.length > 0 ? positionals : ['Q4_0', 'Q4_K_M', 'Q3_K_M', 'Q2_K'];
-const stem = basename(values.model).replace(/\.gguf$/, '');
-const folder = resolve('runs/shape', stem);
-await mkdir(folder, { recursive: true });
+
+const parts: Readonly<Record<string, () => Promise<object>>> = {
+  quality: async () => benchQuality(await setting(), types),
+  tuned: async () => benchQuality(await setting(), types, number('steps')),
+  mixed: async () => benchMixedBits(await setting(), positionals),
+  sparsity: async () => benchSparsity(await setting()),
+  structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),
+  repeat: async () => benchRepeat(await setting(), number('kills')),
+  speed: () => benchSpeed(positionals, threads, number('rounds')),
+  solve: () => benchCalibration(values.text, number('layers'), threads),
+};
+const run = parts[values.only];
+if (!run) throw new Error(`there is no part ${values.only}: ${Object.keys(parts).join(', ')}`);
 const machine = await machineFacts(process.execPath);
 console.log(
   Object.entries(machine)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n'),
 );
-
-const source = join(folder, 'permuted-f32.gguf');
-if (!existsSync(source)) await writePermuted(values.model, source);
-const text = await readFile(values.text, 'utf8');
-const cut = Math.floor(0.9 * text.length);
-const evaluated = text.slice(cut);
-const calibrating = values.calibrate === undefined ? text.slice(0, cut) : await readFile(values.calibrate, 'utf8');
-const calibrationFile = join(folder, 'calibration.txt');
-await writeFile(calibrationFile, calibrating);
-const matrix = join(folder, 'imatrix.gguf');
-const matrixSeconds = await imatrix(source, calibrationFile, matrix, { window, windows, threads });
-
-const bars = (type: string): number => (values.calibrate !== undefined ? 0.8 : /^Q4_0/.test(type) ? 0.6 : 0.7);
-const rows = [];
-for (const named of types) {
-  const [type, way] = named.split(':') as [string, string | undefined];
-  const pure = way === 'pure';
-  const [ours, theirs] = ['espalier', 'llama'].map((who) => join(folder, `${who}-${named.replace(':', '-')}.gguf`)) as [
-    string,
-    string,
-  ];
-  const peerSeconds = await quantizeByPeer(source, theirs, { type, imatrix: matrix, pure, threads });
-  const { seconds, tensors } = await quantize(source, ours, {
-    ...(way === 'like' ? { like: type } : { type, pure }),
-    calibration: { text: calibrating, window, windows },
-    threads,
-  });
-  const options = { text: evaluated, context: window, maxTokens, exact: true, speed: false, threads };
-  const [, mine, peer] = await compare(source, [ours, theirs], options);
-  const ratio = mine!.kld!.mean / peer!.kld!.mean;
-  const bytes = [(await stat(ours)).size, (await stat(theirs)).size] as const;
-  const methods = new Map<string, number>();
-  for (const { method } of tensors) methods.set(String(method), (methods.get(String(method)) ?? 0) + 1);
-  const row = {
-    type: named,
-    tokens: mine!.tokens,
-    bytes: bytes[0],
-    moreBytes: bytes[0] - bytes[1],
-    kld: mine!.kld!.mean,
-    sigma: mine!.kld!.sigma,
-    top1: mine!.top1,
-    perplexityRatio: mine!.perplexityRatio,
-    peerKld: peer!.kld!.mean,
-    peerSigma: peer!.kld!.sigma,
-    peerTop1: peer!.top1,
-    ratio,
-    bar: bars(type),
-    isReached: ratio <= bars(type) && bytes[0] - bytes[1] <= 1024,
-    seconds,
-    peerSeconds: peerSeconds + matrixSeconds,
-    methods: Object.fromEntries(methods),
-  };
-  rows.push(row);
-  console.log(
-    `${named.padEnd(12)} ${row.bytes} bytes (${row.moreBytes} more)  KLD ${row.kld.toExponential(3)} ± ${row.sigma.toExponential(1)}, ` +
-      `llama.cpp ${row.peerKld.toExponential(3)}: ${ratio.toFixed(3)} × (bar ${row.bar}) ${row.isReached ? 'reached' : 'MISSED'}, ` +
-      `${seconds.toFixed(0)} s, llama.cpp ${row.peerSeconds.toFixed(0)} s`,
-  );
-}
-console.log(JSON.stringify({ machine, model: stem, window, windows, calibrate: values.calibrate, rows }));
+const found = await run();
+console.log(JSON.stringify({ machine, part: values.only, options: values, found }));

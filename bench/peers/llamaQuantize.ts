@@ -6,12 +6,15 @@ import { join } from 'node:path';
 
 const folder = join(process.env.ESPALIER_LLAMA_CPP ?? join(homedir(), '.cache/espalier-llama-cpp'), 'build/bin');
 
+/** Path of a tool. */
+export const toolPath = (tool: string): string => join(folder, tool);
+
 /** @throws {Error} if the tools are not built */
 export function checkTools(): void {
   for (const tool of ['llama-quantize', 'llama-imatrix'])
-    if (!existsSync(join(folder, tool)))
+    if (!existsSync(toolPath(tool)))
       throw new Error(
-        `${join(folder, tool)} is missing: build llama.cpp's tools, or set ESPALIER_LLAMA_CPP to their folder`,
+        `${toolPath(tool)} is missing: build llama.cpp's tools, or set ESPALIER_LLAMA_CPP to their folder`,
       );
 }
 
@@ -44,7 +47,7 @@ export function quantize(model: string, output: string, options: PeerOptions): P
 
 function run(tool: string, args: readonly string[]): Promise<number> {
   const started = performance.now();
-  const child = spawn(join(folder, tool), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(toolPath(tool), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-2000);

@@ -1,24 +1,22 @@
 /**
  * Chooses the format of each tensor under a budget of bytes (mixed bits). For every matrix and every format the true KL divergence is
- * measured that this one matrix causes when it alone is quantized; small divergences add up, so a dynamic program over the
- * bytes finds the formats with the least sum.
+ * measured that this one matrix causes when it alone is quantized. A dynamic program over the bytes finds the formats with the least
+ * sum; evolution goes on from there with the true divergence of whole models, because divergences only nearly add up.
  */
-import { backendByName } from '../backends/index.ts';
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { seededRandom } from '../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
-import type { Program } from '../graph/program.ts';
-import { buildModel } from '../models/buildModel.ts';
-import { dequantized } from '../models/dequantized.ts';
-import { weightStore } from '../models/weightStore.ts';
-import { klDivergence } from '../sampling/klDivergence.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { Windows } from './calibrationText.ts';
 import { type Choice, cheapest } from './cheapest.ts';
-import { encode } from './encodeRows.ts';
+import { encodeRows } from './encodeRows.ts';
+import { evolve } from './evolve.ts';
+import { Matrices } from './matrix/matrices.ts';
 import { isQuantizable, keptFormat } from './mixture.ts';
+import { Sensitivity } from './sensitivity.ts';
 
 export interface AllocateOptions {
   readonly windows: Windows;
@@ -26,63 +24,44 @@ export interface AllocateOptions {
   readonly bytes: number;
   /** Importance of the columns of each matrix, by tensor name. */
   readonly importance: ReadonlyMap<string, Float32Array>;
+  /** Generations of the evolution. Default: 12; 0: none. */
+  readonly generations?: number;
   readonly threads?: number;
   readonly backend?: string;
   readonly signal?: AbortSignal;
+  /** Progress with the stages 'sensitivities' and 'evolution'. */
   readonly onProgress?: OnProgress;
 }
 
-/** Formats to choose from, by whether the rows are whole super-blocks. */
-const SUPER_BLOCKS = ['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'].map(formatByName);
+/** Formats to choose from, by whether the rows are whole super-blocks, the smallest first. */
+const SUPER_BLOCKS = ['Q2_K', 'Q3_K', 'IQ4_XS', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'].map(formatByName);
 const BLOCKS = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'].map(formatByName);
-/** Tokens that divergences are measured on. */
-const TOKENS = 1024;
-/** Maximum bytes of the logits of one measurement. */
-const LOGIT_BYTES = 2 ** 25;
+const GENERATIONS = 12;
+const SEED = 1;
 
 /** @returns the format of each matrix, by name @throws {OptionError} if no formats fit into the bytes; says what does */
 export async function allocate(checkpoint: Checkpoint, options: AllocateOptions): Promise<Map<string, BlockFormat>> {
-  const { bytes, importance, signal, onProgress } = options;
   const tensors = [...checkpoint.tensors.values()];
   const matrices = tensors.filter(isQuantizable);
   const fixed = tensors
     .filter((tensor) => !isQuantizable(tensor))
     .reduce((sum, tensor) => sum + sizeAs(tensor, keptFormat(tensor)), 0);
   const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor)[0]!), 0);
-  if (bytes < least)
+  if (options.bytes < least)
     throw new OptionError(
       'the budget',
-      `${bytes} bytes of tensors`,
+      `${options.bytes} bytes of tensors`,
       `at least ${least}, the smallest that these formats reach`,
     );
-  const probe = await Probe.create(checkpoint, options);
+  const { generations = GENERATIONS } = options;
+  const allocation = await Allocation.create(checkpoint, matrices, options);
   try {
-    const choices: Choice<BlockFormat>[][] = [];
-    for (const [index, tensor] of matrices.entries()) {
-      const columns = tensor.shape.at(-1)!;
-      const values = await tensorValues(tensor);
-      const own: Choice<BlockFormat>[] = [];
-      for (const format of formatsOf(tensor)) {
-        signal?.throwIfAborted();
-        const blocks = encode(values, columns, format, importance.get(tensor.name));
-        const decoded = new Float32Array(values.length);
-        format.decode(blocks, 0, decoded, 0, blocks.length / format.blockBytes);
-        own.push({ value: format, size: sizeAs(tensor, format), cost: await probe.divergence(tensor.name, decoded) });
-      }
-      await probe.restore(tensor.name, values);
-      choices.push(own);
-      onProgress?.({
-        stage: 'sensitivities',
-        done: index + 1,
-        total: matrices.length,
-        unit: 'pieces',
-        item: tensor.name,
-      });
-    }
-    const chosen = cheapest(choices, bytes - fixed)!;
-    return new Map(matrices.map(({ name }, i) => [name, chosen[i]!]));
+    const choices = await allocation.sensitivities();
+    const start = cheapest(choices, options.bytes - fixed)!;
+    const levels = generations > 0 ? await allocation.evolve(start, options.bytes - fixed, generations) : start;
+    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor)[levels[i]!]!]));
   } finally {
-    probe.dispose();
+    allocation.dispose();
   }
 }
 
@@ -96,59 +75,97 @@ function sizeAs({ byteLength, format: own }: CheckpointTensor, format: BlockForm
   return bytesOf(format, (byteLength / own.blockBytes) * own.blockSize);
 }
 
-/** The model in F32, with weights that can be replaced one at a time. */
-class Probe {
-  readonly #program: Program;
-  readonly #windows: Windows;
-  readonly #rows: Int32Array;
-  readonly #vocabulary: number;
-  #reference: Float32Array = new Float32Array();
+/** A model whose matrices take one of their formats each. A level is the index of a format. */
+class Allocation {
+  readonly #matrices: readonly CheckpointTensor[];
+  readonly #options: AllocateOptions;
+  readonly #model: Sensitivity;
+  readonly #encoder: Matrices;
+  /** Levels of the model as it is; undefined: a matrix in its own values. */
+  readonly #now: (number | undefined)[];
 
-  private constructor(program: Program, windows: Windows, rows: Int32Array, vocabulary: number) {
-    this.#program = program;
-    this.#windows = windows;
-    this.#rows = rows;
-    this.#vocabulary = vocabulary;
+  private constructor(
+    matrices: readonly CheckpointTensor[],
+    options: AllocateOptions,
+    model: Sensitivity,
+    encoder: Matrices,
+  ) {
+    this.#matrices = matrices;
+    this.#options = options;
+    this.#model = model;
+    this.#encoder = encoder;
+    this.#now = matrices.map(() => undefined);
   }
 
-  static async create(checkpoint: Checkpoint, { windows, threads, backend, signal }: AllocateOptions): Promise<Probe> {
-    const model = buildModel(dequantized(checkpoint), windows.size);
-    const count = Math.max(1, Math.min(windows.count, Math.floor(TOKENS / windows.size)));
-    const tokens = count * windows.size;
-    const vocabulary = model.graph.outputs.get('logits')!.shape[1];
-    const wanted = Math.max(1, Math.min(tokens, Math.floor(LOGIT_BYTES / (4 * vocabulary))));
-    const rows = Int32Array.from({ length: wanted }, (_, i) => Math.floor(((i + 1) * tokens) / wanted) - 1);
-    const limits = { maxTokens: tokens, maxRows: wanted, context: windows.size };
-    const options = { ...limits, weights: weightStore(model), settings: { threads }, signal };
-    const program = await backendByName(backend).compile(model.graph, options);
-    const probe = new Probe(program, { ...windows, count, tokens: windows.tokens.slice(0, tokens) }, rows, vocabulary);
-    probe.#reference = await probe.#logits();
-    return probe;
-  }
-
-  /** Mean KL divergence with other values of a weight. The weight keeps them. */
-  async divergence(tensor: string, values: Float32Array): Promise<number> {
-    await this.#program.writeTensor(tensor, values);
-    const logits = await this.#logits();
-    let sum = 0;
-    for (let at = 0; at < logits.length; at += this.#vocabulary) {
-      const end = at + this.#vocabulary;
-      sum += klDivergence(this.#reference.subarray(at, end), logits.subarray(at, end));
+  static async create(checkpoint: Checkpoint, matrices: readonly CheckpointTensor[], options: AllocateOptions) {
+    const encoder = await Matrices.create(options.threads);
+    try {
+      return new Allocation(matrices, options, await Sensitivity.create(checkpoint, options), encoder);
+    } catch (error) {
+      encoder.dispose();
+      throw error;
     }
-    return sum / this.#rows.length;
   }
 
-  restore(tensor: string, values: Float32Array): Promise<void> {
-    return this.#program.writeTensor(tensor, values);
+  /** Divergence of each matrix in each of its formats, the others having their own values. */
+  async sensitivities(): Promise<Choice<number>[][]> {
+    const { signal, onProgress } = this.#options;
+    const choices: Choice<number>[][] = [];
+    for (const [index, tensor] of this.#matrices.entries()) {
+      const values = await tensorValues(tensor);
+      const own: Choice<number>[] = [];
+      for (const [level, format] of formatsOf(tensor).entries()) {
+        signal?.throwIfAborted();
+        await this.#model.write(tensor.name, this.#quantized(tensor, values, format));
+        own.push({ value: level, size: sizeAs(tensor, format), cost: await this.#model.divergence('some') });
+      }
+      await this.#model.write(tensor.name, values);
+      choices.push(own);
+      const { length: total } = this.#matrices;
+      onProgress?.({ stage: 'sensitivities', done: index + 1, total, unit: 'pieces', item: tensor.name });
+    }
+    return choices;
+  }
+
+  /** Improves the levels by the true divergence of whole models, within the bytes of all matrices. */
+  async evolve(start: readonly number[], budget: number, generations: number): Promise<readonly number[]> {
+    const { onProgress } = this.#options;
+    const { levels } = await evolve({
+      costs: this.#matrices.map((tensor) => formatsOf(tensor).map((format) => sizeAs(tensor, format))),
+      ...{ budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
+      evaluate: async (candidate, effort) => {
+        await this.#take(candidate);
+        return this.#model.divergence(effort === 1 ? 'all' : 'some');
+      },
+      onGeneration: (done, loss) => {
+        const item = `divergence ${loss.toPrecision(3)}`;
+        onProgress?.({ stage: 'evolution', done, total: generations, unit: 'pieces', item });
+      },
+    });
+    return levels;
   }
 
   dispose(): void {
-    this.#program.dispose();
+    this.#model.dispose();
+    this.#encoder.dispose();
   }
 
-  #logits(): Promise<Float32Array> {
-    const { tokens, size } = this.#windows;
-    const step = { tokens, sequence: size, rows: this.#rows, outputs: ['logits'] };
-    return this.#program.run(step).output('logits');
+  /** Quantizes the matrices whose level changes. */
+  async #take(levels: readonly number[]): Promise<void> {
+    for (const [i, tensor] of this.#matrices.entries()) {
+      if (this.#now[i] === levels[i]) continue;
+      this.#options.signal?.throwIfAborted();
+      const format = formatsOf(tensor)[levels[i]!]!;
+      await this.#model.write(tensor.name, this.#quantized(tensor, await tensorValues(tensor), format));
+      this.#now[i] = levels[i];
+    }
+  }
+
+  /** The values that a matrix has in a format. */
+  #quantized({ name, shape }: CheckpointTensor, values: Float32Array, format: BlockFormat): Float32Array {
+    const bytes = encodeRows(this.#encoder, values, shape.at(-1)!, format, this.#options.importance.get(name));
+    const decoded = new Float32Array(values.length);
+    format.decode(bytes, 0, decoded, 0, bytes.length / format.blockBytes);
+    return decoded;
   }
 }

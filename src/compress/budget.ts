@@ -14,7 +14,7 @@ import type { QuantizeOptions } from './quantize.ts';
 export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
 
 /** @throws {OptionError} if there is not exactly one of a type and the budgets */
-export function budgetOf({ type, targetBits, maxBytes, like }: QuantizeOptions): Budget | undefined {
+export function budgetOf({ type, targetBits, maxBytes, like, generations }: QuantizeOptions): Budget | undefined {
   const given = Object.entries({ type, targetBits, maxBytes, like }).filter(([, value]) => value !== undefined);
   if (given.length !== 1) {
     const found = given.length === 0 ? 'missing' : `given beside ${given[1]![0]}`;
@@ -23,6 +23,10 @@ export function budgetOf({ type, targetBits, maxBytes, like }: QuantizeOptions):
   for (const [name, value] of Object.entries({ targetBits, maxBytes }))
     if (value !== undefined && !(value > 0 && Number.isFinite(value)))
       throw new OptionError(name, value, 'a number above 0');
+  if (generations !== undefined && !(type === undefined && Number.isInteger(generations) && generations >= 0)) {
+    const expected = 'a whole number beside a budget: targetBits, maxBytes or like';
+    throw new OptionError('generations', type === undefined ? generations : `given beside type ${type}`, expected);
+  }
   return type === undefined ? { targetBits, maxBytes, like } : undefined;
 }
 
@@ -38,9 +42,10 @@ export async function formatsInBudget(
   const bytes = await bytesFor(checkpoint, budget, options);
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
   const importance = new Map([...entries].map(([name, { squares }]) => [name, squares]));
-  const { threads, backend, signal, onProgress } = options;
+  const { generations, threads, backend, signal, onProgress } = options;
   const { windows } = calibration;
-  const chosen = await allocate(checkpoint, { windows, bytes, importance, threads, backend, signal, onProgress });
+  const common = { threads, backend, signal, onProgress };
+  const chosen = await allocate(checkpoint, { windows, bytes, importance, generations, ...common });
   return new Map(
     [...checkpoint.tensors.values()].map((tensor) => [tensor.name, chosen.get(tensor.name) ?? keptFormat(tensor)]),
   );

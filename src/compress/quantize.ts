@@ -28,6 +28,8 @@ export interface QuantizeOptions {
   readonly maxBytes?: number;
   /** or the bytes that a type's mixture would take, e.g. 'Q4_K_M'. */
   readonly like?: string;
+  /** With a budget: generations of the evolution that follows, on the true divergence of whole models. Default: 12; 0: none. */
+  readonly generations?: number;
   /**
    * Measures what the model's matrices see in a text, and compensates rounding errors by it (OBS). Takes minutes; a run that is
    * interrupted continues when it is started again, from files beside the output.
@@ -128,6 +130,8 @@ export async function quantize(
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
         treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
+        treatStored: ({ tensor, format }, importance) =>
+          solver.quantizeStored(tensor, format, importance, options.signal),
       };
       const store = calibration && (await SolvedStore.open(output, await keyOf(checkpoint, plan, calibration.windows)));
       const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options, store });

@@ -21,6 +21,11 @@ export interface Treatment {
   isTreated(planned: Planned): boolean;
   /** @param values [rows, columns], finite; may be changed */
   treat(values: Float32Array, columns: number, planned: Planned, knowledge: Knowledge): Solved | Promise<Solved>;
+  /**
+   * Treats a tensor without a statistic piece by piece, for speed and memory. @param importance of each column
+   * @returns undefined if `treat` has to do it, which names elements that are not finite
+   */
+  treatStored?(planned: Planned, importance: Float32Array | undefined): Promise<Solved | undefined>;
 }
 
 export interface Work {
@@ -109,26 +114,34 @@ async function withoutStatistic(planned: Planned, { checkpoint, importance, trea
     await tensor.read(0, bytes);
     return { bytes, method: 'copied', errors: {}, notes: [] };
   }
-  const values = await finiteValues(checkpoint, tensor);
   const columns = tensor.shape.at(-1)!;
-  if (!isTreated) return { bytes: encode(values, columns, format, undefined), method: 'plain', errors: {}, notes: [] };
-  const squares = importance?.entries.get(tensor.name)?.squares;
+  const squares = isTreated ? importance?.entries.get(tensor.name)?.squares : undefined;
   if (squares && squares.length !== columns) {
     const problem = `tensor ${tensor.name} has ${columns} columns but the importance matrix has ${squares.length}: it is of another model`;
     throw new FormatError(checkpoint.name, problem, { tensor: tensor.name, expected: columns, found: squares.length });
   }
+  const solved = await treatment.treatStored?.(planned, squares);
+  if (solved) return solved;
+  const values = await finiteValues(checkpoint, tensor);
+  if (!isTreated) return { bytes: encode(values, columns, format, undefined), method: 'plain', errors: {}, notes: [] };
   return treatment.treat(values, columns, planned, { importance: squares });
 }
 
 /** Reads a tensor. @throws {FormatError} if an element is not a finite number */
 async function finiteValues({ name: file }: Checkpoint, tensor: CheckpointTensor): Promise<Float32Array> {
   const values = await tensorValues(tensor);
-  const wrong = values.findIndex((value) => !Number.isFinite(value));
+  const wrong = firstNotFinite(values);
   if (wrong < 0) return values;
   const columns = tensor.shape.at(-1)!;
   const place = `row ${Math.floor(wrong / columns)}, column ${wrong % columns}`;
   const problem = `tensor ${tensor.name} has ${values[wrong]} in ${place}, expected finite numbers`;
   throw new FormatError(file, problem, { tensor: tensor.name, index: wrong, found: String(values[wrong]) });
+}
+
+function firstNotFinite(values: Float32Array): number {
+  // the difference is NaN for infinity and NaN
+  for (let i = 0; i < values.length; i++) if (values[i]! - values[i]! !== 0) return i;
+  return -1;
 }
 
 /** @throws {EspalierError} if the statistic is not finite: the model overflows on this text */

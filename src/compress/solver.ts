@@ -4,9 +4,10 @@
  * - weighted: its search for scales with the diagonal of H as importance,
  * - obs: rounding with compensation by all of H (obs.ts), refined by coordinate descent (descent.ts).
  */
+import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { channelOrder } from './channelOrder.ts';
-import { encodeRows } from './encodeRows.ts';
+import { encodeRows, encodeStored } from './encodeRows.ts';
 import type { GridFormat } from './matrix/gridBlocks.ts';
 import { inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
@@ -73,10 +74,7 @@ export class Solver {
     const encoded = (weights?: Float32Array) => encodeRows(matrices, values, columns, format, weights);
     const weights = statistic ? diagonalOf(statistic) : importance;
     if (!weights || !isSearched(format)) return { bytes: encoded(), method: 'plain', errors: {}, notes: [] };
-    if (weights.every((weight) => weight === 0)) {
-      const note = 'its calibration never fired: the importance of every channel is 0';
-      return { bytes: encoded(), method: 'plain', errors: {}, notes: [note] };
-    }
+    if (neverFired(weights)) return { bytes: encoded(), method: 'plain', errors: {}, notes: [NEVER_FIRED] };
     const weighted = encoded(floored(weights));
     if (!statistic) return { bytes: weighted, method: 'weighted', errors: {}, notes: [] };
     const plain = encoded();
@@ -92,6 +90,24 @@ export class Solver {
     const errors = this.#errors(values, columns, format, candidates, statistic);
     const [method, bytes] = candidates.reduce((best, each) => (errors[each[0]]! < errors[best[0]]! ? each : best));
     return { bytes, method, errors, notes };
+  }
+
+  /**
+   * Quantizes a stored tensor without a statistic, without reading it whole.
+   * @param importance of each column @returns undefined if `quantize` has to do it, or if an element is not a finite number
+   */
+  async quantizeStored(
+    tensor: CheckpointTensor,
+    format: BlockFormat,
+    importance: Float32Array | undefined,
+    signal?: AbortSignal,
+  ): Promise<Solved | undefined> {
+    const isUseless = importance !== undefined && neverFired(importance);
+    const weights = importance && isSearched(format) && !isUseless ? floored(importance) : undefined;
+    const bytes = await encodeStored(this.#matrices, tensor, format, weights, signal);
+    if (!bytes) return undefined;
+    const notes = isUseless && isSearched(format) ? [NEVER_FIRED] : [];
+    return { bytes, method: weights ? 'weighted' : 'plain', errors: {}, notes };
   }
 
   #obs(values: Float32Array, format: GridFormat, statistic: Statistic, notes: string[]): Uint8Array | undefined {
@@ -196,6 +212,10 @@ export class Solver {
 export function isSearched({ grid, hasCodebook }: BlockFormat): boolean {
   return hasCodebook === true || (grid !== undefined && grid.highest - grid.lowest < 255);
 }
+
+const NEVER_FIRED = 'its calibration never fired: the importance of every channel is 0';
+
+const neverFired = (weights: Float32Array): boolean => weights.every((weight) => weight === 0);
 
 function diagonalOf({ gram, size }: Statistic): Float32Array {
   return Float32Array.from({ length: size }, (_, i) => gram[i * size + i]!);

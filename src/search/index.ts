@@ -1,6 +1,6 @@
 /** The entry `espalier/search`: what kernels and models cost on a device, and which version of a model is best there. */
 
-export { type EvolveOptions, evolve } from './blocks/evolve.ts';
+export { type EvolveOptions, evolve } from '../compress/evolve.ts';
 export { paretoPage } from './blocks/paretoPage.ts';
 export { type SearchedModel, type SearchOptions, type SearchResult, searchBlocks } from './blocks/searchBlocks.ts';
 export { writeVariant } from './blocks/writeVariant.ts';

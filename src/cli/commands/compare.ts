@@ -1,6 +1,7 @@
 /** `espalier compare`: compares models with a reference. */
+import { basename } from 'node:path';
 import { Command } from 'commander';
-import { type Comparison, compare } from '../../compress/index.ts';
+import { type Comparison, compare, writeComparePage } from '../../compress/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { examples, number } from '../options.ts';
 import { bytesForPeople, printJson, printTable } from '../output.ts';
@@ -13,6 +14,7 @@ interface Values extends TextValues {
   readonly maxTokens?: number;
   readonly exact?: boolean;
   readonly speed: boolean;
+  readonly plot?: string;
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -27,11 +29,12 @@ export function compareCommand(): Command {
     .option('--max-tokens <count>', 'maximum number of tokens to read', number)
     .option('--exact', 'dequantize weights to F32, so that only the files differ; needs 4 bytes per weight')
     .option('--no-speed', 'do not measure tokens per second')
+    .option('--plot <path>', 'write an HTML page with plots of divergence by bytes and by time')
     .option('--threads <count>', 'number of threads (default: measured)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(addEncodingOption(command), [
-    'espalier compare model-f16.gguf model-q4.gguf model-q3.gguf --text held-out.txt --max-tokens 8192 --exact',
+    'espalier compare model-f16.gguf model-q4.gguf model-q3.gguf --text held-out.txt --max-tokens 8192 --exact --plot models.html',
   ]);
 }
 
@@ -44,6 +47,7 @@ async function run(reference: string, models: readonly string[], values: Values)
     const options = { text, context, maxTokens, exact, speed, threads, signal, onProgress: progress.onProgress };
     const rows = await compare(reference, models, options);
     progress.stop();
+    if (values.plot !== undefined) await writeComparePage(rows, basename(values.text), values.plot);
     if (values.json) return printJson({ tokens: rows[0]?.tokens, exact: exact === true, models: rows });
     const head = ['model', 'bytes', 'KL divergence', 'p99', 'same top', 'perplexity ×', 'tokens/s', 'best at its size'];
     printTable(head, rows.map(row));

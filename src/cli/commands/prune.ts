@@ -1,6 +1,6 @@
 /** `espalier prune`: sets weights of a model to zero. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { dropLayers, type PruneOptions, prune } from '../../compress/index.ts';
+import { dropLayers, narrow, type PruneOptions, prune } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
@@ -13,6 +13,9 @@ interface Values extends TextValues {
   readonly sparsity?: number;
   readonly pattern?: string;
   readonly dropLayers?: number;
+  readonly keep?: number;
+  readonly keepNeurons?: number;
+  readonly keepHeads?: number;
   readonly dropBlocks?: readonly number[];
   readonly calibrate?: string;
   readonly window?: number;
@@ -25,7 +28,7 @@ interface Values extends TextValues {
 export function pruneCommand(): Command {
   const command = addComputeOptions(new Command('prune'))
     .description(
-      "Set weights of a model's blocks to zero, or remove whole blocks. With zeros the file keeps its size and speed, as kernels do not skip them; it compresses better.",
+      "Set weights of a model's blocks to zero, or remove whole blocks, neurons and heads. With zeros the file keeps its size and speed, as kernels do not skip them; it compresses better.",
     )
     .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
@@ -37,13 +40,16 @@ export function pruneCommand(): Command {
       number,
     )
     .option('--drop-blocks <list>', 'remove these blocks, e.g. 3,7', blockList)
+    .option('--keep <share>', 'keep this share of the neurons and heads, e.g. 0.85; smaller and faster', number)
+    .option('--keep-neurons <share>', 'share of the neurons alone (default: --keep, or all)', number)
+    .option('--keep-heads <share>', 'share of the key-value heads, with their queries (default: --keep, or all)', number)
     .addOption(
       new Option(
         '--method <name>',
         'how weights are chosen (default: sparsegpt with --calibrate, else magnitude)',
       ).choices(['magnitude', 'wanda', 'sparsegpt']),
     )
-    .option('--calibrate <path>', 'text file for wanda and sparsegpt')
+    .option('--calibrate <path>', 'text file by which weights, blocks, neurons and heads are chosen')
     .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
     .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
     .option('--json', 'print one JSON object on the last line')
@@ -51,6 +57,7 @@ export function pruneCommand(): Command {
   return examples(addEncodingOption(command), [
     'espalier prune model-f16.gguf sparse.gguf --sparsity 0.5 --calibrate texts.txt',
     'espalier prune model.gguf smaller.gguf --drop-layers 2 --calibrate texts.txt',
+    'espalier prune model-f16.gguf narrower.gguf --keep 0.85 --calibrate texts.txt',
     'espalier prune model-f16.gguf sparse.gguf --pattern 2:4 --method wanda --calibrate texts.txt',
   ]);
 }
@@ -63,14 +70,23 @@ async function run(source: string, output: string, values: Values): Promise<void
   try {
     const calibration = text === undefined ? undefined : { text, window, windows };
     const layers = values.dropBlocks ?? values.dropLayers;
+    const { keep, keepNeurons, keepHeads } = values;
+    const common = { threads, backend, signal, onProgress: progress.onProgress };
+    refuseTwoWays({ sparsity, pattern, layers, keep: keep ?? keepNeurons ?? keepHeads });
+    if ((keep ?? keepNeurons ?? keepHeads) !== undefined) {
+      if (!calibration) throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
+      const found = await narrow(source, output, { ...common, keep, keepNeurons, keepHeads, calibration });
+      progress.stop();
+      if (values.json) return printJson(found);
+      return printFields({
+        output,
+        neurons: `${found.neurons[1]} of ${found.neurons[0]} in each block`,
+        'key-value heads': `${found.heads[1]} of ${found.heads[0]} in each block`,
+        size: bytesForPeople(found.bytes),
+      });
+    }
     if (layers !== undefined) {
-      if (sparsity !== undefined || pattern !== undefined)
-        throw new OptionError(
-          '--drop-layers',
-          String(layers),
-          'neither --sparsity nor --pattern beside it: prune in two steps',
-        );
-      const options = { layers, calibration, threads, backend, signal, onProgress: progress.onProgress };
+      const options = { ...common, layers, calibration };
       const found = await dropLayers(source, output, options);
       progress.stop();
       if (values.json) return printJson(found);
@@ -93,6 +109,14 @@ async function run(source: string, output: string, values: Values): Promise<void
   } finally {
     progress.stop();
   }
+}
+
+/** @throws {OptionError} if several ways of pruning are asked for */
+function refuseTwoWays({ layers, keep, ...zeros }: Record<string, unknown>): void {
+  const names = Object.entries({ 'drop-layers': layers, keep, sparsity: zeros.sparsity ?? zeros.pattern });
+  const [first, second] = names.filter(([, value]) => value !== undefined);
+  if (first && second)
+    throw new OptionError(`--${first[0]}`, String(first[1]), `nothing beside it, not --${second[0]}: prune in two steps`);
 }
 
 /** Parses '3,7'. */

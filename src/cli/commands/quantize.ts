@@ -25,6 +25,7 @@ interface Values extends TextValues {
   readonly targetBits?: number;
   readonly maxBytes?: number;
   readonly like?: string;
+  readonly generations?: number;
   readonly calibrate?: string;
   readonly window?: number;
   readonly windows?: number;
@@ -37,6 +38,7 @@ interface Values extends TextValues {
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
   readonly tune?: number;
+  readonly tuneWeights?: boolean;
   readonly card?: string;
   readonly cardTokens?: number;
   readonly threads?: number;
@@ -56,6 +58,11 @@ export function quantizeCommand(): Command {
     .option('--max-bytes <size>', 'instead of a type: size of the file, e.g. 250M', size)
     .option('--like <type>', "instead of a type: as many bytes as this type's mixture takes, e.g. Q4_K_M")
     .option(
+      '--generations <count>',
+      'with a number of bits or bytes: generations of the evolution of formats (default: 12; 0: none)',
+      number,
+    )
+    .option(
       '--calibrate <path>',
       'text file like the texts that the model will see, or "self": the model writes the text; takes minutes and halves the loss',
     )
@@ -70,6 +77,10 @@ export function quantizeCommand(): Command {
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
     .option('--tune <steps>', 'then train the scales for so many updates on the calibration text, e.g. 200', number)
+    .option(
+      '--tune-weights',
+      'train the weights behind the integers, not the scales alone (quantization-aware training); for 3 bits and less',
+    )
     .option('--card <path>', 'measure what was lost on this text file, and write it beside the output as HTML and JSON')
     .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
@@ -90,6 +101,7 @@ async function run(source: string, output: string, values: Values): Promise<void
     targetBits,
     maxBytes,
     like,
+    generations,
     calibrate,
     window,
     windows,
@@ -102,6 +114,8 @@ async function run(source: string, output: string, values: Values): Promise<void
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   if (values.tune !== undefined && calibrate === undefined)
     throw new OptionError('--tune', values.tune, '--calibrate to be set too');
+  if (values.tuneWeights && values.tune === undefined)
+    throw new OptionError('--tune-weights', true, '--tune to be set too');
   const text =
     calibrate === 'self'
       ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
@@ -113,6 +127,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         targetBits,
         maxBytes,
         like,
+        generations,
         imatrix,
         outputTensorType,
         tokenEmbeddingType,
@@ -133,6 +148,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         ? undefined
         : await tune(source, output, output, {
             text,
+            train: values.tuneWeights ? 'weights' : 'scales',
             steps,
             window,
             threads,
@@ -151,6 +167,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             targetBits,
             maxBytes,
             like,
+            generations,
             window,
             windows,
             imatrix,
@@ -161,6 +178,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             allowRequantize,
           },
           tune: steps,
+          tuneWeights: values.tuneWeights,
           calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
         },
       });

@@ -20,12 +20,15 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
   output       GGUF file to write
   calibration  { "text": file, "window": tokens, "windows": count }
   card         { "text": file, "maxTokens": count }: measures the result on this text, and writes a card
-  stages       list of { "prune": … }, { "quantize": … } and { "tune": … }, with the fields of the options of these commands:
-               [{ "prune": { "sparsity": 0.3 } }, { "quantize": { "type": "Q4_K_M" } }, { "tune": { "steps": 200 } }]`;
+  stages       list of stages, with the fields of the options of the commands. Each starts from the result of the one before:
+    { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }
+    { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
+    { "quantize": { "type": "Q4_K_M" } }      { "tune": { "steps": 200 } }
+               distill and tune learn the distribution of the source on the calibration text`;
 
 export function shapeCommand(): Command {
   const command = addComputeOptions(new Command('shape'))
-    .description('Make a smaller model by a recipe of stages. An interrupted run continues when it is started again.')
+    .description('Make a smaller model by a recipe of stages: prune, distil, quantize, tune. An interrupted run continues when it is started again.')
     .argument('<recipe>', 'recipe (JSON file)')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--json', 'print one JSON object on the last line')

@@ -20,6 +20,7 @@ const quantizeStage = z.strictObject({
       targetBits: z.number().positive().optional(),
       maxBytes: z.int().positive().optional(),
       like: z.string().optional(),
+      generations: z.int().min(0).optional(),
       pure: z.boolean().optional(),
       tensorTypes: z.record(z.string(), z.string()).optional().describe('{ "regular expression": "format" }'),
       outputTensorType: z.string().optional(),
@@ -32,8 +33,49 @@ const quantizeStage = z.strictObject({
 
 const tuneStage = z.strictObject({
   tune: z
-    .strictObject({ steps: z.int().positive().default(200), learningRate: z.number().positive().default(0.002) })
-    .describe("trains the scales of a quantized model on its divergence from the recipe's source"),
+    .strictObject({
+      train: z
+        .enum(['scales', 'weights'])
+        .default('scales')
+        .describe('the scales with frozen integers, or the weights behind the integers'),
+      steps: z.int().positive().default(200),
+      learningRate: z.number().positive().optional(),
+    })
+    .describe("trains a quantized model within its formats on its divergence from the recipe's source"),
+});
+
+const dropLayersStage = z.strictObject({
+  dropLayers: z
+    .strictObject({
+      layers: z
+        .union([z.int().positive(), z.array(z.int().min(0)).min(1)])
+        .describe('number of blocks, chosen by the calibration text, or their indices'),
+    })
+    .describe('removes whole blocks'),
+});
+
+const share = () => z.number().gt(0).max(1).optional();
+
+const narrowStage = z.strictObject({
+  narrow: z
+    .strictObject({
+      keep: share().describe('share of the neurons and heads that are kept'),
+      keepNeurons: share().describe('share of the neurons'),
+      keepHeads: share().describe('share of the key-value heads, with their queries'),
+    })
+    .describe('removes neurons and heads, chosen by the calibration text'),
+});
+
+const distillStage = z.strictObject({
+  distill: z
+    .strictObject({
+      steps: z.int().positive().describe('number of updates'),
+      learningRate: z.number().positive().default(3e-4),
+      sequence: z.int().min(2).default(256).describe('tokens per sequence'),
+      batch: z.int().positive().default(4).describe('sequences per update'),
+      temperature: z.number().positive().default(1),
+    })
+    .describe("trains all weights on the distribution of the recipe's source; the result is in F32"),
 });
 
 const schema = z.strictObject({
@@ -53,13 +95,14 @@ const schema = z.strictObject({
     })
     .optional(),
   stages: z
-    .array(z.union([pruneStage, quantizeStage, tuneStage]))
+    .array(z.union([pruneStage, dropLayersStage, narrowStage, distillStage, quantizeStage, tuneStage]))
     .min(1)
-    .describe('prune, quantize, tune, in any order'),
+    .describe('prune, dropLayers, narrow, distill, quantize, tune, in any order'),
 });
 
 export type ShapeRecipe = z.infer<typeof schema>;
 export type ShapeStage = ShapeRecipe['stages'][number];
+export type DistillStage = z.infer<typeof distillStage>['distill'];
 
 /** @param file name for error messages @throws {FormatError} that lists all invalid fields */
 export function parseShapeRecipe(text: string, file: string): ShapeRecipe {

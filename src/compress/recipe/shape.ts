@@ -5,13 +5,17 @@
 import { sha256 } from '#leaf/formats/download/sha256';
 import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { readText } from '../../formats/json.ts';
 import { type Card, makeCard, textFacts, writeCard } from '../card/card.ts';
+import { dropLayers } from '../prune/dropLayers.ts';
+import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../quantize.ts';
 import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
+import { distill } from './distill.ts';
 import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts';
 
 export interface ShapeOptions {
@@ -88,13 +92,25 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     });
   }
   if (dryRun) return undefined;
+  if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
+  if ('narrow' in stage)
+    return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration ?? missing('narrow') });
+  if ('distill' in stage) {
+    const text = recipe.calibration?.text ?? missing('distill');
+    return distill(recipe.source, from, to, { ...stage.distill, text, threads, signal, onProgress });
+  }
   if ('prune' in stage) return prune(from, to, { ...common, ...stage.prune, calibration });
   return tune(recipe.source, from, to, {
     ...common,
     ...stage.tune,
-    text: calibration?.text ?? '',
+    text: calibration?.text ?? missing('tune'),
     window: calibration?.window,
   });
+}
+
+/** @throws {OptionError} */
+function missing(stage: string): never {
+  throw new OptionError('calibration', 'missing', `a text, which the stage ${stage} needs`);
 }
 
 async function cardOf({ recipe, options }: Context, result: QuantizeResult): Promise<Card> {

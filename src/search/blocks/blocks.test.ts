@@ -7,7 +7,7 @@ import { seededRandom } from '../../core/random.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { load } from '../../runtime/load.ts';
 import type { CostTable } from '../costTable.ts';
-import { evolve } from './evolve.ts';
+import { evolve } from '../../compress/evolve.ts';
 import { paretoPage } from './paretoPage.ts';
 import { searchBlocks } from './searchBlocks.ts';
 import { variantOf } from './variant.ts';

@@ -16,7 +16,7 @@ import { load } from '../../runtime/load.ts';
 import type { Model } from '../../runtime/model.ts';
 import type { CostTable } from '../costTable.ts';
 import { stepCost } from '../stepCost.ts';
-import { evolve } from './evolve.ts';
+import { evolve } from '../../compress/evolve.ts';
 import { DROPPED, SOURCE, variantOf } from './variant.ts';
 
 export interface SearchOptions {

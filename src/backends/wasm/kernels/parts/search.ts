@@ -232,18 +232,26 @@ export function startBlock(grid: usize, record: usize, x: usize, w: usize, scrat
   store<f32>(record, most > 0 ? rounded(fitScale(minima, sums, count, 0, most)) : 0, 4);
 }
 
-/** Chooses the step and minimum of a group of a started block. @param x, w [group size] */
+/** Chooses the step and minimum of a group of a started block, whose elements may have changed since. @param x, w [group size] */
 export function chooseGroup(grid: usize, record: usize, group: i32, x: usize, w: usize, found: usize): void {
   fitGroup(grid, x, w, found);
-  if (!isSuper(grid)) {
-    store<f32>(record, rounded(load<f32>(found)));
-    store<f32>(record, rounded(load<f32>(found, 4)), 4);
-    return;
-  }
+  if (isSuper(grid)) return chooseIntegers(grid, record, group, x, w, load<f32>(found), load<f32>(found, 4));
+  store<f32>(record, rounded(load<f32>(found)));
+  store<f32>(record, rounded(load<f32>(found, 4)), 4);
+}
+
+/** The same for a super-block whose elements are those that it was started with. @param scratch of startBlock */
+export function chooseStartedGroup(grid: usize, record: usize, group: i32, x: usize, w: usize, scratch: usize): void {
+  const at = scratch + (<usize>group << 2);
+  chooseIntegers(grid, record, group, x, w, load<f32>(at), load<f32>(at, 64));
+}
+
+/** Chooses the integers near a group's real scale and minimum with the least error. */
+function chooseIntegers(grid: usize, record: usize, group: i32, x: usize, w: usize, realScale: f32, realMin: f32): void {
   const d = load<f32>(record), dmin = load<f32>(record, 4);
   const leastScale = lowestScale(grid), mostScale = highestScale(grid), mostMin = highestOffset(grid);
-  const scale = d == 0 ? 0 : roundWithin(load<f32>(found) / d, leastScale, mostScale);
-  const minimum = dmin == 0 ? 0 : roundWithin(load<f32>(found, 4) / dmin, 0, mostMin);
+  const scale = d == 0 ? 0 : roundWithin(realScale / d, leastScale, mostScale);
+  const minimum = dmin == 0 ? 0 : roundWithin(realMin / dmin, 0, mostMin);
   let bestScale = scale, bestMin = minimum;
   let least = f32.MAX_VALUE;
   for (let s = max(leastScale, scale - 1); s <= min(mostScale, scale + 1); s++)

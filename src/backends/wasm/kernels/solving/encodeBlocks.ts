@@ -1,7 +1,7 @@
 /** Quantizes rows block by block, with a search for scales (parts/search.ts). */
 import { address, argument, claim, piecesOf, shareFrom, shareTo } from "../parts/control";
 import {
-  RECORD_HEAD, SEARCH_BYTES, blockSize, chooseGroup, groupSize, isSuper, levels, lowest, minimumOf, offsetOf,
+  RECORD_HEAD, SEARCH_BYTES, blockSize, chooseGroup, chooseStartedGroup, groupSize, isSuper, levels, lowest, minimumOf, offsetOf,
   recordBytes, roundGroup, rounded, scaleOf, startBlock, stepOf,
 } from "../parts/search";
 import { sum4 } from "../parts/simd";
@@ -47,7 +47,8 @@ function encodeBlock(grid: usize, record: usize, x: usize, w: usize, scratch: us
   startBlock(grid, record, x, w, scratch);
   for (let group = 0; group < groups; group++) {
     const at = <usize>(group * size) << 2;
-    chooseGroup(grid, record, group, x + at, w + at, scratch);
+    if (isSuper(grid)) chooseStartedGroup(grid, record, group, x + at, w + at, scratch);
+    else chooseGroup(grid, record, group, x + at, w + at, scratch);
   }
   roundAll(grid, record, x, w);
   if (!isSuper(grid)) return;

@@ -1,20 +1,23 @@
 /**
- * Evolution of a choice for each block at a constant budget (EvoPress: Sieberling et al. 2024, arXiv 2410.14649). Errors of blocks do not add up,
- * so every candidate is judged as a whole: all children on little text, the best ones and the parent on more.
+ * Evolution of a choice for each part of a model at a constant budget (EvoPress: Sieberling et al. 2024, arXiv 2410.14649). Parts are
+ * blocks or matrices, choices their formats. Errors of parts do not add up, so every candidate is judged as a whole: all children on
+ * little text, the best ones and the parent on more.
  */
-import type { Random } from '../../core/random.ts';
+import type { Random } from '../core/random.ts';
 
 export interface EvolveOptions {
-  /** Cost of each level of each block. */
+  /** Cost of each level of each part. */
   readonly costs: readonly (readonly number[])[];
   /** Maximum sum of costs. The start must not exceed it. */
   readonly budget: number;
-  /** Level of each block to start from. */
+  /** Level of each part to start from. */
   readonly start: readonly number[];
   /** Loss of a candidate, the lower the better. @param effort 0: on little text; 1: on all of it */
   readonly evaluate: (levels: readonly number[], effort: 0 | 1) => Promise<number>;
   readonly random: Random;
   readonly generations: number;
+  /** True if the levels of each part rise in cost: switches then go to the next level up or down. Default: to any level. */
+  readonly isOrdered?: boolean;
   /** Children of a generation. Default 8. */
   readonly offspring?: number;
   /** Called after each generation. */
@@ -51,10 +54,10 @@ export async function evolve(
   return parent;
 }
 
-/** Switches levels of one or two blocks, and pays for it with others. */
+/** Switches levels of one or two parts, and pays for it with others. */
 function childOf(
   parent: readonly number[],
-  { costs, budget, random }: EvolveOptions,
+  { costs, budget, random, isOrdered = false }: EvolveOptions,
   seen: ReadonlySet<string>,
 ): readonly number[] | undefined {
   const total = (levels: readonly number[]) => levels.reduce((sum, level, block) => sum + costs[block]![level]!, 0);
@@ -64,7 +67,10 @@ function childOf(
     const switches = 1 + Math.min(random.integer(2), random.integer(2));
     for (let i = 0; i < switches; i++) {
       const block = random.integer(levels.length);
-      levels[block] = random.integer(costs[block]!.length);
+      const count = costs[block]!.length;
+      levels[block] = isOrdered
+        ? Math.max(0, Math.min(count - 1, levels[block]! + 2 * random.integer(2) - 1))
+        : random.integer(count);
     }
     const order = [...levels.keys()].map((block) => ({ block, key: random.uniform() })).sort((a, b) => a.key - b.key);
     for (const { block } of order) {
@@ -72,7 +78,7 @@ function childOf(
       const cheaper = [...costs[block]!.keys()].filter(
         (level) => costs[block]![level]! < costs[block]![levels[block]!]!,
       );
-      if (cheaper.length > 0) levels[block] = cheaper[random.integer(cheaper.length)]!;
+      if (cheaper.length > 0) levels[block] = cheaper[isOrdered ? cheaper.length - 1 : random.integer(cheaper.length)]!;
     }
     if (total(levels) <= budget && !seen.has(levels.join())) return levels;
   }

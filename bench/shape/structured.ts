@@ -1,0 +1,53 @@
+/** Structured pruning with recovery by distillation: narrower blocks beside fewer blocks, at about the same time of a token. */
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { compare, quantize, shape } from '../../src/compress/index.ts';
+import type { Setting } from './setting.ts';
+
+/** Share of the loss (nats) that may be added, and of the time of a token that must be saved. */
+const BARS = { loss: 0.03, time: 0.15 };
+
+/** @param keep share of the neurons and heads that are kept */
+export async function benchStructured(setting: Setting, keep: number, steps: number): Promise<object[]> {
+  const { threads, window, windows } = setting.options;
+  const text = `${setting.folder}/structured.txt`;
+  await writeFile(text, setting.calibrating);
+  const ways: readonly (readonly [string, object])[] = [
+    ['narrow', { narrow: { keep } }],
+    ['dropLayers', { dropLayers: { layers: 1 } }],
+  ];
+  const files: string[] = [];
+  const recover = { distill: { steps, sequence: window } };
+  for (const [name, stage] of ways) {
+    const { path } = await setting.made(`${name}${name === 'narrow' ? keep : ''}-${steps}.gguf`, async (output) => {
+      const recipe = `${output}.json`;
+      const stages = [stage, ...(steps > 0 ? [recover] : [])];
+      const calibration = { text, window, windows };
+      await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration, stages }));
+      await shape(recipe, { threads, onStage: (stage, state) => console.log(`${name}: ${stage} ${state}`) });
+      await rm(recipe);
+    });
+    files.push(path);
+  }
+  const judged = await setting.judge(files);
+  // the time of a token as people run it
+  const small: string[] = [];
+  for (const file of [setting.source, ...files]) {
+    const { path } = await setting.made(`${file.split('/').at(-1)!.replace('.gguf', '')}-q4_0.gguf`, (output) =>
+      quantize(file, output, { type: 'Q4_0', pure: true, threads }),
+    );
+    small.push(path);
+  }
+  const evaluated = (await readFile(setting.options.text, 'utf8')).slice(-4000);
+  const speeds = await compare(small[0]!, small.slice(1), { text: evaluated, maxTokens: 300, threads: 1 });
+  const whole = speeds[0]!.decodeTokensPerSecond!;
+  return judged.map(({ perplexity, perplexityRatio, kld, tokens }, i) => {
+    const loss = Math.log(perplexity) / Math.log(perplexity / perplexityRatio) - 1;
+    const saved = 1 - whole / speeds[i + 1]!.decodeTokensPerSecond!;
+    const isReached = loss <= BARS.loss && saved >= BARS.time;
+    console.log(
+      `${ways[i]![0]} after ${steps} updates: loss +${(100 * loss).toFixed(1)}% (bar ${100 * BARS.loss}%), KLD ${kld!.mean.toFixed(4)}, ` +
+        `time of a token −${(100 * saved).toFixed(1)}% (bar ${100 * BARS.time}%) ${isReached ? 'reached' : 'MISSED'}`,
+    );
+    return { way: ways[i]![0], keep, steps, loss, saved, kld: kld!.mean, tokens, isReached };
+  });
+}

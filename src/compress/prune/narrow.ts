@@ -1,0 +1,234 @@
+/**
+ * Removes neurons of the feed-forward part and heads of attention: the result is a smaller dense model. In each block those go whose
+ * removal costs least on a calibration text; the matrix behind them makes up for them by least squares (OBS on whole channels). All
+ * blocks keep as many, since files have one number for all. Of grouped-query attention, a key-value head goes with its queries.
+ */
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import type { OnProgress } from '../../core/progress.ts';
+import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
+import type { GgufValue } from '../../formats/gguf/write.ts';
+import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { tensorValues } from '../../formats/tensorValues.ts';
+import { inGgufTerms } from '../../models/inGgufTerms.ts';
+import { bytesOf } from '../../tensor/blockFormat.ts';
+import { type Calibration, type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import { encode } from '../encodeRows.ts';
+import { Matrices } from '../matrix/matrices.ts';
+import { type Activations, forget, StageRun } from '../statistic.ts';
+import { writeFile } from '../writeFile.ts';
+import { type Channels, keptWeights, removalCosts } from './leastSquares.ts';
+import { type NarrowSizes, narrowSizes } from './narrowSizes.ts';
+
+export interface NarrowOptions {
+  /** Share of the neurons and heads that are kept, 0 … 1. */
+  readonly keep?: number;
+  /** Share of the neurons. Default: `keep`, or all. */
+  readonly keepNeurons?: number;
+  /** Share of the key-value heads, with their queries. Default: `keep`, or all. */
+  readonly keepHeads?: number;
+  readonly calibration: CalibrationOptions;
+  readonly threads?: number;
+  readonly backend?: string;
+  readonly signal?: AbortSignal;
+  /** Progress with stage 'narrow', a piece per block. */
+  readonly onProgress?: OnProgress;
+}
+
+export interface NarrowResult {
+  /** Neurons and key-value heads of each block, before and after. */
+  readonly neurons: readonly [before: number, after: number];
+  readonly heads: readonly [before: number, after: number];
+  readonly parameters: number;
+  readonly bytes: number;
+}
+
+/**
+ * @param source in F32, F16 or BF16 @param output path of the GGUF file
+ * @throws {UnsupportedError} for a quantized source, and for blocks with parts whose channels are not known, e.g. experts
+ * @throws {OptionError} and the errors of `quantize`
+ */
+export async function narrow(
+  source: CheckpointSource,
+  output: string,
+  options: NarrowOptions,
+): Promise<NarrowResult> {
+  if (source === output) throw new OptionError('the output', output, 'another file than the source');
+  const opened = await openCheckpoint(source, options);
+  try {
+    const checkpoint = inGgufTerms(opened);
+    const sizes = narrowSizes(checkpoint, options);
+    const calibration = await prepareCalibration(checkpoint, options.calibration);
+    const narrowing = await Narrowing.create(checkpoint, sizes, calibration, options);
+    try {
+      const tensors = [...checkpoint.tensors.values()].sort((a, b) => blockOf(a) - blockOf(b));
+      const written = tensors.map((tensor) => {
+        const shape = sizes.shapeOf(tensor);
+        return { name: tensor.name, shape, format: tensor.format, data: () => narrowing.bytesOf(tensor) };
+      });
+      const metadata = [...sizes.metadata] as [string, GgufValue][];
+      await writeFile(output, { metadata, tensors: written }, options);
+      await opened.finish?.(options.signal);
+      const elements = written.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+      return {
+        neurons: sizes.neurons,
+        heads: sizes.heads,
+        parameters: elements.reduce((sum, count) => sum + count, 0),
+        bytes: elements.reduce((sum, count, i) => sum + bytesOf(written[i]!.format, count), 0),
+      };
+    } finally {
+      narrowing.dispose();
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Index of a tensor's block; −1 before all blocks. */
+const blockOf = ({ name }: CheckpointTensor): number => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
+
+/** What is kept of a block, and the matrices that make up for the rest, by the end of their name. */
+interface BlockCut {
+  readonly block: number;
+  readonly neurons: Int32Array;
+  readonly heads: Int32Array;
+  readonly replaced: ReadonlyMap<string, Float32Array>;
+}
+
+/** Cuts block after block, in the order of the file: one block's matrices are in memory. */
+class Narrowing {
+  readonly #checkpoint: Checkpoint;
+  readonly #sizes: NarrowSizes;
+  readonly #calibration: Calibration;
+  readonly #options: NarrowOptions;
+  readonly #matrices: Matrices;
+  readonly #activations: Activations = new Map();
+  #nextStage = 0;
+  #cut: BlockCut | undefined;
+
+  private constructor(
+    checkpoint: Checkpoint,
+    sizes: NarrowSizes,
+    calibration: Calibration,
+    options: NarrowOptions,
+    matrices: Matrices,
+  ) {
+    this.#checkpoint = checkpoint;
+    this.#sizes = sizes;
+    this.#calibration = calibration;
+    this.#options = options;
+    this.#matrices = matrices;
+  }
+
+  static async create(
+    checkpoint: Checkpoint,
+    sizes: NarrowSizes,
+    calibration: Calibration,
+    options: NarrowOptions,
+  ): Promise<Narrowing> {
+    return new Narrowing(checkpoint, sizes, calibration, options, await Matrices.create(options.threads));
+  }
+
+  dispose(): void {
+    this.#matrices.dispose();
+  }
+
+  /** Bytes of a tensor of the result. Blocks must be asked for in ascending order. */
+  async bytesOf(tensor: CheckpointTensor): Promise<Uint8Array> {
+    this.#options.signal?.throwIfAborted();
+    const block = blockOf(tensor);
+    const part = tensor.name.replace(/^blk\.\d+\./, '');
+    if (block < 0) return bytesOfRows(tensor, undefined);
+    const cut = await this.#cutOf(block);
+    const replaced = cut.replaced.get(part);
+    if (replaced) return encode(replaced, this.#sizes.shapeOf(tensor).at(-1)!, tensor.format, undefined);
+    return bytesOfRows(tensor, this.#sizes.rowsOf(part, cut));
+  }
+
+  async #cutOf(block: number): Promise<BlockCut> {
+    while (this.#cut?.block !== block) {
+      const cut = await this.#runStage();
+      if (cut) this.#cut = cut;
+    }
+    return this.#cut;
+  }
+
+  /** Runs the next stage. @returns undefined for the one before the blocks */
+  async #runStage(): Promise<BlockCut | undefined> {
+    const { stages, windows, weights } = this.#calibration;
+    const stage = this.#nextStage++;
+    const { threads, backend, signal, onProgress } = this.#options;
+    const isWanted = (name: string) => /\.(ffn_down|attn_output)\.weight$/.test(name);
+    const run = await StageRun.compile(stages[stage]!, 'gram', isWanted, { weights, windows, threads, backend, signal });
+    try {
+      const statistics = await run.measure(this.#activations);
+      forget(this.#activations, stages.slice(stage + 1));
+      if (stage === 0) return undefined;
+      const channels = (part: string): Channels => {
+        const { gram, size } = statistics.find(({ tensors }) => tensors.some((name) => name.endsWith(part)))!;
+        return { gram, size };
+      };
+      onProgress?.({ stage: 'narrow', done: stage, total: stages.length - 2, unit: 'pieces' });
+      return await this.#solve(stage - 1, channels);
+    } finally {
+      run.dispose();
+    }
+  }
+
+  async #solve(block: number, channels: (part: string) => Channels): Promise<BlockCut> {
+    const { neurons, heads, valueSize, groupSize } = this.#sizes;
+    const replaced = new Map<string, Float32Array>();
+    const cut = async (part: string, [count, kept]: readonly [number, number], width: number) => {
+      const all = Int32Array.from({ length: count }, (_, i) => i);
+      if (kept === count) return all;
+      const tensor = this.#checkpoint.tensors.get(`blk.${block}.${part}`)!;
+      const values = await tensorValues(tensor);
+      const own = channels(part);
+      const costs = removalCosts(this.#matrices, values, own) ?? squaresOf(values, own);
+      const chosen = dearest(costs, width, kept);
+      const columns = Int32Array.from({ length: kept * width }, (_, i) => chosen[Math.floor(i / width)]! * width + (i % width));
+      replaced.set(part, keptWeights(this.#matrices, values, own, columns) ?? columnsOf(values, own.size, columns));
+      return chosen;
+    };
+    return {
+      block,
+      neurons: await cut('ffn_down.weight', neurons, 1),
+      heads: await cut('attn_output.weight', heads, groupSize * valueSize),
+      replaced,
+    };
+  }
+}
+
+/** Costs by the diagonal of H alone. */
+function squaresOf(weights: Float32Array, { gram, size }: Channels): Float32Array {
+  const sums = new Float32Array(size);
+  for (let i = 0; i < weights.length; i++) sums[i % size]! += weights[i]! ** 2 * gram[(i % size) * (size + 1)]!;
+  return sums;
+}
+
+/** The `kept` parts of `width` channels whose costs add up to the most, ascending. */
+function dearest(costs: Float32Array, width: number, kept: number): Int32Array {
+  const sums = Array.from({ length: costs.length / width }, (_, part) =>
+    costs.subarray(part * width, (part + 1) * width).reduce((sum, cost) => sum + cost, 0),
+  );
+  const order = [...sums.keys()].sort((a, b) => sums[b]! - sums[a]! || a - b);
+  return Int32Array.from(order.slice(0, kept)).sort();
+}
+
+function columnsOf(weights: Float32Array, size: number, columns: Int32Array): Float32Array {
+  const rows = weights.length / size;
+  return Float32Array.from({ length: rows * columns.length }, (_, i) => {
+    const row = Math.floor(i / columns.length);
+    return weights[row * size + columns[i % columns.length]!]!;
+  });
+}
+
+/** Bytes of some rows of a matrix, or elements of a vector; undefined: of all. */
+async function bytesOfRows(tensor: CheckpointTensor, rows: Int32Array | undefined): Promise<Uint8Array> {
+  const all = new Uint8Array(tensor.byteLength);
+  await tensor.read(0, all);
+  if (!rows) return all;
+  const size = tensor.byteLength / tensor.shape[0]!;
+  const chosen = new Uint8Array(rows.length * size);
+  for (const [i, row] of rows.entries()) chosen.set(all.subarray(row * size, (row + 1) * size), i * size);
+  return chosen;
+}

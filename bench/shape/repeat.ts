@@ -15,7 +15,10 @@ export async function benchRepeat(setting: Setting, kills: number): Promise<obje
   const recipe = join(setting.folder, 'repeat.json');
   const { window, windows, threads } = setting.options;
   const stages = [{ quantize: { type: 'Q4_K_M' } }, { tune: { steps: 4 } }];
-  await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration: { text, window, windows }, stages }));
+  await writeFile(
+    recipe,
+    JSON.stringify({ source: setting.source, output, calibration: { text, window, windows }, stages }),
+  );
   /** @returns the hash of the file; undefined if it was killed */
   const run = (afterMilliseconds?: number): Promise<string | undefined> => {
     const child = spawn(process.execPath, [cli, 'shape', recipe, '--threads', String(threads)], { stdio: 'ignore' });

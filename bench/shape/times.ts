@@ -128,7 +128,18 @@ export async function benchCalibration(text: string, layers: number, threads: nu
   const run = async (count: number) => {
     const source = await model(`0.5b-${count}.gguf`, HALF_B(count));
     const output = join(folder, 'espalier-obs.gguf');
-    const args = ['quantize', source, output, '--type', 'Q4_0', '--pure', '--calibrate', text, '--threads', String(threads)];
+    const args = [
+      'quantize',
+      source,
+      output,
+      '--type',
+      'Q4_0',
+      '--pure',
+      '--calibrate',
+      text,
+      '--threads',
+      String(threads),
+    ];
     const found = await timed(process.execPath, [cli, ...args]);
     await rm(output);
     return found;

@@ -26,7 +26,12 @@ export function comparePage(rows: readonly Comparison[], text: string): string {
   const title = `Compared with ${reference!.model}`;
   const plots = [
     plot(models, 'divergence by bytes', 'megabytes', ({ bytes }) => bytes / 1e6),
-    plot(models, 'divergence by time', 'milliseconds per token', ({ decodeTokensPerSecond: rate }) => rate && 1e3 / rate),
+    plot(
+      models,
+      'divergence by time',
+      'milliseconds per token',
+      ({ decodeTokensPerSecond: rate }) => rate && 1e3 / rate,
+    ),
   ];
   const cells = rows.map(
     ({ model, bytes, kld, top1, perplexityRatio, decodeTokensPerSecond: rate }) =>
@@ -55,5 +60,9 @@ function plot(
     !measured.some((other) => other !== one && other.cost <= one.cost && other.loss <= one.loss);
   const plotted = measured.map((model) => ({ ...model, isBest: isBest(model), isNamed: true }));
   const options = { title, costLabel, lossLabel: 'KL divergence, nats per token', isLogarithmic: true };
-  return paretoPlot(plotted, { ...options, formatCost: (cost) => cost.toPrecision(3), formatLoss: (loss) => loss.toExponential(1) });
+  return paretoPlot(plotted, {
+    ...options,
+    formatCost: (cost) => cost.toPrecision(3),
+    formatLoss: (loss) => loss.toExponential(1),
+  });
 }

@@ -187,7 +187,10 @@ describe('a budget', () => {
   const calibration = { text: gardenText, window: 64, windows: 4 };
 
   it('gives a better model in at most the bytes of a type', async () => {
-    const like = await run('like.gguf', { type: undefined, like: 'Q4_0', calibration });
+    const stages = new Set<string>();
+    const onProgress = ({ stage }: { stage: string }) => stages.add(stage);
+    const like = await run('like.gguf', { type: undefined, like: 'Q4_0', generations: 2, calibration, onProgress });
+    expect(stages).toContain('evolution');
     const plain = await run('q4.gguf', { calibration });
     expect(like.bytes).toBeLessThanOrEqual(plain.bytes);
     const text = gardenText.slice(0, 2000);
@@ -196,9 +199,9 @@ describe('a budget', () => {
   });
 
   it('holds for the whole file', async () => {
-    await run('bytes.gguf', { type: undefined, maxBytes: 560_000, calibration });
+    await run('bytes.gguf', { type: undefined, maxBytes: 560_000, generations: 0, calibration });
     expect(statSync(path('bytes.gguf')).size).toBeLessThanOrEqual(560_000);
-    const { bitsPerWeight } = await run('bits.gguf', { type: undefined, targetBits: 5.5, calibration });
+    const { bitsPerWeight } = await run('bits.gguf', { type: undefined, targetBits: 5.5, generations: 0, calibration });
     expect(bitsPerWeight).toBeLessThanOrEqual(5.5);
     expect(bitsPerWeight).toBeGreaterThan(5.2);
   });
@@ -213,6 +216,8 @@ describe('a budget', () => {
     ['neither', {}, /type is missing, expected exactly one/],
     ['one without a text', { targetBits: 5, calibration: undefined }, /calibration is missing, expected a text/],
     ['nonsense', { maxBytes: -1 }, /maxBytes is -1/],
+    ['generations beside a type', { type: 'Q4_0', generations: 3 }, /generations is given beside type Q4_0/],
+    ['half a generation', { targetBits: 5, generations: 0.5 }, /generations is 0.5/],
   ] as [string, Partial<QuantizeOptions>, RegExp][])('refuses %s', async (_, options, message) => {
     await expect(run('refused.gguf', { type: undefined, calibration, ...options })).rejects.toThrow(message);
   });

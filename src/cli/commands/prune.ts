@@ -42,7 +42,11 @@ export function pruneCommand(): Command {
     .option('--drop-blocks <list>', 'remove these blocks, e.g. 3,7', blockList)
     .option('--keep <share>', 'keep this share of the neurons and heads, e.g. 0.85; smaller and faster', number)
     .option('--keep-neurons <share>', 'share of the neurons alone (default: --keep, or all)', number)
-    .option('--keep-heads <share>', 'share of the key-value heads, with their queries (default: --keep, or all)', number)
+    .option(
+      '--keep-heads <share>',
+      'share of the key-value heads, with their queries (default: --keep, or all)',
+      number,
+    )
     .addOption(
       new Option(
         '--method <name>',
@@ -74,7 +78,8 @@ async function run(source: string, output: string, values: Values): Promise<void
     const common = { threads, backend, signal, onProgress: progress.onProgress };
     refuseTwoWays({ sparsity, pattern, layers, keep: keep ?? keepNeurons ?? keepHeads });
     if ((keep ?? keepNeurons ?? keepHeads) !== undefined) {
-      if (!calibration) throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
+      if (!calibration)
+        throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
       const found = await narrow(source, output, { ...common, keep, keepNeurons, keepHeads, calibration });
       progress.stop();
       if (values.json) return printJson(found);
@@ -116,7 +121,11 @@ function refuseTwoWays({ layers, keep, ...zeros }: Record<string, unknown>): voi
   const names = Object.entries({ 'drop-layers': layers, keep, sparsity: zeros.sparsity ?? zeros.pattern });
   const [first, second] = names.filter(([, value]) => value !== undefined);
   if (first && second)
-    throw new OptionError(`--${first[0]}`, String(first[1]), `nothing beside it, not --${second[0]}: prune in two steps`);
+    throw new OptionError(
+      `--${first[0]}`,
+      String(first[1]),
+      `nothing beside it, not --${second[0]}: prune in two steps`,
+    );
 }
 
 /** Parses '3,7'. */

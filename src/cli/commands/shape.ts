@@ -28,7 +28,9 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
 
 export function shapeCommand(): Command {
   const command = addComputeOptions(new Command('shape'))
-    .description('Make a smaller model by a recipe of stages: prune, distil, quantize, tune. An interrupted run continues when it is started again.')
+    .description(
+      'Make a smaller model by a recipe of stages: prune, distil, quantize, tune. An interrupted run continues when it is started again.',
+    )
     .argument('<recipe>', 'recipe (JSON file)')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--json', 'print one JSON object on the last line')

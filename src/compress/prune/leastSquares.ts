@@ -82,7 +82,14 @@ export function keptWeights(
     floats.fill(0, first, first + rows * k);
     matrices.subtractProduct({ at: first, stride: k }, { at: w, stride: n }, { at: columns, stride: k }, rows, n, k);
     floats.fill(0, second, second + rows * k);
-    matrices.subtractProduct({ at: second, stride: k }, { at: first, stride: k }, { at: turned, stride: k }, rows, k, k);
+    matrices.subtractProduct(
+      { at: second, stride: k },
+      { at: first, stride: k },
+      { at: turned, stride: k },
+      rows,
+      k,
+      k,
+    );
     floats.fill(0, first, first + rows * k);
     matrices.subtractProduct({ at: first, stride: k }, { at: second, stride: k }, { at: u, stride: k }, rows, k, k);
     return Float32Array.from({ length: rows * k }, (_, i) => -floats[first + i]!);

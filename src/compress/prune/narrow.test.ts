@@ -22,7 +22,12 @@ const divergence = async (from: string, to: string) => {
 /** Writes a copy of a model whose tensors are changed. */
 async function change(from: string, to: string, edit: (name: string, values: Float32Array, columns: number) => void) {
   const checkpoint = await openCheckpoint(path(from));
-  const tensors: { name: string; format: ReturnType<typeof formatByName>; shape: readonly number[]; data: Uint8Array }[] = [];
+  const tensors: {
+    name: string;
+    format: ReturnType<typeof formatByName>;
+    shape: readonly number[];
+    data: Uint8Array;
+  }[] = [];
   for (const [name, tensor] of checkpoint.tensors) {
     const values = await tensorValues(tensor);
     edit(name, values, tensor.shape.at(-1)!);
@@ -42,7 +47,8 @@ describe('narrow', () => {
   it('removes neurons and heads without effect, and nothing changes', async () => {
     // of every block, neurons 0, 3, 6 … and the first key-value head
     await change('llama.gguf', 'idle.gguf', (name, values, columns) => {
-      if (/ffn_gate/.test(name)) for (let row = 0; row < 96; row += 3) values.fill(0, row * columns, (row + 1) * columns);
+      if (/ffn_gate/.test(name))
+        for (let row = 0; row < 96; row += 3) values.fill(0, row * columns, (row + 1) * columns);
       if (/attn_v/.test(name)) values.fill(0, 0, values.length / 4);
     });
     const checkpoint = await openCheckpoint(path('idle.gguf'));
@@ -75,20 +81,29 @@ describe('narrow', () => {
       const [gate, own0] = [name.replace('down', 'gate'), await tensorValues(before.tensors.get(name)!)];
       const [rows, columns] = tensor.shape as [number, number];
       const width = before.tensors.get(gate)!.shape[1]!;
-      const gates = [await tensorValues(before.tensors.get(gate)!), await tensorValues(after.tensors.get(gate)!)] as const;
+      const gates = [
+        await tensorValues(before.tensors.get(gate)!),
+        await tensorValues(after.tensors.get(gate)!),
+      ] as const;
       const all = own0.length / rows;
-      const places = Array.from({ length: columns }, (_, i) =>
-        Array.from({ length: all }, (_, j) => j).find((j) => gates[0][j * width] === gates[1][i * width])!,
+      const places = Array.from(
+        { length: columns },
+        (_, i) => Array.from({ length: all }, (_, j) => j).find((j) => gates[0][j * width] === gates[1][i * width])!,
       );
       kept.set(
         name,
-        Float32Array.from({ length: rows * columns }, (_, i) => own0[Math.floor(i / columns) * all + places[i % columns]!]!),
+        Float32Array.from(
+          { length: rows * columns },
+          (_, i) => own0[Math.floor(i / columns) * all + places[i % columns]!]!,
+        ),
       );
     }
     await before.close();
     await after.close();
     await change('half.gguf', 'uncompensated.gguf', (name, values) => values.set(kept.get(name)!));
-    expect(await divergence('llama.gguf', 'half.gguf')).toBeLessThan(0.8 * (await divergence('llama.gguf', 'uncompensated.gguf')));
+    expect(await divergence('llama.gguf', 'half.gguf')).toBeLessThan(
+      0.8 * (await divergence('llama.gguf', 'uncompensated.gguf')),
+    );
   });
 
   it.each(['qwen2', 'gemma3', 'qwen3'])('narrows %s', async (architecture) => {

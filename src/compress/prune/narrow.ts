@@ -3,7 +3,7 @@
  * removal costs least on a calibration text; the matrix behind them makes up for them by least squares (OBS on whole channels). All
  * blocks keep as many, since files have one number for all. Of grouped-query attention, a key-value head goes with its queries.
  */
-import { OptionError, UnsupportedError } from '../../core/errors.ts';
+import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
@@ -47,11 +47,7 @@ export interface NarrowResult {
  * @throws {UnsupportedError} for a quantized source, and for blocks with parts whose channels are not known, e.g. experts
  * @throws {OptionError} and the errors of `quantize`
  */
-export async function narrow(
-  source: CheckpointSource,
-  output: string,
-  options: NarrowOptions,
-): Promise<NarrowResult> {
+export async function narrow(source: CheckpointSource, output: string, options: NarrowOptions): Promise<NarrowResult> {
   if (source === output) throw new OptionError('the output', output, 'another file than the source');
   const opened = await openCheckpoint(source, options);
   try {
@@ -158,7 +154,13 @@ class Narrowing {
     const stage = this.#nextStage++;
     const { threads, backend, signal, onProgress } = this.#options;
     const isWanted = (name: string) => /\.(ffn_down|attn_output)\.weight$/.test(name);
-    const run = await StageRun.compile(stages[stage]!, 'gram', isWanted, { weights, windows, threads, backend, signal });
+    const run = await StageRun.compile(stages[stage]!, 'gram', isWanted, {
+      weights,
+      windows,
+      threads,
+      backend,
+      signal,
+    });
     try {
       const statistics = await run.measure(this.#activations);
       forget(this.#activations, stages.slice(stage + 1));
@@ -185,7 +187,10 @@ class Narrowing {
       const own = channels(part);
       const costs = removalCosts(this.#matrices, values, own) ?? squaresOf(values, own);
       const chosen = dearest(costs, width, kept);
-      const columns = Int32Array.from({ length: kept * width }, (_, i) => chosen[Math.floor(i / width)]! * width + (i % width));
+      const columns = Int32Array.from(
+        { length: kept * width },
+        (_, i) => chosen[Math.floor(i / width)]! * width + (i % width),
+      );
       replaced.set(part, keptWeights(this.#matrices, values, own, columns) ?? columnsOf(values, own.size, columns));
       return chosen;
     };

@@ -59,7 +59,11 @@ export function narrowSizes({ name, metadata, tensors }: Checkpoint, shares: Sha
   const keptNeurons = kept(shares.keepNeurons ?? shares.keep, 'keepNeurons', neurons, Math.min(NEURONS, neurons));
   const keptHeads = kept(shares.keepHeads ?? shares.keep, 'keepHeads', heads, 1);
   if (keptNeurons === neurons && keptHeads === heads)
-    throw new OptionError('keep', shares.keep ?? 'missing', `a share that keeps fewer than ${neurons} neurons or ${heads} heads`);
+    throw new OptionError(
+      'keep',
+      shares.keep ?? 'missing',
+      `a share that keeps fewer than ${neurons} neurons or ${heads} heads`,
+    );
   const changed = new Map(metadata);
   for (const [part, value] of [
     ['feed_forward_length', keptNeurons],
@@ -91,7 +95,10 @@ export function narrowSizes({ name, metadata, tensors }: Checkpoint, shares: Sha
       if (ROWS_OF_NEURONS.test(part)) return own.neurons;
       const size = sizeOfHead(part);
       if (size === undefined) return undefined;
-      return Int32Array.from({ length: own.heads.length * size }, (_, i) => own.heads[Math.floor(i / size)]! * size + (i % size));
+      return Int32Array.from(
+        { length: own.heads.length * size },
+        (_, i) => own.heads[Math.floor(i / size)]! * size + (i % size),
+      );
     },
   };
 }

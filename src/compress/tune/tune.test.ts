@@ -84,21 +84,6 @@ describe('tune', () => {
     expect(readFileSync(tuned).equals(readFileSync(model))).toBe(true);
   });
 
-  it.each(['Q4_0', 'Q2_K', 'TQ2_0'])('moves the integers of %s, too: less divergence than by scales alone', async (type) => {
-    const low = join(folder, 'low.gguf');
-    await quantize(source, low, { type, pure: true, calibration: { text: gardenText, window: 32, windows: 32 } });
-    const run = { ...options, learningRate: undefined, steps: 60 };
-    const scales = await tune(source, low, tuned, run);
-    const { before, after, isImproved } = await tune(source, low, tuned, { ...run, train: 'weights' });
-    expect(isImproved).toBe(true);
-    expect(before).toBe(scales.before);
-    if (type !== 'Q4_0') expect(after).toBeLessThan(scales.after);
-    expect(readFileSync(tuned).length).toBe(readFileSync(low).length);
-    const first = readFileSync(tuned);
-    await tune(source, low, tuned, { ...run, train: 'weights', threads: 2 });
-    expect(readFileSync(tuned).equals(first)).toBe(true);
-  });
-
   it('refuses a text that is too short', async () => {
     await expect(tune(source, model, tuned, { ...options, text: gardenText.slice(0, 900) })).rejects.toThrow(
       /the text is \d+ windows of 32 tokens long, expected at least 12/,

@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
-import { seededRandom } from '../../core/random.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { load } from '../../runtime/load.ts';
 import type { CostTable } from '../costTable.ts';
-import { evolve } from '../../compress/evolve.ts';
 import { paretoPage } from './paretoPage.ts';
 import { searchBlocks } from './searchBlocks.ts';
 import { variantOf } from './variant.ts';
@@ -15,52 +13,6 @@ import { writeVariant } from './writeVariant.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-search-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-describe('evolution', () => {
-  /** Losses that do not add up: neighbours that are both left out cost more. */
-  const lossOf = (importance: readonly number[]) => async (levels: readonly number[]) =>
-    levels.reduce(
-      (sum, level, i) =>
-        sum + (level === 0 ? importance[i]! * (levels[i + 1] === 0 ? 3 : 1) : level === 1 ? importance[i]! / 4 : 0),
-      0,
-    );
-
-  it('finds what trying everything finds, within the budget', async () => {
-    const random = seededRandom(2);
-    for (let round = 0; round < 5; round++) {
-      const importance = Array.from({ length: 6 }, () => random.uniform());
-      const costs = importance.map(() => [0, 1, 2]);
-      const evaluate = lossOf(importance);
-      const budget = 7;
-      let best = Number.POSITIVE_INFINITY;
-      for (let code = 0; code < 3 ** 6; code++) {
-        const levels = importance.map((_, i) => Math.floor(code / 3 ** i) % 3);
-        if (levels.reduce((sum, level) => sum + level, 0) <= budget) best = Math.min(best, await evaluate(levels));
-      }
-      const start = [2, 2, 2, 1, 0, 0];
-      const found = await evolve({ costs, budget, start, evaluate, random, generations: 40 });
-      expect(found.levels.reduce((sum, level) => sum + level, 0)).toBeLessThanOrEqual(budget);
-      expect(found.loss).toBeLessThanOrEqual(1.1 * best);
-    }
-  });
-
-  it('is the same with the same seed, and ends where nothing is left to try', async () => {
-    const run = () =>
-      evolve({
-        costs: [
-          [0, 1],
-          [0, 1],
-        ],
-        budget: 1,
-        start: [1, 0],
-        evaluate: lossOf([0.1, 0.9]),
-        random: seededRandom(1),
-        generations: 100,
-      });
-    expect(await run()).toEqual(await run());
-    expect((await run()).levels).toEqual([0, 1]);
-  });
-});
 
 /** A device whose weights cost by their bytes. */
 const table: CostTable = {

@@ -3,6 +3,7 @@
  * the meter, quality is the true KL divergence from the model, measured with the same kernels.
  */
 import { cheapest } from '../../compress/cheapest.ts';
+import { evolve } from '../../compress/evolve.ts';
 import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
@@ -16,7 +17,6 @@ import { load } from '../../runtime/load.ts';
 import type { Model } from '../../runtime/model.ts';
 import type { CostTable } from '../costTable.ts';
 import { stepCost } from '../stepCost.ts';
-import { evolve } from '../../compress/evolve.ts';
 import { DROPPED, SOURCE, variantOf } from './variant.ts';
 
 export interface SearchOptions {

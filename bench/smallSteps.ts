@@ -1,6 +1,6 @@
 /**
  * The time of a step of T tokens divided by that of a step of one token: what speculation, several sessions at once and
- * short prompts cost. `tsx bench/smallSteps.ts [--model FILE] [--threads N] [--variant V] [--rounds N] [--steps 2,4,8]`.
+ * short prompts cost. `tsx bench/smallSteps.ts [--model FILE] [--threads N] [--variant V] [--streams 1|4] [--rounds N] [--steps 2,4,8]`.
  * The default model is the 135M shape in Q4_0, which is made where it is missing. Step sizes alternate in one process, and
  * medians over the rounds count. Prints a table and, as the last line, one JSON object.
  */
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     model: { type: 'string' },
     threads: { type: 'string', default: '1' },
     variant: { type: 'string' },
+    streams: { type: 'string' },
     rounds: { type: 'string', default: '15' },
     steps: { type: 'string', default: '2,3,4,5,8,16,64' },
     kv: { type: 'string', default: 'F16' },
@@ -42,7 +43,11 @@ async function main(): Promise<void> {
     maxTokens: most,
     maxRows: most,
     context: CONTEXT,
-    settings: { threads: Number(values.threads), variant: values.variant },
+    settings: {
+      threads: Number(values.threads),
+      variant: values.variant,
+      streams: values.streams === undefined ? undefined : Number(values.streams),
+    },
   });
   const ids = (count: number) => Array.from({ length: count }, (_, i) => (i * 7919) % 256);
   const store = program.openPages(formatByName(values.kv));

@@ -101,9 +101,7 @@ export class WasmProgram implements Program {
     this.#decodeThreads = parts.team.threads;
     this.#step = stepMemory(parts);
     const { bytes } = parts.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
-    const name = `${deviceName()}, ${team.threads} threads with ${kernels.variant}, ${bytes} bytes a token`;
-    const { notes, settings } = parts.options;
-    this.#streams = new StreamChoice(notes, name, bytes, settings?.streams as number | undefined);
+    this.#streams = new StreamChoice(bytes, parts.options.settings?.streams as number | undefined);
   }
 
   get description(): ProgramDescription {

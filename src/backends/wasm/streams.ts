@@ -3,9 +3,9 @@
  * one after another, which is one stream. Some processors fetch four streams ahead of need, and then four are up to 1.4
  * times as fast; others fetch only one well, and then one is up to 2.2 times as fast (LOG.md). Results have the same bits.
  *
- * The first steps of one token try both by turns, so that nothing is measured while a model loads.
+ * The first steps of one token try both by turns. Every program measures for itself: it costs less than the time of a few
+ * steps, and a choice that was made while the machine was busy does not outlive its program.
  */
-import type { Notes } from '../../graph/program.ts';
 
 /** Steps that are measured of either kind. The fastest counts: the first ones run before V8 has optimized the kernels. */
 const TRIALS = 8;
@@ -13,8 +13,6 @@ const TRIALS = 8;
 const CACHED_BYTES = 2 ** 23;
 
 export class StreamChoice {
-  readonly #notes: Notes | undefined;
-  readonly #name: string;
   /** Least milliseconds of a step with four streams and with one. */
   readonly #best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   #trials = 0;
@@ -22,15 +20,11 @@ export class StreamChoice {
   #isChosen = false;
 
   /**
-   * @param name what the choice depends on: device, threads, weights
    * @param bytes of the weights that a token reads
    * @param given 1 or 4: nothing is measured
    */
-  constructor(notes: Notes | undefined, name: string, bytes: number, given?: number) {
-    this.#notes = notes;
-    this.#name = `${name}: streams of weights`;
+  constructor(bytes: number, given?: number) {
     if (given !== undefined || bytes < CACHED_BYTES) this.#choose(given === 1);
-    else void this.#recall();
   }
 
   /** False while steps are measured. */
@@ -47,14 +41,7 @@ export class StreamChoice {
   record(milliseconds: number): void {
     const tried = this.#trials % 2;
     this.#best[tried] = Math.min(this.#best[tried]!, milliseconds);
-    if (++this.#trials < 2 * TRIALS) return;
-    this.#choose(this.#best[1] < this.#best[0]);
-    void this.#notes?.write(this.#name, this.#oneStream ? '1' : '4');
-  }
-
-  async #recall(): Promise<void> {
-    const kept = await this.#notes?.read(this.#name);
-    if (!this.#isChosen && (kept === '1' || kept === '4')) this.#choose(kept === '1');
+    if (++this.#trials === 2 * TRIALS) this.#choose(this.#best[1] < this.#best[0]);
   }
 
   #choose(oneStream: boolean): void {

@@ -7,7 +7,7 @@
  * whatever the number of rows beside it. Where weights are tiny, sums are 2^−56 of what they are: one row has its
  * activations multiplied with 2^56, several rows the weights.
  */
-import { address, argument, claim, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, claimRun, piecesOf, rowsOf, runEnd, shareFrom, shareTo } from "./control";
 import { balance, halfMask, madd } from "./simd";
 import { storeRows } from "./store";
 import { ROWS, tile, TILE_BYTES } from "./tile";
@@ -27,9 +27,9 @@ const FEW: i32 = 4;
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   if (rows <= FEW) {
-    const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
-    for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-      const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
+    const fours = (groups + 3) >> 2;
+    for (let four = claimRun(command, fours, threads); four >= 0; four = claimRun(command, fours, threads)) {
+      const from = four << 2, to = min(groups, runEnd(four, fours, threads) << 2);
       if (rows == 1) vector<F>(command, from, to);
       else few<F>(command, from, to, rows);
     }

@@ -15,7 +15,7 @@
  * 4 rows, the odd ones 2 and 3. Either takes one instruction of arithmetic; instructions that widen half a vector would
  * wait for the one port of x86 that moves bytes about.
  */
-import { address, argument, claim, oneStream, piecesOf, rowsOf, shareFrom, shareTo } from "./control";
+import { address, argument, claim, claimRun, oneStream, piecesOf, rowsOf, runEnd, shareFrom, shareTo } from "./control";
 import { startsIn16 } from "./dot";
 import { held, madd, spread0, spread1, spread2, spread3 } from "./simd";
 import { storeRows } from "./store";
@@ -44,9 +44,9 @@ import { storeRows } from "./store";
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
-  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-    const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
+  const fours = (groups + 3) >> 2;
+  for (let four = claimRun(command, fours, threads); four >= 0; four = claimRun(command, fours, threads)) {
+    const from = four << 2, to = min(groups, runEnd(four, fours, threads) << 2);
     if (rows > 1) tiles<F>(command, from, to, scratch);
     else if (oneStream()) vectorInTurn<F>(command, from, to, scratch);
     else vector<F>(command, from, to, scratch);

@@ -26,7 +26,7 @@
  * The loops are written for the machine code that V8 generates (see LOG.md): the condition is at the end, so that constants
  * stay in registers; activations are broadcast by shuffles instead of loads; the products of a half form one chain.
  */
-import { address, argument, claim, oneStream, piecesOf, rowsOf, shareFrom, shareTo, wideTiles } from "./control";
+import { address, argument, claim, claimRun, oneStream, piecesOf, rowsOf, runEnd, shareFrom, shareTo, wideTiles } from "./control";
 import { few } from "./nibbleFew";
 import { nibbleVector, nibbleVectorInTurn } from "./nibbleVector";
 import { balance, halfMask, held } from "./simd";
@@ -50,9 +50,9 @@ const FEW: i32 = 8;
   if (rows == 0) return;
   const groups = (argument(command, 5) + 7) >> 3;
   const scratch = address(command, 9) + <usize>thread * address(command, 10);
-  const fours = (groups + 3) >> 2, pieces = piecesOf(fours, threads);
-  for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
-    const from = shareFrom(fours, piece, pieces) << 2, to = min(groups, shareTo(fours, piece, pieces) << 2);
+  const fours = (groups + 3) >> 2;
+  for (let four = claimRun(command, fours, threads); four >= 0; four = claimRun(command, fours, threads)) {
+    const from = four << 2, to = min(groups, runEnd(four, fours, threads) << 2);
     if (rows > 1) {
       if (plainNibbles<F>()) {
         if (rows <= FEW) few<F>(command, from, to, scratch);

@@ -109,22 +109,24 @@ function vectorInTurn<F>(command: usize, from: i32, to: i32, sums: usize): void 
  */
 @inline function block<F>(w: usize, px: usize, ps: usize, d0: v128, d1: v128, first: v128, second: v128, ones: v128, sums: usize): void {
   let a = i32x4.splat(0), b = a;
-  let x0 = v128.load32_splat(px, 0), x1 = v128.load32_splat(px, 4), y0 = v128.load32_splat(px, 32), y1 = v128.load32_splat(px, 36);
+  let x = v128.load(px), y = v128.load(px, 32);
+  let x0 = spread0(x), x1 = spread1(x), y0 = spread0(y), y1 = spread1(y);
   a = quads<F>(w, 0, 0, x0, x1, y0, y1, first, second, ones, a);
   b = quads<F>(w, 0, 1, x0, x1, y0, y1, first, second, ones, b);
   v128.store(sums, a, 128);
   v128.store(sums, b, 144);
-  x0 = v128.load32_splat(px, 8); x1 = v128.load32_splat(px, 12); y0 = v128.load32_splat(px, 40); y1 = v128.load32_splat(px, 44);
+  x0 = spread2(x); x1 = spread3(x); y0 = spread2(y); y1 = spread3(y);
   a = quads<F>(w, 1, 0, x0, x1, y0, y1, first, second, ones, a);
   b = quads<F>(w, 1, 1, x0, x1, y0, y1, first, second, ones, b);
   v128.store(sums, a, 128);
   v128.store(sums, b, 144);
-  x0 = v128.load32_splat(px, 16); x1 = v128.load32_splat(px, 20); y0 = v128.load32_splat(px, 48); y1 = v128.load32_splat(px, 52);
+  x = v128.load(px, 16); y = v128.load(px, 48);
+  x0 = spread0(x); x1 = spread1(x); y0 = spread0(y); y1 = spread1(y);
   a = quads<F>(w, 2, 0, x0, x1, y0, y1, first, second, ones, a);
   b = quads<F>(w, 2, 1, x0, x1, y0, y1, first, second, ones, b);
   v128.store(sums, a, 128);
   v128.store(sums, b, 144);
-  x0 = v128.load32_splat(px, 24); x1 = v128.load32_splat(px, 28); y0 = v128.load32_splat(px, 56); y1 = v128.load32_splat(px, 60);
+  x0 = spread2(x); x1 = spread3(x); y0 = spread2(y); y1 = spread3(y);
   a = quads<F>(w, 3, 0, x0, x1, y0, y1, first, second, ones, a);
   b = quads<F>(w, 3, 1, x0, x1, y0, y1, first, second, ones, b);
   const t = changetype<F>(w);

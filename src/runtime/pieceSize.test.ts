@@ -9,7 +9,7 @@ function simulate(perToken: number, noise: number): number[] {
   const took = (prompt: number) => (10 + perToken * prompt) * (1 + noise * (random.uniform() - 0.5));
   for (let i = 0; i < 10; i++) pieces.observe(0, took(0));
   return Array.from({ length: 200 }, () => {
-    const { tokens } = pieces;
+    const tokens = pieces.beside(1);
     pieces.observe(tokens, took(tokens));
     return 10 + perToken * tokens;
   });
@@ -26,5 +26,11 @@ describe('pieces of prompts', () => {
     const times = simulate(0.5, 0.6).toSorted((a, b) => a - b);
     expect(times[180]).toBeLessThan(35);
     expect(times[100]).toBeGreaterThan(14);
+  });
+
+  it.each([1, 2, 3, 4, 7])('fill tiles of four together with %i tokens of streams', (others) => {
+    const tokens = new PieceSize().beside(others);
+    expect(tokens).toBeGreaterThan(0);
+    expect((tokens + others) % 4).toBe(0);
   });
 });

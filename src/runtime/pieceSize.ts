@@ -10,6 +10,8 @@ const LATEST = 0.25;
 /** Initial number of tokens. */
 const FIRST = 8;
 const LEAST = 4;
+/** Products take so many tokens at a time: a step of five takes about as long as one of eight. */
+const TILE = 4;
 /** Bounds of the change factor per step. */
 const [SHRINK, GROW] = [0.4, 1.4];
 
@@ -23,8 +25,9 @@ export class PieceSize {
     return this.#alone ?? 0;
   }
 
-  get tokens(): number {
-    return Math.max(LEAST, Math.floor(this.#tokens));
+  /** Number of prompt tokens for a step with `others` tokens of streams that generate. Together they fill tiles. */
+  beside(others: number): number {
+    return Math.max(1, TILE * Math.round((others + Math.floor(this.#tokens)) / TILE) - others);
   }
 
   /** Records a step in which streams generated. @param prompt number of prompt tokens in it */

@@ -285,7 +285,8 @@ export class Scheduler {
     const [first] = prompts;
     if (!first) return pieces;
     const isAwaited = pieces.length > 0 || performance.now() - this.#generated < RECENT * this.#pieces.stepTime;
-    let left = isAwaited ? Math.min(room.tokens, this.#pieces.tokens) : room.tokens;
+    const generated = this.#program.maxTokens - room.tokens;
+    let left = isAwaited ? Math.min(room.tokens, this.#pieces.beside(generated)) : room.tokens;
     for (const [i, task] of prompts.entries()) left -= take(task, Math.ceil(left / (prompts.length - i)));
     // prompts take turns at going first
     this.#remove(first);

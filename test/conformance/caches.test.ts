@@ -40,7 +40,7 @@ function attentionGraph(): TestGraph {
   return test;
 }
 
-async function attentionProgram({ backend, settings }: Target): Promise<Program> {
+async function attentionProgram({ backend, settings }: Pick<Target, 'backend' | 'settings'>): Promise<Program> {
   const { graph, store: weights } = attentionGraph();
   return backend.compile(graph, { weights, ...LIMITS, settings });
 }
@@ -81,7 +81,7 @@ async function runAll(program: Program, plans: readonly Plan[], random: Random, 
   }
 }
 
-const targets: readonly Target[] = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
+const targets = [{ name: 'reference', backend: reference }, ...(await availableTargets())];
 
 /** Runs texts alone, token by token, and then together in pieces of several sizes. */
 async function expectSameBits(program: Program, kv: string, lengths: readonly number[]): Promise<void> {

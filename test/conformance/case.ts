@@ -22,15 +22,32 @@ export interface StepPlan {
   readonly outputs?: readonly string[];
 }
 
+/**
+ * What a case computes, as far as it decides how much a correct backend may differ from the reference. Every target says how
+ * much (targets.ts).
+ *
+ *   copies     values are only moved
+ *   single     one operation per element
+ *   sums       additions in another order, e^x and tanh
+ *   functions  functions of sums: softmax, recurrences, gradients of norms
+ *   layers     several of these in a row
+ *   steps      the same, where a small difference may change a sign or a rounding
+ *   angles     frequencies that may be rounded before they are multiplied with large positions
+ *   int8       activations that may be rounded to ±127, per 32 columns
+ *   int16      activations or queries that may be rounded to ±32767
+ */
+export type Arithmetic = 'copies' | 'single' | 'sums' | 'functions' | 'layers' | 'steps' | 'angles' | 'int8' | 'int16';
+
 export interface Case {
   readonly name: string;
-  /** Maximum normalized squared error of any output: sum of squared differences / sum of squares. */
-  readonly tolerance: number;
+  readonly arithmetic: Arithmetic;
   readonly steps: readonly StepPlan[];
   /** Context length of the cache. Default: 128. */
   readonly context?: number;
   /** Format of the KV cache. Default: F32. */
   readonly kv?: string;
+  /** Where finite differences check the gradient of `TestGraph.differentiable`. Default: nowhere. */
+  readonly differentiated?: 'everywhere' | 'by the reference';
   build(test: TestGraph): void;
 }
 
@@ -76,16 +93,27 @@ export type Results = readonly ReadonlyMap<string, Float32Array>[];
 
 export type TargetOptions = Pick<CompileOptions, 'settings'>;
 
-export async function runCase(prepared: PreparedCase, backend: Backend, options: TargetOptions = {}): Promise<Results> {
+/** A compiled case. `run` runs all of its steps, from empty caches. */
+export interface Runner {
+  run(): Promise<Results>;
+  dispose(): void;
+}
+
+export async function runner(prepared: PreparedCase, backend: Backend, options: TargetOptions = {}): Promise<Runner> {
   const { test, plan } = prepared;
   const longest = Math.max(...plan.steps.map(({ T }) => T));
   const context = plan.context ?? 128;
   const limits = { maxTokens: longest, maxRows: longest, context };
   const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
+  return { run: () => runSteps(prepared, program), dispose: () => program.dispose() };
+}
+
+export async function runCase(prepared: PreparedCase, backend: Backend, options: TargetOptions = {}): Promise<Results> {
+  const { run, dispose } = await runner(prepared, backend, options);
   try {
-    return await runSteps(prepared, program);
+    return await run();
   } finally {
-    program.dispose();
+    dispose();
   }
 }
 

@@ -1,10 +1,14 @@
-/** The list of conformance cases: every op in all relevant shapes. A backend is correct if it passes them. */
+/**
+ * The list of conformance cases: every op in all relevant shapes. A backend is correct if it passes them. They are compared with
+ * the reference (agreement.ts), differentiated (gradients.test.ts) and timed (bench/ops.ts).
+ */
 import type { Case } from './case.ts';
 import { attentionCases } from './cases/attention.ts';
 import { dropoutCases } from './cases/dropout.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { embedCases } from './cases/embed.ts';
 import { expertCases } from './cases/experts.ts';
+import { gradientCases } from './cases/gradients.ts';
 import { linearCases } from './cases/linear.ts';
 import { longStepCases } from './cases/longSteps.ts';
 import { lossCases } from './cases/losses.ts';
@@ -30,4 +34,5 @@ export const cases: readonly Case[] = [
   ...lossCases,
   ...updateCases,
   ...longStepCases,
+  ...gradientCases,
 ];

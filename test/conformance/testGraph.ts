@@ -18,6 +18,12 @@ export const VOCABULARY = 64;
 /** Returns one element. */
 export type Draw = (row: number, column: number) => number;
 
+/** A value, and the F32 weights to differentiate it with respect to. */
+export interface Differentiable {
+  readonly y: Value;
+  readonly of: readonly Value[];
+}
+
 export class TestGraph {
   readonly graph = new Graph();
   readonly random: Random;
@@ -25,6 +31,8 @@ export class TestGraph {
   readonly tokens: Value;
   /** Names of weights and states that steps change. */
   readonly changing: string[] = [];
+  /** What finite differences check, if the case can be differentiated. */
+  differentiable: Differentiable | undefined;
   readonly #bytes = new Map<string, Uint8Array>();
   readonly #inputs: { readonly node: Value; readonly kind: InputKind; readonly value: Draw }[] = [];
 

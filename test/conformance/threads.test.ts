@@ -33,15 +33,15 @@ const SEEDS = 24;
 const WIDTH = 64;
 const HEAD_SIZE = 16;
 /** Formats of every other graph. The rest has matrix products with rounded inputs, which successive ops amplify. */
-const exact = { formats: ['F32', 'F16', 'BF16'], tolerance: 1e-10 };
-const rounded = { formats: ['Q8_0', 'IQ4_NL', 'F32'], tolerance: 1e-4 };
+const exact = { formats: ['F32', 'F16', 'BF16'], arithmetic: 'layers' } as const;
+const rounded = { formats: ['Q8_0', 'IQ4_NL', 'F32'], arithmetic: 'int8' } as const;
 
 /** A random graph of a few dozen ops. */
 function randomCase(seed: number): Case {
-  const { formats, tolerance } = seed % 2 === 0 ? exact : rounded;
+  const { formats, arithmetic } = seed % 2 === 0 ? exact : rounded;
   return {
     name: `random graph ${seed}`,
-    tolerance,
+    arithmetic,
     steps: [{ T: 7 }, { T: 1 }, { T: 1 }, { T: 16, rows: [0, 7, 15] }, { T: 1 }, { T: 3 }],
     build(test) {
       const values = randomValues(test, formats, 30);
@@ -56,7 +56,7 @@ function randomCase(seed: number): Case {
 function learningCase(seed: number): Case {
   return {
     name: `random gradients ${seed}`,
-    tolerance: 1e-9,
+    arithmetic: 'steps',
     steps: [
       { T: 8, sequence: 4 },
       { T: 3, sequence: 3 },
@@ -143,11 +143,11 @@ function firstDifference(actual: Results, expected: Results): string | undefined
   return undefined;
 }
 
-describe.each(targets)('threads of $name', ({ backend, settings }) => {
+describe.each(targets)('threads of $name', ({ backend, settings, tolerances }) => {
   it.each(prepared.map((graph) => [graph.plan.name, graph] as const))('%s', async (_, graph: PreparedCase) => {
     const alone = await runCase(graph, backend, { settings: { ...settings, threads: 1 } });
     const { error, where } = compare(graph, alone, await runCase(graph, reference));
-    expect(error, where).toBeLessThanOrEqual(graph.plan.tolerance);
+    expect(error, where).toBeLessThanOrEqual(tolerances[graph.plan.arithmetic]);
     for (let threads = 2; threads <= MOST_THREADS; threads++) {
       const together = await runCase(graph, backend, { settings: { ...settings, threads } });
       expect(firstDifference(together, alone), `${threads} threads`).toBeUndefined();

@@ -3,7 +3,7 @@ import { type AttentionAttributes, attention } from '../../../src/graph/ops/atte
 import { attentionGradient } from '../../../src/graph/ops/attentionGradient.ts';
 import { linear } from '../../../src/graph/ops/linear.ts';
 import { type RopeAttributes, rope } from '../../../src/graph/ops/rope.ts';
-import { type Case, type StepPlan, sequences } from '../case.ts';
+import { type Arithmetic, type Case, type StepPlan, sequences } from '../case.ts';
 import type { TestGraph } from '../testGraph.ts';
 
 /** A prompt, single tokens, a few and many tokens at once; the second session starts from the middle of the first. */
@@ -53,11 +53,11 @@ const sinksOf = (test: TestGraph, { heads, sinks = false }: Shape) =>
  * With a quantized cache, a backend may round queries to ±32767 before it multiplies them, as it may round activations
  * for weights with signed codes (linear.ts).
  */
-const toleranceOf = (kv?: string): number => (kv === 'Q8_0' ? 2e-9 : 1e-11);
+const arithmeticOf = (kv?: string): Arithmetic => (kv === 'Q8_0' ? 'int16' : 'functions');
 
 function attentionCase(name: string, shape: Shape, rest: Partial<Case> = {}): Case {
   const build = (test: TestGraph) => test.output('y', attend(test, shape));
-  return { name: `attention, ${name}`, tolerance: toleranceOf(rest.kv), steps, build, ...rest };
+  return { name: `attention, ${name}`, arithmetic: arithmeticOf(rest.kv), steps, build, ...rest };
 }
 
 const headSizes = [1, 5, 6, 8, 12, 32, 64, 80, 96, 128, 256].map((headSize) =>
@@ -148,7 +148,7 @@ const withoutCache = [
   ].join(', ');
   return {
     name: `attention without a cache and its gradients, ${name}`,
-    tolerance: 1e-11,
+    arithmetic: 'functions',
     steps: [...sequences, { T: 100, sequence: 50 }],
     build(test) {
       const [q, k, v] = [test.rows(heads * headSize), test.rows(kvHeads * headSize), test.rows(kvHeads * headSize)];
@@ -182,7 +182,7 @@ export const attentionCases: readonly Case[] = [
   ...['F32', 'F16', 'Q8_0'].map(
     (kv): Case => ({
       name: `attention, layers of different widths, ${kv} cache`,
-      tolerance: toleranceOf(kv),
+      arithmetic: arithmeticOf(kv),
       steps,
       kv,
       build(test) {
@@ -197,7 +197,7 @@ export const attentionCases: readonly Case[] = [
   ),
   {
     name: 'attention, as in a model',
-    tolerance: 1e-10,
+    arithmetic: 'layers',
     steps,
     build(test) {
       const project = (columns: number) => linear(x, test.floats(columns, 48));

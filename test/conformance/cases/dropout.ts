@@ -6,7 +6,7 @@ import { type Case, sequences } from '../case.ts';
 export const dropoutCases: readonly Case[] = [
   {
     name: 'dropout',
-    tolerance: 1e-13,
+    arithmetic: 'single',
     steps: sequences,
     build(test) {
       const seed = test.input(1, 1, 'i32', () => test.random.integer(2 ** 31));

@@ -22,7 +22,7 @@ const plain: RouteAttributes = {
 function routeCase(name: string, experts: number, attributes: Partial<RouteAttributes>, biased = false): Case {
   return {
     name: `route, ${name}`,
-    tolerance: 1e-11,
+    arithmetic: 'functions',
     steps,
     build(test) {
       const bias = biased ? test.floats(1, experts) : undefined;
@@ -60,7 +60,7 @@ function productCase(plan: Product): Case {
   const shape = `${used} of ${experts} experts of ${outputs} × ${columns}`;
   return {
     name: `expertLinear in ${format}, ${shape}${bias ? ', biased' : ''}${own ? ', own inputs' : ''}${factors ? ', factors' : ''}`,
-    tolerance: exact ? 1e-10 : 1e-9,
+    arithmetic: exact ? 'layers' : 'steps',
     steps,
     build(test: TestGraph) {
       const width = own ? used * columns : columns;
@@ -105,14 +105,14 @@ const sums = [
 ].flatMap(([groups, width]): Case[] => [
   {
     name: `combine, ${groups} groups of ${width}`,
-    tolerance: 1e-12,
+    arithmetic: 'sums',
     steps,
     build: (test) =>
       test.output('y', combine(test.rows(groups! * width!), test.rows(groups! + 2), { groups: groups!, from: 2 })),
   },
   {
     name: `scaleGroups, ${groups} groups of ${width}`,
-    tolerance: 1e-12,
+    arithmetic: 'sums',
     steps,
     build: (test) => test.output('y', scaleGroups(test.rows(groups! * width!), test.rows(groups!))),
   },

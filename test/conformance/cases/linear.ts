@@ -8,7 +8,7 @@ import { selectRows } from '../../../src/graph/ops/selectRows.ts';
 import { sumRows } from '../../../src/graph/ops/sumRows.ts';
 import { type BlockFormat, bytesOf } from '../../../src/tensor/blockFormat.ts';
 import { blockFormats } from '../../../src/tensor/formats.ts';
-import { type Case, everyLength, sequences } from '../case.ts';
+import { type Arithmetic, type Case, everyLength, sequences } from '../case.ts';
 import { writeRandomBlock } from '../randomBlocks.ts';
 import type { TestGraph } from '../testGraph.ts';
 
@@ -20,10 +20,10 @@ function mostOf({ name, blockSize }: BlockFormat): number | undefined {
   return INT16_FORMATS.includes(name) ? 32767 : 127;
 }
 
-/** Tolerance for floats: only the order of additions differs from the reference. */
-const FLOAT_TOLERANCE = 1e-12;
-/** Rounding normally distributed activations in groups of 32 adds an error of 3e-5 or 4e-10; formats with minima have more. */
-const ROUNDING_TOLERANCE = { 127: 1e-4, 32767: 2e-9 } as const;
+function arithmeticOf(format: BlockFormat): Arithmetic {
+  const most = mostOf(format);
+  return most === undefined ? 'sums' : most === 127 ? 'int8' : 'int16';
+}
 
 const widths: Readonly<Record<number, readonly number[]>> = {
   1: [1, 5, 80],
@@ -50,7 +50,7 @@ function products(test: TestGraph, format: BlockFormat, input: (width: number) =
 const random = blockFormats.map(
   (format): Case => ({
     name: `linear ${format.name}`,
-    tolerance: mostOf(format) === undefined ? FLOAT_TOLERANCE : ROUNDING_TOLERANCE[mostOf(format) as 127],
+    arithmetic: arithmeticOf(format),
     steps: everyLength,
     build: (test) => products(test, format, (width) => test.rows(width)),
   }),
@@ -61,7 +61,7 @@ const blocked = blockFormats.filter((format) => mostOf(format) !== undefined);
 const whole = blocked.map(
   (format): Case => ({
     name: `linear ${format.name}, activations that rounding leaves as they are`,
-    tolerance: FLOAT_TOLERANCE,
+    arithmetic: 'sums',
     steps: everyLength,
     build: (test) => products(test, format, (width) => test.wholeRows(width, mostOf(format)!)),
   }),
@@ -71,7 +71,7 @@ const whole = blocked.map(
 const extreme = blocked.map(
   (format): Case => ({
     name: `linear ${format.name}, extremes`,
-    tolerance: FLOAT_TOLERANCE,
+    arithmetic: 'sums',
     steps: everyLength,
     build(test) {
       const width = 2 * Math.max(256, format.blockSize);
@@ -94,7 +94,7 @@ const extreme = blocked.map(
 const inputGradients = blockFormats.map(
   (format): Case => ({
     name: `linearInputGradient ${format.name}`,
-    tolerance: FLOAT_TOLERANCE,
+    arithmetic: 'sums',
     steps: sequences,
     build(test) {
       for (const width of widths[format.blockSize]!) {
@@ -110,7 +110,7 @@ const inputGradients = blockFormats.map(
 
 const weightGradients: Case = {
   name: 'linearWeightGradient and sumRows',
-  tolerance: FLOAT_TOLERANCE,
+  arithmetic: 'sums',
   steps: sequences,
   build(test) {
     for (const outputs of [1, 8, 13, 40]) {
@@ -140,7 +140,7 @@ export const linearCases: readonly Case[] = [
   weightGradients,
   {
     name: 'linear, a matrix that is read in pieces',
-    tolerance: FLOAT_TOLERANCE,
+    arithmetic: 'sums',
     steps: [{ T: 1 }, { T: 2 }],
     build(test) {
       const matrix = test.floats(1301, 1024, (row, column) => ((row * 7919 + column * 104729) % 127) / 64 - 1);
@@ -149,7 +149,7 @@ export const linearCases: readonly Case[] = [
   },
   {
     name: 'linear, one input for formats that take it differently',
-    tolerance: ROUNDING_TOLERANCE[127],
+    arithmetic: 'int8',
     steps: everyLength,
     build(test) {
       const x = test.rows(256);

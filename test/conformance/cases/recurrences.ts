@@ -55,7 +55,7 @@ export const recurrenceCases: readonly Case[] = plans.flatMap(({ name, steps }) 
     const label = `${heads} heads and ${keyHeads} key heads of ${keySize}, values of ${valueSize}, in ${order}`;
     return {
       name: `deltaRule, ${label}, ${name}`,
-      tolerance: 1e-11,
+      arithmetic: 'functions',
       steps,
       build(test) {
         const unit = test.floats(1, keySize, () => 1 / Math.sqrt(keySize));
@@ -75,7 +75,7 @@ export const recurrenceCases: readonly Case[] = plans.flatMap(({ name, steps }) 
     const label = `${heads} heads of ${headSize} in ${groups} groups, states of ${stateSize}, A of ${perHead}`;
     return {
       name: `selectiveScan, ${label}, ${name}`,
-      tolerance: 1e-11,
+      arithmetic: 'functions',
       steps,
       build(test) {
         const scan = (layer: number) =>

@@ -13,7 +13,7 @@ import { type Case, everyLength, sequences } from '../case.ts';
 export const rowCases: readonly Case[] = [
   {
     name: 'columns',
-    tolerance: 0,
+    arithmetic: 'copies',
     steps: everyLength,
     build(test) {
       const x = test.rows(37);
@@ -37,7 +37,7 @@ export const rowCases: readonly Case[] = [
   },
   {
     name: 'selectRows',
-    tolerance: 0,
+    arithmetic: 'copies',
     steps: [
       { T: 5, P: 0, rows: [] },
       { T: 5, P: 0, rows: [4] },
@@ -56,7 +56,7 @@ export const rowCases: readonly Case[] = [
   },
   {
     name: 'scatterColumns and scatterRows',
-    tolerance: 0,
+    arithmetic: 'copies',
     steps: sequences,
     build(test) {
       for (const [width, from, whole] of [
@@ -76,7 +76,7 @@ export const rowCases: readonly Case[] = [
   },
   {
     name: 'positions',
-    tolerance: 0,
+    arithmetic: 'copies',
     steps: [{ T: 1, P: 0 }, { T: 17, P: 0 }, { T: 4, P: 17 }, { T: 1, P: 127 }, ...sequences],
     build(test) {
       const table = test.floats(128, 24);
@@ -86,7 +86,7 @@ export const rowCases: readonly Case[] = [
   },
   {
     name: 'outputs, some of them',
-    tolerance: 1e-12,
+    arithmetic: 'sums',
     steps: [
       { T: 3, P: 0, outputs: ['early'] },
       { T: 3, P: 0, outputs: ['middle', 'early'] },

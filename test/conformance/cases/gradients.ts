@@ -1,38 +1,56 @@
 /** Cases for finite differences: every op alone, and values that several ops read. */
-import type { Value } from '../../src/graph/graph.ts';
-import { activation } from '../../src/graph/ops/activation.ts';
-import { add } from '../../src/graph/ops/add.ts';
-import { type AttentionAttributes, attention } from '../../src/graph/ops/attention.ts';
-import { clamp } from '../../src/graph/ops/clamp.ts';
-import { columns } from '../../src/graph/ops/columns.ts';
-import { crossEntropy } from '../../src/graph/ops/crossEntropy.ts';
-import { dropout } from '../../src/graph/ops/dropout.ts';
-import { embed } from '../../src/graph/ops/embed.ts';
-import { gain } from '../../src/graph/ops/gain.ts';
-import { klDivergence } from '../../src/graph/ops/klDivergence.ts';
-import { layerNorm } from '../../src/graph/ops/layerNorm.ts';
-import { linear } from '../../src/graph/ops/linear.ts';
-import { multiply } from '../../src/graph/ops/multiply.ts';
-import { positionScale } from '../../src/graph/ops/positionScale.ts';
-import { positions } from '../../src/graph/ops/positions.ts';
-import { rmsNorm } from '../../src/graph/ops/rmsNorm.ts';
-import { rope } from '../../src/graph/ops/rope.ts';
-import { scale } from '../../src/graph/ops/scale.ts';
-import { selectRows } from '../../src/graph/ops/selectRows.ts';
-import { softcap } from '../../src/graph/ops/softcap.ts';
-import { weightedSum } from '../../src/graph/ops/weightedSum.ts';
-import { xielu } from '../../src/graph/ops/xielu.ts';
-import { formatByName } from '../../src/tensor/formats.ts';
-import { type TestGraph, VOCABULARY } from './testGraph.ts';
+import type { Value } from '../../../src/graph/graph.ts';
+import { activation } from '../../../src/graph/ops/activation.ts';
+import { add } from '../../../src/graph/ops/add.ts';
+import { type AttentionAttributes, attention } from '../../../src/graph/ops/attention.ts';
+import { clamp } from '../../../src/graph/ops/clamp.ts';
+import { columns } from '../../../src/graph/ops/columns.ts';
+import { crossEntropy } from '../../../src/graph/ops/crossEntropy.ts';
+import { dropout } from '../../../src/graph/ops/dropout.ts';
+import { embed } from '../../../src/graph/ops/embed.ts';
+import { gain } from '../../../src/graph/ops/gain.ts';
+import { klDivergence } from '../../../src/graph/ops/klDivergence.ts';
+import { layerNorm } from '../../../src/graph/ops/layerNorm.ts';
+import { linear } from '../../../src/graph/ops/linear.ts';
+import { multiply } from '../../../src/graph/ops/multiply.ts';
+import { positionScale } from '../../../src/graph/ops/positionScale.ts';
+import { positions } from '../../../src/graph/ops/positions.ts';
+import { rmsNorm } from '../../../src/graph/ops/rmsNorm.ts';
+import { rope } from '../../../src/graph/ops/rope.ts';
+import { scale } from '../../../src/graph/ops/scale.ts';
+import { selectRows } from '../../../src/graph/ops/selectRows.ts';
+import { softcap } from '../../../src/graph/ops/softcap.ts';
+import { weightedSum } from '../../../src/graph/ops/weightedSum.ts';
+import { xielu } from '../../../src/graph/ops/xielu.ts';
+import { formatByName } from '../../../src/tensor/formats.ts';
+import type { Case, StepPlan } from '../case.ts';
+import { type Differentiable, type TestGraph, VOCABULARY } from '../testGraph.ts';
 
-export interface GradientCase {
+/** Three sequences of four tokens, with some selected rows. */
+const steps: readonly StepPlan[] = [{ T: 12, sequence: 4, rows: [0, 2, 3, 4, 6, 7, 9, 10, 11] }];
+
+interface Plan {
   readonly name: string;
-  /** Returns the value to differentiate and the F32 weights to differentiate with respect to. */
-  build(test: TestGraph): { readonly y: Value; readonly of: readonly Value[] };
+  build(test: TestGraph): Differentiable;
+}
+
+function gradientCase({ name, build }: Plan, rest: Partial<Case> = {}): Case {
+  return {
+    name: `${name}, differentiated`,
+    arithmetic: 'layers',
+    steps,
+    differentiated: 'everywhere',
+    build(test) {
+      const plan = build(test);
+      test.output('y', plan.y);
+      test.differentiable = plan;
+    },
+    ...rest,
+  };
 }
 
 /** Case of a function of rows [T, width] of a trainable table. */
-function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => Value): GradientCase {
+function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => Value): Plan {
   return {
     name,
     build(test) {
@@ -42,7 +60,7 @@ function ofRows(name: string, width: number, f: (x: Value, test: TestGraph) => V
   };
 }
 
-function attentionCase(name: string, shape: Partial<AttentionAttributes>, sinks = false): GradientCase {
+function attentionCase(name: string, shape: Partial<AttentionAttributes>, sinks = false): Plan {
   const attributes = { layer: 0, heads: 4, kvHeads: 2, headSize: 6, scale: 0.5, window: 0, softcap: 0, ...shape };
   const { heads, kvHeads, headSize } = attributes;
   return {
@@ -57,18 +75,20 @@ function attentionCase(name: string, shape: Partial<AttentionAttributes>, sinks 
 }
 
 /** A frozen matrix passes gradients to its input. */
-function throughMatrixIn(format: string): GradientCase {
+function throughMatrixIn(format: string): Plan {
   return ofRows(`linear with a matrix in ${format}`, 256, (x, test) =>
     linear(x, test.blocks(formatByName(format), 9, 256)),
   );
 }
 
-/** Only for the reference: other backends round activations for such a matrix, so their values are step functions. */
-export const roundedCases: readonly GradientCase[] = ['Q4_0', 'Q6_K', 'TQ2_0'].map(throughMatrixIn);
+/** Other backends than the reference round activations for such a matrix, so that their values are step functions. */
+const rounded = ['Q4_0', 'Q6_K', 'TQ2_0'].map((format) =>
+  gradientCase(throughMatrixIn(format), { arithmetic: 'int8', differentiated: 'by the reference' }),
+);
 
 const turning = { headSize: 8, frequencies: Float32Array.of(1, 0.3, 0.1), magnitude: 1.1 } as const;
 
-export const gradientCases: readonly GradientCase[] = [
+const plans: readonly Plan[] = [
   {
     name: 'linear',
     build(test) {
@@ -172,3 +192,5 @@ export const gradientCases: readonly GradientCase[] = [
   ),
   ofRows('weightedSum', 1, (x, test) => weightedSum(selectRows(x), test.input('R', 1))),
 ];
+
+export const gradientCases: readonly Case[] = [...plans.map((plan) => gradientCase(plan)), ...rounded];

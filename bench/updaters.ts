@@ -206,7 +206,7 @@ export function installUpdaters(): void {
 export const updaters: readonly Updater[] = [
   // it needs 17 bytes of memory per byte of the old file
   patcher('bsdiff', (at) => ['bsdiff', at('old'), at('new'), at('patch')], 150e6),
-  patcher('xdelta3', (at) => ['xdelta3', '-f', '-9', '-e', '-s', at('old'), at('new'), at('patch')]),
+  patcher('xdelta3', (at) => ['xdelta3', '-f', '-9', '-e', '-s', at('old'), at('new'), at('patch')], 150e6),
   patcher(
     'zstd',
     (at) => [

@@ -1,45 +1,45 @@
 /**
  * Bytes on the wire of model updates, beside other updaters: Espalier's are counted at an HTTP server, from the first request to the last,
  * zsync's too, rsync's in both directions; for bsdiff, xdelta3 and zstd the patch file alone counts, for casync the index and the new chunks.
+ * Versions of several files are one after another in one file for the others.
  *
  *   npx tsx bench/updates.ts               8.4 M weights in Q4_0
  *   npx tsx bench/updates.ts --format Q4_K --tensors 64
- *   npx tsx bench/updates.ts --big         600 MB
+ *   npx tsx bench/updates.ts --only split,tokens            rows with these words in their name
+ *   npx tsx bench/updates.ts --big         600 MB, with time and memory
  *   npx tsx bench/updates.ts --pairs       the included model trained longer and with an adapter merged, made by bench/updatePairs.ts
  *   npx tsx bench/updates.ts --old a.gguf --new b.gguf      a pair of real files
  */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../src/core/random.ts';
-import { sha256 } from '../src/formats/download/sha256.node.ts';
-import { writeGguf } from '../src/formats/gguf/write.ts';
-import { fileSink } from '../src/formats/sources/path.node.ts';
-import { BlockDeltaCoder } from '../src/package/delta/blockDelta.ts';
-import {
-  folderPublication,
-  installedManifest,
-  openComponent,
-  openFile,
-  openRemote,
-  openStore,
-  publish,
-  pull,
-} from '../src/package/index.ts';
-import type { BlockFormat } from '../src/tensor/blockFormat.ts';
 import { formatByName } from '../src/tensor/formats.ts';
 import { pairFile, pairNames, pairTypes } from './updatePairs.ts';
-import { countingServer, installUpdaters, updaters } from './updaters.ts';
+import { installUpdaters, updaters } from './updaters.ts';
+import { type StoredFile, update } from './updates/espalier.ts';
+import type { ModelFile } from './updates/modelFiles.ts';
+import { bigScenarios, type Scenario, smallScenarios, type Version } from './updates/scenarios.ts';
 
 const { values } = parseArgs({
   options: {
     format: { type: 'string', default: 'Q4_0' },
     tensors: { type: 'string', default: '32' },
+    only: { type: 'string' },
     old: { type: 'string' },
     new: { type: 'string' },
     pairs: { type: 'boolean' },
     big: { type: 'boolean' },
+    'no-peers': { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -48,176 +48,39 @@ if (values.help) {
 
   --format NAME   block format of the weights (default: Q4_0)
   --tensors N     tensors of 512 x 512 weights (default: 32)
-  --big           600 MB of weights, and the changes that take less than a minute
+  --only WORDS    only rows whose name contains one of these words, separated by commas
+  --big           600 MB of weights, with time and memory
   --pairs         instead the included model before and after more training, made by bench/updatePairs.ts
   --old, --new    instead two GGUF files
+  --no-peers      without the other updaters
 
-stdout gets a table and, on the last line, one JSON object.`);
+stdout gets a table and, on the last line, one JSON object. The exit code is 1 if a row exceeds its limit.`);
   process.exit();
 }
 
-installUpdaters();
+if (!values['no-peers']) installUpdaters();
 const format = formatByName(values.format);
-const SIDE = 512;
-const HEADER_TOKENS = 4000;
-/** 600 MB in Q4_0. */
-const BIG_TENSORS = 4096;
-
-type Tensor = readonly [name: string, seed: number, noise: number];
-interface Version {
-  readonly tensors: readonly Tensor[];
-  readonly note?: string;
-}
-
-const base: readonly Tensor[] = Array.from({ length: values.big ? BIG_TENSORS : Number(values.tensors) }, (_, i) => [
-  `blk.${i}.weight`,
-  i + 1,
-  0,
-]);
-const noisy = (noise: number) => ({ tensors: base.map(([name, seed]): Tensor => [name, seed, noise]) });
-
-/** Kinds of changes, with the maximum size of their update: a fraction of the file, or bytes. */
-const scenarios: readonly {
-  readonly name: string;
-  readonly to: Version;
-  readonly limit?: (bytes: number) => number;
-  /** Measured with --big, too. */
-  readonly isQuick?: boolean;
-}[] = [
-  {
-    name: '21 bytes of metadata',
-    to: { tensors: base, note: 'changed by a few bytes' },
-    limit: () => 20_000,
-    isQuick: true,
-  },
-  {
-    name: 'one tensor new',
-    to: { tensors: base.map(([name, seed, noise], i) => (i === 5 ? [name, 999, 0] : [name, seed, noise])) },
-    limit: () => 1.01 * tensorBytes() + 20_000,
-    isQuick: true,
-  },
-  {
-    name: 'two tensors appended',
-    to: { tensors: [...base, ['extra.0', 1001, 0], ['extra.1', 1002, 0]] },
-    limit: () => 2.02 * tensorBytes() + 20_000,
-  },
-  { name: 'tensors in reverse order', to: { tensors: base.toReversed() }, limit: () => 20_000 },
-  { name: 'all weights + 0.1% noise', to: noisy(0.001), limit: (bytes) => 0.023 * bytes },
-  { name: 'all weights + 1% noise', to: noisy(0.01), limit: (bytes) => 0.094 * bytes },
-  { name: 'all weights + 10% noise', to: noisy(0.1), limit: (bytes) => 0.38 * bytes },
-];
-
-function tensorBytes(): number {
-  return ((SIDE * SIDE) / format.blockSize) * format.blockBytes;
-}
-
-function tensorData([, seed, noise]: Tensor, of: BlockFormat): Uint8Array {
-  const [weights, moves] = [seededRandom(seed), seededRandom(seed + 100_000)];
-  const blocks = (SIDE * SIDE) / of.blockSize;
-  const values = Float32Array.from({ length: SIDE * SIDE }, () => 0.02 * (weights.normal() + noise * moves.normal()));
-  const data = new Uint8Array(blocks * of.blockBytes);
-  of.encode(values, 0, data, 0, blocks);
-  return data;
-}
+/** Limits of a version: publishing at most 2 minutes per GB, memory of decoding 32 MB and one piece. */
+const SECONDS_PER_GIGABYTE = 120;
+const MEMORY_MEGABYTES = 32 + 4.2;
+const ROLLBACK_SECONDS = 0.1;
+/** What every update needs: latest.json, and the index. */
+const OVERHEAD = 20_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-updates-'));
 const at = (name: string) => join(folder, name);
 
-async function writeVersion(path: string, { tensors, note = 'a description' }: Version): Promise<void> {
-  const sink = await fileSink(path);
-  await writeGguf(sink, {
-    metadata: [
-      ['general.architecture', 'llama'],
-      ['general.description', note],
-      ['tokenizer.ggml.tokens', Array.from({ length: HEADER_TOKENS }, (_, i) => `token ${i}`)],
-    ],
-    tensors: tensors.map((tensor) => ({
-      name: tensor[0],
-      format,
-      shape: [SIDE, SIDE],
-      data: () => tensorData(tensor, format),
-    })),
-  });
-  await sink.close();
-}
+/** A file that exists already. */
+const stored = (path: string): ModelFile => ({
+  role: 'base',
+  fileName: 'model.gguf',
+  write: async (to) => copyFileSync(path, to),
+});
 
-interface Update {
-  /** Bytes that are fetched to get from the file `old` to the file `new`. */
-  readonly bytes: number;
-  /** Seconds to publish the second version, and to pull it. */
-  readonly publishing: number;
-  readonly pulling: number;
-}
-
-async function espalier(): Promise<Update> {
-  const site = at('site');
-  const target = await folderPublication(site);
-  const server = await countingServer(site);
-  const publishFile = async (name: string, version: string) => {
-    const source = await openFile(at(name));
-    const started = performance.now();
-    await publish(target, [{ role: 'base', fileName: 'model.gguf', source }], { name: 'model', version });
-    await source.close();
-    return (performance.now() - started) / 1000;
-  };
-  try {
-    const remote = await openRemote(server.url);
-    const store = openStore(at('store'));
-    await publishFile('old', '1');
-    await pull(store, remote);
-    const publishing = await publishFile('new', '2');
-    server.sent = 0;
-    const started = performance.now();
-    await pull(store, remote);
-    const pulling = (performance.now() - started) / 1000;
-    const { sent } = server;
-    const installed = await openComponent(store, 'model');
-    const exported = sha256();
-    for (let from = 0; from < installed.size; from += 1 << 20) {
-      const part = new Uint8Array(Math.min(1 << 20, installed.size - from));
-      await installed.read(from, part.length, part);
-      exported.update(part);
-    }
-    await installed.close();
-    const { components } = await installedManifest(store, 'model');
-    if (exported.hex() !== components[0]!.file.sha256) throw new Error('the installed file is not the published one');
-    return { bytes: sent, publishing, pulling };
-  } finally {
-    server.close();
-    for (const name of ['site', 'store']) rmSync(at(name), { recursive: true, force: true });
-  }
-}
-
-/** Output bytes per second of decoding, in MB, the best of five. */
-async function decodingSpeed(noise: number): Promise<number> {
-  const coder = await BlockDeltaCoder.create();
-  const pieces = base.slice(0, 8);
-  const before = Buffer.concat(pieces.map((tensor) => tensorData(tensor, format)));
-  const after = Buffer.concat(pieces.map(([name, seed]) => tensorData([name, seed, noise], format)));
-  const delta = coder.encode(format, before, after)!;
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 5; i++) {
-    const started = performance.now();
-    coder.decode(format, before, delta, after.length);
-    best = Math.min(best, performance.now() - started);
-  }
-  return after.length / 1000 / best;
-}
-
-/** A change to measure: `old` and `new` are files of the folder, or written there. */
-interface Change {
-  readonly name: string;
-  readonly old: () => Promise<void> | void;
-  readonly make: () => Promise<void> | void;
-  readonly limit?: (bytes: number) => number;
-}
-
-const copied = (path: string, name: string) => () => copyFileSync(path, at(name));
-
-function changes(): Change[] {
+function scenarios(): readonly Scenario[] {
   if (values.old !== undefined && values.new !== undefined) {
     const name = `${basename(values.old)} → ${basename(values.new)}`;
-    return [{ name, old: copied(values.old, 'old'), make: copied(values.new, 'new') }];
+    return [{ name, old: [stored(values.old)], to: [stored(values.new)] }];
   }
   if (values.pairs)
     return pairTypes.flatMap((type) =>
@@ -225,34 +88,55 @@ function changes(): Change[] {
         .filter((name) => existsSync(pairFile(name, type)))
         .map((name) => ({
           name: `${name}, ${type}`,
-          old: copied(pairFile('base', type), 'old'),
-          make: copied(pairFile(name, type), 'new'),
+          old: [stored(pairFile('base', type))],
+          to: [stored(pairFile(name, type))],
         })),
     );
-  const chosen = values.big ? scenarios.filter(({ isQuick }) => isQuick) : scenarios;
-  const old = () => (existsSync(at('old')) ? undefined : writeVersion(at('old'), { tensors: base }));
-  return chosen.map(({ name, to, limit }) => ({
-    name,
-    old,
-    make: () => writeVersion(at('new'), to),
-    ...(limit && { limit }),
-  }));
+  return values.big ? bigScenarios() : smallScenarios(format.name, Number(values.tensors));
 }
 
+/** Writes the files of a version, and for the other updaters one file with all of them. */
+async function writeVersion(version: Version, name: string): Promise<StoredFile[]> {
+  mkdirSync(at(`${name}.files`), { recursive: true });
+  const files: StoredFile[] = [];
+  for (const { role, fileName, write } of version) {
+    const path = at(`${name}.files/${fileName}`);
+    await write(path);
+    files.push({ role, fileName, path });
+  }
+  rmSync(at(name), { force: true });
+  for (const { path } of files) if (version.length > 1) appendFileSync(at(name), readFileSync(path));
+  if (version.length === 1) copyFileSync(files[0]!.path, at(name));
+  return files;
+}
+
+const words = values.only?.split(',');
+const chosen = scenarios().filter(({ name }) => !words || words.some((word) => name.includes(word)));
 const rows: Record<string, unknown>[] = [];
+const failed: string[] = [];
 try {
-  for (const { name, old, make, limit } of changes()) {
-    await old();
-    await make();
+  let written: Version | undefined;
+  let oldFiles: StoredFile[] = [];
+  for (const { name, old, between = [], to, limit } of chosen) {
+    if (written !== old) oldFiles = await writeVersion(old, 'old');
+    written = old;
+    const versions = [oldFiles];
+    for (const [i, each] of between.entries()) versions.push(await writeVersion(each, `between${i}`));
+    versions.push(await writeVersion(to, 'new'));
     const { size } = statSync(at('new'));
-    const { bytes, publishing, pulling } = await espalier();
+    const { bytes, chain, publishing, pulling, rollback, memory } = await update(versions, folder, values.big);
     const others: Record<string, number | undefined> = {};
-    for (const updater of updaters)
+    for (const updater of values['no-peers'] ? [] : updaters)
       if (size <= (updater.mostBytes ?? Number.POSITIVE_INFINITY)) others[updater.name] = await updater.bytes(folder);
-    // never more than the whole file and 0.1%
-    const most = Math.round(limit?.(size) ?? 1.001 * size + 20_000);
+    const most = Math.round(limit?.(size, chain) ?? 1.001 * size + OVERHEAD);
     const best = Math.min(...Object.values(others).filter((other) => other !== undefined));
-    const seconds = { publishing: rounded(publishing), pulling: rounded(pulling) };
+    const limits: Record<string, boolean> = {
+      bytes: bytes <= most,
+      rollback: rollback <= ROLLBACK_SECONDS,
+      publishing: publishing <= 1 + (SECONDS_PER_GIGABYTE * size) / 1e9,
+      memory: (memory ?? 0) <= MEMORY_MEGABYTES,
+    };
+    for (const [what, isKept] of Object.entries(limits)) if (!isKept) failed.push(`${name}: ${what}`);
     rows.push({
       name,
       size,
@@ -261,22 +145,23 @@ try {
       ok: bytes <= most,
       best: bytes <= best,
       ...others,
-      ...seconds,
+      ...(between.length > 0 && { chain }),
+      publishing: rounded(publishing),
+      pulling: rounded(pulling),
+      rollback: rounded(rollback, 1000),
+      ...(memory !== undefined && { memory: Math.round(memory) }),
     });
-    console.error(`${name}: ${bytes} of ${size} bytes, the best peer ${best}`);
+    console.error(`${name}: ${bytes} of ${size} bytes, limit ${most}, the best peer ${best}`);
   }
 } finally {
   rmSync(folder, { recursive: true });
 }
-const speeds: Record<string, number> = {};
-if (!values.pairs && !values.big)
-  for (const noise of [0.001, 0.01, 0.1]) speeds[noise] = Math.round(await decodingSpeed(noise));
 console.table(rows);
-console.table(speeds);
+if (failed.length > 0) console.error(`beyond their limits: ${failed.join('; ')}`);
 const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1000);
-console.log(JSON.stringify({ format: format.name, rows, decodingMegabytesPerSecond: speeds, peakMegabytes }));
-process.exitCode = rows.every(({ ok }) => ok) ? 0 : 1;
+console.log(JSON.stringify({ format: format.name, rows, failed, peakMegabytes }));
+process.exitCode = failed.length > 0 ? 1 : 0;
 
-function rounded(seconds: number): number {
-  return Math.round(seconds * 100) / 100;
+function rounded(seconds: number, parts = 100): number {
+  return Math.round(seconds * parts) / parts;
 }

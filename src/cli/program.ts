@@ -13,6 +13,7 @@ import { federateCommand } from './commands/federate.ts';
 import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { imatrixCommand } from './commands/imatrix.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { testCommand } from './commands/package/test.ts';
 import { packageCommand } from './commands/package.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
@@ -42,6 +43,7 @@ const commands = [
   startCommand,
   cacheCommand,
   packageCommand,
+  testCommand,
   quantizeCommand,
   pruneCommand,
   shapeCommand,

@@ -110,8 +110,11 @@ async function openNamed(source: string, options: OpenOptions): Promise<Checkpoi
   }
   if (/^package:/i.test(source)) {
     const { locateInstalled } = await import('./packages/locateInstalled.ts');
-    const { folder, file } = await locateInstalled(source, options.packages);
-    return openLocated(folder, file, signal);
+    const { folder, file, tokenizer } = await locateInstalled(source, options.packages);
+    const opened = file === undefined ? openFolder(folder, signal) : openLocated(folder, file, signal);
+    if (tokenizer === undefined) return opened;
+    const { withTokenizer } = await import('./packages/withTokenizer.ts');
+    return withTokenizer(await opened, folder, tokenizer, signal);
   }
   const located = /^(https?|blob|data):/i.test(source) ? checkedUrl(source) : await locatePath(source);
   if (!(located instanceof URL)) {

@@ -1,10 +1,13 @@
-/** Cuts a file into sections and pieces. A GGUF is cut at its tensors, any other file every MAX_PIECE_BYTES. */
+/** Cuts a file into sections and pieces. GGUF and safetensors are cut at their tensors, any other file every MAX_PIECE_BYTES. */
 import { sha256 } from '#leaf/formats/download/sha256';
+import { FormatError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { readGguf } from '../formats/gguf/read.ts';
 import { hashOf } from '../formats/packages/hash.ts';
 import { MAX_PIECE_BYTES, type Piece, type Section } from '../formats/packages/manifest.ts';
+import { readSafetensors, safetensorsHeaderBytes } from '../formats/safetensors/read.ts';
+import type { SourceTensor } from '../formats/sourceTensor.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 
 export interface SliceOptions {
@@ -90,15 +93,43 @@ async function padding(
 
 /** Returns the sections of a file in order. Gaps are padding. */
 async function extents(source: ByteSource, signal?: AbortSignal): Promise<Extent[]> {
-  const magic = new Uint8Array(4);
-  if (source.size >= magic.length) await source.read(0, magic.length, magic, signal);
-  if (new TextDecoder('latin1').decode(magic) !== GGUF_MAGIC) return [{ name: 'bytes', offset: 0, bytes: source.size }];
-  const { tensors, headerBytes } = await readGguf(source, { signal });
-  const placed = [...tensors.values()]
+  const found = (await ofGguf(source, signal)) ?? (await ofSafetensors(source, signal));
+  if (!found) return [{ name: 'bytes', offset: 0, bytes: source.size }];
+  const { headerBytes, tensors } = found;
+  const placed = tensors
     .map(({ name, offset, byteLength, format, shape }) => ({ name, offset, bytes: byteLength, format, shape }))
-    .sort((a, b) => a.offset - b.offset);
+    .sort((a, b) => a.offset - b.offset)
+    // formats of safetensors that have no blocks are bytes to us
+    .map(({ format, shape, ...place }) => (format.ggmlType >= 0 ? { ...place, format, shape } : place));
   const end = placed.length > 0 ? placed.at(-1)!.offset + placed.at(-1)!.bytes : headerBytes;
   // bytes after the last tensor count as padding
   const rest = { name: 'bytes', offset: source.size, bytes: 0 };
   return [{ name: 'header', offset: 0, bytes: headerBytes }, ...placed, ...(end < source.size ? [rest] : [])];
+}
+
+interface Placed {
+  readonly headerBytes: number;
+  readonly tensors: readonly SourceTensor[];
+}
+
+/** @returns undefined for another file @throws {FormatError} for a damaged one */
+async function ofGguf(source: ByteSource, signal?: AbortSignal): Promise<Placed | undefined> {
+  const magic = new Uint8Array(4);
+  if (source.size >= magic.length) await source.read(0, magic.length, magic, signal);
+  if (new TextDecoder('latin1').decode(magic) !== GGUF_MAGIC) return undefined;
+  const { tensors, headerBytes } = await readGguf(source, { signal });
+  return { headerBytes, tensors: [...tensors.values()] };
+}
+
+/** @returns undefined for another file, and for a damaged one, which is packed as bytes */
+async function ofSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Placed | undefined> {
+  const headerBytes = await safetensorsHeaderBytes(source, signal);
+  if (headerBytes === undefined) return undefined;
+  try {
+    const { tensors } = await readSafetensors(source, { signal });
+    return { headerBytes, tensors: [...tensors.values()] };
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
 }

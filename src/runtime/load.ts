@@ -49,7 +49,9 @@ export async function load(
   const loadParts = async (more: Pick<LoadOptions, 'signal' | 'onProgress'>) => {
     const all = { ...options, ...more };
     const parts = await readPackageParts(name, all);
-    return { ...(await loadEngine(parts.source, all, limits, parts)), generation: parts.generation };
+    const loaded = await loadEngine(parts.source, all, limits, parts);
+    if (parts.draft !== undefined) await addDraft(loaded.engine, parts.draft, all);
+    return { ...loaded, generation: parts.generation };
   };
   const { signal, onProgress } = options;
   return new Model(await loadParts({ signal, onProgress }), {
@@ -67,15 +69,16 @@ async function loadEngine(
   const { signal, onProgress, trace, cache } = options;
   const adapter = await adapterOf(options);
   const adapters = parts?.adapters ?? new Map<string, Adapter>();
-  const plain = await openCheckpoint(source, openOptions(options));
-  let opened = plain;
+  let opened = await openCheckpoint(source, openOptions(options));
   let isKeptOpen = false;
   try {
+    for (const part of parts?.joined ?? []) opened = await joinedPart(opened, part, options);
     let exit: ExitHeader | undefined;
-    if (options.exit !== undefined) {
+    const exitSource = options.exit ?? parts?.exit;
+    if (exitSource !== undefined) {
       if (adapter || adapters.size > 0)
         throw new OptionError('exit', 'set', 'no adapter, for which exits are not calibrated');
-      ({ checkpoint: opened, header: exit } = await joined(plain, options.exit, options));
+      ({ checkpoint: opened, header: exit } = await joined(opened, exitSource, options));
     }
     const every = [...(adapter ? [adapter] : []), ...adapters.values()];
     // adapters have the layout of GGUF
@@ -119,6 +122,35 @@ async function loadEngine(
     return { engine, summary: summarize(checkpoint, model), estimate };
   } finally {
     if (!isKeptOpen) await opened.close();
+  }
+}
+
+/** A model together with a head or experts of its package, which `close` closes too. */
+async function joinedPart(base: Checkpoint, source: string, options: LoadOptions): Promise<Checkpoint> {
+  const [{ inGgufTerms }, { withPart }] = await Promise.all([
+    import('../models/inGgufTerms.ts'),
+    import('../models/withPart.ts'),
+  ]);
+  const part = await openCheckpoint(source, openOptions(options));
+  try {
+    return withPart(inGgufTerms(base), part);
+  } catch (error) {
+    await part.close();
+    throw error;
+  }
+}
+
+/** Loads the smaller model of a package that drafts. Disposes of both if that fails. */
+async function addDraft(engine: Engine, source: string, options: LoadOptions): Promise<void> {
+  const { adapter: _, exit: __, components: ___, ...own } = options;
+  let draft: Engine | undefined;
+  try {
+    draft = (await loadEngine(source, { ...own, context: engine.context }, [])).engine;
+    engine.setDraftEngine(draft);
+  } catch (error) {
+    draft?.dispose();
+    engine.dispose();
+    throw error;
   }
 }
 

@@ -58,8 +58,11 @@ export interface LoadOptions {
   /** Hub of `hf:` models, and the cache of downloads and device measurements. */
   readonly cache?: CacheOptions;
   /**
-   * With a `package:` source: components to load besides the base and its template, such as 'adapter/legal'.
-   * `model.setAdapter('adapter/legal')` then switches to it. Default: none.
+   * With a `package:` source: components to load besides the base, its tokenizer and its template. Default: none.
+   * - 'adapter/NAME': `model.setAdapter('adapter/NAME')` switches to it
+   * - 'head/NAME': a classifier for `model.classify` beside the language head, or an early exit
+   * - 'experts/NAME': experts whose matrices replace the base's
+   * - 'draft': a smaller model that drafts, as the option `draftModel` does
    */
   readonly components?: readonly string[];
   /** Folder of installed packages, for `package:` sources. Default: the one of `openStore()` in espalier/package. */

@@ -1,9 +1,10 @@
-/** Reads the parts of an installed package that `load` needs: base, template, and the adapters that the caller names. */
+/** Reads the parts of an installed package that `load` needs: base, template, and the components that the caller names. */
 import { UnsupportedError } from '../core/errors.ts';
 import { readText } from '../formats/json.ts';
 import { openCheckpoint } from '../formats/open.ts';
 import { componentOf } from '../formats/packages/componentSource.ts';
 import { findInstalled, type InstalledPackage, pinnedSource } from '../formats/packages/locateInstalled.ts';
+import { isEssential } from '../formats/packages/manifest.ts';
 import { type Adapter, readAdapter } from '../models/adapter.ts';
 import { type LoadOptions, openOptions } from './loadOptions.ts';
 
@@ -13,25 +14,41 @@ export interface PackageParts {
   readonly generation: string;
   /** Adapters by role. */
   readonly adapters: ReadonlyMap<string, Adapter>;
+  /** Sources of heads and experts, whose tensors join the base's. */
+  readonly joined: readonly string[];
+  /** Source of an early exit. */
+  readonly exit?: string;
+  /** Source of a smaller model that drafts. */
+  readonly draft?: string;
   /** Jinja source of the template component. */
   readonly template?: string;
 }
 
-/** @throws {PackageError} NOT_INSTALLED, NOT_IN_PACKAGE; {UnsupportedError} for a component that no model can use */
+const LOADABLE = ['base', 'template', 'tokenizer', 'draft', 'adapter/NAME', 'head/NAME', 'experts/NAME'];
+
+/** @throws {PackageError} NOT_INSTALLED, NOT_IN_PACKAGE, NOT_FETCHED; {UnsupportedError} for a component that no model can use */
 export async function readPackageParts(source: string, options: LoadOptions): Promise<PackageParts> {
   const installed = await findInstalled(source, options.packages);
   const adapters = new Map<string, Adapter>();
+  const joined: string[] = [];
+  const more: { exit?: string; draft?: string } = {};
   for (const role of new Set(options.components)) {
     componentOf(installed.manifest, role);
-    if (role.startsWith('adapter/')) adapters.set(role, await adapterOf(installed, role, options));
-    else if (role !== 'base' && role !== 'template')
-      throw new UnsupportedError('loading the component', role, ['base', 'template', 'adapter/NAME'], { role });
+    const pinned = pinnedSource(installed, role);
+    if (role.startsWith('adapter/')) adapters.set(role, await adapterOf(pinned, options));
+    else if (role === 'draft') more.draft = pinned;
+    else if (/^(head|experts)\//.test(role)) {
+      if (await isExit(pinned, options)) more.exit = pinned;
+      else joined.push(pinned);
+    } else if (!isEssential(role)) throw new UnsupportedError('loading the component', role, LOADABLE, { role });
   }
   const template = await templateOf(installed, options.signal);
   return {
     source: pinnedSource(installed, installed.role),
     generation: installed.generation,
     adapters,
+    joined,
+    ...more,
     ...(template !== undefined && { template }),
   };
 }
@@ -41,10 +58,20 @@ export async function currentGeneration(source: string, packages?: string): Prom
   return (await findInstalled(source, packages)).generation;
 }
 
-async function adapterOf(installed: InstalledPackage, role: string, options: LoadOptions): Promise<Adapter> {
-  const checkpoint = await openCheckpoint(pinnedSource(installed, role), openOptions(options));
+async function adapterOf(source: string, options: LoadOptions): Promise<Adapter> {
+  const checkpoint = await openCheckpoint(source, openOptions(options));
   try {
     return await readAdapter(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** True for the file of an early exit, which is loaded like the option `exit`. */
+async function isExit(source: string, options: LoadOptions): Promise<boolean> {
+  const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
+  try {
+    return checkpoint.metadata.get('general.type') === 'exit';
   } finally {
     await checkpoint.close();
   }

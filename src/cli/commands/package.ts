@@ -1,12 +1,13 @@
 /** `espalier package`: publishes, signs, installs, updates and rolls back packages of models. */
 import { Command } from 'commander';
 import { examples } from '../options.ts';
+import { importCommand } from './package/import.ts';
 import { exportCommand, gcCommand, listCommand, rollbackCommand } from './package/installed.ts';
 import { keysCommand } from './package/keys.ts';
 import { mergeCommand } from './package/merge.ts';
-import { importCommand, pushCommand } from './package/oci.ts';
 import { packCommand } from './package/pack.ts';
-import { pullCommand } from './package/pull.ts';
+import { publishCommand } from './package/publish.ts';
+import { pullCommand, updateCommand } from './package/pull.ts';
 import { schemaCommand } from './package/schema.ts';
 import { renewCommand, signCommand } from './package/sign.ts';
 import { testCommand } from './package/test.ts';
@@ -17,8 +18,17 @@ export function packageCommand(): Command {
     'Publish, sign, install and update models as packages of components.',
   );
   command.addCommand(listCommand(), { isDefault: true });
-  const others = [packCommand, mergeCommand, pullCommand, testCommand, rollbackCommand, exportCommand, gcCommand];
-  const registries = [pushCommand, importCommand, schemaCommand];
+  const others = [
+    packCommand,
+    mergeCommand,
+    pullCommand,
+    updateCommand,
+    testCommand,
+    rollbackCommand,
+    exportCommand,
+    gcCommand,
+  ];
+  const registries = [publishCommand, importCommand, schemaCommand];
   const signing = [keysCommand, signCommand, renewCommand, verifyCommand];
   for (const create of [...others, ...registries, ...signing]) command.addCommand(create());
   return examples(command, [
@@ -26,6 +36,7 @@ export function packageCommand(): Command {
     'espalier package keys create keys/',
     'espalier package sign site/ --keys keys/',
     'espalier package pull https://example.com/story-teller/ --dry-run',
+    'espalier package update',
     'espalier package rollback story-teller',
   ]);
 }

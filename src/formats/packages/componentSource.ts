@@ -14,7 +14,7 @@ interface Extent {
 /**
  * Keeps its generation from being collected until it is closed.
  * @param role of the component, such as 'base' or 'adapter/legal' @param generation default: the current one
- * @throws {PackageError} NOT_INSTALLED; NOT_IN_PACKAGE listing the roles that there are
+ * @throws {PackageError} NOT_INSTALLED; NOT_IN_PACKAGE listing the roles that there are; NOT_FETCHED
  */
 export async function openComponent(
   store: PackageStore,
@@ -30,6 +30,7 @@ export async function openComponent(
   try {
     manifest = await store.manifest(wanted);
     component = componentOf(manifest, role);
+    checkInstalled(await store.installed(wanted), role, store.name);
   } catch (error) {
     await release();
     throw error;
@@ -78,6 +79,13 @@ export function componentOf(manifest: Manifest, role: string): Manifest['compone
   if (component) return component;
   const roles = manifest.components.map(({ role }) => role).join(', ');
   throw new PackageError('NOT_IN_PACKAGE', `${manifest.name} has no component ${role}; it has ${roles}`, { role });
+}
+
+/** @throws {PackageError} NOT_FETCHED */
+function checkInstalled({ name, components }: Manifest, role: string, where: string): void {
+  if (components.some((component) => component.role === role)) return;
+  const problem = `the component ${role} of ${name} is not installed: pull the package with this component`;
+  throw new PackageError('NOT_FETCHED', `${where}: ${problem}`, { package: name, role });
 }
 
 function extentsOf(sections: Manifest['components'][number]['sections']): Extent[] {

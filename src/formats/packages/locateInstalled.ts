@@ -35,13 +35,24 @@ export async function findInstalled(source: string, packages?: string): Promise<
   return { name, generation, manifest, role, folder };
 }
 
-/** @returns the package as a folder, and the file that the source names @throws what `findInstalled` throws; {PackageError} NOT_IN_PACKAGE */
-export async function locateInstalled(
-  source: string,
-  packages?: string,
-): Promise<{ readonly folder: Folder; readonly file: string }> {
+export interface LocatedComponent {
+  /** The package as a folder. */
+  readonly folder: Folder;
+  /** File of the component; undefined if the whole folder is the model, as Hugging Face folders are. */
+  readonly file?: string;
+  /** File of the tokenizer component, which replaces the one in `file`. */
+  readonly tokenizer?: string;
+}
+
+/** @throws what `findInstalled` throws; {PackageError} NOT_IN_PACKAGE */
+export async function locateInstalled(source: string, packages?: string): Promise<LocatedComponent> {
   const { folder, manifest, role } = await findInstalled(source, packages);
-  return { folder, file: componentOf(manifest, role).file.name };
+  const { file } = componentOf(manifest, role);
+  if (role !== 'base') return { folder, file: file.name };
+  const { components } = manifest;
+  if (!/\.gguf$/i.test(file.name) && components.some((each) => each.file.name === 'config.json')) return { folder };
+  const tokenizer = components.find((each) => each.role === 'tokenizer')?.file.name;
+  return { folder, file: file.name, ...(tokenizer !== undefined && { tokenizer }) };
 }
 
 /** The source of a component of a certain generation. */

@@ -64,10 +64,16 @@ const check = z.union([
 ]);
 
 const component = z.strictObject({
-  /** 'base', 'tokenizer', 'template', 'draft', 'card', or 'adapter/NAME', 'head/NAME', 'experts/NAME'. */
+  /**
+   * 'base', 'tokenizer', 'template', 'draft', 'card', or 'adapter/NAME', 'head/NAME', 'experts/NAME'; 'base/NAME' for further files of the
+   * base: parts of a split GGUF, shards and config.json of a Hugging Face folder.
+   */
   role: z
     .string()
-    .regex(/^(base|tokenizer|template|draft|card|(adapter|head|experts)\/\w[\w.-]*)$/, 'expected a role of the list'),
+    .regex(
+      /^(base|tokenizer|template|draft|card|(base|adapter|head|experts)\/\w[\w.-]*)$/,
+      'expected a role of the list',
+    ),
   file: z.strictObject({ name: fileName, bytes: count, sha256: hash }),
   requires: requirements.optional(),
   /** Tests that this component must pass on the device. */
@@ -155,6 +161,16 @@ function checkSection(section: Section, role: string, fail: (problem: string, da
       `component ${role}, tensor ${section.name}: a piece has ${broken.bytes} bytes, expected a multiple of ${blockBytes}`,
       { role },
     );
+}
+
+/** True for a component that every installation has. The others are fetched where they are wanted. */
+export function isEssential(role: string): boolean {
+  return /^(base|tokenizer|template)(\/|$)/.test(role);
+}
+
+/** A manifest with some of its components. It has another hash, so it is only for planning and reading. */
+export function withRoles(manifest: Manifest, roles: ReadonlySet<string>): Manifest {
+  return { ...manifest, components: manifest.components.filter(({ role }) => roles.has(role)) };
 }
 
 export function sectionBytes(section: Section): number {

@@ -4,25 +4,42 @@
  *     pieces/ab/abcdef…          bytes of a piece
  *     packs/SHA256               small pieces, many to a file: packs.ts
  *     manifests/GENERATION       canonical JSON
+ *     roles/GENERATION.0|1       which of its components are installed, if not all are: installedRoles.ts
  *     packages/NAME/current.0…3  which generation is current, which one before it is kept
+ *     packages/NAME/origin.0|1   where it came from
  *     packages/NAME/settled.0|1  in browsers: which change's files were found whole after they must have reached the disk
  *     packages/NAME/trust.0|1    keys and signed metadata that later versions are verified against
  *
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
  * is believed only if its hash was right when it was written by whoever committed it.
  */
+import { checkPiece } from './checkPiece.ts';
 import { hashOf } from './hash.ts';
-import { generationOf, type Manifest, manifestBytes, type Piece, piecesOf, readManifest } from './manifest.ts';
+import { InstalledRoles } from './installedRoles.ts';
+import {
+  generationOf,
+  type Manifest,
+  manifestBytes,
+  type Piece,
+  piecesOf,
+  readManifest,
+  withRoles,
+} from './manifest.ts';
+import { readOrigin, writeOrigin } from './origin.ts';
 import { PackageError } from './packageError.ts';
 import { MAX_PACKED_BYTES, Packs, type Place } from './packs.ts';
 import { acceptedGeneration, isSettled, markSettled, type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
+import { folderOf, manifestPath, piecePath } from './storePaths.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
+import { storedFiles, unusedFiles } from './unusedFiles.ts';
 
 export interface StoredPackage {
   readonly name: string;
   readonly generation: string;
   readonly version: string;
+  /** Roles of the installed components. */
+  readonly roles: readonly string[];
   /** The generation that `rollback` returns to. */
   readonly previous?: string;
 }
@@ -35,19 +52,20 @@ export interface StoreUsage {
   readonly packages: readonly StoredPackage[];
 }
 
-const piecePath = (hash: string) => `pieces/${hash.slice(0, 2)}/${hash}`;
-const manifestPath = (generation: string) => `manifests/${generation}`;
-const folderOf = (name: string) => `packages/${encodeURIComponent(name)}`;
-
 export class PackageStore {
   readonly #files: StoreFiles;
   /** Pieces that this process has written or hashed. */
   readonly #verified = new Set<string>();
   readonly #packs: Packs;
+  readonly #roles: InstalledRoles;
+  readonly #contents;
 
   constructor(files: StoreFiles) {
     this.#files = files;
     this.#packs = new Packs(files);
+    this.#roles = new InstalledRoles(files);
+    const manifest = (generation: string) => this.manifest(generation);
+    this.#contents = { files, packs: this.#packs, roles: this.#roles, manifest };
   }
 
   /** Folder of the store, for the option `packages` of `load`. Undefined in memory. */
@@ -131,11 +149,17 @@ export class PackageStore {
     return bytes;
   }
 
-  /** Pieces of a stored generation that are missing or damaged. @throws {PackageError} BAD_MANIFEST */
+  /** Pieces of the installed components of a stored generation that are missing or damaged. @throws {PackageError} BAD_MANIFEST */
   async damaged(generation: string): Promise<Piece[]> {
     const found: Piece[] = [];
-    for (const { piece } of piecesOf(await this.manifest(generation))) if (!(await this.has(piece))) found.push(piece);
+    for (const { piece } of piecesOf(await this.installed(generation))) if (!(await this.has(piece))) found.push(piece);
     return found;
+  }
+
+  /** The manifest of a stored generation with those of its components that are installed. @throws {PackageError} BAD_MANIFEST */
+  async installed(generation: string): Promise<Manifest> {
+    const [manifest, roles] = [await this.manifest(generation), await this.#roles.of(generation)];
+    return roles ? withRoles(manifest, roles) : manifest;
   }
 
   /** @throws {PackageError} BAD_MANIFEST if it is missing or damaged */
@@ -184,12 +208,13 @@ export class PackageStore {
   /**
    * Makes a generation current. The current one becomes the previous one. Call it within `changing`.
    * @param isTrial models are still loaded from the previous generation until `accept`; `reject` returns to it
+   * @param roles of the components to install. Default: all
    * @throws {PackageError} BAD_PIECE if a piece is missing
    */
-  async commit(value: Manifest, isTrial = false): Promise<Pointer> {
+  async commit(value: Manifest, isTrial = false, roles?: ReadonlySet<string>): Promise<Pointer> {
     await this.flush();
     await this.#packs.all();
-    for (const { piece, section } of piecesOf(value)) {
+    for (const { piece, section } of piecesOf(roles ? withRoles(value, roles) : value)) {
       // another process may have removed what was found here
       if ((await this.has(piece)) && (await this.#placeOf(piece))?.bytes === piece.bytes) continue;
       this.#verified.delete(piece.sha256);
@@ -198,6 +223,7 @@ export class PackageStore {
     }
     const generation = generationOf(value);
     await this.#keepManifest(value);
+    await this.#roles.keep(generation, roles);
     const before = await this.current(value.name);
     if (before?.generation === generation) return before;
     const trial = isTrial ? { ...(before?.previous !== undefined && { previous: before.previous }) } : undefined;
@@ -242,6 +268,15 @@ export class PackageStore {
     await writeTrustRecord(this.#files, folderOf(name), record);
   }
 
+  /** Location that the package was last installed from. Undefined if the application did not keep it. */
+  origin(name: string): Promise<string | undefined> {
+    return readOrigin(this.#files, folderOf(name));
+  }
+
+  keepOrigin(name: string, location: string): Promise<void> {
+    return writeOrigin(this.#files, folderOf(name), location);
+  }
+
   /** Marks a version whose pieces will be stored as in use, so that `collect` keeps those that are. @returns a function that ends it */
   async expect(value: Manifest): Promise<() => Promise<void>> {
     const release = await this.hold(generationOf(value));
@@ -267,7 +302,7 @@ export class PackageStore {
   /** Removes all pieces that no current, previous or used generation needs. @returns bytes freed */
   async collect(): Promise<number> {
     let freed = await this.#files.sweep();
-    const unused = await this.#unused();
+    const unused = await unusedFiles(this.#contents);
     // what is still needed of a pack moves to another one before it is removed
     for (const { moving = [] } of unused) {
       for (const { piece, place } of moving) {
@@ -297,13 +332,14 @@ export class PackageStore {
     for (const folder of await this.#files.list('packages')) {
       const pointer = await readPointer(this.#files, `packages/${folder}`);
       if (!pointer) continue;
-      const { name, version } = await this.manifest(pointer.generation);
+      const { name, version, components } = await this.installed(pointer.generation);
       const { generation, previous } = pointer;
-      packages.push({ name, version, generation, ...(previous !== undefined && { previous }) });
+      const roles = components.map(({ role }) => role);
+      packages.push({ name, version, generation, roles, ...(previous !== undefined && { previous }) });
     }
-    const all = await this.#all();
-    const sum = (files: readonly StoredFile[]) => files.reduce((total, { bytes }) => total + bytes, 0);
-    return { bytes: sum(all), unused: sum(await this.#unused(all)), packages };
+    const all = await storedFiles(this.#contents);
+    const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
+    return { bytes: sum(all), unused: sum(await unusedFiles(this.#contents, all)), packages };
   }
 
   async #point(
@@ -323,69 +359,4 @@ export class PackageStore {
     await writePointer(this.#files, folderOf(name), pointer);
     return pointer;
   }
-
-  async #all(): Promise<StoredFile[]> {
-    const paths = (await this.#files.list('manifests')).map((name) => `manifests/${name}`);
-    paths.push(...(await this.#packs.paths()));
-    for (const folder of await this.#files.list('pieces'))
-      for (const name of await this.#files.list(`pieces/${folder}`)) paths.push(`pieces/${folder}/${name}`);
-    return Promise.all(paths.map(async (path) => ({ path, bytes: (await this.#files.size(path)) ?? 0 })));
-  }
-
-  async #unused(all?: readonly StoredFile[]): Promise<UnusedFile[]> {
-    const used = new Set<string>();
-    const usedPieces = new Map<string, Piece>();
-    const current = new Set<string>();
-    const generations = new Set(await this.#files.held());
-    for (const folder of await this.#files.list('packages')) {
-      const pointer = await readPointer(this.#files, `packages/${folder}`);
-      const { generation, previous, trial } = pointer ?? {};
-      if (generation !== undefined) current.add(generation);
-      for (const needed of [generation, previous, trial?.previous]) if (needed !== undefined) generations.add(needed);
-    }
-    for (const generation of generations) {
-      // a kept version whose manifest was lost cannot be loaded any more
-      const manifest = await this.manifest(generation).catch((error) => {
-        if (current.has(generation)) throw error;
-      });
-      if (!manifest) continue;
-      used.add(manifestPath(generation));
-      for (const { piece } of piecesOf(manifest)) {
-        used.add(piecePath(piece.sha256));
-        usedPieces.set(piece.sha256, piece);
-      }
-    }
-    const packs = new Map((await this.#packs.all()).map((pack) => [pack.path, pack]));
-    return (all ?? (await this.#all())).flatMap(({ path, bytes }): UnusedFile[] => {
-      const pack = packs.get(path);
-      if (!pack) return used.has(path) ? [] : [{ path, bytes }];
-      const moving = [...pack.pieces].flatMap(([sha256, place]) => {
-        const piece = usedPieces.get(sha256);
-        return piece ? [{ piece, place }] : [];
-      });
-      const needed = moving.reduce((sum, { place }) => sum + place.bytes, 0);
-      const stored = [...pack.pieces.values()].reduce((sum, place) => sum + place.bytes, 0);
-      // a pack with more than half of its bytes in use stays as it is, and where the new one might not be on the disk yet, any that is in use
-      const stays = this.#files.isDurable ? 2 * needed > stored : needed > 0;
-      return stays ? [] : [{ path, bytes: bytes - needed, moving }];
-    });
-  }
-}
-
-interface StoredFile {
-  readonly path: string;
-  readonly bytes: number;
-}
-
-interface UnusedFile extends StoredFile {
-  /** Pieces of a pack that are still needed. */
-  readonly moving?: readonly { readonly piece: Piece; readonly place: Place }[];
-}
-
-/** @throws {PackageError} BAD_PIECE */
-export function checkPiece(piece: Piece, bytes: Uint8Array, from: string): void {
-  const found = bytes.length === piece.bytes ? hashOf(bytes) : `that of ${bytes.length} bytes`;
-  if (found === piece.sha256) return;
-  const problem = `a piece of ${piece.bytes} bytes has the SHA-256 ${found}, expected ${piece.sha256}: it is damaged`;
-  throw new PackageError('BAD_PIECE', `${from}: ${problem}`, { from, expected: piece.sha256, found });
 }

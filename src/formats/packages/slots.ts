@@ -6,7 +6,8 @@ import { canonicalJson, type Json } from './canonicalJson.ts';
 import { hashOf } from './hash.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
-const slotsOf = (path: string, count: number) => Array.from({ length: count }, (_, i) => `${path}.${i}`);
+/** Paths of a record's slots. */
+export const slotsOf = (path: string, count: number) => Array.from({ length: count }, (_, i) => `${path}.${i}`);
 
 /**
  * @param path of the record without the slots' suffixes @param most maximum bytes of a slot @param count number of slots

@@ -5,7 +5,6 @@
 import { FormatError, grouped } from '../../core/errors.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import type { ByteSource } from '../byteSource.ts';
-import type { CheckpointTensor } from '../checkpoint.ts';
 import { checkLayout, elementCount, SourceTensor } from '../sourceTensor.ts';
 import { decodeUtf8 } from '../utf8.ts';
 import { dtypes, isReadable, refuse } from './dtypes.ts';
@@ -16,7 +15,7 @@ export interface SafetensorsFile {
   /** The strings under `__metadata__`. */
   readonly metadata: ReadonlyMap<string, string>;
   /** Reading one of a dtype other than F32, F16 and BF16 is an UnsupportedError. */
-  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly tensors: ReadonlyMap<string, SourceTensor>;
 }
 
 /** Limit of the format, so that a header cannot exhaust memory. */
@@ -42,6 +41,16 @@ export async function readSafetensors(
   }
   checkLayout(source, tensors.values());
   return { name: source.name, metadata, tensors };
+}
+
+/** Bytes before the first tensor; undefined if the file does not begin as safetensors do. */
+export async function safetensorsHeaderBytes(source: ByteSource, signal?: AbortSignal): Promise<number | undefined> {
+  if (source.size <= LENGTH_BYTES) return undefined;
+  const start = new Uint8Array(LENGTH_BYTES + 1);
+  await source.read(0, start.length, start, signal);
+  const length = new DataView(start.buffer).getBigUint64(0, true);
+  const isHeader = start[LENGTH_BYTES] === 0x7b && length <= source.size - LENGTH_BYTES;
+  return isHeader ? LENGTH_BYTES + Number(length) : undefined;
 }
 
 /** A tensor with an unsupported type. Reading it throws. */

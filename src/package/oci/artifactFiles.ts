@@ -58,7 +58,7 @@ export async function pushPackage(from: Remote, to: OciStore, options: PushOptio
     path: file.name,
     sha256: file.sha256,
     bytes: file.bytes,
-    mediaType: layerTypeOf(role),
+    mediaType: layerTypeOf(role, file.name),
   }));
   files.push(inMemory(MANIFEST_NAME, manifestBytes(value), metadataLayer.manifest));
   if (signature) files.push(inMemory(SIGNATURE_NAME, signature, metadataLayer.signature));

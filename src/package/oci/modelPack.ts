@@ -43,9 +43,10 @@ export interface Artifact {
 }
 
 /** Media type of a component's layer. */
-export function layerTypeOf(role: string): string {
+export function layerTypeOf(role: string, fileName: string): string {
   if (role === 'card') return DOCUMENT;
-  return role === 'tokenizer' || role === 'template' ? WEIGHT_CONFIG : WEIGHT;
+  const isConfig = role === 'tokenizer' || role === 'template' || /\.(json|jinja|txt)$/.test(fileName);
+  return isConfig ? WEIGHT_CONFIG : WEIGHT;
 }
 
 export const metadataLayer = { manifest: WEIGHT_CONFIG, signature: DOCUMENT } as const;

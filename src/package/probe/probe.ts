@@ -3,7 +3,8 @@
  * whose loss may not exceed a maximum, or a prompt whose greedy continuation must match.
  */
 import { EspalierError } from '../../core/errors.ts';
-import { type Check, generationOf, type Manifest } from '../../formats/packages/manifest.ts';
+import { openComponent } from '../../formats/packages/componentSource.ts';
+import { type Check, type Component, generationOf, type Manifest } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import type { PackageStore } from '../../formats/packages/packageStore.ts';
 import { evaluateText } from '../../runtime/evaluateText.ts';
@@ -44,33 +45,46 @@ export async function probe(
   options: ProbeOptions = {},
 ): Promise<CheckResult[]> {
   const { role: only, check, signal } = options;
-  const packages = store.folder;
-  const wanted = manifest.components.filter(({ role }) => only === undefined || role === only);
-  const hasBase = manifest.components.some(({ role }) => role === 'base');
-  if (!hasBase) return [];
-  const adapters = wanted.filter(({ role }) => role.startsWith('adapter/')).map(({ role }) => role);
-  const source = `package:${manifest.name}@${generationOf(manifest)}`;
-  const model = await load(source, {
-    ...options.load,
-    packages,
-    signal,
-    ...(adapters.length > 0 && { components: adapters }),
-  });
-  try {
-    await writeSome(model, manifest, signal);
-    const results: CheckResult[] = [];
-    for (const { role, checks = [] } of wanted) {
-      if (adapters.length > 0) await model.setAdapter(adapters.includes(role) ? role : undefined);
-      for (const each of checks) results.push({ role, check: each, ...(await run(model, each, signal)) });
+  const installed = await store.installed(generationOf(manifest));
+  const wanted = installed.components.filter(({ role }) => only === undefined || role === only);
+  if (!installed.components.some(({ role }) => role === 'base')) return [];
+  // says what is missing
+  if (only !== undefined && wanted.length === 0)
+    await openComponent(store, manifest.name, only, generationOf(manifest));
+  const alone = wanted.filter(
+    ({ role, checks = [] }) => isAlone(role) && (checks.length > 0 || role === (only ?? 'draft')),
+  );
+  const together = wanted.filter(({ role }) => !isAlone(role));
+  const results: CheckResult[] = [];
+  const test = async (components: readonly Component[], roles: readonly string[], source = '') => {
+    const model = await load(`package:${manifest.name}@${generationOf(manifest)}${source}`, {
+      ...options.load,
+      packages: store.folder,
+      signal,
+      ...(roles.length > 0 && { components: roles }),
+    });
+    try {
+      await writeSome(model, manifest, signal);
+      const adapters = roles.filter(isAdapter);
+      for (const { role, checks = [] } of components) {
+        if (adapters.length > 0) await model.setAdapter(isAdapter(role) ? role : undefined);
+        for (const each of checks) results.push({ role, check: each, ...(await run(model, each, signal)) });
+      }
+      const failed = results.find(({ passed }) => !passed);
+      if (failed) throw failure(manifest, failed);
+      if (components === together) await check?.(model);
+    } finally {
+      model.dispose();
     }
-    const failed = results.find(({ passed }) => !passed);
-    if (failed) throw failure(manifest, failed);
-    await check?.(model);
-    return results;
-  } finally {
-    model.dispose();
-  }
+  };
+  if (together.length > 0) await test(together, together.map(({ role }) => role).filter(isAdapter));
+  for (const each of alone) await (each.role === 'draft' ? test([each], [], '#draft') : test([each], [each.role]));
+  return results;
 }
+
+const isAdapter = (role: string) => role.startsWith('adapter/');
+/** True for a component that is loaded for its own test only: heads and experts change the model, and a draft is one itself. */
+const isAlone = (role: string) => /^(draft$|head\/|experts\/)/.test(role);
 
 /** Writes eight tokens. Damaged weights compute NaN, or logits that no model has. */
 async function writeSome(model: Model, { name, version }: Manifest, signal?: AbortSignal): Promise<void> {

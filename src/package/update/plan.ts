@@ -25,6 +25,8 @@ export type Step =
 
 /** Memory of a derivation besides the piece: a part of the tensor in both formats. */
 const DERIVE_BYTES = 1024 * 1024;
+/** Speeds of a slow laptop in bytes per second, for the estimate of the time. */
+const SPEEDS = { derive: 20e6, delta: 100e6, store: 200e6, fetch: 5e6 };
 
 export interface Plan {
   /** One step per distinct piece, in file order. */
@@ -37,18 +39,22 @@ export interface Plan {
   readonly diskBytes: number;
   /** Peak memory of a step in bytes: old piece, delta and new piece. */
   readonly memoryBytes: number;
+  /** Estimated time in seconds. */
+  readonly seconds: number;
   readonly pieces: Readonly<Record<Step['how'], number>>;
 }
 
 /**
  * @param isHere hashes of the stored, intact pieces
  * @param deltas published deltas by the hash of the piece that they create @param derivations published recipes, likewise
+ * @param bytesPerSecond speed of the connection
  */
 export function plan(
   target: Manifest,
   isHere: ReadonlySet<string>,
   deltas: ReadonlyMap<string, OfferedDelta>,
   derivations: ReadonlyMap<string, OfferedDerivation> = new Map(),
+  bytesPerSecond: number = SPEEDS.fetch,
 ): Plan {
   const steps = new Map<string, Step>();
   for (const placed of piecesOf(target)) {
@@ -64,12 +70,13 @@ export function plan(
     else steps.set(sha256, { how: 'whole', placed });
   }
   const pieces = { have: 0, derive: 0, delta: 0, whole: 0 };
-  let [fetchBytes, diskBytes, memoryBytes] = [0, 0, 0];
+  let [fetchBytes, diskBytes, memoryBytes, seconds] = [0, 0, 0, 0];
   for (const step of steps.values()) {
     const { bytes } = step.placed.piece;
     pieces[step.how]++;
     if (step.how === 'have') continue;
     diskBytes += bytes;
+    seconds += bytes / SPEEDS.store + (step.how === 'whole' ? 0 : bytes / SPEEDS[step.how]);
     if (step.how === 'derive') {
       memoryBytes = Math.max(memoryBytes, bytes + DERIVE_BYTES);
       continue;
@@ -82,5 +89,6 @@ export function plan(
     );
   }
   const totalBytes = target.components.reduce((sum, { file }) => sum + file.bytes, 0);
-  return { steps: [...steps.values()], fetchBytes, totalBytes, diskBytes, memoryBytes, pieces };
+  seconds += fetchBytes / bytesPerSecond;
+  return { steps: [...steps.values()], fetchBytes, totalBytes, diskBytes, memoryBytes, seconds, pieces };
 }

@@ -153,10 +153,9 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   const coder = await DeltaCoder.create();
   const oldPieces = [...piecesOf(old)];
   const here = new Set(oldPieces.map(({ piece }) => piece.sha256));
-  const places = new Map(oldPieces.map((placed, i) => [placeOf(placed), i]));
+  const places = byPlace(oldPieces);
   const deltas: UpdateIndex['deltas'] = [];
   const derived: UpdateIndex['derived'] = [];
-  const sections = new Map(oldPieces.map((placed, i) => [sectionOf(placed), i]));
   const bodies: Uint8Array[] = [];
   const factors = await adaptersOf(target, old);
   const newPieces = [...piecesOf(value)];
@@ -170,14 +169,14 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
       item: placed.section.name,
     });
     if (here.has(placed.piece.sha256)) continue;
-    const source = sections.get(sectionOf(placed));
+    const source = places.sections.get(sectionOf(placed)) ?? places.sections.get(tensorOf(placed));
     const recipe = source === undefined ? undefined : await findRecipe(target, to, source, oldPieces, placed, factors);
     if (recipe) {
       here.add(placed.piece.sha256);
       derived.push(recipe);
       continue;
     }
-    const base = places.get(placeOf(placed));
+    const base = places.pieces.get(placeOf(placed)) ?? places.pieces.get(tensorOf(placed, placed.index));
     const before = base === undefined ? undefined : oldPieces[base]!;
     const after = await pieceOf(target, placed);
     const { type } = placed.section;
@@ -292,6 +291,24 @@ export function remoteReader(target: Remote, placed: PlacedPiece): ReadPiece {
     if (!run) throw new PackageError('BAD_PUBLICATION', `${target.name}: ${path} is missing`, { path });
     await run.read(into).finally(() => run.close());
   };
+}
+
+/** Numbers of pieces and of any piece of a section, by where they are, and of tensors by their name alone: they may have moved to another file. */
+function byPlace(pieces: readonly PlacedPiece[]) {
+  const sections = new Map<string, number>();
+  const places = new Map<string, number>();
+  for (const [i, placed] of pieces.entries()) {
+    sections.set(sectionOf(placed), i);
+    places.set(placeOf(placed), i);
+    if (placed.section.type === undefined) continue;
+    sections.set(tensorOf(placed), i);
+    places.set(tensorOf(placed, placed.index), i);
+  }
+  return { sections, pieces: places };
+}
+
+function tensorOf({ section }: PlacedPiece, index?: number): string {
+  return JSON.stringify([section.name, section.type === undefined ? 'bytes' : 'tensor', index]);
 }
 
 function sectionOf({ component, section }: PlacedPiece): string {

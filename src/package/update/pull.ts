@@ -3,15 +3,18 @@
  * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
+import { componentOf } from '../../formats/packages/componentSource.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import {
   generationOf,
+  isEssential,
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
   type Piece,
   piecesOf,
   readManifest,
+  withRoles,
 } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import type { PackageStore } from '../../formats/packages/packageStore.ts';
@@ -19,6 +22,7 @@ import { applyBytePatch } from '../delta/bytePatch.ts';
 import { DeltaCoder } from '../delta/delta.ts';
 import { inputsOf, recipeOf, runRecipe } from '../derive/recipe.ts';
 import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
+import { bytesPerSecond, isMetered } from './connection.ts';
 import { type OfferedDelta, type OfferedDerivation, type Plan, plan, type Step } from './plan.ts';
 import {
   componentFile,
@@ -35,8 +39,17 @@ import { indexBytes, readUpdateIndex } from './updateFile.ts';
 export interface PullOptions {
   /** Maximum bytes to fetch; larger updates are refused. Default: no limit. */
   readonly maxBytes?: number;
+  /**
+   * Roles of components to install besides the base, its tokenizer and template, and those that are installed already. Default: those that are
+   * installed; all of them at the first time.
+   */
+  readonly components?: readonly string[];
   /** Only plan the update. */
   readonly dryRun?: boolean;
+  /** Speed of the connection for the plan's seconds, in bytes per second. Default: what the browser reports, or 5 million. */
+  readonly bytesPerSecond?: number;
+  /** True: an update is only fetched with `onPlan`, which asks the user. Default: what the browser reports. */
+  readonly metered?: boolean;
   /** Called with the plan before anything is fetched. Throw to refuse it, or await the user's consent. */
   readonly onPlan?: (plan: Plan) => void | Promise<void>;
   /**
@@ -135,12 +148,20 @@ async function pullAlone(
       : await receiveOffer(remote, latest, installed, signal);
   const { manifest } = offer;
   await verifySignature(manifest, generation, current?.generation, trust);
-  const planned = plan(manifest, await piecesHere(store, offer), offer.deltas, offer.derivations);
+  const before = installed && (await store.installed(current!.generation));
+  const roles = wantedRoles(manifest, installed, before, options.components);
+  const wanted = roles ? withRoles(manifest, roles) : manifest;
+  const here = await piecesHere(store, wanted, offer);
+  const planned = plan(wanted, here, offer.deltas, offer.derivations, options.bytesPerSecond ?? bytesPerSecond());
   const result = { name, version, generation, plan: planned };
-  const isCurrent =
-    installed !== undefined && current?.generation === generation && !current.trial && planned.fetchBytes === 0;
+  const hasAll = before?.components.length === wanted.components.length;
+  const isCurrent = hasAll && current?.generation === generation && !current.trial && planned.fetchBytes === 0;
   if (isCurrent) return { ...result, changed: false };
   await onPlan?.(planned);
+  if (!onPlan && !dryRun && planned.fetchBytes > 0 && (options.metered ?? isMetered())) {
+    const problem = `needs ${planned.fetchBytes} bytes, and the connection is metered: ask the user in onPlan`;
+    throw new PackageError('METERED', `${name} ${version} ${problem}`, { needed: planned.fetchBytes });
+  }
   if (planned.fetchBytes > maxBytes) {
     const message = `${name} ${version} needs ${planned.fetchBytes} bytes but at most ${maxBytes} may be fetched`;
     throw new PackageError('TOO_MANY_BYTES', message, { needed: planned.fetchBytes, allowed: maxBytes });
@@ -152,7 +173,7 @@ async function pullAlone(
       // what was fetched until then is not fetched again
       store.flush(),
     );
-    await store.commit(manifest, probe !== undefined);
+    await store.commit(manifest, probe !== undefined, roles);
   } finally {
     await release();
   }
@@ -168,6 +189,25 @@ async function pullAlone(
   }
   await store.accept(name);
   return { ...result, changed: true };
+}
+
+/**
+ * @param installed manifest of the installed version @param before the same with its installed components only
+ * @returns roles of the components to install; undefined for all
+ * @throws {PackageError} NOT_IN_PACKAGE
+ */
+function wantedRoles(
+  manifest: Manifest,
+  installed: Manifest | undefined,
+  before: Manifest | undefined,
+  more: readonly string[] | undefined,
+): ReadonlySet<string> | undefined {
+  const hasAll = before === undefined || before.components.length === installed!.components.length;
+  if (more === undefined && hasAll) return undefined;
+  for (const role of more ?? []) componentOf(manifest, role);
+  const wanted = new Set([...(before?.components ?? []).map(({ role }) => role), ...(more ?? [])]);
+  const roles = manifest.components.map(({ role }) => role).filter((role) => isEssential(role) || wanted.has(role));
+  return roles.length === manifest.components.length ? undefined : new Set(roles);
 }
 
 /** Fetches the new manifest and its deltas from the update file if there is one, otherwise only the manifest. */
@@ -245,7 +285,11 @@ function ifDamaged(error: unknown, code: string): undefined {
 }
 
 /** Returns which of the target's pieces and the deltas' base pieces are stored, by hash. */
-async function piecesHere(store: PackageStore, { manifest, deltas, derivations }: Offer): Promise<Set<string>> {
+async function piecesHere(
+  store: PackageStore,
+  manifest: Manifest,
+  { deltas, derivations }: Offer,
+): Promise<Set<string>> {
   const here = new Set<string>();
   const wanted = [
     ...[...piecesOf(manifest)].map(({ piece }) => piece),

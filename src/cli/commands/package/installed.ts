@@ -38,10 +38,11 @@ async function list({ store, json }: StoreValues): Promise<void> {
   const { packages, bytes, unused } = usage;
   if (packages.length > 0)
     printTable(
-      ['name', 'version', 'generation', 'previous'],
-      packages.map(({ name, version, generation, previous }) => [
+      ['name', 'version', 'components', 'generation', 'previous'],
+      packages.map(({ name, version, roles, generation, previous }) => [
         name,
         version,
+        roles.join(' '),
         generation.slice(0, 12),
         previous?.slice(0, 12) ?? 'none',
       ]),

@@ -31,7 +31,8 @@ export async function openModelFolder(path: string, except: string): Promise<Mod
   return { name: basename(resolve(path)), files, close };
 }
 
-async function filesBelow(folder: string): Promise<string[]> {
+/** Paths of all files in a folder. @throws {SourceError} for links and special files */
+export async function filesBelow(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);

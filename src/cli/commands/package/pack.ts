@@ -1,12 +1,12 @@
 /** `espalier package pack`: publishes files as a version of a package. */
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { SourceError } from '../../../index.ts';
 import { type ComponentToPack, folderPublication, openFile, publish } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { bytesForPeople, print, printJson } from '../../output.ts';
 import { progressBar } from '../../progressBar.ts';
+import { componentFiles, type RoleAndPath } from './componentFiles.ts';
 
 interface PackValues {
   readonly name: string;
@@ -24,7 +24,7 @@ export function packCommand(): Command {
     .requiredOption('--as <version>', 'version of the package')
     .requiredOption(
       '--component <role=file>',
-      'base, tokenizer, template, draft, card, adapter/NAME …; may be repeated',
+      'base, tokenizer, template, draft, card, adapter/NAME, head/NAME, experts/NAME; may be repeated. base may be the first part of a split GGUF, or a Hugging Face folder',
       roleAndPath,
     )
     .option('--checks <file>', 'JSON file with checks by role, which devices run before they use the version')
@@ -38,9 +38,9 @@ async function pack(folder: string, { name, as: version, component, checks: file
   const components: ComponentToPack[] = [];
   try {
     const checks = file === undefined ? {} : await readChecks(file, component);
-    for (const { role, path } of component) {
+    for (const { role, path, fileName } of await componentFiles(component)) {
       const own = checks[role];
-      components.push({ role, fileName: basename(path), source: await openFile(path), ...(own && { checks: own }) });
+      components.push({ role, fileName, source: await openFile(path), ...(own && { checks: own }) });
     }
     const { onProgress } = progress;
     const target = await folderPublication(folder);
@@ -71,11 +71,6 @@ async function readChecks(path: string, components: readonly RoleAndPath[]): Pro
   const unknown = Object.keys(checks).find((role) => !components.some((component) => component.role === role));
   if (unknown !== undefined) throw fail(`has checks of ${unknown}, which is not a --component`);
   return checks;
-}
-
-interface RoleAndPath {
-  readonly role: string;
-  readonly path: string;
 }
 
 /** Reads one more value of --component. */

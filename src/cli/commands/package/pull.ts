@@ -1,6 +1,9 @@
-/** `espalier package pull`: installs a published package, or updates it. */
+/** `espalier package pull` and `update`: install a published package, or update it. */
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { OptionError } from '../../../index.ts';
 import { openRemote, openStore, type Plan, probe, pull, type TrustOptions } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { number } from '../../options.ts';
@@ -9,8 +12,10 @@ import { progressBar } from '../../progressBar.ts';
 import { type StoreValues, withStore } from './store.ts';
 
 interface PullValues extends StoreValues, PinValues {
+  readonly component?: readonly string[];
   readonly maxBytes?: number;
   readonly dryRun?: boolean;
+  readonly metered?: boolean;
   readonly probe: boolean;
 }
 
@@ -20,13 +25,36 @@ export interface PinValues {
 }
 
 export function pullCommand(): Command {
-  return withPins(withStore(new Command('pull')))
+  return withPullOptions(new Command('pull'))
     .description('Install the newest version of a published package, or update to it.')
     .argument('<location>', 'URL or path of the published folder, oci://HOST/NAME:TAG or oci:FOLDER:TAG')
+    .action(async (location: string, values: PullValues) => {
+      const isPath = !/^(https?|oci):/i.test(location);
+      await install(isPath ? resolve(location) : location, values);
+    });
+}
+
+export function updateCommand(): Command {
+  return withPullOptions(new Command('update'))
+    .description('Update installed packages from where they were pulled.')
+    .argument('[names...]', 'names of packages (default: all)')
+    .action(update);
+}
+
+function withPullOptions(command: Command): Command {
+  return withPins(withStore(command))
+    .option(
+      '--component <role>',
+      'install this component, too, such as adapter/legal; may be repeated (default: those that are installed, all at first)',
+      (role: string, before: readonly string[] = []) => [...before, role],
+    )
     .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
     .option('--dry-run', 'only show what would be fetched')
-    .option('--no-probe', 'do not test the new version (load it, write eight tokens, run its checks) before it is used')
-    .action(install);
+    .option('--metered', 'ask before anything is fetched')
+    .option(
+      '--no-probe',
+      'do not test the new version (load it, write eight tokens, run its checks) before it is used',
+    );
 }
 
 export function withPins(command: Command): Command {
@@ -42,17 +70,34 @@ export async function pinsOf({ root, publicKey }: PinValues): Promise<TrustOptio
   };
 }
 
-async function install(location: string, values: PullValues): Promise<void> {
-  const { store: folder, maxBytes, dryRun, json } = values;
-  const store = openStore(folder);
+async function update(names: readonly string[], values: PullValues): Promise<void> {
+  const store = openStore(values.store);
+  const wanted = names.length > 0 ? names : (await store.usage()).packages.map(({ name }) => name);
+  for (const name of wanted) {
+    const location = await store.origin(name);
+    if (location === undefined && names.length === 0) note(`${name} was installed without its location: pull it`);
+    else await install(location ?? unknownOrigin(name), values, store);
+  }
+}
+
+function unknownOrigin(name: string): never {
+  throw new OptionError('package', name, 'one that was installed by `espalier package pull`');
+}
+
+async function install(location: string, values: PullValues, store = openStore(values.store)): Promise<void> {
+  const { component: components, maxBytes, dryRun, json } = values;
   const signal = interruptSignal();
   const progress = progressBar();
-  const onPlan = (plan: Plan) => note(describePlan(plan));
+  const onPlan = async (plan: Plan) => {
+    note(describePlan(plan));
+    if (values.metered && !dryRun && plan.fetchBytes > 0) await askToFetch(signal);
+  };
   try {
     const { onProgress } = progress;
     const remote = await openRemote(location);
     const { plan, ...result } = await pull(store, remote, {
       ...(values.probe && { probe: async (manifest) => void (await probe(store, manifest, { signal })) }),
+      components,
       maxBytes,
       dryRun,
       trust: await pinsOf(values),
@@ -61,6 +106,7 @@ async function install(location: string, values: PullValues): Promise<void> {
       signal,
     });
     progress.stop();
+    if (!dryRun) await store.keepOrigin(result.name, location);
     const { steps, ...costs } = plan;
     if (json) return printJson({ ...result, ...costs });
     const { name, version, changed } = result;
@@ -74,8 +120,17 @@ async function install(location: string, values: PullValues): Promise<void> {
   }
 }
 
-function describePlan({ fetchBytes, totalBytes, diskBytes, memoryBytes, pieces }: Plan): string {
+/** @throws {OptionError} if the answer is not yes, or there is nobody to ask */
+async function askToFetch(signal: AbortSignal): Promise<void> {
+  if (!process.stdin.isTTY) throw new OptionError('--metered', 'set', 'a terminal to ask in; or use --max-bytes');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question('Fetch it? [y/N] ', { signal }).finally(() => terminal.close());
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new OptionError('the answer', answer.trim() || 'no', 'yes, to fetch the update');
+}
+
+function describePlan({ fetchBytes, totalBytes, diskBytes, memoryBytes, seconds, pieces }: Plan): string {
   const { have, derive, delta, whole } = pieces;
   const sizes = [fetchBytes, totalBytes, diskBytes, memoryBytes].map(bytesForPeople);
-  return `${sizes[0]} to fetch for ${sizes[1]}, ${sizes[2]} of disk, ${sizes[3]} of memory (${have} pieces are here, ${derive} made here, ${delta} deltas, ${whole} whole)`;
+  return `${sizes[0]} to fetch for ${sizes[1]}, about ${Math.ceil(seconds)} s, ${sizes[2]} of disk, ${sizes[3]} of memory (${have} pieces are here, ${derive} made here, ${delta} deltas, ${whole} whole)`;
 }

@@ -57,6 +57,37 @@ export function readBits(count: u32): u32 {
   return value;
 }
 
+/**
+ * Reads 16 numbers of 0 … 8 bits each and adds them to bases: `values[i] = bases[tokens[i]] + bits`, u16 each.
+ * @param tokens u8 each @param lengths of the tokens in bits, u8 each @param bases of the tokens, u16 each
+ */
+export function readBits16(tokens: usize, lengths: usize, bases: usize, values: usize): void {
+  let bits = buffer, have = filled, from = at;
+  for (let i: usize = 0; i < 16; i += 4) {
+    // four numbers take 32 bits at most
+    if (have < 32) {
+      if (from + 8 <= end) {
+        // bits of a byte that is read in part are the same when it is read again
+        bits |= load<u64>(from) << have;
+        const bytes = (63 - have) >> 3;
+        from += bytes;
+        have += bytes << 3;
+      } else {
+        for (; have < 32; have += 8, from++) if (from < end) bits |= <u64>load<u8>(from) << have;
+      }
+    }
+    for (let j: usize = i; j < i + 4; j++) {
+      const token = <usize>load<u8>(tokens + j), length = <u32>load<u8>(lengths + token);
+      store<u16>(values + (j << 1), <u16>(load<u16>(bases + (token << 1)) + <u32>(bits & ((<u64>1 << length) - 1))));
+      bits >>= length;
+      have -= length;
+    }
+  }
+  buffer = bits;
+  filled = have;
+  at = from;
+}
+
 export function readGamma(): u32 {
   let length: u32 = 0;
   while (readBits(1) == 0) if (++length > 31) return 1;

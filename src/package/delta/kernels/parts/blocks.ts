@@ -19,7 +19,7 @@
  */
 import { decode16, decodeOne, list } from "./rans";
 import { beginDecoding, beginEncoding, endDecoding, endEncoding } from "./stream";
-import { decodeNumber, listNumber, tokenOf, unzigzag, withRest, writeRest, zigzag } from "./tokens";
+import { decodeSigned, LAST_SHORT, listSigned, tokenOf, withRests16, writeRest, zigzag } from "./tokens";
 
 /** Contexts: 15 distances from the middle of a step; what the distances of a group add up to; then fields. */
 const DISTANCES: u32 = 15;
@@ -28,6 +28,10 @@ const GROUPS: u32 = 14;
 const HALF: u32 = 29;
 const SIGN: u32 = 33;
 const SMALL: u32 = 37;
+/** Fields whose old value is zero, as all are in a new tensor: halves beside the block before, small integers as two symbols. */
+const FRESH_HALF: u32 = 39;
+const FRESH_SMALL: u32 = 43;
+const FRESH_TOP: u32 = 45;
 
 const oldCodes = memory.data(256);
 const newCodes = memory.data(256);
@@ -37,8 +41,11 @@ const contexts = memory.data(256);
 const mirrored = memory.data(256);
 const groupContexts = memory.data(16);
 const tokens = memory.data(16);
+const numbers = memory.data(32);
 const oldSmalls = memory.data(64);
 const newSmalls = memory.data(64);
+/** Magnitudes of the halves of the block before, u16 each. */
+const lastHalves = memory.data(8);
 
 /** A half float's value. */
 @inline export function halfAt(at: usize): f32 {
@@ -50,23 +57,23 @@ const newSmalls = memory.data(64);
   return changetype<F>(at);
 }
 
-/** Expected codes and contexts of 4 codes: their values in the old block, in steps of the new one. */
-@inline function expect4(codes: v128, step: v128, bias: v128, minima: v128, perStep: v128, highest: v128, at: usize): v128 {
+/** Values of 4 codes of the old block, in steps of the new one. */
+@inline function place4(codes: v128, step: v128, bias: v128, minima: v128, perStep: v128): v128 {
   const value = f32x4.mul(step, f32x4.sub(codes, bias));
-  let place = f32x4.add(f32x4.mul(f32x4.add(value, minima), perStep), bias);
+  const place = f32x4.add(f32x4.mul(f32x4.add(value, minima), perStep), bias);
   // not so where the new step is nothing, or a field is no number
-  const sane = f32x4.lt(f32x4.abs(place), f32x4.splat(1e6));
-  place = v128.bitselect(place, codes, sane);
-  const nearest = f32x4.nearest(place);
-  const off = f32x4.sub(place, nearest);
-  v128.store(at, f32x4.min(f32x4.max(nearest, f32x4.splat(0)), highest));
-  return off;
+  return v128.bitselect(place, codes, f32x4.lt(f32x4.abs(place), f32x4.splat(1e6)));
 }
 
-/** Half octaves of |off|, 0.5 being 14. */
-@inline function distance4(off: v128): v128 {
-  const halfOctaves = i32x4.sub(i32x4.shr_s(v128.and(off, i32x4.splat(0x7fffffff)), 22), i32x4.splat(252 - 14));
-  return i32x4.min_s(i32x4.max_s(halfOctaves, i32x4.splat(0)), i32x4.splat(14));
+/** Whole numbers 0 … highest as integers: beside 2^23 they are the lowest bits of a float. */
+@inline function whole4(nearest: v128, highest: v128): v128 {
+  const within = f32x4.pmin(f32x4.pmax(nearest, f32x4.splat(0)), highest);
+  return v128.and(f32x4.add(within, f32x4.splat(8388608)), i32x4.splat(255));
+}
+
+/** |off| in half octaves: twice its exponent, and the first bit behind. */
+@inline function halfOctaves4(off: v128): v128 {
+  return i32x4.shr_u(i32x4.shl(off, 1), 23);
 }
 
 /** Fills `expected`, `contexts`, `mirrored` and the group's context for 16 codes from `first` on. */
@@ -75,14 +82,20 @@ function expectGroup(first: usize, oldStep: f32, oldMinimum: f32, newStep: f32, 
   const perStep = f32x4.splat(1 / newStep), biases = f32x4.splat(bias), most = f32x4.splat(highest);
   const bytes = v128.load(oldCodes + first);
   const low = i16x8.extend_low_i8x16_u(bytes), high = i16x8.extend_high_i8x16_u(bytes);
-  const c0 = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(low)), c1 = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(low));
-  const c2 = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(high)), c3 = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(high));
-  const o0 = expect4(c0, step, biases, minima, perStep, most, nearest), o1 = expect4(c1, step, biases, minima, perStep, most, nearest + 16);
-  const o2 = expect4(c2, step, biases, minima, perStep, most, nearest + 32), o3 = expect4(c3, step, biases, minima, perStep, most, nearest + 48);
-  v128.store(expected + first, narrowed(
-    i32x4.trunc_sat_f32x4_s(v128.load(nearest)), i32x4.trunc_sat_f32x4_s(v128.load(nearest, 16)),
-    i32x4.trunc_sat_f32x4_s(v128.load(nearest, 32)), i32x4.trunc_sat_f32x4_s(v128.load(nearest, 48))));
-  v128.store(contexts + first, narrowed(distance4(o0), distance4(o1), distance4(o2), distance4(o3)));
+  const p0 = place4(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(low)), step, biases, minima, perStep);
+  const p1 = place4(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(low)), step, biases, minima, perStep);
+  const p2 = place4(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(high)), step, biases, minima, perStep);
+  const p3 = place4(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(high)), step, biases, minima, perStep);
+  const n0 = f32x4.nearest(p0), n1 = f32x4.nearest(p1), n2 = f32x4.nearest(p2), n3 = f32x4.nearest(p3);
+  v128.store(expected + first, i8x16.narrow_i16x8_u(
+    i16x8.narrow_i32x4_s(whole4(n0, most), whole4(n1, most)), i16x8.narrow_i32x4_s(whole4(n2, most), whole4(n3, most))));
+  const o0 = f32x4.sub(p0, n0), o1 = f32x4.sub(p1, n1), o2 = f32x4.sub(p2, n2), o3 = f32x4.sub(p3, n3);
+  // 0.5 has 252 half octaves and becomes 14
+  const nothing = i16x8.splat(252 - 14);
+  const distances = i8x16.narrow_i16x8_u(
+    i16x8.sub(i16x8.narrow_i32x4_s(halfOctaves4(o0), halfOctaves4(o1)), nothing),
+    i16x8.sub(i16x8.narrow_i32x4_s(halfOctaves4(o2), halfOctaves4(o3)), nothing));
+  v128.store(contexts + first, i8x16.min_u(distances, i8x16.splat(14)));
   const zero = f32x4.splat(0);
   v128.store(mirrored + first, i8x16.narrow_i16x8_s(
     i16x8.narrow_i32x4_s(f32x4.lt(o0, zero), f32x4.lt(o1, zero)), i16x8.narrow_i32x4_s(f32x4.lt(o2, zero), f32x4.lt(o3, zero))));
@@ -90,12 +103,6 @@ function expectGroup(first: usize, oldStep: f32, oldMinimum: f32, newStep: f32, 
   const all = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3);
   // octaves of the sum, at most 8: 2^-11 … 8
   store<u8>(groupContexts + (first >> 4), <u8>(GROUP + min<i32>(GROUPS - 1, max<i32>(0, (reinterpret<i32>(all) >> 23) - 116))));
-}
-
-const nearest = memory.data(64);
-
-@inline function narrowed(a: v128, b: v128, c: v128, d: v128): v128 {
-  return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
 }
 
 /** Expectations of all codes of a block, once the fields of the new one are known. */
@@ -109,8 +116,13 @@ const nearest = memory.data(64);
 }
 
 /** Context of a half: which one, and in which half of its octave its old value lies. */
-@inline function halfContext(i: u32, bits: u32): u32 {
-  return HALF + 2 * i + (bits >> 9 & 1);
+@inline function halfContext(i: u32, was: u32): u32 {
+  return was & 0x7fff ? HALF + 2 * i + (was >> 9 & 1) : FRESH_HALF + i;
+}
+
+/** Magnitude that a half is coded beside: its old one, or if that is zero the one of the block before. */
+@inline function halfBefore(i: u32, was: u32): i32 {
+  return was & 0x7fff ? <i32>(was & 0x7fff) : <i32>load<u16>(lastHalves + (i << 1));
 }
 
 /**
@@ -120,18 +132,26 @@ const nearest = memory.data(64);
  */
 export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: usize, toEnd: usize, room: usize, rest: usize): usize {
   beginEncoding(room, rest);
+  memory.fill(lastHalves, 0, 8);
   for (let b: u32 = 0; b < blocks; b++) {
     const old = as<F>(before), now = as<F>(after);
     for (let i = 0; i < now.halves(); i++) {
       const was = <u32>load<u16>(before + now.half(i)), is = <u32>load<u16>(after + now.half(i));
       list(SIGN + i, (was ^ is) >> 15, 0);
-      listNumber(halfContext(i, was), zigzag(<i32>(is & 0x7fff) - <i32>(was & 0x7fff)));
+      listSigned(halfContext(i, was), <i32>(is & 0x7fff) - halfBefore(i, was));
+      store<u16>(lastHalves + (i << 1), <u16>(is & 0x7fff));
     }
     if (now.smalls() > 0) {
       old.readSmalls(oldSmalls);
       now.readSmalls(newSmalls);
-      for (let i = 0; i < now.smalls(); i++)
-        listNumber(i < now.scales() ? SMALL : SMALL + 1, zigzag(<i32>load<i8>(newSmalls + i) - <i32>load<i8>(oldSmalls + i)));
+      for (let i = 0; i < now.smalls(); i++) {
+        const kind: u32 = i < now.scales() ? 0 : 1, was = <i32>load<i8>(oldSmalls + i), is = <i32>load<i8>(newSmalls + i);
+        if (was != 0) listSigned(SMALL + kind, is - was);
+        else {
+          list(FRESH_SMALL + kind, is & 63, 0);
+          list(FRESH_TOP, <u32>is >> 6 & 3, 0);
+        }
+      }
     }
     old.unpack(oldCodes);
     now.unpack(newCodes);
@@ -155,22 +175,34 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
   return endEncoding(to, toEnd, rest);
 }
 
+/** Differences of 8 numbers in zigzag, negated where `mask` is set. */
+@inline function mirrored8(numbers: v128, mask: v128): v128 {
+  const off = v128.xor(i16x8.shr_u(numbers, 1), i16x8.neg(v128.and(numbers, i16x8.splat(1))));
+  return i16x8.sub(v128.xor(off, mask), mask);
+}
+
 /** @returns false for bytes that no encoder writes; what was decoded until then is worth nothing */
 export function decodeBlocks<F>(before: usize, after: usize, blocks: u32, from: usize, fromEnd: usize): bool {
   if (!beginDecoding(from, fromEnd)) return false;
+  memory.fill(lastHalves, 0, 8);
   for (let b: u32 = 0; b < blocks; b++) {
     const old = as<F>(before), now = as<F>(after);
     for (let i = 0; i < now.halves(); i++) {
       const was = <u32>load<u16>(before + now.half(i));
       const sign = decodeOne(SIGN + i) << 15;
-      const magnitude = <i32>(was & 0x7fff) + unzigzag(decodeNumber(halfContext(i, was)));
-      store<u16>(after + now.half(i), <u16>((was & 0x8000 ^ sign) | (magnitude & 0x7fff)));
+      const magnitude = (halfBefore(i, was) + decodeSigned(halfContext(i, was))) & 0x7fff;
+      store<u16>(after + now.half(i), <u16>((was & 0x8000 ^ sign) | magnitude));
+      store<u16>(lastHalves + (i << 1), <u16>magnitude);
     }
     if (now.smalls() > 0) {
       old.readSmalls(oldSmalls);
       for (let i = 0; i < now.smalls(); i++) {
-        const off = unzigzag(decodeNumber(i < now.scales() ? SMALL : SMALL + 1));
-        store<i8>(newSmalls + i, <i8>(<i32>load<i8>(oldSmalls + i) + off));
+        const kind: u32 = i < now.scales() ? 0 : 1, was = <i32>load<i8>(oldSmalls + i);
+        if (was != 0) store<i8>(newSmalls + i, <i8>(was + decodeSigned(SMALL + kind)));
+        else {
+          const low = decodeOne(FRESH_SMALL + kind);
+          store<i8>(newSmalls + i, <i8>(decodeOne(FRESH_TOP) << 6 | low));
+        }
       }
       now.writeSmalls(newSmalls);
     }
@@ -190,11 +222,15 @@ export function decodeBlocks<F>(before: usize, after: usize, blocks: u32, from: 
         v128.store(newCodes + first, i8x16.add(guess, i8x16.sub(v128.xor(off, mask), mask)));
         continue;
       }
-      for (let i: usize = 0; i < 16; i++) {
-        const off = unzigzag(withRest(load<u8>(tokens + i)));
-        const at = first + i;
-        store<u8>(newCodes + at, <u8>(<i32>load<u8>(expected + at) + (load<u8>(mirrored + at) ? -off : off)));
-      }
+      // a damaged delta may have longer ones
+      v128.store(tokens, i8x16.min_u(found, i8x16.splat(LAST_SHORT)));
+      withRests16(tokens, numbers);
+      const mask = v128.load(mirrored + first);
+      const low = mirrored8(v128.load(numbers), i16x8.extend_low_i8x16_s(mask));
+      const high = mirrored8(v128.load(numbers, 16), i16x8.extend_high_i8x16_s(mask));
+      // the low bytes: codes are added modulo 256
+      const off = i8x16.shuffle(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+      v128.store(newCodes + first, i8x16.add(guess, off));
     }
     now.pack(newCodes);
     before += now.bytes();

@@ -8,14 +8,16 @@
 import { readBits, readGamma, writeBits, writeGamma } from "./bits";
 
 export const CONTEXTS: i32 = 64;
-export const TOKENS: i32 = 48;
+export const TOKENS: i32 = 64;
 const PRECISION: u32 = 12;
 const TOTAL: u32 = 1 << PRECISION;
 const LEAST: u32 = 1 << 16;
 
-/** Per context and slot: token (6 bits) | frequency (13) | slot minus the token's first slot (13). */
-const slots = memory.data(CONTEXTS * TOTAL * 4);
-/** Per context and token: how often it occurs, then its frequency of TOTAL; and its first slot. */
+/** Decoder: the token of every slot of every context. A byte each, so that the tables of all codes stay near the processor. */
+const slotTokens = memory.data(CONTEXTS * TOTAL);
+/** Decoder: a token's frequency (low 16 bits) and first slot (high 16 bits), per context. */
+const entries = memory.data(CONTEXTS * TOKENS * 4);
+/** Encoder: per context and token how often it occurs, then its frequency of TOTAL; and its first slot. */
 const frequencies = memory.data(CONTEXTS * TOKENS * 4);
 const starts = memory.data(CONTEXTS * TOKENS * 4);
 
@@ -86,14 +88,14 @@ export function writeTables(): void {
 export function readTables(): bool {
   for (let c = 0; c < CONTEXTS; c++) {
     const tokens = readGamma() - 1;
-    const table = slots + (<usize>c << (PRECISION + 2));
+    const table = slotTokens + (<usize>c << PRECISION);
     // what no encoder lists decodes to what an earlier table says, within bounds: the hash of the result is wrong then
     if (tokens == 0) continue;
     if (tokens > <u32>TOKENS) return false;
     const most = readBits(6);
     if (most >= tokens) return false;
     let left: i32 = TOTAL;
-    const row = frequencies + <usize>(c * TOKENS * 4);
+    const row = entries + <usize>(c * TOKENS * 4);
     for (let t: u32 = 0; t < tokens; t++) {
       if (t == most) continue;
       const frequency = readGamma() - 1;
@@ -106,7 +108,9 @@ export function readTables(): bool {
     let slot: u32 = 0;
     for (let t: u32 = 0; t < tokens; t++) {
       const frequency = load<u32>(row + (t << 2));
-      for (let i: u32 = 0; i < frequency; i++) store<u32>(table + (slot++ << 2), t << 26 | frequency << 13 | i);
+      memory.fill(table + slot, <u8>t, frequency);
+      store<u32>(row + (t << 2), frequency | slot << 16);
+      slot += frequency;
     }
   }
   return true;
@@ -148,25 +152,26 @@ export function openWords(from: usize, to: usize): bool {
   return true;
 }
 
+@inline function tokenAt(x: u32, context: usize): u32 {
+  return load<u8>(slotTokens + (context << PRECISION) + <usize>(x & (TOTAL - 1)));
+}
+
+@inline function advanced(x: u32, context: usize, token: u32): u32 {
+  const entry = load<u32>(entries + ((context * TOKENS + token) << 2));
+  return (entry & 0xffff) * (x >> PRECISION) + (x & (TOTAL - 1)) - (entry >> 16);
+}
+
 /** Decodes one symbol of state 0. Reads zeros after the last word. */
 export function decodeOne(context: u32): u32 {
   let x = load<u32>(states);
-  const entry = load<u32>(slots + (<usize>context << (PRECISION + 2)) + <usize>((x & (TOTAL - 1)) << 2));
-  x = ((entry >> 13) & 0x1fff) * (x >> PRECISION) + (entry & 0x1fff);
+  const token = tokenAt(x, context);
+  x = advanced(x, context, token);
   if (x < LEAST) {
-    x = x << 16 | (next + 2 <= wordsEnd ? <u32>load<u16>(next) : 0);
+    x = x << 16 | word(next);
     next += 2;
   }
   store<u32>(states, x);
-  return entry >> 26;
-}
-
-@inline function entryOf(x: u32, context: usize): u32 {
-  return load<u32>(slots + (context << (PRECISION + 2)) + <usize>((x & (TOTAL - 1)) << 2));
-}
-
-@inline function advanced(x: u32, entry: u32): u32 {
-  return ((entry >> 13) & 0x1fff) * (x >> PRECISION) + (entry & 0x1fff);
+  return token;
 }
 
 /** 16 symbols with the contexts at `contexts` (u8 each) into `tokens` (u8 each), state i mod 4 for symbol i. */
@@ -176,18 +181,28 @@ export function decode16(contexts: usize, tokens: usize): void {
   // 16 symbols read 32 bytes at most
   const whole = at + 32 <= wordsEnd;
   for (let i: usize = 0; i < 16; i += 4) {
-    const ea = entryOf(a, load<u8>(contexts + i)), eb = entryOf(b, load<u8>(contexts + i, 1));
-    const ec = entryOf(c, load<u8>(contexts + i, 2)), ed = entryOf(d, load<u8>(contexts + i, 3));
-    store<u32>(tokens + i, ea >> 26 | eb >> 26 << 8 | ec >> 26 << 16 | ed >> 26 << 24);
-    a = advanced(a, ea);
-    b = advanced(b, eb);
-    c = advanced(c, ec);
-    d = advanced(d, ed);
+    const ca = <usize>load<u8>(contexts + i), cb = <usize>load<u8>(contexts + i, 1);
+    const cc = <usize>load<u8>(contexts + i, 2), cd = <usize>load<u8>(contexts + i, 3);
+    const ta = tokenAt(a, ca), tb = tokenAt(b, cb), tc = tokenAt(c, cc), td = tokenAt(d, cd);
+    store<u32>(tokens + i, ta | tb << 8 | tc << 16 | td << 24);
+    a = advanced(a, ca, ta);
+    b = advanced(b, cb, tb);
+    c = advanced(c, cc, tc);
+    d = advanced(d, cd, td);
     if (whole) {
-      if (a < LEAST) { a = a << 16 | <u32>load<u16>(at); at += 2; }
-      if (b < LEAST) { b = b << 16 | <u32>load<u16>(at); at += 2; }
-      if (c < LEAST) { c = c << 16 | <u32>load<u16>(at); at += 2; }
-      if (d < LEAST) { d = d << 16 | <u32>load<u16>(at); at += 2; }
+      // without branches: whether a word follows cannot be predicted
+      const na = <u32>(a < LEAST);
+      a = a << (na << 4) | <u32>load<u16>(at) & (0 - na);
+      at += na << 1;
+      const nb = <u32>(b < LEAST);
+      b = b << (nb << 4) | <u32>load<u16>(at) & (0 - nb);
+      at += nb << 1;
+      const nc = <u32>(c < LEAST);
+      c = c << (nc << 4) | <u32>load<u16>(at) & (0 - nc);
+      at += nc << 1;
+      const nd = <u32>(d < LEAST);
+      d = d << (nd << 4) | <u32>load<u16>(at) & (0 - nd);
+      at += nd << 1;
     } else {
       if (a < LEAST) { a = a << 16 | word(at); at += 2; }
       if (b < LEAST) { b = b << 16 | word(at); at += 2; }

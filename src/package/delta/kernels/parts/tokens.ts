@@ -2,7 +2,7 @@
  * Numbers as a token and raw bits: 0 … 7 are tokens themselves; up to 255 the token says the position of the leading bit and the
  * bit behind it, from 256 on the position alone, and the bits below follow as they are (after the hybrid integers of JPEG XL).
  */
-import { readBits, writeBits } from "./bits";
+import { readBits, readBits16, writeBits } from "./bits";
 import { decodeOne, list } from "./rans";
 
 /** 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 … */
@@ -50,4 +50,28 @@ export function listNumber(context: u32, value: u32): void {
 
 export function decodeNumber(context: u32): u32 {
   return withRest(decodeOne(context));
+}
+
+/** Adds a signed number to encode with state 0. Its sign is part of the token: it costs nothing where all have the same. */
+export function listSigned(context: u32, value: i32): void {
+  const magnitude = <u32>(value < 0 ? -value : value);
+  list(context, tokenOf(magnitude) << 1 | <u32>(value < 0), 0);
+  writeRest(magnitude);
+}
+
+export function decodeSigned(context: u32): i32 {
+  const token = decodeOne(context);
+  const magnitude = <i32>withRest(token >> 1);
+  return token & 1 ? -magnitude : magnitude;
+}
+
+/** The last token with at most 8 raw bits: numbers below 512. */
+export const LAST_SHORT: u8 = 18;
+/** Raw bits that follow the tokens 0 … LAST_SHORT, and the numbers of those tokens without them. */
+const rawBits = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 8]);
+const bases = memory.data<u16>([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]);
+
+/** Reads the raw bits of 16 tokens up to LAST_SHORT (u8 each). @param numbers u16 each */
+export function withRests16(tokens: usize, numbers: usize): void {
+  readBits16(tokens, rawBits, bases, numbers);
 }

@@ -147,9 +147,10 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
     if (wanted.has('privacy')) {
       const options = { clients: 260, rounds: 15, samplingRate: 0.2, python: values.python };
       const figures = await trainPrivately(base, options);
-      const { epsilon, reference, noiseMultiplier, loss, membership } = figures;
+      const { epsilon, tightEpsilon, reference, noiseMultiplier, loss, membership } = figures;
+      const checked = (value: number | undefined) => `(dp-accounting ${value?.toFixed(4) ?? 'not run'})`;
       console.log(
-        `ε ${epsilon.toFixed(4)} (dp-accounting ${reference?.toFixed(4) ?? 'not run'}), noise ${noiseMultiplier.toFixed(3)}: loss ${loss.base.toFixed(4)} → ${loss.private.toFixed(4)} (${loss.plain.toFixed(4)} without noise); membership test ${membership.private.toFixed(3)} (${membership.plain.toFixed(3)} without noise)`,
+        `ε ${epsilon.toFixed(4)} ${checked(reference?.epsilon)}, by loss distributions ${tightEpsilon.toFixed(4)} ${checked(reference?.tightEpsilon)}, noise ${noiseMultiplier.toFixed(3)}: loss ${loss.base.toFixed(4)} → ${loss.private.toFixed(4)} (${loss.plain.toFixed(4)} without noise); membership test ${membership.private.toFixed(3)} (${membership.plain.toFixed(3)} without noise)`,
       );
       result.privacy = figures;
     }

@@ -7,6 +7,7 @@ import {
   checkSettings,
   Federation,
   identity,
+  LossDistributionAccountant,
   localConnection,
   memoryJournal,
   Participant,
@@ -22,8 +23,10 @@ export interface PrivacyFigures {
   readonly noiseMultiplier: number;
   /** Spent, by our accountant. */
   readonly epsilon: number;
-  /** ε of dp-accounting. Undefined without Python. */
-  readonly reference?: number;
+  /** ε of the same rounds from privacy loss distributions, for continuous noise. */
+  readonly tightEpsilon: number;
+  /** Both by dp-accounting. Undefined without Python. */
+  readonly reference?: { readonly epsilon: number; readonly tightEpsilon: number };
   /** Mean losses on texts of devices that never trained: before, with noise, without. */
   readonly loss: { readonly base: number; readonly private: number; readonly plain: number };
   /** Area under the curve of the membership test; 0.5 is chance. */
@@ -82,8 +85,9 @@ export async function trainPrivately(
   for (const one of data) await one.close();
   await model.dispose();
   const { noiseMultiplier, epsilon } = noisy;
+  const tight = new LossDistributionAccountant().add({ noiseMultiplier, samplingRate }, rounds);
   return {
-    ...{ clients: count, rounds, samplingRate, noiseMultiplier, epsilon },
+    ...{ clients: count, rounds, samplingRate, noiseMultiplier, epsilon, tightEpsilon: tight.epsilon(DELTA) },
     reference: python === undefined ? undefined : reference(python, noiseMultiplier, samplingRate, rounds),
     loss: { base: mean(before.others), private: withNoise.loss, plain: without.loss },
     membership: { private: withNoise.auc, plain: without.auc },
@@ -135,14 +139,15 @@ function areaUnderCurve(a: readonly number[], b: readonly number[]): number {
   return greater / (a.length * b.length);
 }
 
-/** ε by dp-accounting, with Rényi orders as ours. */
-function reference(python: string, noise: number, rate: number, rounds: number): number {
+/** ε by dp-accounting, from Rényi divergences and from privacy loss distributions. */
+function reference(python: string, noise: number, rate: number, rounds: number) {
   const code = `
-from dp_accounting import dp_event, rdp
-accountant = rdp.RdpAccountant()
-accountant.compose(dp_event.PoissonSampledDpEvent(${rate}, dp_event.GaussianDpEvent(${noise})), ${rounds})
-print(accountant.get_epsilon(${DELTA}))`;
+from dp_accounting import dp_event, pld, rdp
+for accountant in (rdp.RdpAccountant(), pld.PLDAccountant()):
+    accountant.compose(dp_event.PoissonSampledDpEvent(${rate}, dp_event.GaussianDpEvent(${noise})), ${rounds})
+    print(accountant.get_epsilon(${DELTA}))`;
   const { stdout, stderr } = spawnSync(python, ['-c', code], { encoding: 'utf8' });
-  if (!Number.isFinite(Number.parseFloat(stdout))) throw new Error(`${python}: ${stderr}`);
-  return Number.parseFloat(stdout);
+  const [epsilon, tightEpsilon] = stdout.split('\n').map(Number.parseFloat);
+  if (!Number.isFinite(tightEpsilon)) throw new Error(`${python}: ${stderr}`);
+  return { epsilon, tightEpsilon };
 }

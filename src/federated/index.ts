@@ -35,6 +35,7 @@ export type { FlowerRecord, RecordDict, RecordValue, Values } from './flower/rec
 export { Accountant, allOrders, integerOrders, type Mechanism, noiseMultiplierFor } from './privacy/accountant.ts';
 export { PrivacyBudget, type PrivacyTarget } from './privacy/budget.ts';
 export { discreteGaussian } from './privacy/discreteGaussian.ts';
+export { LossDistributionAccountant } from './privacy/lossDistribution.ts';
 export type { Quantized } from './privacy/quantize.ts';
 export { type Quantization, quantize, quantizedNorm } from './privacy/quantize.ts';
 export type { Uniform } from './privacy/secureRandom.ts';

@@ -8,13 +8,14 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { adaptRoles } from './federated/adapters.ts';
 import { Base } from './federated/base.ts';
+import { besideDisco } from './federated/disco.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
 import { trainThroughFlower } from './federated/flower.ts';
 import { trainPrivately } from './federated/privacy.ts';
 import { Roles } from './federated/roles.ts';
 import { simulateMany } from './federated/simulation.ts';
 
-const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy', 'flower'] as const;
+const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy', 'flower', 'disco'] as const;
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: parts.join() },
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     'base-steps': { type: 'string', default: '600' },
     python: { type: 'string' },
     flower: { type: 'string' },
+    disco: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -46,6 +48,7 @@ if (values.help) {
   --base-steps N   steps that train the base of adapters (default: 600)
   --python FILE    a Python with dp-accounting, which computes ε, too
   --flower FOLDER  commands of flwr 1.42, in a Python with PyTorch
+  --disco FOLDER   sources of DISCO, see bench/peers/disco.mjs
 
 stdout gets a line per result and, on the last line, one JSON object.`);
   process.exit();
@@ -168,6 +171,23 @@ if (wanted.has('flower')) {
       `Flower, a TypeScript and a PyTorch client, ${figures.parameters} parameters: perplexity ${path}; final loss ${figures.ours.toFixed(4)} by us, ${figures.python.toFixed(4)} by PyTorch; ${figures.seconds.toFixed(0)} s`,
     );
     result.flower = figures;
+  }
+}
+
+if (wanted.has('disco')) {
+  if (!existsSync(values.text) || values.disco === undefined) console.log('skipped: disco needs --text and --disco');
+  else {
+    const sizes = { text: values.text, layers: Number(values.layers), width: Number(values.width) };
+    const figures = await besideDisco(values.disco, { ...sizes, members: 5 });
+    const rows = [
+      ['Espalier', figures.espalier],
+      [`DISCO (TensorFlow.js, ${figures.disco.backend})`, figures.disco],
+    ] as const;
+    for (const [name, { parameters, millisecondsPerToken, bytesRatio, survivesDropout }] of rows)
+      console.log(
+        `${name}, ${parameters} parameters: ${millisecondsPerToken.toFixed(4)} ms per token; ${figures.members} members send ${bytesRatio.toFixed(3)} × an update each; ${survivesDropout ? 'survives' : 'does not survive'} a member that leaves`,
+      );
+    result.disco = figures;
   }
 }
 

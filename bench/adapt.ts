@@ -2,7 +2,7 @@
  * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2]
  * [--rounds 15] [--plot phone.svg] [--model model.gguf]
  * [--prompts 1000] [--exit exit.gguf]
- * [--small small.gguf]`. Phones are simulated; the meter needs an idle machine.
+ * [--small small.gguf] [--shapes 135m,1b]`. Phones are simulated; the meter needs an idle machine.
  * Prints tables and, as the last line, one JSON object with the figures of each part.
  */
 import { availableParallelism } from 'node:os';
@@ -10,8 +10,10 @@ import { parseArgs } from 'node:util';
 import { threadCounts } from '../src/search/measureCosts.ts';
 import { benchCascade } from './adapt/cascade.ts';
 import { benchDrafts } from './adapt/drafts.ts';
+import { benchElastic } from './adapt/elastic.ts';
 import { benchExits } from './adapt/exits.ts';
 import { benchIdentity } from './adapt/identity.ts';
+import { benchLive } from './adapt/live.ts';
 import { benchMeter } from './adapt/meter.ts';
 import { benchPhone } from './adapt/phone.ts';
 import { benchPhoneEngine } from './adapt/phoneEngine.ts';
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     small: { type: 'string', default: 'runs/exits/small.gguf' },
     plot: { type: 'string' },
     rounds: { type: 'string', default: '15' },
+    shapes: { type: 'string', default: '135m,1b' },
   },
 });
 const formats = values.formats.split(',');
@@ -38,8 +41,15 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   meter: () => benchMeter({ formats, threads, rounds }),
   phone: () => benchPhone(values.plot),
   phoneEngine: () => benchPhoneEngine(values.model),
+  live: () => benchLive({ threads: threads.at(-1)! }),
   drafts: () =>
     benchDrafts(values.model, { rounds: Math.min(rounds, 5), threads: values.threads ? threads.at(-1) : undefined }),
+  elastic: () =>
+    benchElastic(values.model, {
+      shapes: values.shapes.split(',') as ('135m' | '1b')[],
+      rounds,
+      threads: values.threads ? threads.at(-1) : undefined,
+    }),
   exits: () =>
     benchExits(values.model, {
       exit: values.exit,

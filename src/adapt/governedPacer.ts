@@ -76,6 +76,10 @@ export class GovernedPacer implements Pacer {
     return tokens > FEW_TOKENS && isFree ? undefined : plan.threads;
   }
 
+  submodel(): string | undefined {
+    return this.#decision.plan.submodel;
+  }
+
   observe({ tokens, isDecoding, seconds }: PacedStep): void {
     const now = performance.now();
     if (isDecoding && tokens === 1) {

@@ -213,13 +213,20 @@ const speedOf = ({ plan, seconds }: Rated, watts: number): number => Math.min(1,
 function choose(rated: readonly Rated[], watts: number, limits: AdaptLimits, signals: Signals): Rated {
   const meeting = rated.filter((each) => each.meetsDeadline && isInTime(each, watts, limits));
   if (meeting.length === 0 && limits.deadlineMs !== undefined) return best(rated, (each) => -each.almostAll);
-  const quality = Math.max(...meeting.map(({ plan }) => plan.quality));
+  const quality = bestQuality(meeting, watts, limits);
   const good = meeting.filter(({ plan }) => plan.quality === quality);
   const quota = signals.quota?.value;
   const allowed =
     quota === undefined ? good : good.filter(({ plan }) => plan.threads <= Math.max(1, Math.floor(quota)));
   const candidates = allowed.length > 0 ? allowed : [best(good, ({ plan }) => -plan.threads)];
   return best(candidates, (each) => merit(each, watts, limits));
+}
+
+/** The best quality that reaches the floor within a power; where none does, that of the fastest plan. */
+function bestQuality(meeting: readonly Rated[], watts: number, { floor }: AdaptLimits): number {
+  const quick = floor === undefined ? meeting : meeting.filter((each) => speedOf(each, watts) >= floor);
+  if (quick.length === 0) return best(meeting, (each) => speedOf(each, watts)).plan.quality;
+  return Math.max(...quick.map(({ plan }) => plan.quality));
 }
 
 /** With a deadline, pauses count too: a token waits for its share of them. */
@@ -254,9 +261,10 @@ function dwelling(
   const stay = { changedAt: last.changedAt, raisedAt: last.raisedAt, dwell: last.dwell };
   if (!current) return { ...stay, next: pick, changedAt: at };
   if (pick.plan.name === current.plan.name) return { ...stay, next: current };
-  const isRise = pick.plan.watts > current.plan.watts;
+  const isBetter = pick.plan.quality > current.plan.quality;
+  const isRise = pick.plan.watts > current.plan.watts || isBetter;
   const missesDeadline = !current.meetsDeadline && pick.meetsDeadline;
-  const isWorth = missesDeadline || merit(pick, watts, limits) >= GAIN * merit(current, watts, limits);
+  const isWorth = missesDeadline || isBetter || merit(pick, watts, limits) >= GAIN * merit(current, watts, limits);
   const wait = isRise ? Math.max(DWELL_DOWN, last.dwell) : DWELL_DOWN;
   const since = at - (isRise ? Math.max(last.changedAt, last.raisedAt) : last.changedAt);
   if (!isWorth || since < wait) return { ...stay, next: current };

@@ -15,7 +15,8 @@ export interface AdaptLimits {
   /** Degrees Celsius of the sensor that `espalier device` shows. Default: the limit that the device names. */
   readonly maxTemperature?: number;
   /**
-   * Tokens per second that battery, load and visibility do not go below. Heat, `maxWatts` and `maxTemperature` do. Default: none.
+   * Tokens per second that battery, load and visibility do not go below. Heat, `maxWatts` and `maxTemperature` do; where the whole model does
+   * not reach it within them, a smaller submodel runs (`model.submodels`). Default: none.
    */
   readonly floor?: number;
 }

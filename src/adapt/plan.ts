@@ -1,8 +1,10 @@
 /** A way to run a model: what the governor chooses among. */
 export interface Plan {
-  /** Unique among the plans: '2 threads'. */
+  /** Unique among the plans: '2 threads', '2 threads, 4 bits'. */
   readonly name: string;
   readonly threads: number;
+  /** Submodel that runs, see `Model.submodels`. Undefined: the one that the application has chosen. */
+  readonly submodel?: string;
   /** Quality of its text relative to the whole model, 0 … 1. */
   readonly quality: number;
   /** Seconds of a token on an idle, cool device. */

@@ -1,4 +1,4 @@
-/** The plans of a loaded model: its numbers of threads, each measured for a moment. */
+/** The plans of a loaded model: its submodels on its numbers of threads, each measured for a moment. */
 
 import type { Model } from '../runtime/model.ts';
 import type { Pacer } from '../runtime/pacer.ts';
@@ -16,19 +16,31 @@ const THREADS_EXPONENT = 0.9;
 export async function plansOf(model: Model): Promise<Plan[]> {
   const most = Number(model.backend.settings.threads ?? 1);
   const counts = [...new Set([1, 2, 4, 8, most])].filter((count) => count <= most).sort((a, b) => a - b);
+  const submodels = model.submodelQualities;
   const plans: Plan[] = [];
-  for (const threads of counts) plans.push(planOf(threads, await secondsOf(model, threads)));
+  for (const submodel of submodels)
+    for (const threads of counts) {
+      const seconds = await secondsOf(model, threads, submodel.name);
+      plans.push(planOf(threads, seconds, submodels.length > 1 ? submodel : undefined));
+    }
   return plans;
 }
 
-function planOf(threads: number, seconds: number): Plan {
-  const name = threads === 1 ? '1 thread' : `${threads} threads`;
-  return { name, threads, quality: 1, seconds, watts: CORE_WATTS * threads ** THREADS_EXPONENT };
+function planOf(
+  threads: number,
+  seconds: number,
+  submodel?: { readonly name: string; readonly quality: number },
+): Plan {
+  const count = threads === 1 ? '1 thread' : `${threads} threads`;
+  const watts = CORE_WATTS * threads ** THREADS_EXPONENT;
+  if (!submodel) return { name: count, threads, quality: 1, seconds, watts };
+  const { name, quality } = submodel;
+  return { name: `${count}, ${name}`, threads, submodel: name, quality, seconds, watts };
 }
 
 /** The best of a few steps of one token, so that what disturbs them now does not count for ever. */
-async function secondsOf(model: Model, threads: number): Promise<number> {
-  const only: Pacer = { wait: () => 0, threads: () => threads, observe: () => undefined };
+async function secondsOf(model: Model, threads: number, submodel: string): Promise<number> {
+  const only: Pacer = { wait: () => 0, threads: () => threads, submodel: () => submodel, observe: () => undefined };
   model.setPacer(only);
   const sequence = model.sequence();
   try {

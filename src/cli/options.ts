@@ -18,6 +18,7 @@ export type ModelValues = Pick<
   | 'adapt'
   | 'draftModel'
   | 'exit'
+  | 'bits'
 >;
 
 export function addModelOptions(command: Command): Command {
@@ -38,6 +39,11 @@ export function addEngineOptions(command: Command): Command {
         '--embeddings <place>',
         'where embeddings of tokens are; file: read row by row (default: in the file from 256 MiB on)',
       ).choices(['auto', 'memory', 'file']),
+    )
+    .option(
+      '--bits <4|8>',
+      'bits at which a file with nested bits is read (default: 8, with both planes loaded)',
+      number,
     );
 }
 
@@ -68,7 +74,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit, bits }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -88,6 +94,7 @@ export async function loadWithProgress(
       adapt,
       draftModel,
       exit,
+      bits,
       trace,
       signal,
       onProgress,

@@ -1,6 +1,7 @@
 /** Compares models with a reference: what was lost, at how many bytes, at which speed. */
 import type { OnProgress } from '../core/progress.ts';
-import type { CheckpointSource } from '../formats/open.ts';
+import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { hasNestedBits } from '../models/nestedBits.ts';
 import { type Divergence, evaluateText } from '../runtime/evaluateText.ts';
 import { load } from '../runtime/load.ts';
 import type { LoadOptions } from '../runtime/loadOptions.ts';
@@ -45,7 +46,10 @@ export interface Comparison {
   readonly isOnFront: boolean;
 }
 
-/** @throws the errors of `load` and `evaluateText` @returns the reference first, then the models in their order */
+/**
+ * @throws the errors of `load` and `evaluateText`
+ * @returns the reference first, then the models in their order; a file with nested bits at 8 bits and at 4
+ */
 export async function compare(
   reference: CheckpointSource,
   models: readonly CheckpointSource[],
@@ -58,8 +62,8 @@ export async function compare(
   try {
     const context = options.context ?? Math.min(512, original.context);
     const rows: Omit<Comparison, 'isOnFront'>[] = [];
-    for (const source of models) {
-      const model = await load(source, precise);
+    for (const { source, bits } of await readingsOf(models, options)) {
+      const model = await load(source, { ...precise, bits });
       try {
         const evaluation = { context, all: true, maxTokens, reference: original, signal, onProgress };
         const { kld, top1, perplexity, referencePerplexity, tokens } = await evaluateText(model, text, evaluation);
@@ -72,7 +76,8 @@ export async function compare(
             tokens,
           });
         model.dispose();
-        rows.push({ ...(await sizeOf(source, common, speed)), kld, top1, perplexity, perplexityRatio, tokens });
+        const size = await sizeOf(source, { ...common, bits }, speed);
+        rows.push({ ...size, kld, top1, perplexity, perplexityRatio, tokens });
       } finally {
         model.dispose();
       }
@@ -84,6 +89,22 @@ export async function compare(
   } finally {
     original.dispose();
   }
+}
+
+interface Reading {
+  readonly source: CheckpointSource;
+  /** Of a file with nested bits. */
+  readonly bits?: 4 | 8;
+}
+
+async function readingsOf(sources: readonly CheckpointSource[], { signal }: CompareOptions): Promise<Reading[]> {
+  const readings: Reading[] = [];
+  for (const source of sources) {
+    const file = await openCheckpoint(source, { signal, headerOnly: true });
+    readings.push(...(hasNestedBits(file) ? ([8, 4] as const).map((bits) => ({ source, bits })) : [{ source }]));
+    await file.close();
+  }
+  return readings;
 }
 
 function isBetter(a: Omit<Comparison, 'isOnFront'>, b: Omit<Comparison, 'isOnFront'>): boolean {
@@ -100,7 +121,8 @@ async function sizeOf(
 ): Promise<Pick<Comparison, 'model' | 'bytes' | 'decodeTokensPerSecond' | 'prefillTokensPerSecond'>> {
   const model = await load(source, options);
   try {
-    const { source: name, byteLength } = model.summary;
+    const { source: file, byteLength } = model.summary;
+    const name = options.bits === undefined ? file : `${file} (${options.bits} bits)`;
     if (!speed) return { model: name, bytes: byteLength };
     const prefill = Math.min(256, Math.floor(model.context / 2));
     const measured = await measureSpeed(model, {

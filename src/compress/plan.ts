@@ -14,6 +14,8 @@ export interface Planned {
   readonly format: BlockFormat;
   /** Index of the stage that quantizes it. */
   readonly stage: number;
+  /** True for a matrix in Q4_0 that gets a low plane, too (nested bits). */
+  readonly hasLowPlane?: boolean;
 }
 
 /** The formats of llama.cpp's mixture for a type, by tensor name. */
@@ -39,6 +41,26 @@ export function formatsOf(checkpoint: Checkpoint, type: string, options: Quantiz
     pure: options.pure,
   });
 }
+
+/**
+ * Changes a plan to nested bits: matrices of few bits are in Q4_0 with a low plane. Those that a mixture gives more bits, and those that are
+ * no plain products (embeddings, experts), are in Q8_0 in both readings.
+ * @param products names of the matrices that a low plane can refine
+ */
+export function withLowPlanes(plan: readonly Planned[], products: ReadonlySet<string>): Planned[] {
+  const [Q4_0, Q8_0] = ['Q4_0', 'Q8_0'].map(formatByName) as [BlockFormat, BlockFormat];
+  return plan.map((planned) => {
+    const { tensor, format } = planned;
+    const bits = (8 * format.blockBytes) / format.blockSize;
+    const isQuantized = tensor.format !== format && format.blockSize > 1;
+    if (!isQuantized || tensor.shape.at(-1)! % Q4_0.blockSize !== 0) return planned;
+    const hasLowPlane = bits < MANY_BITS && products.has(tensor.name);
+    return hasLowPlane ? { ...planned, format: Q4_0, hasLowPlane } : { ...planned, format: Q8_0 };
+  });
+}
+
+/** Bits per weight from which on a matrix is in Q8_0 in a file with nested bits. */
+const MANY_BITS = 6;
 
 /**
  * @param formats format of each tensor, by name
@@ -97,4 +119,8 @@ function refuseRequantizing(
 export const elementsOf = ({ byteLength, format }: CheckpointTensor): number =>
   (byteLength / format.blockBytes) * format.blockSize;
 
-export const bytesAfter = ({ tensor, format }: Planned): number => bytesOf(format, elementsOf(tensor));
+/** Bytes of a low plane of nested bits. */
+export const lowBytesOf = (planned: Planned): number => (planned.hasLowPlane ? elementsOf(planned.tensor) / 2 : 0);
+
+export const bytesAfter = (planned: Planned): number =>
+  bytesOf(planned.format, elementsOf(planned.tensor)) + lowBytesOf(planned);

@@ -5,12 +5,14 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
+import { lowPlane, plainProducts, refuseNestedBits } from '../models/nestedBits.ts';
+import { I8 } from '../tensor/quant/i8.ts';
 import { budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
-import { bytesAfter, elementsOf, formatsOf, type Planned, planOf } from './plan.ts';
+import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
 import { keyOf, SolvedStore } from './solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
@@ -43,6 +45,11 @@ export interface QuantizeOptions {
   readonly tokenEmbeddingType?: string;
   /** Uses one format for all matrices, not llama.cpp's mixture. */
   readonly pure?: boolean;
+  /**
+   * Nested bits: one file that is read at 4 bits or at 8, and takes the bytes of Q8_0. Each matrix has a plane in Q4_0, solved as usual, and a
+   * low plane that refines it. Needs the type Q4_0. Espalier loads such files (`load(source, { bits: 4 })`), llama.cpp does not.
+   */
+  readonly nested?: boolean;
   /** Accepts a source that is quantized already. */
   readonly allowRequantize?: boolean;
   /** Returns the plan and its bytes without writing a file. */
@@ -61,6 +68,8 @@ export interface QuantizedTensor {
   readonly from: string;
   readonly format: string;
   readonly bytes: number;
+  /** True if it has a low plane, too (nested bits); `bytes` contains it. */
+  readonly hasLowPlane?: boolean;
   /** The way it was quantized. In a dry run: undefined. */
   readonly method?: Method;
   /** Relative error of its outputs on held-out data, by method. */
@@ -99,16 +108,24 @@ export async function quantize(
   if (options.calibration && options.imatrix !== undefined)
     throw new OptionError('imatrix', options.imatrix, 'no value beside a calibration text: use one of them');
   if (source === output) throw new OptionError('the output', output, 'another file than the source');
+  if (options.nested && fileTypeByName(options.type ?? 'F32').name !== 'Q4_0')
+    throw new OptionError(
+      'type',
+      options.type ?? 'a budget',
+      'Q4_0 with nested bits, whose high planes are in that format',
+    );
   const opened = await openCheckpoint(source, options);
   try {
     const checkpoint = inGgufTerms(opened);
+    refuseNestedBits(checkpoint);
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && (await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
     const formats = budget
       ? await formatsInBudget(checkpoint, budget, options, calibration)
       : formatsOf(checkpoint, options.type!, options);
-    const plan = planOf(checkpoint, formats, options, calibration);
+    const whole = planOf(checkpoint, formats, options, calibration);
+    const plan = options.nested ? withLowPlanes(whole, plainProducts(checkpoint)) : whole;
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const elements = plan.reduce((sum, { tensor }) => sum + elementsOf(tensor), 0);
     const memoryBytes = memoryOf(plan, calibration);
@@ -120,6 +137,7 @@ export async function quantize(
           shape: planned.tensor.shape,
           from: planned.tensor.format.name,
           format: planned.format.name,
+          ...(planned.hasLowPlane && { hasLowPlane: true }),
           bytes: bytesAfter(planned),
         },
       ]),
@@ -129,25 +147,37 @@ export async function quantize(
       const solver = await Solver.create(options.threads);
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
-        treat: (values, columns, { format }, knowledge) => solver.quantize(values, columns, format, knowledge),
-        treatStored: ({ tensor, format }, importance) =>
-          solver.quantizeStored(tensor, format, importance, options.signal),
+        treat(values, columns, { format, hasLowPlane }, knowledge) {
+          const solved = solver.quantize(values, columns, format, knowledge);
+          return hasLowPlane ? { ...solved, low: solver.refine(values, columns, solved.bytes, knowledge) } : solved;
+        },
+        // both planes are made from the values
+        treatStored: async ({ tensor, format, hasLowPlane }, importance) =>
+          hasLowPlane ? undefined : solver.quantizeStored(tensor, format, importance, options.signal),
       };
       const store = calibration && (await SolvedStore.open(output, await keyOf(checkpoint, plan, calibration.windows)));
       const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options, store });
-      const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
-        name,
-        shape,
-        format,
-        async data() {
-          const { value } = await work.next();
-          const solved = value as NamedSolution;
-          if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
-          const { method, errors, notes } = solved;
-          report.set(name, { ...report.get(name)!, method, errors, notes });
-          return solved.bytes;
-        },
-      }));
+      /** Low plane of the last tensor, which is written behind it. */
+      let low: Uint8Array | undefined;
+      const tensors = plan.flatMap(({ tensor: { name, shape }, format, hasLowPlane }) => {
+        const tensor = {
+          name,
+          shape,
+          format,
+          async data() {
+            const { value } = await work.next();
+            const solved = value as NamedSolution;
+            if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
+            const { method, errors, notes } = solved;
+            report.set(name, { ...report.get(name)!, method, errors, notes });
+            low = solved.low;
+            return solved.bytes;
+          },
+        };
+        if (!hasLowPlane) return [tensor];
+        const half = [...shape.slice(0, -1), shape.at(-1)! / 2];
+        return [tensor, { name: lowPlane(name), shape: half, format: I8, data: async () => low! }];
+      });
       const metadata = metadataOf(checkpoint, type.id);
       try {
         await writeFile(output, { metadata, tensors }, options);

@@ -54,11 +54,14 @@ export class SolvedStore {
 
   async get(tensor: string): Promise<Solved> {
     const { header, bytes } = await this.#read(`tensor.${tensor}`);
-    return { ...(header as Omit<Solved, 'bytes'>), bytes };
+    const { lowBytes, ...solved } = header as Omit<Solved, 'bytes' | 'low'> & { readonly lowBytes: number };
+    if (lowBytes === 0) return { ...solved, bytes };
+    const end = bytes.length - lowBytes;
+    return { ...solved, bytes: bytes.subarray(0, end), low: bytes.subarray(end) };
   }
 
-  async put(tensor: string, { bytes, ...header }: Solved): Promise<void> {
-    await this.#write(`tensor.${tensor}`, header, [bytes]);
+  async put(tensor: string, { bytes, low = new Uint8Array(), ...header }: Solved): Promise<void> {
+    await this.#write(`tensor.${tensor}`, { ...header, lowBytes: low.length }, [bytes, low]);
   }
 
   /** Stores the values that stages after `stage` read: the stage is finished. */
@@ -131,7 +134,11 @@ export async function keyOf(
 ): Promise<string> {
   const hash = sha256();
   const add = (value: unknown) => hash.update(new TextEncoder().encode(JSON.stringify(value)));
-  add([checkpoint.byteLength, size, plan.map(({ tensor, format, stage }) => [tensor.name, format.name, stage])]);
+  add([
+    checkpoint.byteLength,
+    size,
+    plan.map(({ tensor, format, stage, hasLowPlane }) => [tensor.name, format.name, stage, hasLowPlane]),
+  ]);
   hash.update(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
   for (const { tensor } of plan) {
     const { blockBytes } = tensor.format;

@@ -6,8 +6,10 @@
  */
 import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
+import { Q4_0 } from '../tensor/quant/q4_0.ts';
 import { channelOrder } from './channelOrder.ts';
 import { encodeRows, encodeStored } from './encodeRows.ts';
+import { lowPlaneOf } from './lowPlane.ts';
 import type { GridFormat } from './matrix/gridBlocks.ts';
 import { inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
@@ -23,6 +25,8 @@ export interface Solved {
   readonly errors: Partial<Record<Method, number>>;
   /** Warnings for a person: dead channels, a factorization that failed. */
   readonly notes: readonly string[];
+  /** Low plane of nested bits, if one was wanted. */
+  readonly low?: Uint8Array;
 }
 
 /** Statistics of the inputs of a matrix. */
@@ -108,6 +112,13 @@ export class Solver {
     if (!bytes) return undefined;
     const notes = isUseless && isSearched(format) ? [NEVER_FIRED] : [];
     return { bytes, method: weights ? 'weighted' : 'plain', errors: {}, notes };
+  }
+
+  /** Returns the low plane of nested bits for a matrix that `quantize` has put in Q4_0. @param high its blocks */
+  refine(values: Float32Array, columns: number, high: Uint8Array, { statistic }: Knowledge): Uint8Array {
+    if (this.#prepared?.statistic !== statistic) this.#forget();
+    const found = statistic && this.#factor(Q4_0 as GridFormat, statistic);
+    return lowPlaneOf(this.#matrices, { values, columns, high, inputs: typeof found === 'string' ? undefined : found });
   }
 
   #obs(values: Float32Array, format: GridFormat, statistic: Statistic, notes: string[]): Uint8Array | undefined {

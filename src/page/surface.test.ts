@@ -48,6 +48,7 @@ describe('the API in a page', () => {
       choose: [[1], { seed: 1, temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, recent: [] }],
       renderPrompt: [[{ role: 'user', content: 'a' }]],
       countTokens: ['a'],
+      setSubmodel: ['whole'],
     };
     // methods of a sequence that the scheduler and sessions call, not applications
     const ofTheEngine = ['begin', 'end', 'pin', 'part', 'append', 'fork', 'verify', 'setPacer', 'setDraftModel'];

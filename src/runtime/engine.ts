@@ -20,6 +20,7 @@ import type { GenerateOptions } from './generateOptions.ts';
 import { isEncoder, vocabularyOf } from './graphKind.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
+import { type Submodel, WHOLE } from './submodels.ts';
 
 /** Share of tokens that may differ, if a generation does not say. */
 const DEFAULT_RISK = 0.01;
@@ -34,6 +35,8 @@ export interface EngineOptions {
   readonly tokenizer?: Tokenizer;
   /** Pooling and normalization of embeddings. */
   readonly embedding?: EmbeddingSettings;
+  /** What can run instead of the whole model, the whole first. Default: nothing. */
+  readonly submodels?: readonly Submodel[];
   /** Low-rank factors that the program has room for. */
   readonly places?: ReadonlyMap<string, Factors>;
   /** Adapters that can be chosen by their role in the package. */
@@ -67,6 +70,8 @@ export class Engine {
   weightsVersion = 0;
   /** Early exit that the model was loaded with. */
   readonly exit: Exit | undefined;
+  /** What can run, the whole model first. */
+  readonly submodels: readonly Submodel[];
   readonly #tokenizer: Tokenizer | undefined;
   readonly #places: ReadonlyMap<string, Factors>;
   readonly #adapters: ReadonlyMap<string, Adapter>;
@@ -87,7 +92,8 @@ export class Engine {
     const pages = program.openPages(options.kv);
     const ofOneContext = Math.ceil(options.context / PAGE_POSITIONS) * pages.pageBytes;
     this.memory = new CacheMemory(pages, { bytes, prefixBytes: prefixBytes ?? ofOneContext });
-    this.scheduler = new Scheduler(program, options.inputs);
+    this.submodels = options.submodels ?? [{ name: WHOLE, program, quality: 1 }];
+    this.scheduler = new Scheduler(this.submodels, options.inputs);
     this.#tokenizer = options.tokenizer;
     this.#places = options.places ?? new Map();
     this.#adapters = options.adapters ?? new Map();

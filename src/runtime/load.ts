@@ -5,6 +5,7 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import { denseLayersFromGguf } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { storedTables } from '../graph/ops/storedRows.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
 import { dequantized } from '../models/dequantized.ts';
@@ -16,11 +17,13 @@ import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
+import { isEncoder } from './graphKind.ts';
 import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { type LoadedModel, Model } from './model.ts';
 import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
 import { withStoredRows } from './storedRows.ts';
+import { compileSubmodels, type Submodel, submodelGraphs, WHOLE, wholeOf } from './submodels.ts';
 import { summarize } from './summary.ts';
 
 /** Share of the memory that is left which keys and values may take. */
@@ -73,6 +76,8 @@ async function loadEngine(
   let isKeptOpen = false;
   try {
     for (const part of parts?.joined ?? []) opened = await joinedPart(opened, part, options);
+    const file = opened;
+    opened = wholeOf(file, options.bits);
     let exit: ExitHeader | undefined;
     const exitSource = options.exit ?? parts?.exit;
     if (exitSource !== undefined) {
@@ -85,11 +90,18 @@ async function loadEngine(
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
     const places = every.length > 0 ? placesForAll(every, checkpoint) : undefined;
     const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
+    const added = { factors: places, exit };
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(
       weightsFrom,
       planOptions(source, options),
-      { factors: places, exit },
+      added,
     );
+    // exact weights have other formats, and an exit is calibrated for the whole model
+    const isAlone = options.exact || exit !== undefined || isEncoder(model.graph);
+    const stored = new Set(Array.from(storedTables(model.graph).values(), ({ attributes }) => attributes.tensor));
+    const graphs = isAlone
+      ? [{ name: WHOLE, quality: 1 }]
+      : submodelGraphs(file, options.bits, context, { ...added, stored });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const embedding = await embeddingOf(checkpoint, signal);
@@ -101,14 +113,17 @@ async function loadEngine(
     const [text, compiled] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
     const program = withStoredRows(compiled, weights, () => opened.close());
     isKeptOpen = program !== compiled;
+    let submodels: Submodel[];
     try {
       await opened.finish?.(signal);
+      submodels = await compileSubmodels(program, graphs);
     } catch (error) {
       program.dispose();
       throw error;
     }
     const engine = new Engine(checkpoint.name, program, {
       context,
+      submodels,
       kv,
       ...text,
       places,
@@ -189,7 +204,8 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
-    return (await planModel(checkpoint, planOptions(source, options), undefined, true)).estimate;
+    const whole = wholeOf(checkpoint, options.bits);
+    return (await planModel(whole, planOptions(source, options), undefined, true)).estimate;
   } finally {
     await checkpoint.close();
   }

@@ -51,6 +51,11 @@ export interface LoadOptions {
    * most the same rank.
    */
   readonly adapter?: CheckpointSource | Adapter;
+  /**
+   * Bits at which a file with nested bits is read (`espalier quantize --nested`). 4 reads and keeps half of the bytes. Default: all planes are
+   * loaded, the model runs at 8 bits, and `model.setSubmodel('4 bits')` switches between two tokens.
+   */
+  readonly bits?: 4 | 8;
   /** Source of an early exit's GGUF file. It is used by generations with the option `exit`. Not together with adapters. */
   readonly exit?: CheckpointSource;
   /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */
@@ -92,6 +97,7 @@ const rules: Rules<LoadOptions> = {
     expected: 'an adapter, a path, a URL or bytes',
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
   },
+  bits: { expected: '4 or 8', accepts: (value) => value === 4 || value === 8 },
   exit: {
     expected: 'a path, a URL or bytes',
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),

@@ -101,6 +101,8 @@ export class Model {
     this.#loaded = loaded;
     // sessions of both generations are governed together
     loaded.engine.scheduler.setPacer(this.#pacer);
+    const { submodel } = before.scheduler;
+    if (loaded.engine.submodels.some(({ name }) => name === submodel)) loaded.engine.scheduler.setSubmodel(submodel);
     this.#retired.push(before);
     before.retire();
     return true;
@@ -160,6 +162,29 @@ export class Model {
    */
   setAdapter(adapter: Adapter | string | undefined): Promise<void> {
     return this.#engine.setAdapter(adapter);
+  }
+
+  /** Names of what can run instead of the whole model, the whole first: `['8 bits', '4 bits']` for a file with nested bits. */
+  get submodels(): readonly string[] {
+    return this.#engine.submodels.map(({ name }) => name);
+  }
+
+  /** Name of the submodel that runs, unless the option `adapt` of `load` chooses at every token. */
+  get submodel(): string {
+    return this.#engine.scheduler.submodel;
+  }
+
+  /**
+   * Runs another submodel from the next token on. Sessions keep their cache, so nothing is computed again.
+   * @param name one of `submodels` @throws {OptionError} for another name
+   */
+  setSubmodel(name: string): void {
+    this.#engine.scheduler.setSubmodel(name);
+  }
+
+  /** @internal Submodels with their quality, for the governor. */
+  get submodelQualities(): readonly { readonly name: string; readonly quality: number }[] {
+    return this.#engine.submodels.map(({ name, quality }) => ({ name, quality }));
   }
 
   /** @internal Sets the smaller model that drafts. It is disposed of with this one. Applications use the option `draftModel` of `load`. */

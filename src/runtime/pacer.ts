@@ -1,4 +1,4 @@
-/** Decides when the steps of a model run, and on how many threads. The scheduler asks it before every step. */
+/** Decides when the steps of a model run, on how many threads, and which submodel runs. The scheduler asks it before every step. */
 
 /** A step that has run. */
 export interface PacedStep {
@@ -16,6 +16,8 @@ export interface Pacer {
   wait(): number;
   /** Maximum threads of a step of `tokens` tokens. Undefined: chosen by the backend. */
   threads(tokens: number): number | undefined;
+  /** Name of the submodel that runs the next step. Undefined: the one that the application has chosen. */
+  submodel?(): string | undefined;
   observe(step: PacedStep): void;
   /** Called when the model is disposed of. */
   dispose?(): void;

@@ -4,7 +4,7 @@
  * next step. The result of a sequence does not depend on the other sequences in its steps.
  */
 import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
-import { EspalierError, UnsupportedError } from '../core/errors.ts';
+import { EspalierError, OptionError, UnsupportedError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Program } from '../graph/program.ts';
 import type { SequencePart, Step, StepResult } from '../graph/step.ts';
@@ -12,6 +12,7 @@ import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Sequence } from './sequence.ts';
+import type { Submodel } from './submodels.ts';
 
 /** Outputs of a model: next-token logits [V], the last layer's state [D], a classifier's scores [L], or logits of an early exit [S]. */
 export type OutputName = 'logits' | 'hidden' | 'scores' | 'exit';
@@ -101,7 +102,11 @@ const MAX_DRAFT_TOKENS = 16;
 const NONE: readonly number[] = [];
 
 export class Scheduler {
-  readonly #program: Program;
+  /** Programs by name. All of them take the same steps and pages. */
+  readonly #submodels: ReadonlyMap<string, Program>;
+  /** Submodel that runs unless the pacer says otherwise. */
+  #submodel: string;
+  #program: Program;
   readonly #inputs: Step['inputs'];
   readonly #pieces = new PieceSize();
   readonly #tasks: Task[] = [];
@@ -115,10 +120,26 @@ export class Scheduler {
   /** Time of the last generated token of any stream. */
   #generated = Number.NEGATIVE_INFINITY;
 
-  /** @param inputs values of the graph's input nodes, the same in every step */
-  constructor(program: Program, inputs?: Step['inputs']) {
+  /** @param submodels at least one; the first runs @param inputs values of the graph's input nodes, the same in every step */
+  constructor(submodels: readonly Submodel[], inputs?: Step['inputs']) {
+    const [{ name, program }] = submodels as readonly [Submodel];
+    this.#submodels = new Map(submodels.map((each) => [each.name, each.program]));
+    this.#submodel = name;
     this.#program = program;
     this.#inputs = inputs;
+  }
+
+  /** Name of the submodel that runs unless the pacer says otherwise. */
+  get submodel(): string {
+    return this.#submodel;
+  }
+
+  /** Runs another submodel from the next step on. @throws {OptionError} if there is none of this name */
+  setSubmodel(name: string): void {
+    if (!this.#submodels.has(name))
+      throw new OptionError('submodel', name, `one of ${[...this.#submodels.keys()].join(', ')}`);
+    this.#submodel = name;
+    this.#program = this.#submodels.get(name)!;
   }
 
   get maxTokens(): number {
@@ -138,9 +159,10 @@ export class Scheduler {
     this.#isDisposed = true;
   }
 
-  /** Sets what holds steps back and limits their threads. Default: nothing does. */
+  /** Sets what holds steps back, limits their threads and chooses the submodel. Default: nothing does. */
   setPacer(pacer: Pacer | undefined): void {
     this.#pacer = pacer;
+    this.#program = this.#submodels.get(this.#submodel)!;
   }
 
   /**
@@ -188,7 +210,10 @@ export class Scheduler {
         this.#yielded = performance.now();
       }
       this.#dropCancelled();
-      if (this.#pacer) await this.#holdBack();
+      if (this.#pacer) {
+        await this.#holdBack();
+        this.#program = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel)!;
+      }
       const [first] = this.#tasks;
       if (first?.lone) {
         await this.#perform(first, first.lone);

@@ -6,6 +6,7 @@ import { UnsupportedError } from '../core/errors.ts';
 import { seededRandom } from '../core/random.ts';
 import { type BlockFormat, bytesOf } from './blockFormat.ts';
 import { blockFormats, formatByGgmlType, formatByName } from './formats.ts';
+import { I8 } from './quant/i8.ts';
 
 /** Results of ggml, made by ggml-blocks.py beside the file. */
 const ggml = JSON.parse(readFileSync(new URL('../../test/goldens/ggml-blocks.json', import.meta.url), 'utf8')) as {
@@ -114,7 +115,7 @@ describe('the table of formats', () => {
   });
 
   it('throws an error that names an unsupported type and its location and lists the supported types', () => {
-    const supported = new Set(blockFormats.map((format) => format.ggmlType));
+    const supported = new Set([...blockFormats, I8].map((format) => format.ggmlType));
     for (const [type, [name]] of Object.entries(ggml.types)) {
       if (supported.has(Number(type))) continue;
       expect(() => formatByGgmlType(Number(type), 'm.gguf: tensor a')).toThrow(

@@ -4,6 +4,7 @@ import type { BlockFormat } from './blockFormat.ts';
 import { BF16 } from './quant/bf16.ts';
 import { F16 } from './quant/f16.ts';
 import { F32 } from './quant/f32.ts';
+import { I8 } from './quant/i8.ts';
 import { IQ1_M } from './quant/iq1_m.ts';
 import { IQ1_S } from './quant/iq1_s.ts';
 import { IQ2_S } from './quant/iq2_s.ts';
@@ -73,10 +74,11 @@ export function formatByName(name: string): BlockFormat {
 /**
  * @param type type number in ggml and in GGUF files
  * @param where location for the error message, e.g. 'model.gguf: tensor blk.0.attn_q.weight'
+ * @returns one of `blockFormats`, or I8, which has no kernels
  * @throws {UnsupportedError} if it is unknown; names `where`, the type and the known formats
  */
 export function formatByGgmlType(type: number, where: string): BlockFormat {
-  const format = blockFormats.find((format) => format.ggmlType === type);
+  const format = type === I8.ggmlType ? I8 : blockFormats.find((format) => format.ggmlType === type);
   if (!format)
     throw new UnsupportedError(`${where}: type`, otherGgmlTypes[type] ?? String(type), names, { where, type });
   return format;
@@ -88,7 +90,6 @@ const otherGgmlTypes: Readonly<Record<number, string>> = {
   5: 'Q4_3',
   9: 'Q8_1',
   15: 'Q8_K',
-  24: 'I8',
   25: 'I16',
   26: 'I32',
   27: 'I64',

@@ -110,6 +110,32 @@ describe('limits', () => {
     expect(settle(hot, { floor: 8, maxTemperature: 40 }, one).duty).toBe(MIN_DUTY);
   });
 
+  it('of heat choose a smaller submodel only where the whole one does not reach the floor', () => {
+    const bits = plansOf([2, 0.1, 4, 1], [2, 0.05, 4, 0.98]);
+    const watts = { maxWatts: 2 };
+    expect(settle({}, watts, bits, 300).plan.quality).toBe(1);
+    expect(settle({}, { ...watts, floor: 4 }, bits, 300).plan.quality).toBe(1);
+    expect(settle({}, { ...watts, floor: 8 }, bits, 300).plan.quality).toBe(0.98);
+    // none reaches it: the fastest
+    expect(settle({}, { ...watts, floor: 40 }, bits, 300).plan.quality).toBe(0.98);
+  });
+
+  it('of time that are kept again bring the better submodel back, but not at once', () => {
+    const bits = plansOf([2, 0.04, 4, 1], [2, 0.02, 4, 0.98]);
+    let state: GovernorState = startState(0);
+    const qualities: number[] = [];
+    for (let second = 0; second < 200; second++) {
+      const name = state.plan ?? 'plan 0';
+      const seconds = bits.find((plan) => plan.name === name)!.seconds * (second >= 10 && second < 40 ? 2 : 1);
+      const steps = { plan: name, seconds, count: 8 };
+      const decision = decide(state, { at: 1000 * second, steps }, { deadlineMs: 60 }, bits);
+      ({ state } = decision);
+      qualities.push(decision.plan.quality);
+    }
+    expect([qualities[9], qualities[25], qualities[42], qualities.at(-1)]).toEqual([1, 0.98, 0.98, 1]);
+    expect(qualities.filter((quality, i) => i > 0 && quality !== qualities[i - 1]).length).toBeLessThanOrEqual(4);
+  });
+
   it('of containers bound the threads', () => {
     expect(settle({ quota: { value: 2.5, source: 'test' } }, {}, plans).plan.threads).toBe(2);
     expect(settle({ quota: { value: 0.5, source: 'test' } }, {}, plans).plan.threads).toBe(1);

@@ -98,7 +98,7 @@ export class WasmProgram implements Program {
     this.maxTokens = parts.options.maxTokens;
     this.maxRows = parts.options.maxRows;
     this.context = parts.options.context;
-    this.#decodeThreads = parts.team.threads;
+    this.#decodeThreads = parts.first ? parts.first.#decodeThreads : parts.team.threads;
     this.#step = stepMemory(parts);
     const { bytes } = parts.graph.cost({ T: 1, P: 0, S: 1, R: 1 });
     this.#streams = new StreamChoice(bytes, parts.options.settings?.streams as number | undefined);

@@ -34,6 +34,7 @@ interface Values extends TextValues {
   readonly outputTensorType?: string;
   readonly tokenEmbeddingType?: string;
   readonly pure?: boolean;
+  readonly nested?: boolean;
   readonly allowRequantize?: boolean;
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
@@ -72,6 +73,7 @@ export function quantizeCommand(): Command {
     .option('--output-tensor-type <format>', 'format of the output matrix')
     .option('--token-embedding-type <format>', 'format of the token embedding')
     .option('--pure', "one format for all matrices instead of llama-quantize's mixture")
+    .option('--nested', 'with --type Q4_0: one file of the size of Q8_0 that Espalier reads at 4 bits or at 8 (--bits)')
     .option('--allow-requantize', 'accept a source that is already quantized')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
@@ -83,6 +85,7 @@ export function quantizeCommand(): Command {
   return examples(addEncodingOption(command), [
     'espalier quantize model-f16.gguf model-q4.gguf --type Q4_K_M --calibrate texts.txt',
     'espalier quantize SmolLM2-135M/ small.gguf --type Q4_0 --imatrix imatrix.gguf',
+    'espalier quantize model-f16.gguf nested.gguf --type Q4_0 --nested --calibrate texts.txt',
     'espalier quantize model.gguf small.gguf --max-bytes 250M --calibrate texts.txt --card held-out.txt',
     'espalier quantize model.gguf out.gguf --type Q3_K_M --tensor-type ffn_down=q5_k --dry-run --tensors',
   ]).addHelpText('after', `\nTypes: ${fileTypes.map(({ name }) => name).join(', ')}`);
@@ -105,10 +108,12 @@ async function run(source: string, output: string, values: Values): Promise<void
     outputTensorType,
     tokenEmbeddingType,
   } = values;
-  const { pure, allowRequantize, dryRun, threads, backend } = values;
+  const { pure, nested, allowRequantize, dryRun, threads, backend } = values;
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   if (values.tune !== undefined && calibrate === undefined)
     throw new OptionError('--tune', values.tune, '--calibrate to be set too');
+  if (values.tune !== undefined && nested)
+    throw new OptionError('--tune', values.tune, 'nothing with --nested, whose planes share their scales');
   const text =
     calibrate === 'self'
       ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
@@ -125,6 +130,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         outputTensorType,
         tokenEmbeddingType,
         pure,
+        nested,
         allowRequantize,
         dryRun,
         threads,
@@ -167,6 +173,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             outputTensorType,
             tokenEmbeddingType,
             pure,
+            nested,
             allowRequantize,
           },
           tune: steps,
@@ -208,9 +215,10 @@ function describeTuning({ before, after, isImproved, steps }: TuneResult): strin
   return isImproved ? `${steps} updates, ${change}` : `not used: ${change}`;
 }
 
-function row({ name, shape, format, bytes, method, errors = {} }: QuantizedTensor): string[] {
+function row({ name, shape, format, hasLowPlane, bytes, method, errors = {} }: QuantizedTensor): string[] {
   const error = method && errors[method];
-  const cells = [name, `[${shape.join(', ')}]`, format, String(bytes), method ?? ''];
+  const shown = hasLowPlane ? `${format} + low plane` : format;
+  const cells = [name, `[${shape.join(', ')}]`, shown, String(bytes), method ?? ''];
   return [...cells, error === undefined ? '' : error.toExponential(2)];
 }
 

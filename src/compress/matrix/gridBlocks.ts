@@ -49,6 +49,14 @@ export class GridBlocks {
       ]);
   }
 
+  /** Sets a block of a format without groups. @param quants integers minus the lowest one */
+  set(index: number, d: number, quants: Uint8Array): void {
+    const bytes = this.#matrices.bytes((this.records + index * this.#recordBytes) / 4, this.#recordBytes);
+    bytes.fill(0, 0, HEAD);
+    new DataView(bytes.buffer, bytes.byteOffset).setFloat32(0, d, true);
+    bytes.set(quants, HEAD);
+  }
+
   /** Writes the bytes of the first `count` blocks. */
   write(count: number, to: Uint8Array): void {
     const { blockSize, blockBytes, grid } = this.#format;

@@ -4,6 +4,7 @@ import type { OnProgress } from '../../core/progress.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
+import { refuseNestedBits } from '../../models/nestedBits.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
 import { isQuantizable, keptFormat } from '../mixture.ts';
@@ -54,6 +55,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
   const opened = await openCheckpoint(source, options);
   try {
     const checkpoint = inGgufTerms(opened);
+    refuseNestedBits(checkpoint);
     const all = [...checkpoint.tensors.values()];
     const quantized = all.find((tensor) => tensor.format.blockSize > 1);
     if (quantized)

@@ -1,4 +1,5 @@
 /** Matrix product with a weight of the file, its bias and scale, and the low-rank factors of an adapter. */
+import { UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { add } from '../../graph/ops/add.ts';
 import { gain } from '../../graph/ops/gain.ts';
@@ -22,7 +23,8 @@ export function project(model: ModelBuilder, x: Value, name: string, outputs: nu
   const matrix = model.weight(`${name}.weight`, outputs, x.shape[1]);
   const bias = model.maybe(presence, `${name}.bias`, 1, outputs);
   const factor = scaled && model.optional(`${name}.scale`, 1, 1);
-  const y = factor ? scaledProduct(x, matrix, bias, factor, scaled, name) : linear(x, matrix, bias, name);
+  const product = (by?: Value): Value => refined(model, linear(x, matrix, by, name), x, name);
+  const y = factor ? scaledProduct(product, bias, factor, scaled, name) : product(bias);
   const factors = model.factors(matrix);
   if (!factors) return y;
   const inner = linear(x, factors.a, undefined, `${name}.lora_a`);
@@ -30,15 +32,28 @@ export function project(model: ModelBuilder, x: Value, name: string, outputs: nu
   return add(y, factors.scale === 1 ? delta : scale(delta, factors.scale, `${name}.lora_scale`), `${name}.lora`);
 }
 
+/** Adds the product with the low plane of nested bits, if the file is read with it. */
+function refined(model: ModelBuilder, y: Value, x: Value, name: string): Value {
+  const stored = model.shapeOf(`${name}.low`);
+  // nibbles: the file was not opened as one with nested bits
+  if (stored && 2 * stored.columns === x.shape[1])
+    throw new UnsupportedError(`${model.metadata.file}: nested bits in`, 'this command', [
+      'load',
+      'the original model',
+    ]);
+  const low = model.optional(`${name}.low`, y.shape[1], x.shape[1]);
+  return low ? add(y, linear(x, low, undefined, `${name}.low`), `${name}.refined`) : y;
+}
+
+/** @param product with the matrix and a bias */
 function scaledProduct(
-  x: Value,
-  matrix: Value,
+  product: (bias?: Value) => Value,
   bias: Value | undefined,
   factor: Value,
   scaled: NonNullable<Projection['scaled']>,
   name: string,
 ): Value {
   const label = `${name}.scale`;
-  if (!bias || scaled === 'after bias') return gain(linear(x, matrix, bias, name), factor, label);
-  return gain(linear(x, matrix, undefined, name), factor, label, { bias });
+  if (!bias || scaled === 'after bias') return gain(product(bias), factor, label);
+  return gain(product(), factor, label, { bias });
 }

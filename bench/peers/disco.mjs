@@ -38,9 +38,14 @@ await build({
   ...{ outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm', logLevel: 'error' },
   plugins: [withoutNetwork],
 });
-const { aggregator, serialization, WeightsContainer, GPTForCausalLM, Set: ImmutableSet, tf } = await import(
-  pathToFileURL(outfile).href
-);
+const {
+  aggregator,
+  serialization,
+  WeightsContainer,
+  GPTForCausalLM,
+  Set: ImmutableSet,
+  tf,
+} = await import(pathToFileURL(outfile).href);
 try {
   createRequire(resolve(discojs, 'package.json'))('@tensorflow/tfjs-backend-wasm');
   await tf.setBackend('wasm');

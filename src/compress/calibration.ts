@@ -13,7 +13,7 @@ export interface CalibrationOptions {
   readonly text: string;
   /** Tokens per window. Default: 512, at most the trained context. */
   readonly window?: number;
-  /** Maximum number of windows. Default: 128. */
+  /** Maximum number of windows. Default: 128. Solvers take as many of them as the widest matrix needs, spread over the text. */
   readonly windows?: number;
 }
 

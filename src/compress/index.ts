@@ -17,4 +17,4 @@ export type { ShapeRecipe } from './recipe/schema.ts';
 export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
 export { type SampleTextOptions, sampleText } from './sampleText.ts';
 export type { Method, Solved } from './solver.ts';
-export { type TuneOptions, type TuneResult, tune } from './tune/tune.ts';
+export { type Trained, type TuneOptions, type TuneResult, tune } from './tune/tune.ts';

@@ -16,6 +16,7 @@ import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes 
 import { keyOf, SolvedStore } from './solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
+import { enoughWindows } from './statistic.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface QuantizeOptions {
@@ -119,7 +120,7 @@ export async function quantize(
     const checkpoint = inGgufTerms(opened);
     refuseNestedBits(checkpoint);
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
-    const calibration = options.calibration && (await prepareCalibration(checkpoint, options.calibration));
+    const calibration = options.calibration && enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
     const formats = budget
       ? await formatsInBudget(checkpoint, budget, options, calibration)

@@ -11,6 +11,7 @@ import { multiply } from '../graph/ops/multiply.ts';
 import { state } from '../graph/ops/state.ts';
 import { sumRows } from '../graph/ops/sumRows.ts';
 import type { Program, WeightStore } from '../graph/program.ts';
+import type { Calibration } from './calibration.ts';
 import type { Windows } from './calibrationText.ts';
 import type { Stage } from './stages.ts';
 
@@ -47,8 +48,9 @@ export interface StageOptions {
   readonly onTokens?: (count: number) => void;
 }
 
+const HELD_OUT_EVERY = 8;
 /** Every eighth window is held out. */
-export const isHeldOut = (window: number): boolean => window % 8 === 7;
+export const isHeldOut = (window: number): boolean => window % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
 /** Approximate tokens of a step. */
 const STEP_TOKENS = 2048;
 
@@ -57,6 +59,24 @@ const STEP_TOKENS = 2048;
  * no better than 14,000; the matrix should have several tokens for each of its channels.
  */
 export const enoughTokens = (size: number): number => Math.max(16_384, 4 * size);
+
+/**
+ * Leaves out windows that no Gram matrix needs, so that no pass over them is made. The others are spread over the text: as many as the
+ * widest input needs, and those that are held out.
+ */
+export function enoughWindows(calibration: Calibration): Calibration {
+  const { windows, stages } = calibration;
+  const { tokens, size, count } = windows;
+  const widest = Math.max(...stages.flatMap(({ products }) => products.map(({ x }) => x.shape[1])));
+  const needed = HELD_OUT_EVERY * Math.ceil(enoughTokens(widest) / (size * (HELD_OUT_EVERY - 1)));
+  if (needed >= count) return calibration;
+  const chosen = new Int32Array(needed * size);
+  for (let i = 0; i < needed; i++) {
+    const window = Math.floor((i * count) / needed);
+    chosen.set(tokens.subarray(window * size, (window + 1) * size), i * size);
+  }
+  return { ...calibration, windows: { tokens: chosen, size, count: needed } };
+}
 
 const FIT = 'fit';
 const HELD_OUT = 'held out';

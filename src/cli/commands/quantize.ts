@@ -39,6 +39,7 @@ interface Values extends TextValues {
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
   readonly tune?: number;
+  readonly tuneWeights?: boolean;
   readonly card?: string;
   readonly cardTokens?: number;
   readonly threads?: number;
@@ -78,6 +79,10 @@ export function quantizeCommand(): Command {
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
     .option('--tune <steps>', 'then train the scales for so many updates on the calibration text, e.g. 200', number)
+    .option(
+      '--tune-weights',
+      'train the weights behind the integers, not the scales alone (quantization-aware training); for 3 bits and less',
+    )
     .option('--card <path>', 'measure what was lost on this text file, and write it beside the output as HTML and JSON')
     .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
@@ -114,6 +119,8 @@ async function run(source: string, output: string, values: Values): Promise<void
     throw new OptionError('--tune', values.tune, '--calibrate to be set too');
   if (values.tune !== undefined && nested)
     throw new OptionError('--tune', values.tune, 'nothing with --nested, whose planes share their scales');
+  if (values.tuneWeights && values.tune === undefined)
+    throw new OptionError('--tune-weights', true, '--tune to be set too');
   const text =
     calibrate === 'self'
       ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
@@ -147,6 +154,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         ? undefined
         : await tune(source, output, output, {
             text,
+            train: values.tuneWeights ? 'weights' : 'scales',
             steps,
             window,
             threads,
@@ -177,6 +185,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             allowRequantize,
           },
           tune: steps,
+          tuneWeights: values.tuneWeights,
           calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
         },
       });

@@ -14,7 +14,7 @@ import { bytesOf } from '../../tensor/blockFormat.ts';
 import { type Calibration, type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
 import { Matrices } from '../matrix/matrices.ts';
-import { type Activations, forget, StageRun } from '../statistic.ts';
+import { type Activations, enoughWindows, forget, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
 import { type Channels, keptWeights, removalCosts } from './leastSquares.ts';
 import { type NarrowSizes, narrowSizes } from './narrowSizes.ts';
@@ -53,7 +53,7 @@ export async function narrow(source: CheckpointSource, output: string, options: 
   try {
     const checkpoint = inGgufTerms(opened);
     const sizes = narrowSizes(checkpoint, options);
-    const calibration = await prepareCalibration(checkpoint, options.calibration);
+    const calibration = enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const narrowing = await Narrowing.create(checkpoint, sizes, calibration, options);
     try {
       const tensors = [...checkpoint.tensors.values()].sort((a, b) => blockOf(a) - blockOf(b));

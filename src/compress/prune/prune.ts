@@ -11,6 +11,7 @@ import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
 import type { Solved } from '../solver.ts';
+import { enoughWindows } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
 import { Pruner, type PruningMethod, type Sparsity } from './pruneMatrix.ts';
 
@@ -64,7 +65,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
         'F16',
         'BF16',
       ]);
-    const calibration = method === 'magnitude' ? undefined : await prepareCalibration(checkpoint, text!);
+    const calibration = method === 'magnitude' ? undefined : enoughWindows(await prepareCalibration(checkpoint, text!));
     const formats = new Map(all.map((tensor) => [tensor.name, keptFormat(tensor)]));
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);

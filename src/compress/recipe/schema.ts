@@ -33,8 +33,15 @@ const quantizeStage = z.strictObject({
 
 const tuneStage = z.strictObject({
   tune: z
-    .strictObject({ steps: z.int().positive().default(200), learningRate: z.number().positive().default(0.002) })
-    .describe("trains the scales of a quantized model on its divergence from the recipe's source"),
+    .strictObject({
+      train: z
+        .enum(['scales', 'weights'])
+        .default('scales')
+        .describe('the scales with frozen integers, or the weights behind the integers'),
+      steps: z.int().positive().default(200),
+      learningRate: z.number().positive().optional(),
+    })
+    .describe("trains a quantized model within its formats on its divergence from the recipe's source"),
 });
 
 const dropLayersStage = z.strictObject({

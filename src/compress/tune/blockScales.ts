@@ -11,7 +11,7 @@ export class BlockScales {
   /** The tensor's bytes as they were read. */
   readonly #bytes: Uint8Array;
   /** Elements with one half set to 1 and the others to 0, per half. */
-  readonly #basis: readonly Float32Array[];
+  readonly basis: readonly Float32Array[];
   /** Values of the halves, [halves][blocks]. */
   readonly values: readonly Float32Array[];
 
@@ -23,7 +23,7 @@ export class BlockScales {
     this.values = grid.halves.map((at) =>
       Float32Array.from({ length: blocks }, (_, block) => halfAt(bytes, block * blockBytes + at)),
     );
-    this.#basis = grid.halves.map((one) => {
+    this.basis = grid.halves.map((one) => {
       const copy = bytes.slice();
       for (let block = 0; block < blocks; block++)
         for (const at of grid.halves) setHalf(copy, block * blockBytes + at, at === one ? 1 : 0);
@@ -36,8 +36,8 @@ export class BlockScales {
   /** The elements for the current values. */
   elements(): Float32Array {
     const { blockSize } = this.format;
-    const result = new Float32Array(this.#basis[0]!.length);
-    for (const [k, basis] of this.#basis.entries())
+    const result = new Float32Array(this.basis[0]!.length);
+    for (const [k, basis] of this.basis.entries())
       for (let i = 0; i < result.length; i++) result[i]! += this.values[k]![Math.floor(i / blockSize)]! * basis[i]!;
     return result;
   }
@@ -45,7 +45,7 @@ export class BlockScales {
   /** Gradients of the values from the gradient of the elements. */
   gradients(ofElements: Float32Array): Float32Array[] {
     const { blockSize } = this.format;
-    return this.#basis.map((basis) => {
+    return this.basis.map((basis) => {
       const sums = new Float32Array(basis.length / blockSize);
       for (let block = 0; block < sums.length; block++) {
         let sum = 0;

@@ -8,7 +8,9 @@ import { blockFormats } from '../../tensor/formats.ts';
 import { compare } from '../compare.ts';
 import type { GridFormat } from '../matrix/gridBlocks.ts';
 import { quantize } from '../quantize.ts';
+import { blockParts } from './blockParts.ts';
 import { BlockScales } from './blockScales.ts';
+import { TrainedWeights } from './trainedWeights.ts';
 import { tune } from './tune.ts';
 
 describe.each(blockFormats.filter(({ grid }) => grid).map((format) => [format.name, format as GridFormat] as const))(
@@ -38,6 +40,23 @@ describe.each(blockFormats.filter(({ grid }) => grid).map((format) => [format.na
         expect(objective() - before).toBeCloseTo(gradients[k]![2]!, 1);
         own[2]! -= 1;
       }
+    });
+    it('and its integers are found by decoding', () => {
+      const weights = new TrainedWeights('w', format, blockParts(format, bytes), undefined);
+      const decoded = new Float32Array(values.length);
+      format.decode(bytes, 0, decoded, 0, 4);
+      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 5);
+      const again = new Float32Array(values.length);
+      format.decode(weights.bytes(), 0, again, 0, 4);
+      // a scale may have the other sign, and a zero with it
+      expect(again.map((value) => value + 0)).toEqual(decoded.map((value) => value + 0));
+    });
+
+    it('and the integers that the original is nearest to stay', () => {
+      const weights = new TrainedWeights('w', format, blockParts(format, bytes), values);
+      const decoded = new Float32Array(values.length);
+      format.decode(bytes, 0, decoded, 0, 4);
+      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 5);
     });
   },
 );
@@ -82,6 +101,25 @@ describe('tune', () => {
     const { isImproved } = await tune(source, model, tuned, { ...options, steps: 3, learningRate: 0.9 });
     expect(isImproved).toBe(false);
     expect(readFileSync(tuned).equals(readFileSync(model))).toBe(true);
+  });
+
+  it('moves integers, too: less divergence in 2 bits than by scales alone', async () => {
+    const low = join(folder, 'low.gguf');
+    await quantize(source, low, {
+      type: 'Q2_K',
+      pure: true,
+      calibration: { text: gardenText, window: 32, windows: 32 },
+    });
+    const run = { ...options, learningRate: undefined };
+    const scales = await tune(source, low, tuned, run);
+    const { before, after, isImproved } = await tune(source, low, tuned, { ...run, train: 'weights' });
+    expect(isImproved).toBe(true);
+    expect(before).toBe(scales.before);
+    expect(after).toBeLessThan(scales.after);
+    expect(readFileSync(tuned).length).toBe(readFileSync(low).length);
+    const first = readFileSync(tuned);
+    await tune(source, low, tuned, { ...run, train: 'weights', threads: 2 });
+    expect(readFileSync(tuned).equals(first)).toBe(true);
   });
 
   it('refuses a text that is too short', async () => {

@@ -1,13 +1,13 @@
 /**
- * Trains the scales of a quantized model on the KL divergence from its source, with the integers frozen (Egiazarian et al. 2024,
- * EfficientQAT's second phase): the half floats of all blocks, and the vectors (gains, biases). The file keeps its formats
- * and bytes. Both models are in memory in F32.
+ * Trains a quantized model on the KL divergence from its source, within its formats: the scales of blocks with frozen integers
+ * (Egiazarian et al. 2024, EfficientQAT's second phase), or the weights behind the integers (quantization-aware training), and the
+ * vectors (gains, biases). The file keeps its formats and bytes. Both models are in memory in F32.
  */
 import { backendByName } from '../../backends/index.ts';
 import { EspalierError, OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
-import type { Checkpoint } from '../../formats/checkpoint.ts';
+import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { tensorValues } from '../../formats/tensorValues.ts';
@@ -28,19 +28,26 @@ import { calibrationWindows, type Windows } from '../calibrationText.ts';
 import type { GridFormat } from '../matrix/gridBlocks.ts';
 import { isSearched } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
-import { BlockScales } from './blockScales.ts';
-import { RelativeAdam } from './relativeAdam.ts';
+import { blockParts } from './blockParts.ts';
+import { TrainedScales, type TrainedTensor, TrainedVector } from './trainedTensor.ts';
+import { TrainedWeights } from './trainedWeights.ts';
 
 export interface TuneOptions {
   /** Text to train on: the calibration text. */
   readonly text: string;
+  /**
+   * 'scales' (default): the scales of quantized matrices, whose integers are frozen. 'weights': weights in F32 that the model sees
+   * rounded to their format (quantization-aware training), which moves integers, too; it needs more steps, for 3 bits and less. Both
+   * train the gains of norms and biases.
+   */
+  readonly train?: Trained;
   /** Number of updates. Default: 200. */
   readonly steps?: number;
   /** Tokens per window. Default: 256, at most the trained context. */
   readonly window?: number;
   /** Windows per update. Default: 4. */
   readonly batch?: number;
-  /** First learning rate, relative to each parameter's size; it falls to 0 along a cosine. Default: 0.002. */
+  /** First learning rate, relative to the parameters' size; it falls to 0 along a cosine. Default: 0.002; for weights 0.005. */
   readonly learningRate?: number;
   /** Seed of the order of the windows. Default: 1. */
   readonly seed?: number;
@@ -62,8 +69,12 @@ export interface TuneResult {
   readonly seconds: number;
 }
 
+/** What is trained: the scales of quantized matrices with frozen integers, or weights behind the integers. */
+export type Trained = 'scales' | 'weights';
+
 /** Windows that judge the result. */
 const HELD_OUT = 8;
+const RATES: Readonly<Record<Trained, number>> = { scales: 0.002, weights: 0.005 };
 const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'gradients', tick: 'tick' };
 
 /**
@@ -73,7 +84,8 @@ const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'g
  */
 export async function tune(source: string, model: string, output: string, options: TuneOptions): Promise<TuneResult> {
   const started = performance.now();
-  const { steps = 200, batch = 4, learningRate = 0.002, seed = 1, signal, onProgress } = options;
+  const { train = 'scales', steps = 200, batch = 4, seed = 1, signal, onProgress } = options;
+  const { learningRate = RATES[train] } = options;
   const opened = [await openCheckpoint(source, options)];
   const programs: Program[] = [];
   try {
@@ -82,7 +94,7 @@ export async function tune(source: string, model: string, output: string, option
     const windows = windowsOf(to, options, batch);
     const teacher = await Teacher.create(from, windows, batch, options);
     programs.push(teacher.program);
-    const student = await Student.create(to, windows, batch, options);
+    const student = await Student.create(to, windows, batch, options, (tensor) => trainedTensor(tensor, from, train));
     programs.push(student.program);
     if (teacher.vocabulary !== student.vocabulary)
       throw new OptionError(
@@ -139,6 +151,23 @@ export async function tune(source: string, model: string, output: string, option
     for (const program of programs) program.dispose();
     for (const checkpoint of opened) await checkpoint.close();
   }
+}
+
+async function trainedTensor(
+  tensor: CheckpointTensor,
+  from: Checkpoint,
+  train: Trained,
+): Promise<TrainedTensor | undefined> {
+  const { name, format, shape, byteLength } = tensor;
+  if (format.name === 'F32' && shape.length === 1) return new TrainedVector(name, format, await tensorValues(tensor));
+  // codebook formats stay as they are
+  if (!isSearched(format) || !format.grid) return undefined;
+  const bytes = new Uint8Array(byteLength);
+  await tensor.read(0, bytes);
+  const own = format as GridFormat;
+  if (train === 'scales') return new TrainedScales(name, own, bytes);
+  const original = from.tensors.get(name);
+  return new TrainedWeights(name, own, blockParts(own, bytes), original && (await tensorValues(original)));
 }
 
 function windowsOf({ tokenizer, name, metadata }: Checkpoint, { text, window }: TuneOptions, batch: number): Windows {
@@ -203,28 +232,27 @@ class Teacher {
   }
 }
 
-/** Parameters of a tensor: scales of blocks, or a vector's elements. */
-interface Trained {
-  readonly name: string;
-  readonly scales?: BlockScales;
-  readonly vector?: Float32Array;
-  readonly optimizers: readonly RelativeAdam[];
-}
-
 class Student {
   readonly program: Program;
   readonly vocabulary: number;
   readonly #windows: Windows;
-  readonly #trained: readonly Trained[];
+  readonly #trained: readonly TrainedTensor[];
 
-  private constructor(program: Program, vocabulary: number, windows: Windows, trained: readonly Trained[]) {
+  private constructor(program: Program, vocabulary: number, windows: Windows, trained: readonly TrainedTensor[]) {
     this.program = program;
     this.vocabulary = vocabulary;
     this.#windows = windows;
     this.#trained = trained;
   }
 
-  static async create(checkpoint: Checkpoint, windows: Windows, batch: number, options: TuneOptions): Promise<Student> {
+  /** @param trainedOf returns the parameters of a tensor; undefined: it stays as it is */
+  static async create(
+    checkpoint: Checkpoint,
+    windows: Windows,
+    batch: number,
+    options: TuneOptions,
+    trainedOf: (tensor: CheckpointTensor) => Promise<TrainedTensor | undefined>,
+  ): Promise<Student> {
     const model = buildModel(dequantized(checkpoint), windows.size);
     const { graph } = model;
     const logits = graph.outputs.get('logits')!;
@@ -232,22 +260,13 @@ class Student {
     const teacher = input(graph, NAMES.teacher, 'R', vocabulary, 'f32');
     const divergence = klDivergence(logits, teacher, { temperature: 1, reverse: 0 });
     const loss = weightedSum(divergence, input(graph, NAMES.weights, 'R', 1, 'f32'), NAMES.loss);
-    const trained: Trained[] = [];
+    const trained: TrainedTensor[] = [];
     const weights: Value[] = [];
     for (const weight of trainableWeights(loss)) {
       const tensor = checkpoint.tensors.get(weight.attributes.tensor);
-      if (!tensor) continue;
-      const { name, format } = tensor;
-      // codebook formats stay as they are
-      if (isSearched(format) && format.grid) {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        const scales = new BlockScales(format as GridFormat, bytes);
-        trained.push({ name, scales, optimizers: scales.values.map((values) => new RelativeAdam(values, false)) });
-      } else if (format.name === 'F32' && Number(weight.shape[0]) === 1) {
-        const vector = await tensorValues(tensor);
-        trained.push({ name, vector, optimizers: [new RelativeAdam(vector, true)] });
-      } else continue;
+      const found = tensor && (await trainedOf(tensor));
+      if (!found) continue;
+      trained.push(found);
       weights.push(weight);
     }
     const accumulators = new Map(
@@ -273,32 +292,29 @@ class Student {
   /** Updates all parameters once. @returns the loss before */
   async update(chosen: readonly number[], teacher: Float32Array, rate: number): Promise<number> {
     const [loss] = await this.#run(chosen, teacher, NAMES.update);
-    for (const { name, scales, vector, optimizers } of this.#trained) {
-      const gradient = await this.program.readTensor(gradientOf(name));
-      const parts = scales ? scales.gradients(gradient) : [gradient];
-      for (const [i, part] of parts.entries()) optimizers[i]!.update(part, rate);
-      await this.program.writeTensor(name, scales ? scales.elements() : vector!);
-      await this.program.writeTensor(gradientOf(name), gradient.fill(0));
+    for (const tensor of this.#trained) {
+      const gradient = await this.program.readTensor(gradientOf(tensor.name));
+      tensor.update(gradient, rate);
+      await this.program.writeTensor(tensor.name, tensor.elements());
+      await this.program.writeTensor(gradientOf(tensor.name), gradient.fill(0));
     }
     return loss!;
   }
 
-  /** Rounds the scales as the file does. */
+  /** Rounds all tensors as the file does. */
   async round(): Promise<void> {
-    for (const { name, scales } of this.#trained) {
-      if (!scales) continue;
-      const elements = scales.elements();
-      const { format } = scales;
-      format.decode(scales.bytes(), 0, elements, 0, elements.length / format.blockSize);
-      await this.program.writeTensor(name, elements);
+    for (const tensor of this.#trained) {
+      const { format } = tensor;
+      const bytes = tensor.bytes();
+      const elements = new Float32Array((bytes.length / format.blockBytes) * format.blockSize);
+      format.decode(bytes, 0, elements, 0, bytes.length / format.blockBytes);
+      await this.program.writeTensor(tensor.name, elements);
     }
   }
 
   /** The bytes of a tensor after training; undefined if it was not trained. */
   bytes(tensor: string): Uint8Array | undefined {
-    const found = this.#trained.find(({ name }) => name === tensor);
-    if (!found) return undefined;
-    return found.scales ? found.scales.bytes() : new Uint8Array(found.vector!.slice().buffer);
+    return this.#trained.find(({ name }) => name === tensor)?.bytes();
   }
 
   #run(chosen: readonly number[], teacher: Float32Array, output: string): Promise<Float32Array> {

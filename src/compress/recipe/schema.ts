@@ -39,7 +39,7 @@ const tuneStage = z.strictObject({
         .default('scales')
         .describe('the scales with frozen integers, or the weights behind the integers'),
       steps: z.int().positive().default(200),
-      learningRate: z.number().positive().optional(),
+      learningRate: z.number().positive().default(0.002),
     })
     .describe("trains a quantized model within its formats on its divergence from the recipe's source"),
 });

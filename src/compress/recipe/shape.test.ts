@@ -48,6 +48,44 @@ describe('shape', () => {
     expect(readFileSync(path('again.gguf')).equals(readFileSync(path('out.gguf')))).toBe(true);
   });
 
+  it('narrows a model and recovers it by distillation, also where that was interrupted', async () => {
+    const stages = [{ narrow: { keep: 0.75 } }, { distill: { steps: 6, sequence: 32, batch: 2 } }];
+    write('narrow.json', { ...recipe, output: 'narrow.gguf', card: undefined, stages });
+    const controller = new AbortController();
+    const onProgress = ({ stage, done }: { stage: string; done: number }) => {
+      if (stage === 'distill' && done === 3) controller.abort(new Error('enough'));
+    };
+    await expect(shape(path('narrow.json'), { signal: controller.signal, onProgress })).rejects.toThrow('enough');
+    expect(readdirSync(path('narrow.gguf.training')).some((name) => name.endsWith('.safetensors'))).toBe(true);
+    const steps: number[] = [];
+    const { stages: done } = await shape(path('narrow.json'), {
+      onProgress: (each) => each.stage === 'distill' && steps.push(each.done),
+    });
+    expect(done.map(({ name, result }) => [name, result !== undefined])).toEqual([
+      ['narrow', false],
+      ['distill', true],
+    ]);
+    expect(Math.min(...steps)).toBeGreaterThan(1);
+    const first = readFileSync(path('narrow.gguf'));
+    expect(first.length).toBeLessThan(readFileSync(path('source.gguf')).length);
+    expect(readdirSync(path('narrow.gguf.training'))).toEqual([]);
+    await shape(path('narrow.json'));
+    expect(readFileSync(path('narrow.gguf')).equals(first)).toBe(true);
+  });
+
+  it('names the text that a stage lacks', async () => {
+    for (const stage of [{ narrow: { keep: 0.5 } }, { distill: { steps: 3 } }, { tune: {} }]) {
+      write('wrong.json', {
+        ...recipe,
+        output: 'wrong.gguf',
+        card: undefined,
+        calibration: undefined,
+        stages: [stage],
+      });
+      await expect(shape(path('wrong.json'))).rejects.toThrow(/calibration is missing, expected a text/);
+    }
+  });
+
   it('plans without writing', async () => {
     write('dry.json', { ...recipe, output: 'dry.gguf' });
     const { stages } = await shape(path('dry.json'), { dryRun: true });

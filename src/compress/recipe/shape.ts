@@ -97,7 +97,8 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration ?? missing('narrow') });
   if ('distill' in stage) {
     const text = recipe.calibration?.text ?? missing('distill');
-    return distill(recipe.source, from, to, { ...stage.distill, text, threads, signal, onProgress });
+    const folder = `${recipe.output}.training`;
+    return distill(recipe.source, from, to, { ...stage.distill, text, folder, threads, signal, onProgress });
   }
   if ('prune' in stage) return prune(from, to, { ...common, ...stage.prune, calibration });
   return tune(recipe.source, from, to, {

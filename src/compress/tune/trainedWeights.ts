@@ -14,8 +14,8 @@ import type { TrainedTensor } from './trainedTensor.ts';
 
 /** Distance of a weight from its rounded value at the start, in steps: half a step would round to another integer. */
 const MOST_REST = 0.45;
-/** Learning rate of the half floats relative to that of the weights. */
-const SCALE_RATE = 0.4;
+/** Learning rate of the half floats relative to that of the weights: a new scale moves integers, too. */
+const SCALE_RATE = 0.1;
 
 export class TrainedWeights implements TrainedTensor {
   readonly name: string;

@@ -110,7 +110,7 @@ describe('tune', () => {
       pure: true,
       calibration: { text: gardenText, window: 32, windows: 32 },
     });
-    const run = { ...options, learningRate: undefined };
+    const run = { ...options, learningRate: undefined, steps: 30 };
     const scales = await tune(source, low, tuned, run);
     const { before, after, isImproved } = await tune(source, low, tuned, { ...run, train: 'weights' });
     expect(isImproved).toBe(true);

@@ -47,7 +47,7 @@ export interface TuneOptions {
   readonly window?: number;
   /** Windows per update. Default: 4. */
   readonly batch?: number;
-  /** First learning rate, relative to the parameters' size; it falls to 0 along a cosine. Default: 0.002; for weights 0.005. */
+  /** First learning rate, relative to the parameters' size; it falls to 0 along a cosine. Default: 0.002. */
   readonly learningRate?: number;
   /** Seed of the order of the windows. Default: 1. */
   readonly seed?: number;
@@ -74,7 +74,6 @@ export type Trained = 'scales' | 'weights';
 
 /** Windows that judge the result. */
 const HELD_OUT = 8;
-const RATES: Readonly<Record<Trained, number>> = { scales: 0.002, weights: 0.005 };
 const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'gradients', tick: 'tick' };
 
 /**
@@ -84,8 +83,7 @@ const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'g
  */
 export async function tune(source: string, model: string, output: string, options: TuneOptions): Promise<TuneResult> {
   const started = performance.now();
-  const { train = 'scales', steps = 200, batch = 4, seed = 1, signal, onProgress } = options;
-  const { learningRate = RATES[train] } = options;
+  const { train = 'scales', steps = 200, batch = 4, learningRate = 0.002, seed = 1, signal, onProgress } = options;
   const opened = [await openCheckpoint(source, options)];
   const programs: Program[] = [];
   try {

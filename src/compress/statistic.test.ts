@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import type { Calibration } from './calibration.ts';
+import { enoughTokens, enoughWindows, isHeldOut } from './statistic.ts';
+
+const calibrationOf = (size: number, count: number, width: number) => {
+  const tokens = Int32Array.from({ length: size * count }, (_, i) => Math.floor(i / size));
+  const stages = [{ products: [] }, { products: [{ x: { shape: ['T', 64] } }, { x: { shape: ['T', width] } }] }];
+  return { windows: { tokens, size, count }, stages } as unknown as Calibration;
+};
+
+describe('enoughWindows', () => {
+  it.each([
+    [512, 128, 4864],
+    [256, 256, 1024],
+    [512, 4000, 20_000],
+  ])(
+    'of %i tokens × %i, for %i channels, leaves as many as their Gram matrix needs, spread over the text',
+    (size, count, width) => {
+      const { windows } = enoughWindows(calibrationOf(size, count, width));
+      expect(windows.count).toBeLessThan(count);
+      expect(windows.tokens.length).toBe(windows.count * size);
+      const fit = Array.from({ length: windows.count }, (_, i) => i).filter((i) => !isHeldOut(i));
+      expect(fit.length * size).toBeGreaterThanOrEqual(enoughTokens(width));
+      expect((fit.length - 7) * size).toBeLessThan(enoughTokens(width));
+      const chosen = Array.from({ length: windows.count }, (_, i) => windows.tokens[i * size]!);
+      expect(chosen[0]).toBe(0);
+      for (let i = 1; i < chosen.length; i++) {
+        expect(chosen[i]! - chosen[i - 1]!).toBeGreaterThanOrEqual(Math.floor(count / windows.count));
+        expect(chosen[i]! - chosen[i - 1]!).toBeLessThanOrEqual(Math.ceil(count / windows.count));
+      }
+    },
+  );
+
+  it('leaves a short text as it is', () => {
+    const calibration = calibrationOf(512, 30, 896);
+    expect(enoughWindows(calibration)).toBe(calibration);
+  });
+});

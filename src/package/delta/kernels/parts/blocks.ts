@@ -17,9 +17,9 @@
  *   readSmalls(to), writeSmalls(from)          small integers, i8 each
  *   step(j, smalls), minimum(j, smalls)        of sub-block j
  */
-import { decode16, decodeOne, list } from "./rans";
+import { decode16, decodeOne, list, SINGLE } from "./rans";
 import { beginDecoding, beginEncoding, endDecoding, endEncoding } from "./stream";
-import { decodeSigned, LAST_SHORT, listSigned, tokenOf, withRests16, writeRest, zigzag } from "./tokens";
+import { decodeSigned, DIRECT, LAST_SHORT, listSigned, tokenOf, withRests16, writeRest, zigzag } from "./tokens";
 
 /** Contexts: 15 distances from the middle of a step; what the distances of a group add up to; then fields. */
 const DISTANCES: u32 = 15;
@@ -137,7 +137,7 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
     const old = as<F>(before), now = as<F>(after);
     for (let i = 0; i < now.halves(); i++) {
       const was = <u32>load<u16>(before + now.half(i)), is = <u32>load<u16>(after + now.half(i));
-      list(SIGN + i, (was ^ is) >> 15, 0);
+      list(SIGN + i, (was ^ is) >> 15, SINGLE);
       listSigned(halfContext(i, was), <i32>(is & 0x7fff) - halfBefore(i, was));
       store<u16>(lastHalves + (i << 1), <u16>(is & 0x7fff));
     }
@@ -148,8 +148,8 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
         const kind: u32 = i < now.scales() ? 0 : 1, was = <i32>load<i8>(oldSmalls + i), is = <i32>load<i8>(newSmalls + i);
         if (was != 0) listSigned(SMALL + kind, is - was);
         else {
-          list(FRESH_SMALL + kind, is & 63, 0);
-          list(FRESH_TOP, <u32>is >> 6 & 3, 0);
+          list(FRESH_SMALL + kind, is & 63, SINGLE);
+          list(FRESH_TOP, <u32>is >> 6 & 3, SINGLE);
         }
       }
     }
@@ -159,13 +159,13 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
     for (let first: usize = 0; first < <usize>now.codes(); first += 16) {
       const difference = i8x16.sub(v128.load(newCodes + first), v128.load(expected + first));
       const differs = v128.any_true(difference);
-      list(load<u8>(groupContexts + (first >> 4)), differs ? 1 : 0, 0);
+      list(load<u8>(groupContexts + (first >> 4)), differs ? 1 : 0, SINGLE);
       if (!differs) continue;
       for (let i: usize = 0; i < 16; i++) {
         const at = first + i;
         const off = <i32>load<u8>(newCodes + at) - <i32>load<u8>(expected + at);
         const value = zigzag(load<u8>(mirrored + at) ? -off : off);
-        list(load<u8>(contexts + at), tokenOf(value), <u32>i & 3);
+        list(load<u8>(contexts + at), tokenOf(value), <u32>i & 7);
         writeRest(value);
       }
     }
@@ -214,9 +214,8 @@ export function decodeBlocks<F>(before: usize, after: usize, blocks: u32, from: 
         v128.store(newCodes + first, guess);
         continue;
       }
-      decode16(contexts + first, tokens);
-      const found = v128.load(tokens);
-      if (!v128.any_true(i8x16.gt_u(found, i8x16.splat(7)))) {
+      const found = decode16(contexts + first);
+      if (!v128.any_true(i8x16.ge_u(found, i8x16.splat(<u8>DIRECT)))) {
         const mask = v128.load(mirrored + first);
         const off = v128.xor(i8x16.shr_u(found, 1), i8x16.neg(v128.and(found, i8x16.splat(1))));
         v128.store(newCodes + first, i8x16.add(guess, i8x16.sub(v128.xor(off, mask), mask)));

@@ -1,7 +1,7 @@
 /**
  * Range coding with asymmetric numeral systems (rANS, Duda 2013): 32-bit states renormalized by 16 bits, probabilities of
- * 12 bits, and a table of frequencies per context that is sent in front. Four states take turns within a group of codes, so that their
- * chains of dependent instructions overlap.
+ * 11 bits, and a table of frequencies per context that is sent in front. Groups of codes have eight states in two vectors, single symbols one
+ * more, so that their chains of dependent instructions overlap (as in ryg_rans by Giesen).
  *
  * The encoder collects all symbols of a piece in the order of decoding, counts them, and encodes them backwards.
  */
@@ -9,20 +9,34 @@ import { readBits, readGamma, writeBits, writeGamma } from "./bits";
 
 export const CONTEXTS: i32 = 64;
 export const TOKENS: i32 = 64;
-const PRECISION: u32 = 12;
+const PRECISION: u32 = 11;
 const TOTAL: u32 = 1 << PRECISION;
 const LEAST: u32 = 1 << 16;
 
-/** Decoder: the token of every slot of every context. A byte each, so that the tables of all codes stay near the processor. */
-const slotTokens = memory.data(CONTEXTS * TOTAL);
-/** Decoder: a token's frequency (low 16 bits) and first slot (high 16 bits), per context. */
-const entries = memory.data(CONTEXTS * TOKENS * 4);
+/** Decoder: per context and slot the token (6 bits) | its frequency (13) | slot minus the token's first slot (13). Filled 4 slots at a time. */
+const slots = memory.data((CONTEXTS * TOTAL + 4) * 4);
 /** Encoder: per context and token how often it occurs, then its frequency of TOTAL; and its first slot. */
 const frequencies = memory.data(CONTEXTS * TOKENS * 4);
 const starts = memory.data(CONTEXTS * TOKENS * 4);
 
-/** The four states. */
-const states = memory.data(16);
+/** State of single symbols, and states of the groups. */
+export const SINGLE: u32 = 8;
+const STATES: i32 = 9;
+const states = memory.data(STATES * 4);
+/** For each set of 4 states that need a word: where its bytes lie in the next 8, and how many they are. */
+const spreads = memory.data(256);
+const taken = memory.data(16);
+for (let set: usize = 0; set < 16; set++) {
+  let words: u8 = 0;
+  for (let lane: usize = 0; lane < 4; lane++) {
+    const isTaken = (set >> lane & 1) != 0;
+    const at = spreads + (set << 4) + (lane << 2);
+    // an index beyond the vector is a zero
+    store<u32>(at, isTaken ? 0x80800000 | <u32>(2 * words + 1) << 8 | <u32>(2 * words) : 0x80808080);
+    if (isTaken) words++;
+  }
+  store<u8>(taken + set, 2 * words);
+}
 let next: usize = 0;
 let wordsEnd: usize = 0;
 
@@ -35,9 +49,9 @@ export function openList(at: usize): void {
   listed = listStart = at;
 }
 
-/** Adds a symbol to be coded with state 0 … 3. */
+/** Adds a symbol to be coded with state 0 … 7 of a group, or SINGLE. */
 @inline export function list(context: u32, token: u32, state: u32): void {
-  store<u16>(listed, <u16>(context << 8 | token << 2 | state));
+  store<u16>(listed, <u16>(context << 10 | token << 4 | state));
   listed += 2;
   const count = frequencies + (<usize>(context * TOKENS + token) << 2);
   store<u32>(count, load<u32>(count) + 1);
@@ -88,14 +102,14 @@ export function writeTables(): void {
 export function readTables(): bool {
   for (let c = 0; c < CONTEXTS; c++) {
     const tokens = readGamma() - 1;
-    const table = slotTokens + (<usize>c << PRECISION);
+    const table = slots + (<usize>c << (PRECISION + 2));
     // what no encoder lists decodes to what an earlier table says, within bounds: the hash of the result is wrong then
     if (tokens == 0) continue;
     if (tokens > <u32>TOKENS) return false;
     const most = readBits(6);
     if (most >= tokens) return false;
     let left: i32 = TOTAL;
-    const row = entries + <usize>(c * TOKENS * 4);
+    const row = frequencies + <usize>(c * TOKENS * 4);
     for (let t: u32 = 0; t < tokens; t++) {
       if (t == most) continue;
       const frequency = readGamma() - 1;
@@ -108,8 +122,12 @@ export function readTables(): bool {
     let slot: u32 = 0;
     for (let t: u32 = 0; t < tokens; t++) {
       const frequency = load<u32>(row + (t << 2));
-      memory.fill(table + slot, <u8>t, frequency);
-      store<u32>(row + (t << 2), frequency | slot << 16);
+      // up to 3 slots too many, which the next token or table overwrites
+      let four = i32x4.add(i32x4.splat(t << 26 | frequency << 13), i32x4(0, 1, 2, 3));
+      for (let i: u32 = 0; i < frequency; i += 4) {
+        v128.store(table + <usize>(slot + i << 2), four);
+        four = i32x4.add(four, i32x4.splat(4));
+      }
       slot += frequency;
     }
   }
@@ -118,16 +136,16 @@ export function readTables(): bool {
 
 /**
  * Encodes the list backwards into the bytes that end at `end`.
- * @returns where they begin: four states, then words in the order of decoding
+ * @returns where they begin: the states, then words in the order of decoding
  */
 export function writeWords(end: usize): usize {
-  for (let i: usize = 0; i < 16; i += 4) store<u32>(states + i, LEAST);
+  for (let i = 0; i < STATES; i++) store<u32>(states + (<usize>i << 2), LEAST);
   let at = end;
   for (let symbol = listed; symbol > listStart; ) {
     symbol -= 2;
     const packed = <u32>load<u16>(symbol);
-    const entry = <usize>((packed >> 8) * TOKENS + ((packed >> 2) & 63)) << 2;
-    const state = states + <usize>((packed & 3) << 2);
+    const entry = <usize>((packed >> 10) * TOKENS + ((packed >> 4) & 63)) << 2;
+    const state = states + <usize>((packed & 15) << 2);
     const frequency = load<u32>(frequencies + entry);
     let x = load<u32>(state);
     // as u64: with the whole range of frequencies the limit is 2^32
@@ -138,83 +156,113 @@ export function writeWords(end: usize): usize {
     }
     store<u32>(state, (x / frequency << PRECISION) + x % frequency + load<u32>(starts + entry));
   }
-  at -= 16;
-  memory.copy(at, states, 16);
+  at -= STATES * 4;
+  memory.copy(at, states, STATES * 4);
   return at;
 }
 
 /** @returns false if the states are missing */
 export function openWords(from: usize, to: usize): bool {
-  if (from + 16 > to) return false;
-  memory.copy(states, from, 16);
-  next = from + 16;
+  if (from + STATES * 4 > to) return false;
+  memory.copy(states, from, STATES * 4);
+  next = from + STATES * 4;
   wordsEnd = to;
   return true;
 }
 
-@inline function tokenAt(x: u32, context: usize): u32 {
-  return load<u8>(slotTokens + (context << PRECISION) + <usize>(x & (TOTAL - 1)));
-}
-
-@inline function advanced(x: u32, context: usize, token: u32): u32 {
-  const entry = load<u32>(entries + ((context * TOKENS + token) << 2));
-  return (entry & 0xffff) * (x >> PRECISION) + (x & (TOTAL - 1)) - (entry >> 16);
-}
-
-/** Decodes one symbol of state 0. Reads zeros after the last word. */
-export function decodeOne(context: u32): u32 {
-  let x = load<u32>(states);
-  const token = tokenAt(x, context);
-  x = advanced(x, context, token);
+/** Decodes one symbol. Reads zeros after the last word. */
+@inline function decodeWith(at: usize, context: u32): u32 {
+  let x = load<u32>(at);
+  const entry = load<u32>(slots + (<usize>context << (PRECISION + 2)) + <usize>((x & (TOTAL - 1)) << 2));
+  x = ((entry >> 13) & 0x1fff) * (x >> PRECISION) + (entry & 0x1fff);
   if (x < LEAST) {
     x = x << 16 | word(next);
     next += 2;
   }
-  store<u32>(states, x);
-  return token;
+  store<u32>(at, x);
+  return entry >> 26;
 }
 
-/** 16 symbols with the contexts at `contexts` (u8 each) into `tokens` (u8 each), state i mod 4 for symbol i. */
-export function decode16(contexts: usize, tokens: usize): void {
-  let a = load<u32>(states), b = load<u32>(states, 4), c = load<u32>(states, 8), d = load<u32>(states, 12);
-  let at = next;
+/** Decodes a single symbol. */
+export function decodeOne(context: u32): u32 {
+  return decodeWith(states + SINGLE * 4, context);
+}
+
+/** Table entries of 4 states. @param tables offsets of their contexts' tables */
+@inline function entries4(x: v128, tables: v128): v128 {
+  const places = v128.or(tables, i32x4.shl(v128.and(x, i32x4.splat(TOTAL - 1)), 2));
+  const e0 = v128.load32_zero(slots + <usize>i32x4.extract_lane(places, 0));
+  const e1 = v128.load32_lane(slots + <usize>i32x4.extract_lane(places, 1), e0, 1);
+  const e2 = v128.load32_lane(slots + <usize>i32x4.extract_lane(places, 2), e1, 2);
+  return v128.load32_lane(slots + <usize>i32x4.extract_lane(places, 3), e2, 3);
+}
+
+@inline function advanced4(x: v128, entries: v128): v128 {
+  const low = i32x4.splat(0x1fff);
+  const frequencies = v128.and(i32x4.shr_u(entries, 13), low);
+  return i32x4.add(i32x4.mul(frequencies, i32x4.shr_u(x, PRECISION)), v128.and(entries, low));
+}
+
+/** True lanes for states that need a word. */
+@inline function areSmall(x: v128): v128 {
+  return i32x4.eq(i32x4.shr_u(x, 16), i32x4.splat(0));
+}
+
+/** Gives the states of `small` (bits in `set`) the next words. */
+@inline function refilled(x: v128, small: v128, set: usize, at: usize): v128 {
+  const words = i8x16.swizzle(v128.load64_zero(at), v128.load(spreads + (set << 4)));
+  return v128.bitselect(v128.or(i32x4.shl(x, 16), words), x, small);
+}
+
+/** Decodes 16 symbols with the contexts at `contexts` (u8 each), state i mod 8 for symbol i. @returns their tokens, u8 each */
+export function decode16(contexts: usize): v128 {
   // 16 symbols read 32 bytes at most
-  const whole = at + 32 <= wordsEnd;
-  for (let i: usize = 0; i < 16; i += 4) {
-    const ca = <usize>load<u8>(contexts + i), cb = <usize>load<u8>(contexts + i, 1);
-    const cc = <usize>load<u8>(contexts + i, 2), cd = <usize>load<u8>(contexts + i, 3);
-    const ta = tokenAt(a, ca), tb = tokenAt(b, cb), tc = tokenAt(c, cc), td = tokenAt(d, cd);
-    store<u32>(tokens + i, ta | tb << 8 | tc << 16 | td << 24);
-    a = advanced(a, ca, ta);
-    b = advanced(b, cb, tb);
-    c = advanced(c, cc, tc);
-    d = advanced(d, cd, td);
-    if (whole) {
-      // without branches: whether a word follows cannot be predicted
-      const na = <u32>(a < LEAST);
-      a = a << (na << 4) | <u32>load<u16>(at) & (0 - na);
-      at += na << 1;
-      const nb = <u32>(b < LEAST);
-      b = b << (nb << 4) | <u32>load<u16>(at) & (0 - nb);
-      at += nb << 1;
-      const nc = <u32>(c < LEAST);
-      c = c << (nc << 4) | <u32>load<u16>(at) & (0 - nc);
-      at += nc << 1;
-      const nd = <u32>(d < LEAST);
-      d = d << (nd << 4) | <u32>load<u16>(at) & (0 - nd);
-      at += nd << 1;
-    } else {
-      if (a < LEAST) { a = a << 16 | word(at); at += 2; }
-      if (b < LEAST) { b = b << 16 | word(at); at += 2; }
-      if (c < LEAST) { c = c << 16 | word(at); at += 2; }
-      if (d < LEAST) { d = d << 16 | word(at); at += 2; }
-    }
-  }
-  store<u32>(states, a);
-  store<u32>(states, b, 4);
-  store<u32>(states, c, 8);
-  store<u32>(states, d, 12);
+  if (next + 32 > wordsEnd) return decodeLast16(contexts);
+  const eight = v128.load(contexts);
+  const low = i16x8.extend_low_i8x16_u(eight), high = i16x8.extend_high_i8x16_u(eight);
+  let a = v128.load(states), b = v128.load(states, 16);
+  let at = next;
+
+  const ea = entries4(a, i32x4.shl(i32x4.extend_low_i16x8_u(low), PRECISION + 2));
+  const eb = entries4(b, i32x4.shl(i32x4.extend_high_i16x8_u(low), PRECISION + 2));
+  a = advanced4(a, ea);
+  b = advanced4(b, eb);
+  let small = areSmall(a);
+  let set = <usize>i32x4.bitmask(small);
+  a = refilled(a, small, set, at);
+  at += load<u8>(taken + set);
+  small = areSmall(b);
+  set = <usize>i32x4.bitmask(small);
+  b = refilled(b, small, set, at);
+  at += load<u8>(taken + set);
+
+  const fa = entries4(a, i32x4.shl(i32x4.extend_low_i16x8_u(high), PRECISION + 2));
+  const fb = entries4(b, i32x4.shl(i32x4.extend_high_i16x8_u(high), PRECISION + 2));
+  a = advanced4(a, fa);
+  b = advanced4(b, fb);
+  small = areSmall(a);
+  set = <usize>i32x4.bitmask(small);
+  a = refilled(a, small, set, at);
+  at += load<u8>(taken + set);
+  small = areSmall(b);
+  set = <usize>i32x4.bitmask(small);
+  b = refilled(b, small, set, at);
+  at += load<u8>(taken + set);
+
+  v128.store(states, a);
+  v128.store(states, b, 16);
   next = at;
+  return i8x16.narrow_i16x8_u(
+    i16x8.narrow_i32x4_s(i32x4.shr_u(ea, 26), i32x4.shr_u(eb, 26)), i16x8.narrow_i32x4_s(i32x4.shr_u(fa, 26), i32x4.shr_u(fb, 26)));
+}
+
+const last = memory.data(16);
+
+/** The same at the end of the words. */
+function decodeLast16(contexts: usize): v128 {
+  for (let i: usize = 0; i < 16; i++)
+    store<u8>(last + i, <u8>decodeWith(states + ((i & 7) << 2), load<u8>(contexts + i)));
+  return v128.load(last);
 }
 
 function word(at: usize): u32 {
@@ -223,6 +271,6 @@ function word(at: usize): u32 {
 
 /** True if all words are used up and every state equals the encoder's initial state. */
 export function wordsEndWell(): bool {
-  for (let i: usize = 0; i < 16; i += 4) if (load<u32>(states + i) != LEAST) return false;
+  for (let i = 0; i < STATES; i++) if (load<u32>(states + (<usize>i << 2)) != LEAST) return false;
   return next == wordsEnd;
 }

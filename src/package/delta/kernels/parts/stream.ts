@@ -2,8 +2,8 @@
  * The coded bytes of a piece:
  *
  *     byte  0        4                                 head
- *          [ head   ][ tables, raw bits: two bit streams ][ rANS: four states, then words ]
- *            u32                                            16 bytes       u16 each
+ *          [ head   ][ tables, raw bits: two bit streams ][ rANS: nine states, then words ]
+ *            u32                                            36 bytes       u16 each
  */
 import { closeWriter, openReader, openWriter, readerAt } from "./bits";
 import { openList, openWords, readTables, wordsEndWell, writeTables, writeWords } from "./rans";

@@ -1,9 +1,12 @@
 /**
- * Numbers as a token and raw bits: 0 … 7 are tokens themselves; up to 255 the token says the position of the leading bit and the
+ * Numbers as a token and raw bits: 0 … 15 are tokens themselves; up to 255 the token says the position of the leading bit and the
  * bit behind it, from 256 on the position alone, and the bits below follow as they are (after the hybrid integers of JPEG XL).
  */
 import { readBits, readBits16, writeBits } from "./bits";
-import { decodeOne, list } from "./rans";
+import { decodeOne, list, SINGLE } from "./rans";
+
+/** Numbers below are tokens without raw bits. */
+export const DIRECT: u32 = 16;
 
 /** 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 … */
 @inline export function zigzag(value: i32): u32 {
@@ -15,9 +18,9 @@ import { decodeOne, list } from "./rans";
 }
 
 export function tokenOf(value: u32): u32 {
-  if (value < 8) return value;
+  if (value < DIRECT) return value;
   const length = 31 - clz(value);
-  return length < 8 ? 8 + (length - 3) * 2 + (value >> (length - 1) & 1) : length + 10;
+  return length < 8 ? DIRECT + (length - 4) * 2 + (value >> (length - 1) & 1) : length + 16;
 }
 
 /** Number of raw bits that follow a token. */
@@ -26,25 +29,25 @@ export function tokenOf(value: u32): u32 {
 }
 
 export function writeRest(value: u32): void {
-  if (value < 8) return;
+  if (value < DIRECT) return;
   const bits = restBits(31 - clz(value));
   writeBits(value & ((1 << bits) - 1), bits);
 }
 
 /** Decodes the number of a token by reading its raw bits. */
 export function withRest(token: u32): u32 {
-  if (token < 8) return token;
-  if (token >= 18) {
-    const length = min<u32>(31, token - 10);
+  if (token < DIRECT) return token;
+  if (token >= 24) {
+    const length = min<u32>(31, token - 16);
     return 1 << length | readBits(length);
   }
-  const bits = restBits((token - 8 >> 1) + 3);
+  const bits = restBits((token - DIRECT >> 1) + 4);
   return (2 | (token & 1)) << bits | readBits(bits);
 }
 
-/** Adds a number to encode with state 0. */
+/** Adds a number to encode by itself. */
 export function listNumber(context: u32, value: u32): void {
-  list(context, tokenOf(value), 0);
+  list(context, tokenOf(value), SINGLE);
   writeRest(value);
 }
 
@@ -52,10 +55,10 @@ export function decodeNumber(context: u32): u32 {
   return withRest(decodeOne(context));
 }
 
-/** Adds a signed number to encode with state 0. Its sign is part of the token: it costs nothing where all have the same. */
+/** Adds a signed number to encode by itself. Its sign is part of the token: it costs nothing where all have the same. */
 export function listSigned(context: u32, value: i32): void {
   const magnitude = <u32>(value < 0 ? -value : value);
-  list(context, tokenOf(magnitude) << 1 | <u32>(value < 0), 0);
+  list(context, tokenOf(magnitude) << 1 | <u32>(value < 0), SINGLE);
   writeRest(magnitude);
 }
 
@@ -66,10 +69,10 @@ export function decodeSigned(context: u32): i32 {
 }
 
 /** The last token with at most 8 raw bits: numbers below 512. */
-export const LAST_SHORT: u8 = 18;
+export const LAST_SHORT: u8 = 24;
 /** Raw bits that follow the tokens 0 … LAST_SHORT, and the numbers of those tokens without them. */
-const rawBits = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 8]);
-const bases = memory.data<u16>([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]);
+const rawBits = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 4, 4, 5, 5, 6, 6, 8]);
+const bases = memory.data<u16>([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 32, 48, 64, 96, 128, 192, 256]);
 
 /** Reads the raw bits of 16 tokens up to LAST_SHORT (u8 each). @param numbers u16 each */
 export function withRests16(tokens: usize, numbers: usize): void {

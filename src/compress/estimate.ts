@@ -2,26 +2,37 @@
 import type { Calibration } from './calibration.ts';
 import { elementsOf, type Planned } from './plan.ts';
 import { isSearched } from './solver.ts';
+import { channelsOf } from './stages.ts';
 import { enoughTokens } from './statistic.ts';
 
-/** Rates of two cores of a server of 2023, for a rough estimate: products in F32 of the engine and of the solver, and searches. */
-const ENGINE_FLOPS = 25e9;
-const SOLVER_FLOPS = 7e9;
-const SEARCHED_WEIGHTS = 1.5e6;
+/** Rates of two cores of a server of 2023, for a rough estimate: products in F32 of the engine and of the solver, */
+const ENGINE_FLOPS = 40e9;
+const SOLVER_FLOPS = 20e9;
+/** and weights that are encoded: with a search in kernels, with one for vectors of a codebook, and without a search. */
+const SEARCHED_WEIGHTS = 50e6;
+const CODEBOOK_WEIGHTS = 0.15e6;
+const PLAIN_WEIGHTS = 500e6;
+
+/** Seconds of encoding a tensor once. */
+function secondsOfEncoding({ tensor, format }: Planned): number {
+  const isQuick = !isSearched(format) || (!format.hasCodebook && format.grid?.scales === undefined);
+  const rate = isQuick ? PLAIN_WEIGHTS : format.hasCodebook ? CODEBOOK_WEIGHTS : SEARCHED_WEIGHTS;
+  return elementsOf(tensor) / rate;
+}
 
 /** Seconds, as a rough estimate. */
 export function secondsOf(plan: readonly Planned[], calibration: Calibration | undefined): number {
   const searched = plan.filter(({ tensor, format }) => tensor.format !== format && isSearched(format));
-  const weights = searched.reduce((sum, { tensor }) => sum + elementsOf(tensor), 0);
-  if (!calibration) return weights / SEARCHED_WEIGHTS;
+  const encoding = plan.reduce((sum, planned) => sum + secondsOfEncoding(planned), 0);
+  if (!calibration) return encoding;
   const { windows, stages } = calibration;
   const T = windows.count * windows.size;
   let engine = 0;
   let solver = 0;
   for (const { graph, products } of stages) {
     engine += graph.cost({ T, P: 0, R: T, S: windows.size }).flops;
-    for (const x of new Set(products.map(({ x }) => x))) {
-      const n = x.shape[1];
+    for (const product of new Map(products.map((each) => [each.x, each])).values()) {
+      const n = channelsOf(product);
       // half of a symmetric matrix
       engine += Math.min(T, enoughTokens(n)) * n * n;
       solver += n ** 3;
@@ -29,7 +40,8 @@ export function secondsOf(plan: readonly Planned[], calibration: Calibration | u
   }
   // per weight: half of a row's length to compensate, three sweeps and the first product to descend
   for (const { tensor } of searched) solver += 9 * elementsOf(tensor) * tensor.shape.at(-1)!;
-  return engine / ENGINE_FLOPS + solver / SOLVER_FLOPS + weights / SEARCHED_WEIGHTS;
+  // plain, by importance, and the searches of OBS
+  return engine / ENGINE_FLOPS + solver / SOLVER_FLOPS + 3 * encoding;
 }
 
 /** Largest stage in F32, with the Gram matrices, the factors, and the activations of the calibration text. */
@@ -42,10 +54,12 @@ export function memoryOf(plan: readonly Planned[], calibration: Calibration | un
     const weights = plan
       .filter((each) => each.stage === stage)
       .reduce((sum, { tensor }) => sum + 4 * elementsOf(tensor), 0);
-    const grams = [...new Set(products.map(({ x }) => x))].map(({ shape }) => 4 * shape[1] ** 2);
+    const inputsOf = [...new Map(products.map((each) => [each.x, each])).values()];
+    const grams = inputsOf.map((product) => 4 * channelsOf(product) ** 2);
+    const rows = inputsOf.reduce((sum, { x, experts }) => sum + (experts ? 4 * tokens * x.shape[1] : 0), 0);
     const widths = [...inputs.values(), ...outputs.values()].reduce((sum, width) => sum + width, 0);
     const solving = 4 * Math.max(0, ...grams);
-    return 2 * weights + 4 * grams.reduce((sum, size) => sum + size, 0) + solving + 4 * tokens * widths;
+    return 2 * weights + 4 * grams.reduce((sum, size) => sum + size, 0) + solving + rows + 4 * tokens * widths;
   });
   return Math.max(...sizes) + 2 * largest;
 }

@@ -4,11 +4,12 @@ import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import type { Calibration } from './calibration.ts';
 import { encode } from './encodeRows.ts';
+import type { ExpertInputs } from './expertInputs.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
 import type { SolvedStore } from './solvedStore.ts';
-import type { Knowledge, Solved } from './solver.ts';
+import type { Knowledge, Method, Solved } from './solver.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
 export interface NamedSolution extends Solved {
@@ -92,6 +93,19 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           if (!isKnown) await store?.put(name, solution);
         }
       }
+      for (const inputs of run.experts) {
+        for (const name of inputs.tensors) if (store?.has(name)) solved.set(name, await store.get(name));
+        const missing = inputs.tensors.filter((name) => !solved.has(name)).map((name) => wanted.get(name)!);
+        if (missing.length === 0) continue;
+        const onExpert = (item: string) => {
+          signal?.throwIfAborted();
+          onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item });
+        };
+        for (const [name, solution] of await solvedExperts(inputs, missing, work, onExpert)) {
+          solved.set(name, solution);
+          await store?.put(name, solution);
+        }
+      }
       await store?.finish(stage, activations);
     }
     for (const planned of own) {
@@ -103,6 +117,60 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       yield { name, ...solution };
     }
   }
+}
+
+/** Treats the stacked matrices of experts, each expert with its own statistic. */
+async function solvedExperts(
+  inputs: ExpertInputs,
+  planned: readonly Planned[],
+  { checkpoint, treatment, options }: Work,
+  onExpert: (tensor: string) => void,
+): Promise<Map<string, Solved>> {
+  const values = await Promise.all(planned.map(({ tensor }) => finiteValues(checkpoint, tensor)));
+  const solved = planned.map((): Solved[] => []);
+  let few = 0;
+  let expert = 0;
+  for await (const { statistic, tokens } of inputs.statistics(options.threads)) {
+    checkStatistic(checkpoint, statistic);
+    if (tokens < inputs.size) few++;
+    for (const [i, each] of planned.entries()) {
+      onExpert(each.tensor.name);
+      const size = values[i]!.length / inputs.count;
+      const own = values[i]!.slice(expert * size, (expert + 1) * size);
+      solved[i]!.push(await treatment.treat(own, inputs.size, each, { statistic }));
+    }
+    expert++;
+  }
+  const note = `${few} of ${inputs.count} experts saw fewer calibration tokens than they have channels (${inputs.size}), and lean on those of all`;
+  return new Map(planned.map(({ tensor }, i) => [tensor.name, joined(solved[i]!, few > 0 ? [note] : [])]));
+}
+
+/** The solutions of all experts as that of one tensor: its method is the most frequent one, its errors are their means. */
+function joined(parts: readonly Solved[], notes: readonly string[]): Solved {
+  const methods = parts.map(({ method }) => method);
+  const count = (method: Method) => methods.filter((other) => other === method).length;
+  const errors: Partial<Record<Method, number>> = {};
+  for (const part of parts)
+    for (const [method, error] of Object.entries(part.errors) as [Method, number][])
+      errors[method] = (errors[method] ?? 0) + error / parts.length;
+  const lows = parts.flatMap(({ low }) => (low ? [low] : []));
+  return {
+    bytes: concatenated(parts.map(({ bytes }) => bytes)),
+    method: methods.reduce((best, method) => (count(method) > count(best) ? method : best)),
+    errors,
+    notes: [...new Set([...notes, ...parts.flatMap((part) => part.notes)])],
+    ...(lows.length > 0 && { low: concatenated(lows) }),
+  };
+}
+
+function concatenated(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 async function withoutStatistic(planned: Planned, { checkpoint, importance, treatment }: Work): Promise<Solved> {

@@ -13,7 +13,8 @@ import { sumRows } from '../graph/ops/sumRows.ts';
 import type { Program, WeightStore } from '../graph/program.ts';
 import type { Calibration } from './calibration.ts';
 import type { Windows } from './calibrationText.ts';
-import type { Stage } from './stages.ts';
+import { ExpertInputs } from './expertInputs.ts';
+import { channelsOf, type Product, type Stage } from './stages.ts';
 
 export interface Statistic {
   /** H [n, n] of the windows that the solver uses. */
@@ -67,8 +68,8 @@ export const enoughTokens = (size: number): number => Math.max(16_384, 4 * size)
 export function enoughWindows(calibration: Calibration): Calibration {
   const { windows, stages } = calibration;
   const { tokens, size, count } = windows;
-  const widest = Math.max(...stages.flatMap(({ products }) => products.map(({ x }) => x.shape[1])));
-  const needed = HELD_OUT_EVERY * Math.ceil(enoughTokens(widest) / (size * (HELD_OUT_EVERY - 1)));
+  const most = Math.max(...stages.flatMap(({ products }) => products.map(tokensFor)));
+  const needed = HELD_OUT_EVERY * Math.ceil(most / (size * (HELD_OUT_EVERY - 1)));
   if (needed >= count) return calibration;
   const chosen = new Int32Array(needed * size);
   for (let i = 0; i < needed; i++) {
@@ -76,6 +77,13 @@ export function enoughWindows(calibration: Calibration): Calibration {
     chosen.set(tokens.subarray(window * size, (window + 1) * size), i * size);
   }
   return { ...calibration, windows: { tokens: chosen, size, count: needed } };
+}
+
+/** Tokens that are enough for a product. An expert sees only those that are routed to it. */
+function tokensFor(product: Product): number {
+  const { experts } = product;
+  const share = experts ? experts.routes.shape[1] / 2 / experts.count : 1;
+  return enoughTokens(channelsOf(product)) / share;
 }
 
 const FIT = 'fit';
@@ -93,11 +101,20 @@ export class StageRun {
   readonly #options: StageOptions;
   /** Values whose Gram matrix is wanted, with the weights that read them. */
   readonly #taps: readonly Tap[];
+  /** Inputs of experts, which `measure` fills. */
+  readonly experts: readonly ExpertInputs[];
 
-  private constructor(stage: Stage, program: Program, taps: readonly Tap[], options: StageOptions) {
+  private constructor(
+    stage: Stage,
+    program: Program,
+    taps: readonly Tap[],
+    experts: readonly ExpertInputs[],
+    options: StageOptions,
+  ) {
     this.#stage = stage;
     this.#program = program;
     this.#taps = taps;
+    this.experts = experts;
     this.#options = options;
   }
 
@@ -109,12 +126,13 @@ export class StageRun {
     options: StageOptions,
   ): Promise<StageRun> {
     const taps = addTaps(stage, measure, isWanted);
+    const experts = measure === 'gram' ? ExpertInputs.of(stage, isWanted) : [];
     const { windows, weights, threads, backend, signal } = options;
     const maxTokens = tokensPerStep(windows);
     const limits = { maxTokens, maxRows: maxTokens, context: windows.size };
     const settings = { threads };
     const program = await backendByName(backend).compile(stage.graph, { ...limits, settings, weights, signal });
-    return new StageRun(stage, program, taps, options);
+    return new StageRun(stage, program, taps, experts, options);
   }
 
   /** Runs all windows, adds the values that later stages read to `activations`, and returns the statistics. */
@@ -164,9 +182,14 @@ export class StageRun {
           return Math.ceil((index + 1) * share) > Math.ceil(index * share);
         });
         for (const tap of taps) counts[this.#taps.indexOf(tap)]! += step.length * windows.size;
-        const names = [...outputs.map(([name]) => name), ...taps.map(({ name }) => sumName(sums, name))];
+        const ofExperts = this.experts.flatMap(({ names }) => names);
+        const names = [...outputs.map(([name]) => name), ...ofExperts, ...taps.map(({ name }) => sumName(sums, name))];
         if (names.length === 0) continue;
         const values = await this.#run(step, activations, names);
+        for (const [i, experts] of this.experts.entries()) {
+          const [x, routes] = values.slice(outputs.length + 2 * i);
+          experts.add(x!, routes!, sums === HELD_OUT);
+        }
         for (const [i, [, width]] of outputs.entries()) {
           const size = windows.size * width;
           for (const [place, window] of step.entries())
@@ -218,7 +241,7 @@ interface Tap {
 
 /** Adds the Gram matrices of the products' inputs, as states, and an output for each that updates it. */
 function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor: string) => boolean): Tap[] {
-  const wanted = products.filter(({ weight }) => isWanted(weight.attributes.tensor));
+  const wanted = products.filter(({ weight, experts }) => !experts && isWanted(weight.attributes.tensor));
   if (wanted.length === 0) return [];
   const values = [...new Set(wanted.map(({ x }) => x))];
   const tick = input(graph, TICK, 1, 1, 'f32');

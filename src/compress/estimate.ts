@@ -13,6 +13,9 @@ const SEARCHED_WEIGHTS = 50e6;
 const CODEBOOK_WEIGHTS = 0.15e6;
 const PLAIN_WEIGHTS = 500e6;
 
+/** Seconds of the engine's products. */
+export const secondsOfProducts = (flops: number): number => flops / ENGINE_FLOPS;
+
 /** Seconds of encoding a tensor once. */
 function secondsOfEncoding({ tensor, format }: Planned): number {
   const isQuick = !isSearched(format) || (!format.hasCodebook && format.grid?.scales === undefined);
@@ -41,7 +44,7 @@ export function secondsOf(plan: readonly Planned[], calibration: Calibration | u
   // per weight: half of a row's length to compensate, three sweeps and the first product to descend
   for (const { tensor } of searched) solver += 9 * elementsOf(tensor) * tensor.shape.at(-1)!;
   // plain, by importance, and the searches of OBS
-  return engine / ENGINE_FLOPS + solver / SOLVER_FLOPS + 3 * encoding;
+  return secondsOfProducts(engine) + solver / SOLVER_FLOPS + 3 * encoding;
 }
 
 /** Largest stage in F32, with the Gram matrices, the factors, and the activations of the calibration text. */

@@ -13,6 +13,7 @@ export { type NarrowOptions, type NarrowResult, narrow } from './prune/narrow.ts
 export { type PruneOptions, type PruneResult, prune } from './prune/prune.ts';
 export type { PruningMethod } from './prune/pruneMatrix.ts';
 export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';
+export type { StagePlan } from './recipe/planStage.ts';
 export type { ShapeRecipe } from './recipe/schema.ts';
 export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
 export { type SampleTextOptions, sampleText } from './sampleText.ts';

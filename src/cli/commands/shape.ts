@@ -1,10 +1,10 @@
 /** `espalier shape`: runs a recipe of pruning, quantizing and tuning stages. */
 import { Command } from 'commander';
-import { shape } from '../../compress/index.ts';
+import { type ShapeResult, type StagePlan, shape } from '../../compress/index.ts';
 import type { BackendName } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples } from '../options.ts';
-import { note, printFields, printJson } from '../output.ts';
+import { bytesForPeople, note, printFields, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 
 interface Values {
@@ -32,7 +32,7 @@ export function shapeCommand(): Command {
       'Make a smaller model by a recipe of stages: prune, distil, quantize, tune. An interrupted run continues when it is started again.',
     )
     .argument('<recipe>', 'recipe (JSON file)')
-    .option('--dry-run', 'show formats, bytes and memory without writing a file')
+    .option('--dry-run', 'show the bytes, memory and time of each stage, without writing a file')
     .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(command, ['espalier shape recipe.json', 'espalier shape recipe.json --dry-run']).addHelpText(
@@ -52,9 +52,10 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
     const result = await shape(path, { dryRun, threads, backend, signal, onProgress: progress.onProgress, onStage });
     progress.stop();
     if (json) return printJson(result);
+    if (dryRun) return printPlan(result);
     const { kld, top1 } = result.card?.quality.model ?? {};
     printFields({
-      output: dryRun ? `${result.output} (not written)` : result.output,
+      output: result.output,
       stages: result.stages.map(({ name }) => name).join(', '),
       'KL divergence': kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}`,
       'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)}%`,
@@ -63,4 +64,18 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
   } finally {
     progress.stop();
   }
+}
+
+function printPlan({ stages }: ShapeResult): void {
+  const rows = stages.map(({ name, result }) => {
+    const { bytes, memoryBytes, seconds } = result as StagePlan;
+    return [name, bytesForPeople(bytes), `about ${bytesForPeople(memoryBytes)}`, timeForPeople(seconds)];
+  });
+  printTable(['stage', 'model behind it', 'memory', 'time on two cores'], rows);
+}
+
+function timeForPeople(seconds: number): string {
+  if (seconds < 100) return `roughly ${Math.ceil(seconds)} s`;
+  const minutes = seconds / 60;
+  return minutes < 100 ? `roughly ${Math.ceil(minutes)} min` : `roughly ${(minutes / 60).toFixed(1)} h`;
 }

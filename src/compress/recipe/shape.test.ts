@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { openCheckpoint } from '../../formats/open.ts';
+import type { StagePlan } from './planStage.ts';
 import { shape } from './shape.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-shape-'));
@@ -86,15 +88,40 @@ describe('shape', () => {
     }
   });
 
-  it('plans without writing', async () => {
-    write('dry.json', { ...recipe, output: 'dry.gguf' });
-    const { stages } = await shape(path('dry.json'), { dryRun: true });
-    expect(stages[1]!.result).toMatchObject({
-      type: 'Q5_0',
-      bytes: expect.any(Number),
-      memoryBytes: expect.any(Number),
-    });
+  it('plans all stages without writing: the bytes that each model then has', async () => {
+    const stages = [
+      { narrow: { keep: 0.75 } },
+      { dropLayers: { layers: 1 } },
+      { distill: { steps: 2, sequence: 32, batch: 2 } },
+      { quantize: { type: 'Q5_0' } },
+      { tune: { steps: 2 } },
+    ];
+    write('dry.json', { ...recipe, card: undefined, output: 'dry.gguf', stages });
+    const { stages: planned } = await shape(path('dry.json'), { dryRun: true });
     expect(readdirSync(folder).filter((name) => name.startsWith('dry'))).toEqual(['dry.json']);
+    expect(planned.map(({ name }) => name)).toEqual(['narrow', 'dropLayers', 'distill', 'quantize', 'tune']);
+    const plans = planned.map(({ result }) => result as StagePlan);
+    for (const { memoryBytes, seconds } of plans) {
+      expect(memoryBytes).toBeGreaterThan(0);
+      expect(seconds).toBeGreaterThan(0);
+    }
+    await shape(path('dry.json'));
+    const made = await openCheckpoint(path('dry.gguf'));
+    const bytes = [...made.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    await made.close();
+    expect(plans.slice(-2).map((plan) => plan.bytes)).toEqual([bytes, bytes]);
+    expect(plans[0]!.bytes).toBeGreaterThan(plans[1]!.bytes);
+  });
+
+  it('plans a budget without measuring', async () => {
+    write('dry.json', {
+      ...recipe,
+      card: undefined,
+      output: 'budget.gguf',
+      stages: [{ quantize: { maxBytes: 400_000 } }],
+    });
+    const { stages } = await shape(path('dry.json'), { dryRun: true });
+    expect((stages[0]!.result as StagePlan).bytes).toBe(400_000);
   });
 
   it.each([

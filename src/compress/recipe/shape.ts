@@ -8,6 +8,8 @@ import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { readText } from '../../formats/json.ts';
+import { openCheckpoint } from '../../formats/open.ts';
+import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type Card, makeCard, textFacts, writeCard } from '../card/card.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
@@ -16,12 +18,13 @@ import { type QuantizeOptions, type QuantizeResult, quantize } from '../quantize
 import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
 import { distill } from './distill.ts';
+import { planStage, type StagePlan } from './planStage.ts';
 import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts';
 
 export interface ShapeOptions {
   readonly threads?: number;
   readonly backend?: string;
-  /** Returns what the quantizing stages plan, without writing anything. Stages before them are left out. */
+  /** Plans all stages without writing anything: the results of the stages are plans (StagePlan). */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
@@ -48,19 +51,19 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   let key = hashOf([recipe.source, calibration?.text ?? '', recipe.calibration?.window, recipe.calibration?.windows]);
   let current = recipe.source;
   const done: { name: string; result?: object }[] = [];
+  if (dryRun) return { output: recipe.output, stages: await plans(recipe, calibration, options), cardFiles: [] };
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
     key = hashOf([key, stage]);
     const name = Object.keys(stage)[0]!;
     const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
     const target = `${recipe.output}.stages/${file}`;
-    const isDone = !dryRun && (await kept.list()).includes(file);
+    const isDone = (await kept.list()).includes(file);
     onStage?.(name, isDone ? 'was done before' : 'runs');
     const result = isDone ? undefined : await runStage(stage, current, target, context);
     done.push({ name, ...(result && { result }) });
-    if (!dryRun) current = target;
+    current = target;
   }
-  if (dryRun) return { output: recipe.output, stages: done, cardFiles: [] };
   await copy(current, recipe.output, signal);
   const quantized = done.find(({ name, result }) => name === 'quantize' && result)?.result as
     | QuantizeResult
@@ -77,21 +80,39 @@ interface Context {
   readonly options: ShapeOptions;
 }
 
-async function runStage(stage: ShapeStage, from: string, to: string, context: Context): Promise<object | undefined> {
+async function plans(
+  { source, stages }: ShapeRecipe,
+  calibration: QuantizeOptions['calibration'],
+  { signal, onProgress }: ShapeOptions,
+): Promise<{ name: string; result: StagePlan }[]> {
+  const opened = await openCheckpoint(source, { signal, onProgress });
+  try {
+    let current = inGgufTerms(opened);
+    const found: { name: string; result: StagePlan }[] = [];
+    for (const stage of stages) {
+      const { plan, to } = await planStage(stage, current, calibration);
+      found.push({ name: Object.keys(stage)[0]!, result: plan });
+      current = to;
+    }
+    return found;
+  } finally {
+    await opened.close();
+  }
+}
+
+async function runStage(stage: ShapeStage, from: string, to: string, context: Context): Promise<object> {
   const { recipe, calibration } = context;
-  const { threads, backend, signal, onProgress, dryRun } = context.options;
+  const { threads, backend, signal, onProgress } = context.options;
   const common = { threads, backend, signal, onProgress };
   if ('quantize' in stage) {
     const { calibrate, tensorTypes, ...rest } = stage.quantize;
     return quantize(from, to, {
       ...common,
       ...rest,
-      dryRun,
       tensorTypes: tensorTypes && Object.entries(tensorTypes),
       ...(calibrate && calibration && { calibration }),
     });
   }
-  if (dryRun) return undefined;
   if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
   if ('narrow' in stage)
     return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration ?? missing('narrow') });

@@ -1,0 +1,126 @@
+/**
+ * Plans a stage without running it: what the model will be, and roughly which time and memory that takes. The planned model has names,
+ * shapes and formats, but no values, so later stages are planned from it.
+ */
+import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
+import { lent } from '../../formats/checkpoint.ts';
+import { buildModel } from '../../models/buildModel.ts';
+import { dequantized } from '../../models/dequantized.ts';
+import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
+import { formatByName } from '../../tensor/formats.ts';
+import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import { memoryOf, secondsOf, secondsOfProducts } from '../estimate.ts';
+import { keptFormat } from '../mixture.ts';
+import { elementsOf, planOf } from '../plan.ts';
+import { blockCount, without } from '../prune/dropLayers.ts';
+import { narrowSizes } from '../prune/narrowSizes.ts';
+import { quantize } from '../quantize.ts';
+import { enoughWindows } from '../statistic.ts';
+import type { ShapeStage } from './schema.ts';
+
+export interface StagePlan {
+  /** Bytes of the model's tensors behind the stage. */
+  readonly bytes: number;
+  /** Rough estimates. */
+  readonly memoryBytes: number;
+  readonly seconds: number;
+}
+
+/** Forward passes that cost as much as an update: one of the teacher; forward, recomputed and twice backward of the student. */
+const PASSES = 5;
+/** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
+const TRAINING_BYTES = 20;
+
+/** @throws {OptionError} and the errors that the stage itself has for this model */
+export async function planStage(
+  stage: ShapeStage,
+  from: Checkpoint,
+  calibration: CalibrationOptions | undefined,
+): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
+  if ('quantize' in stage) return planQuantizing(stage.quantize, from, calibration);
+  if ('tune' in stage) {
+    const { steps } = stage.tune;
+    return { plan: planTraining(from, from, steps * 4 * (calibration?.window ?? 256)), to: from };
+  }
+  if ('distill' in stage) {
+    const { steps, batch, sequence } = stage.distill;
+    const to = withFormats(from, (tensor) => (tensor.shape.length > 1 ? formatByName('F32') : tensor.format));
+    return { plan: planTraining(from, to, steps * batch * sequence), to };
+  }
+  const text = 'prune' in stage && stage.prune.method === 'magnitude' ? undefined : calibration;
+  const to = prunedModel(stage, from);
+  const prepared = text && enoughWindows(await prepareCalibration(from, text));
+  const formats = new Map([...from.tensors.values()].map((tensor) => [tensor.name, keptFormat(tensor)]));
+  const planned = planOf(from, formats, { allowRequantize: true }, prepared);
+  const [memoryBytes, seconds] = [memoryOf(planned, prepared), secondsOf(planned, prepared)];
+  return { plan: { bytes: tensorBytes(to), memoryBytes, seconds }, to };
+}
+
+type QuantizeStage = Extract<ShapeStage, { quantize: unknown }>['quantize'];
+
+async function planQuantizing(
+  { calibrate, tensorTypes, ...options }: QuantizeStage,
+  from: Checkpoint,
+  calibration: CalibrationOptions | undefined,
+): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
+  // which formats a budget is divided among is known only when it is measured; a type of as many bytes stands for them
+  const { targetBits, maxBytes, like, generations, type = like, ...rest } = options;
+  const elements = [...from.tensors.values()].reduce((sum, tensor) => sum + elementsOf(tensor), 0);
+  const budget = maxBytes ?? (targetBits === undefined ? undefined : Math.floor((targetBits * elements) / 8));
+  const result = await quantize(lent(from), '', {
+    ...{ ...rest, type: type ?? 'Q4_K_M', dryRun: true },
+    tensorTypes: tensorTypes && Object.entries(tensorTypes),
+    ...(calibrate && calibration && { calibration }),
+  });
+  const formats = new Map(result.tensors.map(({ name, format }) => [name, formatByName(format)]));
+  const { bytes, memoryBytes, seconds } = result;
+  return {
+    plan: { bytes: budget ?? bytes, memoryBytes, seconds },
+    to: withFormats(from, ({ name, format }) => formats.get(name) ?? format),
+  };
+}
+
+function planTraining(from: Checkpoint, to: Checkpoint, tokens: number): StagePlan {
+  const { graph } = buildModel(dequantized(from));
+  const sequence = Math.min(tokens, 256);
+  const { flops } = graph.cost({ T: sequence, P: 0, R: sequence, S: sequence });
+  const parameters = [...from.tensors.values()].reduce((sum, tensor) => sum + elementsOf(tensor), 0);
+  const seconds = secondsOfProducts((PASSES * flops * tokens) / sequence);
+  return { bytes: tensorBytes(to), memoryBytes: TRAINING_BYTES * parameters, seconds };
+}
+
+/** The model without what a stage removes. Which blocks, neurons and heads are removed makes no difference to its sizes. */
+function prunedModel(stage: ShapeStage, from: Checkpoint): Checkpoint {
+  if ('narrow' in stage) {
+    const sizes = narrowSizes(from, stage.narrow);
+    const tensors = new Map(
+      [...from.tensors].map(([name, tensor]) => [name, planned(tensor, tensor.format, sizes.shapeOf(tensor))]),
+    );
+    return { ...lent(from), metadata: sizes.metadata, tensors };
+  }
+  if ('dropLayers' in stage) {
+    const { layers } = stage.dropLayers;
+    const count = blockCount(from);
+    const dropped =
+      typeof layers === 'number' ? Array.from({ length: layers }, (_, i) => count - 1 - i) : [...new Set(layers)];
+    return { ...lent(from), ...without(from, dropped, count) };
+  }
+  return withFormats(from, keptFormat);
+}
+
+function withFormats(from: Checkpoint, formatOf: (tensor: CheckpointTensor) => BlockFormat): Checkpoint {
+  const tensors = new Map(
+    [...from.tensors].map(([name, tensor]) => [name, planned(tensor, formatOf(tensor), tensor.shape)]),
+  );
+  return { ...lent(from), tensors };
+}
+
+/** A tensor of another format or shape, whose values are not known yet. */
+function planned(tensor: CheckpointTensor, format: BlockFormat, shape: readonly number[]): CheckpointTensor {
+  const elements = shape.reduce((product, size) => product * size, 1);
+  const read = () => Promise.reject(new Error(`${tensor.name} is planned, it has no values`));
+  return { name: tensor.name, format, shape, byteLength: bytesOf(format, elements), read };
+}
+
+const tensorBytes = ({ tensors }: Checkpoint): number =>
+  [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);

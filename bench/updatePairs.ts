@@ -35,8 +35,9 @@ async function learn(name: string, steps: number, more: object): Promise<void> {
       // without evaluations the result has the weights of the last step
       heldOut: { fraction: 0 },
       sampling: 'documents',
-      sequence: 256,
-      batch: 4,
+      // small, so that the longest takes minutes
+      sequence: 128,
+      batch: 1,
     },
     steps,
     optimizer: { learningRate: 0.00015, minimumLearningRate: 1e-5, warmup: 4, betas: [0.9, 0.98], weightDecay: 0.01 },

@@ -40,8 +40,12 @@ export interface StoredPackage {
   readonly version: string;
   /** Roles of the installed components. */
   readonly roles: readonly string[];
+  /** Bytes of their pieces, which other packages may share. */
+  readonly bytes: number;
   /** The generation that `rollback` returns to. */
   readonly previous?: string;
+  /** Bytes of pieces that are only kept for the rollback. */
+  readonly previousBytes: number;
 }
 
 export interface StoreUsage {
@@ -332,10 +336,17 @@ export class PackageStore {
     for (const folder of await this.#files.list('packages')) {
       const pointer = await readPointer(this.#files, `packages/${folder}`);
       if (!pointer) continue;
-      const { name, version, components } = await this.installed(pointer.generation);
+      const installed = await this.installed(pointer.generation);
+      const { name, version, components } = installed;
       const { generation, previous } = pointer;
       const roles = components.map(({ role }) => role);
-      packages.push({ name, version, generation, roles, ...(previous !== undefined && { previous }) });
+      const sizes = sizesOf(installed);
+      const before = previous === undefined ? undefined : await this.installed(previous).catch(() => undefined);
+      const kept = [...(before ? sizesOf(before) : [])].filter(([hash]) => !sizes.has(hash));
+      packages.push({
+        ...{ name, version, generation, roles, bytes: total(sizes), previousBytes: total(new Map(kept)) },
+        ...(previous !== undefined && { previous }),
+      });
     }
     const all = await storedFiles(this.#contents);
     const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
@@ -359,4 +370,13 @@ export class PackageStore {
     await writePointer(this.#files, folderOf(name), pointer);
     return pointer;
   }
+}
+
+/** Bytes of the pieces of a manifest by their hash. */
+function sizesOf(manifest: Manifest): Map<string, number> {
+  return new Map([...piecesOf(manifest)].map(({ piece }) => [piece.sha256, piece.bytes]));
+}
+
+function total(sizes: ReadonlyMap<string, number>): number {
+  return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -9,7 +9,7 @@ import { bytesForPeople, print, printJson, printTable } from '../../output.ts';
 import { type StoreValues, withStore } from './store.ts';
 
 export function listCommand(): Command {
-  return withStore(new Command('list')).description('List installed packages.').action(list);
+  return withStore(new Command('list')).description('List installed packages, and what takes space.').action(list);
 }
 
 export function rollbackCommand(): Command {
@@ -38,11 +38,13 @@ async function list({ store, json }: StoreValues): Promise<void> {
   const { packages, bytes, unused } = usage;
   if (packages.length > 0)
     printTable(
-      ['name', 'version', 'components', 'generation', 'previous'],
-      packages.map(({ name, version, roles, generation, previous }) => [
+      ['name', 'version', 'components', 'size', 'for rollback', 'generation', 'previous'],
+      packages.map(({ name, version, roles, bytes, previousBytes, generation, previous }) => [
         name,
         version,
         roles.join(' '),
+        bytesForPeople(bytes),
+        bytesForPeople(previousBytes),
         generation.slice(0, 12),
         previous?.slice(0, 12) ?? 'none',
       ]),

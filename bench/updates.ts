@@ -33,7 +33,7 @@ import { bigScenarios, type Scenario, smallScenarios, type Version } from './upd
 const { values } = parseArgs({
   options: {
     format: { type: 'string', default: 'Q4_0' },
-    tensors: { type: 'string', default: '32' },
+    tensors: { type: 'string' },
     only: { type: 'string' },
     old: { type: 'string' },
     new: { type: 'string' },
@@ -47,7 +47,7 @@ if (values.help) {
   console.log(`Compares the bytes that model updates need: Espalier's packages, bsdiff, xdelta3, zstd, zsync, casync, rsync and Xet's chunker. It installs those that are missing.
 
   --format NAME   block format of the weights (default: Q4_0)
-  --tensors N     tensors of 512 x 512 weights (default: 32)
+  --tensors N     tensors of 512 x 512 weights (default: 32), with --big of 2048 x 2048 (default: 256)
   --only WORDS    only rows whose name contains one of these words, separated by commas
   --big           600 MB of weights, with time and memory
   --pairs         instead the included model before and after more training, made by bench/updatePairs.ts
@@ -92,7 +92,8 @@ function scenarios(): readonly Scenario[] {
           to: [stored(pairFile(name, type))],
         })),
     );
-  return values.big ? bigScenarios() : smallScenarios(format.name, Number(values.tensors));
+  const count = Number(values.tensors ?? (values.big ? 256 : 32));
+  return values.big ? bigScenarios(count) : smallScenarios(format.name, count);
 }
 
 /** Writes the files of a version, and for the other updaters one file with all of them. */

@@ -32,7 +32,7 @@ export interface Update {
   readonly publishing: number;
   readonly pulling: number;
   readonly rollback: number;
-  /** Peak memory of the process that pulls above one that only plans, in MB. Only measured with `isAlone`. */
+  /** Peak memory of the process that pulls above one that does nothing, in MB. Only measured with `isAlone`. */
   readonly memory?: number;
 }
 
@@ -65,7 +65,7 @@ export async function update(
       await pull(follower, remote);
       if (i > 0) chain += server.sent;
     }
-    const idle = isAlone ? await pullAlone(at('store'), server, ['--dry-run']) : undefined;
+    const idle = isAlone ? await pullAlone(at('store'), server, ['--idle']) : undefined;
     server.sent = 0;
     let memory: number | undefined;
     const pulling = await seconds(async () => {

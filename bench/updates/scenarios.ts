@@ -102,11 +102,11 @@ export function smallScenarios(format: string, count: number): Scenario[] {
   ];
 }
 
-/** 600 MB in Q4_0: tensors of 2048 × 2048. */
-export function bigScenarios(): Scenario[] {
+/** @param count of tensors of 2048 × 2048 in Q4_0; 256 are 600 MB */
+export function bigScenarios(count: number): Scenario[] {
   const data = shuffledData();
   const tensors = Array.from(
-    { length: 256 },
+    { length: count },
     (_, i): Tensor => ({ name: `blk.${i}.weight`, seed: i, format: 'Q4_0', shape: [2048, 2048] }),
   );
   const old: Version = [model(tensors, { data })];

@@ -60,6 +60,8 @@ export class PackageStore {
   readonly #files: StoreFiles;
   /** Pieces that this process has written or hashed. */
   readonly #verified = new Set<string>();
+  /** Room for a piece, while nobody uses it. */
+  #buffer: Uint8Array | undefined;
   readonly #packs: Packs;
   readonly #roles: InstalledRoles;
   readonly #contents;
@@ -92,15 +94,19 @@ export class PackageStore {
     if (this.#verified.has(piece.sha256)) return true;
     const place = await this.#placeOf(piece);
     if (place?.bytes !== piece.bytes) return false;
-    const bytes = new Uint8Array(piece.bytes);
+    // one buffer for all pieces: garbage of their size would cost more memory than the rest of an update
+    const buffer = (this.#buffer?.length ?? 0) < piece.bytes ? new Uint8Array(piece.bytes) : this.#buffer!;
+    this.#buffer = undefined;
+    const bytes = buffer.subarray(0, piece.bytes);
     // a pack that is shorter than its entries say is damaged
     const isRead = await this.#files.read(place.path, place.offset, bytes).then(
       () => true,
       () => false,
     );
-    if (!isRead || hashOf(bytes) !== piece.sha256) return false;
-    this.#verified.add(piece.sha256);
-    return true;
+    const isWhole = isRead && hashOf(bytes) === piece.sha256;
+    this.#buffer = buffer;
+    if (isWhole) this.#verified.add(piece.sha256);
+    return isWhole;
   }
 
   /**
@@ -145,9 +151,8 @@ export class PackageStore {
     });
   }
 
-  /** Reads and verifies a piece. @throws {PackageError} BAD_PIECE if the store's file is damaged */
-  async piece(piece: Piece): Promise<Uint8Array> {
-    const bytes = new Uint8Array(piece.bytes);
+  /** Reads and verifies a piece. @param bytes where it goes @throws {PackageError} BAD_PIECE if the store's file is damaged */
+  async piece(piece: Piece, bytes: Uint8Array = new Uint8Array(piece.bytes)): Promise<Uint8Array> {
     await this.read(piece, 0, bytes);
     checkPiece(piece, bytes, this.name);
     return bytes;

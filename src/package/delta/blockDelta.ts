@@ -75,11 +75,17 @@ export class BlockDeltaCoder {
   }
 
   /**
-   * @param length bytes of the result @returns the bytes after the change
+   * @param length bytes of the result @param into where they go, default: a new array @returns the bytes after the change
    * @throws {EspalierError} BAD_DELTA if the delta cannot have been made by `encode`; a wrong `before` or a damaged delta may also
    *   yield wrong bytes, so callers verify their hash
    */
-  decode(format: BlockFormat, before: Uint8Array, delta: Uint8Array, length: number): Uint8Array {
+  decode(
+    format: BlockFormat,
+    before: Uint8Array,
+    delta: Uint8Array,
+    length: number,
+    into: Uint8Array = new Uint8Array(length),
+  ): Uint8Array {
     const blocks = blocksOf(format, before, length);
     const [old, now, from, end] = this.#places(length, length, delta.length);
     this.#reserve(end!);
@@ -87,7 +93,8 @@ export class BlockDeltaCoder {
     this.#bytes().set(delta, from!);
     if (!this.#call(`decode_${format.name}`, old!, now!, blocks, from!, from! + delta.length))
       throw new EspalierError('BAD_DELTA', `the delta of ${format.name} blocks is damaged`, { format: format.name });
-    return this.#bytes().slice(now!, now! + length);
+    into.set(this.#bytes().subarray(now!, now! + length));
+    return into;
   }
 
   /** Addresses of regions of these sizes, aligned, and the end of the last. */

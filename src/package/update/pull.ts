@@ -3,11 +3,9 @@
  * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
-import { componentOf } from '../../formats/packages/componentSource.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import {
   generationOf,
-  isEssential,
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
@@ -35,6 +33,7 @@ import {
 } from './published.ts';
 import { type Remote, readSmall } from './remote.ts';
 import { indexBytes, readUpdateIndex } from './updateFile.ts';
+import { wantedRoles } from './wantedRoles.ts';
 
 export interface PullOptions {
   /** Maximum bytes to fetch; larger updates are refused. Default: no limit. */
@@ -191,25 +190,6 @@ async function pullAlone(
   return { ...result, changed: true };
 }
 
-/**
- * @param installed manifest of the installed version @param before the same with its installed components only
- * @returns roles of the components to install; undefined for all
- * @throws {PackageError} NOT_IN_PACKAGE
- */
-function wantedRoles(
-  manifest: Manifest,
-  installed: Manifest | undefined,
-  before: Manifest | undefined,
-  more: readonly string[] | undefined,
-): ReadonlySet<string> | undefined {
-  const hasAll = before === undefined || before.components.length === installed!.components.length;
-  if (more === undefined && hasAll) return undefined;
-  for (const role of more ?? []) componentOf(manifest, role);
-  const wanted = new Set([...(before?.components ?? []).map(({ role }) => role), ...(more ?? [])]);
-  const roles = manifest.components.map(({ role }) => role).filter((role) => isEssential(role) || wanted.has(role));
-  return roles.length === manifest.components.length ? undefined : new Set(roles);
-}
-
 /** Fetches the new manifest and its deltas from the update file if there is one, otherwise only the manifest. */
 async function receiveOffer(
   remote: Remote,
@@ -346,6 +326,8 @@ async function fetchSteps(
   const { signal, onProgress } = options;
   let coder: DeltaCoder | undefined;
   let done = 0;
+  // pieces are fetched one after another into the same buffers, so that no garbage of their size is left
+  const room = { fetched: newBuffer(), before: newBuffer(), made: newBuffer() };
   for (const { path, offset, bytes, steps } of runsOf(planned, offer)) {
     const run = await remote.open(path, offset, bytes, signal);
     if (!run)
@@ -354,12 +336,15 @@ async function fetchSteps(
       for (const step of steps) {
         signal?.throwIfAborted();
         const { piece } = step.placed;
-        const fetched = new Uint8Array(step.how === 'delta' ? step.delta.bytes : piece.bytes);
+        const fetched = room.fetched(step.how === 'delta' ? step.delta.bytes : piece.bytes);
         await run.read(fetched);
         if (step.how === 'delta') {
           coder ??= await DeltaCoder.create();
-          const before = step.delta.from ? await store.piece(step.delta.from) : new Uint8Array(piece.bytes);
-          const made = await coder.decode(before, fetched, piece.bytes).catch((cause) => {
+          const { from } = step.delta;
+          const before = room.before(from?.bytes ?? piece.bytes);
+          if (from) await store.piece(from, before);
+          else before.fill(0);
+          const made = await coder.decode(before, fetched, piece.bytes, room.made(piece.bytes)).catch((cause) => {
             const where = `${remote.name}: ${path}: delta of ${step.placed.section.name}`;
             throw cause.code === 'BAD_DELTA'
               ? new PackageError('BAD_DELTA', `${where}: ${cause.message}`, { where }, { cause })
@@ -380,6 +365,15 @@ async function fetchSteps(
       await run.close();
     }
   }
+}
+
+/** @returns a function that returns the same buffer as long as it is large enough */
+function newBuffer(): (bytes: number) => Uint8Array {
+  let buffer = new Uint8Array(0);
+  return (bytes) => {
+    if (buffer.length < bytes) buffer = new Uint8Array(bytes);
+    return buffer.subarray(0, bytes);
+  };
 }
 
 function runsOf({ steps }: Plan, { update }: Offer): Run[] {

@@ -10,6 +10,11 @@ export const matrix = (name: string, rows: number, columns: number, scale = 1.3)
   shape: [rows, columns],
   deviation: scale / Math.sqrt(columns),
 });
+/** Matrices of all experts. */
+export const stacked = (name: string, experts: number, rows: number, columns: number): TensorPlan => ({
+  ...matrix(name, rows, columns),
+  shape: [experts, rows, columns],
+});
 export const table = (name: string, rows: number): TensorPlan => ({
   name: `${name}.weight`,
   shape: [rows, width],

@@ -3,7 +3,7 @@
  * Deviations are chosen so that every part is felt.
  */
 import type { GgufValue } from '../../src/formats/gguf/write.ts';
-import { biased, gains, layerNorm, layers, matrix, SIZES, table } from './embedderTensors.ts';
+import { biased, gains, layerNorm, layers, matrix, SIZES, stacked, table } from './embedderTensors.ts';
 import type { TensorPlan } from './weights.ts';
 
 export interface EmbedderPlan {
@@ -81,6 +81,27 @@ const nomicTensors: readonly TensorPlan[] = [
     matrix(name('ffn_up'), ffn, width),
     matrix(name('ffn_gate'), ffn, width),
     matrix(name('ffn_down'), width, ffn),
+    ...layerNorm(name('layer_output_norm')),
+  ]),
+];
+
+const EXPERTS = 6;
+/** Experts in every second layer, whose matrices lie one after another. */
+const nomicMoeTensors: readonly TensorPlan[] = [
+  table('token_embd', vocabulary),
+  table('token_types', 2),
+  ...layerNorm('token_embd_norm'),
+  ...layers(4, (name, layer) => [
+    ...biased(name('attn_qkv'), 3 * width, width),
+    ...biased(name('attn_output'), width, width),
+    ...layerNorm(name('attn_output_norm')),
+    ...(layer % 2 === 1
+      ? [
+          matrix(name('ffn_gate_inp'), EXPERTS, width),
+          stacked(name('ffn_up_exps'), EXPERTS, ffn, width),
+          stacked(name('ffn_down_exps'), EXPERTS, width, ffn),
+        ]
+      : [...biased(name('ffn_up'), ffn, width), ...biased(name('ffn_down'), width, ffn)]),
     ...layerNorm(name('layer_output_norm')),
   ]),
 ];
@@ -242,6 +263,19 @@ export const embedderPlans: readonly EmbedderPlan[] = [
     }),
     className: 'NomicBertModel',
     pooling: 'mean',
+  },
+  {
+    name: 'nomic-bert-moe',
+    family: 'nomic-bert-moe',
+    metadata: keys(4, {
+      ...LAYER_NORM,
+      pooling_type: POOLING.mean,
+      'rope.freq_base': 10000,
+      expert_count: EXPERTS,
+      expert_used_count: 2,
+      moe_every_n_layers: 2,
+    }),
+    tensors: nomicMoeTensors,
   },
   {
     name: 'jina-bert-v2',

@@ -68,7 +68,7 @@ import { nanbeige } from './nanbeige.ts';
 import { nemotron } from './nemotron.ts';
 import { nemotronH, nemotronHMoe } from './nemotronH.ts';
 import { neoBert } from './neoBert.ts';
-import { nomicBert } from './nomicBert.ts';
+import { nomicBert, nomicBertMoe } from './nomicBert.ts';
 import { olmo } from './olmo.ts';
 import { olmo2 } from './olmo2.ts';
 import { olmoe } from './olmoe.ts';
@@ -175,6 +175,7 @@ export const architectures: readonly Architecture[] = [
   nemotronHMoe,
   neoBert,
   nomicBert,
+  nomicBertMoe,
   olmo,
   olmo2,
   olmoe,

@@ -47,7 +47,6 @@ const ggufNeeds: Readonly<Record<string, string>> = {
   'minimax-01': needs.size,
   'minimax-m3': needs.size,
   mistral4: needs.compressedKeys,
-  'nomic-bert-moe': 'experts in an encoder',
   plamo2: "Mamba's scan with norms of its own",
   plm: needs.compressedKeys,
   pockettts: needs.speech,

@@ -9,6 +9,7 @@ import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { headSizeOf } from './parts/dimensions.ts';
 import { encoder } from './parts/encoder.ts';
+import { readExperts } from './parts/experts.ts';
 import { rotary } from './parts/rotary.ts';
 
 export const nomicBert: Architecture = {
@@ -56,6 +57,23 @@ export const nomicBert: Architecture = {
     encoder(model, {
       attention: { rotary: () => turned },
       feedForward: { activation: activationOf(model, 'silu'), gated: true, bias: 'optional' },
+    });
+  },
+};
+
+/** Nomic Embed Text 2: experts in every second layer, plain feed-forward parts in the others. Nussbaum, Duderstadt 2025 (arXiv 2502.07972). */
+export const nomicBertMoe: Architecture = {
+  name: 'nomic-bert-moe',
+  models: 'Nomic Embed Text 2',
+  build: (model) => {
+    const turned = rotary(model, headSizeOf(model), { layout: 'half', tables: 'none' });
+    const ffn = model.metadata.count('feed_forward_length');
+    // layers with a router have experts, which are those that the key counts
+    model.metadata.count('moe_every_n_layers', 0, 0);
+    encoder(model, {
+      attention: { rotary: () => turned },
+      feedForward: { activation: 'gelu', gated: false, bias: 'optional' },
+      experts: readExperts(model, { activation: 'gelu', gating: 'softmax', normalize: false, width: ffn }),
     });
   },
 };

@@ -13,6 +13,7 @@ import type { ModelBuilder } from '../modelBuilder.ts';
 import { type Attention, neverCausal, selfAttention } from './attention.ts';
 import { classify } from './classifier.ts';
 import { readDimensions } from './dimensions.ts';
+import { type Experts, mixture } from './experts.ts';
 import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
 
@@ -25,6 +26,8 @@ export const POSITION_SHIFT = 2;
 export interface Encoder {
   readonly attention: Omit<Attention, 'causal'>;
   readonly feedForward: FeedForward;
+  /** Experts in place of the feed-forward part, in layers that have a router. Default: none. */
+  readonly experts?: Experts;
   /** Learned positions that are added to the embedding; 'shifted': their table starts with unused rows. Default: none. */
   readonly positions?: 'learned' | 'shifted';
   /** Activation of the classifier's dense layer. Default: tanh. */
@@ -44,7 +47,10 @@ export function encoder(model: ModelBuilder, knobs: Encoder): void {
     x = norm(model, add(x, attended, `${name}.attn_residual`), `${name}.attn_output_norm`, NORM);
     if (model.has(`${name}.attn_norm_2.weight`))
       x = norm(model, add(x, before, `${name}.attn_residual_2`), `${name}.attn_norm_2`, NORM);
-    const fed = feedForward(model, x, { layer, ffn: dimensions.ffn[layer]! }, knobs.feedForward);
+    const experts = model.has(`${name}.ffn_gate_inp.weight`) ? knobs.experts : undefined;
+    const fed = experts
+      ? mixture(model, x, layer, experts)
+      : feedForward(model, x, { layer, ffn: dimensions.ffn[layer]! }, knobs.feedForward);
     x = norm(model, add(x, fed, `${name}.ffn_residual`), `${name}.layer_output_norm`, NORM);
   }
   const hidden = selectRows(x, 'hidden');

@@ -128,12 +128,14 @@ export function expertLinear(command: usize, thread: i32, threads: i32): void {
   const scratch = address(command, 10) + <usize>thread * address(command, 11);
   const list = scratch + COMMAND, routes = address(command, 3);
   const pieces = piecesOf(items, threads);
+  // a token's pieces have the same activations, or those of a choice one after another
+  let prepared: usize = 0;
   for (let piece = claim(command, pieces, threads); piece >= 0; piece = claim(command, pieces, threads)) {
     for (let item = shareFrom(items, piece, pieces); item < shareTo(items, piece, pieces); item++) {
       const unit = item / shares, from = (item % shares) * size;
       if (rows == 1) {
         store<i32>(list, unit);
-        multiply(command, expertOf(command, routes + (<usize>unit << 2)), from, size, scratch, 1);
+        prepared = multiply(command, expertOf(command, routes + (<usize>unit << 2)), from, size, scratch, 1, prepared);
         continue;
       }
       let count = 0;
@@ -142,11 +144,11 @@ export function expertLinear(command: usize, thread: i32, threads: i32): void {
           if (expertOf(command, routes + (<usize>(row * 2 * used + i) << 2)) != unit) continue;
           store<i32>(list + (<usize>count << 2), row * used + i);
           if (++count < BATCH) continue;
-          multiply(command, unit, from, size, scratch, count);
+          multiply(command, unit, from, size, scratch, count, 0);
           count = 0;
         }
       }
-      if (count > 0) multiply(command, unit, from, size, scratch, count);
+      if (count > 0) multiply(command, unit, from, size, scratch, count, 0);
     }
   }
 }
@@ -155,13 +157,16 @@ export function expertLinear(command: usize, thread: i32, threads: i32): void {
   return max(0, min(argument(command, 8) - 1, <i32>load<f32>(id)));
 }
 
-/** Rows from group `from` on of one expert, times the `count` rows in the list: their index among rows · used. */
-function multiply(command: usize, expert: i32, from: i32, size: i32, scratch: usize, count: i32): void {
+/**
+ * Rows from group `from` on of one expert, times the `count` rows in the list: their index among rows · used.
+ * @param prepared row whose activations the scratch has from an earlier call, or 0 @returns that row after this call, or 0
+ */
+function multiply(command: usize, expert: i32, from: i32, size: i32, scratch: usize, count: i32, prepared: usize): usize {
   const outputs = argument(command, 5), columns = argument(command, 6), used = argument(command, 9);
   // the expert's rows may begin and end within a group of 8
   const begin = expert * outputs, end = begin + outputs;
   const first = begin / 8 + from, last = min((end + 7) / 8, first + size);
-  if (first >= last) return;
+  if (first >= last) return prepared;
   const own = argument(command, 12) != 0, form = argument(command, 13);
   const list = scratch + COMMAND;
   const results = list + (BATCH << 2);
@@ -175,15 +180,18 @@ function multiply(command: usize, expert: i32, from: i32, size: i32, scratch: us
     if (count == 1) x = row;
     else memory.copy(gathered + <usize>i * rowBytes, row, rowBytes);
   }
-  // the activations, as a command of their own
   memory.fill(scratch, 0, COMMAND);
   set(scratch, 0, -count);
-  set(scratch, 1, <i32>x);
-  set(scratch, 2, <i32>(form == FLOATS ? records : codes));
-  set(scratch, 3, form == FLOATS ? columns : <i32>records);
-  set(scratch, 4, form == FLOATS ? 0 : columns);
-  set(scratch, 5, form == FLOATS ? columns : form == INT8_PARTS ? 2 : 1);
-  call_indirect<void>(argument(command, 16), scratch, 0, 1);
+  if (x != prepared) {
+    // the activations, as a command of their own
+    set(scratch, 1, <i32>x);
+    set(scratch, 2, <i32>(form == FLOATS ? records : codes));
+    set(scratch, 3, form == FLOATS ? columns : <i32>records);
+    set(scratch, 4, form == FLOATS ? 0 : columns);
+    set(scratch, 5, form == FLOATS ? columns : form == INT8_PARTS ? 2 : 1);
+    call_indirect<void>(argument(command, 16), scratch, 0, 1);
+  }
+  const row = count == 1 ? x : 0;
   const width = (last - first) * 8;
   const whole = count == 1 && first * 8 >= begin && last * 8 <= end;
   const slot = load<i32>(list);
@@ -200,12 +208,13 @@ function multiply(command: usize, expert: i32, from: i32, size: i32, scratch: us
   call_indirect<void>(argument(command, 15), scratch, 0, 1);
   const factors = address(command, 17);
   if (factors) scaleAll(load<u32>(scratch, 24), count * width, at(factors, expert));
-  if (whole) return;
+  if (whole) return row;
   const low = max(begin, first * 8), high = min(end, last * 8);
   for (let i = 0; i < count; i++) {
     const to = out + (<usize>(load<i32>(list + (<usize>i << 2)) * outputs + low - begin) << 2);
     memory.copy(to, results + (<usize>(i * width + low - first * 8) << 2), (high - low) << 2);
   }
+  return row;
 }
 
 /** Multiplies `count` numbers, a multiple of 8. */

@@ -107,9 +107,13 @@ function meanOf(chunks: readonly Chunk[], engine: 'espalier' | 'llamaCpp') {
   return { meanKl: sum((chunk) => chunk[engine].kl) / scored, top1: sum((chunk) => chunk[engine].same) / scored };
 }
 
-/** A file that `make` writes once, whole or not at all. */
+/** The run is to end before what comes next. */
+class TimeIsOver extends Error {}
+
+/** A file that `make` writes once, whole or not at all. @throws {TimeIsOver} */
 function madeOnce(path: string, make: (part: string) => void): string {
   if (existsSync(path)) return path;
+  if (performance.now() > end) throw new TimeIsOver();
   make(`${path}.part`);
   renameSync(`${path}.part`, path);
   return path;
@@ -266,7 +270,9 @@ try {
     if (!wanted(model.name, model.file, join(tools, 'llama-perplexity'), ...Object.values(texts))) continue;
     for (const [kind, text] of Object.entries(texts)) {
       if (values.text && values.text !== kind) continue;
-      const found = await distances(model, text, join(work, `${model.name}-${kind}-${values.tokens}`));
+      const found = await distances(model, text, join(work, `${model.name}-${kind}-${values.tokens}`)).catch((error) => {
+        if (!(error instanceof TimeIsOver)) throw error;
+      });
       isFinished &&= found !== undefined;
       if (!found) continue;
       results[`${model.name}, ${kind}`] = found;

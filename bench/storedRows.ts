@@ -73,7 +73,7 @@ try {
   for (const [name, shape] of Object.entries(gemma4Shapes)) {
     if (values.only && values.only !== name) continue;
     const file = join(folder, `${name}.gguf`);
-    await writeGemma4(file, shape, vocabulary);
+    await writeGemma4(file, shape, vocabulary, TOKENS);
     const { size, blocks } = statSync(file);
     const found = run(file, 'auto');
     const most = LIMITS[name]!;

@@ -37,9 +37,13 @@ const PER_LAYER = 256;
 export const FILLED_TOKENS = 2048;
 const SEED = 4;
 
-/** Writes the file. @param vocabulary metadata of the tokenizer */
-export async function writeGemma4(path: string, shape: Gemma4Shape, vocabulary: Map<string, GgufValue>): Promise<void> {
-  const tokens = (vocabulary.get('tokenizer.ggml.tokens') as readonly string[]).length;
+/** Writes the file. @param vocabulary metadata of the tokenizer @param tokens number of its tokens */
+export async function writeGemma4(
+  path: string,
+  shape: Gemma4Shape,
+  vocabulary: ReadonlyMap<string, GgufValue>,
+  tokens: number,
+): Promise<void> {
   const file = await open(path, 'w');
   try {
     await writeGguf(sparseSink(file), {

@@ -3,7 +3,7 @@
  * opened and decode. Limits: 2 GB resident for E2B, 3 GB for E4B. E2B also fits with embeddings in memory, and must choose the same
  * tokens then.
  *
- *     npm run build && npx tsx bench/storedRows.ts [--only e2b|e4b] [--vocabulary gemma-3.gguf] [--threads 2] [--tokens 16]
+ *     npm run build && npx tsx bench/storedRows.ts [--only e2b|e4b] [--vocabulary gemma-3.gguf] [--threads 2] [--tokens 16] [--prompt 64]
  *
  * The tokenizer's metadata are those of a Gemma 3 file, of the same size as Gemma 4's. The last line is JSON.
  */
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     vocabulary: { type: 'string', default: join(homedir(), '.cache/espalier-models/gemma-3-270m-q4_k_m.gguf') },
     threads: { type: 'string', default: '2' },
     tokens: { type: 'string', default: '16' },
+    prompt: { type: 'string', default: '64' },
   },
 });
 const LIMITS: Readonly<Record<string, number>> = { e2b: 2e9, e4b: 3e9 };
@@ -57,7 +58,7 @@ interface Found {
 
 function run(file: string, embeddings: string): Found {
   const script = fileURLToPath(new URL('storedRows/run.mjs', import.meta.url));
-  const output = execFileSync(process.execPath, [script, file, values.threads, embeddings, values.tokens], {
+  const output = execFileSync(process.execPath, [script, file, values.threads, embeddings, values.tokens, values.prompt], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,9 +1,9 @@
-/** Loads a model with Espalier's build and decodes: node run.mjs FILE THREADS EMBEDDINGS TOKENS. Prints times in seconds and memory in bytes. */
+/** Loads a model with Espalier's build and decodes: node run.mjs FILE THREADS EMBEDDINGS TOKENS PROMPT_TOKENS. Prints times in seconds and memory in bytes. */
 import { readFileSync } from 'node:fs';
 import { load } from '../../dist/index.js';
 
-const [file, threads, embeddings, tokens] = process.argv.slice(2);
-const prompt = Array.from({ length: 64 }, (_, i) => 3 + ((i * 37) % 2000));
+const [file, threads, embeddings, tokens, length] = process.argv.slice(2);
+const prompt = Array.from({ length: Number(length) }, (_, i) => 3 + ((i * 37) % 2000));
 
 /** Memory of this process in bytes, now or at its peak. */
 const memory = (field) =>

@@ -50,7 +50,10 @@ const shape = shapes[values.shape];
 if (!shape) throw new Error(`--shape is ${values.shape}, expected one of ${Object.keys(shapes).join(', ')}`);
 
 /** The file of a model with random weights, made once. @param isMixture false: the dense model */
-async function fileOf({ layers, width, heads, kvHeads, experts, used, expertFfn, vocabulary }: Shape, isMixture: boolean) {
+async function fileOf(
+  { layers, width, heads, kvHeads, experts, used, expertFfn, vocabulary }: Shape,
+  isMixture: boolean,
+) {
   const folder = fileURLToPath(new URL('models/', import.meta.url));
   const path = `${folder}experts-${values.shape}-${isMixture ? 'mixture' : 'dense'}-${values.format.toLowerCase()}.gguf`;
   if (existsSync(path)) return path;
@@ -125,9 +128,7 @@ async function timeOf(model: Model, round: number): Promise<number> {
 
 const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[all.length >> 1]!;
 const options = { threads: Number(values.threads), context: 512, trace: values.trace };
-const models = await Promise.all(
-  [true, false].map(async (isMixture) => load(await fileOf(shape, isMixture), options)),
-);
+const models = await Promise.all([true, false].map(async (isMixture) => load(await fileOf(shape, isMixture), options)));
 const [mixture, dense] = models as [Model, Model];
 const times = { mixture: [] as number[], dense: [] as number[] };
 for (let round = 0; round < Number(values.rounds) + 1; round++) {
@@ -146,7 +147,9 @@ if (values.trace)
   for (const [name, model] of Object.entries({ mixture, dense })) {
     const byKernel = new Map<string, number>();
     for (const { kernel, seconds } of model.timings()) byKernel.set(kernel, (byKernel.get(kernel) ?? 0) + seconds);
-    const all = [...byKernel].sort((a, b) => b[1] - a[1]).map(([kernel, seconds]) => `${kernel} ${(1000 * seconds).toFixed(0)}`);
+    const all = [...byKernel]
+      .sort((a, b) => b[1] - a[1])
+      .map(([kernel, seconds]) => `${kernel} ${(1000 * seconds).toFixed(0)}`);
     console.log(`${name}, milliseconds in all: ${all.slice(0, 14).join(', ')}`);
   }
 for (const model of models) model.dispose();

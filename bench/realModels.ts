@@ -270,9 +270,11 @@ try {
     if (!wanted(model.name, model.file, join(tools, 'llama-perplexity'), ...Object.values(texts))) continue;
     for (const [kind, text] of Object.entries(texts)) {
       if (values.text && values.text !== kind) continue;
-      const found = await distances(model, text, join(work, `${model.name}-${kind}-${values.tokens}`)).catch((error) => {
-        if (!(error instanceof TimeIsOver)) throw error;
-      });
+      const found = await distances(model, text, join(work, `${model.name}-${kind}-${values.tokens}`)).catch(
+        (error) => {
+          if (!(error instanceof TimeIsOver)) throw error;
+        },
+      );
       isFinished &&= found !== undefined;
       if (!found) continue;
       results[`${model.name}, ${kind}`] = found;

@@ -58,10 +58,14 @@ interface Found {
 
 function run(file: string, embeddings: string): Found {
   const script = fileURLToPath(new URL('storedRows/run.mjs', import.meta.url));
-  const output = execFileSync(process.execPath, [script, file, values.threads, embeddings, values.tokens, values.prompt], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const output = execFileSync(
+    process.execPath,
+    [script, file, values.threads, embeddings, values.tokens, values.prompt],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   return JSON.parse(output.trim().split('\n').at(-1)!);
 }
 

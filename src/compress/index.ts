@@ -16,6 +16,7 @@ export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quanti
 export type { StagePlan } from './recipe/planStage.ts';
 export type { ShapeRecipe } from './recipe/schema.ts';
 export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
+export { type RotateOptions, rotate } from './rotate.ts';
 export { type SampleTextOptions, sampleText } from './sampleText.ts';
 export type { Method, Solved } from './solver.ts';
 export { type Trained, type TuneOptions, type TuneResult, tune } from './tune/tune.ts';

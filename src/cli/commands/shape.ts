@@ -23,7 +23,8 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
   stages       list of stages, with the fields of the options of the commands. Each starts from the result of the one before:
     { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
-    { "quantize": { "type": "Q4_K_M" } }      { "tune": { "steps": 200 } }
+    { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }
+    { "tune": { "steps": 200 } }
                distill and tune learn the distribution of the source on the calibration text`;
 
 export function shapeCommand(): Command {

@@ -15,6 +15,7 @@ import { elementsOf, planOf } from '../plan.ts';
 import { blockCount, without } from '../prune/dropLayers.ts';
 import { narrowSizes } from '../prune/narrowSizes.ts';
 import { quantize } from '../quantize.ts';
+import { refuseRotation } from '../rotate.ts';
 import { enoughWindows } from '../statistic.ts';
 import type { ShapeStage } from './schema.ts';
 
@@ -28,6 +29,8 @@ export interface StagePlan {
 
 /** Forward passes that cost as much as an update: one of the teacher; forward, recomputed and twice backward of the student. */
 const PASSES = 5;
+/** Bytes of F32 that are rotated in a second. */
+const ROTATED_BYTES = 100e6;
 /** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
 const TRAINING_BYTES = 20;
 
@@ -41,6 +44,13 @@ export async function planStage(
   if ('tune' in stage) {
     const { steps } = stage.tune;
     return { plan: planTraining(from, from, steps * 4 * (calibration?.window ?? 256)), to: from };
+  }
+  if ('rotate' in stage) {
+    refuseRotation(from);
+    const to = withFormats(from, () => formatByName('F32'));
+    const bytes = tensorBytes(to);
+    const largest = Math.max(...[...to.tensors.values()].map(({ byteLength }) => byteLength));
+    return { plan: { bytes, memoryBytes: 3 * largest, seconds: bytes / ROTATED_BYTES }, to };
   }
   if ('distill' in stage) {
     const { steps, batch, sequence } = stage.distill;

@@ -66,6 +66,12 @@ const narrowStage = z.strictObject({
     .describe('removes neurons and heads, chosen by the calibration text'),
 });
 
+const rotateStage = z.strictObject({
+  rotate: z
+    .strictObject({ seed: z.int().min(0).default(1) })
+    .describe('rotates the residual stream, so that no channel stands out; the result is in F32'),
+});
+
 const distillStage = z.strictObject({
   distill: z
     .strictObject({
@@ -95,9 +101,9 @@ const schema = z.strictObject({
     })
     .optional(),
   stages: z
-    .array(z.union([pruneStage, dropLayersStage, narrowStage, distillStage, quantizeStage, tuneStage]))
+    .array(z.union([pruneStage, dropLayersStage, narrowStage, rotateStage, distillStage, quantizeStage, tuneStage]))
     .min(1)
-    .describe('prune, dropLayers, narrow, distill, quantize, tune, in any order'),
+    .describe('prune, dropLayers, narrow, rotate, distill, quantize, tune, in any order'),
 });
 
 export type ShapeRecipe = z.infer<typeof schema>;

@@ -15,6 +15,7 @@ import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../quantize.ts';
+import { rotate } from '../rotate.ts';
 import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
 import { distill } from './distill.ts';
@@ -116,6 +117,10 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
   if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
   if ('narrow' in stage)
     return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration ?? missing('narrow') });
+  if ('rotate' in stage) {
+    await rotate(from, to, { ...stage.rotate, signal });
+    return {};
+  }
   if ('distill' in stage) {
     const text = recipe.calibration?.text ?? missing('distill');
     const folder = `${recipe.output}.training`;

@@ -1,0 +1,82 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { gardenText, makeModel } from '../../scripts/models/index.ts';
+import { ggufBytes } from '../formats/gguf/write.ts';
+import { openCheckpoint } from '../formats/open.ts';
+import { tensorValues } from '../formats/tensorValues.ts';
+import { compare } from './compare.ts';
+import { rotate } from './rotate.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-rotate-'));
+const path = (name: string) => join(folder, name);
+const make = async (name: string, options: Parameters<typeof makeModel>[0]) =>
+  writeFileSync(path(name), await makeModel(options));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Largest magnitude of a channel of the embeddings, relative to the mean. */
+async function outlier(file: string): Promise<number> {
+  const checkpoint = await openCheckpoint(path(file));
+  const tensor = checkpoint.tensors.get('token_embd.weight')!;
+  const values = await tensorValues(tensor);
+  await checkpoint.close();
+  const sums = new Float64Array(tensor.shape[1]!);
+  for (const [i, value] of values.entries()) sums[i % sums.length]! += value ** 2;
+  return Math.max(...sums) / (sums.reduce((sum, value) => sum + value) / sums.length);
+}
+
+describe('rotate', () => {
+  it.each([
+    ['llama', {}],
+    ['qwen2', {}],
+    ['qwen3', {}],
+    // 224 = 7 · 32: Hadamard matrices along the diagonal
+    ['llama', { width: 224, heads: 7, kvHeads: 7, headSize: 32 }],
+  ])('computes the same in %s %o', async (architecture, dimensions) => {
+    await make('source.gguf', { architecture, format: 'F32', dimensions });
+    await rotate(path('source.gguf'), path('rotated.gguf'));
+    const text = gardenText.slice(0, 900);
+    const [, row] = await compare(path('source.gguf'), [path('rotated.gguf')], { text, exact: true, speed: false });
+    expect(row!.kld!.mean).toBeLessThan(1e-6);
+    expect(row!.top1).toBeGreaterThan(0.99);
+    const [before, after] = [await openCheckpoint(path('source.gguf')), await openCheckpoint(path('rotated.gguf'))];
+    const values = async (name: string) => [
+      await tensorValues(before.tensors.get(name)!),
+      await tensorValues(after.tensors.get(name)!),
+    ];
+    const [q, rotatedQ] = await values('blk.0.attn_q.weight');
+    expect(q!.some((value, i) => Math.abs(value - rotatedQ![i]!) > 1e-3)).toBe(true);
+    expect((await values('blk.0.attn_norm.weight'))[1]!.every((value) => value === 1)).toBe(true);
+    await before.close();
+    await after.close();
+  });
+
+  it('spreads outliers over all channels', async () => {
+    await make('source.gguf', { architecture: 'llama', format: 'F32' });
+    const source = await openCheckpoint(path('source.gguf'));
+    const tensors: Parameters<typeof ggufBytes>[0]['tensors'][number][] = [];
+    for (const { name, format, shape } of source.tensors.values()) {
+      const values = await tensorValues(source.tensors.get(name)!);
+      if (name === 'token_embd.weight') for (let i = 3; i < values.length; i += shape[1]!) values[i]! *= 30;
+      tensors.push({ name, format, shape, data: new Uint8Array(values.buffer) });
+    }
+    const metadata = [...source.metadata] as Parameters<typeof ggufBytes>[0]['metadata'];
+    writeFileSync(path('outlier.gguf'), await ggufBytes({ metadata, tensors }));
+    await source.close();
+    await rotate(path('outlier.gguf'), path('rotated.gguf'), { seed: 2 });
+    expect(await outlier('outlier.gguf')).toBeGreaterThan(50);
+    expect(await outlier('rotated.gguf')).toBeLessThan(3);
+  });
+
+  it.each([
+    ['tied embeddings', { architecture: 'smollm2', format: 'F32' }, /tied embeddings/],
+    ['a quantized model', { architecture: 'llama', format: 'Q8_0' }, /tensors in Q8_0/],
+    ['norms with biases', { architecture: 'gpt2', format: 'F32' }, /rotating a model with/],
+    ['norms behind the matrices', { architecture: 'gemma3', format: 'F32' }, /rotating a model with/],
+  ])('refuses %s', async (_, options, message) => {
+    await make('wrong.gguf', options);
+    await expect(rotate(path('wrong.gguf'), path('refused.gguf'))).rejects.toThrow(message);
+    expect(readdirSync(folder)).not.toContain('refused.gguf');
+  });
+});

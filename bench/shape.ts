@@ -15,7 +15,7 @@ Parts:
   quality   KL divergence of quantized files beside llama.cpp's with an importance matrix of the same text, at the same bytes.
             Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K); "Q4_K_M:pure" is one format throughout. Bars: 0.6 × (Q4_0), 0.7 × (others);
             0.8 × with --calibrate
-  tuned     the same with scales that are trained afterwards (--steps). Bar: 0.45 ×
+  tuned     the same with scales that are trained afterwards (--steps), or the weights behind the integers (--weights). Bar: 0.45 ×
   mixed     mixed bits at the bytes of a type: the share of the way to the next larger one. Bar: 45%
   sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios
   structured  fewer neurons and heads (--keep), and fewer blocks, recovered by --steps of distillation. Bars: −15% time, +3% loss
@@ -48,6 +48,7 @@ const { values, positionals } = parseArgs({
     tokens: { type: 'string', default: '8448' },
     threads: { type: 'string', default: '2' },
     steps: { type: 'string', default: '200' },
+    weights: { type: 'boolean' },
     keep: { type: 'string', default: '0.8' },
     layers: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
@@ -71,7 +72,7 @@ const types = positionals.length > 0 ? positionals : ['Q4_0', 'Q4_K_M', 'Q3_K_M'
 
 const parts: Readonly<Record<string, () => Promise<object>>> = {
   quality: async () => benchQuality(await setting(), types),
-  tuned: async () => benchQuality(await setting(), types, number('steps')),
+  tuned: async () => benchQuality(await setting(), types, number('steps'), values.weights ? 'weights' : 'scales'),
   mixed: async () => benchMixedBits(await setting(), positionals),
   sparsity: async () => benchSparsity(await setting()),
   structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),

@@ -1,5 +1,5 @@
 /** KL divergence of quantized files beside llama.cpp's with an importance matrix of the same text, and with trained scales. */
-import { quantize, tune } from '../../src/compress/index.ts';
+import { quantize, type Trained, tune } from '../../src/compress/index.ts';
 import { checkTools, quantize as quantizeByPeer } from '../peers/llamaQuantize.ts';
 import { bytesOf, type Setting } from './setting.ts';
 
@@ -15,8 +15,13 @@ function barOf(type: string, setting: Setting, isTuned: boolean): number {
   return type === 'Q4_0' ? 0.6 : 0.7;
 }
 
-/** @param steps updates of the scales afterwards; 0: none */
-export async function benchQuality(setting: Setting, types: readonly string[], steps = 0): Promise<object[]> {
+/** @param steps updates afterwards; 0: none @param train what they train */
+export async function benchQuality(
+  setting: Setting,
+  types: readonly string[],
+  steps = 0,
+  train: Trained = 'scales',
+): Promise<object[]> {
   checkTools();
   const { threads, window } = setting.options;
   const matrix = await setting.imatrix();
@@ -31,8 +36,8 @@ export async function benchQuality(setting: Setting, types: readonly string[], s
     );
     const tuned =
       steps > 0
-        ? await setting.made(`espalier-${label}-tuned${steps}.gguf`, (path) =>
-            tune(setting.source, plain.path, path, { text: setting.calibrating, window, steps, threads }),
+        ? await setting.made(`espalier-${label}-${train}${steps}.gguf`, (path) =>
+            tune(setting.source, plain.path, path, { text: setting.calibrating, train, window, steps, threads }),
           )
         : undefined;
     const ours = tuned ?? plain;
@@ -41,7 +46,7 @@ export async function benchQuality(setting: Setting, types: readonly string[], s
     const ratio = mine!.kld!.mean / peer!.kld!.mean;
     const bar = barOf(type, setting, steps > 0);
     const row = {
-      ...{ type: named, steps, tokens: mine!.tokens, bytes, moreBytes: bytes - peerBytes },
+      ...{ type: named, steps, ...(steps > 0 && { train }), tokens: mine!.tokens, bytes, moreBytes: bytes - peerBytes },
       ...{ kld: mine!.kld!.mean, sigma: mine!.kld!.sigma, top1: mine!.top1, perplexityRatio: mine!.perplexityRatio },
       ...{ peerKld: peer!.kld!.mean, peerSigma: peer!.kld!.sigma, peerTop1: peer!.top1, ratio, bar },
       isReached: ratio <= bar && bytes - peerBytes <= 1024,

@@ -6,7 +6,8 @@ import type { ChoiceRule } from '../sampling/chooseToken.ts';
 import type { CacheMemory, Held, IdleSequence } from './cache/cacheMemory.ts';
 import { PagedCache } from './cache/pagedCache.ts';
 import type { AddedPrefix } from './cache/prefixTree.ts';
-import type { OutputName, Scheduler } from './scheduler.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { OutputName } from './task.ts';
 
 export interface AdvanceOptions {
   /** Indices of the tokens whose outputs are returned, ascending. */

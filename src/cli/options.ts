@@ -19,6 +19,7 @@ export type ModelValues = Pick<
   | 'draftModel'
   | 'exit'
   | 'bits'
+  | 'width'
 >;
 
 export function addModelOptions(command: Command): Command {
@@ -44,7 +45,8 @@ export function addEngineOptions(command: Command): Command {
       '--bits <4|8>',
       'bits at which a file with nested bits is read (default: 8, with both planes loaded)',
       number,
-    );
+    )
+    .option('--width <share>', 'share of the neurons of a file with nested widths, e.g. 0.75 (default: all)', number);
 }
 
 /** Options that select the backend and its threads. */
@@ -74,7 +76,7 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit, bits }: ModelValues,
+  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit, bits, width }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();
@@ -95,6 +97,7 @@ export async function loadWithProgress(
       draftModel,
       exit,
       bits,
+      width,
       trace,
       signal,
       onProgress,

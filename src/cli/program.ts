@@ -21,6 +21,7 @@ import { rankCommand } from './commands/rank.ts';
 import { runCommand } from './commands/run.ts';
 import { searchCommand } from './commands/search.ts';
 import { shapeCommand } from './commands/shape.ts';
+import { sortNeuronsCommand } from './commands/sortNeurons.ts';
 import { startCommand } from './commands/start.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
 import { trainCommand } from './commands/train.ts';
@@ -47,6 +48,7 @@ const commands = [
   quantizeCommand,
   pruneCommand,
   shapeCommand,
+  sortNeuronsCommand,
   imatrixCommand,
   compareCommand,
   exitCommand,

@@ -19,4 +19,5 @@ export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
 export { type RotateOptions, rotate } from './rotate.ts';
 export { type SampleTextOptions, sampleText } from './sampleText.ts';
 export type { Method, Solved } from './solver.ts';
+export { type SortNeuronsOptions, type SortNeuronsResult, sortNeurons } from './sortNeurons.ts';
 export { type Trained, type TuneOptions, type TuneResult, tune } from './tune/tune.ts';

@@ -3,6 +3,7 @@ import { FormatError } from '../core/errors.ts';
 import type { Graph, Value, WeightAttributes } from '../graph/graph.ts';
 import { dropout } from '../graph/ops/dropout.ts';
 import { embed } from '../graph/ops/embed.ts';
+import { gain } from '../graph/ops/gain.ts';
 import { input } from '../graph/ops/input.ts';
 import { storedRows } from '../graph/ops/storedRows.ts';
 import { tokens } from '../graph/ops/tokens.ts';
@@ -27,6 +28,8 @@ export interface ModelParts {
   readonly dropout?: number;
   /** Low-rank factors beside matrices, by the matrices' names: y = W·x + scale · B·(A·x). Hu et al. 2021. */
   readonly factors?: ReadonlyMap<string, Factors>;
+  /** Multiplies the neurons of feed-forward parts with the weight {@link NEURON_MASK}, by which training makes them narrower. */
+  readonly hasNeuronMask?: boolean;
   /** An early exit, for decoders. The graph then has an output `EXIT_OUTPUT`. */
   readonly exit?: ExitPart;
   /** Tensors that are not loaded; the rows that a step needs are inputs of the graph, see `storedRows`. */
@@ -40,6 +43,9 @@ export interface Factors {
 
 /** Name of the input [1, 1] with the seed of the dropout. A negative seed disables dropout. */
 export const DROPOUT_SEED = 'dropout';
+
+/** Name of the weight [1, neurons] that training sets to 1 for the neurons that take part, to 0 for the others. */
+export const NEURON_MASK = 'neurons.mask';
 
 const F32 = formatByName('F32');
 
@@ -185,6 +191,16 @@ export class ModelBuilder {
     this.filled.set(names.b, 0);
     const a = weight(this.graph, names.a, F32, rank, matrix.shape[1]);
     return { a, b: weight(this.graph, names.b, F32, Number(matrix.shape[0]), rank), scale };
+  }
+
+  /** Masks the neurons of a feed-forward part, for training of nested widths. */
+  masked(y: Value): Value {
+    if (!this.#parts.hasNeuronMask) return y;
+    const known = this.#weights.get(NEURON_MASK);
+    const mask = known ?? weight(this.graph, NEURON_MASK, F32, 1, y.shape[1]);
+    this.#weights.set(NEURON_MASK, mask);
+    this.filled.set(NEURON_MASK, 1);
+    return gain(y, mask, `${y.label}.masked`);
   }
 
   /** Adds dropout for training to a value, an embedding or residual branch. */

@@ -70,7 +70,7 @@ async function describeModel(
   options: LoadOptions,
   problems: string[],
 ): Promise<ModelDescription> {
-  const plan = await reported(problems, () => planModel(wholeOf(checkpoint, options.bits), options, undefined, true));
+  const plan = await reported(problems, () => planModel(wholeOf(checkpoint, options), options, undefined, true));
   if (!plan) return {};
   const { model, estimate, context } = plan;
   const registers = { T: 1, P: 0, R: 1, S: 1 };

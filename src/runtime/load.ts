@@ -77,7 +77,7 @@ async function loadEngine(
   try {
     for (const part of parts?.joined ?? []) opened = await joinedPart(opened, part, options);
     const file = opened;
-    opened = wholeOf(file, options.bits);
+    opened = wholeOf(file, options);
     let exit: ExitHeader | undefined;
     const exitSource = options.exit ?? parts?.exit;
     if (exitSource !== undefined) {
@@ -101,7 +101,7 @@ async function loadEngine(
     const stored = new Set(Array.from(storedTables(model.graph).values(), ({ attributes }) => attributes.tensor));
     const graphs = isAlone
       ? [{ name: WHOLE, quality: 1 }]
-      : submodelGraphs(file, options.bits, context, { ...added, stored });
+      : submodelGraphs(file, options, context, { ...added, stored });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const embedding = await embeddingOf(checkpoint, signal);
@@ -204,7 +204,7 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
-    const whole = wholeOf(checkpoint, options.bits);
+    const whole = wholeOf(checkpoint, options);
     return (await planModel(whole, planOptions(source, options), undefined, true)).estimate;
   } finally {
     await checkpoint.close();

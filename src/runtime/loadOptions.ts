@@ -56,6 +56,11 @@ export interface LoadOptions {
    * loaded, the model runs at 8 bits, and `model.setSubmodel('4 bits')` switches between two tokens.
    */
   readonly bits?: 4 | 8;
+  /**
+   * Share of the neurons with which a file with nested widths is read, such as 0.75 (`espalier sort-neurons`). Default: all are loaded, the model
+   * runs with all of them, and `model.setSubmodel` switches between two tokens.
+   */
+  readonly width?: number;
   /** Source of an early exit's GGUF file. It is used by generations with the option `exit`. Not together with adapters. */
   readonly exit?: CheckpointSource;
   /** Headers of requests to a URL's host, such as Authorization. Redirects to other hosts get none. */
@@ -98,6 +103,7 @@ const rules: Rules<LoadOptions> = {
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
   },
   bits: { expected: '4 or 8', accepts: (value) => value === 4 || value === 8 },
+  width: { expected: 'a share of the neurons, 0 … 1', accepts: (value) => Number(value) > 0 && Number(value) <= 1 },
   exit: {
     expected: 'a path, a URL or bytes',
     accepts: (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),

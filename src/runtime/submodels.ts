@@ -1,6 +1,7 @@
 /**
  * Submodels: what a loaded model can run instead of the whole, over the same weights and the same cache. Of a file with nested bits these are
- * its readings at 8 and at 4 bits. A change takes effect with the next step; keys and values that another submodel has computed stay.
+ * its readings at 8 and at 4 bits, of one with nested widths its narrower models. A change takes effect with the next step; keys and
+ * values that another submodel has computed stay.
  */
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
@@ -9,12 +10,14 @@ import type { Program } from '../graph/program.ts';
 import { buildModel } from '../models/buildModel.ts';
 import type { ModelParts } from '../models/modelBuilder.ts';
 import { atBits, hasNestedBits } from '../models/nestedBits.ts';
+import { atWidth, widthIndex, widthsOf } from '../models/nestedWidths.ts';
+import type { LoadOptions } from './loadOptions.ts';
 
 /** Name of the submodel of a file that has one only. */
 export const WHOLE = 'whole';
 
 export interface Submodel {
-  /** '8 bits', '4 bits'. */
+  /** '8 bits', '4 bits', 'whole', '75% of the neurons', '4 bits, 75% of the neurons'. */
   readonly name: string;
   readonly program: Program;
   /** Order of quality: 1 for the whole model, less for smaller ones. It says nothing about by how much they differ. */
@@ -22,42 +25,69 @@ export interface Submodel {
 }
 
 /** A submodel before it is compiled. */
-export interface SubmodelGraph {
-  readonly name: string;
-  readonly quality: number;
+export interface SubmodelGraph extends Pick<Submodel, 'name' | 'quality'> {
   /** Its own graph. Undefined: that of the whole model. */
   readonly graph?: Graph;
 }
 
-/** Quality of the reading at 4 bits. */
-const FOUR_BITS = 0.98;
+/** Which submodels are loaded: one, or all of those that the file has. */
+type Selection = Pick<LoadOptions, 'bits' | 'width'>;
 
-/** The file as it is loaded. @throws {OptionError} for a number of bits without nested bits */
-export function wholeOf(file: Checkpoint, bits: 4 | 8 | undefined): Checkpoint {
-  if (bits !== undefined && !hasNestedBits(file))
-    throw new OptionError('bits', bits, `nothing for ${file.name}, which has no nested bits`);
-  return atBits(file, bits ?? 8);
+/** Quality at 4 bits, and what the loss of all neurons would cost. */
+const [FOUR_BITS, NEURONS] = [0.98, 0.2];
+
+/**
+ * The largest submodel that is loaded, with the weights of all others.
+ * @throws {OptionError} for bits or a width that the file does not have
+ */
+export function wholeOf(file: Checkpoint, selection: Selection): Checkpoint {
+  const [largest] = readingsOf(file, selection);
+  return largest!.checkpoint;
 }
 
-/** The submodels that a file allows, the whole first. @param bits as in `wholeOf` */
+/** The submodels that a file allows, the largest first. @throws {OptionError} */
 export function submodelGraphs(
   file: Checkpoint,
-  bits: 4 | 8 | undefined,
+  selection: Selection,
   context: number,
   parts: ModelParts,
 ): SubmodelGraph[] {
-  if (bits !== undefined || !hasNestedBits(file)) return [{ name: bits ? `${bits} bits` : WHOLE, quality: 1 }];
-  const { graph } = buildModel(atBits(file, 4), context, parts);
-  return [
-    { name: '8 bits', quality: 1 },
-    { name: '4 bits', quality: FOUR_BITS, graph },
-  ];
+  return readingsOf(file, selection).map(({ name, quality, checkpoint }, index) => ({
+    name,
+    quality,
+    ...(index > 0 && { graph: buildModel(checkpoint, context, parts).graph }),
+  }));
 }
 
-/** Compiles submodels over the weights of the whole model. */
-export async function compileSubmodels(whole: Program, graphs: readonly SubmodelGraph[]): Promise<Submodel[]> {
+interface Reading extends Pick<Submodel, 'name' | 'quality'> {
+  readonly checkpoint: Checkpoint;
+}
+
+function readingsOf(file: Checkpoint, selection: Selection): Reading[] {
+  const widths = widthsOf(file);
+  const isNested = hasNestedBits(file);
+  const { bits, width } = selection;
+  if (bits !== undefined && !isNested)
+    throw new OptionError('bits', bits, `nothing for ${file.name}, which has no nested bits`);
+  const indices = width === undefined ? [...(widths?.keys() ?? [0])].reverse() : [widthIndex(file, widths, width)];
+  const allBits = bits !== undefined ? [bits] : isNested ? ([8, 4] as const) : [undefined];
+  const readings = indices.flatMap((index) =>
+    allBits.map((each): Reading & { readonly order: number } => {
+      const share = widths ? widths[index]! / widths.at(-1)! : 1;
+      const named = [each && `${each} bits`, share < 1 && `${Math.round(100 * share)}% of the neurons`];
+      const plain = each ? atBits(file, each) : file;
+      const quality = (each === 4 && bits === undefined ? FOUR_BITS : 1) * (1 - NEURONS * (1 - share));
+      const checkpoint = widths ? atWidth(plain, widths, index) : plain;
+      return { name: named.filter(Boolean).join(', ') || WHOLE, quality, checkpoint, order: -quality };
+    }),
+  );
+  return readings.sort((a, b) => a.order - b.order);
+}
+
+/** Compiles submodels over the weights of the largest. */
+export async function compileSubmodels(largest: Program, graphs: readonly SubmodelGraph[]): Promise<Submodel[]> {
   const submodels: Submodel[] = [];
   for (const { name, quality, graph } of graphs)
-    submodels.push({ name, quality, program: graph ? await whole.derive(graph) : whole });
+    submodels.push({ name, quality, program: graph ? await largest.derive(graph) : largest });
   return submodels;
 }

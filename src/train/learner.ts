@@ -2,7 +2,7 @@
 import { nextTask } from '#leaf/runtime/nextTask';
 import type { Program } from '../graph/program.ts';
 import type { StepResult } from '../graph/step.ts';
-import { DROPOUT_SEED } from '../models/modelBuilder.ts';
+import { DROPOUT_SEED, NEURON_MASK } from '../models/modelBuilder.ts';
 import type { StateTensor } from './checkpoint/trainingCheckpoint.ts';
 import type { Batch } from './data/batches.ts';
 import { randomAt } from './data/randomAt.ts';
@@ -16,6 +16,8 @@ export interface LearnerOptions {
   readonly optimizer: Recipe['optimizer'];
   readonly seed: number;
   readonly teacher?: Teacher;
+  /** Numbers of neurons of nested widths, the whole last: each batch is learned with all of them. */
+  readonly widths?: readonly number[];
 }
 
 /** A weight that is trained. */
@@ -35,6 +37,7 @@ export interface Update {
 /** Stream of random numbers, see `randomAt`. */
 const DROPOUT = 1;
 const NO_DROPOUT = Int32Array.of(-1);
+const ONE_WIDTH: readonly undefined[] = [undefined];
 
 export class Learner {
   readonly weights: readonly LearnedWeight[];
@@ -55,7 +58,8 @@ export class Learner {
    */
   async update(batches: readonly Batch[], step: number, rate: number, signal?: AbortSignal): Promise<Update> {
     const { optimizer, seed, teacher, sequence } = this.#options;
-    const targets = batches.reduce((sum, batch) => sum + batch.learned, 0);
+    const widths = this.#widths;
+    const targets = batches.reduce((sum, batch) => sum + batch.learned, 0) * widths.length;
     const [beta1, beta2] = optimizer.betas;
     const corrections = optimizer.betas.map((beta) => 1 / (1 - beta ** (step + 1)));
     const settings = Float32Array.of(rate, beta1, beta2, optimizer.epsilon, optimizer.weightDecay, ...corrections);
@@ -71,24 +75,45 @@ export class Learner {
         ...{ rows: counted.rows, targets: counted.targets },
         distilled: Uint8Array.from(counted.rows, (row) => batch.distilled[Math.floor(row / sequence)]),
       });
-      const isLast = i === batches.length - 1;
-      const wanted = [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])];
-      result = this.#run(batch, counted, wanted, {
-        [inputs.settings]: settings,
-        [DROPOUT_SEED]: Int32Array.of(randomAt(seed, DROPOUT, index).integer(2 ** 31)),
-        ...(teacherLogits && { [inputs.teacher]: teacherLogits }),
-      });
-      loss += (await result.output(outputs.loss))[0];
+      for (const [w, width] of widths.entries()) {
+        signal?.throwIfAborted();
+        await this.#narrow(width);
+        const isLast = i === batches.length - 1 && w === widths.length - 1;
+        const wanted = [outputs.loss, outputs.squares, ...(isLast ? [outputs.update] : [])];
+        result = this.#run(batch, counted, wanted, {
+          [inputs.settings]: settings,
+          [DROPOUT_SEED]: Int32Array.of(randomAt(seed, DROPOUT, index).integer(2 ** 31)),
+          ...(teacherLogits && { [inputs.teacher]: teacherLogits }),
+        });
+        loss += (await result.output(outputs.loss))[0];
+      }
     }
     const squares = await result?.output(outputs.squares);
     return { loss, gradientNorm: Math.sqrt(squares?.[0] ?? 0) };
   }
 
-  /** Returns the loss of a batch summed over its targets, in nats. Without dropout; changes nothing. */
+  /** Returns the loss of a batch summed over its targets, in nats, as a mean over the widths. Without dropout; changes nothing. */
   async textLoss(batch: Batch): Promise<number> {
     const counted = countedRows(batch, batch.learned);
-    const result = this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NO_DROPOUT });
-    return (await result.output(outputs.text))[0] * batch.learned;
+    let sum = 0;
+    for (const width of this.#widths) {
+      await this.#narrow(width);
+      const result = this.#run(batch, counted, [outputs.text], { [DROPOUT_SEED]: NO_DROPOUT });
+      sum += (await result.output(outputs.text))[0] * batch.learned;
+    }
+    return sum / this.#widths.length;
+  }
+
+  /** Widths of every batch; one for a model without nested widths. The last is the whole, so that samples are written with it. */
+  get #widths(): readonly (number | undefined)[] {
+    return this.#options.widths ?? ONE_WIDTH;
+  }
+
+  /** Leaves only the first neurons. */
+  async #narrow(width: number | undefined): Promise<void> {
+    if (width === undefined) return;
+    const mask = new Float32Array(this.#options.widths!.at(-1)!).fill(1, 0, width);
+    await this.#program.writeTensor(NEURON_MASK, mask);
   }
 
   /** Weights and optimizer moments, for a checkpoint. */

@@ -8,7 +8,8 @@ import type { Program } from '../graph/program.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
 import { isTrainedInExit, withExit } from '../models/exits.ts';
-import { type Factors, factorNames } from '../models/modelBuilder.ts';
+import { type Factors, factorNames, NEURON_MASK } from '../models/modelBuilder.ts';
+import { widthsOf } from '../models/nestedWidths.ts';
 import { weightStore } from '../models/weightStore.ts';
 import { deviceNotes } from '../runtime/deviceNotes.ts';
 import { type Dataset, openDataset, type WeightedText } from './data/dataset.ts';
@@ -85,8 +86,10 @@ export class TrainableModel {
         return recipe.lora?.freezeA ? [b] : [a, b];
       }),
     );
+    const widths = recipe.elastic ? nestedWidths(start.checkpoint) : undefined;
     const weights = addTrainingStep(model.graph, {
       isTrained: (tensor) => {
+        if (tensor === NEURON_MASK) return false;
         if (exit) return isTrainedInExit(tensor);
         return factors ? trainedFactors.has(tensor) : !start.isFrozen(tensor);
       },
@@ -122,7 +125,7 @@ export class TrainableModel {
         rows: Number(shape[0]),
         columns: shape[1],
       }));
-      const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher });
+      const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher, widths });
       if (factors) await initializeFactors(program, factors, seed);
       const writeSample = sampleWriter(recipe, program, context, start);
       return new TrainableModel(recipe, start, { program, learner, factors, exit, writeSample }, [
@@ -200,6 +203,18 @@ export class TrainableModel {
   }
 }
 
+/** @throws {OptionError} if the model has no nested widths */
+function nestedWidths(checkpoint: Checkpoint): readonly number[] {
+  const widths = widthsOf(checkpoint);
+  if (!widths || widths.length < 2)
+    throw new OptionError(
+      'elastic',
+      true,
+      `false for ${checkpoint.name}, which has no nested widths: sort its neurons first`,
+    );
+  return widths;
+}
+
 /** Context length for the sequences and the samples. */
 function contextOf({ data, samples }: Recipe, trainedContext: number): number {
   const longest = samples ? samples.tokens + Math.max(...samples.prompts.map(({ length }) => length)) + 1 : 0;
@@ -216,5 +231,5 @@ function modelOf(
   if (exit) return buildModel(withExit(checkpoint, exit), context, { exit: { ...recipe.exit!, isTaught: true } });
   // trained weights must be F32; the base of an adapter keeps its format
   const base = factors ? checkpoint : dequantized(checkpoint);
-  return buildModel(base, context, { dropout: recipe.dropout, factors });
+  return buildModel(base, context, { dropout: recipe.dropout, factors, hasNeuronMask: recipe.elastic ?? false });
 }

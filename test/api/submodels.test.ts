@@ -3,12 +3,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { quantize } from '../../src/compress/index.ts';
+import { gardenText } from '../../scripts/models/index.ts';
+import { quantize, sortNeurons } from '../../src/compress/index.ts';
 import { type AdaptEvent, load, type Model } from '../../src/index.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const PROMPT = [1, 40, 41, 42, 43, 44, 45, 46, 47];
 let nested: Uint8Array;
+/** With half of the neurons too. */
+let elastic: Uint8Array;
 
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'espalier-submodels-'));
@@ -16,6 +19,10 @@ beforeAll(async () => {
   writeFileSync(source, await tinyModel('llama', 'F32'));
   await quantize(source, output, { type: 'Q4_0', nested: true });
   nested = readFileSync(output);
+  const sorted = join(folder, 'sorted.gguf');
+  await sortNeurons(source, sorted, { widths: [0.5], calibration: { text: gardenText, window: 64, windows: 8 } });
+  await quantize(sorted, output, { type: 'Q4_0', nested: true });
+  elastic = readFileSync(output);
   rmSync(folder, { recursive: true });
 });
 
@@ -101,4 +108,28 @@ it('are one for other files, and other names are refused', async () => {
   using model = await load(await tinyModel('llama', 'Q4_0'), { context: 64 });
   expect([model.submodels, model.submodel]).toEqual([['whole'], 'whole']);
   expect(() => model.setSubmodel('4 bits')).toThrow(/submodel is "?4 bits"?, expected one of whole/);
+});
+
+describe('of a file with nested widths and bits', () => {
+  it('are all combinations, the best first, each with the bits of the file that is loaded so', async () => {
+    using model = await load(elastic, { context: 64 });
+    expect(model.submodels).toEqual(['8 bits', '4 bits', '8 bits, 50% of the neurons', '4 bits, 50% of the neurons']);
+    for (const [bits, width] of [
+      [8, 0.5],
+      [4, 0.5],
+      [4, 1],
+    ] as const) {
+      using alone = await load(elastic, { context: 64, bits, width });
+      model.setSubmodel(width === 1 ? `${bits} bits` : `${bits} bits, 50% of the neurons`);
+      expect(await logitsOf(model, PROMPT)).toEqual(await logitsOf(alone, PROMPT));
+    }
+  });
+
+  it('agree between the backends', async () => {
+    using wasm = await load(elastic, { exact: true, kv: 'f32', context: 64, width: 0.5 });
+    using reference = await load(elastic, { backend: 'reference', kv: 'f32', context: 64, bits: 8, width: 0.5 });
+    const [a, b] = [await logitsOf(wasm, PROMPT), await logitsOf(reference, PROMPT)];
+    for (const [row, logits] of a.entries())
+      for (const [i, value] of logits.entries()) expect(Math.abs(value - b[row]![i]!)).toBeLessThan(1e-3);
+  });
 });

@@ -6,7 +6,7 @@ import { gain } from '../../graph/ops/gain.ts';
 import { multiply } from '../../graph/ops/multiply.ts';
 import { type ModelBuilder, type Presence, presenceOf } from '../modelBuilder.ts';
 import { norm } from './norms.ts';
-import { type Projection, project } from './project.ts';
+import { type Projection, project, projectSlabs } from './project.ts';
 
 /** An activation: a kind of the op, or a custom function (which gets the layer, for parameters per layer). */
 export type Activation = ActivationKind | ((x: Value, layer: number, label: string) => Value);
@@ -46,8 +46,9 @@ export function feedForward(
   const [gateName, upName] = [`${block}.ffn_gate${suffix}`, `${block}.ffn_up${suffix}`];
   const activate = (y: Value): Value => activated(y, layer, f, `${block}${suffix}`);
   const down = (y: Value): Value => {
-    const inner = options.innerNorm ? norm(model, y, `${block}.${options.innerNorm}`, { kind: 'rms' }) : y;
-    return project(model, inner, `${block}.ffn_down${suffix}`, x.shape[1], matrix);
+    const neurons = model.masked(y);
+    const inner = options.innerNorm ? norm(model, neurons, `${block}.${options.innerNorm}`, { kind: 'rms' }) : neurons;
+    return projectSlabs(model, inner, `${block}.ffn_down${suffix}`, x.shape[1], matrix);
   };
   if (!gated) {
     const active = activate(project(model, x, upName, ffn, matrix));

@@ -2,10 +2,12 @@
 import { UnsupportedError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { add } from '../../graph/ops/add.ts';
+import { columns } from '../../graph/ops/columns.ts';
 import { gain } from '../../graph/ops/gain.ts';
 import { linear } from '../../graph/ops/linear.ts';
 import { scale } from '../../graph/ops/scale.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
+import { slabName } from '../nestedWidths.ts';
 
 export interface Projection {
   /** Default: optional. */
@@ -30,6 +32,27 @@ export function project(model: ModelBuilder, x: Value, name: string, outputs: nu
   const inner = linear(x, factors.a, undefined, `${name}.lora_a`);
   const delta = linear(inner, factors.b, undefined, `${name}.lora_b`);
   return add(y, factors.scale === 1 ? delta : scale(delta, factors.scale, `${name}.lora_scale`), `${name}.lora`);
+}
+
+/** As `project`; a matrix that is loaded in slabs of columns (nested widths) is the sum of its products with them. */
+export function projectSlabs(
+  model: ModelBuilder,
+  x: Value,
+  name: string,
+  outputs: number,
+  options: Projection = {},
+): Value {
+  let sum: Value | undefined;
+  for (let index = 0, from = 0; ; index++) {
+    const slab = slabName(name, index);
+    const width = model.shapeOf(`${slab}.weight`)?.columns;
+    if (width === undefined) return sum ?? project(model, x, name, outputs, options);
+    const part = width === x.shape[1] ? x : columns(x, from, width, `${slab}.columns`);
+    const bias = index === 0 ? options.bias : false;
+    const product = project(model, part, slab, outputs, { ...options, bias });
+    sum = sum ? add(sum, product, `${slab}.sum`) : product;
+    from += width;
+  }
 }
 
 /** Adds the product with the low plane of nested bits, if the file is read with it. */

@@ -162,6 +162,12 @@ export function recipeSchema(path: (written: string) => string) {
       .describe(
         'Train an early exit of model.start, which stays as it is: one block that learns to predict what the whole model predicts. The loss is the KL divergence from it.',
       ),
+    elastic: z
+      .boolean()
+      .optional()
+      .describe(
+        'Train all nested widths of model.start (made by `espalier sort-neurons`): every batch is learned with all neurons and with those of each narrower model. Losses are means over the widths.',
+      ),
     distillation: z
       .strictObject({
         teachers: z

@@ -76,7 +76,21 @@ export function samplingOf(values: SamplingOptions): SamplingOptions {
 /** Loads a model and shows a progress bar. */
 export async function loadWithProgress(
   source: string,
-  { threads, context, kv, backend, variant, adapter, embeddings, exact, adapt, draftModel, exit, bits, width }: ModelValues,
+  {
+    threads,
+    context,
+    kv,
+    backend,
+    variant,
+    adapter,
+    embeddings,
+    exact,
+    adapt,
+    draftModel,
+    exit,
+    bits,
+    width,
+  }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
   const progress = progressBar();

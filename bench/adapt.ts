@@ -2,7 +2,7 @@
  * What adapting to the device reaches. `tsx bench/adapt.ts [--only meter] [--formats Q4_0,Q8_0] [--threads 1,2]
  * [--rounds 15] [--plot phone.svg] [--model model.gguf]
  * [--prompts 1000] [--exit exit.gguf]
- * [--small small.gguf] [--shapes 135m,1b]`. Phones are simulated; the meter needs an idle machine.
+ * [--small small.gguf] [--shapes 135m,1b] [--steps 60] [--seconds 420]`. Phones are simulated; the meter needs an idle machine.
  * Prints tables and, as the last line, one JSON object with the figures of each part.
  */
 import { availableParallelism } from 'node:os';
@@ -17,6 +17,7 @@ import { benchLive } from './adapt/live.ts';
 import { benchMeter } from './adapt/meter.ts';
 import { benchPhone } from './adapt/phone.ts';
 import { benchPhoneEngine } from './adapt/phoneEngine.ts';
+import { benchWidths } from './adapt/widths.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +31,8 @@ const { values } = parseArgs({
     plot: { type: 'string' },
     rounds: { type: 'string', default: '15' },
     shapes: { type: 'string', default: '135m,1b' },
+    steps: { type: 'string', default: '60' },
+    seconds: { type: 'string', default: '420' },
   },
 });
 const formats = values.formats.split(',');
@@ -47,6 +50,13 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   elastic: () =>
     benchElastic(values.model, {
       shapes: values.shapes.split(',') as ('135m' | '1b')[],
+      rounds,
+      threads: values.threads ? threads.at(-1) : undefined,
+    }),
+  widths: () =>
+    benchWidths(values.model, {
+      steps: Number(values.steps),
+      seconds: Number(values.seconds),
       rounds,
       threads: values.threads ? threads.at(-1) : undefined,
     }),

@@ -17,13 +17,12 @@ import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
-import { isEncoder } from './graphKind.ts';
 import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { type LoadedModel, Model } from './model.ts';
 import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
 import { withStoredRows } from './storedRows.ts';
-import { compileSubmodels, type Submodel, submodelGraphs, WHOLE, wholeOf } from './submodels.ts';
+import { compileSubmodels, type Submodel, submodelGraphs, wholeOf } from './submodels.ts';
 import { summarize } from './summary.ts';
 
 /** Share of the memory that is left which keys and values may take. */
@@ -77,15 +76,18 @@ async function loadEngine(
   try {
     for (const part of parts?.joined ?? []) opened = await joinedPart(opened, part, options);
     const file = opened;
-    opened = wholeOf(file, options);
-    let exit: ExitHeader | undefined;
     const exitSource = options.exit ?? parts?.exit;
+    const every = [...(adapter ? [adapter] : []), ...adapters.values()];
+    // exact weights have other formats, adapters name whole matrices, and an exit is calibrated for the whole model
+    const isAlone = options.exact === true || exitSource !== undefined || every.length > 0;
+    const selection = { bits: options.bits, width: options.width, isAlone };
+    opened = wholeOf(file, selection);
+    let exit: ExitHeader | undefined;
     if (exitSource !== undefined) {
       if (adapter || adapters.size > 0)
         throw new OptionError('exit', 'set', 'no adapter, for which exits are not calibrated');
       ({ checkpoint: opened, header: exit } = await joined(opened, exitSource, options));
     }
-    const every = [...(adapter ? [adapter] : []), ...adapters.values()];
     // adapters have the layout of GGUF
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
     const places = every.length > 0 ? placesForAll(every, checkpoint) : undefined;
@@ -96,12 +98,8 @@ async function loadEngine(
       planOptions(source, options),
       added,
     );
-    // exact weights have other formats, and an exit is calibrated for the whole model
-    const isAlone = options.exact || exit !== undefined || isEncoder(model.graph);
     const stored = new Set(Array.from(storedTables(model.graph).values(), ({ attributes }) => attributes.tensor));
-    const graphs = isAlone
-      ? [{ name: WHOLE, quality: 1 }]
-      : submodelGraphs(file, options, context, { ...added, stored });
+    const graphs = submodelGraphs(file, selection, context, { ...added, stored });
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const embedding = await embeddingOf(checkpoint, signal);

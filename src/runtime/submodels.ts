@@ -31,7 +31,10 @@ export interface SubmodelGraph extends Pick<Submodel, 'name' | 'quality'> {
 }
 
 /** Which submodels are loaded: one, or all of those that the file has. */
-type Selection = Pick<LoadOptions, 'bits' | 'width'>;
+export interface Selection extends Pick<LoadOptions, 'bits' | 'width'> {
+  /** True for only the largest, whose matrices are then not cut into slabs: with adapters, exits and exact weights. */
+  readonly isAlone?: boolean;
+}
 
 /** Quality at 4 bits, and what the loss of all neurons would cost. */
 const [FOUR_BITS, NEURONS] = [0.98, 0.2];
@@ -63,25 +66,24 @@ interface Reading extends Pick<Submodel, 'name' | 'quality'> {
   readonly checkpoint: Checkpoint;
 }
 
-function readingsOf(file: Checkpoint, selection: Selection): Reading[] {
-  const widths = widthsOf(file);
+function readingsOf(file: Checkpoint, { bits, width, isAlone = false }: Selection): Reading[] {
+  const widths = isAlone && width === undefined ? undefined : widthsOf(file);
   const isNested = hasNestedBits(file);
-  const { bits, width } = selection;
   if (bits !== undefined && !isNested)
     throw new OptionError('bits', bits, `nothing for ${file.name}, which has no nested bits`);
   const indices = width === undefined ? [...(widths?.keys() ?? [0])].reverse() : [widthIndex(file, widths, width)];
-  const allBits = bits !== undefined ? [bits] : isNested ? ([8, 4] as const) : [undefined];
+  const allBits = bits !== undefined || !isNested ? [bits] : isAlone ? ([8] as const) : ([8, 4] as const);
   const readings = indices.flatMap((index) =>
-    allBits.map((each): Reading & { readonly order: number } => {
+    allBits.map((each): Reading => {
       const share = widths ? widths[index]! / widths.at(-1)! : 1;
       const named = [each && `${each} bits`, share < 1 && `${Math.round(100 * share)}% of the neurons`];
       const plain = each ? atBits(file, each) : file;
       const quality = (each === 4 && bits === undefined ? FOUR_BITS : 1) * (1 - NEURONS * (1 - share));
       const checkpoint = widths ? atWidth(plain, widths, index) : plain;
-      return { name: named.filter(Boolean).join(', ') || WHOLE, quality, checkpoint, order: -quality };
+      return { name: named.filter(Boolean).join(', ') || WHOLE, quality, checkpoint };
     }),
   );
-  return readings.sort((a, b) => a.order - b.order);
+  return readings.sort((a, b) => b.quality - a.quality);
 }
 
 /** Compiles submodels over the weights of the largest. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gardenText } from '../../scripts/models/index.ts';
 import { quantize, sortNeurons } from '../../src/compress/index.ts';
-import { type AdaptEvent, load, type Model } from '../../src/index.ts';
+import { type AdaptEvent, inspect, load, type Model } from '../../src/index.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const PROMPT = [1, 40, 41, 42, 43, 44, 45, 46, 47];
@@ -111,6 +111,16 @@ it('are one for other files, and other names are refused', async () => {
 });
 
 describe('of a file with nested widths and bits', () => {
+  it('are one with exact weights, whose matrices are whole', async () => {
+    using exact = await load(elastic, { exact: true, kv: 'f32', context: 64 });
+    expect(exact.submodels).toEqual(['8 bits']);
+    const { graph } = await inspect(elastic);
+    expect(graph!.nodes).toContain('ffn_down.slab1');
+    const size = exact.summary.parameters;
+    using both = await load(elastic, { context: 64 });
+    expect(both.summary.parameters).toBe(size);
+  });
+
   it('are all combinations, the best first, each with the bits of the file that is loaded so', async () => {
     using model = await load(elastic, { context: 64 });
     expect(model.submodels).toEqual(['8 bits', '4 bits', '8 bits, 50% of the neurons', '4 bits, 50% of the neurons']);

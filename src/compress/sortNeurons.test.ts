@@ -95,7 +95,15 @@ describe('refuses', () => {
 
   it('widths that are not ascending up to the whole', async () => {
     await opened(sorted, (file) => {
-      for (const widths of [[64, 32, whole], [32, 64], [0, whole], [1.5, whole], 'all', []]) {
+      for (const widths of [
+        [64, 32, whole],
+        [32, 64],
+        [0, whole],
+        [1.5, whole],
+        Array.from({ length: 9 }, (_, i) => whole - 8 + i),
+        'all',
+        [],
+      ]) {
         const metadata = new Map(file.metadata).set(WIDTHS, widths);
         expect(() => widthsOf({ ...file, kind: 'gguf', metadata })).toThrow(/espalier.widths is/);
       }

@@ -13,6 +13,9 @@ import { bytesOf } from '../tensor/blockFormat.ts';
 /** Metadata key: numbers of neurons of the submodels, the whole last. */
 export const WIDTHS = 'espalier.widths';
 
+/** Maximum number of submodels: each takes time when the model is loaded. */
+const MAX_WIDTHS = 8;
+
 /** Name of a slab of columns, without '.weight'. @param name of the matrix, without it */
 export const slabName = (name: string, index: number): string => `${name}.slab${index}`;
 
@@ -24,16 +27,10 @@ export function widthsOf(checkpoint: Checkpoint): readonly number[] | undefined 
     Array.isArray(found) || ArrayBuffer.isView(found) ? Array.from(found as ArrayLike<unknown>, Number) : [];
   const whole = wholeWidth(checkpoint);
   const isAscending = widths.every((width, i) => Number.isInteger(width) && width > (widths[i - 1] ?? 0));
-  if (widths.length === 0 || !isAscending || widths.at(-1) !== whole)
-    throw new FormatError(
-      checkpoint.name,
-      `${WIDTHS} is ${widths.join(', ')}, expected ascending numbers up to ${whole}`,
-      {
-        key: WIDTHS,
-        expected: whole,
-        found: widths,
-      },
-    );
+  if (widths.length === 0 || widths.length > MAX_WIDTHS || !isAscending || widths.at(-1) !== whole) {
+    const problem = `${WIDTHS} is ${widths.slice(0, 16).join(', ')}, expected up to ${MAX_WIDTHS} ascending numbers, the last ${whole}`;
+    throw new FormatError(checkpoint.name, problem, { key: WIDTHS, expected: whole, found: widths.length });
+  }
   return widths;
 }
 

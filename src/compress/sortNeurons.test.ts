@@ -111,8 +111,10 @@ describe('refuses', () => {
     });
   });
 
-  it('models with experts', async () => {
-    writeFileSync(path('experts.gguf'), await makeModel({ architecture: 'qwen3moe', format: 'F32' }));
-    await expect(sortNeurons(path('experts.gguf'), path('no.gguf'), { widths: [0.5], calibration })).rejects.toThrow();
+  it('models whose gate and up are one matrix', async () => {
+    writeFileSync(path('fused.gguf'), await makeModel({ architecture: 'phi3', format: 'F32' }));
+    await expect(sortNeurons(path('fused.gguf'), path('no.gguf'), { widths: [0.5], calibration })).rejects.toThrow(
+      /nested widths with the tensor blk.0.ffn_up.weight/,
+    );
   });
 });

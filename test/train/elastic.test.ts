@@ -6,7 +6,7 @@ import { sortNeurons } from '../../src/compress/index.ts';
 import { evaluateText, load } from '../../src/index.ts';
 import { train } from '../../src/train/index.ts';
 import { backend } from './backend.ts';
-import { type TinyRun, tinyRun } from './tinyRun.ts';
+import { type TinyRun, text, tinyRun } from './tinyRun.ts';
 
 const dimensions = { width: 64, heads: 2, kvHeads: 2, headSize: 32, ffn: 64, layers: 2, vocabulary: 320 };
 let run: TinyRun;
@@ -32,7 +32,7 @@ const recipe = (changes: object = {}) =>
 
 async function lossOf(file: string, width: number): Promise<number> {
   using model = await load(run.path(file), { width, context: 64, backend });
-  return Math.log((await evaluateText(model, gardenText.slice(0, 600), { context: 64 })).perplexity);
+  return Math.log((await evaluateText(model, text.slice(0, 600), { context: 64 })).perplexity);
 }
 
 describe('nested widths', () => {

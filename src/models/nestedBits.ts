@@ -74,7 +74,8 @@ function lowMatrix({ name: file, tensors }: Checkpoint, low: CheckpointTensor): 
   const high = tensors.get(name.replace(/\.low$/, '.weight'));
   const rows = shape[0]!;
   const columns = 2 * shape.at(-1)!;
-  const fits = high?.format.name === Q4_0.name && shape.length === 2 && high.shape[0] === rows && high.shape.at(-1) === columns;
+  const fits =
+    high?.format.name === Q4_0.name && shape.length === 2 && high.shape[0] === rows && high.shape.at(-1) === columns;
   if (!fits || low.format.name !== 'I8') {
     const expected = high ? `I8 beside [${high.shape.join(', ')}] in Q4_0` : 'a matrix in Q4_0 beside it';
     const found = `${low.format.name} [${shape.join(', ')}]`;

@@ -37,8 +37,7 @@ export function encodeRows(
 }
 
 /**
- * Encodes a stored tensor of floats piece by piece: the next piece is read while one is encoded, so only a few pieces are in memory
- * beside the result.
+ * Encodes a stored tensor of floats in pieces. The next piece is read while one is encoded; only two pieces and the result are in memory.
  * @returns undefined if an element is not a finite number, or there is no kernel for the formats
  */
 export async function encodeStored(

@@ -16,7 +16,7 @@ export interface EvolveOptions {
   readonly evaluate: (levels: readonly number[], effort: 0 | 1) => Promise<number>;
   readonly random: Random;
   readonly generations: number;
-  /** True if the levels of each part rise in cost: switches then go to the next level up or down. Default: to any level. */
+  /** True if levels are sorted by cost: a switch then moves to the next level up or down. Default: to any level. */
   readonly isOrdered?: boolean;
   /** Children of a generation. Default 8. */
   readonly offspring?: number;

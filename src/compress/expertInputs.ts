@@ -1,14 +1,14 @@
 /**
  * Inputs of a mixture's matrices: the rows of all calibration tokens and where they were routed, from which each expert's statistic is
- * made. An expert that saw few tokens leans on those of all.
+ * computed. The statistic of all tokens is added with a small weight, for experts that saw few tokens.
  */
 import type { Value } from '../graph/graph.ts';
 import { Matrices } from './matrix/matrices.ts';
 import type { Stage } from './stages.ts';
 import type { Statistic } from './statistic.ts';
 
-/** Tokens of the others that count beside an expert's own, by its number of channels. */
-const LEANING = 0.25;
+/** Weight of the statistic of all tokens, in tokens per channel. */
+const SHARED_TOKENS = 0.25;
 /** Rows that are multiplied at a time. */
 const ROWS = 1024;
 
@@ -70,7 +70,7 @@ export class ExpertInputs {
       for (let expert = 0; expert < this.count; expert++) {
         const [fit, heldOut] = [false, true].map((isHeldOut, i) => {
           const own = this.#gram(matrices, isHeldOut, expert);
-          return { gram: leaning(own.gram, all[i]!, LEANING * this.size), tokens: own.tokens };
+          return { gram: withShared(own.gram, all[i]!, SHARED_TOKENS * this.size), tokens: own.tokens };
         }) as [Gram, Gram];
         const { size, tensors } = this;
         const statistic = { gram: fit.gram, heldOut: heldOut.gram, size, tensors };
@@ -134,8 +134,8 @@ interface Gram {
   readonly tokens: number;
 }
 
-/** Adds the matrix of all rows with the weight of some tokens. */
-function leaning(own: Float32Array, all: Gram, tokens: number): Float32Array {
+/** Adds the Gram matrix of all rows, scaled to a number of tokens. */
+function withShared(own: Float32Array, all: Gram, tokens: number): Float32Array {
   const factor = all.tokens > 0 ? Math.min(1, tokens / all.tokens) : 0;
   return own.map((value, i) => value + factor * all.gram[i]!);
 }

@@ -141,7 +141,7 @@ async function solvedExperts(
     }
     expert++;
   }
-  const note = `${few} of ${inputs.count} experts saw fewer calibration tokens than they have channels (${inputs.size}), and lean on those of all`;
+  const note = `${few} of ${inputs.count} experts saw fewer calibration tokens than they have channels (${inputs.size}), so the statistic of all tokens counts more`;
   return new Map(planned.map(({ tensor }, i) => [tensor.name, joined(solved[i]!, few > 0 ? [note] : [])]));
 }
 

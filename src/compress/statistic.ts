@@ -62,8 +62,8 @@ const STEP_TOKENS = 2048;
 export const enoughTokens = (size: number): number => Math.max(16_384, 4 * size);
 
 /**
- * Leaves out windows that no Gram matrix needs, so that no pass over them is made. The others are spread over the text: as many as the
- * widest input needs, and those that are held out.
+ * Selects as many windows as the widest input needs, plus those that are held out, evenly spread over the text. Running the model over
+ * more windows takes time and gains nothing.
  */
 export function enoughWindows(calibration: Calibration): Calibration {
   const { windows, stages } = calibration;

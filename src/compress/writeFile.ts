@@ -17,7 +17,7 @@ export async function writeFile(
   });
 }
 
-/** Writes while the caller makes the next bytes. A failure is thrown by the next write, or by `finish`. */
+/** Writes in the background while the caller computes the next bytes. An error is thrown by the next write, or by `finish`. */
 class WriteBehind implements ByteSink {
   readonly #sink: ByteSink;
   #last: Promise<void> = Promise.resolve();

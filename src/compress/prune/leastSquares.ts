@@ -1,4 +1,4 @@
-/** The part of OBS that removing whole channels needs: what each costs, and how the others make up for those that are removed. */
+/** OBS on whole channels: the cost of removing each, and the weights with which the others compensate. */
 import { inverseCholesky } from '../matrix/inverseCholesky.ts';
 import type { Matrices } from '../matrix/matrices.ts';
 
@@ -24,7 +24,7 @@ const diagonal = ({ gram, size }: Channels, i: number, damping: number): number 
 };
 
 /**
- * Squared error of the outputs that removing each channel alone causes once the others have made up for it: Σ w² / (H⁻¹)_jj.
+ * Squared error of the outputs if one channel is removed and the others compensate: Σ w² / (H⁻¹)_jj, for each channel.
  * @param weights [rows, n] @returns [n]; undefined if H is not positive definite
  */
 export function removalCosts(matrices: Matrices, weights: Float32Array, channels: Channels): Float32Array | undefined {
@@ -46,7 +46,7 @@ export function removalCosts(matrices: Matrices, weights: Float32Array, channels
 }
 
 /**
- * The weights of the kept channels with which the outputs change least: W·H[:, K]·(H[K, K])⁻¹.
+ * Weights of the kept channels that change the outputs least: W·H[:, K]·(H[K, K])⁻¹.
  * @param weights [rows, n] @param kept indices of the channels, ascending @returns [rows, kept]; undefined if H is not positive definite
  */
 export function keptWeights(

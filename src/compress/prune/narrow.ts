@@ -1,7 +1,8 @@
 /**
- * Removes neurons of the feed-forward part and heads of attention: the result is a smaller dense model. In each block those go whose
- * removal costs least on a calibration text; the matrix behind them makes up for them by least squares (OBS on whole channels). All
- * blocks keep as many, since files have one number for all. Of grouped-query attention, a key-value head goes with its queries.
+ * Removes neurons of the feed-forward part and heads of attention: the result is a smaller dense model. In each block it removes those
+ * whose removal costs least on a calibration text, and fits the matrix behind them by least squares to compensate (OBS on whole
+ * channels). All blocks keep the same number, because a file has one number for all. With grouped-query attention, a key-value head is
+ * removed together with its queries.
  */
 import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
@@ -82,7 +83,7 @@ export async function narrow(source: CheckpointSource, output: string, options: 
 /** Index of a tensor's block; −1 before all blocks. */
 const blockOf = ({ name }: CheckpointTensor): number => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
 
-/** What is kept of a block, and the matrices that make up for the rest, by the end of their name. */
+/** Kept neurons and heads of a block, and the matrices that compensate for the others, by their name within the block. */
 interface BlockCut {
   readonly block: number;
   readonly neurons: Int32Array;

@@ -1,6 +1,6 @@
 /**
- * Plans a stage without running it: what the model will be, and roughly which time and memory that takes. The planned model has names,
- * shapes and formats, but no values, so later stages are planned from it.
+ * Plans a stage without running it: the resulting model, and rough estimates of time and memory. The planned model has names, shapes and
+ * formats but no values; later stages are planned from it.
  */
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import { lent } from '../../formats/checkpoint.ts';
@@ -73,7 +73,7 @@ async function planQuantizing(
   from: Checkpoint,
   calibration: CalibrationOptions | undefined,
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
-  // which formats a budget is divided among is known only when it is measured; a type of as many bytes stands for them
+  // the formats of a budget are known only after measuring; time and memory are estimated for a common type
   const { targetBits, maxBytes, like, generations, type = like, ...rest } = options;
   const elements = [...from.tensors.values()].reduce((sum, tensor) => sum + elementsOf(tensor), 0);
   const budget = maxBytes ?? (targetBits === undefined ? undefined : Math.floor((targetBits * elements) / 8));

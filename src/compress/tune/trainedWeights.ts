@@ -1,7 +1,7 @@
 /**
- * Quantization-aware training of a matrix: weights in F32 that the model sees rounded to its format. The gradient of a rounded element
- * counts as that of its weight (the straight-through estimator: Bengio et al. 2013), unless the weight is beyond the grid's end. The
- * half floats of the blocks are trained beside them; the integer scales of groups stay.
+ * Quantization-aware training of a matrix: the trained weights are in F32, the model computes with their rounded values. The gradient of
+ * a rounded element is used for its weight (straight-through estimator: Bengio et al. 2013), unless the weight is outside the grid. The
+ * half floats of the blocks are trained, too; the integer scales of groups are frozen.
  *
  *     x[i] = step · level(q[i]) − minimum      q[i]: the integer nearest to weight i
  */
@@ -71,7 +71,7 @@ export class TrainedWeights implements TrainedTensor {
         const g = gradient[i]!;
         slope += g * levelOf(grid, quants[i]!);
         sum += g;
-        // beyond the grid's end a weight has no effect, so it does not move away
+        // outside the grid a weight has no effect, so it must not move further away
         const place = step === 0 ? 0 : (this.#weights[i]! + minimum) / step;
         if (place < low - 0.5 || place > high + 0.5) ofWeights[i] = 0;
       }

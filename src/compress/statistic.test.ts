@@ -4,7 +4,8 @@ import { enoughTokens, enoughWindows, isHeldOut } from './statistic.ts';
 
 const calibrationOf = (size: number, count: number, width: number) => {
   const tokens = Int32Array.from({ length: size * count }, (_, i) => Math.floor(i / size));
-  const stages = [{ products: [] }, { products: [{ x: { shape: ['T', 64] } }, { x: { shape: ['T', width] } }] }];
+  const product = (channels: number) => ({ weight: { shape: [8, channels] } });
+  const stages = [{ products: [] }, { products: [product(64), product(width)] }];
   return { windows: { tokens, size, count }, stages } as unknown as Calibration;
 };
 
@@ -30,6 +31,17 @@ describe('enoughWindows', () => {
       }
     },
   );
+
+  it('takes more for experts, which see a share of the tokens each', () => {
+    const calibration = calibrationOf(512, 1000, 896);
+    const { weight } = calibration.stages[1]!.products[1]!;
+    const experts = { count: 16, routes: { shape: ['T', 4] } };
+    const stages = [{ products: [{ weight, experts }] }];
+    const all = enoughWindows({ ...calibration, stages } as unknown as Calibration).windows.count;
+    const dense = enoughWindows(calibration).windows.count;
+    expect(all / dense).toBeGreaterThan(6);
+    expect(all / dense).toBeLessThanOrEqual(8);
+  });
 
   it('leaves a short text as it is', () => {
     const calibration = calibrationOf(512, 30, 896);

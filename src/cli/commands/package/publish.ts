@@ -116,7 +116,7 @@ function send(
     };
     const request = (url.protocol === 'http:' ? httpRequest : httpsRequest)(url, { method, headers: all, signal });
     const fail = (problem: string, data = {}) => reject(new SourceError(url.href, problem, data));
-    request.once('error', (error) =>
+    request.on('error', (error) =>
       signal.aborted ? reject(signal.reason) : fail(`cannot be reached: ${error.message}`),
     );
     request.once('response', (response) => {
@@ -124,7 +124,11 @@ function send(
       const { statusCode: status = 0 } = response;
       if (method === 'HEAD') resolve(status === 200 ? Number(response.headers['content-length']) : undefined);
       else if (status >= 200 && status < 300) resolve(undefined);
-      else fail(`answers ${method} with status ${status}`, { status });
+      else {
+        fail(`answers ${method} with status ${status}`, { status });
+        // a server that refuses may not read the rest
+        request.destroy();
+      }
     });
     if (!file) request.end();
     // an error of the request is reported above

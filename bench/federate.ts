@@ -139,7 +139,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
     if (wanted.has('adapters')) {
       const figures = [];
       for (const format of ['F32', 'Q8_0', 'Q4_0'] as const) {
-        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 24 });
+        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 64 });
         figures.push(row);
         console.log(
           `${format}, 20 roles: base ${row.base.toFixed(4)}, local ${row.local.toFixed(4)}, shared ${row.shared.toFixed(4)}, personal ${row.personal.toFixed(4)}; personal is best for ${row.best} of ${row.roles}`,

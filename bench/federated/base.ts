@@ -22,6 +22,8 @@ export interface BaseOptions {
 }
 
 const SEQUENCE = 64;
+/** Part of a text, at its end, that is not trained on. */
+export const HELD_OUT = 0.2;
 
 export class Base {
   /** The lines of the roles that were left out, by role. */
@@ -73,9 +75,9 @@ export class Base {
     return prepareTraining({
       model: { start },
       lora: { rank, targets, freezeA: true },
-      data: { sources: [{ path: 'none' }], sequence: SEQUENCE, batch: 8 },
+      data: { sources: [{ path: 'none' }], sequence: SEQUENCE, batch: 8, heldOut: { fraction: HELD_OUT } },
       optimizer: { learningRate: 1e-3, warmup: 0, weightDecay: 0 },
-      ...{ steps: 1, evaluation: { batches: 8 } },
+      ...{ steps: 1, evaluation: {} },
     });
   }
 

@@ -11,8 +11,13 @@ export { type CompressionOptions, decodeUpdate, encodeUpdate, UpdateCompressor }
 export { type Connection, localConnection } from './client/connection.ts';
 export { type HttpConnection, type HttpConnectionOptions, httpConnection } from './client/httpConnection.ts';
 export { type Identity, identity } from './client/identity.ts';
-export { type LocalResult, type LocalTrainingOptions, trainLocally } from './client/localTraining.ts';
-export type { Training } from './client/modelTrainer.ts';
+export {
+  type ClientOptimizer,
+  type LocalResult,
+  type LocalTrainingOptions,
+  trainLocally,
+} from './client/localTraining.ts';
+export type { ModelTrainerOptions, OptimizerStore, Training } from './client/modelTrainer.ts';
 export { modelTrainer, openTrainingModel } from './client/modelTrainer.ts';
 export {
   type ClientStore,
@@ -22,6 +27,7 @@ export {
   type StepResult,
   type Trainer,
 } from './client/participant.ts';
+export { type PersonalOptions, type PersonalResult, personalize } from './client/personalize.ts';
 export { busyReason, type ReadyWhen, readyWhen } from './client/readiness.ts';
 export { textsOf } from './client/texts.ts';
 export { whatLeaves } from './client/whatLeaves.ts';

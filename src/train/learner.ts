@@ -34,6 +34,14 @@ export interface Update {
   readonly gradientNorm: number;
 }
 
+/** AdamW's moments of all weights, in the order of `Learner.weights`. */
+export interface Moments {
+  /** [parameters] */
+  readonly first: Float32Array;
+  /** [parameters] */
+  readonly second: Float32Array;
+}
+
 /** Stream of random numbers, see `randomAt`. */
 const DROPOUT = 1;
 const NO_DROPOUT = Int32Array.of(-1);
@@ -146,6 +154,30 @@ export class Learner {
       const { m, v } = momentNames(name);
       const zeros = new Float32Array(rows * columns);
       for (const tensor of [m, v]) await this.#program.writeTensor(tensor, zeros);
+    }
+  }
+
+  async readMoments(): Promise<Moments> {
+    const length = this.weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+    const moments = { first: new Float32Array(length), second: new Float32Array(length) };
+    let at = 0;
+    for (const { name, rows, columns } of this.weights) {
+      const { m, v } = momentNames(name);
+      moments.first.set(await this.#program.readTensor(m), at);
+      moments.second.set(await this.#program.readTensor(v), at);
+      at += rows * columns;
+    }
+    return moments;
+  }
+
+  async writeMoments({ first, second }: Moments): Promise<void> {
+    let at = 0;
+    for (const { name, rows, columns } of this.weights) {
+      const { m, v } = momentNames(name);
+      const end = at + rows * columns;
+      await this.#program.writeTensor(m, first.subarray(at, end));
+      await this.#program.writeTensor(v, second.subarray(at, end));
+      at = end;
     }
   }
 

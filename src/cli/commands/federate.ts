@@ -15,11 +15,11 @@ import {
   modelTrainer,
   openTrainingModel,
   Participant,
+  personalize,
   type ReadyWhen,
   type ReportLine,
   readyWhen,
   textsOf,
-  trainLocally,
   whatLeaves,
 } from '../../federated/index.ts';
 import { type BackendName, FormatError, OptionError, SourceError } from '../../index.ts';
@@ -85,7 +85,7 @@ export function federateCommand(): Command {
     .option('--minimum-cohort <count>', 'join no round that sums fewer updates', number, 3)
     .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
-    .option('--personal-steps <count>', 'steps of the personal adapter', number, 20)
+    .option('--personal-steps <count>', 'maximum number of steps of the personal adapter', number, 64)
     .action(takePart);
   return examples(command, [
     'espalier federate serve federation.json --output adapter.gguf',
@@ -155,10 +155,10 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
     bar.stop();
     try {
-      const { identity, store } = await clientFolder(values.state);
+      const { identity, store, optimizerStore } = await clientFolder(values.state);
       const participant = new Participant(connection, {
         ...{ identity, store, allowVisible, minimumCohort, isReady: ready?.isReady },
-        trainer: modelTrainer(model, data),
+        trainer: modelTrainer(model, data, { optimizerStore }),
         onEvent: ({ round, sent, bytes, receipt }) =>
           note(`${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`),
       });
@@ -168,9 +168,11 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
         const { weightsHash } = await connection.status(identity.name, signal);
         const { learningRate } = settings.training;
         const shared = await connection.weights(weightsHash, signal);
-        await trainLocally(model, data, shared, { steps: personalSteps, learningRate, signal });
+        const found = await personalize(model, data, shared, { steps: personalSteps, learningRate, signal });
         await model.write(personal);
-        note(`personal adapter in ${personal}`);
+        const { loss, sharedLoss, steps } = found;
+        const gain = steps === 0 ? 'training on the own texts did not help' : `${steps} steps on the own texts`;
+        note(`personal adapter in ${personal}: ${gain}, held-out loss ${sharedLoss.toFixed(4)} → ${loss.toFixed(4)}`);
       }
     } finally {
       await data.close();

@@ -5,7 +5,8 @@ import type { RecipeInput } from '../../train/recipe/readRecipe.ts';
 import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
 import { prepareTraining } from '../../train/trainer.ts';
 import type { FederationSettings } from '../server/settings.ts';
-import { trainLocally } from './localTraining.ts';
+import { type ClientOptimizer, trainLocally } from './localTraining.ts';
+import { decodeOptimizer, encodeOptimizer } from './optimizerFile.ts';
 import type { Trainer } from './participant.ts';
 
 export type Training = FederationSettings['training'];
@@ -34,20 +35,52 @@ export function openTrainingModel(
   return prepareTraining(recipe, compile);
 }
 
-/** @param data opened with `model.openData` */
-export function modelTrainer(model: TrainableModel, data: Dataset): Trainer {
+/** Keeps a client's optimizer over restarts. It never leaves the device. */
+export interface OptimizerStore {
+  load(): Promise<Uint8Array | undefined>;
+  save(bytes: Uint8Array): Promise<void>;
+}
+
+export interface ModelTrainerOptions {
+  /** Default: none, so the first round after a restart has a fresh optimizer. */
+  readonly optimizerStore?: OptimizerStore;
+}
+
+/**
+ * Makes a client's trainer. Between rounds it keeps the moments of AdamW, unless the federation says otherwise: with fresh ones in
+ * every round, training needs more rounds.
+ * @param data opened with `model.openData`
+ */
+export function modelTrainer(
+  model: TrainableModel,
+  data: Dataset,
+  { optimizerStore }: ModelTrainerOptions = {},
+): Trainer {
+  let optimizer: ClientOptimizer | undefined;
+  let isLoaded = false;
   return {
     examples: data.tokens,
     parameters: model.parameters,
     async train(weights, { task }, signal) {
-      const { update } = await trainLocally(model, data, weights, {
+      const keepsOptimizer = task.keepOptimizer === true;
+      if (keepsOptimizer && !isLoaded) {
+        const bytes = await optimizerStore?.load();
+        optimizer = bytes && decodeOptimizer(bytes, model.parameters);
+        isLoaded = true;
+      }
+      const result = await trainLocally(model, data, weights, {
         steps: positive(task.steps, 'steps'),
         learningRate: positive(task.learningRate, 'learningRate'),
         proximal: Number(task.proximal ?? 0),
         from: (Number(task.round ?? 1) - 1) * positive(task.steps, 'steps'),
+        optimizer: keepsOptimizer ? optimizer : undefined,
         signal,
       });
-      return update;
+      if (keepsOptimizer) {
+        optimizer = result.optimizer;
+        await optimizerStore?.save(encodeOptimizer(optimizer));
+      }
+      return result.update;
     },
     async evaluate(weights, _, signal) {
       await model.writeWeights(weights);

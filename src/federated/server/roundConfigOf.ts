@@ -1,4 +1,5 @@
 /** The settings of one round, made from those of the federation. */
+import { learningRateAt } from '../../train/schedule.ts';
 import type { Mechanism } from '../privacy/accountant.ts';
 import { noiseMultiplierFor } from '../privacy/accountant.ts';
 import { quantizedNorm } from '../privacy/quantize.ts';
@@ -39,7 +40,7 @@ export function roundConfigOf(
 ): RoundConfig {
   if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
   const { name, mode, cohort, minimumCohort, maximumExamples, deadlines, training, weighting } = settings;
-  const { model: _, lora: __, ...task } = training;
+  const { model: _, lora: __, minimumLearningRate: ___, ...task } = training;
   return checkRoundConfig({
     id: `${name}-${number}`,
     mode,
@@ -50,8 +51,14 @@ export function roundConfigOf(
     maximumExamples,
     deadlines: inMilliseconds(deadlines),
     ...(mode === 'secure' && { secure: secureOf(settings, parameters) }),
-    task: { ...task, kind, weighting, round: number },
+    task: { ...task, learningRate: learningRateOf(settings, number), kind, weighting, round: number },
   });
+}
+
+/** The clients' learning rate in a round. */
+function learningRateOf({ training, rounds }: FederationSettings, number: number): number {
+  const { learningRate, minimumLearningRate = learningRate } = training;
+  return learningRateAt(number - 1, { learningRate, minimumLearningRate, warmup: 0, steps: rounds });
 }
 
 function evaluationConfigOf(settings: FederationSettings, number: number, weights: string): RoundConfig {

@@ -128,6 +128,13 @@ const schema = z.strictObject({
       batch: count().default(8).describe('Sequences per step.'),
       steps: count().default(10).describe('Steps of a client per round.'),
       learningRate: positive().default(1e-3).describe("The clients' learning rate."),
+      minimumLearningRate: positive()
+        .optional()
+        .describe('Learning rate of the last round, reached along half a cosine. Default: learningRate.'),
+      keepOptimizer: z
+        .boolean()
+        .default(true)
+        .describe("Clients keep AdamW's moments between rounds, on their devices. false: fresh ones in every round."),
       proximal: z.number().min(0).default(0).describe('Pull towards the shared weights (FedProx).'),
       seed: z.int().min(0).max(0xffffffff).default(1).describe('Random seed of the adapter.'),
     })

@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { adaptRoles } from './federated/adapters.ts';
-import { Base } from './federated/base.ts';
+import { Base, type BaseFormat } from './federated/base.ts';
 import { besideDisco } from './federated/disco.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
 import { trainThroughFlower } from './federated/flower.ts';
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     layers: { type: 'string', default: '4' },
     width: { type: 'string', default: '128' },
     'base-steps': { type: 'string', default: '600' },
+    formats: { type: 'string', default: 'F32,Q8_0,Q4_0' },
     python: { type: 'string' },
     flower: { type: 'string' },
     disco: { type: 'string' },
@@ -46,6 +47,7 @@ if (values.help) {
   --steps N        steps of a client per round (default: 10)
   --layers N, --width N   size of the character model (default: 4, 128)
   --base-steps N   steps that train the base of adapters (default: 600)
+  --formats LIST   formats of the base of adapters (default: F32,Q8_0,Q4_0)
   --python FILE    a Python with dp-accounting, which computes ε, too
   --flower FOLDER  commands of flwr 1.42, in a Python with PyTorch
   --disco FOLDER   sources of DISCO, see bench/peers/disco.mjs
@@ -138,7 +140,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
     const base = await Base.make({ text: values.text, roles: 20, steps, layers, width });
     if (wanted.has('adapters')) {
       const figures = [];
-      for (const format of ['F32', 'Q8_0', 'Q4_0'] as const) {
+      for (const format of values.formats.split(',') as BaseFormat[]) {
         const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 64 });
         figures.push(row);
         console.log(

@@ -108,9 +108,9 @@ describe('the learning rate of a round', () => {
     const federation = await Federation.open(changed, options, 0);
     for (let now = 0; rates.length < 5; await federation.tick((now = federation.round!.deadline)))
       rates.push(Number(federation.round!.config.task.learningRate));
-    expect(rates[0]).toBe(0.01);
+    expect(rates[0]).toBeCloseTo(0.01, 12);
     expect(rates.slice(1).every((rate, i) => rate < rates[i] || rate === 0.001)).toBe(true);
-    expect(rates[4]).toBe(0.001);
+    expect(rates.slice(3)).toEqual([0.001, 0.001]);
     expect((await configOf({})).task.learningRate).toBe(0.01);
   });
 });

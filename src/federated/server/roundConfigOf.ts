@@ -58,7 +58,7 @@ export function roundConfigOf(
 /** The clients' learning rate in a round. */
 function learningRateOf({ training, rounds }: FederationSettings, number: number): number {
   const { learningRate, minimumLearningRate = learningRate } = training;
-  return learningRateAt(number - 1, { learningRate, minimumLearningRate, warmup: 0, steps: rounds });
+  return learningRateAt(number - 1, { learningRate, minimumLearningRate, warmup: 0, steps: Math.max(1, rounds - 1) });
 }
 
 function evaluationConfigOf(settings: FederationSettings, number: number, weights: string): RoundConfig {

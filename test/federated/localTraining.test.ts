@@ -106,7 +106,7 @@ describe('the learning rate of a round', () => {
     const changed = checkSettings({ ...given, training: { ...given.training, minimumLearningRate: 0.001 } });
     const options = { journal: memoryJournal(), weights: new Float32Array(model.parameters) };
     const federation = await Federation.open(changed, options, 0);
-    for (let now = 0; rates.length < 5; await federation.tick((now = federation.round!.deadline)))
+    for (; rates.length < 5; await federation.tick(federation.round!.deadline))
       rates.push(Number(federation.round!.config.task.learningRate));
     expect(rates[0]).toBeCloseTo(0.01, 12);
     expect(rates.slice(1).every((rate, i) => rate < rates[i] || rate === 0.001)).toBe(true);

@@ -5,12 +5,10 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare, quantize } from '../../src/compress/index.ts';
-import { openCheckpoint } from '../../src/formats/open.ts';
 import { load, type Model } from '../../src/index.ts';
 import { quantile } from '../../src/runtime/statistics.ts';
-import { randomModel } from '../models.ts';
 import { writePermuted } from '../shape/permuted.ts';
-import { withLowPlanes } from './lowPlanes.ts';
+import { madeUp, type Shape } from './madeUp.ts';
 
 const FOLDER = 'runs/elastic';
 const TEXT = '../shared/data/text/tinystories/tiny_stories-944k.txt';
@@ -18,8 +16,6 @@ const CALIBRATION = { window: 256, windows: 128 };
 const SCORED = 8192;
 /** Tokens of a round of the timing. */
 const TOKENS: Readonly<Record<Shape, number>> = { '135m': 24, '1b': 6 };
-
-type Shape = '135m' | '1b';
 
 /** @param shapes whose speed is measured @param rounds alternating runs */
 export async function benchElastic(
@@ -66,11 +62,10 @@ async function qualityOf(file: string, threads?: number) {
 }
 
 /** Alternating rounds of both readings and of a file in Q8_0. */
-async function speedOf(shape: Shape, rounds: number, threads?: number) {
+export async function speedOf(shape: Shape, rounds: number, threads?: number) {
   const options = { context: 512, prefixCacheBytes: 0, ...(threads !== undefined && { threads }) };
-  const file = withLowPlanes(await openCheckpoint(randomModel(shape, 'Q4_0').file()));
-  const nested = await load(file, options);
-  const plain = await load(randomModel(shape, 'Q8_0').file(), options);
+  const nested = await load(await madeUp(shape, 'nested'), options);
+  const plain = await load(await madeUp(shape, 'Q8_0'), options);
   const seconds: Record<'8 bits' | '4 bits' | 'Q8_0', number[]> = { '8 bits': [], '4 bits': [], Q8_0: [] };
   const switches: number[] = [];
   for (let round = -2; round < rounds; round++)
@@ -83,7 +78,6 @@ async function speedOf(shape: Shape, rounds: number, threads?: number) {
     }
   nested.dispose();
   plain.dispose();
-  await file.close();
   // ratios within a round see the same machine
   const ratio = (other: '8 bits' | 'Q8_0') =>
     quantile(

@@ -2,10 +2,9 @@
  * Generates without end and prints the milliseconds of every token, see live.ts: `liveEspalier.ts MODEL THREADS DEADLINE`. With a deadline the
  * model is the file with low planes beside it, which the governor reads at 8 or 4 bits; 0: ungoverned.
  */
-import { openCheckpoint } from '../../src/formats/open.ts';
 import { load } from '../../src/index.ts';
 import type { LiveLine } from './live.ts';
-import { withLowPlanes } from './lowPlanes.ts';
+import { madeUp } from './madeUp.ts';
 
 const [file, threads, deadline] = process.argv.slice(2) as [string, string, string];
 const print = (line: LiveLine) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -14,7 +13,7 @@ const options = { context: 1024, prefixCacheBytes: 0, threads: Number(threads) }
 let plan: string | undefined;
 const model =
   deadlineMs > 0
-    ? await load(withLowPlanes(await openCheckpoint(file)), {
+    ? await load(await madeUp('135m', 'nested'), {
         ...options,
         adapt: {
           deadlineMs,

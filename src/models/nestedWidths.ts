@@ -9,15 +9,13 @@
 import { FormatError, OptionError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { bytesOf } from '../tensor/blockFormat.ts';
+import { slabName } from './parts/project.ts';
 
 /** Metadata key: numbers of neurons of the submodels, the whole last. */
 export const WIDTHS = 'espalier.widths';
 
 /** Maximum number of submodels: each takes time when the model is loaded. */
 const MAX_WIDTHS = 8;
-
-/** Name of a slab of columns, without '.weight'. @param name of the matrix, without it */
-export const slabName = (name: string, index: number): string => `${name}.slab${index}`;
 
 /** Numbers of neurons of the submodels, ascending; undefined for a file without nested widths. @throws {FormatError} */
 export function widthsOf(checkpoint: Checkpoint): readonly number[] | undefined {

@@ -7,7 +7,7 @@ import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { planModel } from './plan.ts';
-import { wholeOf } from './submodels.ts';
+import { readingsOf } from './submodels.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 
 export interface Inspection {
@@ -70,7 +70,10 @@ async function describeModel(
   options: LoadOptions,
   problems: string[],
 ): Promise<ModelDescription> {
-  const plan = await reported(problems, () => planModel(wholeOf(checkpoint, options), options, undefined, true));
+  const plan = await reported(problems, async () => {
+    const [whole] = await readingsOf(checkpoint, options);
+    return planModel(whole.checkpoint, options, undefined, true);
+  });
   if (!plan) return {};
   const { model, estimate, context } = plan;
   const registers = { T: 1, P: 0, R: 1, S: 1 };

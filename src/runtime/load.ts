@@ -8,6 +8,7 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { storedTables } from '../graph/ops/storedRows.ts';
 import type { Program } from '../graph/program.ts';
 import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
+import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
 import { type ExitHeader, readExitHeader, withExit } from '../models/exits.ts';
 import { weightStore } from '../models/weightStore.ts';
@@ -17,12 +18,13 @@ import type { CacheLimits } from './cache/cacheMemory.ts';
 import { deviceNotes } from './deviceNotes.ts';
 import { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
+import { isEncoder } from './graphKind.ts';
 import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './loadOptions.ts';
 import { type LoadedModel, Model } from './model.ts';
 import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
 import { withStoredRows } from './storedRows.ts';
-import { compileSubmodels, type Submodel, submodelGraphs, wholeOf } from './submodels.ts';
+import { compileSubmodels, type Reading, readingsOf, type Submodel } from './submodels.ts';
 import { summarize } from './summary.ts';
 
 /** Share of the memory that is left which keys and values may take. */
@@ -81,7 +83,8 @@ async function loadEngine(
     // exact weights have other formats, adapters name whole matrices, and an exit is calibrated for the whole model
     const isAlone = options.exact === true || exitSource !== undefined || every.length > 0;
     const selection = { bits: options.bits, width: options.width, isAlone };
-    opened = wholeOf(file, selection);
+    const readings = await readingsOf(file, selection);
+    opened = readings[0].checkpoint;
     let exit: ExitHeader | undefined;
     if (exitSource !== undefined) {
       if (adapter || adapters.size > 0)
@@ -99,7 +102,9 @@ async function loadEngine(
       added,
     );
     const stored = new Set(Array.from(storedTables(model.graph).values(), ({ attributes }) => attributes.tensor));
-    const graphs = submodelGraphs(file, selection, context, { ...added, stored });
+    // encoders read whole texts in one way
+    const used = isEncoder(model.graph) ? readings.slice(0, 1) : readings;
+    const graphOf = (reading: Reading) => buildModel(reading.checkpoint, context, { ...added, stored }).graph;
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
     const embedding = await embeddingOf(checkpoint, signal);
@@ -114,7 +119,7 @@ async function loadEngine(
     let submodels: Submodel[];
     try {
       await opened.finish?.(signal);
-      submodels = await compileSubmodels(program, graphs);
+      submodels = await compileSubmodels(program, used, graphOf);
     } catch (error) {
       program.dispose();
       throw error;
@@ -202,8 +207,8 @@ export async function estimate(source: CheckpointSource, options: LoadOptions = 
   checkLoadOptions(options);
   const checkpoint = await openCheckpoint(source, { ...openOptions(options), headerOnly: true });
   try {
-    const whole = wholeOf(checkpoint, options);
-    return (await planModel(whole, planOptions(source, options), undefined, true)).estimate;
+    const [whole] = await readingsOf(checkpoint, options);
+    return (await planModel(whole.checkpoint, planOptions(source, options), undefined, true)).estimate;
   } finally {
     await checkpoint.close();
   }

@@ -7,10 +7,6 @@ import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Program } from '../graph/program.ts';
-import { buildModel } from '../models/buildModel.ts';
-import type { ModelParts } from '../models/modelBuilder.ts';
-import { atBits, hasNestedBits } from '../models/nestedBits.ts';
-import { atWidth, widthIndex, widthsOf } from '../models/nestedWidths.ts';
 import type { LoadOptions } from './loadOptions.ts';
 
 /** Name of the submodel of a file that has one only. */
@@ -24,72 +20,49 @@ export interface Submodel {
   readonly quality: number;
 }
 
-/** A submodel before it is compiled. */
-export interface SubmodelGraph extends Pick<Submodel, 'name' | 'quality'> {
-  /** Its own graph. Undefined: that of the whole model. */
-  readonly graph?: Graph;
-}
-
 /** Which submodels are loaded: one, or all of those that the file has. */
 export interface Selection extends Pick<LoadOptions, 'bits' | 'width'> {
   /** True for only the largest, whose matrices are then not cut into slabs: with adapters, exits and exact weights. */
   readonly isAlone?: boolean;
 }
 
-/** Quality at 4 bits, and what the loss of all neurons would cost. */
-const [FOUR_BITS, NEURONS] = [0.98, 0.2];
-
-/**
- * The largest submodel that is loaded, with the weights of all others.
- * @throws {OptionError} for bits or a width that the file does not have
- */
-export function wholeOf(file: Checkpoint, selection: Selection): Checkpoint {
-  const [largest] = readingsOf(file, selection);
-  return largest!.checkpoint;
-}
-
-/** The submodels that a file allows, the largest first. @throws {OptionError} */
-export function submodelGraphs(
-  file: Checkpoint,
-  selection: Selection,
-  context: number,
-  parts: ModelParts,
-): SubmodelGraph[] {
-  return readingsOf(file, selection).map(({ name, quality, checkpoint }, index) => ({
-    name,
-    quality,
-    ...(index > 0 && { graph: buildModel(checkpoint, context, parts).graph }),
-  }));
-}
-
-interface Reading extends Pick<Submodel, 'name' | 'quality'> {
+/** A submodel before it is compiled. */
+export interface Reading extends Pick<Submodel, 'name' | 'quality'> {
+  /** The file as it is read. */
   readonly checkpoint: Checkpoint;
 }
 
-function readingsOf(file: Checkpoint, { bits, width, isAlone = false }: Selection): Reading[] {
-  const widths = isAlone && width === undefined ? undefined : widthsOf(file);
-  const isNested = hasNestedBits(file);
-  if (bits !== undefined && !isNested)
-    throw new OptionError('bits', bits, `nothing for ${file.name}, which has no nested bits`);
-  const indices = width === undefined ? [...(widths?.keys() ?? [0])].reverse() : [widthIndex(file, widths, width)];
-  const allBits = bits !== undefined || !isNested ? [bits] : isAlone ? ([8] as const) : ([8, 4] as const);
-  const readings = indices.flatMap((index) =>
-    allBits.map((each): Reading => {
-      const share = widths ? widths[index]! / widths.at(-1)! : 1;
-      const named = [each && `${each} bits`, share < 1 && `${Math.round(100 * share)}% of the neurons`];
-      const plain = each ? atBits(file, each) : file;
-      const quality = (each === 4 && bits === undefined ? FOUR_BITS : 1) * (1 - NEURONS * (1 - share));
-      const checkpoint = widths ? atWidth(plain, widths, index) : plain;
-      return { name: named.filter(Boolean).join(', ') || WHOLE, quality, checkpoint };
-    }),
-  );
-  return readings.sort((a, b) => b.quality - a.quality);
+/**
+ * The submodels that a file allows, the largest first: it has the weights of all others.
+ * @throws {OptionError} for bits or a width that the file does not have @throws {FormatError}
+ */
+export async function readingsOf(file: Checkpoint, selection: Selection): Promise<readonly [Reading, ...Reading[]]> {
+  const { bits, width } = selection;
+  const isNested =
+    file.kind === 'gguf' && (file.metadata.has('espalier.widths') || [...file.tensors.keys()].some(isLowPlane));
+  if (isNested) {
+    // fetched only by pages that load such files
+    const { nestedReadings } = await import('./nestedReadings.ts');
+    return nestedReadings(file, selection);
+  }
+  if (bits !== undefined) throw new OptionError('bits', bits, `nothing for ${file.name}, which has no nested bits`);
+  if (width !== undefined)
+    throw new OptionError('width', width, `nothing for ${file.name}, which has no nested widths`);
+  return [{ name: WHOLE, quality: 1, checkpoint: file }];
 }
 
-/** Compiles submodels over the weights of the largest. */
-export async function compileSubmodels(largest: Program, graphs: readonly SubmodelGraph[]): Promise<Submodel[]> {
+const isLowPlane = (tensor: string): boolean => tensor.endsWith('.low');
+
+/** Compiles submodels over the weights of the largest. @param graphOf builds the graph of a smaller one */
+export async function compileSubmodels(
+  largest: Program,
+  readings: readonly Reading[],
+  graphOf: (reading: Reading) => Graph,
+): Promise<Submodel[]> {
   const submodels: Submodel[] = [];
-  for (const { name, quality, graph } of graphs)
-    submodels.push({ name, quality, program: graph ? await largest.derive(graph) : largest });
+  for (const [index, reading] of readings.entries()) {
+    const { name, quality } = reading;
+    submodels.push({ name, quality, program: index === 0 ? largest : await largest.derive(graphOf(reading)) });
+  }
   return submodels;
 }

@@ -7,7 +7,6 @@ import { gain } from '../../graph/ops/gain.ts';
 import { linear } from '../../graph/ops/linear.ts';
 import { scale } from '../../graph/ops/scale.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
-import { slabName } from '../nestedWidths.ts';
 
 export interface Projection {
   /** Default: optional. */
@@ -33,6 +32,9 @@ export function project(model: ModelBuilder, x: Value, name: string, outputs: nu
   const delta = linear(inner, factors.b, undefined, `${name}.lora_b`);
   return add(y, factors.scale === 1 ? delta : scale(delta, factors.scale, `${name}.lora_scale`), `${name}.lora`);
 }
+
+/** Name of a slab of columns (nested widths), without '.weight'. @param name of the matrix, without it */
+export const slabName = (name: string, index: number): string => `${name}.slab${index}`;
 
 /** As `project`; a matrix that is loaded in slabs of columns (nested widths) is the sum of its products with them. */
 export function projectSlabs(

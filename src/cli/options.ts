@@ -1,6 +1,6 @@
 /** Options shared by several commands, and parsers of option values. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type LoadOptions, load, type Model, type SamplingOptions } from '../index.ts';
+import { type LoadOptions, load, type Model, OptionError, type SamplingOptions } from '../index.ts';
 import { progressBar } from './progressBar.ts';
 import { printTrace } from './trace.ts';
 
@@ -20,7 +20,10 @@ export type ModelValues = Pick<
   | 'exit'
   | 'bits'
   | 'width'
->;
+> & {
+  /** Components of a package to load. */
+  readonly component?: readonly string[];
+};
 
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
@@ -35,6 +38,11 @@ export function addEngineOptions(command: Command): Command {
   return addComputeOptions(command)
     .addOption(new Option('--kv <format>', 'format of the KV cache').choices(['f32', 'f16', 'q8_0']).default('f16'))
     .option('--adapter <path>', 'LoRA adapter (GGUF) to apply')
+    .option(
+      '--component <role>',
+      'component to load from a package: adapter/NAME, which is applied, head/NAME, experts/NAME or draft; may be repeated',
+      collect,
+    )
     .addOption(
       new Option(
         '--embeddings <place>',
@@ -90,6 +98,7 @@ export async function loadWithProgress(
     exit,
     bits,
     width,
+    component: components,
   }: ModelValues,
   signal: AbortSignal,
 ): Promise<{ model: Model; loadSeconds: number }> {
@@ -112,11 +121,15 @@ export async function loadWithProgress(
       exit,
       bits,
       width,
+      components,
       trace,
       signal,
       onProgress,
     };
+    const [role, ...others] = components?.filter((each) => each.startsWith('adapter/')) ?? [];
+    if (others.length > 0) throw new OptionError('--component', `${role} and ${others[0]}`, 'one adapter');
     const model = await load(source, options);
+    if (role !== undefined) await model.setAdapter(role);
     if (trace) process.once('exit', () => printTrace(model));
     return { model, loadSeconds: (performance.now() - started) / 1000 };
   } finally {

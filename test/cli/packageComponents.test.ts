@@ -87,6 +87,9 @@ it('publishes by HTTP, installs components as they are wanted, updates by name a
   expect(await json(['package', 'update', 'tiny', ...store, '--component', 'draft'])).toMatchObject({ changed: true });
   expect(await json(['test', 'tiny', ...store])).toMatchObject({ version: '2', checks: [] });
   expect(await json(['test', 'tiny', ...store, '--component', 'draft'])).toMatchObject({ version: '2' });
+  process.env.ESPALIER_PACKAGES = at('store');
+  const run = (...more: string[]) => json(['run', 'package:tiny', 'one', '-n', '20', '--temperature', '0', ...more]);
+  expect((await run('--component', 'draft')).text).toBe((await run()).text);
   const missing = await espalier(['test', 'tiny', ...store, '--component', 'adapter/legal']);
   expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('it has base, draft') });
   const unknown = await espalier(['package', 'update', 'other', ...store]);

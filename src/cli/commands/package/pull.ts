@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { OptionError } from '../../../index.ts';
 import { openRemote, openStore, type Plan, probe, pull, type TrustOptions } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
-import { number } from '../../options.ts';
+import { collect, number } from '../../options.ts';
 import { bytesForPeople, note, print, printJson } from '../../output.ts';
 import { progressBar } from '../../progressBar.ts';
 import { type StoreValues, withStore } from './store.ts';
@@ -46,7 +46,7 @@ function withPullOptions(command: Command): Command {
     .option(
       '--component <role>',
       'install this component, too, such as adapter/legal; may be repeated (default: those that are installed, all at first)',
-      (role: string, before: readonly string[] = []) => [...before, role],
+      collect,
     )
     .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
     .option('--dry-run', 'only show what would be fetched')

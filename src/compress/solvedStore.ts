@@ -7,13 +7,12 @@ import { sha256 } from '#leaf/formats/download/sha256';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { Windows } from './calibrationText.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Planned } from './plan.ts';
 import type { Solved } from './solver.ts';
 import type { Activations } from './statistic.ts';
 import { splitPath } from './writeFile.ts';
 
-/** Bytes of each tensor that tell one source from another. */
-const SAMPLE_BYTES = 4096;
 /** Bytes that are written at a time. */
 const PIECE = 2 ** 22;
 
@@ -126,26 +125,15 @@ export class SolvedStore {
   }
 }
 
-/** Tells runs apart: by the beginning of each tensor, the formats and the calibration text. */
+/** Distinguishes runs by the source, the formats and the calibration text. */
 export async function keyOf(
   checkpoint: Checkpoint,
   plan: readonly Planned[],
   { tokens, size }: Windows,
 ): Promise<string> {
   const hash = sha256();
-  const add = (value: unknown) => hash.update(new TextEncoder().encode(JSON.stringify(value)));
-  add([
-    checkpoint.byteLength,
-    size,
-    plan.map(({ tensor, format, stage, hasLowPlane }) => [tensor.name, format.name, stage, hasLowPlane]),
-  ]);
+  const planned = plan.map(({ tensor, format, stage, hasLowPlane }) => [tensor.name, format.name, stage, hasLowPlane]);
+  hash.update(new TextEncoder().encode(JSON.stringify([await fingerprintOf(checkpoint), size, planned])));
   hash.update(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
-  for (const { tensor } of plan) {
-    const { blockBytes } = tensor.format;
-    const most = Math.max(blockBytes, Math.floor(SAMPLE_BYTES / blockBytes) * blockBytes);
-    const bytes = new Uint8Array(Math.min(tensor.byteLength, most));
-    await tensor.read(0, bytes);
-    hash.update(bytes);
-  }
   return hash.hex();
 }

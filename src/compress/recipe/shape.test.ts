@@ -45,7 +45,8 @@ describe('shape', () => {
     await expect(shape(path('again.json'), { signal: controller.signal, onStage })).rejects.toThrow('enough');
     expect(existsSync(path('again.gguf'))).toBe(false);
     const states: string[] = [];
-    await shape(path('again.json'), { onStage: (name, state) => states.push(`${name} ${state}`) });
+    const { card } = await shape(path('again.json'), { onStage: (name, state) => states.push(`${name} ${state}`) });
+    expect(card!.result.tensors.length).toBeGreaterThan(10);
     expect(states).toEqual(['prune was done before', 'quantize was done before', 'tune runs']);
     expect(readFileSync(path('again.gguf')).equals(readFileSync(path('out.gguf')))).toBe(true);
   });
@@ -63,16 +64,33 @@ describe('shape', () => {
     const { stages: done } = await shape(path('narrow.json'), {
       onProgress: (each) => each.stage === 'distill' && steps.push(each.done),
     });
-    expect(done.map(({ name, result }) => [name, result !== undefined])).toEqual([
-      ['narrow', false],
-      ['distill', true],
-    ]);
+    expect(done.map(({ name }) => name)).toEqual(['narrow', 'distill']);
+    expect(done[0]!.result).toMatchObject({ neurons: [512, 384] });
     expect(Math.min(...steps)).toBeGreaterThan(1);
     const first = readFileSync(path('narrow.gguf'));
     expect(first.length).toBeLessThan(readFileSync(path('source.gguf')).length);
     expect(readdirSync(path('narrow.gguf.training'))).toEqual([]);
     await shape(path('narrow.json'));
     expect(readFileSync(path('narrow.gguf')).equals(first)).toBe(true);
+  });
+
+  it('does not continue with another source under the same name', async () => {
+    const own = { ...recipe, source: 'changing.gguf', output: 'changing-out.gguf', card: undefined };
+    write('changing.json', {
+      ...own,
+      stages: [{ quantize: { type: 'Q5_0', calibrate: false } }, { tune: { steps: 3 } }],
+    });
+    const states: string[] = [];
+    for (const seed of [1, 2]) {
+      writeFileSync(path('changing.gguf'), await makeModel({ architecture: 'llama', format: 'F32', seed }));
+      const controller = new AbortController();
+      const onStage = (name: string, state: string) => {
+        states.push(`${name} ${state}`);
+        if (name === 'tune') controller.abort(new Error('enough'));
+      };
+      await expect(shape(path('changing.json'), { signal: controller.signal, onStage })).rejects.toThrow('enough');
+    }
+    expect(states).toEqual(['quantize runs', 'tune runs', 'quantize runs', 'tune runs']);
   });
 
   it('names the text that a stage lacks', async () => {
@@ -126,6 +144,11 @@ describe('shape', () => {
 
   it.each([
     ['a field that does not exist', { ...recipe, stage: [] }, /stage/],
+    [
+      'a card without quantizing',
+      { ...recipe, stages: [{ prune: { sparsity: 0.5 } }] },
+      /has a card but no stage quantize/,
+    ],
     ['no stages', { ...recipe, stages: [] }, /stages/],
     ['a stage that does not exist', { ...recipe, stages: [{ squeeze: {} }] }, /stages\.0/],
   ])('refuses %s', async (_, value, message) => {

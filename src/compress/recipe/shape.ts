@@ -5,12 +5,13 @@
 import { sha256 } from '#leaf/formats/download/sha256';
 import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
-import { OptionError } from '../../core/errors.ts';
+import { FormatError, OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { readText } from '../../formats/json.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type Card, makeCard, textFacts, writeCard } from '../card/card.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
@@ -36,8 +37,8 @@ export interface ShapeOptions {
 export interface ShapeResult {
   /** Path of the model. */
   readonly output: string;
-  /** Results of the stages in order, by name. Undefined for one that was done before. */
-  readonly stages: readonly { readonly name: string; readonly result?: object }[];
+  /** Results of the stages in order, by name. In a dry run: StagePlan. */
+  readonly stages: readonly { readonly name: string; readonly result: object }[];
   readonly card?: Card;
   readonly cardFiles: readonly string[];
 }
@@ -49,26 +50,31 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const calibration = recipe.calibration && { ...recipe.calibration, text: await textOf(recipe.calibration.text) };
   const context: Context = { recipe, calibration, options };
   const kept = checkpointFolder(`${recipe.output}.stages`);
-  let key = hashOf([recipe.source, calibration?.text ?? '', recipe.calibration?.window, recipe.calibration?.windows]);
-  let current = recipe.source;
-  const done: { name: string; result?: object }[] = [];
+  refuseUselessCard(recipe, path);
   if (dryRun) return { output: recipe.output, stages: await plans(recipe, calibration, options), cardFiles: [] };
+  const { window, windows } = recipe.calibration ?? {};
+  let key = hashOf([await sourceFingerprint(recipe.source, signal), calibration?.text ?? '', window, windows]);
+  let current = recipe.source;
+  const done: { name: string; result: object }[] = [];
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
     key = hashOf([key, stage]);
     const name = Object.keys(stage)[0]!;
     const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
     const target = `${recipe.output}.stages/${file}`;
-    const isDone = (await kept.list()).includes(file);
+    // the result is written behind the model, so the stage is done when both are there
+    const found = await kept.list();
+    const isDone = found.includes(file) && found.includes(`${file}.json`);
     onStage?.(name, isDone ? 'was done before' : 'runs');
-    const result = isDone ? undefined : await runStage(stage, current, target, context);
-    done.push({ name, ...(result && { result }) });
+    const result = isDone
+      ? (JSON.parse(await textOf(`${target}.json`)) as object)
+      : await runStage(stage, current, target, context);
+    if (!isDone) await kept.replace(`${file}.json`, (sink) => sink.write(bytesOf(JSON.stringify(result))));
+    done.push({ name, result });
     current = target;
   }
   await copy(current, recipe.output, signal);
-  const quantized = done.find(({ name, result }) => name === 'quantize' && result)?.result as
-    | QuantizeResult
-    | undefined;
+  const quantized = done.findLast(({ name }) => name === 'quantize')?.result as QuantizeResult | undefined;
   const card = recipe.card && quantized ? await cardOf(context, quantized) : undefined;
   const cardFiles = card ? await writeCard(card, recipe.output) : [];
   for (const file of await kept.list()) await kept.remove(file);
@@ -190,8 +196,28 @@ function resolved(recipe: ShapeRecipe, folder: string): ShapeRecipe {
   };
 }
 
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
 function hashOf(value: unknown): string {
   const hash = sha256();
-  hash.update(new TextEncoder().encode(JSON.stringify(value)));
+  hash.update(bytesOf(JSON.stringify(value)));
   return hash.hex();
+}
+
+async function sourceFingerprint(source: string, signal?: AbortSignal): Promise<string> {
+  const opened = await openCheckpoint(source, { signal });
+  try {
+    return await fingerprintOf(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @throws {FormatError} */
+function refuseUselessCard({ card, stages }: ShapeRecipe, file: string): void {
+  if (!card || stages.some((stage) => 'quantize' in stage)) return;
+  throw new FormatError(
+    file,
+    'has a card but no stage quantize, whose formats and errors a card shows: remove one or add the other',
+  );
 }

@@ -224,19 +224,18 @@ async function templates(python: string): Promise<{ equal: number; of: number }>
   for (const { name, file } of generators.filter(({ file }) => existsSync(file))) {
     const model = await load(file, { threads, context: CONTEXT });
     const { metadata } = await (await import(built)).inspect(file, {});
-    const conversations = [MESSAGES, MESSAGES.slice(1), MESSAGES.slice(0, 2), MESSAGES.slice(1, 2)];
-    for (const messages of conversations) {
-      if (typeof metadata['tokenizer.chat_template'] !== 'string') {
-        console.log(`skipped the template of ${name}: its file has none`);
-        break;
-      }
+    const template = metadata['tokenizer.chat_template'];
+    if (typeof template === 'string') {
       const bos = model.tokenizer.bos === undefined ? '' : model.tokenizer.piece(model.tokenizer.bos);
-      const job = { template: metadata['tokenizer.chat_template'], messages, bos };
-      const expected = JSON.parse(execFileSync(python, [script], { input: JSON.stringify(job), encoding: 'utf8' }));
-      of++;
-      if (model.renderPrompt(messages as Parameters<typeof model.renderPrompt>[0]) === expected) equal++;
-      else console.log(`${name}: another text than transformers'`);
-    }
+      const conversations = [MESSAGES, MESSAGES.slice(1), MESSAGES.slice(0, 2), MESSAGES.slice(1, 2)];
+      const input = JSON.stringify(conversations.map((messages) => ({ template, messages, bos })));
+      const expected: string[] = JSON.parse(execFileSync(python, [script], { input, encoding: 'utf8' }));
+      for (const [i, messages] of conversations.entries()) {
+        of++;
+        if (model.renderPrompt(messages as Parameters<typeof model.renderPrompt>[0]) === expected[i]) equal++;
+        else console.log(`${name}: another text than transformers'`);
+      }
+    } else console.log(`skipped the template of ${name}: its file has none`);
     model.dispose();
   }
   return { equal, of };

@@ -6,7 +6,7 @@ import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import { denseLayersFromGguf } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { storedTables } from '../graph/ops/storedRows.ts';
-import type { Program } from '../graph/program.ts';
+import type { Program, WeightStore } from '../graph/program.ts';
 import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
@@ -23,7 +23,6 @@ import { checkLoadOptions, type LoadOptions, openOptions, planOptions } from './
 import { type LoadedModel, Model } from './model.ts';
 import type { PackageParts } from './packageParts.ts';
 import { planModel } from './plan.ts';
-import { withStoredRows } from './storedRows.ts';
 import { compileSubmodels, type Reading, readingsOf, type Submodel } from './submodels.ts';
 import { summarize } from './summary.ts';
 
@@ -114,8 +113,8 @@ async function loadEngine(
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const template = parts?.template ?? checkpoint.chatTemplate;
     const [text, compiled] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
-    const program = withStoredRows(compiled, weights, () => opened.close());
-    isKeptOpen = program !== compiled;
+    isKeptOpen = storedTables(model.graph).size > 0;
+    const program = isKeptOpen ? await withStoredRows(compiled, weights, () => opened.close()) : compiled;
     let submodels: Submodel[];
     try {
       await opened.finish?.(signal);
@@ -170,6 +169,11 @@ async function addDraft(engine: Engine, source: string, options: LoadOptions): P
     engine.dispose();
     throw error;
   }
+}
+
+/** The code for tables that stay in the file is downloaded by pages that need it. */
+async function withStoredRows(program: Program, weights: WeightStore, close: () => Promise<void>): Promise<Program> {
+  return (await import('./storedRows.ts')).withStoredRows(program, weights, close);
 }
 
 /** A model together with its exit, which `close` closes too. */

@@ -113,7 +113,7 @@ async function loadEngine(
     const compiling = backendByName(options.backend ?? 'auto').compile(model.graph, compile);
     const template = parts?.template ?? checkpoint.chatTemplate;
     const [text, compiled] = await Promise.all([textSide(checkpoint, template, compiling), compiling]);
-    isKeptOpen = storedTables(model.graph).size > 0;
+    isKeptOpen = stored.size > 0;
     const program = isKeptOpen ? await withStoredRows(compiled, weights, () => opened.close()) : compiled;
     let submodels: Submodel[];
     try {

@@ -6,7 +6,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { deviceFiles as browserFiles } from '../../src/formats/packages/deviceFiles.browser.ts';
 import { deviceFiles as nodeFiles } from '../../src/formats/packages/deviceFiles.node.ts';
 import type { StoreFiles } from '../../src/formats/packages/storeFiles.ts';
-import { PackageStore, pull } from '../../src/package/index.ts';
+import { memorySource } from '../../src/formats/sources/memory.ts';
+import { PackageStore, publish, pull } from '../../src/package/index.ts';
 import { memoryPublication } from '../memoryPublication.ts';
 import { DiskModel } from './diskModel.ts';
 import { OpfsModel } from './opfsModel.ts';
@@ -194,6 +195,37 @@ describe.each([
     }
     expect(seen).toEqual(new Set(outcomes));
     expect(cuts).toBeGreaterThan(1);
+  });
+
+  it('adding a component leaves it installed or not at every cut, and the rest whole', async () => {
+    const withCard = new Map<string, Uint8Array>();
+    const components = [
+      { role: 'base', fileName: 'model.gguf', source: memorySource(models[0]!) },
+      { role: 'card', fileName: 'card.md', source: memorySource(new TextEncoder().encode('a card of this model')) },
+    ];
+    await publish(memoryPublication(withCard), components, { name: PACKAGE, version: '0' });
+    const pullRoles = (files: StoreFiles, roles: readonly string[]) =>
+      pull(new PackageStore(files), memoryPublication(withCard), { components: roles });
+    const start = empty();
+    await pullRoles(start.use(), []);
+    const seen = new Set<string>();
+    for (let cuts = 0, isCut = true; isCut; cuts++) {
+      const medium = start.copy();
+      medium.operations = new Operations(cuts);
+      const error = await pullRoles(medium.use(), ['card']).then(
+        () => undefined,
+        (error) => error,
+      );
+      isCut = error !== undefined;
+      if (isCut && !isOfCut(error)) throw error;
+      for (const left of medium.failures()) {
+        expect(await versionOf(left.use())).toBe(0);
+        seen.add((await new PackageStore(left.use()).usage()).packages[0]!.roles.join(' '));
+        await pullRoles(left.use(), ['card']);
+        expect((await new PackageStore(left.use()).usage()).packages[0]!.roles).toEqual(['base', 'card']);
+      }
+    }
+    expect(seen).toEqual(new Set(['base', 'base card']));
   });
 
   it('a full disk stops an update wherever it becomes full, and the old version stays', async () => {

@@ -25,18 +25,15 @@ export class InstalledRoles {
     return found && new Set(found.roles);
   }
 
-  /** Call it when the pieces of these components are stored. @param roles undefined: all components */
-  async keep(generation: string, roles: ReadonlySet<string> | undefined): Promise<void> {
+  /**
+   * Call it when the pieces of these components are stored. A record that is there stays, even if it lists all: where a power failure loses the pieces of a
+   * component that was added, it tells that one from the others.
+   * @param roles all if `isAll`
+   */
+  async keep(generation: string, roles: readonly string[], isAll = false): Promise<void> {
     const before = await this.#read(generation);
-    if (!roles) {
-      for (const path of before ? this.pathsOf(generation) : []) await this.#files.remove(path);
-      return;
-    }
-    if (before?.roles.join() === [...roles].join()) return;
-    await writeSlots<Roles>(this.#files, this.#path(generation), {
-      sequence: (before?.sequence ?? 0) + 1,
-      roles: [...roles],
-    });
+    if ((isAll && !before) || before?.roles.join() === roles.join()) return;
+    await writeSlots<Roles>(this.#files, this.#path(generation), { sequence: (before?.sequence ?? 0) + 1, roles });
   }
 
   /** Paths of all files. */

@@ -194,6 +194,11 @@ export function* piecesOf(value: Manifest): Generator<PlacedPiece> {
   }
 }
 
+/** Bytes of the pieces of a manifest by their hash. */
+export function pieceSizes(value: Manifest): Map<string, number> {
+  return new Map([...piecesOf(value)].map(({ piece }) => [piece.sha256, piece.bytes]));
+}
+
 export interface PlacedPiece {
   readonly component: Component;
   readonly section: StoredSection;

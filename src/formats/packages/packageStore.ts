@@ -18,9 +18,11 @@ import { hashOf } from './hash.ts';
 import { InstalledRoles } from './installedRoles.ts';
 import {
   generationOf,
+  isEssential,
   type Manifest,
   manifestBytes,
   type Piece,
+  pieceSizes,
   piecesOf,
   readManifest,
   withRoles,
@@ -196,10 +198,27 @@ export class PackageStore {
       await markSettled(this.#files, folderOf(name), pointer!);
       return accepted;
     }
+    if (await this.#keepWholeComponents(accepted)) return accepted;
     const { previous } = pointer!;
     if (previous !== undefined && previous !== accepted && (await this.#isWhole(previous))) return previous;
     const problem = `files of ${name} were lost or damaged, and no earlier version is whole: pull it again`;
     throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { package: name, generation: accepted });
+  }
+
+  /** Forgets components that were added and whose pieces were lost. @returns false if the others are damaged, too, or none was added */
+  async #keepWholeComponents(generation: string): Promise<boolean> {
+    const added = await this.#roles.of(generation);
+    const manifest = added && (await this.installed(generation).catch(() => undefined));
+    if (!manifest) return false;
+    const whole: string[] = [];
+    for (const { role } of manifest.components) {
+      let isThere = true;
+      for (const { piece } of piecesOf(withRoles(manifest, new Set([role])))) isThere &&= await this.has(piece);
+      if (isThere) whole.push(role);
+      else if (isEssential(role)) return false;
+    }
+    await this.#roles.keep(generation, whole);
+    return true;
   }
 
   async #isWhole(generation: string): Promise<boolean> {
@@ -232,7 +251,8 @@ export class PackageStore {
     }
     const generation = generationOf(value);
     await this.#keepManifest(value);
-    await this.#roles.keep(generation, roles);
+    const kept = value.components.map(({ role }) => role).filter((role) => roles?.has(role) ?? true);
+    await this.#roles.keep(generation, kept, roles === undefined);
     const before = await this.current(value.name);
     if (before?.generation === generation) return before;
     const trial = isTrial ? { ...(before?.previous !== undefined && { previous: before.previous }) } : undefined;
@@ -345,9 +365,9 @@ export class PackageStore {
       const { name, version, components } = installed;
       const { generation, previous } = pointer;
       const roles = components.map(({ role }) => role);
-      const sizes = sizesOf(installed);
-      const before = previous === undefined ? undefined : await this.installed(previous).catch(() => undefined);
-      const kept = [...(before ? sizesOf(before) : [])].filter(([hash]) => !sizes.has(hash));
+      const sizes = pieceSizes(installed);
+      const before = previous !== undefined && (await this.installed(previous).catch(() => undefined));
+      const kept = [...(before ? pieceSizes(before) : [])].filter(([hash]) => !sizes.has(hash));
       packages.push({
         ...{ name, version, generation, roles, bytes: total(sizes), previousBytes: total(new Map(kept)) },
         ...(previous !== undefined && { previous }),
@@ -377,11 +397,4 @@ export class PackageStore {
   }
 }
 
-/** Bytes of the pieces of a manifest by their hash. */
-function sizesOf(manifest: Manifest): Map<string, number> {
-  return new Map([...piecesOf(manifest)].map(({ piece }) => [piece.sha256, piece.bytes]));
-}
-
-function total(sizes: ReadonlyMap<string, number>): number {
-  return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
-}
+const total = (sizes: ReadonlyMap<string, number>) => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);

@@ -32,6 +32,8 @@ export interface DiscoOptions {
 }
 
 const STEPS = 5;
+/** Heads of DISCO's models, by width. */
+const HEADS: Readonly<Record<number, number>> = { 48: 3, 128: 4, 192: 6 };
 
 /** @param folder of DISCO's sources, see ../peers/disco.mjs */
 export async function besideDisco(folder: string, options: DiscoOptions): Promise<DiscoFigures> {
@@ -49,7 +51,7 @@ export async function besideDisco(folder: string, options: DiscoOptions): Promis
 
 async function ours({ text, layers, width, members }: DiscoOptions): Promise<Side> {
   const folder = mkdtempSync(join(tmpdir(), 'espalier-disco-'));
-  const model = await characterModel(folder, { text, layers, width });
+  const model = await characterModel(folder, { text, layers, width, heads: HEADS[width] });
   const { parameters } = model;
   const data = await model.openData([{ weight: 1, open: async () => memorySource(readFileSync(text), 'text') }]);
   const times: number[] = [];

@@ -46,12 +46,14 @@ export interface CharacterModelOptions {
   readonly text: string;
   readonly layers: number;
   readonly width: number;
+  /** Default: 4. */
+  readonly heads?: number;
 }
 
 /** Opens a new GPT-2 of characters for training. @param folder for its files */
 export async function characterModel(
   folder: string,
-  { text, layers, width }: CharacterModelOptions,
+  { text, layers, width, heads = 4 }: CharacterModelOptions,
 ): Promise<TrainableModel> {
   const base = join(folder, 'base.gguf');
   const common = {
@@ -63,7 +65,7 @@ export async function characterModel(
   // one negligible step makes a model with a tokenizer of all characters
   await train({
     ...common,
-    model: { architecture: 'gpt2', layers, width, heads: 4, context: SEQUENCE },
+    model: { architecture: 'gpt2', layers, width, heads, context: SEQUENCE },
     tokenizer: { characters: true },
     optimizer: { learningRate: 1e-9, warmup: 0 },
     checkpoints: { folder: join(folder, 'run') },

@@ -12,7 +12,7 @@ import { besideDisco } from './federated/disco.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
 import { trainThroughFlower } from './federated/flower.ts';
 import { trainPrivately } from './federated/privacy.ts';
-import { Roles } from './federated/roles.ts';
+import { RATE, Roles } from './federated/roles.ts';
 import { simulateMany } from './federated/simulation.ts';
 
 const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy', 'flower', 'disco'] as const;
@@ -122,9 +122,10 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
     }
     if (wanted.has('poisoning')) {
       const attackers = Math.round(0.2 * roles.data.length);
-      const losses: Record<string, number> = { clean: last(await roles.federated({ rounds, steps })) };
+      const common = { rounds, steps, learningRate: RATE, keepsOptimizer: false };
+      const losses: Record<string, number> = { clean: last(await roles.federated(common)) };
       for (const rule of ['mean', 'median', 'trimmedMean', 'krum'] as const)
-        losses[rule] = last(await roles.federated({ rounds, steps, rule, attackers }));
+        losses[rule] = last(await roles.federated({ ...common, rule, attackers }));
       const shown = Object.entries(losses).map(([rule, loss]) => `${rule} ${loss.toFixed(4)}`);
       console.log(`${attackers} of ${roles.data.length} clients send −3 × their update: loss ${shown.join(', ')}`);
       result.poisoning = { attackers, ...losses };

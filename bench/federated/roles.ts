@@ -27,9 +27,8 @@ export const BATCH = 12;
 const EVALUATED = 4;
 export const SEQUENCE = 64;
 export const RATE = 2e-3;
-/** The best of 2e-3, 4e-3 and 8e-3 for each kind of training (LOG.md). */
-const CENTRAL_RATE = 8e-3;
-const CLIENT_RATE = 4e-3;
+/** The best of 2e-3, 4e-3 and 8e-3, for clients and for central training (LOG.md). */
+const BEST_RATE = 8e-3;
 
 /** The lines of the roles that speak most, by role. */
 export function rolesOf(text: string, count: number): [string, string][] {
@@ -136,7 +135,7 @@ export class Roles {
         const role = data.findIndex(({ tokens }) => (left -= tokens) < 0);
         batches.push(await data[Math.max(0, role)].batch(step * data.length + i));
       }
-      await model.learner.update(batches, step, CENTRAL_RATE);
+      await model.learner.update(batches, step, BEST_RATE);
     }
     return this.loss(await model.readWeights());
   }
@@ -148,12 +147,14 @@ export class Roles {
     readonly optimizer?: object;
     readonly every?: number;
     readonly rule?: AggregationRule;
+    readonly learningRate?: number;
     /** Clients keep the moments of AdamW between rounds. Default: true. */
     readonly keepsOptimizer?: boolean;
     /** Number of clients that send the opposite of their update, enlarged. */
     readonly attackers?: number;
   }): Promise<{ readonly round: number; readonly loss: number }[]> {
-    const { rounds, steps, optimizer = {}, every = rounds, rule, attackers = 0, keepsOptimizer = true } = options;
+    const { rounds, steps, optimizer = {}, every = rounds, rule, attackers = 0 } = options;
+    const { learningRate = BEST_RATE, keepsOptimizer = true } = options;
     const { data, model, start } = this;
     const settings = checkSettings({
       ...{ mode: 'visible', rounds, cohort: data.length, optimizer, maximumExamples: 10_000_000 },
@@ -170,7 +171,7 @@ export class Roles {
       train: async (client, weights) => {
         const { update, optimizer } = await trainLocally(model, data[client], weights, {
           steps,
-          learningRate: CLIENT_RATE,
+          learningRate,
           from: round * steps,
           optimizer: kept.get(client),
         });

@@ -44,7 +44,7 @@ export interface LoadOptions {
   readonly embeddings?: 'auto' | 'memory' | 'file';
   /** Measure the time of every command, for `model.timings()`. */
   readonly trace?: boolean;
-  /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256. */
+  /** Maximum tokens per step. Larger steps are faster per token but delay aborts. Default 256, or 64 with embeddings in the file. */
   readonly stepTokens?: number;
   /**
    * A LoRA adapter, or the source of its GGUF file. `model.setAdapter` can replace it by adapters of the same matrices and at

@@ -30,6 +30,8 @@ export interface ModelPlan {
 const DEFAULT_CONTEXT = 4096;
 const DEFAULT_STEP_TOKENS = 256;
 const ENCODER_STEP_TOKENS = 512;
+/** With embeddings in the file: of such a large model a step of 64 tokens takes seconds, and longer ones need more memory. */
+const LARGE_STEP_TOKENS = 64;
 /** Maximum size of the logits of one step; 32 rows for a vocabulary of 128,000. */
 const LOGIT_BYTES = 2 ** 24;
 
@@ -59,7 +61,9 @@ async function planGraph(model: BuiltModel, context: number, options: LoadOption
   checkHeads(model, kv);
   const encoder = isEncoder(model.graph);
   // an encoder sees a text at once, and as many short ones as fit
-  const stepTokens = options.stepTokens ?? (encoder ? ENCODER_STEP_TOKENS : DEFAULT_STEP_TOKENS);
+  const storedBytes = [...storedTables(model.graph).values()].reduce((sum, table) => sum + weightBytes(table), 0);
+  const usual = storedBytes > 0 ? LARGE_STEP_TOKENS : DEFAULT_STEP_TOKENS;
+  const stepTokens = options.stepTokens ?? (encoder ? ENCODER_STEP_TOKENS : usual);
   const maxTokens = encoder ? Math.max(stepTokens, context) : Math.min(stepTokens, context);
   const { outputs } = model.graph;
   const width = ((encoder ? undefined : outputs.get('logits')) ?? outputs.get('hidden')!).shape[1];
@@ -67,7 +71,6 @@ async function planGraph(model: BuiltModel, context: number, options: LoadOption
   const limits = { maxTokens, maxRows, context };
   const settings = settingsOf(options);
   const needs = await backendByName(options.backend).memoryNeeds(model.graph, limits, kv, settings);
-  const storedBytes = [...storedTables(model.graph).values()].reduce((sum, table) => sum + weightBytes(table), 0);
   return { model, kv, ...limits, settings, estimate: estimateMemory(needs, context, storedBytes) };
 }
 

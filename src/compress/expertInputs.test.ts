@@ -15,6 +15,7 @@ import { weight } from '../graph/ops/weight.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { compare } from './compare.ts';
 import { ExpertInputs } from './expertInputs.ts';
+import { prune } from './prune/prune.ts';
 import { quantize } from './quantize.ts';
 
 const EXPERTS = 4;
@@ -137,5 +138,13 @@ describe('a mixture of experts', () => {
     const { tensors } = await quantize(path('source.gguf'), path('few.gguf'), { type: 'Q4_0', calibration });
     for (const { name, notes } of tensors.filter((tensor) => /_exps/.test(tensor.name)))
       expect(notes!.join(), name).toMatch(/\d of 4 experts saw fewer calibration tokens than they have channels/);
+  });
+
+  it('is pruned expert by expert', async () => {
+    const calibration = { text: gardenText, window: 64, windows: 8 };
+    const { tensors, sparsity } = await prune(path('source.gguf'), path('half.gguf'), { sparsity: 0.5, calibration });
+    expect(sparsity).toBeCloseTo(0.5, 2);
+    expect(new Set(tensors.map(({ name }) => name)).size).toBe(tensors.length);
+    expect(tensors.filter(({ name }) => /_exps/.test(name))).toHaveLength(6);
   });
 });

@@ -70,14 +70,20 @@ export async function prune(source: CheckpointSource, output: string, options: P
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const pruner = await Pruner.create(options.threads);
-    const pruned: { name: string; sparsity: number; zeros: number; elements: number; notes: readonly string[] }[] = [];
+    /** By tensor. Experts of a mixture are pruned one after another. */
+    const pruned = new Map<string, { zeros: number; elements: number; notes: ReadonlySet<string> }>();
     const treatment: Treatment = {
       isTreated: ({ tensor }) => tensor.name.startsWith('blk.') && isQuantizable(tensor),
       treat(values, columns, { tensor, format }, { statistic }): Solved {
         const isDone = pruner.prune(values, columns, method, sparsity, statistic);
         const zeros = values.reduce((sum, value) => sum + Number(value === 0), 0);
         const notes = isDone ? [] : ['the factorization of its statistic failed, so it was pruned by Wanda'];
-        pruned.push({ name: tensor.name, sparsity: zeros / values.length, zeros, elements: values.length, notes });
+        const before = pruned.get(tensor.name) ?? { zeros: 0, elements: 0, notes: new Set<string>() };
+        pruned.set(tensor.name, {
+          zeros: before.zeros + zeros,
+          elements: before.elements + values.length,
+          notes: new Set([...before.notes, ...notes]),
+        });
         return { bytes: encode(values, columns, format, undefined), method: 'pruned', errors: {}, notes };
       },
     };
@@ -100,10 +106,12 @@ export async function prune(source: CheckpointSource, output: string, options: P
       pruner.dispose();
     }
     await opened.finish?.(options.signal);
-    const sum = (what: 'zeros' | 'elements') => pruned.reduce((total, each) => total + each[what], 0);
+    const sum = (what: 'zeros' | 'elements') => [...pruned.values()].reduce((total, each) => total + each[what], 0);
     return {
       method,
-      tensors: pruned.map(({ name, sparsity: share, notes }) => ({ name, sparsity: share, notes })),
+      tensors: [...pruned].map(([name, { zeros, elements, notes }]) => ({
+        ...{ name, sparsity: zeros / elements, notes: [...notes] },
+      })),
       sparsity: sum('zeros') / sum('elements'),
       bytes,
       seconds: (performance.now() - started) / 1000,

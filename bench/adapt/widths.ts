@@ -113,7 +113,7 @@ async function learn(
       console.log(`${name}, step ${line.step}: loss ${line.loss.toFixed(4)}, ${line.seconds.toFixed(1)} s`);
   };
   try {
-    await train(recipe, { resume: true, onLine, signal: AbortSignal.timeout(left) });
+    await train(recipe, { resume: true, onLine, signal: AbortSignal.timeout(Math.ceil(left)) });
     return true;
   } catch (error) {
     if ((error as Error).name !== 'TimeoutError') throw error;

@@ -36,7 +36,7 @@ async function inChromium(): Promise<DeltaSpeed[]> {
   const server = createServer((request, response) => {
     if (request.url !== '/measure.js')
       return void response.setHeader('content-type', 'text/html').end('<!doctype html>');
-    response.setHeader('content-type', 'text/javascript').end(bundled.outputFiles[0]!.text);
+    response.setHeader('content-type', 'text/javascript').end(bundled.outputFiles[0].text);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const browser = await startChromium();

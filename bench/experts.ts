@@ -127,7 +127,7 @@ async function timeOf(model: Model, round: number): Promise<number> {
   return time;
 }
 
-const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[all.length >> 1]!;
+const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[all.length >> 1];
 const options = { threads: Number(values.threads), context: 512, trace: values.trace };
 const models = await Promise.all([true, false].map(async (isMixture) => load(await fileOf(shape, isMixture), options)));
 const [mixture, dense] = models as [Model, Model];

@@ -152,7 +152,7 @@ async function measure(browser: Browser, server: PageServer, isolated: boolean, 
     pageTokensPerSecond: inPage,
     workerTokensPerSecond: best(workers),
     ratio: inPage / best(workers),
-    limits: pages[0]!.limits,
+    limits: pages[0].limits,
   };
 }
 

@@ -192,10 +192,10 @@ async function compareChunk(
   ] as const;
   await ours.evaluate(tokens, rows, (row, logits) => {
     const truth = exactOf(exactly(row));
-    add(espalier!, truth, clippedLogProbabilities(logits));
-    add(llamaCpp!, truth, theirs.logProbabilities(chunk, row - first));
+    add(espalier, truth, clippedLogProbabilities(logits));
+    add(llamaCpp, truth, theirs.logProbabilities(chunk, row - first));
   });
-  return { scored: theirs.scored, espalier: espalier!, llamaCpp: llamaCpp! };
+  return { scored: theirs.scored, espalier: espalier, llamaCpp: llamaCpp };
 }
 
 /** Results of llama.cpp with the dequantized file. */
@@ -248,8 +248,8 @@ async function miniLm(folder: string, vectors: string) {
   const model = await load(folder, { threads });
   const found = await model.embed(texts, { truncate: 'end' });
   const cosines = found.map((vector, i) => {
-    const expected = embeddings[i]!;
-    const dot = expected.reduce((sum, value, j) => sum + value * vector[j]!, 0);
+    const expected = embeddings[i];
+    const dot = expected.reduce((sum, value, j) => sum + value * vector[j], 0);
     return dot / Math.hypot(...expected) / Math.hypot(...vector);
   });
   const limit = Math.max(...ids.map((one) => one.length));

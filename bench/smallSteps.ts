@@ -80,7 +80,7 @@ async function main(): Promise<void> {
   const rows = sizes.map((T) => {
     const spent = times.get(T)!;
     // ratios within a round see the same machine
-    return { tokens: T, milliseconds: median(spent), ratio: median(spent.map((value, i) => value / one[i]!)) };
+    return { tokens: T, milliseconds: median(spent), ratio: median(spent.map((value, i) => value / one[i])) };
   });
   for (const { tokens, milliseconds, ratio } of rows)
     console.log(`T = ${String(tokens).padStart(3)}  ${milliseconds.toFixed(2).padStart(9)} ms  ${ratio.toFixed(2)} ×`);
@@ -90,7 +90,7 @@ async function main(): Promise<void> {
 
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
+  return sorted[sorted.length >> 1];
 }
 
 if (values.help) console.log('see the comment at the top of bench/smallSteps.ts for the options');

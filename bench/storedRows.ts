@@ -81,7 +81,7 @@ try {
     await writeGemma4(file, shape, vocabulary, TOKENS);
     const { size, blocks } = statSync(file);
     const found = run(file, 'auto');
-    const most = LIMITS[name]!;
+    const most = LIMITS[name];
     const fits = Math.max(found.resident, found.peak) <= most;
     let same: boolean | undefined;
     if (name === 'e2b') {

@@ -97,7 +97,7 @@ function patcher(
       const at = (file: string) => join(folder, file);
       rmSync(at('patch'), { force: true });
       const [program, ...args] = command(at);
-      await run(program!, args, folder);
+      await run(program, args, folder);
       return statSync(at('patch'), { throwIfNoEntry: false })?.size;
     },
   };

@@ -107,7 +107,7 @@ async function writeVersion(version: Version, name: string): Promise<StoredFile[
   }
   rmSync(at(name), { force: true });
   for (const { path } of files) if (version.length > 1) appendFileSync(at(name), readFileSync(path));
-  if (version.length === 1) copyFileSync(files[0]!.path, at(name));
+  if (version.length === 1) copyFileSync(files[0].path, at(name));
   return files;
 }
 

@@ -258,7 +258,7 @@ const tools = ['scripts/build.ts', 'scripts/lowMemoryUnused.mjs', 'scripts/finis
 
 const isStale = (module: KernelModule) => {
   const built = `${builtFolder(module)}/${module.name}.ts`;
-  return !existsSync(built) || !readFileSync(built, 'utf8').split('\n', 1)[0]!.includes(sourcesOf(module));
+  return !existsSync(built) || !readFileSync(built, 'utf8').split('\n', 1)[0].includes(sourcesOf(module));
 };
 const stale = modules.filter((module) => !staleOnly || isStale(module));
 // as many at a time as there are processors

@@ -76,7 +76,7 @@ try {
         )
       : undefined;
     goldens.push({ name: plan.name, sha256: sha256(bytes), tokens, texts: TEXTS, llamaCpp, transformers });
-    console.log(`${plan.name}: ${llamaCpp[1]!.slice(0, 3).map((value) => value.toFixed(4))}`);
+    console.log(`${plan.name}: ${llamaCpp[1].slice(0, 3).map((value) => value.toFixed(4))}`);
   }
 } finally {
   oracle.stdin.end();

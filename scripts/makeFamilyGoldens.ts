@@ -46,7 +46,7 @@ async function ask(skeleton: Skeleton, peer: Peer): Promise<FamilyGolden | strin
   try {
     const files = await filesOf(skeleton);
     for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
-    const model = skeleton.kind === 'gguf' ? join(folder, [...files.keys()][0]!) : folder;
+    const model = skeleton.kind === 'gguf' ? join(folder, [...files.keys()][0]) : folder;
     const random = seededRandom(skeleton.seed);
     const tokens = Array.from({ length: TOKENS }, () => random.integer(128));
     const job = { model, tokens, logits: true, kv: 'F32', flashAttention: false, context: CONTEXT, mayFail: true };

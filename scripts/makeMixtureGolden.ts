@@ -22,15 +22,15 @@ for (const file of files) {
   const matrices = [...tensors.values()].filter(isQuantizable);
   const types: Record<string, Record<string, string>> = {};
   for (const { name } of fileTypes.filter(({ name }) => !/^(F|BF)/.test(name)))
-    for (const more of [[], ['--imatrix', imatrix!], ['--pure']]) {
+    for (const more of [[], ['--imatrix', imatrix], ['--pure']]) {
       const args = ['--dry-run', '--allow-requantize', ...more, file, name, '1'];
-      const { stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8' });
+      const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
       // a warning may stand in the middle of a line
       const lines = (stdout + stderr).replace(/, \n+(=+ .*\n)?size/g, ', size').split('\n');
       const found = new Map<string, string>();
       for (const line of lines) {
         const [, tensor, type] = /^\[ *\d+\/ *\d+\] (\S+) +- .* type = +(\w+),/.exec(line) ?? [];
-        if (tensor) found.set(tensor, /\((\w+)\)\s*$/.exec(line)?.[1] ?? type!);
+        if (tensor) found.set(tensor, /\((\w+)\)\s*$/.exec(line)?.[1] ?? type);
       }
       types[[name, ...more.slice(0, 1)].join(' ')] = byPart(
         matrices.map((tensor) => [tensor.name, found.get(tensor.name)!]),

@@ -53,7 +53,7 @@ function read(path: string): DeclarationFile {
   for (const [block, name] of text.matchAll(
     /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|function|const) (\w+)[\s\S]*?(?=^(?:export|declare|import|interface|type|class|function|const)\b|$(?![\s\S]))/gm,
   ))
-    own.set(name!, (own.get(name!) ?? '') + block);
+    own.set(name, (own.get(name) ?? '') + block);
   const imported = new Map<string, Place>();
   const exported = new Map<string, Place>();
   const target = (from: string): string => {
@@ -61,15 +61,15 @@ function read(path: string): DeclarationFile {
     return join(dirname(path), from.replace(/\.[jt]s$/, '.d.ts'));
   };
   for (const [, list, from] of text.matchAll(/^import (?:type )?\{([^}]*)\} from '([^']+)'/gm))
-    if (/^[.#]/.test(from!))
-      for (const { inside, outside } of listed(list!)) imported.set(outside, `${target(from!)}#${inside}`);
+    if (/^[.#]/.test(from))
+      for (const { inside, outside } of listed(list)) imported.set(outside, `${target(from)}#${inside}`);
   for (const name of own.keys())
     if (new RegExp(`^export [^=({]*\\b${name}\\b`, 'm').test(own.get(name)!)) exported.set(name, `${path}#${name}`);
   for (const [, list, from] of text.matchAll(/^export (?:type )?\{([^}]*)\}(?: from '([^']+)')?/gm))
-    for (const { inside, outside } of listed(list!))
+    for (const { inside, outside } of listed(list))
       exported.set(outside, from ? `${target(from)}#${inside}` : (imported.get(inside) ?? `${path}#${inside}`));
   for (const [, from] of text.matchAll(/^export \* as \w+ from '([^']+)'/gm))
-    for (const [name, place] of read(target(from!)).exported) exported.set(`${from}.${name}`, place);
+    for (const [name, place] of read(target(from)).exported) exported.set(`${from}.${name}`, place);
   const found = { own, imported, exported };
   files.set(path, found);
   return found;
@@ -97,7 +97,7 @@ function missingTypes(entry: string): string[] {
     if (!existsSync(path)) continue;
     const { own: here, imported } = read(path);
     for (const [, used] of (here.get(inside) ?? '').matchAll(/(?<![.'"\w])([A-Z]\w+)/g)) {
-      const type = imported.get(used!) ?? (here.has(used!) ? (`${path}#${used}` as const) : undefined);
+      const type = imported.get(used) ?? (here.has(used) ? (`${path}#${used}` as const) : undefined);
       if (type && !isKnown(declared(type)) && !offered.has(declared(type))) missing.add(`${used} of ${name}`);
     }
   }

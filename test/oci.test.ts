@@ -42,7 +42,7 @@ beforeAll(async () => {
       names.map(async (name) => [name, await readPrivateKey((await createKeyPair()).privateKey, name)] as const),
     ),
   );
-  publicKey = keys.targets!.publicKey.pem;
+  publicKey = keys.targets.publicKey.pem;
   await publishVersion('1', model);
   await signPublication(await folderPublication(at('site')), { keys });
 });
@@ -92,7 +92,7 @@ describe('an image layout', () => {
     const [layer] = manifest.layers;
     const blob = at('damaged', 'blobs/sha256', layer.digest.slice(7));
     const bytes = readFileSync(blob);
-    bytes[bytes.length - 5]! ^= 1;
+    bytes[bytes.length - 5] ^= 1;
     writeFileSync(blob, bytes);
     const store = new PackageStore(memoryFiles());
     await expect(pull(store, await openRemote(target))).rejects.toMatchObject({ code: 'BAD_PIECE' });

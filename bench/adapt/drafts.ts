@@ -52,7 +52,7 @@ export async function benchDrafts(
     }
     // ratios within a round see the same machine
     const gain = quantile(
-      on.map((speed, i) => speed / off[i]!),
+      on.map((speed, i) => speed / off[i]),
       0.5,
     );
     const { draftedTokens: drafted, acceptedTokens: accepted } = last;

@@ -81,7 +81,7 @@ export async function speedOf(shape: Shape, rounds: number, threads?: number) {
   // ratios within a round see the same machine
   const ratio = (other: '8 bits' | 'Q8_0') =>
     quantile(
-      seconds[other].map((value, i) => value / seconds['4 bits'][i]!),
+      seconds[other].map((value, i) => value / seconds['4 bits'][i]),
       0.5,
     );
   const [byEight, byPlain] = [ratio('8 bits'), ratio('Q8_0')];

@@ -12,7 +12,7 @@ export async function benchIdentity(file: string, prompts: number) {
   const random = seededRandom(7);
   let [same, drafted, accepted, tokens] = [0, 0, 0, 0];
   for (let i = 0; i < prompts; i++) {
-    const text = texts[i % texts.length]!;
+    const text = texts[i % texts.length];
     const from = random.integer(text.length - 400);
     const prompt = text.slice(from, from + 20 + random.integer(380));
     const options = { maxTokens: TOKENS, seed: i, temperature: i % 2 === 0 ? 0 : 0.7 };

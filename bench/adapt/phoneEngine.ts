@@ -87,7 +87,7 @@ class PhonePacer implements Pacer {
 export async function benchPhoneEngine(file: string): Promise<object> {
   const model = await load(new Uint8Array(readFileSync(file)), { context: 256, prefixCacheBytes: 0 });
   const plans: Plan[] = (await plansOf(model)).filter(({ threads }) => WATTS[threads] !== undefined);
-  const own = plans.map((plan) => ({ ...plan, watts: WATTS[plan.threads]! }));
+  const own = plans.map((plan) => ({ ...plan, watts: WATTS[plan.threads] }));
   const policies: Readonly<Record<string, Policy>> = {
     governed: governed({ maxTemperature: LIMIT }, own),
     // the fastest plan without pauses, and every plan with the largest share of time that stays cool, which nobody knows in advance
@@ -109,8 +109,8 @@ export async function benchPhoneEngine(file: string): Promise<object> {
   const bestFixed = Math.max(
     ...Object.entries(found).flatMap(([name, { tokens }]) => (name.endsWith('fixed') ? [tokens] : [])),
   );
-  const byBestFixed = found.governed!.tokens / bestFixed;
-  const byUntilTrip = found.governed!.tokens / found.untilTrip!.tokens;
+  const byBestFixed = found.governed.tokens / bestFixed;
+  const byUntilTrip = found.governed.tokens / found.untilTrip.tokens;
   console.log(
     `${byBestFixed.toFixed(2)} × the best fixed plan that stays cool, ${byUntilTrip.toFixed(2)} × running until the trip`,
   );

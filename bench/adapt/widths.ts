@@ -134,7 +134,7 @@ async function speedOf(file: string, rounds: number, threads?: number): Promise<
 }
 
 async function tokenSeconds(model: Model, submodel: number): Promise<number> {
-  model.setSubmodel(model.submodels[submodel]!);
+  model.setSubmodel(model.submodels[submodel]);
   const sequence = model.sequence();
   try {
     const began = performance.now();

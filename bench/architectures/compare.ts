@@ -16,9 +16,9 @@ export function distance(ours: readonly Float32Array[], theirs: readonly Float32
   let squares = 0;
   let count = 0;
   for (const [at, row] of theirs.entries()) {
-    const [p, q] = [logSoftmax(row), logSoftmax(ours[at]!)];
-    for (let i = 0; i < p.length; i++) if (p[i]! > -100) kl += Math.exp(p[i]!) * (p[i]! - q[i]!);
-    if (best(row) === best(ours[at]!)) same++;
+    const [p, q] = [logSoftmax(row), logSoftmax(ours[at])];
+    for (let i = 0; i < p.length; i++) if (p[i] > -100) kl += Math.exp(p[i]) * (p[i] - q[i]);
+    if (best(row) === best(ours[at])) same++;
     const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
     for (const x of row) squares += (x - mean) ** 2;
     count += row.length;

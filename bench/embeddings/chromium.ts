@@ -63,7 +63,7 @@ async function serve(folders: Readonly<Record<string, string>>) {
   const server = createServer(({ url = '' }, response) => {
     const inside = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname));
     const prefix = Object.keys(folders).find((known) => inside.startsWith(known))!;
-    const file = join(folders[prefix]!, inside.slice(prefix.length));
+    const file = join(folders[prefix], inside.slice(prefix.length));
     const size = statSync(file, { throwIfNoEntry: false })?.size;
     const headers = { ...isolation, 'content-type': types[extname(file)] ?? 'application/octet-stream' };
     if (inside === '/page.html')

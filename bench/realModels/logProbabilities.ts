@@ -7,29 +7,29 @@ const CLIP = 16;
 /** Log-probabilities of clipped logits. */
 export function clippedLogProbabilities(logits: ArrayLike<number>): Float64Array {
   let top = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) if (logits[i]! > top) top = logits[i]!;
+  for (let i = 0; i < logits.length; i++) if (logits[i] > top) top = logits[i];
   const result = new Float64Array(logits.length);
   let sum = 0;
   for (let i = 0; i < logits.length; i++) {
-    const value = Math.max(-CLIP, logits[i]! - top);
+    const value = Math.max(-CLIP, logits[i] - top);
     result[i] = value;
     sum += Math.exp(value);
   }
   const log = Math.log(sum);
-  for (let i = 0; i < result.length; i++) result[i]! -= log;
+  for (let i = 0; i < result.length; i++) result[i] -= log;
   return result;
 }
 
 /** KL(p ‖ q) in nats. @param logP and @param logQ logarithms */
 export function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): number {
   let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += p[i]! * (logP[i]! - logQ[i]!);
+  for (let i = 0; i < p.length; i++) sum += p[i] * (logP[i] - logQ[i]);
   return sum;
 }
 
 export function largest(values: Float64Array): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
   return best;
 }
 

@@ -24,7 +24,7 @@ function order(count: number, seed: number): Int32Array {
   const result = Int32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const j = random.integer(i + 1);
-    [result[i], result[j]] = [result[j]!, result[i]!];
+    [result[i], result[j]] = [result[j], result[i]];
   }
   return result;
 }
@@ -48,7 +48,7 @@ function channels(metadata: Checkpoint['metadata'], seed: number) {
   const ofHeads = (count: number, within: Int32Array) =>
     Int32Array.from({ length: count * valueSize }, (_, i) => {
       const head = Math.floor(i / valueSize);
-      return head * valueSize + within[i % valueSize]!;
+      return head * valueSize + within[i % valueSize];
     });
   return {
     residual,
@@ -100,9 +100,9 @@ async function permuted(tensor: CheckpointTensor, orders: ReturnType<typeof chan
   const width = tensor.shape.at(-1)!;
   const to = new Float32Array(from.length);
   for (let row = 0; row < from.length / width; row++) {
-    const start = (rows ? rows[row]! : row) * width;
+    const start = (rows ? rows[row] : row) * width;
     for (let column = 0; column < width; column++)
-      to[row * width + column] = from[start + (columns ? columns[column]! : column)]!;
+      to[row * width + column] = from[start + (columns ? columns[column] : column)];
   }
   return new Uint8Array(to.buffer);
 }
@@ -137,5 +137,5 @@ export async function writePermuted(model: string, output: string, seed = 1): Pr
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [model, output, seed] = process.argv.slice(2);
-  await writePermuted(model!, output!, Number(seed ?? 1));
+  await writePermuted(model, output, Number(seed ?? 1));
 }

@@ -43,22 +43,22 @@ export async function benchQuality(
     const ours = tuned ?? plain;
     const [mine, peer, before] = await setting.judge([ours.path, theirs.path, ...(tuned ? [plain.path] : [])]);
     const [bytes, peerBytes] = [await bytesOf(ours.path), await bytesOf(theirs.path)];
-    const ratio = mine!.kld!.mean / peer!.kld!.mean;
+    const ratio = mine.kld!.mean / peer.kld!.mean;
     const bar = barOf(type, setting, steps > 0);
     const row = {
-      ...{ type: named, steps, ...(steps > 0 && { train }), tokens: mine!.tokens, bytes, moreBytes: bytes - peerBytes },
-      ...{ kld: mine!.kld!.mean, sigma: mine!.kld!.sigma, top1: mine!.top1, perplexityRatio: mine!.perplexityRatio },
-      ...{ peerKld: peer!.kld!.mean, peerSigma: peer!.kld!.sigma, peerTop1: peer!.top1, ratio, bar },
+      ...{ type: named, steps, ...(steps > 0 && { train }), tokens: mine.tokens, bytes, moreBytes: bytes - peerBytes },
+      ...{ kld: mine.kld!.mean, sigma: mine.kld!.sigma, top1: mine.top1, perplexityRatio: mine.perplexityRatio },
+      ...{ peerKld: peer.kld!.mean, peerSigma: peer.kld!.sigma, peerTop1: peer.top1, ratio, bar },
       isReached: ratio <= bar && bytes - peerBytes <= 1024,
       // share of the divergence that the trained scales take away
-      ...(before && { closed: 1 - mine!.kld!.mean / before.kld!.mean }),
+      ...(before && { closed: 1 - mine.kld!.mean / before.kld!.mean }),
       ...{ seconds: plain.seconds + (tuned?.seconds ?? 0), peerSeconds: theirs.seconds + matrix.seconds },
     };
     rows.push(row);
     console.log(
       `${named.padEnd(12)} ${bytes} bytes (${row.moreBytes} more)  KLD ${row.kld.toExponential(3)} ± ${row.sigma.toExponential(1)}, ` +
         `llama.cpp ${row.peerKld.toExponential(3)}: ${ratio.toFixed(3)} × (bar ${bar}) ${row.isReached ? 'reached' : 'MISSED'}, ` +
-        `${before ? `${(100 * row.closed!).toFixed(0)}% closed by training, ` : ''}perplexity ${mine!.perplexityRatio.toFixed(4)} ×, ` +
+        `${before ? `${(100 * row.closed).toFixed(0)}% closed by training, ` : ''}perplexity ${mine.perplexityRatio.toFixed(4)} ×, ` +
         `${row.seconds.toFixed(0)} s, llama.cpp ${row.peerSeconds.toFixed(0)} s`,
     );
   }

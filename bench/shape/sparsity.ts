@@ -30,19 +30,19 @@ export async function benchSparsity(setting: Setting): Promise<object[]> {
     const added = found.map(({ perplexityRatio }) => perplexityRatio - 1);
     for (const [i, method] of methods.entries()) {
       const bar = ratios[method];
-      const ratio = added[i]! / added[0]!;
+      const ratio = added[i] / added[0];
       const isReached = bar === undefined ? undefined : ratio <= bar;
       rows.push({
         sparsity: name,
         method,
-        perplexityRatio: added[i]! + 1,
-        kld: found[i]!.kld!.mean,
+        perplexityRatio: added[i] + 1,
+        kld: found[i].kld!.mean,
         ratio,
         bar,
         isReached,
       });
       console.log(
-        `${name} ${method.padEnd(9)} perplexity ${(added[i]! + 1).toFixed(3)} ×, KLD ${found[i]!.kld!.mean.toFixed(4)}` +
+        `${name} ${method.padEnd(9)} perplexity ${(added[i] + 1).toFixed(3)} ×, KLD ${found[i].kld!.mean.toFixed(4)}` +
           `${bar === undefined ? '' : `, adds ${ratio.toFixed(3)} × of magnitude's (paper ${bar.toFixed(3)}) ${isReached ? 'reached' : 'MISSED'}`}`,
       );
     }

@@ -38,16 +38,16 @@ export async function benchStructured(setting: Setting, keep: number, steps: num
     small.push(path);
   }
   const evaluated = (await readFile(setting.options.text, 'utf8')).slice(-4000);
-  const speeds = await compare(small[0]!, small.slice(1), { text: evaluated, maxTokens: 300, threads: 1 });
-  const whole = speeds[0]!.decodeTokensPerSecond!;
+  const speeds = await compare(small[0], small.slice(1), { text: evaluated, maxTokens: 300, threads: 1 });
+  const whole = speeds[0].decodeTokensPerSecond!;
   return judged.map(({ perplexity, perplexityRatio, kld, tokens }, i) => {
     const loss = Math.log(perplexity) / Math.log(perplexity / perplexityRatio) - 1;
-    const saved = 1 - whole / speeds[i + 1]!.decodeTokensPerSecond!;
+    const saved = 1 - whole / speeds[i + 1].decodeTokensPerSecond!;
     const isReached = loss <= BARS.loss && saved >= BARS.time;
     console.log(
-      `${ways[i]![0]} after ${steps} updates: loss +${(100 * loss).toFixed(1)}% (bar ${100 * BARS.loss}%), KLD ${kld!.mean.toFixed(4)}, ` +
+      `${ways[i][0]} after ${steps} updates: loss +${(100 * loss).toFixed(1)}% (bar ${100 * BARS.loss}%), KLD ${kld!.mean.toFixed(4)}, ` +
         `time of a token −${(100 * saved).toFixed(1)}% (bar ${100 * BARS.time}%) ${isReached ? 'reached' : 'MISSED'}`,
     );
-    return { way: ways[i]![0], keep, steps, loss, saved, kld: kld!.mean, tokens, isReached };
+    return { way: ways[i][0], keep, steps, loss, saved, kld: kld!.mean, tokens, isReached };
   });
 }

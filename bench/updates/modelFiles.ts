@@ -121,7 +121,7 @@ export function shuffledData(): MakeData {
     const data = source.slice();
     for (let block = 0; block < data.length; block += BLOCK)
       for (let i = 0; i < CODES; i++) {
-        const byte = source[block + SCALE + ((i + order) % CODES)]!;
+        const byte = source[block + SCALE + ((i + order) % CODES)];
         data[block + SCALE + i] = Math.floor(order / CODES) % 2 === 1 ? (byte << 4) | (byte >> 4) : byte;
       }
     return data;

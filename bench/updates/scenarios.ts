@@ -40,7 +40,7 @@ export function smallScenarios(format: string, count: number): Scenario[] {
   const to = (changed: readonly Tensor[], options: ModelOptions = {}): Version => [model(changed, options)];
   const old: Version = [base];
   const tensor = (name: string, seed: number): Tensor => ({ name, seed, format, shape });
-  const one = tensorBytes(tensors[0]!);
+  const one = tensorBytes(tensors[0]);
   const moved = (...noise: number[]) => to(tensors.map((each) => ({ ...each, noise })));
   const within = (bytes: number) => () => bytes + OVERHEAD;
   const isQ4 = format === 'Q4_0';
@@ -85,7 +85,7 @@ export function smallScenarios(format: string, count: number): Scenario[] {
       name: 'one tensor in another quant',
       old,
       to: to(tensors.map((each, i) => (i === 5 ? { ...each, format: 'Q8_0' } : each))),
-      limit: within(1.01 * tensorBytes({ ...tensors[5]!, format: 'Q8_0' })),
+      limit: within(1.01 * tensorBytes({ ...tensors[5], format: 'Q8_0' })),
     },
     ...(format === 'Q8_0' ? [] : [otherQuant(tensors)]),
     ...adapterScenarios(base),
@@ -110,7 +110,7 @@ export function bigScenarios(count: number): Scenario[] {
     (_, i): Tensor => ({ name: `blk.${i}.weight`, seed: i, format: 'Q4_0', shape: [2048, 2048] }),
   );
   const old: Version = [model(tensors, { data })];
-  const one = tensorBytes(tensors[0]!);
+  const one = tensorBytes(tensors[0]);
   return [
     {
       name: '21 bytes of metadata',

@@ -74,10 +74,10 @@ export async function writeEmbedderFolder(folder: string, plan: EmbedderPlan): P
   const format = formatByName('F32');
   const inFolder = [...tensors, ...heads].map((tensor) => {
     const { names, change } = family.tensor(tensor.name, read);
-    const isHead = tensor.name.startsWith('cls') && !names[0]!.startsWith('pooler');
+    const isHead = tensor.name.startsWith('cls') && !names[0].startsWith('pooler');
     const values = valuesOf(tensor, SEED).map((value) => (change ? beforeChange(change, value) : value));
     return {
-      name: (isHead ? '' : prefix) + names[0]!,
+      name: (isHead ? '' : prefix) + names[0],
       shape: tensor.shape,
       format,
       data: () => new Uint8Array(values.buffer),

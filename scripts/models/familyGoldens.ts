@@ -43,8 +43,8 @@ export function familyGolden(
       return first - second < CLOSE ? -1 : row.indexOf(first);
     }),
     kept: positions.map((position) => {
-      const row = logSoftmax(logits[position]!);
-      const logProbabilities = keptTokens(position, row.length).map((token) => Number(row[token]!.toFixed(5)));
+      const row = logSoftmax(logits[position]);
+      const logProbabilities = keptTokens(position, row.length).map((token) => Number(row[token].toFixed(5)));
       return { position, logProbabilities };
     }),
   };
@@ -59,15 +59,15 @@ export function keptTokens(position: number, vocabulary: number): number[] {
 export function differences(golden: FamilyGolden, logits: readonly Float32Array[]) {
   let largest = 0;
   for (const { position, logProbabilities } of golden.kept) {
-    const row = logSoftmax(logits[position]!);
+    const row = logSoftmax(logits[position]);
     const tokens = keptTokens(position, row.length);
     // NaN counts as a difference
     tokens.forEach((token, i) => {
-      const difference = Math.abs(row[token]! - logProbabilities[i]!);
+      const difference = Math.abs(row[token] - logProbabilities[i]);
       largest = Math.max(largest, difference);
     });
   }
-  const others = golden.best.filter((best, at) => best >= 0 && logits[at]!.indexOf(Math.max(...logits[at]!)) !== best);
+  const others = golden.best.filter((best, at) => best >= 0 && logits[at].indexOf(Math.max(...logits[at])) !== best);
   return { largest, otherBest: others.length };
 }
 

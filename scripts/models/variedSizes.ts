@@ -133,7 +133,7 @@ export async function variedModel(
       const shape = shapeOf(wanted);
       // of Qwen 3 rerankers
       if (!shape || (variant && wanted.startsWith('cls.'))) return undefined;
-      const format = [...gguf.tensors.values()][0]!.format;
+      const format = [...gguf.tensors.values()][0].format;
       const found = { rows: rows ?? shape.at(-2) ?? 1, columns: columns ?? shape.at(-1)! };
       const inner = shape.length === 1 ? [found.rows * found.columns] : [found.rows, found.columns];
       if (rows !== undefined || columns !== undefined)

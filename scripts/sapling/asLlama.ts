@@ -315,7 +315,7 @@ async function readAll(model: BuiltModel): Promise<Map<string, Float32Array>> {
   for (const node of model.graph.live()) {
     if (!isWeight(node)) continue;
     const name = node.attributes.tensor;
-    tensors.set(name, await tensorValues(model.stored(name).tensors[0]!));
+    tensors.set(name, await tensorValues(model.stored(name).tensors[0]));
   }
   return tensors;
 }

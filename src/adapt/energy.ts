@@ -53,7 +53,7 @@ export function measuredEnergy({ before, after, idleWatts }: Interval): EnergyEs
     battery && !battery.value.isCharging && battery.value.watts !== undefined ? [battery.value.watts] : [],
   );
   if (watts.length < 2) return undefined;
-  const joules = ((watts[0]! + watts[1]!) / 2) * seconds;
+  const joules = ((watts[0] + watts[1]) / 2) * seconds;
   return bounded(joules, idle, BATTERY_ERROR, 'battery', `whole device; ${aboutIdle}`);
 }
 

@@ -104,7 +104,7 @@ export function idsOf(tokens: StepRows['tokens']): ArrayLike<number> {
   if (ArrayBuffer.isView(tokens)) return tokens as unknown as ArrayLike<number>;
   const ids = tokens.length === 1 ? [0] : new Int32Array(tokens.length);
   for (let i = 0; i < ids.length; i++) {
-    const token = tokens[i]!;
+    const token = tokens[i];
     ids[i] = typeof token === 'number' ? token : idOf(token);
   }
   return ids;

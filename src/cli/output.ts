@@ -37,11 +37,11 @@ export function printFields(fields: Readonly<Record<string, unknown>>): void {
 
 /** Prints a table with a header. Columns of numbers are aligned to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  const numeric = head.map((_, column) => rows.some((row) => /^\d/.test(row[column]!)));
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));
+  const numeric = head.map((_, column) => rows.some((row) => /^\d/.test(row[column])));
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
       .join('  ')
       .trimEnd();
   for (const cells of [head, ...rows]) print(line(cells));

@@ -46,7 +46,7 @@ export async function allocate(checkpoint: Checkpoint, options: AllocateOptions)
   const fixed = tensors
     .filter((tensor) => !isQuantizable(tensor))
     .reduce((sum, tensor) => sum + sizeAs(tensor, keptFormat(tensor)), 0);
-  const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor)[0]!), 0);
+  const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor)[0]), 0);
   if (options.bytes < least)
     throw new OptionError(
       'the budget',
@@ -59,7 +59,7 @@ export async function allocate(checkpoint: Checkpoint, options: AllocateOptions)
     const choices = await allocation.sensitivities();
     const start = cheapest(choices, options.bytes - fixed)!;
     const levels = generations > 0 ? await allocation.evolve(start, options.bytes - fixed, generations) : start;
-    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor)[levels[i]!]!]));
+    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor)[levels[i]]]));
   } finally {
     allocation.dispose();
   }
@@ -132,7 +132,7 @@ class Allocation {
       await this.#model.write(tensor.name, values);
       const divergenceOf = powerLaw(points);
       choices.push(
-        formats.map((format, value) => ({ value, size: sizeAs(tensor, format), cost: divergenceOf(errors[value]!) })),
+        formats.map((format, value) => ({ value, size: sizeAs(tensor, format), cost: divergenceOf(errors[value]) })),
       );
       const { length: total } = this.#matrices;
       onProgress?.({ stage: 'sensitivities', done: index + 1, total, unit: 'pieces', item: tensor.name });
@@ -168,7 +168,7 @@ class Allocation {
     for (const [i, tensor] of this.#matrices.entries()) {
       if (this.#now[i] === levels[i]) continue;
       this.#options.signal?.throwIfAborted();
-      const format = formatsOf(tensor)[levels[i]!]!;
+      const format = formatsOf(tensor)[levels[i]];
       await this.#model.write(tensor.name, this.#quantized(tensor, await tensorValues(tensor), format));
       this.#now[i] = levels[i];
     }
@@ -179,7 +179,7 @@ class Allocation {
     const importance = this.#options.importance.get(name);
     const columns = shape.at(-1)!;
     let sum = 0;
-    for (let i = 0; i < values.length; i++) sum += (importance?.[i % columns] ?? 1) * (values[i]! - quantized[i]!) ** 2;
+    for (let i = 0; i < values.length; i++) sum += (importance?.[i % columns] ?? 1) * (values[i] - quantized[i]) ** 2;
     return sum;
   }
 
@@ -199,9 +199,8 @@ interface Point {
 
 /** The divergence of an error by the power law through one or two points. */
 function powerLaw([first, second = first]: readonly Point[]): (error: number) => number {
-  const { error, divergence } = first!;
-  const hasSlope =
-    second!.error > 0 && second!.divergence > 0 && second!.error < error && divergence > second!.divergence;
-  const power = hasSlope ? Math.log(divergence / second!.divergence) / Math.log(error / second!.error) : 1;
+  const { error, divergence } = first;
+  const hasSlope = second.error > 0 && second.divergence > 0 && second.error < error && divergence > second.divergence;
+  const power = hasSlope ? Math.log(divergence / second.divergence) / Math.log(error / second.error) : 1;
   return (other) => (error > 0 ? divergence * (other / error) ** power : divergence);
 }

@@ -17,7 +17,7 @@ export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
 export function budgetOf({ type, targetBits, maxBytes, like, generations }: QuantizeOptions): Budget | undefined {
   const given = Object.entries({ type, targetBits, maxBytes, like }).filter(([, value]) => value !== undefined);
   if (given.length !== 1) {
-    const found = given.length === 0 ? 'missing' : `given beside ${given[1]![0]}`;
+    const found = given.length === 0 ? 'missing' : `given beside ${given[1][0]}`;
     throw new OptionError(given[0]?.[0] ?? 'type', found, 'exactly one of type, targetBits, maxBytes and like');
   }
   for (const [name, value] of Object.entries({ targetBits, maxBytes }))

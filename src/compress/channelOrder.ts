@@ -8,11 +8,11 @@
 export function channelOrder(importance: ArrayLike<number>, block: number, group: number): Int32Array {
   const all = Array.from({ length: importance.length }, (_, i) => i);
   const mean = (members: readonly number[]) =>
-    members.reduce((sum, member) => sum + importance[member]!, 0) / members.length;
+    members.reduce((sum, member) => sum + importance[member], 0) / members.length;
   const sorted = (members: readonly number[], size: number): number[][] =>
     Array.from({ length: members.length / size }, (_, i) => members.slice(i * size, (i + 1) * size))
       .map((part) => ({ part, weight: mean(part) }))
-      .sort((a, b) => b.weight - a.weight || a.part[0]! - b.part[0]!)
+      .sort((a, b) => b.weight - a.weight || a.part[0] - b.part[0])
       .map(({ part }) => part);
   return Int32Array.from(
     sorted(all, block).flatMap((whole) => sorted(whole, group).flatMap((part) => sorted(part, 1).flat())),

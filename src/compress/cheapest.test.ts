@@ -47,7 +47,7 @@ it('spends what the limit allows, at sizes of real tensors', () => {
       cost: (1 + (i % 7)) * 4 ** -bits,
     })),
   );
-  const limit = 3.5 * list.reduce((sum, [first]) => sum + first!.size / 2, 0);
+  const limit = 3.5 * list.reduce((sum, [first]) => sum + first.size / 2, 0);
   const found = cheapest(list, limit)!;
   const size = total(list, found, 'size');
   expect(size).toBeLessThanOrEqual(limit);

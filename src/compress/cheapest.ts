@@ -23,10 +23,10 @@ export function cheapest<V>(things: readonly (readonly Choice<V>[])[], limit: nu
     const next = new Float64Array(slots).fill(Number.POSITIVE_INFINITY);
     const choice = new Uint8Array(slots);
     for (const [index, { size, cost }] of choices.entries()) {
-      const extra = Math.ceil((size - smallest[i]!) / unit);
+      const extra = Math.ceil((size - smallest[i]) / unit);
       for (let slot = extra; slot < slots; slot++) {
-        const total = best[slot - extra]! + cost;
-        if (total < next[slot]!) {
+        const total = best[slot - extra] + cost;
+        if (total < next[slot]) {
           next[slot] = total;
           choice[slot] = index;
         }
@@ -38,9 +38,9 @@ export function cheapest<V>(things: readonly (readonly Choice<V>[])[], limit: nu
   const values: V[] = [];
   let slot = slots - 1;
   for (let i = things.length - 1; i >= 0; i--) {
-    const { value, size } = things[i]![taken[i]![slot]!]!;
+    const { value, size } = things[i][taken[i][slot]];
     values.unshift(value);
-    slot -= Math.ceil((size - smallest[i]!) / unit);
+    slot -= Math.ceil((size - smallest[i]) / unit);
   }
   return values;
 }

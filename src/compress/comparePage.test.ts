@@ -33,9 +33,9 @@ it('shows every model in a table and in two plots, and joins the best ones', () 
   expect(page.match(/<tr>/g)).toHaveLength(5);
   // the front has two points, from few bytes to many
   const [, points] = /<polyline class="front" points="([^"]*)"/.exec(page)!;
-  const places = points!.split(' ').map((point) => Number(point.split(',')[0]));
+  const places = points.split(' ').map((point) => Number(point.split(',')[0]));
   expect(places).toHaveLength(2);
-  expect(places[0]).toBeLessThan(places[1]!);
+  expect(places[0]).toBeLessThan(places[1]);
   expect(page).not.toMatch(/NaN|Infinity|undefined/);
 });
 

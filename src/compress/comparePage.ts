@@ -23,7 +23,7 @@ export async function writeComparePage(rows: readonly Comparison[], text: string
 /** @param rows of `compare`, the reference first @param text name of the text */
 export function comparePage(rows: readonly Comparison[], text: string): string {
   const [reference, ...models] = rows;
-  const title = `Compared with ${reference!.model}`;
+  const title = `Compared with ${reference.model}`;
   const plots = [
     plot(models, 'divergence by bytes', 'megabytes', ({ bytes }) => bytes / 1e6),
     plot(
@@ -38,7 +38,7 @@ export function comparePage(rows: readonly Comparison[], text: string): string {
       `<tr><td>${escaped(model)}</td><td>${(bytes / 1e6).toFixed(2)}</td><td>${kld ? `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}` : ''}</td><td>${kld ? kld.p99.toExponential(2) : ''}</td><td>${top1 === undefined ? '' : `${(100 * top1).toFixed(2)}%`}</td><td>${perplexityRatio.toFixed(4)}</td><td>${rate === undefined ? '' : rate.toFixed(1)}</td></tr>`,
   );
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title><style>${STYLE}</style>
-<h1>${escaped(title)}</h1><p>KL divergence per token in nats over ${reference!.tokens} tokens of ${escaped(text)}. Models that no other one beats are joined by a line.</p>
+<h1>${escaped(title)}</h1><p>KL divergence per token in nats over ${reference.tokens} tokens of ${escaped(text)}. Models that no other one beats are joined by a line.</p>
 ${plots.join('\n')}
 <table><tr><th>model</th><th>MB</th><th>KL divergence</th><th>99%</th><th>same top token</th><th>perplexity ×</th><th>tokens/s</th></tr>${cells.join('')}</table></html>
 `;

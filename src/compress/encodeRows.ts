@@ -61,7 +61,7 @@ export async function encodeStored(
     const read = (row: number): Promise<void> => {
       if (row >= rows) return Promise.resolve();
       const size = Math.min(most, rows - row) * columns * blockBytes;
-      const into = matrices.bytes(places[(row / most) % 2]!, size);
+      const into = matrices.bytes(places[(row / most) % 2], size);
       return tensor.read(row * columns * blockBytes, into, signal);
     };
     let reading = read(0);
@@ -71,7 +71,7 @@ export async function encodeStored(
       // it is awaited in the next round; until then, nobody handles its failure
       reading.catch(() => undefined);
       const count = Math.min(most, rows - row);
-      const from = 4 * places[(row / most) % 2]!;
+      const from = 4 * places[(row / most) % 2];
       if (encoder.encode(kind, from, count, bytes.subarray(bytesOf(format, row * columns)))) continue;
       await reading;
       return undefined;

@@ -7,7 +7,7 @@ describe('evolution', () => {
   const lossOf = (importance: readonly number[]) => async (levels: readonly number[]) =>
     levels.reduce(
       (sum, level, i) =>
-        sum + (level === 0 ? importance[i]! * (levels[i + 1] === 0 ? 3 : 1) : level === 1 ? importance[i]! / 4 : 0),
+        sum + (level === 0 ? importance[i] * (levels[i + 1] === 0 ? 3 : 1) : level === 1 ? importance[i] / 4 : 0),
       0,
     );
 
@@ -42,7 +42,7 @@ describe('evolution', () => {
       ...{ costs, budget: 6, start: [1, 1, 1], isOrdered: true, random: seededRandom(4), generations: 20 },
       evaluate: async (candidate) => {
         seen.push(candidate);
-        return candidate.reduce((sum, level, i) => sum + losses[i]! / (1 + level), 0);
+        return candidate.reduce((sum, level, i) => sum + losses[i] / (1 + level), 0);
       },
     });
     expect(levels).toEqual([3, 0, 0]);

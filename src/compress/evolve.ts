@@ -60,25 +60,23 @@ function childOf(
   { costs, budget, random, isOrdered = false }: EvolveOptions,
   seen: ReadonlySet<string>,
 ): readonly number[] | undefined {
-  const total = (levels: readonly number[]) => levels.reduce((sum, level, block) => sum + costs[block]![level]!, 0);
+  const total = (levels: readonly number[]) => levels.reduce((sum, level, block) => sum + costs[block][level], 0);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const levels = [...parent];
     // fewer switches are likelier
     const switches = 1 + Math.min(random.integer(2), random.integer(2));
     for (let i = 0; i < switches; i++) {
       const block = random.integer(levels.length);
-      const count = costs[block]!.length;
+      const count = costs[block].length;
       levels[block] = isOrdered
-        ? Math.max(0, Math.min(count - 1, levels[block]! + 2 * random.integer(2) - 1))
+        ? Math.max(0, Math.min(count - 1, levels[block] + 2 * random.integer(2) - 1))
         : random.integer(count);
     }
     const order = [...levels.keys()].map((block) => ({ block, key: random.uniform() })).sort((a, b) => a.key - b.key);
     for (const { block } of order) {
       if (total(levels) <= budget) break;
-      const cheaper = [...costs[block]!.keys()].filter(
-        (level) => costs[block]![level]! < costs[block]![levels[block]!]!,
-      );
-      if (cheaper.length > 0) levels[block] = cheaper[isOrdered ? cheaper.length - 1 : random.integer(cheaper.length)]!;
+      const cheaper = [...costs[block].keys()].filter((level) => costs[block][level] < costs[block][levels[block]]);
+      if (cheaper.length > 0) levels[block] = cheaper[isOrdered ? cheaper.length - 1 : random.integer(cheaper.length)];
     }
     if (total(levels) <= budget && !seen.has(levels.join())) return levels;
   }

@@ -39,7 +39,7 @@ async function writeMixture(file: string): Promise<void> {
     }
     const all = new Float32Array(EXPERTS * values.length);
     const noise = 0.5 * Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
-    for (let i = 0; i < all.length; i++) all[i] = values[i % values.length]! + noise * random.normal();
+    for (let i = 0; i < all.length; i++) all[i] = values[i % values.length] + noise * random.normal();
     const stacked = new Uint8Array(all.buffer);
     tensors.push({
       name: `${part[1]}.ffn_${part[2]}_exps.weight`,
@@ -48,7 +48,7 @@ async function writeMixture(file: string): Promise<void> {
       data: stacked,
     });
     if (part[2] !== 'gate') continue;
-    const width = tensor.shape[1]!;
+    const width = tensor.shape[1];
     const router = Float32Array.from({ length: EXPERTS * width }, () => 0.2 * random.normal());
     tensors.push({
       name: `${part[1]}.ffn_gate_inp.weight`,
@@ -71,7 +71,7 @@ describe('the statistic of experts', () => {
     expertLinear(x, routes, matrix, EXPERTS);
     const products = [{ weight: matrix, x, experts: { count: EXPERTS, routes } }];
     const stage = { graph, inputs: new Map(), outputs: new Map(), products };
-    return ExpertInputs.of(stage, () => true)[0]!;
+    return ExpertInputs.of(stage, () => true)[0];
   };
 
   it.each([size, USED * size])(
@@ -94,7 +94,7 @@ describe('the statistic of experts', () => {
           return [x.subarray(at, at + size)];
         });
       const sum = (some: readonly Float32Array[], i: number, j: number) =>
-        some.reduce((total, row) => total + row[i]! * row[j]!, 0);
+        some.reduce((total, row) => total + row[i] * row[j], 0);
       let expert = 0;
       const seen: number[] = [];
       for await (const { statistic, tokens: own } of inputs.statistics(1)) {
@@ -130,7 +130,7 @@ describe('a mixture of experts', () => {
     const text = gardenText.slice(0, 1500);
     const files = [path('plain.gguf'), path('solved.gguf')];
     const [, plain, solved] = await compare(path('source.gguf'), files, { text, exact: true, speed: false });
-    expect(solved!.kld!.mean).toBeLessThan(0.7 * plain!.kld!.mean);
+    expect(solved.kld!.mean).toBeLessThan(0.7 * plain.kld!.mean);
   });
 
   it('names experts that saw little', async () => {

@@ -70,7 +70,7 @@ export class ExpertInputs {
       for (let expert = 0; expert < this.count; expert++) {
         const [fit, heldOut] = [false, true].map((isHeldOut, i) => {
           const own = this.#gram(matrices, isHeldOut, expert);
-          return { gram: withShared(own.gram, all[i]!, SHARED_TOKENS * this.size), tokens: own.tokens };
+          return { gram: withShared(own.gram, all[i], SHARED_TOKENS * this.size), tokens: own.tokens };
         }) as [Gram, Gram];
         const { size, tensors } = this;
         const statistic = { gram: fit.gram, heldOut: heldOut.gram, size, tensors };
@@ -96,7 +96,7 @@ export class ExpertInputs {
     let count = 0;
     const flush = () => {
       for (let row = 0; row < count; row++)
-        for (let i = 0; i < n; i++) floats[turned + i * count + row] = -floats[rows + row * n + i]!;
+        for (let i = 0; i < n; i++) floats[turned + i * count + row] = -floats[rows + row * n + i];
       const view = (at: number, stride: number) => ({ at, stride });
       matrices.subtractProduct(view(gram, n), view(turned, count), view(rows, n), n, count, n);
       count = 0;
@@ -137,5 +137,5 @@ interface Gram {
 /** Adds the Gram matrix of all rows, scaled to a number of tokens. */
 function withShared(own: Float32Array, all: Gram, tokens: number): Float32Array {
   const factor = all.tokens > 0 ? Math.min(1, tokens / all.tokens) : 0;
-  return own.map((value, i) => value + factor * all.gram[i]!);
+  return own.map((value, i) => value + factor * all.gram[i]);
 }

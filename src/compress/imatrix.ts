@@ -100,6 +100,6 @@ async function entryOf(path: string, sums: CheckpointTensor, counts: CheckpointT
   if (columns === 0 || all.length % columns !== 0 || !all.every((value) => Number.isFinite(value) && value >= 0))
     throw new FormatError(path, `tensor ${sums.name} has values that are no sums of squares`, { tensor: sums.name });
   const squares = new Float32Array(columns);
-  for (const [i, value] of all.entries()) squares[i % columns]! += value;
+  for (const [i, value] of all.entries()) squares[i % columns] += value;
   return { squares, tokens: tokens.reduce((sum, count) => sum + count, 0) };
 }

@@ -48,7 +48,7 @@ export function lowPlaneOf(matrices: Matrices, { values, columns: n, high, input
       format.decode(high, block * blockBytes, decoded, 0, 1);
       const step = halfToFloat(floatToHalf(lowStep(readHalf(high, block * blockBytes))));
       for (let i = 0; i < blockSize; i++) {
-        const rest = values[block * blockSize + i]! - decoded[i]!;
+        const rest = values[block * blockSize + i] - decoded[i];
         matrices.floats[left + index * blockSize + i] = rest;
         const rounded = step === 0 ? 0 : Math.round(rest / step);
         quants[i] = Math.max(grid.lowest, Math.min(grid.highest, rounded)) - grid.lowest;

@@ -21,7 +21,7 @@ const F32 = formatByName('F32');
 const unpacked = (text: string): string[] =>
   text.split(' ').flatMap((run) => {
     const [value, count = '1'] = run.split('*');
-    return new Array<string>(Number(count)).fill(value!);
+    return new Array<string>(Number(count)).fill(value);
   });
 const named = (parts: Readonly<Record<string, string>>): [name: string, value: string][] =>
   Object.entries(parts).flatMap(([part, text]) => {
@@ -41,12 +41,12 @@ describe.each(goldens)(
       const [type, flag] = key.split(' ');
       const formats = mixture(tensors, {
         ...{ architecture, layers, queryGroups, experts: 0 },
-        type: fileTypeByName(type!),
+        type: fileTypeByName(type),
         hasImportance: flag === '--imatrix',
         pure: flag === '--pure',
       });
       const found = Object.fromEntries([...formats].map(([name, { name: format }]) => [name, format]));
-      expect(found).toEqual(Object.fromEntries(named(types[key]!)));
+      expect(found).toEqual(Object.fromEntries(named(types[key])));
     });
   },
 );

@@ -66,11 +66,11 @@ describe('a file with nested bits', () => {
     const models = [nested, path('q4.gguf'), path('q8.gguf')];
     const options = { text: gardenText.slice(0, 2000), exact: true, speed: false };
     const [, eight, four, alone, q8] = await compare(source, models, options);
-    expect(eight!.model).toBe(`${nested} (8 bits)`);
-    expect(four!.bytes).toBeLessThan(0.7 * eight!.bytes);
-    expect(four!.kld!.mean).toBeLessThan(1.15 * alone!.kld!.mean);
-    expect(eight!.kld!.mean).toBeLessThan(0.05 * four!.kld!.mean);
-    expect(eight!.kld!.mean).toBeLessThan(4 * q8!.kld!.mean);
+    expect(eight.model).toBe(`${nested} (8 bits)`);
+    expect(four.bytes).toBeLessThan(0.7 * eight.bytes);
+    expect(four.kld!.mean).toBeLessThan(1.15 * alone.kld!.mean);
+    expect(eight.kld!.mean).toBeLessThan(0.05 * four.kld!.mean);
+    expect(eight.kld!.mean).toBeLessThan(4 * q8.kld!.mean);
   });
 
   it('is the sum of its planes, within a step of the low one unless the weight is out of its range', async () => {
@@ -84,7 +84,7 @@ describe('a file with nested bits', () => {
       ];
       const error = (sum: (i: number) => number) =>
         Math.sqrt(original.reduce((total, value, i) => total + (value - sum(i)) ** 2, 0) / original.length);
-      expect(error((i) => high[i]! + low[i]!)).toBeLessThan(error((i) => high[i]!) / 5);
+      expect(error((i) => high[i] + low[i])).toBeLessThan(error((i) => high[i]) / 5);
     });
   });
 

@@ -43,9 +43,9 @@ describe('quantize', () => {
       exact: true,
       speed: false,
     });
-    expect(b!.kld!.mean).toBeLessThan(0.7 * a!.kld!.mean);
-    expect(b!.isOnFront).toBe(true);
-    expect(a!.isOnFront).toBe(false);
+    expect(b.kld!.mean).toBeLessThan(0.7 * a.kld!.mean);
+    expect(b.isOnFront).toBe(true);
+    expect(a.isOnFront).toBe(false);
   });
 
   it('writes the same bytes again', async () => {
@@ -175,7 +175,7 @@ describe('quantize', () => {
     expect(tensors.find(({ name }) => name === 'blk.0.attn_q.weight')).toMatchObject({ from: 'BF16', format: 'Q8_0' });
     const text = gardenText.slice(0, 1500);
     const [, row] = await compare(path('folder'), [path('folder.gguf')], { text, exact: true, speed: false });
-    expect(row!.kld!.mean).toBeLessThan(1e-3);
+    expect(row.kld!.mean).toBeLessThan(1e-3);
   });
 
   it('refuses to overwrite its source', async () => {
@@ -195,7 +195,7 @@ describe('a budget', () => {
     expect(like.bytes).toBeLessThanOrEqual(plain.bytes);
     const text = gardenText.slice(0, 2000);
     const [, a, b] = await compare(source, [path('q4.gguf'), path('like.gguf')], { text, exact: true, speed: false });
-    expect(b!.kld!.mean).toBeLessThan(a!.kld!.mean);
+    expect(b.kld!.mean).toBeLessThan(a.kld!.mean);
   });
 
   it('holds for the whole file', async () => {
@@ -240,8 +240,8 @@ describe('a card', () => {
         .digest('hex'),
     );
     const [json, html] = await writeCard(card, path('card.gguf'));
-    expect(JSON.parse(readFileSync(json!, 'utf8'))).toEqual(JSON.parse(JSON.stringify(card)));
-    const page = readFileSync(html!, 'utf8');
+    expect(JSON.parse(readFileSync(json, 'utf8'))).toEqual(JSON.parse(JSON.stringify(card)));
+    const page = readFileSync(html, 'utf8');
     for (const part of ['blk.0.attn_q.weight', 'garden.txt', card.model.sha256, 'obs', 'weighted'])
       expect(page).toContain(part);
     expect(page).not.toMatch(/<script/);

@@ -220,6 +220,6 @@ function commonType(plan: readonly Planned[]): FileType {
   const bytes = new Map<string, number>();
   for (const planned of plan)
     bytes.set(planned.format.name, (bytes.get(planned.format.name) ?? 0) + bytesAfter(planned));
-  const [most] = [...bytes].sort((a, b) => b[1] - a[1])[0]!;
+  const [most] = [...bytes].sort((a, b) => b[1] - a[1])[0];
   return fileTypes.findLast(({ format }) => format === most) ?? fileTypeByName('F32');
 }

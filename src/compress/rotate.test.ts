@@ -21,8 +21,8 @@ async function outlier(file: string): Promise<number> {
   const tensor = checkpoint.tensors.get('token_embd.weight')!;
   const values = await tensorValues(tensor);
   await checkpoint.close();
-  const sums = new Float64Array(tensor.shape[1]!);
-  for (const [i, value] of values.entries()) sums[i % sums.length]! += value ** 2;
+  const sums = new Float64Array(tensor.shape[1]);
+  for (const [i, value] of values.entries()) sums[i % sums.length] += value ** 2;
   return Math.max(...sums) / (sums.reduce((sum, value) => sum + value) / sums.length);
 }
 
@@ -38,16 +38,16 @@ describe('rotate', () => {
     await rotate(path('source.gguf'), path('rotated.gguf'));
     const text = gardenText.slice(0, 900);
     const [, row] = await compare(path('source.gguf'), [path('rotated.gguf')], { text, exact: true, speed: false });
-    expect(row!.kld!.mean).toBeLessThan(1e-6);
-    expect(row!.top1).toBeGreaterThan(0.99);
+    expect(row.kld!.mean).toBeLessThan(1e-6);
+    expect(row.top1).toBeGreaterThan(0.99);
     const [before, after] = [await openCheckpoint(path('source.gguf')), await openCheckpoint(path('rotated.gguf'))];
     const values = async (name: string) => [
       await tensorValues(before.tensors.get(name)!),
       await tensorValues(after.tensors.get(name)!),
     ];
     const [q, rotatedQ] = await values('blk.0.attn_q.weight');
-    expect(q!.some((value, i) => Math.abs(value - rotatedQ![i]!) > 1e-3)).toBe(true);
-    expect((await values('blk.0.attn_norm.weight'))[1]!.every((value) => value === 1)).toBe(true);
+    expect(q.some((value, i) => Math.abs(value - rotatedQ[i]) > 1e-3)).toBe(true);
+    expect((await values('blk.0.attn_norm.weight'))[1].every((value) => value === 1)).toBe(true);
     await before.close();
     await after.close();
   });
@@ -58,7 +58,7 @@ describe('rotate', () => {
     const tensors: Parameters<typeof ggufBytes>[0]['tensors'][number][] = [];
     for (const { name, format, shape } of source.tensors.values()) {
       const values = await tensorValues(source.tensors.get(name)!);
-      if (name === 'token_embd.weight') for (let i = 3; i < values.length; i += shape[1]!) values[i]! *= 30;
+      if (name === 'token_embd.weight') for (let i = 3; i < values.length; i += shape[1]) values[i] *= 30;
       tensors.push({ name, format, shape, data: new Uint8Array(values.buffer) });
     }
     const metadata = [...source.metadata] as Parameters<typeof ggufBytes>[0]['metadata'];

@@ -99,15 +99,15 @@ async function rotated(tensor: CheckpointTensor, checkpoint: Checkpoint, rotatio
   else if (name === 'output.weight') await read(values, 'output_norm.weight', checkpoint, rotation);
   else if (name === 'output_norm.weight' || NORMS.includes(stem)) values.fill(1);
   else if (stem in READERS && part.endsWith('.weight'))
-    await read(values, name.replace(stem, READERS[stem]!), checkpoint, rotation);
+    await read(values, name.replace(stem, READERS[stem]), checkpoint, rotation);
   else if (WRITERS.includes(stem)) {
     // a column of the matrix is a vector of the stream; a bias is one
     const columns = shape.length === 1 ? 1 : shape.at(-1)!;
     const column = new Float32Array(width);
     for (let j = 0; j < columns; j++) {
-      for (let i = 0; i < width; i++) column[i] = values[i * columns + j]!;
+      for (let i = 0; i < width; i++) column[i] = values[i * columns + j];
       rotation.rows(column);
-      for (let i = 0; i < width; i++) values[i * columns + j] = column[i]!;
+      for (let i = 0; i < width; i++) values[i * columns + j] = column[i];
     }
   }
   return values;
@@ -116,7 +116,7 @@ async function rotated(tensor: CheckpointTensor, checkpoint: Checkpoint, rotatio
 /** Folds a gain into the columns of a matrix, and rotates its rows. */
 async function read(values: Float32Array, norm: string, { tensors }: Checkpoint, rotation: Rotation): Promise<void> {
   const gain = await tensorValues(tensors.get(norm)!);
-  for (let i = 0; i < values.length; i++) values[i]! *= gain[i % gain.length]!;
+  for (let i = 0; i < values.length; i++) values[i] *= gain[i % gain.length];
   rotation.rows(values);
 }
 
@@ -139,12 +139,12 @@ class Rotation {
     const { width } = this;
     const size = this.#block;
     const scale = 1 / Math.sqrt(size);
-    for (let i = 0; i < values.length; i++) values[i]! *= scale * this.#signs[i % width]!;
+    for (let i = 0; i < values.length; i++) values[i] *= scale * this.#signs[i % width];
     for (let from = 0; from < values.length; from += size)
       for (let half = 1; half < size; half *= 2)
         for (let first = from; first < from + size; first += 2 * half)
           for (let i = first; i < first + half; i++) {
-            const [a, b] = [values[i]!, values[i + half]!];
+            const [a, b] = [values[i], values[i + half]];
             values[i] = a + b;
             values[i + half] = a - b;
           }

@@ -73,7 +73,7 @@ export class Sensitivity {
     for (let step = 0; step < steps; step++) {
       const logits = await this.#logits(step);
       for (let at = 0; at < logits.length; at += V)
-        sum += klDivergence(this.#reference[step]!.subarray(at, at + V), logits.subarray(at, at + V));
+        sum += klDivergence(this.#reference[step].subarray(at, at + V), logits.subarray(at, at + V));
     }
     return sum / (steps * this.#rows.length);
   }

@@ -114,10 +114,10 @@ export class SolvedStore {
       const length = new Uint8Array(4);
       await source.read(0, 4, length);
       const [size] = new Uint32Array(length.buffer);
-      const text = new Uint8Array(size!);
-      await source.read(4, size!, text);
-      const bytes = new Uint8Array(source.size - 4 - size!);
-      await source.read(4 + size!, bytes.length, bytes);
+      const text = new Uint8Array(size);
+      await source.read(4, size, text);
+      const bytes = new Uint8Array(source.size - 4 - size);
+      await source.read(4 + size, bytes.length, bytes);
       return { header: JSON.parse(new TextDecoder().decode(text)), bytes };
     } finally {
       await source.close();

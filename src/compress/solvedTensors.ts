@@ -64,7 +64,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       const [now, ...later] = calibration.stages.slice(stage);
       const { windows, weights } = calibration;
       const { threads, backend } = options;
-      const run = await StageRun.compile(now!, 'gram', (name) => wanted.has(name), {
+      const run = await StageRun.compile(now, 'gram', (name) => wanted.has(name), {
         weights,
         windows,
         threads,
@@ -135,14 +135,14 @@ async function solvedExperts(
     if (tokens < inputs.size) few++;
     for (const [i, each] of planned.entries()) {
       onExpert(each.tensor.name);
-      const size = values[i]!.length / inputs.count;
-      const own = values[i]!.slice(expert * size, (expert + 1) * size);
-      solved[i]!.push(await treatment.treat(own, inputs.size, each, { statistic }));
+      const size = values[i].length / inputs.count;
+      const own = values[i].slice(expert * size, (expert + 1) * size);
+      solved[i].push(await treatment.treat(own, inputs.size, each, { statistic }));
     }
     expert++;
   }
   const note = `${few} of ${inputs.count} experts saw fewer calibration tokens than they have channels (${inputs.size}), so the statistic of all tokens counts more`;
-  return new Map(planned.map(({ tensor }, i) => [tensor.name, joined(solved[i]!, few > 0 ? [note] : [])]));
+  return new Map(planned.map(({ tensor }, i) => [tensor.name, joined(solved[i], few > 0 ? [note] : [])]));
 }
 
 /** The solutions of all experts as that of one tensor: its method is the most frequent one, its errors are their means. */
@@ -208,7 +208,7 @@ async function finiteValues({ name: file }: Checkpoint, tensor: CheckpointTensor
 
 function firstNotFinite(values: Float32Array): number {
   // the difference is NaN for infinity and NaN
-  for (let i = 0; i < values.length; i++) if (values[i]! - values[i]! !== 0) return i;
+  for (let i = 0; i < values.length; i++) if (values[i] - values[i] !== 0) return i;
   return -1;
 }
 

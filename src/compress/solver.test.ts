@@ -19,10 +19,10 @@ function gramOf(n: number, tokens: number, mixing: Float32Array): Float32Array {
     const hidden = normal(factors);
     const x = Float32Array.from({ length: n }, (_, i) => {
       let sum = 0.3 * random.normal();
-      for (let f = 0; f < factors; f++) sum += mixing[f * n + i]! * hidden[f]!;
+      for (let f = 0; f < factors; f++) sum += mixing[f * n + i] * hidden[f];
       return sum * (1 + (i % 7));
     });
-    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) gram[i * n + j]! += x[i]! * x[j]!;
+    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) gram[i * n + j] += x[i] * x[j];
   }
   return gram;
 }
@@ -43,14 +43,14 @@ describe('Matrices', () => {
     const matrices = await Matrices.create();
     const [a, b, c] = [normal(rows * depth), normal(depth * columns), normal(rows * columns)];
     const at = [a, b, c].map((values) => matrices.allocate(values.length));
-    for (const [i, values] of [a, b, c].entries()) matrices.floats.set(values, at[i]!);
-    const view = (i: number, stride: number) => ({ at: at[i]!, stride });
+    for (const [i, values] of [a, b, c].entries()) matrices.floats.set(values, at[i]);
+    const view = (i: number, stride: number) => ({ at: at[i], stride });
     matrices.subtractProduct(view(2, columns), view(0, depth), view(1, columns), rows, depth, columns);
     for (let i = 0; i < rows; i++)
       for (let j = 0; j < columns; j++) {
-        let expected = c[i * columns + j]!;
-        for (let k = 0; k < depth; k++) expected -= a[i * depth + k]! * b[k * columns + j]!;
-        expect(matrices.floats[at[2]! + i * columns + j]).toBeCloseTo(expected, 4);
+        let expected = c[i * columns + j];
+        for (let k = 0; k < depth; k++) expected -= a[i * depth + k] * b[k * columns + j];
+        expect(matrices.floats[at[2] + i * columns + j]).toBeCloseTo(expected, 4);
       }
   });
 });
@@ -60,11 +60,11 @@ describe('inverseCholesky', () => {
     const matrices = await Matrices.create();
     const gram = gramOf(n, 2 * n + 20, normal(8 * n));
     const order = Int32Array.from({ length: n }, (_, i) => (i * 7 + 3) % n);
-    const damping = (0.05 * Array.from({ length: n }, (_, i) => gram[i * n + i]!).reduce((a, b) => a + b)) / n;
+    const damping = (0.05 * Array.from({ length: n }, (_, i) => gram[i * n + i]).reduce((a, b) => a + b)) / n;
     const permutes = new Set(order).size === n;
     const options = { gram, size: n, order: permutes ? order : order.map((_, i) => i), damping };
     const u = inverseCholesky(matrices, options)!;
-    const at = (i: number, j: number) => matrices.floats[u + i * n + j]!;
+    const at = (i: number, j: number) => matrices.floats[u + i * n + j];
     for (let i = 0; i < n; i += 11) {
       for (let j = 0; j < i; j++) expect(at(i, j)).toBe(0);
       for (let j = 0; j < n; j += 5) {
@@ -72,8 +72,8 @@ describe('inverseCholesky', () => {
         for (let k = 0; k < n; k++) {
           let inverse = 0;
           for (let t = 0; t <= Math.min(i, k); t++) inverse += at(t, i) * at(t, k);
-          const [row, column] = [options.order[k]!, options.order[j]!];
-          sum += inverse * (gram[row * n + column]! + (row === column ? damping : 0));
+          const [row, column] = [options.order[k], options.order[j]];
+          sum += inverse * (gram[row * n + column] + (row === column ? damping : 0));
         }
         expect(sum).toBeCloseTo(i === j ? 1 : 0, 2);
       }
@@ -107,7 +107,7 @@ describe('Solver', () => {
     const format = formatByName(name);
     const decoded = new Float32Array(values.length);
     format.decode(bytes, 0, decoded, 0, bytes.length / format.blockBytes);
-    return values.reduce((sum, value, i) => sum + (importance?.[i % n] ?? 1) * (value - decoded[i]!) ** 2, 0);
+    return values.reduce((sum, value, i) => sum + (importance?.[i % n] ?? 1) * (value - decoded[i]) ** 2, 0);
   };
 
   it.each([

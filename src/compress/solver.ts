@@ -167,7 +167,7 @@ export class Solver {
       matrices.release(mark);
       const { floats } = matrices;
       floats.set(sums, gram);
-      for (let i = 0; i < n; i++) floats[gram + i * n + i]! += isDead[i] ? 1 : damping;
+      for (let i = 0; i < n; i++) floats[gram + i * n + i] += isDead[i] ? 1 : damping;
       if (attempt > 0) notes.push(`its statistic needed ${10 ** attempt} times the usual damping`);
       return { order, factor, isDead, gram, notes };
     }
@@ -202,7 +202,7 @@ export class Solver {
       for (const [index, [, bytes]] of candidates.entries()) {
         format.decode(bytes, row * rowBlocks * format.blockBytes, decoded, 0, rowBlocks);
         const to = left + (index + 1) * size + i * columns;
-        for (let j = 0; j < columns; j++) floats[to + j] = from[j]! - decoded[j]!;
+        for (let j = 0; j < columns; j++) floats[to + j] = from[j] - decoded[j];
       }
     }
     floats.fill(0, product, product + count);
@@ -210,12 +210,12 @@ export class Solver {
     matrices.subtractProduct(view(product), view(left), view(h), count / columns, columns, columns);
     const sums = Array.from({ length: candidates.length + 1 }, (_, index) => {
       let sum = 0;
-      for (let i = index * size; i < (index + 1) * size; i++) sum -= floats[left + i]! * floats[product + i]!;
+      for (let i = index * size; i < (index + 1) * size; i++) sum -= floats[left + i] * floats[product + i];
       return sum;
     });
     matrices.release(mark);
-    const whole = sums[0]! > 0 ? sums[0]! : 1;
-    return Object.fromEntries(candidates.map(([method], index) => [method, sums[index + 1]! / whole]));
+    const whole = sums[0] > 0 ? sums[0] : 1;
+    return Object.fromEntries(candidates.map(([method], index) => [method, sums[index + 1] / whole]));
   }
 }
 
@@ -229,7 +229,7 @@ const NEVER_FIRED = 'its calibration never fired: the importance of every channe
 const neverFired = (weights: Float32Array): boolean => weights.every((weight) => weight === 0);
 
 function diagonalOf({ gram, size }: Statistic): Float32Array {
-  return Float32Array.from({ length: size }, (_, i) => gram[i * size + i]!);
+  return Float32Array.from({ length: size }, (_, i) => gram[i * size + i]);
 }
 
 /** Channels of little importance still count a little, so that their weights stay in range. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
   whole = widths.at(-1)!;
   expect(widths).toEqual([Math.round((0.5 * whole) / 32) * 32, Math.round((0.75 * whole) / 32) * 32, whole]);
   expect(importance.at(-1)).toBeCloseTo(1);
-  expect(importance[0]!).toBeGreaterThan(widths[0]! / whole);
+  expect(importance[0]).toBeGreaterThan(widths[0] / whole);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -61,11 +61,11 @@ export async function sortNeurons(
       const tensor = checkpoint.tensors.get(name);
       if (!squares || !tensor) throw new OptionError('source', checkpoint.name, `a model with ${name}`);
       const weights = importanceOfNeurons(await tensorValues(tensor), squares);
-      const order = Int32Array.from([...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b));
+      const order = Int32Array.from([...weights.keys()].sort((a, b) => weights[b] - weights[a] || a - b));
       orders.push(order);
       const total = weights.reduce((sum, weight) => sum + weight, 0) || 1;
       for (const [i, width] of widths.entries())
-        importance[i]! += order.subarray(0, width).reduce((sum, neuron) => sum + weights[neuron]!, 0) / total / blocks;
+        importance[i] += order.subarray(0, width).reduce((sum, neuron) => sum + weights[neuron], 0) / total / blocks;
     }
     const sorted = withSortedNeurons(checkpoint, orders, widths);
     const tensors = [...sorted.tensors].map(([name, tensor]) => ({
@@ -96,7 +96,7 @@ function widthsFrom(shares: readonly number[], whole: number): number[] {
     if (!(share > 0 && share < 1)) throw new OptionError('widths', share, 'shares of the neurons between 0 and 1');
   const narrower = shares.map((share) => Math.round((share * whole) / BLOCK) * BLOCK);
   const widths = [...new Set([...narrower, whole])].sort((a, b) => a - b);
-  if (widths.length < 2 || widths[0]! < BLOCK || widths.at(-1)! > whole)
+  if (widths.length < 2 || widths[0] < BLOCK || widths.at(-1)! > whole)
     throw new OptionError(
       'widths',
       shares.join(', '),
@@ -109,6 +109,6 @@ function widthsFrom(shares: readonly number[], whole: number): number[] {
 function importanceOfNeurons(down: Float32Array, squares: Float32Array): Float64Array {
   const neurons = squares.length;
   const norms = new Float64Array(neurons);
-  for (let at = 0; at < down.length; at += neurons) for (let i = 0; i < neurons; i++) norms[i]! += down[at + i]! ** 2;
-  return norms.map((norm, i) => norm * squares[i]!);
+  for (let at = 0; at < down.length; at += neurons) for (let i = 0; i < neurons; i++) norms[i] += down[at + i] ** 2;
+  return norms.map((norm, i) => norm * squares[i]);
 }

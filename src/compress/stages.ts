@@ -94,10 +94,10 @@ function cut(nodes: readonly Value[], stage: ReadonlyMap<Value, number>, index: 
 
 function productOf({ op, inputs, attributes }: Value): Product | undefined {
   const [x, second, third] = inputs;
-  if (op.name === 'linear' && second && isWeight(second)) return { weight: second, x: x! };
-  if (op.name !== 'expertLinear' || !isWeight(third!)) return undefined;
+  if (op.name === 'linear' && second && isWeight(second)) return { weight: second, x: x };
+  if (op.name !== 'expertLinear' || !isWeight(third)) return undefined;
   const { experts } = attributes as ExpertLinearAttributes;
-  return { weight: third, x: x!, experts: { count: experts, routes: second! } };
+  return { weight: third, x: x, experts: { count: experts, routes: second } };
 }
 
 function refuseSharedProducts(stages: readonly Stage[], file: string): void {

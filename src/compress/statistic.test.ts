@@ -23,18 +23,18 @@ describe('enoughWindows', () => {
       const fit = Array.from({ length: windows.count }, (_, i) => i).filter((i) => !isHeldOut(i));
       expect(fit.length * size).toBeGreaterThanOrEqual(enoughTokens(width));
       expect((fit.length - 7) * size).toBeLessThan(enoughTokens(width));
-      const chosen = Array.from({ length: windows.count }, (_, i) => windows.tokens[i * size]!);
+      const chosen = Array.from({ length: windows.count }, (_, i) => windows.tokens[i * size]);
       expect(chosen[0]).toBe(0);
       for (let i = 1; i < chosen.length; i++) {
-        expect(chosen[i]! - chosen[i - 1]!).toBeGreaterThanOrEqual(Math.floor(count / windows.count));
-        expect(chosen[i]! - chosen[i - 1]!).toBeLessThanOrEqual(Math.ceil(count / windows.count));
+        expect(chosen[i] - chosen[i - 1]).toBeGreaterThanOrEqual(Math.floor(count / windows.count));
+        expect(chosen[i] - chosen[i - 1]).toBeLessThanOrEqual(Math.ceil(count / windows.count));
       }
     },
   );
 
   it('takes more for experts, which see a share of the tokens each', () => {
     const calibration = calibrationOf(512, 1000, 896);
-    const { weight } = calibration.stages[1]!.products[1]!;
+    const { weight } = calibration.stages[1].products[1];
     const experts = { count: 16, routes: { shape: ['T', 4] } };
     const stages = [{ products: [{ weight, experts }] }];
     const all = enoughWindows({ ...calibration, stages } as unknown as Calibration).windows.count;

@@ -146,7 +146,7 @@ export class StageRun {
     for (const [i, { name, size, tensors }] of this.#taps.entries()) {
       const gram = await this.#program.readTensor(sumName(FIT, name));
       const heldOut = await this.#program.readTensor(sumName(HELD_OUT, name));
-      const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]!) as [number, number];
+      const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]) as [number, number];
       statistics.push({ gram, heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
     }
     return statistics;
@@ -181,24 +181,24 @@ export class StageRun {
           const share = sums === SQUARES ? 1 : Math.min(1, enoughTokens(size) / (chosen.length * windows.size));
           return Math.ceil((index + 1) * share) > Math.ceil(index * share);
         });
-        for (const tap of taps) counts[this.#taps.indexOf(tap)]! += step.length * windows.size;
+        for (const tap of taps) counts[this.#taps.indexOf(tap)] += step.length * windows.size;
         const ofExperts = this.experts.flatMap(({ names }) => names);
         const names = [...outputs.map(([name]) => name), ...ofExperts, ...taps.map(({ name }) => sumName(sums, name))];
         if (names.length === 0) continue;
         const values = await this.#run(step, activations, names);
         for (const [i, experts] of this.experts.entries()) {
           const [x, routes] = values.slice(outputs.length + 2 * i);
-          experts.add(x!, routes!, sums === HELD_OUT);
+          experts.add(x, routes, sums === HELD_OUT);
         }
         for (const [i, [, width]] of outputs.entries()) {
           const size = windows.size * width;
           for (const [place, window] of step.entries())
-            found[i]!.set(values[i]!.subarray(place * size, (place + 1) * size), window * size);
+            found[i].set(values[i].subarray(place * size, (place + 1) * size), window * size);
         }
       }
       tokens.push(counts);
     }
-    for (const [i, [name]] of outputs.entries()) activations.set(name, found[i]!);
+    for (const [i, [name]] of outputs.entries()) activations.set(name, found[i]);
     return tokens;
   }
 
@@ -252,7 +252,7 @@ function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor
   for (const sums of measure === 'gram' ? [FIT, HELD_OUT] : [SQUARES])
     for (const [i, x] of values.entries()) {
       const width = x.shape[1];
-      const name = sumName(sums, taps[i]!.name);
+      const name = sumName(sums, taps[i].name);
       const sum = state(graph, name, measure === 'gram' ? width : 1, width);
       const update = accumulate(sum, measure === 'gram' ? linearWeightGradient(x, x) : sumRows(multiply(x, x)));
       graph.outputs.set(name, after(tick, [update], name));

@@ -8,7 +8,7 @@ let floats: Float32Array | undefined;
 /** Converts binary16 to a number. @param half 0 … 0xffff */
 export function halfToFloat(half: number): number {
   floats ??= Float32Array.from({ length: 65_536 }, (_, each) => computed(each));
-  return floats[half]!;
+  return floats[half];
 }
 
 function computed(half: number): number {

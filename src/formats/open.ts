@@ -195,7 +195,7 @@ async function openFiles(files: readonly Blob[], signal?: AbortSignal): Promise<
   const folder = filesFolder(files);
   const names = await folder.names();
   // a single file of another name is recognized by its bytes
-  if (names.length === 1 && !/\.(json|safetensors)$/.test(names[0]!)) return openLocated(folder, names[0], signal);
+  if (names.length === 1 && !/\.(json|safetensors)$/.test(names[0])) return openLocated(folder, names[0], signal);
   return openFolder(folder, signal);
 }
 

@@ -69,7 +69,7 @@ function otherEncoding(bytes: Uint8Array): string | undefined {
   const length = Math.min(bytes.length, 1024) & ~1;
   if (length < 4) return undefined;
   const zeros = [0, 0];
-  for (let i = 0; i < length; i++) if (bytes[i] === 0) zeros[i & 1]!++;
+  for (let i = 0; i < length; i++) if (bytes[i] === 0) zeros[i & 1]++;
   const [even = 0, odd = 0] = zeros;
   if (odd > length * 0.35 && even < length * 0.05) return 'utf-16le';
   if (even > length * 0.35 && odd < length * 0.05) return 'utf-16be';

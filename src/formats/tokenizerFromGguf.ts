@@ -190,7 +190,7 @@ function readMerges(read: ReturnType<typeof reader>, file: string): readonly str
   if (merges === undefined) throw read.missing('tokenizer.ggml.merges', 'an array of strings');
   const unsplit = merges.findIndex((merge) => merge.indexOf(' ', 1) < 0);
   if (unsplit < 0) return merges;
-  const found = JSON.stringify(merges[unsplit]!.slice(0, 80));
+  const found = JSON.stringify(merges[unsplit].slice(0, 80));
   throw new FormatError(
     file,
     `tokenizer.ggml.merges[${unsplit}] is ${found}, expected two texts with a space between`,

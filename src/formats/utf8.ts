@@ -26,7 +26,7 @@ export function decodeLoosely(bytes: Uint8Array): string {
     let text = '';
     for (let at = 0; at < bytes.length; ) {
       const length = sequenceLength(bytes, at);
-      if (length === 0) text += String.fromCharCode(ESCAPE + bytes[at]!);
+      if (length === 0) text += String.fromCharCode(ESCAPE + bytes[at]);
       else text += strict.decode(bytes.subarray(at, at + length));
       at += Math.max(1, length);
     }
@@ -50,7 +50,7 @@ export function encodeLoosely(text: string): Uint8Array {
 
 /** Length in bytes of the UTF-8 character at `at`; 0 if it is invalid. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
-  const first = bytes[at]!;
+  const first = bytes[at];
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
   if (length < 2) return length;
   const second = bytes[at + 1] ?? 0;

@@ -61,10 +61,10 @@ describe('gradients', () => {
     const found = gradients(loss, [table, matrix], { accumulators: new Map([[table, sum]]) });
     const last = found.get(table)!;
     expect(last.op.name).toBe('accumulate');
-    expect(last.inputs[0]!.op.name).toBe('accumulate');
-    expect(last.inputs[0]!.inputs[0]).toBe(sum);
+    expect(last.inputs[0].op.name).toBe('accumulate');
+    expect(last.inputs[0].inputs[0]).toBe(sum);
     // the head's partial gradient is added long before the embedding's is computed
-    expect(last.inputs[0]!.id).toBeLessThan(found.get(matrix)!.id);
+    expect(last.inputs[0].id).toBeLessThan(found.get(matrix)!.id);
     expect(found.get(matrix)!.op.name).toBe('add');
   });
 

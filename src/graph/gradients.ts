@@ -120,7 +120,7 @@ export function trainableWeights(loss: Value): Value<WeightAttributes>[] {
   for (const node of forward.toReversed()) {
     if (!reached.has(node)) continue;
     rules[node.op.name]?.(node, node).forEach((part, i) => {
-      if (part) reached.add(node.inputs[i]!);
+      if (part) reached.add(node.inputs[i]);
     });
   }
   return forward.filter(

@@ -177,10 +177,10 @@ export function rowsOf(shape: Shape, registers: Registers): number {
 export function sameShape(op: string, inputs: readonly Value[]): Shape {
   const [first, ...others] = inputs;
   for (const other of others) {
-    if (other.shape[0] !== first!.shape[0] || other.shape[1] !== first!.shape[1])
+    if (other.shape[0] !== first.shape[0] || other.shape[1] !== first.shape[1])
       throw new GraphError(op, 'shapes differ', inputs);
   }
-  return first!.shape;
+  return first.shape;
 }
 
 /** Cost of an elementwise op of `flops` per element. */

@@ -151,7 +151,7 @@ function bitsOf(nodes: readonly Value[]): bigint {
 export function checkStored({ sequences }: CachedStep, { layers, before }: Segment): void {
   for (const { position, tokens, pages } of sequences) {
     for (let i = 0; i <= pageIndex(position + tokens.length - 1); i++) {
-      const { partial } = pages[i]!;
+      const { partial } = pages[i];
       if (!partial) continue;
       for (let at = i * PAGE_POSITIONS; at < Math.min(position + tokens.length, (i + 1) * PAGE_POSITIONS); at++) {
         const needed = at < position ? layers : before;
@@ -171,7 +171,7 @@ export function checkStored({ sequences }: CachedStep, { layers, before }: Segme
 export function markStored({ sequences }: CachedStep, segment: Segment, all: bigint): void {
   for (const { position, tokens, pages } of sequences)
     for (let i = pageIndex(position); i <= pageIndex(position + tokens.length - 1); i++) {
-      const page = pages[i]!;
+      const page = pages[i];
       if (segment.isComplete && !page.partial) continue;
       const end = Math.min(position + tokens.length, (i + 1) * PAGE_POSITIONS);
       for (let at = Math.max(position, i * PAGE_POSITIONS); at < end; at++)

@@ -264,7 +264,7 @@ export function checkStep(
 
 function checkRows(rows: ArrayLike<number>, tokens: number): void {
   for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
+    const row = rows[i];
     if (!(Number.isInteger(row) && row >= 0 && row < tokens))
       throw new OptionError(`rows[${i}]`, row, `the index of one of the step's ${tokens} tokens`);
   }

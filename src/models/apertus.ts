@@ -20,10 +20,10 @@ export const apertus: Architecture = {
           xielu(
             x,
             {
-              positive: softplus(positive[layer]!),
-              negative: beta[layer]! + softplus(negative[layer]!),
-              beta: beta[layer]!,
-              epsilon: epsilon[layer]!,
+              positive: softplus(positive[layer]),
+              negative: beta[layer] + softplus(negative[layer]),
+              beta: beta[layer],
+              epsilon: epsilon[layer],
             },
             label,
           ),

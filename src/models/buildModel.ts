@@ -164,7 +164,7 @@ function matrixShape(
   while (inner.length > 2 && inner.at(-1) === 1) inner.pop();
   if (inner.length === 3 && inner[1] === 1) inner.splice(1, 1);
   if (inner.length === 3 && /(_exps|experts|(in|out)put_linear)\b/.test(name))
-    return [inner[0]! * inner[1]! * stacked, inner[2]!];
+    return [inner[0] * inner[1] * stacked, inner[2]];
   if (inner.length > 2) {
     const found = `[${shape.join(', ')}]`;
     throw new FormatError(file, `tensor ${name} has shape ${found}, expected a matrix or a vector`, {
@@ -173,7 +173,7 @@ function matrixShape(
     });
   }
   const [rows, columns] = inner.length === 2 ? inner : [1, inner[0] ?? 1];
-  return [rows! * stacked, columns!];
+  return [rows * stacked, columns];
 }
 
 /** Buffers that PyTorch stored with old models. Ignored, because they are computed here. */

@@ -74,12 +74,12 @@ export function readExitHeader({ name, metadata, tensors }: Checkpoint): ExitHea
     throw wrong(`${keys.tokens} has ${tokens.length} ids, expected one for each of ${rows ?? 0} rows`);
   const columns = keys.promises.map((key) => metadata.get(`espalier.exit.${key}`) ?? []);
   const [risk, delta, threshold, exited, prompts] = columns.map((values) => (isNumbers(values) ? [...values] : []));
-  const promises = risk!.map((value, i) => ({
+  const promises = risk.map((value, i) => ({
     risk: value,
-    delta: delta![i] ?? Number.NaN,
-    threshold: threshold![i] ?? Number.NaN,
-    exited: exited![i] ?? Number.NaN,
-    prompts: prompts![i] ?? Number.NaN,
+    delta: delta[i] ?? Number.NaN,
+    threshold: threshold[i] ?? Number.NaN,
+    exited: exited[i] ?? Number.NaN,
+    prompts: prompts[i] ?? Number.NaN,
   }));
   if (promises.some((promise) => Object.values(promise).some((value) => !Number.isFinite(value))))
     throw wrong('its promises are incomplete', { found: promises });
@@ -176,16 +176,16 @@ export function freshExit(base: Checkpoint, depth: number, tokens: Int32Array): 
 /** Some rows of a matrix, in its format. */
 function gathered(tensor: CheckpointTensor, rows: Int32Array): CheckpointTensor {
   const { name, format } = tensor;
-  const rowBytes = tensor.byteLength / tensor.shape[0]!;
+  const rowBytes = tensor.byteLength / tensor.shape[0];
   return {
     name,
     format,
-    shape: [rows.length, tensor.shape[1]!],
+    shape: [rows.length, tensor.shape[1]],
     byteLength: rows.length * rowBytes,
     async read(offset, into, signal) {
       // only whole rows are read
       for (let at = 0; at < into.length; at += rowBytes)
-        await tensor.read(rows[(offset + at) / rowBytes]! * rowBytes, into.subarray(at, at + rowBytes), signal);
+        await tensor.read(rows[(offset + at) / rowBytes] * rowBytes, into.subarray(at, at + rowBytes), signal);
     },
   };
 }

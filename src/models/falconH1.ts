@@ -86,7 +86,7 @@ function changeOfInput(
   const factors = ends.map((_, part) => factor * factorOf(part));
   if (factors.every((one) => one === 1)) return undefined;
   const width = config.count('hidden_size');
-  return (value, index) => value * factors[ends.findIndex((end) => index < end * width)]!;
+  return (value, index) => value * factors[ends.findIndex((end) => index < end * width)];
 }
 
 export const falconH1: Architecture = {

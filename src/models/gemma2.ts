@@ -57,7 +57,7 @@ export const gemma2: Architecture = {
         localScaling: true,
       }),
     );
-    const usual = 1 / Math.sqrt(layers === LAYERS_OF_27B ? Math.floor(width / heads[0]!) : headSize);
+    const usual = 1 / Math.sqrt(layers === LAYERS_OF_27B ? Math.floor(width / heads[0]) : headSize);
     return {
       norms: 'around',
       attention: {

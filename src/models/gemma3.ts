@@ -57,7 +57,7 @@ export function gemma3Decoder({ causal }: { readonly causal?: boolean } = {}) {
     const [global, local] = [false, true].map((isLocal) =>
       rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localBase: 10000 }),
     );
-    const usual = 1 / Math.sqrt(layers === LAYERS_OF_27B ? Math.floor(width / heads[0]!) : headSize);
+    const usual = 1 / Math.sqrt(layers === LAYERS_OF_27B ? Math.floor(width / heads[0]) : headSize);
     return {
       norms: 'around',
       attention: {

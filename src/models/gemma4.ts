@@ -39,7 +39,7 @@ function gemma4Attention(model: ModelBuilder, dimensions: Dimensions) {
     const block = `blk.${layer}`;
     const kind = local.isLocal(layer) ? 'local' : 'global';
     const size = kind === 'local' ? localSize : headSize;
-    const [heads, kvHeads] = [dimensions.heads[layer]!, dimensions.kvHeads[layer]!];
+    const [heads, kvHeads] = [dimensions.heads[layer], dimensions.kvHeads[layer]];
     const bias = model.fromFolder ? ('optional' as const) : false;
     const headNorm = (y: Value, name: string, own = true): Value =>
       groupNorm(model, y, `${block}.${name}`, size, { kind: 'rms', gain: own });

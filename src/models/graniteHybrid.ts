@@ -49,7 +49,7 @@ const dense: Readonly<Record<string, string>> = { up: 'shared_mlp.input_linear',
 function hybridTensor(name: string, config: FolderConfig): FolderTensor {
   if (name.includes('.ssm_')) return mixer(name);
   const part = /^blk\.(\d+)\.ffn_(up|down)\.weight$/.exec(name);
-  if (part) return { names: [`layers.${part[1]}.${dense[part[2]!]}.weight`] };
+  if (part) return { names: [`layers.${part[1]}.${dense[part[2]]}.weight`] };
   return graniteMoeTensor(name, config);
 }
 

@@ -31,7 +31,7 @@ export const hunyuanMoe: Architecture = {
   build: decoder((model, { headSize, ffn }) => {
     const turned = rotary(model, headSize, { layout: 'half' });
     const activation = activationOf(model, 'silu');
-    const shared = { ffn: model.metadata.count('expert_shared_feed_forward_length', 0, 0) || ffn[0]! };
+    const shared = { ffn: model.metadata.count('expert_shared_feed_forward_length', 0, 0) || ffn[0] };
     return {
       attention: { rotary: () => turned, headNorm: { over: 'head', norm: { kind: 'rms' }, afterRope: true } },
       feedForward: { activation, gated: true },

@@ -76,7 +76,7 @@ function refuseOtherGraph(folder: Checkpoint, model: BuiltModel, result: Checkpo
   const [own, written] = [model, buildModel(result)].map(({ graph }) => graph.live()) as [Value[], Value[]];
   const differing = own.findIndex((node, index) => !written[index] || described(node) !== described(written[index]));
   if (differing < 0 && own.length === written.length) return;
-  const node = own[Math.max(0, differing)]!;
+  const node = own[Math.max(0, differing)];
   const setting = differingSetting(node, written[differing]);
   const what = `${folder.name}: writing to GGUF the setting of config.json for`;
   throw new UnsupportedError(what, node.label + setting, [], { label: node.label });
@@ -86,10 +86,10 @@ function refuseOtherGraph(folder: Checkpoint, model: BuiltModel, result: Checkpo
 function differingSetting(own: Value, written: Value | undefined): string {
   if (written?.op !== own.op) return '';
   const [found, inGguf] = [own, written].map(({ attributes }) => (attributes ?? {}) as Record<string, unknown>);
-  const key = Object.keys(found!).find(
-    (name) => name !== 'layout' && comparable(found![name]) !== comparable(inGguf![name]),
+  const key = Object.keys(found).find(
+    (name) => name !== 'layout' && comparable(found[name]) !== comparable(inGguf[name]),
   );
-  return key === undefined ? '' : ` (${key} is ${comparable(found![key])}, in GGUF ${comparable(inGguf![key])})`;
+  return key === undefined ? '' : ` (${key} is ${comparable(found[key])}, in GGUF ${comparable(inGguf[key])})`;
 }
 
 const comparable = (value: unknown): string | undefined => JSON.stringify(value, rounded);

@@ -22,8 +22,8 @@ function gatedConv(model: ModelBuilder, x: Value, layer: number, taps: number): 
   const parts = project(model, x, `${name}.in_proj`, 3 * width, { bias: false });
   const [b, c, u] = ['b', 'c', 'u'].map((part, i) => columns(parts, i * width, width, `${name}.${part}`));
   const filters = model.weight(`${name}.conv.weight`, width, taps);
-  const filtered = shortConv(multiply(b!, u!, `${name}.bu`), filters, layer, undefined, `${name}.conv`);
-  return project(model, multiply(c!, filtered, `${name}.gated`), `${name}.out_proj`, width, { bias: false });
+  const filtered = shortConv(multiply(b, u, `${name}.bu`), filters, layer, undefined, `${name}.conv`);
+  return project(model, multiply(c, filtered, `${name}.gated`), `${name}.out_proj`, width, { bias: false });
 }
 
 const build = decoder((model, dimensions) => {

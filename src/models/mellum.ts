@@ -24,7 +24,7 @@ export const mellum: Architecture = {
         scaled: true,
         gating: 'softmax',
         normalize: true,
-        ffn: Math.floor(dimensions.ffn[0]! / model.metadata.count('expert_used_count', 1, 1)),
+        ffn: Math.floor(dimensions.ffn[0] / model.metadata.count('expert_used_count', 1, 1)),
       }),
       tied: false,
     };

@@ -72,7 +72,7 @@ export function plainProducts(checkpoint: Checkpoint): Set<string> {
 function lowMatrix({ name: file, tensors }: Checkpoint, low: CheckpointTensor): CheckpointTensor {
   const { name, shape } = low;
   const high = tensors.get(name.replace(/\.low$/, '.weight'));
-  const rows = shape[0]!;
+  const rows = shape[0];
   const columns = 2 * shape.at(-1)!;
   const fits =
     high?.format.name === Q4_0.name && shape.length === 2 && high.shape[0] === rows && high.shape.at(-1) === columns;

@@ -39,7 +39,7 @@ export function widthsOf(checkpoint: Checkpoint): readonly number[] | undefined 
  */
 export function atWidth(checkpoint: Checkpoint, widths: readonly number[], index: number): Checkpoint {
   const whole = widths.at(-1)!;
-  const width = widths[index]!;
+  const width = widths[index];
   checkParts(checkpoint, whole);
   const tensors = new Map<string, CheckpointTensor>();
   for (const [name, tensor] of checkpoint.tensors) {
@@ -50,7 +50,7 @@ export function atWidth(checkpoint: Checkpoint, widths: readonly number[], index
     else
       for (let i = 0; i <= index; i++) {
         const slab = `${slabName(`${block}.ffn_down`, i)}.${kind}`;
-        tensors.set(slab, columnsOf(checkpoint, tensor, slab, widths[i - 1] ?? 0, widths[i]!));
+        tensors.set(slab, columnsOf(checkpoint, tensor, slab, widths[i - 1] ?? 0, widths[i]));
       }
   }
   const { name, kind, metadata, tokenizer, embedding, chatTemplate, byteLength } = checkpoint;
@@ -88,7 +88,7 @@ export function withSortedNeurons(
   const tensors = new Map<string, CheckpointTensor>();
   for (const [name, tensor] of checkpoint.tensors) {
     const [, block, part, kind] = /^blk\.(\d+)\.ffn_(gate|up|down)\.(weight|bias)$/.exec(name) ?? [];
-    const order = part === undefined ? undefined : orders[Number(block)]!;
+    const order = part === undefined ? undefined : orders[Number(block)];
     if (!order || (part === 'down' && kind === 'bias')) tensors.set(name, tensor);
     else tensors.set(name, part === 'down' ? orderedColumns(tensor, order) : orderedRows(tensor, order));
   }
@@ -131,7 +131,7 @@ function checkParts({ name: file, tensors }: Checkpoint, whole: number): void {
 
 function firstRows(tensor: CheckpointTensor, rows: number): CheckpointTensor {
   const { name, format, shape } = tensor;
-  const byteLength = (tensor.byteLength / shape[0]!) * rows;
+  const byteLength = (tensor.byteLength / shape[0]) * rows;
   return { name, format, shape: [rows, ...shape.slice(1)], byteLength, read: (...of) => tensor.read(...of) };
 }
 
@@ -181,7 +181,7 @@ function orderedRows(tensor: CheckpointTensor, order: Int32Array): CheckpointTen
     ...described(tensor),
     async read(offset, into, signal) {
       for (let at = 0; at < into.length; at += rowBytes)
-        await tensor.read(order[(offset + at) / rowBytes]! * rowBytes, into.subarray(at, at + rowBytes), signal);
+        await tensor.read(order[(offset + at) / rowBytes] * rowBytes, into.subarray(at, at + rowBytes), signal);
     },
   };
 }

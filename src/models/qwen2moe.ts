@@ -57,7 +57,7 @@ export const qwen2moe: Architecture = {
   ],
   build: decoder((model, dimensions) => {
     const { metadata } = model;
-    const ffn = dimensions.ffn[0]!;
+    const ffn = dimensions.ffn[0];
     const turned = rotary(model, dimensions.headSize, { layout: 'half', tables: 'none' });
     const activation = activationOf(model, 'silu');
     return {

@@ -30,7 +30,7 @@ const build = (order: 'blocks' | 'turns', scaled: boolean) =>
         activation,
         gating: 'softmax',
         scaled: true,
-        ffn: Math.floor(dimensions.ffn[0]! / (model.metadata.count('expert_used_count', 1, 0) || 1)),
+        ffn: Math.floor(dimensions.ffn[0] / (model.metadata.count('expert_used_count', 1, 0) || 1)),
         shared: { ffn: model.metadata.count('expert_shared_feed_forward_length', 0, 0), gated: true },
         ...(model.fromFolder ? {} : { normalize: true }),
       }),

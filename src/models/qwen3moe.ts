@@ -31,7 +31,7 @@ const build = (scaled: boolean) =>
         scaled,
         activation,
         gating: 'softmax',
-        ffn: Math.floor(dimensions.ffn[0]! / metadata.count('expert_used_count', 1, 1)),
+        ffn: Math.floor(dimensions.ffn[0] / metadata.count('expert_used_count', 1, 1)),
         ...(model.fromFolder ? {} : { normalize: true }),
       }),
     };

@@ -45,7 +45,7 @@ async function rearranged(
   columns: number,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const { format } = tensors[0]!;
+  const { format } = tensors[0];
   let bytes = new Uint8Array(tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0));
   let offset = 0;
   for (const tensor of tensors) {
@@ -71,7 +71,7 @@ function turned(bytes: Uint8Array, rows: number, columns: number, size: number):
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const from = (column * rows + row) * size;
-      for (let byte = 0; byte < size; byte++) result[(row * columns + column) * size + byte] = bytes[from + byte]!;
+      for (let byte = 0; byte < size; byte++) result[(row * columns + column) * size + byte] = bytes[from + byte];
     }
   }
   return result;

@@ -126,7 +126,7 @@ describe('a package over HTTP', () => {
     expectSame(await installed(store), second);
     expectSame(await installed(store, 'template'), new TextEncoder().encode('{{ messages }}'));
     // latest.json, and the update file as a whole: nothing else
-    expect(sent).toBe([...updates.values()][0]! + files.get('latest.json')!.length);
+    expect(sent).toBe([...updates.values()][0] + files.get('latest.json')!.length);
     expect(sent).toBeLessThan(0.15 * second.length);
 
     sent = 0;
@@ -294,7 +294,7 @@ describe('damage', () => {
         for (let i = 0; i < bytes.length; i += Math.ceil(bytes.length / 12)) {
           const damaged = new Map(files);
           const copy = bytes.slice();
-          copy[i]! ^= 1 << (i % 8);
+          copy[i] ^= 1 << (i % 8);
           damaged.set(path, copy);
           await expectOldOrNew(damaged);
         }
@@ -323,7 +323,7 @@ describe('hostile manifests', () => {
     const value = await sound();
     const [base] = value.components;
     const withBase = (change: object) => ({ ...value, components: [{ ...base, ...change }] });
-    const withFile = (change: object) => withBase({ file: { ...base!.file, ...change } });
+    const withFile = (change: object) => withBase({ file: { ...base.file, ...change } });
     expect(refused(withFile({ name: '../../etc/passwd' }))).toThrow('expected a file name');
     expect(refused(withFile({ name: '..' }))).toThrow('expected a file name');
     expect(refused(withFile({ bytes: 1 }))).toThrow('expected 1');
@@ -336,7 +336,7 @@ describe('hostile manifests', () => {
       'SHA-256',
     );
     const odd = [{ name: 'x', type: 'Q4_0', pieces: [{ sha256: 'a'.repeat(64), bytes: 17 }] }];
-    expect(refused({ ...withBase({ sections: odd, file: { ...base!.file, bytes: 17 } }) })).toThrow('multiple of 18');
+    expect(refused({ ...withBase({ sections: odd, file: { ...base.file, bytes: 17 } }) })).toThrow('multiple of 18');
   });
 
   it('are refused where their JSON is not canonical or not of the expected hash', async () => {

@@ -80,7 +80,7 @@ class Members implements ProxyHandler<object> {
 
   /** @throws the error that the worker's getter throws */
   #value(name: string): unknown {
-    const wire = this.#remote.snapshot[name]!;
+    const wire = this.#remote.snapshot[name];
     const value = this.#remote.connection.decode(wire);
     if ('error' in wire) throw value;
     return value;

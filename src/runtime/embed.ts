@@ -61,13 +61,13 @@ export async function embed(
     options.signal?.throwIfAborted();
     const pools = await hiddenRows(
       engine,
-      batch.map((index) => sequences[index]!),
+      batch.map((index) => sequences[index]),
       pooling,
       skipped,
       options.signal,
     );
     for (const [i, index] of batch.entries()) {
-      const projected = (settings.dense ?? []).reduce(applyDense, pools[i]!);
+      const projected = (settings.dense ?? []).reduce(applyDense, pools[i]);
       vectors[index] = finish(projected, dimensions, normalize);
     }
     done += batch.length;
@@ -78,7 +78,7 @@ export async function embed(
 
 function promptOf({ prompts = {}, defaultPrompt }: EmbeddingSettings, given: string | undefined): string {
   if (given === undefined) return defaultPrompt === undefined ? '' : (prompts[defaultPrompt] ?? '');
-  return Object.hasOwn(prompts, given) ? prompts[given]! : given;
+  return Object.hasOwn(prompts, given) ? prompts[given] : given;
 }
 
 function idsOf(
@@ -111,13 +111,13 @@ function idsOf(
 
 /** Groups sequences of equal length into batches that fit into one step. */
 function* batchesOf({ program, isEncoder }: Engine, sequences: readonly (readonly number[])[]): Generator<number[]> {
-  const order = [...sequences.keys()].sort((a, b) => sequences[a]!.length - sequences[b]!.length);
+  const order = [...sequences.keys()].sort((a, b) => sequences[a].length - sequences[b].length);
   const room = Math.min(program.maxTokens, program.maxRows);
   for (let at = 0; at < order.length; ) {
-    const length = sequences[order[at]!]!.length;
+    const length = sequences[order[at]].length;
     const most = isEncoder ? Math.max(1, Math.floor(room / length)) : 1;
     let end = at + 1;
-    while (end < order.length && end - at < most && sequences[order[end]!]!.length === length) end++;
+    while (end < order.length && end - at < most && sequences[order[end]].length === length) end++;
     yield order.slice(at, end);
     at = end;
   }
@@ -131,8 +131,8 @@ async function hiddenRows(
   skipped: number,
   signal?: AbortSignal,
 ): Promise<Float32Array[]> {
-  const length = sequences[0]!.length;
-  if (!engine.isEncoder) return [await causalRows(engine, sequences[0]!, pooling, skipped, signal)];
+  const length = sequences[0].length;
+  if (!engine.isEncoder) return [await causalRows(engine, sequences[0], pooling, skipped, signal)];
   const rows = rowsFor(length, pooling);
   const wanted = sequences.flatMap((_, index) => rows.map((row) => index * length + row));
   const result = engine.program.run({
@@ -220,11 +220,11 @@ class Pool {
     if (row < this.#skipped) return;
     const sum = this.#sum;
     if (this.#pooling === 'max') {
-      for (let i = 0; i < sum.length; i++) sum[i] = Math.max(sum[i]!, values[i]!);
+      for (let i = 0; i < sum.length; i++) sum[i] = Math.max(sum[i], values[i]);
       return;
     }
     const weight = this.#pooling === 'weightedMean' ? row + 1 : 1;
-    for (let i = 0; i < sum.length; i++) sum[i]! += weight * values[i]!;
+    for (let i = 0; i < sum.length; i++) sum[i] += weight * values[i];
     this.#weight += weight;
   }
 
@@ -239,7 +239,7 @@ class Pool {
 function applyDense(x: Float32Array, { weight, bias, activation }: DenseLayer): Float32Array {
   return Float32Array.from({ length: weight.length / x.length }, (_, row) => {
     let sum = bias?.[row] ?? 0;
-    for (let i = 0; i < x.length; i++) sum += weight[row * x.length + i]! * x[i]!;
+    for (let i = 0; i < x.length; i++) sum += weight[row * x.length + i] * x[i];
     return activation === 'tanh' ? Math.tanh(sum) : sum;
   });
 }

@@ -182,7 +182,7 @@ function choiceOf(id: number, logits: Float32Array | undefined, options: Generat
   const normalizer = logNormalizer(logits);
   const logProbability = {
     id,
-    logProbability: logits[id]! - normalizer,
+    logProbability: logits[id] - normalizer,
     topLogProbs: topLogProbs(logits, normalizer, count),
   };
   return { id, logProbability };

@@ -99,7 +99,7 @@ function totalProgress(prompts: readonly (readonly number[])[], onProgress: Gene
   const done = prompts.map(() => 0);
   return (index: number): GenerateOptions['onProgress'] =>
     (progress) => {
-      done[index] = Math.max(done[index]!, Math.min(progress.done, prompts[index]!.length));
+      done[index] = Math.max(done[index], Math.min(progress.done, prompts[index].length));
       onProgress({ ...progress, done: done.reduce((sum, count) => sum + count, 0), total });
     };
 }

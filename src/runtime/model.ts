@@ -270,7 +270,7 @@ export class Model {
     options: EmbedOptions = {},
   ): Promise<Float32Array | Float32Array[]> {
     const engine = this.#engine;
-    if (isEmbedInput(given)) return (await embed(engine, engine.embedding, [given], options))[0]!;
+    if (isEmbedInput(given)) return (await embed(engine, engine.embedding, [given], options))[0];
     return embed(engine, engine.embedding, given, options);
   }
 

@@ -21,7 +21,7 @@ export function nestedReadings(
   const allBits = bits !== undefined || !isNested ? [bits] : isAlone ? ([8] as const) : ([8, 4] as const);
   const readings = indices.flatMap((index) =>
     allBits.map((each): Reading => {
-      const share = widths ? widths[index]! / widths.at(-1)! : 1;
+      const share = widths ? widths[index] / widths.at(-1)! : 1;
       const named = [each && `${each} bits`, share < 1 && `${Math.round(100 * share)}% of the neurons`];
       const plain = each ? atBits(file, each) : file;
       const quality = (each === 4 && bits === undefined ? FOUR_BITS : 1) * (1 - NEURONS * (1 - share));
@@ -30,5 +30,5 @@ export function nestedReadings(
     }),
   );
   const [largest, ...others] = readings.sort((a, b) => b.quality - a.quality);
-  return [largest!, ...others];
+  return [largest, ...others];
 }

@@ -66,7 +66,7 @@ async function encoderScores({ program }: Engine, { ids, types }: EncodedPair): 
   const hidden = await run('hidden', [...ids.keys()]);
   const width = hidden.length / ids.length;
   const mean = new Float32Array(width);
-  for (const [i, value] of hidden.entries()) mean[i % width]! += value / ids.length;
+  for (const [i, value] of hidden.entries()) mean[i % width] += value / ids.length;
   return run('scores', [0], { [POOLED]: mean });
 }
 
@@ -100,14 +100,14 @@ export async function rank(
   for (const [index, document] of documents.entries()) {
     const input = inputFor(engine, query, document, { index, template, truncate: options.truncate });
     const [scores] = await classify(engine, [input], options.signal);
-    found.push({ index, score: yesOrNo ? probabilityOfYes(scores!) : scores!.at(-1)! });
+    found.push({ index, score: yesOrNo ? probabilityOfYes(scores) : scores.at(-1)! });
     options.onProgress?.({ stage: 'rank', done: index + 1, total: documents.length, unit: 'texts' });
   }
   return found.sort((a, b) => b.score - a.score || a.index - b.index);
 }
 
 /** softmax([yes, no])[0] */
-const probabilityOfYes = ([yes, no]: Float32Array): number => 1 / (1 + Math.exp(no! - yes!));
+const probabilityOfYes = ([yes, no]: Float32Array): number => 1 / (1 + Math.exp(no - yes));
 
 interface Input {
   readonly index: number;

@@ -51,7 +51,7 @@ async function engineOf(backend: Backend, taps: number, bytes?: number, attends 
 function attended(test: TestGraph, x: Value): Value {
   const kinds = { heads: 1, kvHeads: 1, headSize: 8, scale: 0.3, window: 0, softcap: 0 };
   const [q, k, v] = [0, 1, 2].map(() => linear(x, test.floats(8, WIDTH)));
-  return add(x, linear(attention(q!, k!, v!, { layer: 1, ...kinds }), test.floats(WIDTH, 8)));
+  return add(x, linear(attention(q, k, v, { layer: 1, ...kinds }), test.floats(WIDTH, 8)));
 }
 
 /** A small product, so that states stay small. */
@@ -107,7 +107,7 @@ describe.each([reference, wasm])('$name', (backend) => {
     let reused = 0;
     for (let round = 0; round < 40; round++) {
       const at = random.integer(sequences.length);
-      const sequence = sequences[at]!;
+      const sequence = sequences[at];
       const old = sequence.tokens.slice(0, random.integer(sequence.tokens.length + 1));
       const prompt = [...(random.integer(3) === 0 ? shared : old), ...draw(1 + random.integer(30))].slice(0, 120);
       reused += await sequence.begin(prompt, prompt.length + 3);
@@ -125,8 +125,8 @@ describe.each([reference, wasm])('$name', (backend) => {
       sequence.end();
       const action = random.integer(6);
       if (action === 0) sequence.rewind(random.integer(sequence.tokens.length + 1));
-      if (action === 1) sequences.splice(1 - at, 1, sequence.fork())[0]!.free();
-      if (action === 2) sequences.splice(at, 1, engine.sequence())[0]!.free();
+      if (action === 1) sequences.splice(1 - at, 1, sequence.fork())[0].free();
+      if (action === 2) sequences.splice(at, 1, engine.sequence())[0].free();
     }
     expect(reused).toBeGreaterThan(attends ? 200 : 50);
     for (const sequence of sequences) sequence.free();

@@ -206,7 +206,7 @@ export class Scheduler {
 
   #dropCancelled(): void {
     for (let i = this.#tasks.length - 1; i >= 0; i--) {
-      const task = this.#tasks[i]!;
+      const task = this.#tasks[i];
       if (this.#isDisposed)
         this.#fail(task, new EspalierError('DISPOSED', 'this session was disposed, or its model was'));
       else if (task.signal?.aborted) this.#fail(task, task.signal.reason);
@@ -258,9 +258,9 @@ export class Scheduler {
       if (!choices && !outputs) await result.finished();
       this.#deliver(pieces, step.rows.length, choices, outputs);
     } catch (error) {
-      if (pieces.length === 1) this.#fail(pieces[0]!.task, error);
+      if (pieces.length === 1) this.#fail(pieces[0].task, error);
       // only the task that caused the error fails
-      else for (const [i, piece] of pieces.entries()) await this.#compute([piece], [parts[i]!]);
+      else for (const [i, piece] of pieces.entries()) await this.#compute([piece], [parts[i]]);
     }
   }
 
@@ -278,7 +278,7 @@ export class Scheduler {
       task.shown += rows.length;
       const first = row;
       row += rows.length;
-      if (task.rules && choices) for (let i = first; i < row; i++) task.choices.push(choices[i]!);
+      if (task.rules && choices) for (let i = first; i < row; i++) task.choices.push(choices[i]);
       const isDone = task.done === task.tokens.length;
       try {
         const { output } = task.work;

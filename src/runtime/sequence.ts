@@ -176,7 +176,7 @@ export class Sequence implements IdleSequence {
       output: onLogits && 'logits',
       onRow: onLogits && ((_, logits) => onLogits(logits)),
     });
-    return id!;
+    return id;
   }
 
   /**

@@ -176,6 +176,6 @@ async function submittedRow<R extends { readonly from: StepResult }>(row: R): Pr
 
 function idsOf(tokens: ArrayLike<number | ChosenToken>): Promise<number[]> {
   return Promise.all(
-    Array.from(tokens, async (token) => (typeof token === 'number' ? token : (await token.from.choices())[token.row]!)),
+    Array.from(tokens, async (token) => (typeof token === 'number' ? token : (await token.from.choices())[token.row])),
   );
 }

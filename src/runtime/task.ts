@@ -95,10 +95,10 @@ export function nextPiece(task: Task, mostTokens: number, mostRows: number): Pie
   if (tokens.length === 1) return mostTokens < 1 || rows.length > mostRows ? undefined : { task, tokens, rows };
   let end = Math.min(tokens.length, done + mostTokens);
   let wanted = shown;
-  while (wanted < rows.length && rows[wanted]! < end) wanted++;
+  while (wanted < rows.length && rows[wanted] < end) wanted++;
   if (wanted - shown > mostRows) {
     wanted = shown + mostRows;
-    end = mostRows === 0 ? rows[wanted]! : rows[wanted - 1]! + 1;
+    end = mostRows === 0 ? rows[wanted] : rows[wanted - 1] + 1;
   }
   if (end <= done) return undefined;
   return { task, tokens: tokens.slice(done, end), rows: rows.slice(shown, wanted) };
@@ -118,7 +118,7 @@ export function stepOf(
   let first = 0;
   for (const { task, tokens, rows: wanted } of pieces) {
     for (let i = 0; i < wanted.length; i++) {
-      rows.push(first + wanted[i]! - task.done);
+      rows.push(first + wanted[i] - task.done);
       const rule = task.rules?.[task.shown + i];
       rules.push(rule);
       chooses ||= rule !== undefined;

@@ -79,8 +79,8 @@ export function readCostTable(text: string, name = 'cost table'): CostTable {
   const result = costTable.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const where = issue!.path.join('.');
-  throw new FormatError(name, `${where === '' ? 'the table' : where}: ${issue!.message}`, { field: where });
+  const where = issue.path.join('.');
+  throw new FormatError(name, `${where === '' ? 'the table' : where}: ${issue.message}`, { field: where });
 }
 
 /** Block formats of the measured products. */

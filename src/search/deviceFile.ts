@@ -69,8 +69,8 @@ export function readDeviceFile(text: string, name = 'device'): DeviceFile {
   const result = device.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const field = issue!.path.join('.');
-  throw new FormatError(name, `${field === '' ? 'the device' : field}: ${issue!.message}`, { field });
+  const field = issue.path.join('.');
+  throw new FormatError(name, `${field === '' ? 'the device' : field}: ${issue.message}`, { field });
 }
 
 /** Factors by which a number may be wrong in both directions, by its origin. */

@@ -31,7 +31,7 @@ export function fitCosts(samples: readonly Sample[]): Pick<CostTable, 'products'
 }
 
 function fitProducts(samples: readonly Sample[]): ProductCost {
-  const { format, tokens } = samples[0]!;
+  const { format, tokens } = samples[0];
   const observations = samples.flatMap(({ products, isLarge }) =>
     products.map(({ outputs, inputs, seconds }) => {
       const weights = outputs * inputs;
@@ -39,28 +39,28 @@ function fitProducts(samples: readonly Sample[]): ProductCost {
     }),
   );
   const [call, output, cached, streamed] = fitNonNegative(observations, 4);
-  return { format, tokens, call: call!, output: output!, cached: cached!, streamed: streamed! };
+  return { format, tokens, call: call, output: output, cached: cached, streamed: streamed };
 }
 
 function fitAttention(samples: readonly Sample[]): AttentionCost {
-  const { tokens } = samples[0]!;
+  const { tokens } = samples[0];
   const observations = samples.flatMap(({ attention, isLarge }) =>
     attention.map(({ pairs, bytes, seconds }) => ({ features: [1, pairs, isLarge ? bytes : 0], value: seconds })),
   );
   const [call, pair, streamedByte] = fitNonNegative(observations, 3);
-  return { tokens, call: call!, pair: pair!, streamedByte: streamedByte! };
+  return { tokens, call: call, pair: pair, streamedByte: streamedByte };
 }
 
 function fitOther(samples: readonly Sample[]): OtherCost {
-  const { tokens } = samples[0]!;
+  const { tokens } = samples[0];
   const observations = samples.map(({ other }) => ({ features: [other.nodes, other.elements], value: other.seconds }));
   const [node, element] = fitNonNegative(observations, 2);
-  return { tokens, node: node!, element: element! };
+  return { tokens, node: node, element: element };
 }
 
 /** Compares whole steps with the same work on one thread. Commands of several threads overlap, so their traces are not used. */
 function fitThreads(samples: readonly Sample[], alone: readonly Sample[]): ThreadsCost {
-  const { tokens, threads } = samples[0]!;
+  const { tokens, threads } = samples[0];
   const step = quantile(
     samples.map(({ outside }) => outside),
     0.5,
@@ -75,7 +75,7 @@ function fitThreads(samples: readonly Sample[], alone: readonly Sample[]): Threa
     return { features: [cached, streamed, rest, nodes, 1], value: sample.seconds };
   });
   const [cached, streamed, other, barrier, outside] = fitNonNegative(observations, 5);
-  return { tokens, threads, cached: cached!, streamed: streamed!, other: other!, barrier: barrier!, step: outside! };
+  return { tokens, threads, cached: cached, streamed: streamed, other: other, barrier: barrier, step: outside };
 }
 
 function isSameStep(a: Sample, b: Sample): boolean {

@@ -37,7 +37,7 @@ describe('golden vectors', () => {
       const given = input(graph, 'x', 'T', columns, 'f32');
       graph.outputs.set(
         'y',
-        linear(given, weight(graph, 'w', formatByName(name), matrix.shape[0]!, columns), undefined, 'y'),
+        linear(given, weight(graph, 'w', formatByName(name), matrix.shape[0], columns), undefined, 'y'),
       );
       const program = await wasm.compile(graph, {
         maxTokens: T,
@@ -46,7 +46,7 @@ describe('golden vectors', () => {
         settings: { threads: 1, variant: 'baseline' },
         weights: {
           async readRows(_, from, into) {
-            const rowBytes = bytes.length / matrix.shape[0]!;
+            const rowBytes = bytes.length / matrix.shape[0];
             into.set(bytes.subarray(from * rowBytes, from * rowBytes + into.length));
           },
         },
@@ -57,7 +57,7 @@ describe('golden vectors', () => {
         .output('y');
       program.dispose();
       const most = Math.max(...vector.output.values.map(Math.abs));
-      const differences = vector.output.values.map((value, i) => Math.abs(value - y[i]!));
+      const differences = vector.output.values.map((value, i) => Math.abs(value - y[i]));
       // Q8_0 and some others quantize activations to 16 bits
       expect(Math.max(...differences)).toBeLessThanOrEqual(name === 'Q4_0' ? 0 : 1e-3 * most);
     },

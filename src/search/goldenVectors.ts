@@ -80,7 +80,7 @@ function product(format: BlockFormat, random: Random): GoldenVector {
   for (let t = 0; t < TOKENS; t++)
     for (let row = 0; row < ROWS; row++) {
       let sum = 0;
-      for (let i = 0; i < COLUMNS; i++) sum += weights[row * COLUMNS + i]! * x[t * COLUMNS + i]!;
+      for (let i = 0; i < COLUMNS; i++) sum += weights[row * COLUMNS + i] * x[t * COLUMNS + i];
       sums.push(sum);
     }
   return {
@@ -114,28 +114,28 @@ const OTHERS: readonly Other[] = [
     op: 'activation',
     attributes: { kind },
     widths: { x: WIDTH },
-    build: ([x]: readonly Value[]) => activation(x!, kind),
+    build: ([x]: readonly Value[]) => activation(x, kind),
   })),
-  { op: 'add', attributes: {}, widths: { a: WIDTH, b: WIDTH }, build: ([a, b]) => add(a!, b!) },
-  { op: 'multiply', attributes: {}, widths: { a: WIDTH, b: WIDTH }, build: ([a, b]) => multiply(a!, b!) },
+  { op: 'add', attributes: {}, widths: { a: WIDTH, b: WIDTH }, build: ([a, b]) => add(a, b) },
+  { op: 'multiply', attributes: {}, widths: { a: WIDTH, b: WIDTH }, build: ([a, b]) => multiply(a, b) },
   {
     op: 'rmsNorm',
     attributes: { epsilon: 1e-5 },
     widths: { x: WIDTH },
     gain: WIDTH,
-    build: ([x], gain) => rmsNorm(x!, gain!, 1e-5),
+    build: ([x], gain) => rmsNorm(x, gain!, 1e-5),
   },
   {
     op: 'rope',
     attributes: { ...turning, frequencies: [...FREQUENCIES], positions: 'row index' },
     widths: { x: HEAD.heads * HEAD.headSize },
-    build: ([x]) => rope(x!, turning),
+    build: ([x]) => rope(x, turning),
   },
   {
     op: 'attention',
     attributes: { ...attending, causal: true },
     widths: { q: HEAD.heads * HEAD.headSize, k: HEAD.kvHeads * HEAD.headSize, v: HEAD.kvHeads * HEAD.headSize },
-    build: ([q, k, v]) => attention(q!, k!, v!, attending),
+    build: ([q, k, v]) => attention(q, k, v, attending),
   },
 ];
 

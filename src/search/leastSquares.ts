@@ -19,19 +19,19 @@ export function fitNonNegative(observations: readonly Observation[], count: numb
     .map(({ features, value }) => features.map((feature) => feature / value));
   // columns of very different size converge badly
   const sizes = Array.from({ length: count }, (_, i) => Math.hypot(...scaled.map((row) => row[i] ?? 0)));
-  const rows = scaled.map((row) => row.map((feature, i) => (sizes[i]! > 0 ? feature / sizes[i]! : 0)));
+  const rows = scaled.map((row) => row.map((feature, i) => (sizes[i] > 0 ? feature / sizes[i] : 0)));
   const coefficients = new Array<number>(count).fill(0);
   const residuals = rows.map(() => 1);
   for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < count; i++) {
-      if (!(sizes[i]! > 0)) continue;
+      if (!(sizes[i] > 0)) continue;
       let slope = 0;
-      for (const [r, row] of rows.entries()) slope += row[i]! * residuals[r]!;
-      const next = Math.max(0, coefficients[i]! + slope);
-      const change = next - coefficients[i]!;
+      for (const [r, row] of rows.entries()) slope += row[i] * residuals[r];
+      const next = Math.max(0, coefficients[i] + slope);
+      const change = next - coefficients[i];
       coefficients[i] = next;
-      if (change !== 0) for (const [r, row] of rows.entries()) residuals[r] = residuals[r]! - change * row[i]!;
+      if (change !== 0) for (const [r, row] of rows.entries()) residuals[r] = residuals[r] - change * row[i];
     }
   }
-  return coefficients.map((coefficient, i) => (sizes[i]! > 0 ? coefficient / sizes[i]! : 0));
+  return coefficients.map((coefficient, i) => (sizes[i] > 0 ? coefficient / sizes[i] : 0));
 }

@@ -32,7 +32,7 @@ describe('non-negative least squares', () => {
           }));
           const found = fitNonNegative(observations, 2);
           for (const { features, value } of observations) {
-            const predicted = found[0]! * features[0] + found[1]! * features[1];
+            const predicted = found[0] * features[0] + found[1] * features[1];
             expect(Math.abs(predicted / value - 1)).toBeLessThan(0.05);
           }
         },

@@ -170,7 +170,7 @@ function around<Entry extends Measured>(entries: readonly Entry[], tokens: numbe
   const sorted = entries.slice().sort((a, b) => a.tokens - b.tokens);
   const at = sorted.findIndex((entry) => entry.tokens >= tokens);
   const last = at < 0 ? sorted.length - 1 : at;
-  return { above: sorted[last]!, below: sorted[Math.max(0, last - 1)]! };
+  return { above: sorted[last], below: sorted[Math.max(0, last - 1)] };
 }
 
 export function measuredThreads(table: CostTable): number[] {

@@ -39,7 +39,7 @@ export function createCharacterMap(map: Uint8Array, longest = false): (text: str
   const forEachEntry = (bytes: Uint8Array, from: number, onEntry: (end: number, start: number) => boolean): void => {
     let position = offsetOf(units[0] ?? 0);
     for (let at = from; at < bytes.length; at++) {
-      const byte = bytes[at]!;
+      const byte = bytes[at];
       if (byte === 0) return;
       position ^= byte;
       const unit = units[position];
@@ -101,7 +101,7 @@ function replaceLongest(
     });
     if (end === 0) {
       at++;
-      while (at < bytes.length && bytes[at]! >> 6 === 2) at++;
+      while (at < bytes.length && bytes[at] >> 6 === 2) at++;
       continue;
     }
     result += decoder.decode(bytes.subarray(kept, at)) + replacementAt(found);

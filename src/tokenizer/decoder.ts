@@ -43,8 +43,8 @@ export function createDecoder(steps: readonly DecoderStep[]): (continues: boolea
     const pushFrom = (first: number, pieces: Piece[]): Piece[] => {
       let all = pieces;
       for (let i = first; i < runs.length; i++) {
-        const run = runs[i]!;
-        all = all.length === 1 ? run.push(all[0]!) : all.flatMap((piece) => run.push(piece));
+        const run = runs[i];
+        all = all.length === 1 ? run.push(all[0]) : all.flatMap((piece) => run.push(piece));
       }
       return all;
     };

@@ -144,6 +144,6 @@ function splitter(pattern: Pattern, behavior: SplitBehavior, invert: boolean): S
       flush();
     }
     // after a removed match, the text no longer starts the input
-    return { texts: words, atStart: atStart && words.length > 0 && texts[0]!.startsWith(words[0]!) };
+    return { texts: words, atStart: atStart && words.length > 0 && texts[0].startsWith(words[0]) };
   };
 }

@@ -47,19 +47,19 @@ export async function exitToTrain(
   try {
     for (let i = 0; i < COUNTED; i++) {
       options.signal?.throwIfAborted();
-      for (const id of (await data.batch(i)).targets) if (id >= 0) counts[id] = counts[id]! + 1;
+      for (const id of (await data.batch(i)).targets) if (id >= 0) counts[id] = counts[id] + 1;
     }
   } finally {
     await data.close();
   }
-  const likeliest = [...counts.keys()].sort((a, b) => counts[b]! - counts[a]! || a - b).slice(0, wanted);
+  const likeliest = [...counts.keys()].sort((a, b) => counts[b] - counts[a] || a - b).slice(0, wanted);
   return freshExit(checkpoint, depth, Int32Array.from(likeliest.sort((a, b) => a - b)));
 }
 
 /** KL divergence of the exit from the whole model, per row: both over the exit's tokens. */
 export function exitDivergence(graph: Graph): Value {
   const [exit, whole] = [EXIT_OUTPUT, EXIT_TEACHER].map((name) => graph.outputs.get(name)!);
-  return klDivergence(exit!, whole!, { temperature: 1, reverse: 0 });
+  return klDivergence(exit, whole, { temperature: 1, reverse: 0 });
 }
 
 /** @throws {SourceError} if the file cannot be written */

@@ -44,7 +44,7 @@ describe('on a device that gets warm', () => {
       governed({ maxTemperature: LIMIT }),
       900,
     );
-    expect(samples[0]!.why).toBe('4 threads: nothing limits it');
+    expect(samples[0].why).toBe('4 threads: nothing limits it');
     expect(samples.at(-1)!.why).toMatch(/^\d threads?, \d+% of the time: 4\d\.\d °C of 43 °C$/);
   });
 });

@@ -68,7 +68,7 @@ export function simulate(options: PlantOptions, policy: Policy, seconds: number)
 
 /** Plans that followed a different one. */
 export function changesOf(samples: readonly Sample[]): number {
-  return samples.filter(({ plan }, i) => i > 0 && samples[i - 1]!.plan !== plan).length;
+  return samples.filter(({ plan }, i) => i > 0 && samples[i - 1].plan !== plan).length;
 }
 
 export const tokensOf = (samples: readonly Sample[]): number =>

@@ -98,18 +98,18 @@ describe('50 rounds of load, 8 sessions, abort, dispose', () => {
         console.log(JSON.stringify(seen));`;
       const args = ['--expose-gc', '--input-type=module', '-e', script];
       const seen: Record<string, number>[] = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
-      const [first, last] = [seen[0]!, seen.at(-1)!];
+      const [first, last] = [seen[0], seen.at(-1)!];
       console.log(
         seen
           .map(
             ({ rss, heapUsed, threads }) =>
-              `${Math.round(rss! / 1e6)} MB, heap ${Math.round(heapUsed! / 1e6)} MB, ${threads} threads`,
+              `${Math.round(rss / 1e6)} MB, heap ${Math.round(heapUsed / 1e6)} MB, ${threads} threads`,
           )
           .join('; '),
       );
-      expect(last.threads).toBeLessThanOrEqual(first.threads!);
-      expect(last.rss! - first.rss!).toBeLessThan(40e6);
-      expect(last.heapUsed! - first.heapUsed!).toBeLessThan(5e6);
+      expect(last.threads).toBeLessThanOrEqual(first.threads);
+      expect(last.rss - first.rss).toBeLessThan(40e6);
+      expect(last.heapUsed - first.heapUsed).toBeLessThan(5e6);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -84,7 +84,7 @@ it('can be aborted, and then goes on as without', async () => {
   using model = await load(await tinyModel('llama', 'Q4_0'), { context: 160 });
   using session = model.session();
   const controller = new AbortController();
-  const generation = session.generate(prompts[0]!, { maxTokens: 90, signal: controller.signal });
+  const generation = session.generate(prompts[0], { maxTokens: 90, signal: controller.signal });
   const ids: number[] = [];
   await expect(
     (async () => {
@@ -94,7 +94,7 @@ it('can be aborted, and then goes on as without', async () => {
       }
     })(),
   ).rejects.toThrow('enough');
-  const past = [...prompts[0]!, ...ids];
+  const past = [...prompts[0], ...ids];
   expect(session.tokens).toEqual(past.slice(0, session.tokens.length));
   const next = await session.generate(past, { maxTokens: 20 }).result;
   const alone = await seen(model, past, { maxTokens: 20, draft: 'off' });

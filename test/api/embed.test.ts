@@ -26,7 +26,7 @@ describe('embedding', () => {
     expect(cut).toHaveLength(8);
     expect(length(cut)).toBeCloseTo(1, 6);
     const scale = length(whole.slice(0, 8));
-    for (const [i, value] of cut.entries()) expect(value).toBeCloseTo(whole[i]! / scale, 6);
+    for (const [i, value] of cut.entries()) expect(value).toBeCloseTo(whole[i] / scale, 6);
     await expect(model.embed('the', { dimensions: 49 })).rejects.toThrow(OptionError);
     model.dispose();
   });
@@ -73,8 +73,8 @@ describe('ranking', () => {
     const ranking = await model.rank('pear', documents);
     expect(ranking.map(({ index }) => index).toSorted()).toEqual([0, 1, 2]);
     for (const { index, score } of ranking) {
-      const [scores] = await model.classify([model.tokenizer.encodePair('pear', documents[index]!)]);
-      expect(score).toBe(scores![0]);
+      const [scores] = await model.classify([model.tokenizer.encodePair('pear', documents[index])]);
+      expect(score).toBe(scores[0]);
     }
     model.dispose();
   });
@@ -91,9 +91,9 @@ describe('ranking', () => {
     const [first] = await model.rank('{document}', ['a wall']);
     const ids = model.tokenizer.encode('[CLS] the {document} . a wall [SEP]', { addBos: false, addEos: false });
     const [scores] = await model.classify([{ ids, types: ids.map(() => 0) }]);
-    expect(first!.score).toBeCloseTo(1 / (1 + Math.exp(scores![1]! - scores![0]!)), 6);
+    expect(first.score).toBeCloseTo(1 / (1 + Math.exp(scores[1] - scores[0])), 6);
     const [other] = await model.rank('pear', ['a wall'], { template: '{query} {document}' });
-    expect(other!.score).not.toBe(first!.score);
+    expect(other.score).not.toBe(first.score);
     await expect(model.rank('pear', ['a wall'], { template: '{query}' })).rejects.toThrow(/\{document\}/);
     model.dispose();
   });
@@ -104,7 +104,7 @@ describe('ranking', () => {
     await expect(model.rank('pear', [document])).rejects.toThrow(ContextError);
     const [cut] = await model.rank('pear', [document], { truncate: 'end' });
     const [short] = await model.rank('pear', ['the '.repeat(60)]);
-    expect(cut!.score).toBeCloseTo(short!.score, 6);
+    expect(cut.score).toBeCloseTo(short.score, 6);
     model.dispose();
   });
 

@@ -12,7 +12,7 @@ const promise = { risk: 0.01, delta: 0.05, exited: 0.5, prompts: 400 };
 /** An untrained exit after the first layer. */
 async function exitOf(model: Uint8Array, promises: readonly ExitPromise[] = []): Promise<Uint8Array> {
   const base = await openCheckpoint(model);
-  const vocabulary = base.tensors.get('token_embd.weight')!.shape[0]!;
+  const vocabulary = base.tensors.get('token_embd.weight')!.shape[0];
   const exit = freshExit(
     base,
     1,
@@ -57,7 +57,7 @@ describe('an exit', () => {
         const [c, d] = await Promise.all(
           [session, other].map((each) => each.generate(next, { maxTokens: 12, seed: 1 }).result),
         );
-        expect(c!.ids).toEqual(d!.ids);
+        expect(c.ids).toEqual(d.ids);
         drafted += a.draftedTokens;
       }
     expect(drafted).toBeGreaterThan(0);
@@ -70,10 +70,10 @@ describe('an exit', () => {
     for (const threshold of [1e9, 0.3, 0.1, -1]) {
       using early = await load(file, { exit: await exitOf(file, [{ ...promise, threshold }]), context: 160 });
       using session = early.session();
-      const { ids, exitedTokens } = await session.generate(prompts[0]!, { maxTokens: 60, exit: 'calibrated' }).result;
-      const all = [...prompts[0]!, ...ids];
+      const { ids, exitedTokens } = await session.generate(prompts[0], { maxTokens: 60, exit: 'calibrated' }).result;
+      const all = [...prompts[0], ...ids];
       let different = 0;
-      const rows = ids.map((_, i) => prompts[0]!.length - 1 + i);
+      const rows = ids.map((_, i) => prompts[0].length - 1 + i);
       await alone.evaluate(all, rows, (row, logits) => {
         if (logits.indexOf(Math.max(...logits)) !== all[row + 1]) different++;
       });
@@ -83,7 +83,7 @@ describe('an exit', () => {
       if (threshold < 0) expect(exitedTokens).toBeGreaterThanOrEqual(ids.length - 1);
     }
     expect(found[0]).toEqual([0, 0]);
-    expect(found[3]![0]).toBeGreaterThan(0);
+    expect(found[3][0]).toBeGreaterThan(0);
   });
 
   it('runs beside other streams', async () => {

@@ -30,8 +30,8 @@ describe('loading', () => {
     };
     const needs = await estimate(checkpoint, { context: 64 });
     const models = [await load(checkpoint, { context: 64 }), await load(checkpoint, { context: 32 })];
-    expect(models[0]!.estimate.weightBytes).toBe(needs.weightBytes);
-    expect(await models[0]!.logProbabilities([1, 2, 3])).toEqual(await models[1]!.logProbabilities([1, 2, 3]));
+    expect(models[0].estimate.weightBytes).toBe(needs.weightBytes);
+    expect(await models[0].logProbabilities([1, 2, 3])).toEqual(await models[1].logProbabilities([1, 2, 3]));
     for (const model of models) model.dispose();
     expect(closed).toBe(0);
     await checkpoint.close();

@@ -108,7 +108,7 @@ describe('components of an installed package', () => {
     const [usage] = (await store.usage()).packages;
     expect(usage).toMatchObject({ roles: ['base'], previousBytes: 0 });
     // padding between tensors is not stored
-    expect(usage!.bytes).toBeGreaterThan(0.99 * base.length);
+    expect(usage.bytes).toBeGreaterThan(0.99 * base.length);
     const model = await open();
     expect((await logits(model)).length).toBeGreaterThan(10);
     model.dispose();
@@ -126,14 +126,14 @@ describe('components of an installed package', () => {
     expect(added.plan.fetchBytes).toBeLessThan(head.bytes.length + 1);
     await publishAll('2', all());
     expect(await pull(store, remote())).toMatchObject({ version: '2', changed: true });
-    expect((await store.usage()).packages[0]!.roles).toEqual(['base', 'head/topics']);
+    expect((await store.usage()).packages[0].roles).toEqual(['base', 'head/topics']);
     expect(await store.collect()).toBe(0);
     await store.rollback('tiny');
     const { generation: first } = (await store.current('tiny'))!;
     expect(await openStore(packages).damaged(first)).toEqual([]);
     const rest = await pull(store, remote(), { components: ['card'] });
     expect(rest.changed).toBe(true);
-    expect((await store.usage()).packages[0]!.roles).toEqual(['base', 'head/topics', 'card']);
+    expect((await store.usage()).packages[0].roles).toEqual(['base', 'head/topics', 'card']);
   });
 
   it('a head stands beside the language head', async () => {
@@ -152,8 +152,8 @@ describe('components of an installed package', () => {
     const hidden: number[] = [];
     await model.evaluate(TOKENS, [TOKENS.length - 1], (_, row) => hidden.push(...row), { output: 'hidden' });
     for (let label = 0; label < 3; label++) {
-      const expected = hidden.reduce((sum, value, i) => sum + value * head.values[label * WIDTH + i]!, 0);
-      expect(scores![label]).toBeCloseTo(expected, 3);
+      const expected = hidden.reduce((sum, value, i) => sum + value * head.values[label * WIDTH + i], 0);
+      expect(scores[label]).toBeCloseTo(expected, 3);
     }
     await expect(plain.classify([{ ids: TOKENS, types: [0, 0, 0, 0] }])).rejects.toThrow('classifier');
     for (const each of [plain, model]) each.dispose();
@@ -233,7 +233,7 @@ describe('a base of several files', () => {
         ]),
       ),
     );
-    await publishAll('1', [component('base', name(0), parts[0]!), component(`base/${name(1)}`, name(1), parts[1]!)]);
+    await publishAll('1', [component('base', name(0), parts[0]), component(`base/${name(1)}`, name(1), parts[1])]);
     await pull(store, remote(), { components: [] });
     const [model, whole] = await Promise.all([open(), load(base, { threads: 1 })]);
     expect(await logits(model)).toEqual(await logits(whole));

@@ -41,7 +41,7 @@ async function makeAdapter(seed: number, rank: number): Promise<Uint8Array> {
 /** The base with other weights at its end. */
 function changed(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
-  for (let i = 0; i < 3000; i++) copy[copy.length - 100 - 2 * i]! ^= 0x11;
+  for (let i = 0; i < 3000; i++) copy[copy.length - 100 - 2 * i] ^= 0x11;
   return copy;
 }
 
@@ -120,7 +120,7 @@ describe('a model of a package', () => {
     const expected = { legal: await logitsOf(base, { adapter: legal }), poet: await logitsOf(base, { adapter: poet }) };
     expect(expected.legal).not.toEqual(plain);
     const close = async (wanted: readonly number[]) => {
-      for (const [i, value] of (await logits(model)).entries()) expect(value).toBeCloseTo(wanted[i]!, 3);
+      for (const [i, value] of (await logits(model)).entries()) expect(value).toBeCloseTo(wanted[i], 3);
     };
     await close(plain);
     for (const name of ['legal', 'poet', 'legal'] as const) {
@@ -171,7 +171,7 @@ describe('a new version', () => {
     await install('1', base, probing(), { checks: [{ text, maxLoss: 100 }] });
     const { generation } = (await store.current('acme/tiny'))!;
     const [result] = await probe(store, await store.manifest(generation), options);
-    expect(result!.found).toBeGreaterThan(1);
+    expect(result.found).toBeGreaterThan(1);
     const bad = install('2', second, probing(), { checks: [{ text, maxLoss: 0.5 }] });
     await expect(bad).rejects.toMatchObject({ code: 'PROBE_FAILED', data: { role: 'base' } });
     const model = await open();

@@ -30,7 +30,7 @@ describe('sessions that generate at the same time', () => {
       options: { maxTokens: 12, temperature: i % 2, seed: i, stop: [] },
     }));
     const found = await Promise.all(all.map(({ ids, options }) => model.session().generate(ids, options).result));
-    for (const [i, { ids, options }] of all.entries()) expect(found[i]!.ids).toEqual(await alone(ids, options));
+    for (const [i, { ids, options }] of all.entries()) expect(found[i].ids).toEqual(await alone(ids, options));
   });
 
   it('share steps: more of them need hardly more steps', async () => {

@@ -22,11 +22,11 @@ it.each(['F32', 'Q4_0', 'Q8_0'])('accepts correct drafts and stops at the first 
   const rules = (count: number) => Array.from({ length: count }, () => greedily);
   const drafted = model.sequence();
   expect(await drafted.verify(5, expected.slice(1, 5), rules(5))).toEqual(expected.slice(1, 6));
-  const wrong = (expected[7]! + 1) % 256;
-  expect(await drafted.verify(expected[5]!, [expected[6]!, wrong, 3], rules(4))).toEqual(expected.slice(6, 8));
+  const wrong = (expected[7] + 1) % 256;
+  expect(await drafted.verify(expected[5], [expected[6], wrong, 3], rules(4))).toEqual(expected.slice(6, 8));
   expect(drafted.tokens).toEqual(expected.slice(0, 7));
   // what was discarded leaves no trace
-  const [a, b] = [await drafted.next(expected[7]!), await fresh(model, expected.slice(0, 8))];
+  const [a, b] = [await drafted.next(expected[7]), await fresh(model, expected.slice(0, 8))];
   expect(a).toEqual(b);
 });
 

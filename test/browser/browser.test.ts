@@ -77,7 +77,7 @@ it('a page without a bundler reads little, and its worker a part of the kernels;
   /** A file and all that it imports when it is loaded. */
   function importedBy(name: string): string[] {
     const { text } = files.find((file) => file.name === name)!;
-    const names = [...text.matchAll(/(?:from|import)"\.\/([\w.-]+)"/g)].map((match) => match[1]!);
+    const names = [...text.matchAll(/(?:from|import)"\.\/([\w.-]+)"/g)].map((match) => match[1]);
     return [name, ...names.flatMap(importedBy)];
   }
   function only(pattern: RegExp): string {

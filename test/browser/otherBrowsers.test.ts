@@ -145,7 +145,7 @@ for (const { name, path, variable, command, sharedMemory } of known) {
         const profile = mkdtempSync(join(tmpdir(), 'espalier-browser-'));
         const [program, ...args] = command(path, profile, url);
         // a group of its own, so that the browser's processes end with it
-        const browser = spawn(program!, args, {
+        const browser = spawn(program, args, {
           detached: true,
           env: { ...process.env, HOME: profile, TMPDIR: profile },
         });

@@ -34,7 +34,7 @@ const sapling = new Uint8Array(readFileSync(new URL('../../models/sapling.gguf',
 /** Sapling with some codes changed in its last tensors. */
 function changedSapling(): Uint8Array {
   const changed = sapling.slice();
-  for (let i = 0; i < 4000; i++) changed[changed.length - 200 - 37 * i]! ^= 1;
+  for (let i = 0; i < 4000; i++) changed[changed.length - 200 - 37 * i] ^= 1;
   return changed;
 }
 

@@ -92,8 +92,8 @@ describe.skipIf(!haveChromium())('a page', () => {
         rows,
         vocabulary: model.summary.vocabulary,
         many: many.map(({ tokens }) => tokens),
-        turns: turns!.parts.length,
-        joined: turns!.text === turns!.parts.join('; then '),
+        turns: turns.parts.length,
+        joined: turns.text === turns.parts.join('; then '),
         isModel: 'session' in model,
         members: Object.keys(model).includes('summary'),
       };
@@ -347,7 +347,7 @@ describe.skipIf(!haveChromium())('a page', () => {
       const model = await espalier.load('/tiny.gguf', { threads: 1 });
       const generation = model.session().generate(prompt, { maxTokens: 500 });
       await generation.next();
-      workers[0]!.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' }));
+      workers[0].dispatchEvent(new ErrorEvent('error', { message: 'out of memory' }));
       const codes: string[] = [];
       await generation.result.catch((error) => codes.push(error.code, error.message));
       await model

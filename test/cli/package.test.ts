@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Changes some codes of the last tensor. */
 function changeModel(): void {
   const bytes = readFileSync(model);
-  for (let i = 0; i < 2000; i += 34) bytes[bytes.length - 10 - i]! ^= 1;
+  for (let i = 0; i < 2000; i += 34) bytes[bytes.length - 10 - i] ^= 1;
   writeFileSync(model, bytes);
 }
 

@@ -76,7 +76,7 @@ it('publishes by HTTP, installs components as they are wanted, updates by name a
   expect(stdout).toMatch(/tiny +1 +base +/);
 
   const bytes = readFileSync(at('model.gguf'));
-  for (let i = 0; i < 2000; i += 34) bytes[bytes.length - 10 - i]! ^= 1;
+  for (let i = 0; i < 2000; i += 34) bytes[bytes.length - 10 - i] ^= 1;
   writeFileSync(at('model.gguf'), bytes);
   await pack('2');
   await publish();

@@ -98,7 +98,7 @@ async function expectSameBits(program: Program, kv: string, lengths: readonly nu
     for (const { pages } of together) pages.release();
     for (const [i, { values }] of together.entries())
       for (const [name, row] of values)
-        if (!sameBits(row, alone[i]!.values.get(name)!))
+        if (!sameBits(row, alone[i].values.get(name)!))
           expect.fail(`pieces of ${most}, sequence ${i}: ${name} differs`);
   }
   program.dispose();

@@ -146,7 +146,7 @@ async function runSteps({ plan, test, tokens, inputs }: PreparedCase, program: P
   };
   const found: Map<string, Float32Array>[] = [];
   for (const [step, { P, sequence, rows, cache: index = 0, copyOf, outputs }] of plan.steps.entries()) {
-    const own = tokens[step]!;
+    const own = tokens[step];
     const wanted = rows ?? own.map((_, at) => at);
     const past = sequence === undefined ? await continued(own, P, index, copyOf) : { tokens: own, sequence };
     const result = program.run({ ...past, rows: wanted, outputs, inputs: inputs[step] });
@@ -183,15 +183,15 @@ export function compare({ plan }: PreparedCase, actual: Results, expected: Resul
     let where = '';
     expected.forEach((outputs, step) => {
       const right = outputs.get(output) ?? new Float32Array();
-      const found = actual[step]!.get(output) ?? new Float32Array();
+      const found = actual[step].get(output) ?? new Float32Array();
       if (found.length !== right.length) throw new Error(`${output}: ${found.length} elements, not ${right.length}`);
       for (let i = 0; i < right.length; i++) {
-        const distance = Math.abs(found[i]! - right[i]!);
+        const distance = Math.abs(found[i] - right[i]);
         squares += distance ** 2;
-        power += right[i]! ** 2;
+        power += right[i] ** 2;
         if (distance <= most) continue;
         most = distance;
-        where = `step ${step} of ${plan.steps[step]!.T} tokens, element ${i} of ${right.length}: ${found[i]}, not ${right[i]}`;
+        where = `step ${step} of ${plan.steps[step].T} tokens, element ${i} of ${right.length}: ${found[i]}, not ${right[i]}`;
       }
     });
     if (!(power > 0)) throw new Error(`${output}: the reference says nothing: sum of squares ${power}`);

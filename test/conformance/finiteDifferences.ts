@@ -67,7 +67,7 @@ async function withGradients<R>(
       gradients: await Promise.all(of.map((_, i) => result.output(`gradient ${i}`))),
       async sum() {
         const values = await program.run({ ...step, inputs, outputs: ['y'] }).output('y');
-        return values.reduce((total, value, row) => total + value * coefficients[row]!, 0);
+        return values.reduce((total, value, row) => total + value * coefficients[row], 0);
       },
     });
   } finally {
@@ -90,7 +90,7 @@ export function checkGradients(plan: Differentiated, runs: Runs): Promise<Checke
     for (const [i, value] of plan.of.entries()) {
       if (!isWeight(value)) throw new TypeError(`${value.label} is not a weight`);
       const { tensor } = value.attributes;
-      checked.push({ tensor, error: await errorOf(run, tensor, run.gradients[i]!) });
+      checked.push({ tensor, error: await errorOf(run, tensor, run.gradients[i]) });
     }
     return checked;
   });
@@ -106,13 +106,13 @@ async function errorOf({ program, sum }: Run, tensor: string, gradient: Float32A
     const at = async (steps: number): Promise<number> => {
       await program.writeTensor(
         tensor,
-        weight.map((element, at) => element + steps * STEP * direction[at]!),
+        weight.map((element, at) => element + steps * STEP * direction[at]),
       );
       return sum();
     };
     // central differences of fourth order
     const slope = (8 * ((await at(1)) - (await at(-1))) - ((await at(2)) - (await at(-2)))) / (12 * STEP);
-    const expected = gradient.reduce((total, element, at) => total + element * direction[at]!, 0);
+    const expected = gradient.reduce((total, element, at) => total + element * direction[at], 0);
     const error = Math.abs(slope - expected) / (deviation * norm(gradient));
     // NaN counts as the greatest error
     if (!(error <= worst)) worst = error;

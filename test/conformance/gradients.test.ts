@@ -46,9 +46,9 @@ function differentiated(plan: Case): Differentiated {
           test.floats(1, width, () => 1),
         );
   const [tokens] = prepared.tokens;
-  const [{ rows: selected, sequence } = plan.steps[0]!] = plan.steps;
-  const inputs = test.inputs({ T: tokens!.length, P: 0, R: selected!.length, S: sequence! });
-  return { y: column, of, store: test.store, step: { tokens: tokens!, rows: selected!, sequence: sequence!, inputs } };
+  const [{ rows: selected, sequence } = plan.steps[0]] = plan.steps;
+  const inputs = test.inputs({ T: tokens.length, P: 0, R: selected!.length, S: sequence! });
+  return { y: column, of, store: test.store, step: { tokens: tokens, rows: selected!, sequence: sequence!, inputs } };
 }
 
 /** A small model with cross-entropy loss, differentiated with respect to all weights. */
@@ -90,13 +90,13 @@ describe.each(targets)('gradients of $name are what differences say', ({ name: t
     const states = plan.of.map(({ graph, label, shape }) =>
       state(graph, `gradient/${label}`, Number(shape[0]), shape[1]),
     );
-    const accumulators = new Map(plan.of.map((weight, i) => [weight, states[i]!]));
+    const accumulators = new Map(plan.of.map((weight, i) => [weight, states[i]]));
     const checkpoint = ({ label }: Value) => !label.startsWith('blk.') || label.endsWith('_residual');
     const found = await takeGradients(plan, rest, { accumulators, checkpoint });
     for (const [i, gradient] of all.entries()) {
-      const squares = gradient.reduce((total, element, at) => total + (element - found[i]![at]!) ** 2, 0);
+      const squares = gradient.reduce((total, element, at) => total + (element - found[i][at]) ** 2, 0);
       const power = gradient.reduce((total, element) => total + element ** 2, 0);
-      expect(squares / power, plan.of[i]!.label).toBeLessThanOrEqual(1e-10);
+      expect(squares / power, plan.of[i].label).toBeLessThanOrEqual(1e-10);
     }
   });
 });

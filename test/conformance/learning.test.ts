@@ -85,7 +85,7 @@ async function update(program: Program, t: number): Promise<number> {
         settings: Float32Array.of(RATE, 0.9, 0.99, 1e-8, 0.01, 1 / (1 - 0.9 ** t), 1 / (1 - 0.99 ** t)),
       },
     });
-    loss += (await result.output('loss'))[0]!;
+    loss += (await result.output('loss'))[0];
   }
   return loss;
 }

@@ -21,7 +21,7 @@ async function compiled(change = (setup: object): object => setup): Promise<{ pr
   });
   const limits = { maxTokens: 8, maxRows: 8, context: 8 };
   const program = await wasm.compile(test.graph, { weights: test.store, ...limits, settings: { threads: 2 } });
-  return { program, helper: helpers[0]! };
+  return { program, helper: helpers[0] };
 }
 
 const step = { tokens: [1, 2, 3, 4], rows: [0, 1, 2, 3] };

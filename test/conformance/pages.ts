@@ -21,7 +21,7 @@ export class Pages {
 
   async copyFrom(other: Pages): Promise<void> {
     const own = this.upTo(other.#pages.length * PAGE_POSITIONS);
-    for (const [i, page] of other.#pages.entries()) await this.#store.copy(page, own[i]!);
+    for (const [i, page] of other.#pages.entries()) await this.#store.copy(page, own[i]);
   }
 
   release(): void {

@@ -50,7 +50,7 @@ export function writeRandomBlock(
   if (format.name === 'IQ1_M') {
     // the half float is spread over the high nibbles of four words
     const half = floatToHalf(0.01 * (0.5 + random.uniform()));
-    for (let i = 0; i < 4; i++) to[at + 49 + 2 * i] = (to[at + 49 + 2 * i]! & 15) | (((half >> (4 * i)) & 15) << 4);
+    for (let i = 0; i < 4; i++) to[at + 49 + 2 * i] = (to[at + 49 + 2 * i] & 15) | (((half >> (4 * i)) & 15) << 4);
   }
   for (const offset of halves[format.name] ?? []) {
     const half = floatToHalf((0.5 + random.uniform()) * (random.uniform() < 0.5 ? -0.01 : 0.01));

@@ -74,18 +74,18 @@ describe.each(targets)('steps of $name', (target) => {
     expect(run({ threads: 0 })).toThrow(/threads is 0/);
     const [own, foreign] = [program, other].map((each) => each.openPages(F32).allocate());
     const continuing = (sequence: Partial<SequencePart>) => () =>
-      program.run({ rows: [0], sequences: [{ tokens: [1], position: 0, pages: [own!], ...sequence }] });
-    expect(continuing({ pages: [foreign!] })).toThrow(/page is of another program/);
+      program.run({ rows: [0], sequences: [{ tokens: [1], position: 0, pages: [own], ...sequence }] });
+    expect(continuing({ pages: [foreign] })).toThrow(/page is of another program/);
     expect(continuing({ position: 16 })).toThrow(/position is 16, expected room for 1 tokens in 1 pages, 16 positions/);
     expect(continuing({ position: -1 })).toThrow(/position is -1/);
-    expect(continuing({ pages: [own!, own!], position: 16 })).toThrow(
+    expect(continuing({ pages: [own, own], position: 16 })).toThrow(
       /position is 16, expected 1 tokens within the context of 16/,
     );
     expect(continuing({ tokens: [] })).toThrow(/tokens of a sequence is 0/);
     expect(continuing({ pages: [] })).toThrow(/position is 0, expected room/);
-    own!.store.release(own!);
+    own.store.release(own);
     expect(continuing({})).toThrow(/page is .*released/);
-    expect(() => own!.store.release(own!)).toThrow(/released/);
+    expect(() => own.store.release(own)).toThrow(/released/);
     await expect(run({ outputs: [] })().output('logits')).rejects.toThrow(OptionError);
     await expect(run({})().choices()).rejects.toThrow(OptionError);
     const { backend } = target;

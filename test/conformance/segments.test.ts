@@ -41,10 +41,7 @@ function decoder(layers: readonly number[], exit?: number, rows = VOCABULARY): G
     const kind = { layer, heads: 4, kvHeads: 2, headSize: 16, scale: 0.25, window: 0, softcap: 0 };
     x = add(
       x,
-      linear(
-        attention(rope(q!, turning), rope(k!, turning), v!, kind, `${layer}.attention`),
-        matrix(`${layer}.o`, WIDTH),
-      ),
+      linear(attention(rope(q, turning), rope(k, turning), v, kind, `${layer}.attention`), matrix(`${layer}.o`, WIDTH)),
     );
     x = add(x, linear(add(norm(x, `${layer}.ffn_norm`), places), matrix(`${layer}.ffn`, WIDTH)));
     graph.cuts.set(`blk.${layer}`, x);
@@ -108,13 +105,13 @@ describe.each(targets)('segments of $name', (target) => {
       from: { cut: 'blk.1', rows: rowsOf(first, prompt.length) },
       outputs: ['logits'],
     });
-    expect(await rest.output('logits')).toEqual(await wanted[0]!.output('logits'));
-    expect(await first.output('exit')).toEqual(await wanted[0]!.output('exit'));
+    expect(await rest.output('logits')).toEqual(await wanted[0].output('logits'));
+    expect(await first.output('exit')).toEqual(await wanted[0].output('exit'));
 
     // three tokens leave at the exit, then one step catches up, in two segments
     const early = [7, 8, 9].map((token) => program.run({ ...cut.part([token]), until: 'blk.1', outputs: ['exit'] }));
     for (const [i, result] of early.entries())
-      expect(await result.output('exit')).toEqual(await wanted[i + 1]!.output('exit'));
+      expect(await result.output('exit')).toEqual(await wanted[i + 1].output('exit'));
     const rows = early.map((from) => ({ from, row: 0 }));
     const middle = program.run({ ...cut.part([7, 8, 9], prompt.length), from: { cut: 'blk.1', rows }, until: 'blk.2' });
     const caughtUp = program.run({
@@ -124,8 +121,8 @@ describe.each(targets)('segments of $name', (target) => {
     });
     const logits = await caughtUp.output('logits');
     for (const row of [0, 1, 2])
-      expect(logits.slice(row * VOCABULARY, (row + 1) * VOCABULARY)).toEqual(await wanted[row + 1]!.output('logits'));
-    expect(await program.run(cut.part([10, 11])).output('logits')).toEqual(await wanted[4]!.output('logits'));
+      expect(logits.slice(row * VOCABULARY, (row + 1) * VOCABULARY)).toEqual(await wanted[row + 1].output('logits'));
+    expect(await program.run(cut.part([10, 11])).output('logits')).toEqual(await wanted[4].output('logits'));
     await other.finished();
     program.dispose();
   });
@@ -169,27 +166,27 @@ describe.each(targets)('segments of $name', (target) => {
     const texts = [program, ...derived].map((each) => [new Text(each), new Text(each)] as const);
     const alone = apart.map((each) => new Text(each));
     for (const tokens of [prompt, [7], [8, 9]]) {
-      const all = program.run(texts[0]![0].part(tokens));
+      const all = program.run(texts[0][0].part(tokens));
       for (const [i, each] of derived.entries()) {
-        const result = each.run(texts[i + 1]![0].part(tokens));
-        program.run(texts[0]![1].part([1]));
-        const expected = apart[i]!.run(alone[i]!.part(tokens));
+        const result = each.run(texts[i + 1][0].part(tokens));
+        program.run(texts[0][1].part([1]));
+        const expected = apart[i].run(alone[i].part(tokens));
         expect(await result.output('logits')).toEqual(await expected.output('logits'));
       }
       // a program with fewer outputs, and one that takes over a sequence from the other
       const logits = await all.output('logits');
-      const few = await derived[1]!.run({ ...texts[0]![0].part([11]), outputs: ['logits'] }).output('logits');
+      const few = await derived[1].run({ ...texts[0][0].part([11]), outputs: ['logits'] }).output('logits');
       expect(few).toHaveLength(16);
-      texts[0]![0].position--;
+      texts[0][0].position--;
       expect(logits).toHaveLength(tokens.length * VOCABULARY);
     }
     // a text of fewer layers is no past for all of them
-    expect(() => program.run(texts[1]![0].part([1]))).toThrow(/layers 2, which position 0 lacks/);
-    derived[0]!.dispose();
-    expect(await program.run(texts[0]![0].part([5])).output('logits')).toHaveLength(VOCABULARY);
-    expect(() => derived[0]!.run(texts[1]![1].part([1]))).toThrow(/disposed/);
+    expect(() => program.run(texts[1][0].part([1]))).toThrow(/layers 2, which position 0 lacks/);
+    derived[0].dispose();
+    expect(await program.run(texts[0][0].part([5])).output('logits')).toHaveLength(VOCABULARY);
+    expect(() => derived[0].run(texts[1][1].part([1]))).toThrow(/disposed/);
     program.dispose();
-    expect(() => derived[1]!.run(texts[2]![1].part([1]))).toThrow(/disposed/);
+    expect(() => derived[1].run(texts[2][1].part([1]))).toThrow(/disposed/);
     for (const each of apart) each.dispose();
   });
 

@@ -23,7 +23,7 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
     const limits = { maxTokens: 4, maxRows: 4, context: 4 };
     const program = await backend.compile(test.graph, { weights: test.store, ...limits, ...options });
     const inputs = test.inputs({ T: 2, P: 0, R: 2, S: 2 });
-    return { program, inputs, matrix: matrix.label, halves: halves.label, gain: gain.label, state: test.changing[0]! };
+    return { program, inputs, matrix: matrix.label, halves: halves.label, gain: gain.label, state: test.changing[0] };
   };
 
   it('are read in row order, with the values that were written', async () => {
@@ -47,7 +47,7 @@ describe.each(targets)('tensors of $name', ({ backend, ...options }) => {
     const zeros = new Float32Array(15);
     expect(await program.readTensor(state)).toEqual(zeros);
     const result = program.run({ tokens: [3, 4], rows: [0, 1], inputs });
-    const added = Object.values(inputs)[0]!;
+    const added = Object.values(inputs)[0];
     expect(await program.readTensor(state)).toEqual(added);
     expect(await result.output('sum')).toEqual(added);
     await program.writeTensor(state, zeros);

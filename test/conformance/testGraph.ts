@@ -87,9 +87,9 @@ export class TestGraph {
       const block = Array.from({ length: 32 }, this.random.normal);
       const peak = Math.max(...block.map(Math.abs));
       const unit = 2 ** (this.random.integer(8) - 4) / 2 ** Math.ceil(Math.log2(most));
-      for (let i = 0; i < 32; i++) table[from + i] = unit * Math.round((block[i]! / peak) * most);
+      for (let i = 0; i < 32; i++) table[from + i] = unit * Math.round((block[i] / peak) * most);
     }
-    return this.embedded(this.floats(VOCABULARY, width, (row, column) => table[row * width + column]!));
+    return this.embedded(this.floats(VOCABULARY, width, (row, column) => table[row * width + column]));
   }
 
   /** An input of every step. @param value returns each element in row order. Default: standard normal */

@@ -47,7 +47,7 @@ function randomCase(seed: number): Case {
       const values = randomValues(test, formats, 30);
       const gain = test.floats(1, WIDTH, () => 1);
       test.output('last', rmsNorm(values.at(-1)!, gain, 1e-5));
-      test.output('one before', rmsNorm(values[values.length - 1 - test.random.integer(10)]!, gain, 1e-5));
+      test.output('one before', rmsNorm(values[values.length - 1 - test.random.integer(10)], gain, 1e-5));
     },
   };
 }
@@ -85,8 +85,8 @@ function randomValues(test: TestGraph, formats: readonly string[], count: number
   const ops = randomOps(test, formats.map(formatByName));
   const values = [test.rows(WIDTH), test.rows(WIDTH)];
   for (let i = 0; i < count; i++) {
-    const pick = () => values[Math.floor(values.length * test.random.uniform() ** 0.5)]!;
-    values.push(ops[test.random.integer(ops.length)]!(pick));
+    const pick = () => values[Math.floor(values.length * test.random.uniform() ** 0.5)];
+    values.push(ops[test.random.integer(ops.length)](pick));
   }
   return values;
 }
@@ -96,7 +96,7 @@ function randomOps(test: TestGraph, formats: readonly BlockFormat[]): ((pick: ()
   const gain = () => test.floats(1, WIDTH);
   // matrix products preserve the magnitude of their inputs
   const project = (x: Value, rows: number) => {
-    const format = formats[test.random.integer(formats.length)]!;
+    const format = formats[test.random.integer(formats.length)];
     return scale(linear(rmsNorm(x, gain(), 1e-5), test.blocks(format, rows, WIDTH)), format.blockSize === 1 ? 0.1 : 1);
   };
   const turning = {
@@ -135,7 +135,7 @@ const targets = (await availableTargets()).filter(({ settings }) => settings?.th
 function firstDifference(actual: Results, expected: Results): string | undefined {
   for (const [step, outputs] of expected.entries()) {
     for (const [name, right] of outputs) {
-      const found = actual[step]!.get(name)!;
+      const found = actual[step].get(name)!;
       const at = right.findIndex((value, i) => !Object.is(value, found[i]));
       if (at >= 0) return `step ${step}, ${name}, element ${at}: ${found[at]}, not ${right[at]}`;
     }

@@ -39,7 +39,7 @@ function drawOf(checkpoints: readonly Checkpoint[]): (random: Random) => Corrupt
   const draws = checkpoints.map(({ metadata }) => drawMetadata([metadata]));
   return (random) => {
     const index = random.integer(checkpoints.length);
-    return { checkpoint: checkpoints[index]!, metadata: draws[index]!(random) };
+    return { checkpoint: checkpoints[index], metadata: draws[index](random) };
   };
 }
 
@@ -88,7 +88,7 @@ it("sentence-transformers' files", async () => {
   const draws = own.map((path) => drawJson([JSON.parse(new TextDecoder().decode(files.get(path)))]));
   const draw = (random: Random, at: number) => {
     const index = random.integer(own.length);
-    return new Map(files).set(own[index]!, draws[index]!(random, at));
+    return new Map(files).set(own[index], draws[index](random, at));
   };
   const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
   const parse = async (changed: ReadonlyMap<string, Uint8Array>) => {

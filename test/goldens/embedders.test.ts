@@ -20,7 +20,7 @@ const options = { threads: 1, kv: 'f32' } as const;
 function difference(found: ArrayLike<number>, expected: readonly number[]): number {
   expect(found.length).toBe(expected.length);
   const length = Math.hypot(...expected);
-  return Math.max(...expected.map((value, i) => Math.abs(value - found[i]!))) / length;
+  return Math.max(...expected.map((value, i) => Math.abs(value - found[i]))) / length;
 }
 
 describe.each(embedderPlans)('$name', (plan) => {
@@ -33,7 +33,7 @@ describe.each(embedderPlans)('$name', (plan) => {
   afterAll(() => rm(folder, { recursive: true }));
 
   const scores = async (model: Model, ids: readonly number[]) =>
-    (await model.classify([{ ids: [...ids], types: ids.map(() => 0) }]))[0]!;
+    (await model.classify([{ ids: [...ids], types: ids.map(() => 0) }]))[0];
 
   // this llama.cpp does not know the key classifier.pooling_type
   it.skipIf(plan.name === 'modern-bert-classifier-cls')('computes what llama.cpp does from its GGUF file', async () => {
@@ -41,15 +41,15 @@ describe.each(embedderPlans)('$name', (plan) => {
     expect(sha256(bytes)).toBe(golden.sha256);
     const model = await load(bytes, options);
     for (const [i, ids] of golden.tokens.entries()) {
-      const expected = golden.llamaCpp[i]!;
+      const expected = golden.llamaCpp[i];
       if (!isClassifier(plan)) {
         expect(difference(await model.embed(ids, { normalize: false }), expected)).toBeLessThan(LLAMA_CPP);
         continue;
       }
       const found = await scores(model, ids);
       // llama.cpp returns the probability of a yes
-      const score = plan.name === 'qwen3-reranker' ? 1 / (1 + Math.exp(found[1]! - found[0]!)) : found[0]!;
-      expect(Math.abs(score - expected[0]!)).toBeLessThan(LLAMA_CPP);
+      const score = plan.name === 'qwen3-reranker' ? 1 / (1 + Math.exp(found[1] - found[0])) : found[0];
+      expect(Math.abs(score - expected[0])).toBeLessThan(LLAMA_CPP);
     }
     model.dispose();
   });
@@ -63,12 +63,12 @@ describe.each(embedderPlans)('$name', (plan) => {
         expect(found.length).toBe(plan.dense ? plan.dense.at(-1)!.shape[0] : hidden[i].length);
         if (!plan.dense) expect(difference(found, hidden[i])).toBeLessThan(TRANSFORMERS);
       } else {
-        expect(difference(await scores(model, tokens), all[i]!)).toBeLessThan(TRANSFORMERS);
+        expect(difference(await scores(model, tokens), all[i])).toBeLessThan(TRANSFORMERS);
       }
     }
     for (const [i, text] of golden.texts.slice(0, embeddings.length).entries()) {
       expect(model.tokenizer.encode(text)).toEqual(ids![i]);
-      expect(difference(await model.embed(text), embeddings[i]!)).toBeLessThan(TRANSFORMERS);
+      expect(difference(await model.embed(text), embeddings[i])).toBeLessThan(TRANSFORMERS);
     }
     model.dispose();
   });

@@ -38,7 +38,7 @@ const backends = ['reference', 'wasm'] as const;
 describe.each(Object.keys(goldens).flatMap((name) => backends.map((backend) => ({ name, backend }))))(
   'an encoder, $name on $backend',
   ({ name, backend }) => {
-    const golden = goldens[name]!;
+    const golden = goldens[name];
     let folder: string;
     let model: Model;
     beforeAll(async () => {
@@ -57,7 +57,7 @@ describe.each(Object.keys(goldens).flatMap((name) => backends.map((backend) => (
       for (const [i, { ids, hidden }] of golden.cases.entries()) {
         const alone = await model.embed(ids);
         expect(largestDifference(alone, hidden)).toBeLessThan(1e-5);
-        expect(largestDifference(together[i]!, alone)).toBeLessThan(1e-6);
+        expect(largestDifference(together[i], alone)).toBeLessThan(1e-6);
       }
     });
 
@@ -68,7 +68,7 @@ describe.each(Object.keys(goldens).flatMap((name) => backends.map((backend) => (
     });
 
     it('pools, cuts and scales as requested', async () => {
-      const { ids } = golden.cases[1]!;
+      const { ids } = golden.cases[1];
       const whole = await model.embed(ids, { pooling: 'cls' });
       const cut = await model.embed(ids, { pooling: 'cls', dimensions: 4, normalize: true });
       const length = Math.hypot(...whole.slice(0, 4));
@@ -76,10 +76,10 @@ describe.each(Object.keys(goldens).flatMap((name) => backends.map((backend) => (
       await expect(model.embed(ids, { dimensions: 17 })).rejects.toThrow('dimensions');
     });
 
-    it.skipIf(!golden.cases[0]!.score)('scores pairs as transformers does', async () => {
+    it.skipIf(!golden.cases[0].score)('scores pairs as transformers does', async () => {
       for (const { ids, types, score } of golden.cases) {
         const [found] = await model.classify([{ ids, types: types! }]);
-        expect(largestDifference(found!, score!)).toBeLessThan(1e-5);
+        expect(largestDifference(found, score!)).toBeLessThan(1e-5);
       }
     });
 
@@ -90,5 +90,5 @@ describe.each(Object.keys(goldens).flatMap((name) => backends.map((backend) => (
 );
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i]!)));
+  return Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i])));
 }

@@ -31,7 +31,7 @@ async function compare(golden: FamilyGolden): Promise<void> {
   try {
     const files = await filesOf(golden.skeleton);
     for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
-    const path = golden.skeleton.kind === 'gguf' ? join(folder, [...files.keys()][0]!) : folder;
+    const path = golden.skeleton.kind === 'gguf' ? join(folder, [...files.keys()][0]) : folder;
     const checkpoint = await openCheckpoint(path);
     try {
       const model = await referenceModel(checkpoint, CONTEXT);

@@ -72,12 +72,12 @@ describe.skipIf(!stories)('the reference backend tells the stories that llama.cp
       const found: number[] = [];
       for (const index of nll.keys()) {
         const chunk = tokens.slice(index * context, (index + 1) * context);
-        const logits = await model.forced([tokens[0]!, ...chunk.slice(1)]);
-        const losses = chunk.slice(first + 1).map((token, i) => -Math.log(softmax(logits[first + i]!)[token]!));
+        const logits = await model.forced([tokens[0], ...chunk.slice(1)]);
+        const losses = chunk.slice(first + 1).map((token, i) => -Math.log(softmax(logits[first + i])[token]));
         found.push(losses.reduce((sum, loss) => sum + loss, 0));
       }
       found.forEach((value, i) => {
-        expect(Math.abs(value / nll[i]! - 1)).toBeLessThan(1e-3);
+        expect(Math.abs(value / nll[i] - 1)).toBeLessThan(1e-3);
       });
     }
   });

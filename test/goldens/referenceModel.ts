@@ -36,7 +36,7 @@ export async function referenceModel(checkpoint: Checkpoint, context = 512): Pro
       let logits = (await step(cache, prompt, 0)).at(-1)!;
       while (past.length < prompt.length + count) {
         past.push(logits.indexOf(Math.max(...logits)));
-        logits = (await step(cache, past.slice(-1), past.length - 1))[0]!;
+        logits = (await step(cache, past.slice(-1), past.length - 1))[0];
       }
       return past.slice(prompt.length);
     },

@@ -23,7 +23,7 @@ vi.mock('node:fs/promises', async (actual) => {
     (name: string) =>
     (...values: unknown[]) => {
       const isModelled = typeof values[0] === 'string' && values[0].startsWith('/modelled');
-      return (isModelled ? disk.calls[name]! : (original[name] as (...values: unknown[]) => unknown))(...values);
+      return (isModelled ? disk.calls[name] : (original[name] as (...values: unknown[]) => unknown))(...values);
     };
   const names = ['mkdir', 'open', 'readdir', 'rename', 'rm', 'stat', 'writeFile'];
   return { ...original, ...Object.fromEntries(names.map((name) => [name, routed(name)])) };
@@ -103,13 +103,13 @@ beforeAll(async () => {
   const files = new Map<string, Uint8Array>();
   for (let version = 0; version < 3; version++) {
     models.push(await smallModel(0.01 * version, 16, 512));
-    await publishModel(memoryPublication(files), String(version), models[version]!);
+    await publishModel(memoryPublication(files), String(version), models[version]);
     sites.push(new Map(files));
   }
 });
 
 const pullVersion = (files: StoreFiles, version: number, isTrial = false) =>
-  pull(new PackageStore(files), memoryPublication(sites[version]!), isTrial ? { probe: async () => {} } : {});
+  pull(new PackageStore(files), memoryPublication(sites[version]), isTrial ? { probe: async () => {} } : {});
 
 /** Installs versions one after another. */
 async function installed(medium: Medium, ...versions: number[]): Promise<Medium> {
@@ -200,7 +200,7 @@ describe.each([
   it('adding a component leaves it installed or not at every cut, and the rest whole', async () => {
     const withCard = new Map<string, Uint8Array>();
     const components = [
-      { role: 'base', fileName: 'model.gguf', source: memorySource(models[0]!) },
+      { role: 'base', fileName: 'model.gguf', source: memorySource(models[0]) },
       { role: 'card', fileName: 'card.md', source: memorySource(new TextEncoder().encode('a card of this model')) },
     ];
     await publish(memoryPublication(withCard), components, { name: PACKAGE, version: '0' });
@@ -220,9 +220,9 @@ describe.each([
       if (isCut && !isOfCut(error)) throw error;
       for (const left of medium.failures()) {
         expect(await versionOf(left.use())).toBe(0);
-        seen.add((await new PackageStore(left.use()).usage()).packages[0]!.roles.join(' '));
+        seen.add((await new PackageStore(left.use()).usage()).packages[0].roles.join(' '));
         await pullRoles(left.use(), ['card']);
-        expect((await new PackageStore(left.use()).usage()).packages[0]!.roles).toEqual(['base', 'card']);
+        expect((await new PackageStore(left.use()).usage()).packages[0].roles).toEqual(['base', 'card']);
       }
     }
     expect(seen).toEqual(new Set(['base', 'base card']));

@@ -17,7 +17,7 @@ const needed = { update: new Set<string>(), install: new Set<string>() };
 beforeAll(async () => {
   for (const version of [0, 1]) {
     models.push(await smallModel(0.05 * version, 8));
-    await publishModel(memoryPublication(published), String(version), models[version]!);
+    await publishModel(memoryPublication(published), String(version), models[version]);
     if (version === 0) await pull(new PackageStore(memoryFiles(installed)), memoryPublication(published));
   }
   await pull(new PackageStore(memoryFiles(new Map(installed))), recording(needed.update));
@@ -49,7 +49,7 @@ async function outcomeOf(files: Files, before: Files): Promise<string | undefine
     if (before.size === 0) expect(await store.current(PACKAGE)).toBeUndefined();
   }
   if (!error || before.size > 0) {
-    const expected = error ? models[0]! : models[1]!;
+    const expected = error ? models[0] : models[1];
     if (!isSame(await installedBytes(store), expected)) throw new Error('another model is installed');
   }
   return error?.code;
@@ -64,7 +64,7 @@ describe.each(['update', 'install'] as const)('an %s', (kind) => {
       const sound = published.get(path)!;
       for (let i = 0; i < sound.length; i++) {
         const damaged = sound.slice();
-        damaged[i]! ^= 1 << (i % 8);
+        damaged[i] ^= 1 << (i % 8);
         const code = (await outcomeOf(new Map(published).set(path, damaged), before())) ?? 'installed';
         codes.set(code, (codes.get(code) ?? 0) + 1);
       }
@@ -99,14 +99,14 @@ describe('an installed version', () => {
       if (!path.startsWith('pieces/')) continue;
       for (let i = 0; i < sound.length; i++) {
         const damaged = sound.slice();
-        damaged[i]! ^= 1 << (i % 8);
+        damaged[i] ^= 1 << (i % 8);
         const store = new PackageStore(memoryFiles(new Map(installed).set(path, damaged)));
         expect((await store.damaged(generation)).map(({ sha256 }) => sha256)).toEqual([path.slice(-64)]);
       }
       const raw = new Map(installed).set(path, sound.slice(1));
       const store = new PackageStore(memoryFiles(raw));
       await pull(store, memoryPublication(published));
-      if (!isSame(await installedBytes(store), models[1]!)) throw new Error('another model is installed');
+      if (!isSame(await installedBytes(store), models[1])) throw new Error('another model is installed');
     }
   });
 
@@ -117,7 +117,7 @@ describe('an installed version', () => {
       if (!path.includes('/current.')) continue;
       for (let i = 0; i < sound.length; i++) {
         const damaged = sound.slice();
-        damaged[i]! ^= 1 << (i % 8);
+        damaged[i] ^= 1 << (i % 8);
         const store = new PackageStore(memoryFiles(new Map(updated).set(path, damaged)));
         const found = await installedBytes(store);
         expect(models.some((model) => isSame(model, found))).toBe(true);

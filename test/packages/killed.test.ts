@@ -28,7 +28,7 @@ beforeAll(async () => {
   for (const [last, site] of sites.entries())
     for (let i = 0; i <= sites.length; i++) {
       const version = (last + 1 + i) % sites.length;
-      await publishModel(await folderPublication(site), String(version), versions[version]!);
+      await publishModel(await folderPublication(site), String(version), versions[version]);
     }
 });
 

@@ -88,7 +88,7 @@ export function gemma4Vocabulary(): Record<string, GgufValue> {
   ]) {
     const parts = word === '▁▁▁▁' ? ['▁▁', '▁▁'] : word === '▁world' ? ['▁wor', 'ld'] : [...word];
     for (let i = 1; i < parts.length; i++) {
-      const [left, right] = [parts.slice(0, i).join(''), parts[i]!];
+      const [left, right] = [parts.slice(0, i).join(''), parts[i]];
       if (!made.has(left + right)) merges.push(`${left} ${right}`);
       made.add(left + right);
     }

@@ -59,7 +59,7 @@ describe('bundles of OpenSSF Model Signing', () => {
     let refused = 0;
     for (let i = 0; i < bundle.length; i++) {
       const damaged = utf8(bundle);
-      damaged[i]! ^= 1;
+      damaged[i] ^= 1;
       const found = await verifyBundle(damaged, key, 'model.sig').catch((error) => {
         if (!(error instanceof TrustError)) throw error;
         refused++;
@@ -99,7 +99,7 @@ describe('repositories of The Update Framework', () => {
       for (const [i, { path, files, verdict }] of steps.entries()) {
         const client = new TufClient(state, {
           name: 'repository',
-          read: async (file) => (Object.hasOwn(files, file) ? utf8(files[file]!) : undefined),
+          read: async (file) => (Object.hasOwn(files, file) ? utf8(files[file]) : undefined),
           keep: async (next) => {
             // what is kept is stored as JSON
             state = JSON.parse(JSON.stringify(next));
@@ -129,7 +129,7 @@ describe('repositories of The Update Framework', () => {
     const refresh = (files: Readonly<Record<string, string>>, now: string) =>
       new TufClient(state, {
         name: 'repository',
-        read: async (file) => (Object.hasOwn(files, file) ? utf8(files[file]!) : undefined),
+        read: async (file) => (Object.hasOwn(files, file) ? utf8(files[file]) : undefined),
         keep: async (next) => {
           state = next;
         },

@@ -23,8 +23,8 @@ describe('isotonic regression', () => {
         const events = pairs.map(([, event]) => event);
         const steps = fitIsotonic(scores, events);
         for (let i = 1; i < steps.length; i++) {
-          expect(steps[i]!.probability).toBeLessThan(steps[i - 1]!.probability);
-          expect(steps[i]!.from).toBeGreaterThan(steps[i - 1]!.from);
+          expect(steps[i].probability).toBeLessThan(steps[i - 1].probability);
+          expect(steps[i].from).toBeGreaterThan(steps[i - 1].from);
         }
         const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
         expect(sum(scores.map((score) => isotonicAt(steps, score)))).toBeCloseTo(sum(events), 9);
@@ -40,14 +40,14 @@ describe('isotonic regression', () => {
     };
     const [seen, unseen] = [1500, 1500].map((count) => Array.from({ length: count }, draw));
     const steps = fitIsotonic(
-      seen!.map(({ score }) => score),
-      seen!.map(({ event }) => event),
+      seen.map(({ score }) => score),
+      seen.map(({ event }) => event),
     );
-    const predicted = unseen!.map(({ score }) => isotonicAt(steps, score));
+    const predicted = unseen.map(({ score }) => isotonicAt(steps, score));
     expect(
       calibrationError(
         predicted,
-        unseen!.map(({ event }) => event),
+        unseen.map(({ event }) => event),
       ),
     ).toBeLessThan(0.05);
   });

@@ -82,7 +82,7 @@ export function fitCascade(
   const candidates = QUANTILES.map((share) => {
     const scores = fitted.map(({ margins }) => scoreOf(margins, { tokens, quantile: share })!);
     const steps = fitIsotonic(scores, fitted.map(event));
-    const squares = scores.map((score, i) => (isotonicAt(steps, score) - event(fitted[i]!)) ** 2);
+    const squares = scores.map((score, i) => (isotonicAt(steps, score) - event(fitted[i])) ** 2);
     return { share, steps, error: mean(squares) };
   });
   const best = candidates.reduce((a, b) => (b.error < a.error ? b : a));
@@ -91,7 +91,7 @@ export function fitCascade(
   const quality = mean(used.map(({ large }) => large));
   const losses = (threshold: number) =>
     tested.map(({ small, large }, i) =>
-      predicted[i]! > threshold ? 0 : Math.min(1, Math.max(0, large - small) / Math.max(quality, 1e-9)),
+      predicted[i] > threshold ? 0 : Math.min(1, Math.max(0, large - small) / Math.max(quality, 1e-9)),
     );
   const threshold = calibrate(THRESHOLDS, losses, risk, delta);
   return {

@@ -12,7 +12,7 @@ export function fitIsotonic(scores: readonly number[], events: readonly number[]
   for (const [i, from] of scores.entries()) {
     const group = groups.get(from) ?? { from, sum: 0, count: 0 };
     groups.set(from, group);
-    group.sum += events[i]!;
+    group.sum += events[i];
     group.count++;
   }
   const pools: { from: number; sum: number; count: number }[] = [];
@@ -43,9 +43,9 @@ export function isotonicAt(steps: readonly IsotonicStep[], score: number): numbe
 export function calibrationError(predicted: readonly number[], events: readonly number[], bins = 10): number {
   const sums = Array.from({ length: bins }, () => ({ predicted: 0, events: 0 }));
   for (const [i, probability] of predicted.entries()) {
-    const bin = sums[Math.min(bins - 1, Math.floor(probability * bins))]!;
+    const bin = sums[Math.min(bins - 1, Math.floor(probability * bins))];
     bin.predicted += probability;
-    bin.events += events[i]!;
+    bin.events += events[i];
   }
   const total = sums.reduce((sum, bin) => sum + Math.abs(bin.predicted - bin.events), 0);
   return predicted.length === 0 ? 0 : total / predicted.length;

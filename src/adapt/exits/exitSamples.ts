@@ -73,7 +73,7 @@ async function sampleOne(
 /** Share of a text's tokens that leave at a threshold and differ from the whole model's. */
 export function lossAt({ margins, agrees }: ExitSample, threshold: number): number {
   let different = 0;
-  for (let i = 0; i < margins.length; i++) if (margins[i]! >= threshold && agrees[i] === 0) different++;
+  for (let i = 0; i < margins.length; i++) if (margins[i] >= threshold && agrees[i] === 0) different++;
   return different / margins.length;
 }
 

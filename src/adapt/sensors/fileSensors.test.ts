@@ -12,7 +12,7 @@ function treeOf(files: Record<string, string>): FileTree {
     text: async (path) => files[path],
     async list(path) {
       const below = Object.keys(files).filter((file) => file.startsWith(`${path}/`));
-      return [...new Set(below.map((file) => file.slice(path.length + 1).split('/')[0]!))].sort();
+      return [...new Set(below.map((file) => file.slice(path.length + 1).split('/')[0]))].sort();
     },
   };
 }

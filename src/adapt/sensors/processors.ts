@@ -37,7 +37,7 @@ export class Processors {
     if (fields.length < 8 || fields.some((field) => !Number.isFinite(field))) return undefined;
     // user nice system idle iowait irq softirq steal; guests are part of user
     const total = fields.slice(0, 8).reduce((sum, field) => sum + field, 0);
-    const value = this.#steal.of(fields[7]!, total);
+    const value = this.#steal.of(fields[7], total);
     return value === undefined ? undefined : { value, source: '/proc/stat' };
   }
 

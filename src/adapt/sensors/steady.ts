@@ -16,7 +16,7 @@ export class Steady {
       this.#readings.push({ at, value });
       if (this.#readings.length > READINGS) this.#readings.shift();
     }
-    while (this.#readings.length > 0 && at - this.#readings[0]!.at > EXPIRY) this.#readings.shift();
+    while (this.#readings.length > 0 && at - this.#readings[0].at > EXPIRY) this.#readings.shift();
     if (this.#readings.length === 0) return undefined;
     // of two, the later: a jump at the start shows until the third reading
     if (this.#readings.length < READINGS) return this.#readings.at(-1)!.value;

@@ -269,7 +269,7 @@ class ReferenceProgram implements Program {
       return;
     }
     const output = new Float32Array(rowsOf(node.shape, registers) * node.shape[1]);
-    kernels[node.op.name]!(
+    kernels[node.op.name](
       node,
       node.inputs.map((input) => this.#values.get(input)!),
       output,

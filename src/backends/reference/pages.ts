@@ -54,8 +54,8 @@ export class ReferencePages implements PageStore {
   async copy(from: Page, to: Page): Promise<void> {
     const [source, target] = [this.own(from), this.own(to)];
     for (const layer of this.widths.keys()) {
-      target.keys[layer]!.set(source.keys[layer]!);
-      target.values[layer]!.set(source.values[layer]!);
+      target.keys[layer].set(source.keys[layer]);
+      target.values[layer].set(source.values[layer]);
     }
     target.partial = source.partial?.slice();
     const { state } = source;

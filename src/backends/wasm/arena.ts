@@ -51,7 +51,7 @@ export class Arena {
     const fit = this.#free.findIndex((piece) => piece.bytes >= size);
     let address: number;
     if (fit >= 0) {
-      const piece = this.#free[fit]!;
+      const piece = this.#free[fit];
       address = piece.address;
       piece.address += size;
       piece.bytes -= size;
@@ -72,7 +72,7 @@ export class Arena {
     this.#free.push({ address, bytes });
     this.#free.sort((a, b) => a.address - b.address);
     for (let i = this.#free.length - 1; i > 0; i--) {
-      const [before, after] = [this.#free[i - 1]!, this.#free[i]!];
+      const [before, after] = [this.#free[i - 1], this.#free[i]];
       if (before.address + before.bytes !== after.address) continue;
       before.bytes += after.bytes;
       this.#free.splice(i, 1);

@@ -87,7 +87,7 @@ class Trial {
     const command = FIRST_FREE;
     const words = [0, weights, codes, records, output, ROWS, COLUMNS, 0, 0, scratch, 0];
     new Uint32Array(memory.buffer, command + 8, words.length).set(words as number[]);
-    this.#product = () => exports[`matmul_${FORMAT}`]!(command, 0, 1);
+    this.#product = () => exports[`matmul_${FORMAT}`](command, 0, 1);
   }
 
   /** Best time so far of a product for one token and one for several, in seconds. */

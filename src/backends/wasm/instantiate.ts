@@ -10,6 +10,6 @@ export function instantiate(
   const now = () => performance.now() / 1000;
   const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
   const exports = Object.assign({}, ...instances.map((instance) => instance.exports)) as KernelExports;
-  for (const [name, index] of indices) table.set(index, exports[name]!);
+  for (const [name, index] of indices) table.set(index, exports[name]);
   return exports;
 }

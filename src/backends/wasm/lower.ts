@@ -121,7 +121,7 @@ export function lower(
       if (!made.has(name)) made.set(name, make());
       return made.get(name) as T;
     },
-    cacheRegion: (layer) => caches[layer]!,
+    cacheRegion: (layer) => caches[layer],
     cacheElementsBefore: (layer) => layers.slice(0, layer).reduce((sum, width) => sum + width, 0),
     stateRegion: (layer) => recurrentRegions.get(layer)!,
     stateOffset: (layer) => recurrent.slots.get(layer)!.offset,

@@ -24,7 +24,7 @@ function run(kernels: KernelModules, name: string, data: Uint8Array, amount: num
   const [command, results, from] = [CONTROL, FIRST_FREE, FIRST_FREE + 128];
   new Uint8Array(memory.buffer, from, data.length).set(data);
   new Uint32Array(memory.buffer, command, 5).set([kernels.indices.get(name)!, 1, from, amount, results]);
-  exports[name]!(command, 0, 1);
+  exports[name](command, 0, 1);
   return new DataView(memory.buffer, results, 128);
 }
 

@@ -148,8 +148,8 @@ export class WasmProgram implements Program {
     const table = isCached(step) ? this.#writeSequences(step) : 0;
     const { buffer } = arena.memory;
     for (let i = 0; i < numbers.length; i++) {
-      const values = numbers[i]!;
-      const { address } = given.get(segment.inputs[i]!)!;
+      const values = numbers[i];
+      const { address } = given.get(segment.inputs[i])!;
       if (values instanceof Int32Array) new Int32Array(buffer, address, values.length).set(values);
       else new Float32Array(buffer, address, values.length).set(values);
     }
@@ -204,7 +204,7 @@ export class WasmProgram implements Program {
 
   /** Returns the store of a step's pages. @throws {OptionError} for pages of another program, or of two stores */
   #pagesOf({ sequences }: CachedStep): WasmPages {
-    const store = sequences[0]!.pages[0]!.store;
+    const store = sequences[0].pages[0].store;
     if (!(store instanceof WasmPages && store.arena === this.#parts.arena))
       throw new OptionError('page', 'of another program', 'a page of this program');
     for (const { pages } of sequences) {
@@ -235,7 +235,7 @@ export class WasmProgram implements Program {
       words[i * ENTRY_WORDS + 4] = hasStates ? table + at * 4 : 0;
       if (hasStates) for (const page of pages) words[at++] = (page as WasmPage).state?.address ?? 0;
       for (let t = 0; t < tokens.length; t++)
-        rowPages[row++] = addressOf(pages[Math.floor((position + t) / PAGE_POSITIONS)]!);
+        rowPages[row++] = addressOf(pages[Math.floor((position + t) / PAGE_POSITIONS)]);
     }
     return table;
   }
@@ -368,7 +368,7 @@ function stepMemory({ arena, inputs, options: { maxTokens, maxRows } }: Parts): 
 
 /** Faster than `set` for the few numbers of a small step. */
 function write(to: Int32Array, values: ArrayLike<number>): void {
-  for (let i = 0; i < values.length; i++) to[i] = values[i]!;
+  for (let i = 0; i < values.length; i++) to[i] = values[i];
 }
 
 /** The store has checked before that the page is its own. */

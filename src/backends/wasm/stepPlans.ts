@@ -73,7 +73,7 @@ export class StepPlans {
     for (const { trace, commands } of this.#lists) {
       if (trace === 0) return;
       const seconds = new Float64Array(memory.arena.memory.buffer, trace, commands.length);
-      for (const [i, command] of commands.entries()) total.set(command, (total.get(command) ?? 0) + seconds[i]!);
+      for (const [i, command] of commands.entries()) total.set(command, (total.get(command) ?? 0) + seconds[i]);
     }
     for (const [{ label, kernel }, seconds] of total) yield { label, kernel, seconds };
   }

@@ -40,7 +40,7 @@ export class StreamChoice {
   /** Takes the milliseconds of a step that was run as `oneStream` said. */
   record(milliseconds: number): void {
     const tried = this.#trials % 2;
-    this.#best[tried] = Math.min(this.#best[tried]!, milliseconds);
+    this.#best[tried] = Math.min(this.#best[tried], milliseconds);
     if (++this.#trials === 2 * TRIALS) this.#choose(this.#best[1] < this.#best[0]);
   }
 

@@ -133,7 +133,7 @@ export class Team {
   step(threads: number): void {
     const { exports, memory } = this.#running();
     try {
-      exports.step!(threads);
+      exports.step(threads);
     } catch (error) {
       const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
       Atomics.store(control, word.failed, 1);

@@ -34,7 +34,7 @@ export class Tensors {
     const values = new Float32Array(rows * columns);
     for (let row = 0; row < rows; row++) {
       const from = Math.floor(row / GROUP) * columns * GROUP + (row % GROUP);
-      for (let i = 0; i < columns; i++) values[row * columns + i] = memory[from + i * GROUP]!;
+      for (let i = 0; i < columns; i++) values[row * columns + i] = memory[from + i * GROUP];
     }
     return values;
   }
@@ -52,7 +52,7 @@ export class Tensors {
     }
     for (let row = 0; row < rows; row++) {
       const to = Math.floor(row / GROUP) * columns * GROUP + (row % GROUP);
-      for (let i = 0; i < columns; i++) memory[to + i * GROUP] = values[row * columns + i]!;
+      for (let i = 0; i < columns; i++) memory[to + i * GROUP] = values[row * columns + i];
     }
   }
 

@@ -25,7 +25,7 @@ export function enterThread({ thread, seen, ...setup }: WorkerSetup, ready: () =
   const { work } = instantiate(setup, memory);
   ready();
   try {
-    work!(thread, seen);
+    work(thread, seen);
   } catch (error) {
     const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
     Atomics.store(control, word.failed, 1);

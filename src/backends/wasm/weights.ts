@@ -33,10 +33,10 @@ export function packedFormat(format: BlockFormat, kernels: KernelModules, export
   const { name } = format;
   if (!kernels.indices.has(`matmul_${name}`))
     throw new UnsupportedError('a matrix in format', name, Object.keys(formatParts));
-  const call = (what: string, ...values: number[]) => Number(exports[`${what}_${name}`]!(...values));
+  const call = (what: string, ...values: number[]) => Number(exports[`${what}_${name}`](...values));
   return {
     name,
-    activations: activationForms[call('activations')]!,
+    activations: activationForms[call('activations')],
     groupBytes: (columns) => call('groupBytes', columns),
     scratchBytes: (columns) => call('scratchBytes', columns),
   };
@@ -88,7 +88,7 @@ export async function loadWeights(
   const staging = [0, 1].map(() => arena.allocate(most, 'reading weights'));
   const command = arena.allocate(COMMAND_BYTES, 'packing weights');
   const staged = (index: number): Uint8Array<ArrayBufferLike> => {
-    const piece = pieces[index]!;
+    const piece = pieces[index];
     return new Uint8Array(arena.memory.buffer, staging[index % 2], piece.rows * rowBytes(piece));
   };
   const read = (index: number): Promise<void> | undefined => {
@@ -97,7 +97,7 @@ export async function loadWeights(
     const into = staged(index);
     // the last group is padded with zero rows
     const filling = groups(piece) * GROUP * rowBytes(piece) - into.length;
-    new Uint8Array(arena.memory.buffer, staging[index % 2]! + into.length, filling).fill(0);
+    new Uint8Array(arena.memory.buffer, staging[index % 2] + into.length, filling).fill(0);
     const reading = store.readRows(piece.weight, piece.row, into, signal);
     // awaited later, maybe after another error
     reading.catch(() => undefined);
@@ -113,7 +113,7 @@ export async function loadWeights(
       const columns = weight.shape[1];
       const to = region.address + (row / GROUP) * format.groupBytes(columns);
       const words = new Uint32Array(arena.memory.buffer, command, COMMAND_BYTES / 4).fill(0);
-      words.set([kernels.indices.get(`pack_${format.name}`)!, 1, staging[index % 2]!, to, groups(piece), columns]);
+      words.set([kernels.indices.get(`pack_${format.name}`)!, 1, staging[index % 2], to, groups(piece), columns]);
       team.run(command);
     } else writeVector(arena, piece, staged(index));
     onBytes(piece.rows * rowBytes(piece), weight.attributes.tensor);

@@ -47,7 +47,7 @@ async function run(source: string, output: string, values: Values): Promise<void
     progress.stop();
     if (json) return printJson(result);
     const described = result.widths.map(
-      (width, i) => `${width} (${(100 * result.importance[i]!).toFixed(1)}% of the importance)`,
+      (width, i) => `${width} (${(100 * result.importance[i]).toFixed(1)}% of the importance)`,
     );
     printFields({ output, size: bytesForPeople(result.bytes), neurons: described.join(', ') });
   } finally {

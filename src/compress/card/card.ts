@@ -83,8 +83,8 @@ export async function makeCard(options: CardOptions): Promise<Card> {
     source: await factsOf(source),
     recipe,
     result,
-    quality: { text: textFacts(textName, text), exact: true, source: measured[0]!, model: measured[1]! },
-    prompts: prompts.map((prompt, i) => ({ prompt, source: before[i]!, model: after[i]! })),
+    quality: { text: textFacts(textName, text), exact: true, source: measured[0], model: measured[1] },
+    prompts: prompts.map((prompt, i) => ({ prompt, source: before[i], model: after[i] })),
   };
 }
 

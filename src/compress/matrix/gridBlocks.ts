@@ -69,10 +69,10 @@ export class GridBlocks {
       block.d = view.getFloat32(at, true);
       block.dmin = view.getFloat32(at + 4, true);
       for (let group = 0; group < groups; group++) {
-        block.scales[group] = bytes[at + 8 + group]!;
-        block.mins[group] = bytes[at + 24 + group]!;
+        block.scales[group] = bytes[at + 8 + group];
+        block.mins[group] = bytes[at + 24 + group];
       }
-      for (let i = 0; i < blockSize; i++) block.quants[i] = bytes[at + HEAD + i]!;
+      for (let i = 0; i < blockSize; i++) block.quants[i] = bytes[at + HEAD + i];
       grid.write(block, to, index * blockBytes);
     }
   }

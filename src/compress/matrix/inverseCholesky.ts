@@ -36,9 +36,9 @@ export function inverseCholesky(matrices: Matrices, options: FactorOptions): num
 /** Writes H with damping, in reversed order. */
 function place(floats: Float32Array, at: number, { gram, size: n, order, damping }: FactorOptions): void {
   for (let i = 0; i < n; i++) {
-    const row = order[n - 1 - i]!;
-    for (let j = 0; j < n; j++) floats[at + i * n + j] = gram[row * n + order[n - 1 - j]!]!;
-    const diagonal = gram[row * n + row]!;
+    const row = order[n - 1 - i];
+    for (let j = 0; j < n; j++) floats[at + i * n + j] = gram[row * n + order[n - 1 - j]];
+    const diagonal = gram[row * n + row];
     floats[at + i * n + i] = diagonal === 0 ? 1 : diagonal + damping;
   }
 }
@@ -49,20 +49,20 @@ function decompose(matrices: Matrices, a: number, n: number, scratch: number): b
   for (let k = 0; k < n; k += PANEL) {
     const end = Math.min(k + PANEL, n);
     for (let j = k; j < end; j++) {
-      let pivot = floats[a + j * n + j]!;
-      for (let t = k; t < j; t++) pivot -= floats[a + j * n + t]! ** 2;
+      let pivot = floats[a + j * n + j];
+      for (let t = k; t < j; t++) pivot -= floats[a + j * n + t] ** 2;
       if (!(pivot > 0)) return false;
       pivot = Math.sqrt(pivot);
       floats[a + j * n + j] = pivot;
       for (let i = j + 1; i < n; i++) {
-        let sum = floats[a + i * n + j]!;
-        for (let t = k; t < j; t++) sum -= floats[a + i * n + t]! * floats[a + j * n + t]!;
+        let sum = floats[a + i * n + j];
+        for (let t = k; t < j; t++) sum -= floats[a + i * n + t] * floats[a + j * n + t];
         floats[a + i * n + j] = sum / pivot;
       }
     }
     const rest = n - end;
     for (let i = 0; i < rest; i++)
-      for (let t = k; t < end; t++) floats[scratch + (t - k) * rest + i] = floats[a + (end + i) * n + t]!;
+      for (let t = k; t < end; t++) floats[scratch + (t - k) * rest + i] = floats[a + (end + i) * n + t];
     for (let i = end; i < n; i += PANEL) {
       const rows = Math.min(PANEL, n - i);
       const to = { at: a + i * n + end, stride: n };
@@ -84,17 +84,17 @@ function invert(matrices: Matrices, l: number, inverse: number, n: number, scrat
     // the inverse of the diagonal panel
     small.fill(0);
     for (let j = 0; j < size; j++) {
-      small[j * PANEL + j] = 1 / matrices.floats[l + (k + j) * n + k + j]!;
+      small[j * PANEL + j] = 1 / matrices.floats[l + (k + j) * n + k + j];
       for (let i = j + 1; i < size; i++) {
         let sum = 0;
-        for (let t = j; t < i; t++) sum -= matrices.floats[l + (k + i) * n + k + t]! * small[t * PANEL + j]!;
-        small[i * PANEL + j] = sum / matrices.floats[l + (k + i) * n + k + i]!;
+        for (let t = j; t < i; t++) sum -= matrices.floats[l + (k + i) * n + k + t] * small[t * PANEL + j];
+        small[i * PANEL + j] = sum / matrices.floats[l + (k + i) * n + k + i];
       }
     }
     for (let i = 0; i < size; i++)
       for (let j = 0; j < size; j++) {
-        matrices.floats[inverse + (k + i) * n + k + j] = small[i * PANEL + j]!;
-        matrices.floats[negative + i * PANEL + j] = -small[i * PANEL + j]!;
+        matrices.floats[inverse + (k + i) * n + k + j] = small[i * PANEL + j];
+        matrices.floats[negative + i * PANEL + j] = -small[i * PANEL + j];
       }
     // the rows before it: −inverse of the diagonal · (L · inverse so far)
     matrices.floats.fill(0, scratch, scratch + size * k);

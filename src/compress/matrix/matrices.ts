@@ -117,7 +117,7 @@ export class Matrices {
 
   /** Calls a size function of the kernels. */
   size(name: string, ...values: number[]): number {
-    return Number(this.#exports[name]!(...values));
+    return Number(this.#exports[name](...values));
   }
 
   /**

@@ -30,9 +30,9 @@ describe('dropLayers', () => {
         text: gardenText.slice(0, 900),
         speed: false,
       });
-      losses.push(row!.kld!.mean);
+      losses.push(row.kld!.mean);
     }
-    expect(losses[dropped[0]!]).toBeLessThan(Math.max(...losses));
+    expect(losses[dropped[0]]).toBeLessThan(Math.max(...losses));
   });
 
   it('refuses where another part would fall to a block', async () => {

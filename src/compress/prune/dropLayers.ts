@@ -100,7 +100,7 @@ async function influenceOf(checkpoint: Checkpoint, count: number, options: DropL
       await run.measureSquares(activations);
       if (index > 0)
         influence.push(
-          distance(activations.get(names[0]!)!, activations.get([...stage.outputs.keys()][0]!)!, windows.tokens.length),
+          distance(activations.get(names[0])!, activations.get([...stage.outputs.keys()][0])!, windows.tokens.length),
         );
       for (const name of names)
         if (!stages.slice(index + 1).some(({ inputs }) => inputs.has(name))) activations.delete(name);
@@ -119,9 +119,9 @@ function distance(a: Float32Array, b: Float32Array, rows: number): number {
   for (let row = 0; row < rows; row++) {
     let [ab, aa, bb] = [0, 0, 0];
     for (let i = row * width; i < (row + 1) * width; i++) {
-      ab += a[i]! * b[i]!;
-      aa += a[i]! ** 2;
-      bb += b[i]! ** 2;
+      ab += a[i] * b[i];
+      aa += a[i] ** 2;
+      bb += b[i] ** 2;
     }
     sum += aa > 0 && bb > 0 ? 1 - ab / Math.sqrt(aa * bb) : 1;
   }
@@ -130,7 +130,7 @@ function distance(a: Float32Array, b: Float32Array, rows: number): number {
 
 function leastOf(influence: readonly number[], count: number): number[] {
   return [...influence.keys()]
-    .sort((a, b) => influence[a]! - influence[b]! || a - b)
+    .sort((a, b) => influence[a] - influence[b] || a - b)
     .slice(0, count)
     .sort((a, b) => a - b);
 }

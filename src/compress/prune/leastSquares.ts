@@ -13,13 +13,13 @@ const DAMPING = 0.01;
 
 function dampingOf({ gram, size }: Channels): number {
   let sum = 0;
-  for (let i = 0; i < size; i++) sum += gram[i * size + i]!;
+  for (let i = 0; i < size; i++) sum += gram[i * size + i];
   return (DAMPING * sum) / size;
 }
 
 /** Diagonal of the damped H. A channel that was always 0 has 1. */
 const diagonal = ({ gram, size }: Channels, i: number, damping: number): number => {
-  const value = gram[i * size + i]!;
+  const value = gram[i * size + i];
   return value === 0 ? 1 : value + damping;
 };
 
@@ -36,10 +36,10 @@ export function removalCosts(matrices: Matrices, weights: Float32Array, channels
     if (u === undefined) return undefined;
     const inverse = new Float64Array(n);
     const { floats } = matrices;
-    for (let i = 0; i < n; i++) for (let j = i; j < n; j++) inverse[j]! += floats[u + i * n + j]! ** 2;
+    for (let i = 0; i < n; i++) for (let j = i; j < n; j++) inverse[j] += floats[u + i * n + j] ** 2;
     const squares = new Float64Array(n);
-    for (let at = 0; at < weights.length; at += n) for (let j = 0; j < n; j++) squares[j]! += weights[at + j]! ** 2;
-    return Float32Array.from(squares, (sum, j) => sum / inverse[j]!);
+    for (let at = 0; at < weights.length; at += n) for (let j = 0; j < n; j++) squares[j] += weights[at + j] ** 2;
+    return Float32Array.from(squares, (sum, j) => sum / inverse[j]);
   } finally {
     matrices.release(mark);
   }
@@ -60,7 +60,7 @@ export function keptWeights(
   const rows = weights.length / n;
   const damping = dampingOf(channels);
   const own = new Float32Array(k * k);
-  for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) own[i * k + j] = gram[kept[i]! * n + kept[j]!]!;
+  for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) own[i * k + j] = gram[kept[i] * n + kept[j]];
   const mark = matrices.mark();
   try {
     const order = Int32Array.from({ length: k }, (_, i) => i);
@@ -76,8 +76,8 @@ export function keptWeights(
     floats.set(weights, w);
     for (let i = 0; i < n; i++)
       for (let j = 0; j < k; j++)
-        floats[columns + i * k + j] = i === kept[j] ? diagonal(channels, i, damping) : gram[i * n + kept[j]!]!;
-    for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) floats[turned + j * k + i] = floats[u + i * k + j]!;
+        floats[columns + i * k + j] = i === kept[j] ? diagonal(channels, i, damping) : gram[i * n + kept[j]];
+    for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) floats[turned + j * k + i] = floats[u + i * k + j];
     // −W·H[:, K], then that times −Uᵀ, then times −U: UᵀU is the inverse
     floats.fill(0, first, first + rows * k);
     matrices.subtractProduct({ at: first, stride: k }, { at: w, stride: n }, { at: columns, stride: k }, rows, n, k);
@@ -92,7 +92,7 @@ export function keptWeights(
     );
     floats.fill(0, first, first + rows * k);
     matrices.subtractProduct({ at: first, stride: k }, { at: second, stride: k }, { at: u, stride: k }, rows, k, k);
-    return Float32Array.from({ length: rows * k }, (_, i) => -floats[first + i]!);
+    return Float32Array.from({ length: rows * k }, (_, i) => -floats[first + i]);
   } finally {
     matrices.release(mark);
   }

@@ -16,7 +16,7 @@ const path = (name: string) => join(folder, name);
 const calibration = { text: gardenText, window: 32, windows: 16 };
 const divergence = async (from: string, to: string) => {
   const options = { text: gardenText.slice(0, 900), exact: true, speed: false };
-  return (await compare(path(from), [path(to)], options))[1]!.kld!.mean;
+  return (await compare(path(from), [path(to)], options))[1].kld!.mean;
 };
 
 /** Writes a copy of a model whose tensors are changed. */
@@ -80,7 +80,7 @@ describe('narrow', () => {
       }
       const [gate, own0] = [name.replace('down', 'gate'), await tensorValues(before.tensors.get(name)!)];
       const [rows, columns] = tensor.shape as [number, number];
-      const width = before.tensors.get(gate)!.shape[1]!;
+      const width = before.tensors.get(gate)!.shape[1];
       const gates = [
         await tensorValues(before.tensors.get(gate)!),
         await tensorValues(after.tensors.get(gate)!),
@@ -94,7 +94,7 @@ describe('narrow', () => {
         name,
         Float32Array.from(
           { length: rows * columns },
-          (_, i) => own0[Math.floor(i / columns) * all + places[i % columns]!]!,
+          (_, i) => own0[Math.floor(i / columns) * all + places[i % columns]],
         ),
       );
     }

@@ -70,7 +70,7 @@ export async function narrow(source: CheckpointSource, output: string, options: 
         neurons: sizes.neurons,
         heads: sizes.heads,
         parameters: elements.reduce((sum, count) => sum + count, 0),
-        bytes: elements.reduce((sum, count, i) => sum + bytesOf(written[i]!.format, count), 0),
+        bytes: elements.reduce((sum, count, i) => sum + bytesOf(written[i].format, count), 0),
       };
     } finally {
       narrowing.dispose();
@@ -155,7 +155,7 @@ class Narrowing {
     const stage = this.#nextStage++;
     const { threads, backend, signal, onProgress } = this.#options;
     const isWanted = (name: string) => /\.(ffn_down|attn_output)\.weight$/.test(name);
-    const run = await StageRun.compile(stages[stage]!, 'gram', isWanted, {
+    const run = await StageRun.compile(stages[stage], 'gram', isWanted, {
       weights,
       windows,
       threads,
@@ -190,7 +190,7 @@ class Narrowing {
       const chosen = dearest(costs, width, kept);
       const columns = Int32Array.from(
         { length: kept * width },
-        (_, i) => chosen[Math.floor(i / width)]! * width + (i % width),
+        (_, i) => chosen[Math.floor(i / width)] * width + (i % width),
       );
       replaced.set(part, keptWeights(this.#matrices, values, own, columns) ?? columnsOf(values, own.size, columns));
       return chosen;
@@ -207,7 +207,7 @@ class Narrowing {
 /** Costs by the diagonal of H alone. */
 function squaresOf(weights: Float32Array, { gram, size }: Channels): Float32Array {
   const sums = new Float32Array(size);
-  for (let i = 0; i < weights.length; i++) sums[i % size]! += weights[i]! ** 2 * gram[(i % size) * (size + 1)]!;
+  for (let i = 0; i < weights.length; i++) sums[i % size] += weights[i] ** 2 * gram[(i % size) * (size + 1)];
   return sums;
 }
 
@@ -216,7 +216,7 @@ function dearest(costs: Float32Array, width: number, kept: number): Int32Array {
   const sums = Array.from({ length: costs.length / width }, (_, part) =>
     costs.subarray(part * width, (part + 1) * width).reduce((sum, cost) => sum + cost, 0),
   );
-  const order = [...sums.keys()].sort((a, b) => sums[b]! - sums[a]! || a - b);
+  const order = [...sums.keys()].sort((a, b) => sums[b] - sums[a] || a - b);
   return Int32Array.from(order.slice(0, kept)).sort();
 }
 
@@ -224,7 +224,7 @@ function columnsOf(weights: Float32Array, size: number, columns: Int32Array): Fl
   const rows = weights.length / size;
   return Float32Array.from({ length: rows * columns.length }, (_, i) => {
     const row = Math.floor(i / columns.length);
-    return weights[row * size + columns[i % columns.length]!]!;
+    return weights[row * size + columns[i % columns.length]];
   });
 }
 
@@ -233,7 +233,7 @@ async function bytesOfRows(tensor: CheckpointTensor, rows: Int32Array | undefine
   const all = new Uint8Array(tensor.byteLength);
   await tensor.read(0, all);
   if (!rows) return all;
-  const size = tensor.byteLength / tensor.shape[0]!;
+  const size = tensor.byteLength / tensor.shape[0];
   const chosen = new Uint8Array(rows.length * size);
   for (const [i, row] of rows.entries()) chosen.set(all.subarray(row * size, (row + 1) * size), i * size);
   return chosen;

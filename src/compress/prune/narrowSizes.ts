@@ -86,8 +86,8 @@ export function narrowSizes({ name, metadata, tensors }: Checkpoint, shares: Sha
       const part = partOf(tensor);
       if (part === undefined) return shape;
       if (ROWS_OF_NEURONS.test(part)) return [keptNeurons, ...shape.slice(1)];
-      if (part === 'ffn_down.weight') return [shape[0]!, keptNeurons];
-      if (part === 'attn_output.weight') return [shape[0]!, keptHeads * groupSize * valueSize];
+      if (part === 'ffn_down.weight') return [shape[0], keptNeurons];
+      if (part === 'attn_output.weight') return [shape[0], keptHeads * groupSize * valueSize];
       const size = sizeOfHead(part);
       return size === undefined ? shape : [keptHeads * size, ...shape.slice(1)];
     },
@@ -97,7 +97,7 @@ export function narrowSizes({ name, metadata, tensors }: Checkpoint, shares: Sha
       if (size === undefined) return undefined;
       return Int32Array.from(
         { length: own.heads.length * size },
-        (_, i) => own.heads[Math.floor(i / size)]! * size + (i % size),
+        (_, i) => own.heads[Math.floor(i / size)] * size + (i % size),
       );
     },
   };

@@ -34,8 +34,8 @@ describe('prune', () => {
     }
     const files = ['magnitude', 'wanda', 'sparsegpt'].map((name) => path(`${name}.gguf`));
     const [, a, b, c] = await compare(source, files, { text: gardenText.slice(0, 2000), exact: true, speed: false });
-    expect(b!.kld!.mean).toBeLessThan(a!.kld!.mean);
-    expect(c!.kld!.mean).toBeLessThan(b!.kld!.mean);
+    expect(b.kld!.mean).toBeLessThan(a.kld!.mean);
+    expect(c.kld!.mean).toBeLessThan(b.kld!.mean);
   });
 
   it.each(['magnitude', 'wanda', 'sparsegpt'] as const)('keeps 2 of every 4 weights by %s', async (method) => {

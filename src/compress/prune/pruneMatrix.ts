@@ -58,7 +58,7 @@ export class Pruner {
     const factor = method === 'sparsegpt' ? this.#factor(statistic) : undefined;
     if (factor === undefined) {
       const { gram, size } = statistic;
-      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(gram[(i % columns) * (size + 1)]!));
+      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(gram[(i % columns) * (size + 1)]));
       zeroLeast(values, columns, sparsity, scores, columns);
       return method === 'wanda';
     }
@@ -71,7 +71,7 @@ export class Pruner {
     const { gram, size } = statistic;
     this.#matrices.clear();
     let mean = 0;
-    for (let i = 0; i < size; i++) mean += gram[i * (size + 1)]! / size;
+    for (let i = 0; i < size; i++) mean += gram[i * (size + 1)] / size;
     const order = Int32Array.from({ length: size }, (_, i) => i);
     const factor =
       mean > 0 ? inverseCholesky(this.#matrices, { gram, size, order, damping: DAMPING * mean }) : undefined;
@@ -102,7 +102,7 @@ export class Pruner {
     const isPruned = new Uint8Array(rows * width);
     const cost = (row: number, i: number): number => {
       const p = first + i;
-      return (floats[w + row * n + p]! / floats[u + p * n + p]!) ** 2;
+      return (floats[w + row * n + p] / floats[u + p * n + p]) ** 2;
     };
     if (!pattern) {
       const costs = Float32Array.from(isPruned, (_, at) => cost(Math.floor(at / width), at % width));
@@ -118,14 +118,14 @@ export class Pruner {
         }
       }
       const p = first + i;
-      const diagonal = floats[u + p * n + p]!;
+      const diagonal = floats[u + p * n + p];
       for (let row = 0; row < rows; row++) {
         const at = w + row * n + p;
-        const error = isPruned[row * width + i] ? floats[at]! / diagonal : 0;
+        const error = isPruned[row * width + i] ? floats[at] / diagonal : 0;
         floats[e + row * BLOCK + i] = error;
         if (error === 0) continue;
         floats[at] = 0;
-        for (let k = 1; k < width - i; k++) floats[at + k]! -= error * floats[u + p * n + p + k]!;
+        for (let k = 1; k < width - i; k++) floats[at + k] -= error * floats[u + p * n + p + k];
       }
     }
     // what was pruned stays exactly zero
@@ -165,5 +165,5 @@ function zeroLeast(
 /** Indices of the `count` least scores in a range; of equal ones the first. */
 function leastOf(scores: Float32Array, from: number, end: number, count: number): Int32Array {
   const all = Int32Array.from({ length: end - from }, (_, i) => from + i);
-  return all.sort((a, b) => scores[a]! - scores[b]! || a - b).subarray(0, count);
+  return all.sort((a, b) => scores[a] - scores[b] || a - b).subarray(0, count);
 }

@@ -65,7 +65,7 @@ describe('shape', () => {
       onProgress: (each) => each.stage === 'distill' && steps.push(each.done),
     });
     expect(done.map(({ name }) => name)).toEqual(['narrow', 'distill']);
-    expect(done[0]!.result).toMatchObject({ neurons: [512, 384] });
+    expect(done[0].result).toMatchObject({ neurons: [512, 384] });
     expect(Math.min(...steps)).toBeGreaterThan(1);
     const first = readFileSync(path('narrow.gguf'));
     expect(first.length).toBeLessThan(readFileSync(path('source.gguf')).length);
@@ -128,7 +128,7 @@ describe('shape', () => {
     const bytes = [...made.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await made.close();
     expect(plans.slice(-2).map((plan) => plan.bytes)).toEqual([bytes, bytes]);
-    expect(plans[0]!.bytes).toBeGreaterThan(plans[1]!.bytes);
+    expect(plans[0].bytes).toBeGreaterThan(plans[1].bytes);
   });
 
   it('plans a budget without measuring', async () => {
@@ -139,7 +139,7 @@ describe('shape', () => {
       stages: [{ quantize: { maxBytes: 400_000 } }],
     });
     const { stages } = await shape(path('dry.json'), { dryRun: true });
-    expect((stages[0]!.result as StagePlan).bytes).toBe(400_000);
+    expect((stages[0].result as StagePlan).bytes).toBe(400_000);
   });
 
   it.each([

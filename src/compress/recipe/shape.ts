@@ -59,7 +59,7 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
     key = hashOf([key, stage]);
-    const name = Object.keys(stage)[0]!;
+    const name = Object.keys(stage)[0];
     const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
     const target = `${recipe.output}.stages/${file}`;
     // the result is written behind the model, so the stage is done when both are there
@@ -98,7 +98,7 @@ async function plans(
     const found: { name: string; result: StagePlan }[] = [];
     for (const stage of stages) {
       const { plan, to } = await planStage(stage, current, calibration);
-      found.push({ name: Object.keys(stage)[0]!, result: plan });
+      found.push({ name: Object.keys(stage)[0], result: plan });
       current = to;
     }
     return found;

@@ -30,12 +30,12 @@ export function blockParts(format: GridFormat, bytes: Uint8Array): BlockParts {
     const own = products.subarray(from, from + grid.groupSize);
     if (grid.scales) {
       scales[group] = scaleOf(own, codes);
-      mins[group] = offsets ? -offsets[from]! : 0;
+      mins[group] = offsets ? -offsets[from] : 0;
     }
-    const scale = scales[group]!;
+    const scale = scales[group];
     for (const [i, product] of own.entries()) quants[from + i] = codes.get(scale === 0 ? 0 : product / scale) ?? 0;
   }
-  const d = values[0]!.slice();
+  const d = values[0].slice();
   // plain blocks store the least element, which is minus the minimum
   const sign = grid.scales ? 1 : -1;
   const dmin = values[1]?.map((value) => sign * value) ?? new Float32Array(products.length / blockSize);
@@ -45,7 +45,7 @@ export function blockParts(format: GridFormat, bytes: Uint8Array): BlockParts {
 /** Codes by level. */
 function codesOf({ lowest, highest, levels }: BlockGrid): ReadonlyMap<number, number> {
   return new Map(
-    Array.from({ length: highest - lowest + 1 }, (_, code) => [levels ? levels[code]! : code + lowest, code]),
+    Array.from({ length: highest - lowest + 1 }, (_, code) => [levels ? levels[code] : code + lowest, code]),
   );
 }
 

@@ -36,9 +36,9 @@ export class BlockScales {
   /** The elements for the current values. */
   elements(): Float32Array {
     const { blockSize } = this.format;
-    const result = new Float32Array(this.basis[0]!.length);
+    const result = new Float32Array(this.basis[0].length);
     for (const [k, basis] of this.basis.entries())
-      for (let i = 0; i < result.length; i++) result[i]! += this.values[k]![Math.floor(i / blockSize)]! * basis[i]!;
+      for (let i = 0; i < result.length; i++) result[i] += this.values[k][Math.floor(i / blockSize)] * basis[i];
     return result;
   }
 
@@ -49,7 +49,7 @@ export class BlockScales {
       const sums = new Float32Array(basis.length / blockSize);
       for (let block = 0; block < sums.length; block++) {
         let sum = 0;
-        for (let i = block * blockSize; i < (block + 1) * blockSize; i++) sum += ofElements[i]! * basis[i]!;
+        for (let i = block * blockSize; i < (block + 1) * blockSize; i++) sum += ofElements[i] * basis[i];
         sums[block] = sum;
       }
       return sums;
@@ -61,13 +61,13 @@ export class BlockScales {
     const { blockBytes, grid } = this.format;
     const bytes = this.#bytes.slice();
     for (const [k, at] of grid.halves.entries())
-      for (const [block, value] of this.values[k]!.entries()) setHalf(bytes, block * blockBytes + at, value);
+      for (const [block, value] of this.values[k].entries()) setHalf(bytes, block * blockBytes + at, value);
     return bytes;
   }
 }
 
 function halfAt(bytes: Uint8Array, at: number): number {
-  return halfToFloat(bytes[at]! | (bytes[at + 1]! << 8));
+  return halfToFloat(bytes[at] | (bytes[at + 1] << 8));
 }
 
 function setHalf(bytes: Uint8Array, at: number, value: number): void {

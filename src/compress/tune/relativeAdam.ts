@@ -24,13 +24,13 @@ export class RelativeAdam {
     this.#step++;
     const [one, two] = [1 - BETA1 ** this.#step, 1 - BETA2 ** this.#step];
     for (let i = 0; i < gradient.length; i++) {
-      const size = this.#size[i]!;
+      const size = this.#size[i];
       if (size === 0) continue;
       // the gradient with respect to the relative change
-      const g = gradient[i]! * size;
-      this.#m[i] = BETA1 * this.#m[i]! + (1 - BETA1) * g;
-      this.#v[i] = BETA2 * this.#v[i]! + (1 - BETA2) * g * g;
-      this.#values[i]! -= (rate * size * (this.#m[i]! / one)) / (Math.sqrt(this.#v[i]! / two) + EPSILON);
+      const g = gradient[i] * size;
+      this.#m[i] = BETA1 * this.#m[i] + (1 - BETA1) * g;
+      this.#v[i] = BETA2 * this.#v[i] + (1 - BETA2) * g * g;
+      this.#values[i] -= (rate * size * (this.#m[i] / one)) / (Math.sqrt(this.#v[i] / two) + EPSILON);
     }
   }
 }

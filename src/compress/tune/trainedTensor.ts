@@ -63,7 +63,7 @@ export class TrainedScales implements TrainedTensor {
   }
 
   update(gradient: Float32Array, rate: number): void {
-    for (const [i, part] of this.#scales.gradients(gradient).entries()) this.#optimizers[i]!.update(part, rate);
+    for (const [i, part] of this.#scales.gradients(gradient).entries()) this.#optimizers[i].update(part, rate);
   }
 
   bytes(): Uint8Array {

@@ -39,8 +39,8 @@ export class TrainedWeights implements TrainedTensor {
     this.#eachGroup((step, minimum, from, to) => {
       const most = MOST_REST * Math.abs(step);
       for (let i = from; i < to; i++) {
-        const rounded = step * levelOf(format.grid, parts.quants[i]!) - minimum;
-        const rest = original ? original[i]! - rounded : 0;
+        const rounded = step * levelOf(format.grid, parts.quants[i]) - minimum;
+        const rest = original ? original[i] - rounded : 0;
         this.#weights[i] = rounded + Math.max(-most, Math.min(most, rest));
       }
     });
@@ -54,7 +54,7 @@ export class TrainedWeights implements TrainedTensor {
     const { quants } = this.#parts;
     const { grid } = this.format;
     this.#eachGroup((step, minimum, from, to) => {
-      for (let i = from; i < to; i++) elements[i] = step * levelOf(grid, quants[i]!) - minimum;
+      for (let i = from; i < to; i++) elements[i] = step * levelOf(grid, quants[i]) - minimum;
     });
     return elements;
   }
@@ -68,19 +68,19 @@ export class TrainedWeights implements TrainedTensor {
     this.#eachGroup((step, minimum, from, to, block, group) => {
       let [sum, slope] = [0, 0];
       for (let i = from; i < to; i++) {
-        const g = gradient[i]!;
-        slope += g * levelOf(grid, quants[i]!);
+        const g = gradient[i];
+        slope += g * levelOf(grid, quants[i]);
         sum += g;
         // outside the grid a weight has no effect, so it must not move further away
-        const place = step === 0 ? 0 : (this.#weights[i]! + minimum) / step;
+        const place = step === 0 ? 0 : (this.#weights[i] + minimum) / step;
         if (place < low - 0.5 || place > high + 0.5) ofWeights[i] = 0;
       }
-      ofD[block]! += slope * (grid.scales ? scales[group]! : 1);
-      ofDmin[block]! -= sum * (grid.scales ? mins[group]! : 1);
+      ofD[block] += slope * (grid.scales ? scales[group] : 1);
+      ofDmin[block] -= sum * (grid.scales ? mins[group] : 1);
     });
     this.#optimizer.update(ofWeights, rate);
-    this.#halves[0]!.update(ofD, SCALE_RATE * rate);
-    this.#halves[1]!.update(ofDmin, SCALE_RATE * rate);
+    this.#halves[0].update(ofD, SCALE_RATE * rate);
+    this.#halves[1].update(ofDmin, SCALE_RATE * rate);
   }
 
   bytes(): Uint8Array {
@@ -90,8 +90,8 @@ export class TrainedWeights implements TrainedTensor {
     const block = grid.newBlock();
     const bytes = new Uint8Array(d.length * blockBytes);
     for (let index = 0; index < d.length; index++) {
-      block.d = d[index]!;
-      block.dmin = dmin[index]!;
+      block.d = d[index];
+      block.dmin = dmin[index];
       block.scales.set(scales.subarray(index * this.#groups, (index + 1) * this.#groups));
       block.mins.set(mins.subarray(index * this.#groups, (index + 1) * this.#groups));
       block.quants.set(quants.subarray(index * blockSize, (index + 1) * blockSize));
@@ -107,7 +107,7 @@ export class TrainedWeights implements TrainedTensor {
     this.#eachGroup((step, minimum, from, to) => {
       if (step === 0) return;
       for (let i = from; i < to; i++) {
-        const place = (this.#weights[i]! + minimum) / step;
+        const place = (this.#weights[i] + minimum) / step;
         quants[i] = levels ? nearestLevel(place) : Math.max(lowest, Math.min(highest, Math.round(place))) - lowest;
       }
     });
@@ -120,8 +120,8 @@ export class TrainedWeights implements TrainedTensor {
     const { grid } = this.format;
     for (let block = 0, group = 0; block < d.length; block++)
       for (let end = group + this.#groups; group < end; group++) {
-        const step = d[block]! * (grid.scales ? scales[group]! : 1);
-        const minimum = dmin[block]! * (grid.scales ? mins[group]! : 1);
+        const step = d[block] * (grid.scales ? scales[group] : 1);
+        const minimum = dmin[block] * (grid.scales ? mins[group] : 1);
         visit(step, minimum, group * grid.groupSize, (group + 1) * grid.groupSize, block, group);
       }
   }
@@ -129,5 +129,5 @@ export class TrainedWeights implements TrainedTensor {
 
 /** @param code integer minus the lowest one */
 function levelOf({ levels, lowest }: BlockGrid, code: number): number {
-  return levels ? levels[code]! : code + lowest;
+  return levels ? levels[code] : code + lowest;
 }

@@ -26,26 +26,26 @@ describe.each(blockFormats.filter(({ grid }) => grid).map((format) => [format.na
       expect(scales.bytes()).toEqual(bytes);
       const decoded = new Float32Array(values.length);
       format.decode(bytes, 0, decoded, 0, 4);
-      for (const [i, element] of scales.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 4);
+      for (const [i, element] of scales.elements().entries()) expect(element).toBeCloseTo(decoded[i], 4);
     });
 
     it('have the gradients that differences have', () => {
       const scales = new BlockScales(format, bytes);
       const weights = values.map(() => random.normal());
-      const objective = () => scales.elements().reduce((sum, element, i) => sum + element * weights[i]!, 0);
+      const objective = () => scales.elements().reduce((sum, element, i) => sum + element * weights[i], 0);
       const gradients = scales.gradients(weights);
       for (const [k, own] of scales.values.entries()) {
         const before = objective();
-        own[2]! += 1;
-        expect(objective() - before).toBeCloseTo(gradients[k]![2]!, 1);
-        own[2]! -= 1;
+        own[2] += 1;
+        expect(objective() - before).toBeCloseTo(gradients[k][2], 1);
+        own[2] -= 1;
       }
     });
     it('and its integers are found by decoding', () => {
       const weights = new TrainedWeights('w', format, blockParts(format, bytes), undefined);
       const decoded = new Float32Array(values.length);
       format.decode(bytes, 0, decoded, 0, 4);
-      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 5);
+      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i], 5);
       const again = new Float32Array(values.length);
       format.decode(weights.bytes(), 0, again, 0, 4);
       // a scale may have the other sign, and a zero with it
@@ -56,7 +56,7 @@ describe.each(blockFormats.filter(({ grid }) => grid).map((format) => [format.na
       const weights = new TrainedWeights('w', format, blockParts(format, bytes), values);
       const decoded = new Float32Array(values.length);
       format.decode(bytes, 0, decoded, 0, 4);
-      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i]!, 5);
+      for (const [i, element] of weights.elements().entries()) expect(element).toBeCloseTo(decoded[i], 5);
     });
   },
 );
@@ -87,7 +87,7 @@ describe('tune', () => {
       exact: true,
       speed: false,
     });
-    expect(b!.kld!.mean).toBeLessThan(a!.kld!.mean);
+    expect(b.kld!.mean).toBeLessThan(a.kld!.mean);
   });
 
   it('makes the same file again, also in place of the model', async () => {

@@ -270,7 +270,7 @@ class Student {
     const accumulators = new Map(
       weights.map((weight, i) => [
         weight,
-        state(graph, gradientOf(trained[i]!.name), Number(weight.shape[0]), weight.shape[1]),
+        state(graph, gradientOf(trained[i].name), Number(weight.shape[0]), weight.shape[1]),
       ]),
     );
     const checkpointed = ({ label }: Value) => !label.startsWith('blk.') || label.endsWith('_residual');
@@ -284,7 +284,7 @@ class Student {
 
   /** Mean divergence per token. */
   async loss(chosen: readonly number[], teacher: Float32Array): Promise<number> {
-    return (await this.#run(chosen, teacher, NAMES.loss))[0]!;
+    return (await this.#run(chosen, teacher, NAMES.loss))[0];
   }
 
   /** Updates all parameters once. @returns the loss before */
@@ -296,7 +296,7 @@ class Student {
       await this.program.writeTensor(tensor.name, tensor.elements());
       await this.program.writeTensor(gradientOf(tensor.name), gradient.fill(0));
     }
-    return loss!;
+    return loss;
   }
 
   /** Rounds all tensors as the file does. */

@@ -44,7 +44,7 @@ export async function openComponent(
       checkRange(source, offset, length, into);
       for (let at = offset, i = indexAt(extents, offset); at < offset + length; i++) {
         signal?.throwIfAborted();
-        const { piece, bytes, offset: start } = extents[i]!;
+        const { piece, bytes, offset: start } = extents[i];
         const count = Math.min(start + bytes, offset + length) - at;
         const part = into.subarray(at - offset, at - offset + count);
         if (piece) await store.read(piece, at - start, part);
@@ -107,7 +107,7 @@ function indexAt(extents: readonly Extent[], offset: number): number {
   let [low, high] = [0, extents.length - 1];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (extents[middle]!.offset <= offset) low = middle;
+    if (extents[middle].offset <= offset) low = middle;
     else high = middle - 1;
   }
   return low;

@@ -25,7 +25,7 @@ export function memoryFiles(files = new Map<string, Uint8Array>(), name = 'memor
     },
     async list(path) {
       const below = [...files.keys()].filter((file) => file.startsWith(`${path}/`));
-      return [...new Set(below.map((file) => file.slice(path.length + 1).split('/')[0]!))];
+      return [...new Set(below.map((file) => file.slice(path.length + 1).split('/')[0]))];
     },
     async locked(lock, work, signal) {
       const before = locks.get(lock) ?? Promise.resolve();

@@ -37,7 +37,7 @@ it('stores a piece of a damaged pack anew, and leaves the others', async () => {
   await store.flush();
   const [[path, pack]] = [...raw] as [[string, Uint8Array]];
   const damaged = pack.slice();
-  damaged[pack.length - 1]! ^= 1;
+  damaged[pack.length - 1] ^= 1;
   raw.set(path, damaged);
   const other = new PackageStore(memoryFiles(raw));
   expect([await other.has(pieceOf(a)), await other.has(pieceOf(b))]).toEqual([true, false]);

@@ -31,7 +31,7 @@ export async function writeSlots<T extends { readonly sequence: number }>(
 ): Promise<void> {
   const body = canonicalJson(record as unknown as Json);
   const text = canonicalJson({ record: body, sha256: hashOf(new TextEncoder().encode(body)) });
-  await files.write(slotsOf(path, count)[record.sequence % count]!, new TextEncoder().encode(text));
+  await files.write(slotsOf(path, count)[record.sequence % count], new TextEncoder().encode(text));
 }
 
 async function readSlot<T>(files: StoreFiles, path: string, most: number): Promise<T | undefined> {

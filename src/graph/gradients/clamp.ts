@@ -3,5 +3,5 @@ import { clampGradient } from '../ops/clampGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const clamp: GradientRule<ClampAttributes> = ({ inputs: [x], attributes: { limit, least }, label }, dy) => [
-  () => clampGradient(x!, dy, limit, `${label}.dx`, least),
+  () => clampGradient(x, dy, limit, `${label}.dx`, least),
 ];

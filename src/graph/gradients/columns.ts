@@ -3,5 +3,5 @@ import { scatterColumns } from '../ops/scatterColumns.ts';
 import type { GradientRule } from './rule.ts';
 
 export const columns: GradientRule<ColumnsAttributes> = ({ inputs: [x], attributes: { from, groups }, label }, dy) => [
-  () => scatterColumns(dy, from, x!.shape[1], `${label}.dx`, groups),
+  () => scatterColumns(dy, from, x.shape[1], `${label}.dx`, groups),
 ];

@@ -5,4 +5,4 @@ import type { GradientRule } from './rule.ts';
 export const klDivergence: GradientRule<KlDivergenceAttributes> = (
   { inputs: [logits, teacher], attributes, label },
   dy,
-) => [() => klDivergenceGradient(logits!, teacher!, dy, attributes, `${label}.dx`), undefined];
+) => [() => klDivergenceGradient(logits, teacher, dy, attributes, `${label}.dx`), undefined];

@@ -4,6 +4,6 @@ import { rmsNormInputGradient } from '../ops/rmsNormInputGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const rmsNorm: GradientRule<RmsNormAttributes> = ({ inputs: [x, gain], attributes: { epsilon }, label }, dy) => [
-  () => rmsNormInputGradient(x!, gain!, dy, epsilon, `${label}.dx`),
-  () => rmsNormGainGradient(x!, dy, { epsilon, size: gain!.shape[1] }, `${label}.dgain`),
+  () => rmsNormInputGradient(x, gain, dy, epsilon, `${label}.dx`),
+  () => rmsNormGainGradient(x, dy, { epsilon, size: gain.shape[1] }, `${label}.dgain`),
 ];

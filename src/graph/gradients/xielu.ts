@@ -3,5 +3,5 @@ import { xieluGradient } from '../ops/xieluGradient.ts';
 import type { GradientRule } from './rule.ts';
 
 export const xielu: GradientRule<XieluAttributes> = ({ inputs: [x], attributes, label }, dy) => [
-  () => xieluGradient(x!, dy, attributes, `${label}.dx`),
+  () => xieluGradient(x, dy, attributes, `${label}.dx`),
 ];

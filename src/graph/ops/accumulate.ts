@@ -9,7 +9,7 @@ export const accumulateOp: Op<null> = {
   name: 'accumulate',
   hasEffects: true,
   shape(inputs) {
-    if (!accumulatedState(inputs[0]!)) throw new GraphError('accumulate', 'the sum is not a state', inputs);
+    if (!accumulatedState(inputs[0])) throw new GraphError('accumulate', 'the sum is not a state', inputs);
     return sameShape('accumulate', inputs);
   },
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
@@ -22,6 +22,6 @@ export function accumulate(sum: Value, gradient: Value, label = 'accumulate'): V
 /** Returns the state that an `accumulate` node updates; undefined for other nodes. */
 export function accumulatedState(value: Value): Value<StateAttributes> | undefined {
   let sum = value;
-  while (sum.op.name === accumulateOp.name) sum = sum.inputs[0]!;
+  while (sum.op.name === accumulateOp.name) sum = sum.inputs[0];
   return isState(sum) ? sum : undefined;
 }

@@ -22,7 +22,7 @@ export interface ActivationAttributes {
 
 export const activationOp: Op<ActivationAttributes> = {
   name: 'activation',
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
 };
 

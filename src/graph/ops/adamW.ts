@@ -24,19 +24,19 @@ export const adamWOp: Op<AdamWAttributes> = {
   hasEffects: true,
   shape(inputs) {
     const [weight, gradient, m, v, settings, factor] = inputs;
-    if (!isWeight(weight!) || weight.attributes.format.name !== 'F32')
+    if (!isWeight(weight) || weight.attributes.format.name !== 'F32')
       throw new GraphError('adamW', 'the weight is not an F32 weight', inputs);
-    if (gradient!.op.name !== accumulateOp.name)
+    if (gradient.op.name !== accumulateOp.name)
       throw new GraphError('adamW', 'the gradient is not accumulated', inputs);
-    if (!isState(m!) || !isState(v!)) throw new GraphError('adamW', 'the moments are not states', inputs);
-    if (settings!.shape[0] !== 1 || settings!.shape[1] !== adamWSettings.length)
+    if (!isState(m) || !isState(v)) throw new GraphError('adamW', 'the moments are not states', inputs);
+    if (settings.shape[0] !== 1 || settings.shape[1] !== adamWSettings.length)
       throw new GraphError('adamW', `expected settings [1, ${adamWSettings.length}]`, inputs);
-    if (factor!.shape[0] !== 1 || factor!.shape[1] !== 1)
+    if (factor.shape[0] !== 1 || factor.shape[1] !== 1)
       throw new GraphError('adamW', 'expected a factor [1, 1]', inputs);
-    sameShape('adamW', [weight, gradient!, m, v]);
+    sameShape('adamW', [weight, gradient, m, v]);
     return [0, 1];
   },
-  cost: ([weight]) => ({ flops: 14 * Number(weight!.shape[0]) * weight!.shape[1], bytes: 0 }),
+  cost: ([weight]) => ({ flops: 14 * Number(weight.shape[0]) * weight.shape[1], bytes: 0 }),
 };
 
 export interface AdamWInputs {

@@ -4,7 +4,7 @@ import type { Op, Value } from '../graph.ts';
 export const afterOp: Op<null> = {
   name: 'after',
   hasEffects: true,
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: () => ({ flops: 0, bytes: 0 }),
 };
 

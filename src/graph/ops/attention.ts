@@ -45,13 +45,13 @@ export const attentionOp: Op<AttentionAttributes> = {
     const [q, k, v, sinks] = inputs;
     if (heads % kvHeads !== 0)
       throw new GraphError('attention', `${heads} heads are not a multiple of ${kvHeads} key heads`, inputs);
-    if (q!.shape[1] !== heads * headSize)
+    if (q.shape[1] !== heads * headSize)
       throw new GraphError('attention', `the queries are not ${heads} heads of ${headSize}`, inputs);
-    if (k!.shape[1] !== kvHeads * headSize || v!.shape[1] !== kvHeads * headSize)
+    if (k.shape[1] !== kvHeads * headSize || v.shape[1] !== kvHeads * headSize)
       throw new GraphError('attention', `keys or values are not ${kvHeads} heads of ${headSize}`, inputs);
     if (sinks && sinks.shape[1] !== heads)
       throw new GraphError('attention', `the sinks are not one number for each of ${heads} heads`, inputs);
-    return q!.shape;
+    return q.shape;
   },
   cost(_, { heads, kvHeads, headSize, window, causal = true }, __, { T, P, S }) {
     let pairs = 0;

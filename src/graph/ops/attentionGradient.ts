@@ -13,8 +13,8 @@ export const attentionGradientOp: Op<AttentionAttributes> = {
   batchOnly: () => true,
   shape(inputs, attributes) {
     const [q, k, v, dy, ...sinks] = inputs;
-    const [rows, width] = attentionOp.shape([q!, k!, v!, ...sinks], attributes);
-    if (dy!.shape[0] !== rows || dy!.shape[1] !== width)
+    const [rows, width] = attentionOp.shape([q, k, v, ...sinks], attributes);
+    if (dy.shape[0] !== rows || dy.shape[1] !== width)
       throw new GraphError('attentionGradient', 'the gradient does not have the shape of the queries', inputs);
     return [rows, width + 2 * attributes.kvHeads * attributes.headSize];
   },

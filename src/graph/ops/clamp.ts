@@ -8,7 +8,7 @@ export interface ClampAttributes {
 
 export const clampOp: Op<ClampAttributes> = {
   name: 'clamp',
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: (_, __, shape, registers) => elementwiseCost(2, shape, registers),
 };
 

@@ -13,8 +13,7 @@ export const clipOp: Op<ClipAttributes> = {
   name: 'clip',
   shape(inputs) {
     const [squares] = inputs;
-    if (squares!.shape[0] !== 1 || squares!.shape[1] !== 1)
-      throw new GraphError('clip', 'expected a sum [1, 1]', inputs);
+    if (squares.shape[0] !== 1 || squares.shape[1] !== 1) throw new GraphError('clip', 'expected a sum [1, 1]', inputs);
     return [1, 1];
   },
   cost: () => ({ flops: 3, bytes: 0 }),

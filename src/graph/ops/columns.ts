@@ -16,11 +16,11 @@ export const columnsOp: Op<ColumnsAttributes> = {
   name: 'columns',
   shape(inputs, { from, width, groups }) {
     const [x] = inputs;
-    const size = x!.shape[1] / groups;
+    const size = x.shape[1] / groups;
     if (!Number.isInteger(size)) throw new GraphError('columns', `the columns are not ${groups} equal groups`, inputs);
     if (from < 0 || from + width > size)
       throw new GraphError('columns', `columns ${from} to ${from + width} are out of range`, inputs);
-    return [x!.shape[0], groups * width];
+    return [x.shape[0], groups * width];
   },
   cost: () => ({ flops: 0, bytes: 0 }),
 };

@@ -13,10 +13,10 @@ export const combineOp: Op<CombineAttributes> = {
   name: 'combine',
   shape(inputs, { groups, from }) {
     const [x, factors] = inputs;
-    const width = x!.shape[1] / groups;
+    const width = x.shape[1] / groups;
     if (!Number.isInteger(width)) throw new GraphError('combine', `a row is not ${groups} groups`, inputs);
-    if (from + groups > factors!.shape[1]) throw new GraphError('combine', `${groups} factors from ${from}`, inputs);
-    return [x!.shape[0], width];
+    if (from + groups > factors.shape[1]) throw new GraphError('combine', `${groups} factors from ${from}`, inputs);
+    return [x.shape[0], width];
   },
   cost: (_, { groups }, shape, registers) => ({ flops: 2 * groups * rowsOf(shape, registers) * shape[1], bytes: 0 }),
 };

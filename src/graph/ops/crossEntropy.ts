@@ -8,11 +8,11 @@ export const crossEntropyOp: Op<null> = {
   name: 'crossEntropy',
   shape(inputs) {
     const [logits, targets] = inputs;
-    if (targets!.shape[0] !== logits!.shape[0] || targets!.shape[1] !== 1)
+    if (targets.shape[0] !== logits.shape[0] || targets.shape[1] !== 1)
       throw new GraphError('crossEntropy', 'expected one target per row', inputs);
-    return [logits!.shape[0], 1];
+    return [logits.shape[0], 1];
   },
-  cost: ([logits], _, __, registers) => elementwiseCost(6, logits!.shape, registers),
+  cost: ([logits], _, __, registers) => elementwiseCost(6, logits.shape, registers),
 };
 
 export function crossEntropy(logits: Value, targets: Value, label = 'crossEntropy'): Value {

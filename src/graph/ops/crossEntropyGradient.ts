@@ -9,10 +9,10 @@ export const crossEntropyGradientOp: Op<null> = {
   shape(inputs) {
     const [logits, ...others] = inputs;
     for (const other of others) {
-      if (other.shape[0] !== logits!.shape[0] || other.shape[1] !== 1)
+      if (other.shape[0] !== logits.shape[0] || other.shape[1] !== 1)
         throw new GraphError('crossEntropyGradient', 'expected one target and one gradient per row', inputs);
     }
-    return logits!.shape;
+    return logits.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
 };

@@ -16,8 +16,8 @@ export interface DeltaRuleAttributes {
 
 /** Sizes of a delta rule's heads. */
 export function deltaRuleSizes([qk, v, g]: readonly Value[], { keyHeads }: DeltaRuleAttributes) {
-  const heads = g!.shape[1];
-  return { heads, keySize: qk!.shape[1] / (2 * keyHeads), valueSize: v!.shape[1] / heads };
+  const heads = g.shape[1];
+  return { heads, keySize: qk.shape[1] / (2 * keyHeads), valueSize: v.shape[1] / heads };
 }
 
 export const deltaRuleOp: Op<DeltaRuleAttributes> = {
@@ -28,12 +28,12 @@ export const deltaRuleOp: Op<DeltaRuleAttributes> = {
   },
   shape(inputs, attributes) {
     const { heads, keySize, valueSize } = deltaRuleSizes(inputs, attributes);
-    if (inputs[3]!.shape[1] !== heads) throw new GraphError('deltaRule', 'not as many betas as decays', inputs);
+    if (inputs[3].shape[1] !== heads) throw new GraphError('deltaRule', 'not as many betas as decays', inputs);
     if (heads % attributes.keyHeads !== 0)
       throw new GraphError('deltaRule', `${heads} heads cannot share ${attributes.keyHeads} key heads`, inputs);
     if (!Number.isInteger(keySize) || !Number.isInteger(valueSize))
       throw new GraphError('deltaRule', 'the width is not a multiple of the number of heads', inputs);
-    return inputs[1]!.shape;
+    return inputs[1].shape;
   },
   cost(inputs, attributes, shape, registers) {
     const { heads, keySize, valueSize } = deltaRuleSizes(inputs, attributes);

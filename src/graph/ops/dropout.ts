@@ -17,9 +17,9 @@ export const dropoutOp: Op<DropoutAttributes> = {
   name: 'dropout',
   shape(inputs, { rate }) {
     const [x, seed] = inputs;
-    if (seed!.shape[0] !== 1 || seed!.shape[1] !== 1) throw new GraphError('dropout', 'expected a seed [1, 1]', inputs);
+    if (seed.shape[0] !== 1 || seed.shape[1] !== 1) throw new GraphError('dropout', 'expected a seed [1, 1]', inputs);
     if (!(rate >= 0 && rate < 1)) throw new GraphError('dropout', `rate ${rate} is not in [0, 1)`, inputs);
-    return x!.shape;
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
 };

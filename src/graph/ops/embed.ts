@@ -6,11 +6,11 @@ export const embedOp: Op<null> = {
   name: 'embed',
   shape(inputs) {
     const [table, ids] = inputs;
-    if (!isWeight(table!)) throw new GraphError('embed', 'the table is not a weight', inputs);
-    return [ids!.shape[0], table!.shape[1]];
+    if (!isWeight(table)) throw new GraphError('embed', 'the table is not a weight', inputs);
+    return [ids.shape[0], table.shape[1]];
   },
   cost([table], _, shape, registers) {
-    return { flops: 0, bytes: (weightBytes(table!) / Number(table!.shape[0])) * rowsOf(shape, registers) };
+    return { flops: 0, bytes: (weightBytes(table) / Number(table.shape[0])) * rowsOf(shape, registers) };
   },
 };
 

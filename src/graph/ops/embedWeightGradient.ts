@@ -13,11 +13,11 @@ export const embedWeightGradientOp: Op<EmbedWeightGradientAttributes> = {
   name: 'embedWeightGradient',
   shape(inputs, { rows }) {
     const [dy, ids] = inputs;
-    if (ids!.shape[0] !== dy!.shape[0] || ids!.shape[1] !== 1)
+    if (ids.shape[0] !== dy.shape[0] || ids.shape[1] !== 1)
       throw new GraphError('embedWeightGradient', 'expected one id per row', inputs);
-    return [rows, dy!.shape[1]];
+    return [rows, dy.shape[1]];
   },
-  cost: ([dy], _, __, registers) => elementwiseCost(1, dy!.shape, registers),
+  cost: ([dy], _, __, registers) => elementwiseCost(1, dy.shape, registers),
 };
 
 export function embedWeightGradient(dy: Value, ids: Value, rows: number, label = 'embedWeightGradient'): Value {

@@ -17,21 +17,21 @@ export const expertLinearOp: Op<ExpertLinearAttributes> = {
   name: 'expertLinear',
   shape(inputs, { experts, extra }) {
     const [x, routes, matrix, last] = inputs;
-    if (!isWeight(matrix!)) throw new GraphError('expertLinear', 'the matrix is not a weight', inputs);
-    const [used, outputs] = [routes!.shape[1] / 2, Number(matrix.shape[0]) / experts];
+    if (!isWeight(matrix)) throw new GraphError('expertLinear', 'the matrix is not a weight', inputs);
+    const [used, outputs] = [routes.shape[1] / 2, Number(matrix.shape[0]) / experts];
     if (!Number.isInteger(used) || !Number.isInteger(outputs))
       throw new GraphError('expertLinear', `the rows are not those of ${experts} experts`, inputs);
-    if (x!.shape[1] !== matrix.shape[1] && x!.shape[1] !== used * matrix.shape[1])
+    if (x.shape[1] !== matrix.shape[1] && x.shape[1] !== used * matrix.shape[1])
       throw new GraphError('expertLinear', 'the width of x is not the width of the matrix', inputs);
     const [rows, columns] = extra === 'bias' ? [experts, outputs] : [1, experts];
-    if (extra && (last!.shape[0] !== rows || last!.shape[1] !== columns))
+    if (extra && (last.shape[0] !== rows || last.shape[1] !== columns))
       throw new GraphError('expertLinear', `the ${extra} are not [${rows}, ${columns}]`, inputs);
-    return [x!.shape[0], used * outputs];
+    return [x.shape[0], used * outputs];
   },
   cost([, routes, matrix], { experts }, shape, registers) {
     const rows = rowsOf(shape, registers);
-    const chosen = Math.min(1, (rows * routes!.shape[1]) / 2 / experts);
-    return { flops: 2 * rows * shape[1] * matrix!.shape[1], bytes: chosen * weightBytes(matrix!) };
+    const chosen = Math.min(1, (rows * routes.shape[1]) / 2 / experts);
+    return { flops: 2 * rows * shape[1] * matrix.shape[1], bytes: chosen * weightBytes(matrix) };
   },
 };
 

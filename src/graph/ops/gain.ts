@@ -12,11 +12,11 @@ export const gainOp: Op<GainAttributes> = {
   name: 'gain',
   shape(inputs) {
     const [x, weights, bias] = inputs;
-    const elements = Number(weights!.shape[0]) * weights!.shape[1];
-    if (elements !== x!.shape[1] && elements !== 1)
+    const elements = Number(weights.shape[0]) * weights.shape[1];
+    if (elements !== x.shape[1] && elements !== 1)
       throw new GraphError('gain', `${elements} weights for a row`, inputs);
-    if (bias && bias.shape[1] !== x!.shape[1]) throw new GraphError('gain', 'the bias has another width', inputs);
-    return x!.shape;
+    if (bias && bias.shape[1] !== x.shape[1]) throw new GraphError('gain', 'the bias has another width', inputs);
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
 };

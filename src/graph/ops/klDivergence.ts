@@ -16,7 +16,7 @@ export interface KlDivergenceAttributes {
 export const klDivergenceOp: Op<KlDivergenceAttributes> = {
   name: 'klDivergence',
   shape: (inputs) => [sameShape('klDivergence', inputs)[0], 1],
-  cost: ([logits], _, __, registers) => elementwiseCost(16, logits!.shape, registers),
+  cost: ([logits], _, __, registers) => elementwiseCost(16, logits.shape, registers),
 };
 
 export function klDivergence(

@@ -10,8 +10,8 @@ export const klDivergenceGradientOp: Op<KlDivergenceAttributes> = {
   name: 'klDivergenceGradient',
   shape(inputs) {
     const [logits, teacher, dy] = inputs;
-    const shape = sameShape('klDivergenceGradient', [logits!, teacher!]);
-    if (dy!.shape[0] !== shape[0] || dy!.shape[1] !== 1)
+    const shape = sameShape('klDivergenceGradient', [logits, teacher]);
+    if (dy.shape[0] !== shape[0] || dy.shape[1] !== 1)
       throw new GraphError('klDivergenceGradient', 'expected one gradient per row', inputs);
     return shape;
   },

@@ -12,9 +12,9 @@ export const layerNormOp: Op<LayerNormAttributes> = {
   name: 'layerNorm',
   shape(inputs) {
     const [x, gain, bias] = inputs;
-    if (x!.shape[1] % gain!.shape[1] !== 0 || bias!.shape[1] !== gain!.shape[1])
+    if (x.shape[1] % gain.shape[1] !== 0 || bias.shape[1] !== gain.shape[1])
       throw new GraphError('layerNorm', 'the widths of x, gain and bias differ', inputs);
-    return x!.shape;
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(7, shape, registers),
 };

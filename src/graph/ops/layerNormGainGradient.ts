@@ -8,7 +8,7 @@ import type { LayerNormAttributes } from './layerNorm.ts';
 export const layerNormGainGradientOp: Op<LayerNormAttributes> = {
   name: 'layerNormGainGradient',
   shape: (inputs) => [1, sameShape('layerNormGainGradient', inputs)[1]],
-  cost: ([x], _, __, registers) => elementwiseCost(8, x!.shape, registers),
+  cost: ([x], _, __, registers) => elementwiseCost(8, x.shape, registers),
 };
 
 export function layerNormGainGradient(x: Value, dy: Value, epsilon: number, label = 'layerNormGainGradient'): Value {

@@ -9,9 +9,9 @@ export const layerNormInputGradientOp: Op<LayerNormAttributes> = {
   name: 'layerNormInputGradient',
   shape(inputs) {
     const [x, gain, dy] = inputs;
-    if (x!.shape[1] % gain!.shape[1] !== 0)
+    if (x.shape[1] % gain.shape[1] !== 0)
       throw new GraphError('layerNormInputGradient', 'the widths of x and gain differ', inputs);
-    return sameShape('layerNormInputGradient', [x!, dy!]);
+    return sameShape('layerNormInputGradient', [x, dy]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(13, shape, registers),
 };

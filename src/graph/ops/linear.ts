@@ -6,16 +6,16 @@ export const linearOp: Op<null> = {
   name: 'linear',
   shape(inputs) {
     const [x, matrix, bias] = inputs;
-    if (!isWeight(matrix!)) throw new GraphError('linear', 'the matrix is not a weight', inputs);
-    if (x!.shape[1] !== matrix.shape[1])
+    if (!isWeight(matrix)) throw new GraphError('linear', 'the matrix is not a weight', inputs);
+    if (x.shape[1] !== matrix.shape[1])
       throw new GraphError('linear', 'the width of x is not the width of the matrix', inputs);
     const outputs = Number(matrix.shape[0]);
     if (bias && bias.shape[1] !== outputs)
       throw new GraphError('linear', 'the bias does not have one number per row of the matrix', inputs);
-    return [x!.shape[0], outputs];
+    return [x.shape[0], outputs];
   },
   cost([x, matrix], _, shape, registers) {
-    return { flops: 2 * rowsOf(shape, registers) * shape[1] * x!.shape[1], bytes: weightBytes(matrix!) };
+    return { flops: 2 * rowsOf(shape, registers) * shape[1] * x.shape[1], bytes: weightBytes(matrix) };
   },
 };
 

@@ -5,12 +5,11 @@ export const linearWeightGradientOp: Op<null> = {
   name: 'linearWeightGradient',
   shape(inputs) {
     const [dy, x] = inputs;
-    if (dy!.shape[0] !== x!.shape[0])
-      throw new GraphError('linearWeightGradient', 'the numbers of rows differ', inputs);
-    return [dy!.shape[1], x!.shape[1]];
+    if (dy.shape[0] !== x.shape[0]) throw new GraphError('linearWeightGradient', 'the numbers of rows differ', inputs);
+    return [dy.shape[1], x.shape[1]];
   },
   cost([dy, x], _, __, registers) {
-    return { flops: 2 * rowsOf(dy!.shape, registers) * dy!.shape[1] * x!.shape[1], bytes: 0 };
+    return { flops: 2 * rowsOf(dy.shape, registers) * dy.shape[1] * x.shape[1], bytes: 0 };
   },
 };
 

@@ -13,8 +13,8 @@ export const positionScaleOp: Op<PositionScaleAttributes> = {
   name: 'positionScale',
   shape(inputs) {
     const [x] = inputs;
-    if (x!.shape[0] !== 'T') throw new GraphError('positionScale', 'rows are not the tokens of a step', inputs);
-    return x!.shape;
+    if (x.shape[0] !== 'T') throw new GraphError('positionScale', 'rows are not the tokens of a step', inputs);
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
 };

@@ -12,9 +12,9 @@ export const rmsNormOp: Op<RmsNormAttributes> = {
   name: 'rmsNorm',
   shape(inputs) {
     const [x, gain] = inputs;
-    if (x!.shape[1] % gain!.shape[1] !== 0)
+    if (x.shape[1] % gain.shape[1] !== 0)
       throw new GraphError('rmsNorm', 'the width is not a multiple of the width of the gain', inputs);
-    return x!.shape;
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(4, shape, registers),
 };

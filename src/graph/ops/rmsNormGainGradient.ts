@@ -21,7 +21,7 @@ export const rmsNormGainGradientOp: Op<RmsNormGainGradientAttributes> = {
       );
     return [1, size];
   },
-  cost: ([x], _, __, registers) => elementwiseCost(5, x!.shape, registers),
+  cost: ([x], _, __, registers) => elementwiseCost(5, x.shape, registers),
 };
 
 export function rmsNormGainGradient(

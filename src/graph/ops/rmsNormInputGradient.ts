@@ -9,9 +9,9 @@ export const rmsNormInputGradientOp: Op<RmsNormAttributes> = {
   name: 'rmsNormInputGradient',
   shape(inputs) {
     const [x, gain, dy] = inputs;
-    if (x!.shape[1] % gain!.shape[1] !== 0)
+    if (x.shape[1] % gain.shape[1] !== 0)
       throw new GraphError('rmsNormInputGradient', 'the width is not a multiple of the width of the gain', inputs);
-    return sameShape('rmsNormInputGradient', [x!, dy!]);
+    return sameShape('rmsNormInputGradient', [x, dy]);
   },
   cost: (_, __, shape, registers) => elementwiseCost(9, shape, registers),
 };

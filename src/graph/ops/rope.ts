@@ -21,13 +21,13 @@ export const ropeOp: Op<RopeAttributes> = {
   name: 'rope',
   shape(inputs, { headSize, frequencies }) {
     const [x, factors] = inputs;
-    if (x!.shape[1] % headSize !== 0)
+    if (x.shape[1] % headSize !== 0)
       throw new GraphError('rope', `the width is not a multiple of the head size, ${headSize}`, inputs);
     if (frequencies.length * 2 > headSize)
       throw new GraphError('rope', `${frequencies.length} pairs do not fit into a head of ${headSize}`, inputs);
     if (factors && factors.shape[1] !== frequencies.length)
       throw new GraphError('rope', `expected factors for ${frequencies.length} pairs`, inputs);
-    return x!.shape;
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(3, shape, registers),
 };

@@ -26,16 +26,16 @@ export const routeOp: Op<RouteAttributes> = {
   name: 'route',
   shape(inputs, { used, groups, usedGroups }) {
     const [logits, bias] = inputs;
-    const experts = logits!.shape[1];
+    const experts = logits.shape[1];
     if (used < 1 || used > experts) throw new GraphError('route', `${used} of ${experts} experts`, inputs);
     const perGroup = experts / groups;
     if (!Number.isInteger(perGroup) || usedGroups < 1 || usedGroups > groups || used > usedGroups * perGroup)
       throw new GraphError('route', `${used} of ${experts} experts in ${usedGroups} of ${groups} groups`, inputs);
     if (bias && bias.shape[1] !== experts) throw new GraphError('route', 'the bias has another width', inputs);
-    return [logits!.shape[0], 2 * used];
+    return [logits.shape[0], 2 * used];
   },
   cost: ([logits], { used }, shape, registers) =>
-    elementwiseCost((8 * logits!.shape[1]) / shape[1] + used, shape, registers),
+    elementwiseCost((8 * logits.shape[1]) / shape[1] + used, shape, registers),
 };
 
 export function route(logits: Value, bias: Value | undefined, attributes: RouteAttributes, label = 'route'): Value {

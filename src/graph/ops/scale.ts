@@ -7,7 +7,7 @@ export interface ScaleAttributes {
 
 export const scaleOp: Op<ScaleAttributes> = {
   name: 'scale',
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
 };
 

@@ -5,9 +5,9 @@ export const scaleGroupsOp: Op<null> = {
   name: 'scaleGroups',
   shape(inputs) {
     const [x, factors] = inputs;
-    if (x!.shape[1] % factors!.shape[1] !== 0)
+    if (x.shape[1] % factors.shape[1] !== 0)
       throw new GraphError('scaleGroups', 'the width is not a multiple of the number of factors', inputs);
-    return x!.shape;
+    return x.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
 };

@@ -16,11 +16,11 @@ export const scatterColumnsOp: Op<ScatterColumnsAttributes> = {
   name: 'scatterColumns',
   shape(inputs, { from, width, groups }) {
     const [x] = inputs;
-    if (from < 0 || from + x!.shape[1] / groups > width / groups)
+    if (from < 0 || from + x.shape[1] / groups > width / groups)
       throw new GraphError('scatterColumns', `the columns do not fit into ${width} columns from ${from} on`, inputs);
-    if (width % groups !== 0 || x!.shape[1] % groups !== 0)
+    if (width % groups !== 0 || x.shape[1] % groups !== 0)
       throw new GraphError('scatterColumns', `the columns are not ${groups} equal groups`, inputs);
-    return [x!.shape[0], width];
+    return [x.shape[0], width];
   },
   cost: () => ({ flops: 0, bytes: 0 }),
 };

@@ -5,9 +5,9 @@ export const scatterRowsOp: Op<null> = {
   name: 'scatterRows',
   shape(inputs) {
     const [x] = inputs;
-    if (x!.shape[0] !== 'R')
+    if (x.shape[0] !== 'R')
       throw new GraphError('scatterRows', 'the input does not have one row per selected token', inputs);
-    return ['T', x!.shape[1]];
+    return ['T', x.shape[1]];
   },
   cost: () => ({ flops: 0, bytes: 0 }),
 };

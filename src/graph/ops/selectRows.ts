@@ -5,8 +5,8 @@ export const selectRowsOp: Op<null> = {
   name: 'selectRows',
   shape(inputs) {
     const [x] = inputs;
-    if (x!.shape[0] !== 'T') throw new GraphError('selectRows', 'the input does not have one row per token', inputs);
-    return ['R', x!.shape[1]];
+    if (x.shape[0] !== 'T') throw new GraphError('selectRows', 'the input does not have one row per token', inputs);
+    return ['R', x.shape[1]];
   },
   cost: () => ({ flops: 0, bytes: 0 }),
 };

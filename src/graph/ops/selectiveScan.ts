@@ -26,16 +26,16 @@ export interface SelectiveScanInputs {
 
 /** Sizes of a scan: heads, channels of a head, numbers per channel, numbers of A per head. */
 export function selectiveScanSizes([x, delta, b, , a]: readonly Value[], { groups }: SelectiveScanAttributes) {
-  const heads = delta!.shape[1];
-  const perHead = (Number(a!.shape[0]) * a!.shape[1]) / heads;
-  return { heads, headSize: x!.shape[1] / heads, stateSize: b!.shape[1] / groups, perHead };
+  const heads = delta.shape[1];
+  const perHead = (Number(a.shape[0]) * a.shape[1]) / heads;
+  return { heads, headSize: x.shape[1] / heads, stateSize: b.shape[1] / groups, perHead };
 }
 
 export const selectiveScanOp: Op<SelectiveScanAttributes> = {
   name: 'selectiveScan',
   stateSlot(inputs, attributes) {
     const { stateSize } = selectiveScanSizes(inputs, attributes);
-    return { layer: attributes.layer, elements: inputs[0]!.shape[1] * stateSize };
+    return { layer: attributes.layer, elements: inputs[0].shape[1] * stateSize };
   },
   shape(inputs, attributes) {
     const [x, , b, c, , d] = inputs;
@@ -45,11 +45,11 @@ export const selectiveScanOp: Op<SelectiveScanAttributes> = {
     };
     if (heads % attributes.groups !== 0) fail(`${heads} heads are not ${attributes.groups} groups`);
     if (!Number.isInteger(headSize)) fail('the width is not a multiple of the number of heads');
-    if (!Number.isInteger(stateSize) || b!.shape[1] !== c!.shape[1]) fail('B and C do not fit the groups');
+    if (!Number.isInteger(stateSize) || b.shape[1] !== c.shape[1]) fail('B and C do not fit the groups');
     if (perHead !== 1 && perHead !== stateSize) fail(`A has ${perHead} numbers per head`);
     if (perHead !== 1 && headSize !== 1) fail('A has several numbers for heads of several channels');
-    if (Number(d!.shape[0]) * d!.shape[1] !== heads) fail('D does not have one number per head');
-    return x!.shape;
+    if (Number(d.shape[0]) * d.shape[1] !== heads) fail('D does not have one number per head');
+    return x.shape;
   },
   cost(inputs, attributes, shape, registers) {
     const elements = shape[1] * selectiveScanSizes(inputs, attributes).stateSize;

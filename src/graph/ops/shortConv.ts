@@ -12,18 +12,18 @@ export interface ShortConvAttributes {
 export const shortConvOp: Op<ShortConvAttributes> = {
   name: 'shortConv',
   stateSlot: ([, weights], { layer }) => {
-    const [channels, taps] = weights!.shape as readonly [number, number];
+    const [channels, taps] = weights.shape as readonly [number, number];
     return { layer, elements: channels * (taps - 1) };
   },
   shape(inputs) {
     const [x, weights, bias] = inputs;
-    if (weights!.shape[0] !== x!.shape[1]) throw new GraphError('shortConv', 'not one filter per channel', inputs);
-    if (weights!.shape[1] < 2) throw new GraphError('shortConv', 'the filter is shorter than 2 tokens', inputs);
-    if (bias && bias.shape[1] !== x!.shape[1]) throw new GraphError('shortConv', 'the bias has another width', inputs);
-    return x!.shape;
+    if (weights.shape[0] !== x.shape[1]) throw new GraphError('shortConv', 'not one filter per channel', inputs);
+    if (weights.shape[1] < 2) throw new GraphError('shortConv', 'the filter is shorter than 2 tokens', inputs);
+    if (bias && bias.shape[1] !== x.shape[1]) throw new GraphError('shortConv', 'the bias has another width', inputs);
+    return x.shape;
   },
   cost([, weights], _, shape, registers) {
-    const [channels, taps] = weights!.shape as readonly [number, number];
+    const [channels, taps] = weights.shape as readonly [number, number];
     return { flops: 2 * rowsOf(shape, registers) * channels * taps, bytes: 4 * channels * (2 * taps - 1) };
   },
 };

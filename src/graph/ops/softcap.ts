@@ -7,7 +7,7 @@ export interface SoftcapAttributes {
 
 export const softcapOp: Op<SoftcapAttributes> = {
   name: 'softcap',
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: (_, __, shape, registers) => elementwiseCost(8, shape, registers),
 };
 

@@ -12,5 +12,5 @@ export const squareSumOp: Op<null> = {
 
 /** @param values at least one */
 export function squareSum(values: readonly Value[], label = 'squareSum'): Value {
-  return values[0]!.graph.add(squareSumOp, values, null, label);
+  return values[0].graph.add(squareSumOp, values, null, label);
 }

@@ -34,7 +34,7 @@ export function storedTables({ nodes }: Graph): Map<string, Value<WeightAttribut
 export function lookupTables(graph: Graph): Value<WeightAttributes>[] {
   const nodes = graph.live();
   const isLookup = ({ op, inputs }: Value, table: Value): boolean =>
-    op === embedOp && inputs[0] === table && inputs[1]!.op === tokensOp;
+    op === embedOp && inputs[0] === table && inputs[1].op === tokensOp;
   return nodes
     .filter(isWeight)
     .filter((table) => nodes.every((node) => !node.inputs.includes(table) || isLookup(node, table)));

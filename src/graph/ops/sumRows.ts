@@ -3,8 +3,8 @@ import { elementwiseCost, type Op, type Value } from '../graph.ts';
 
 export const sumRowsOp: Op<null> = {
   name: 'sumRows',
-  shape: ([x]) => [1, x!.shape[1]],
-  cost: ([x], _, __, registers) => elementwiseCost(1, x!.shape, registers),
+  shape: ([x]) => [1, x.shape[1]],
+  cost: ([x], _, __, registers) => elementwiseCost(1, x.shape, registers),
 };
 
 export function sumRows(x: Value, label = 'sumRows'): Value {

@@ -10,7 +10,7 @@ export const weightedSumOp: Op<null> = {
     if (sameShape('weightedSum', inputs)[1] !== 1) throw new GraphError('weightedSum', 'expected one column', inputs);
     return [1, 1];
   },
-  cost: ([x], _, __, registers) => elementwiseCost(2, x!.shape, registers),
+  cost: ([x], _, __, registers) => elementwiseCost(2, x.shape, registers),
 };
 
 export function weightedSum(x: Value, weights: Value, label = 'weightedSum'): Value {

@@ -5,9 +5,9 @@ export const weightedSumGradientOp: Op<null> = {
   name: 'weightedSumGradient',
   shape(inputs) {
     const [weights, dy] = inputs;
-    if (weights!.shape[1] !== 1 || dy!.shape[0] !== 1 || dy!.shape[1] !== 1)
+    if (weights.shape[1] !== 1 || dy.shape[0] !== 1 || dy.shape[1] !== 1)
       throw new GraphError('weightedSumGradient', 'expected one column and one number', inputs);
-    return weights!.shape;
+    return weights.shape;
   },
   cost: (_, __, shape, registers) => elementwiseCost(1, shape, registers),
 };

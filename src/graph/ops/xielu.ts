@@ -14,7 +14,7 @@ export interface XieluAttributes {
 
 export const xieluOp: Op<XieluAttributes> = {
   name: 'xielu',
-  shape: ([x]) => x!.shape,
+  shape: ([x]) => x.shape,
   cost: (_, __, shape, registers) => elementwiseCost(12, shape, registers),
 };
 

@@ -17,7 +17,7 @@ export function encoderNames({ blocks, block, ends }: EncoderNames): (name: stri
     if (!inBlock) return { names: (ends[name.slice(0, dot)] ?? []).map((end) => end + name.slice(dot)) };
     const [, layer, part, kind] = inBlock;
     return {
-      names: blocks.flatMap((prefix) => (block[part!] ?? []).map((own) => `${prefix}.${layer}.${own}.${kind}`)),
+      names: blocks.flatMap((prefix) => (block[part] ?? []).map((own) => `${prefix}.${layer}.${own}.${kind}`)),
     };
   };
 }

@@ -70,7 +70,7 @@ export function withExperts(tensor: TensorOf, names: ExpertNames = {}): TensorOf
       const folder = `layers.${ofExperts[1]}.${experts}`;
       const stacked = Array.from(
         { length: config.count(typeof count === 'string' ? count : count(config), MOST_EXPERTS) },
-        (_, expert) => `${folder}.${expert}.${kinds[ofExperts[2]!]}.weight`,
+        (_, expert) => `${folder}.${expert}.${kinds[ofExperts[2]]}.weight`,
       );
       return { names: [], stacked };
     }

@@ -81,7 +81,7 @@ export function tensorNames(names: TensorNames = {}): (name: string) => FolderTe
     const dot = name.lastIndexOf('.');
     const [end, kind] = [name.slice(0, dot), name.slice(dot + 1)];
     if (end === 'output') return { names: [`${output}.${kind}`] };
-    const own = inBlock ? block[inBlock[2]!] : ends[end];
+    const own = inBlock ? block[inBlock[2]] : ends[end];
     if (!own) return { names: [] };
     return {
       names: [inBlock ? `${blocks}.${inBlock[1]}.${own}.${inBlock[3]}` : `${own}.${kind}`],

@@ -76,13 +76,13 @@ export function folderOf(checkpoint: Checkpoint): Folder {
       // of two tied tensors, the file may contain either one
       return wanted === 'token_embd.weight' && tied ? find('output.weight', places) : undefined;
     }
-    const rows = found[0]!.shape[0] ?? 1;
+    const rows = found[0].shape[0] ?? 1;
     return {
       tensors: found,
       transposed: tensor.transposed ?? false,
       order: tensor.order?.(rows),
       change: tensor.change,
-      place: places.get(found[0]!.name)!,
+      place: places.get(found[0].name)!,
     };
   };
   return {

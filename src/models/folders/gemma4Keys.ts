@@ -72,7 +72,7 @@ function globalHeads(config: FolderConfig, layers: number, isLocal: (layer: numb
   const globals = found.filter((_, layer) => !isLocal(layer));
   const isPlain = found.every(([head, kv], layer) => !isLocal(layer) || (head === undefined && kv === undefined));
   const [first] = globals;
-  if (!isPlain || globals.some(([head, kv]) => head !== first![0] || kv !== first![1]))
+  if (!isPlain || globals.some(([head, kv]) => head !== first[0] || kv !== first[1]))
     throw config.unsupported('per_layer_config', 'of different heads', ['the same heads in all global layers']);
   return { isStated: true, headSize: first?.[0], kvHeads: first?.[1] };
 }

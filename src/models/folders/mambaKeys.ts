@@ -55,7 +55,7 @@ export function hybridMambaKeys(config: FolderConfig, inner: number): Record<str
 export function timeStepLimits(config: FolderConfig, least = 0): Record<string, unknown> {
   const [from, to] = config.list('time_step_limit') ?? [];
   const limits = [typeof from === 'number' ? from : 0, typeof to === 'number' ? to : Number.POSITIVE_INFINITY];
-  const [low, high] = [Math.max(least, limits[0]!), limits[1]!];
+  const [low, high] = [Math.max(least, limits[0]), limits[1]];
   return {
     ...(low > 0 ? { 'ssm.time_step_min': low } : {}),
     ...(Number.isFinite(high) ? { 'ssm.time_step_max': high } : {}),

@@ -67,7 +67,7 @@ export function rowsOfGroups(groups: number, sizes: readonly number[], wanted: r
     wanted.flatMap((part) => {
       const from = sizes.slice(0, part).reduce((sum, before) => sum + before, 0);
       return Array.from({ length: groups }, (_, group) =>
-        Array.from({ length: sizes[part]! }, (_, i) => group * size + from + i),
+        Array.from({ length: sizes[part] }, (_, i) => group * size + from + i),
       ).flat();
     }),
   );

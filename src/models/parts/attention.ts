@@ -73,7 +73,7 @@ export function selfAttention(
 ): Value {
   const block = `blk.${layer}`;
   const { headSize, width } = dimensions;
-  const [heads, kvHeads] = [dimensions.heads[layer]!, dimensions.kvHeads[layer]!];
+  const [heads, kvHeads] = [dimensions.heads[layer], dimensions.kvHeads[layer]];
   const { clamp: limit = 0, headNorm, temperature } = options;
   const bias = presenceOf(model, 'attention.bias', options.bias);
   const outputBias = presenceOf(model, 'attention.output_bias', options.outputBias);
@@ -84,7 +84,7 @@ export function selfAttention(
     [options.gated === 'queries' ? 2 * heads : heads, kvHeads, kvHeads].map((count) => count * headSize),
     { bias, ...(options.scaled === false ? {} : { scaled: 'before bias' }) },
   );
-  const both = parts[0]!;
+  const both = parts[0];
   if (options.gated === 'queries') parts[0] = columns(both, 0, headSize, `${block}.queries`, heads);
   const clamped = (part: Value, i: number): Value =>
     limit > 0 ? clamp(part, limit, `${block}.clamp_${'qkv'[i]}`) : part;
@@ -162,10 +162,10 @@ function projections(
 ): Value[] {
   const names = ['attn_q', 'attn_k', 'attn_v'];
   if (!model.has(`${block}.attn_qkv.weight`))
-    return names.map((name, i) => project(model, x, `${block}.${name}`, widths[i]!, matrix));
-  const fused = project(model, x, `${block}.attn_qkv`, widths[0]! + widths[1]! + widths[2]!, matrix);
-  const starts = [0, widths[0]!, widths[0]! + widths[1]!];
-  return names.map((name, i) => columns(fused, starts[i]!, widths[i]!, `${block}.${name}`));
+    return names.map((name, i) => project(model, x, `${block}.${name}`, widths[i], matrix));
+  const fused = project(model, x, `${block}.attn_qkv`, widths[0] + widths[1] + widths[2], matrix);
+  const starts = [0, widths[0], widths[0] + widths[1]];
+  return names.map((name, i) => columns(fused, starts[i], widths[i], `${block}.${name}`));
 }
 
 function hasNorm(model: ModelBuilder, block: string, { presence = true, norm }: HeadNorm): boolean {

@@ -175,10 +175,10 @@ function block(
     const normed = norms === 'before' ? y : norm(model, y, `${name}.${label}`, normAfter);
     return model.dropped(residualScale === 1 ? normed : scale(normed, residualScale, `${name}.${label}.scale`));
   };
-  const attended = knobs.hasMixer?.(layer) ?? (knobs.mixer !== undefined || dimensions.heads[layer]! > 0);
+  const attended = knobs.hasMixer?.(layer) ?? (knobs.mixer !== undefined || dimensions.heads[layer] > 0);
   const attentionNorm = knobs.attentionNorm ? knobs.attentionNorm(layer) : 'attn_norm';
   const normed = before && attended && attentionNorm ? norm(model, x, `${name}.${attentionNorm}`, kind) : x;
-  const ffn = dimensions.ffn[layer]!;
+  const ffn = dimensions.ffn[layer];
   const hasExperts = knobs.hasExperts?.(layer) ?? model.has(`${name}.ffn_gate_inp.weight`);
   const experts = hasExperts ? knobs.experts : undefined;
   const ffnNorm = knobs.feedForwardNorm ? knobs.feedForwardNorm(layer) : 'ffn_norm';

@@ -25,7 +25,7 @@ export function readDimensions(model: ModelBuilder, { localHeads = false } = {})
   const heads = metadata.counts('attention.head_count', layers, undefined, 0, MOST_HEADS);
   const kvHeads = metadata.counts('attention.head_count_kv', layers, heads, 0, MOST_HEADS);
   for (const [layer, count] of heads.entries()) {
-    const shared = kvHeads[layer]!;
+    const shared = kvHeads[layer];
     if (count === 0 || shared === 0 || count % shared === 0) continue;
     const problem = `${count} attention heads cannot share ${shared} key heads evenly`;
     throw new FormatError(metadata.file, problem, { heads: count, kvHeads: shared, layer });
@@ -44,6 +44,6 @@ export function readDimensions(model: ModelBuilder, { localHeads = false } = {})
 
 export function headSizeOf({ metadata }: ModelBuilder): number {
   const [heads] = metadata.counts('attention.head_count', 1, undefined, 0, MOST_HEADS);
-  const evenly = Math.floor(metadata.count('embedding_length') / Math.max(1, heads!));
+  const evenly = Math.floor(metadata.count('embedding_length') / Math.max(1, heads));
   return metadata.count('attention.key_length', evenly, 1, MOST_HEAD_SIZE);
 }

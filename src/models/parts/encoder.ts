@@ -50,7 +50,7 @@ export function encoder(model: ModelBuilder, knobs: Encoder): void {
     const experts = model.has(`${name}.ffn_gate_inp.weight`) ? knobs.experts : undefined;
     const fed = experts
       ? mixture(model, x, layer, experts)
-      : feedForward(model, x, { layer, ffn: dimensions.ffn[layer]! }, knobs.feedForward);
+      : feedForward(model, x, { layer, ffn: dimensions.ffn[layer] }, knobs.feedForward);
     x = norm(model, add(x, fed, `${name}.ffn_residual`), `${name}.layer_output_norm`, NORM);
   }
   const hidden = selectRows(x, 'hidden');

@@ -65,7 +65,7 @@ export function scaledFrequencies(scaling: RopeScaling, base: number, dimensions
     case 'llama3':
       return llama3(plain, scaling);
     case 'longrope':
-      return plain.map((frequency, i) => frequency / scaling.short[i]!);
+      return plain.map((frequency, i) => frequency / scaling.short[i]);
     case 'proportional':
       return plain.map((frequency, i) => (i < scaling.pairs ? frequency : 0));
   }

@@ -27,7 +27,7 @@ export function windows(
   const local = isList(stated)
     ? metadata.flags('attention.sliding_window_pattern', layers)
     : periodic(metadata.count('attention.sliding_window_pattern', options.period, 0), layers, options.globalFirst);
-  const isLocal = (layer: number): boolean => width > 0 && local[layer]!;
+  const isLocal = (layer: number): boolean => width > 0 && local[layer];
   return { of: (layer) => (isLocal(layer) ? width : 0), isLocal, stated: width > 0 };
 }
 

@@ -67,11 +67,11 @@ export class BlockDeltaCoder {
       2 * MOST_SYMBOLS_PER_BYTE * length,
       4 * length,
     );
-    this.#reserve(end!);
-    this.#bytes().set(before, old!);
-    this.#bytes().set(after, now!);
-    const coded = this.#call(`encode_${format.name}`, old!, now!, blocks, to!, symbols!, symbols!, rest!);
-    return coded === 0 || coded >= length ? undefined : this.#bytes().slice(to!, to! + coded);
+    this.#reserve(end);
+    this.#bytes().set(before, old);
+    this.#bytes().set(after, now);
+    const coded = this.#call(`encode_${format.name}`, old, now, blocks, to, symbols, symbols, rest);
+    return coded === 0 || coded >= length ? undefined : this.#bytes().slice(to, to + coded);
   }
 
   /**
@@ -88,12 +88,12 @@ export class BlockDeltaCoder {
   ): Uint8Array {
     const blocks = blocksOf(format, before, length);
     const [old, now, from, end] = this.#places(length, length, delta.length);
-    this.#reserve(end!);
-    this.#bytes().set(before, old!);
-    this.#bytes().set(delta, from!);
-    if (!this.#call(`decode_${format.name}`, old!, now!, blocks, from!, from! + delta.length))
+    this.#reserve(end);
+    this.#bytes().set(before, old);
+    this.#bytes().set(delta, from);
+    if (!this.#call(`decode_${format.name}`, old, now, blocks, from, from + delta.length))
       throw new EspalierError('BAD_DELTA', `the delta of ${format.name} blocks is damaged`, { format: format.name });
-    into.set(this.#bytes().subarray(now!, now! + length));
+    into.set(this.#bytes().subarray(now, now + length));
     return into;
   }
 

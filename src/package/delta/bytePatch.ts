@@ -93,7 +93,7 @@ function* matches(before: Uint8Array, after: Uint8Array): Generator<Match> {
   for (let at = 0; at + WINDOW <= after.length; ) {
     const from = equal(oldWords, expected + at - done, newWords, at)
       ? expected + at - done
-      : index[hash(newWords, at) >>> (32 - bits)]!;
+      : index[hash(newWords, at) >>> (32 - bits)];
     if (!equal(oldWords, from, newWords, at)) {
       at++;
       continue;

@@ -73,7 +73,7 @@ describe.each(coded)('%s', (name) => {
     const delta = (await coder.encode(before, after, format))!;
     for (let i = 0; i < delta.length; i += Math.ceil(delta.length / 50)) {
       const damaged = delta.slice();
-      damaged[i]! ^= 1 << (i % 8);
+      damaged[i] ^= 1 << (i % 8);
       const decoded = await coder.decode(before, damaged, after.length).catch((error) => error);
       if (decoded instanceof Error) expect(decoded).toMatchObject({ code: 'BAD_DELTA' });
     }
@@ -101,9 +101,9 @@ it('costs nothing in the codes of a block whose scale changes its sign', async (
   const [before] = pair(format, 4096, 0);
   const after = before.slice();
   for (let block = 0; block < 4096; block += 3) {
-    after[block * 18 + 1]! ^= 0x80;
+    after[block * 18 + 1] ^= 0x80;
     for (let i = 2; i < 18; i++) {
-      const byte = before[block * 18 + i]!;
+      const byte = before[block * 18 + i];
       const mirrored = (code: number) => Math.min(15, 16 - code);
       after[block * 18 + i] = mirrored(byte & 15) | (mirrored(byte >> 4) << 4);
     }

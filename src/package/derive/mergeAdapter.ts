@@ -46,7 +46,7 @@ export async function mergeAdapter(
       const blocks = bytes.length / format.blockBytes;
       const values = new Float32Array(blocks * format.blockSize);
       format.decode(bytes, 0, values, 0, blocks);
-      merger(found.a, found.b, tensor.shape[1]!, alpha / found.rank)(values, 0);
+      merger(found.a, found.b, tensor.shape[1], alpha / found.rank)(values, 0);
       format.encode(values, 0, bytes, 0, blocks);
       return bytes;
     },

@@ -43,10 +43,10 @@ export async function mergePiece(
   readFactor: (section: StoredSection) => ReadPiece,
 ): Promise<Uint8Array> {
   const format = formatByName(before.type!);
-  const inputs = before.shape![1]!;
+  const inputs = before.shape![1];
   const merged = merger(await floatsOf(a, readFactor(a)), await floatsOf(b, readFactor(b)), inputs, scale);
   const start = after.pieces.slice(0, index).reduce((sum, { bytes }) => sum + bytes, 0);
-  const made = new Uint8Array(after.pieces[index]!.bytes);
+  const made = new Uint8Array(after.pieces[index].bytes);
   const first = (start / format.blockBytes) * format.blockSize;
   const count = (made.length / format.blockBytes) * format.blockSize;
   const values = new Float32Array(PART_ELEMENTS);
@@ -69,8 +69,8 @@ export function merger(a: Float32Array, b: Float32Array, inputs: number, scale: 
       const row = Math.floor((first + i) / inputs);
       const column = (first + i) % inputs;
       let sum = 0;
-      for (let r = 0; r < rank; r++) sum += b[row * rank + r]! * a[r * inputs + column]!;
-      values[i] = values[i]! + scale * sum;
+      for (let r = 0; r < rank; r++) sum += b[row * rank + r] * a[r * inputs + column];
+      values[i] = values[i] + scale * sum;
     }
   };
 }

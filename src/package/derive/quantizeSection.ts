@@ -27,7 +27,7 @@ export async function quantizePiece(
 ): Promise<Uint8Array> {
   const [from, to] = [formatByName(before.type!), formatByName(after.type!)];
   const start = after.pieces.slice(0, index).reduce((sum, { bytes }) => sum + bytes, 0);
-  const made = new Uint8Array(after.pieces[index]!.bytes);
+  const made = new Uint8Array(after.pieces[index].bytes);
   const first = (start / to.blockBytes) * to.blockSize;
   const count = (made.length / to.blockBytes) * to.blockSize;
   // whole blocks of the source: with blocks of 32 and 256 the piece may begin within one

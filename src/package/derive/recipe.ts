@@ -94,7 +94,7 @@ export function factorsOf(manifest: Manifest): Map<string, AdapterFactors[]> {
     first.set(`${component.role} ${matrix} ${factor}`, i);
     if (other === undefined) continue;
     const pair = factor === 'a' ? { a: i, b: other } : { a: other, b: i };
-    const rank = pieces[pair.a]!.section.shape?.[0] ?? 0;
+    const rank = pieces[pair.a].section.shape?.[0] ?? 0;
     found.set(matrix, [...(found.get(matrix) ?? []), { role: component.role, rank, ...pair }]);
   }
   return found;

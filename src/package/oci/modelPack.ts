@@ -106,7 +106,7 @@ function technicalMetadata({ components }: Manifest) {
     parameters += weights;
     counts.set(section.type, (counts.get(section.type) ?? 0) + weights);
   }
-  const [main] = [...counts].sort(([, a], [, b]) => b - a)[0]!;
+  const [main] = [...counts].sort(([, a], [, b]) => b - a)[0];
   const isFloat = formatByName(main).blockSize === 1;
   const precision = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[main];
   return {

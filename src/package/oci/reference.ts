@@ -20,10 +20,10 @@ export function ociReference(location: string): RegistryReference | LayoutRefere
   const registry = /^oci:\/\/([^/]+)\/([a-z0-9][a-z0-9._/-]*)(?::([\w][\w.-]{0,127}))?$/i.exec(location);
   if (registry) {
     const [, host, repository, tag = 'latest'] = registry;
-    return { kind: 'registry', host: host!, repository: repository!, tag };
+    return { kind: 'registry', host: host, repository: repository, tag };
   }
   const layout = /^oci:(?!\/\/)(.+?)(?::([\w][\w.-]{0,127}))?$/i.exec(location);
   if (!layout) throw new OptionError('location', location, 'oci://HOST/NAME:TAG or oci:FOLDER:TAG');
   const [, folder, tag = 'latest'] = layout;
-  return { kind: 'layout', folder: folder!, tag };
+  return { kind: 'layout', folder: folder, tag };
 }

@@ -59,9 +59,9 @@ export function rawSignature(der: Uint8Array, size: number): Uint8Array<ArrayBuf
   if (r?.tag !== INTEGER || s?.tag !== INTEGER || s.end !== pair.contents.length) return undefined;
   const raw = new Uint8Array(2 * size);
   for (const [i, { contents }] of [r, s].entries()) {
-    const isShortest = contents.length > 0 && !(contents.length > 1 && contents[0] === 0 && contents[1]! < 0x80);
+    const isShortest = contents.length > 0 && !(contents.length > 1 && contents[0] === 0 && contents[1] < 0x80);
     const value = contents[0] === 0 ? contents.subarray(1) : contents;
-    if (!isShortest || contents[0]! >= 0x80 || value.length > size) return undefined;
+    if (!isShortest || contents[0] >= 0x80 || value.length > size) return undefined;
     raw.set(value, (i + 1) * size - value.length);
   }
   return raw;
@@ -73,7 +73,7 @@ export function derSignature(raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const integers = [raw.subarray(0, size), raw.subarray(size)].map((value) => {
     const first = value.findIndex((byte) => byte !== 0);
     const digits = first < 0 ? Uint8Array.of(0) : value.subarray(first);
-    return digits[0]! >= 0x80 ? element(INTEGER, Uint8Array.of(0), digits) : element(INTEGER, digits);
+    return digits[0] >= 0x80 ? element(INTEGER, Uint8Array.of(0), digits) : element(INTEGER, digits);
   });
   return element(SEQUENCE, ...integers);
 }

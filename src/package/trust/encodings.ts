@@ -50,12 +50,12 @@ export function fromPem(text: string, where: string): Pem {
   for (const [, label, body] of blocks) {
     // `openssl ecparam -genkey` writes the curve before the key
     if (label === 'EC PARAMETERS') continue;
-    if (/ENCRYPTED/.test(label!) || /ENCRYPTED/.test(body!)) {
+    if (/ENCRYPTED/.test(label) || /ENCRYPTED/.test(body)) {
       const advice = `decrypt it first: openssl pkey -in KEY -out DECRYPTED`;
       throw new TrustError('BAD_KEY', `${where}: the key is encrypted with a password; ${advice}`, { where });
     }
-    const der = fromBase64(body!.replace(/\s+/g, ''));
-    if (der) return { label: label!, der };
+    const der = fromBase64(body.replace(/\s+/g, ''));
+    if (der) return { label: label, der };
   }
   throw new TrustError('BAD_KEY', `${where}: is not a key in PEM form (-----BEGIN PUBLIC KEY-----)`, { where });
 }

@@ -172,7 +172,7 @@ describe('a signed package', () => {
       const sound = files.get(path)!;
       for (let i = 0; i < sound.length; i += 7) {
         const damaged = sound.slice();
-        damaged[i]! ^= 1 << (i % 8);
+        damaged[i] ^= 1 << (i % 8);
         files.set(path, damaged);
         const store = new PackageStore(memoryFiles());
         const options = { trust: { now: () => after(1), publicKey: keys.targets.publicKey.pem } };

@@ -95,7 +95,7 @@ export async function publish(
   // read back before publishing
   const manifest = readManifest(bytes, `the manifest of ${name}`, generation);
   for (const [i, { source }] of components.entries())
-    await target.write(componentFile(packed[i]!.file.sha256), copied(source, signal));
+    await target.write(componentFile(packed[i].file.sha256), copied(source, signal));
   await target.write(manifestFile(generation), [bytes]);
   const updates: Record<string, number> = {};
   const sizes = new Map<string, number>();
@@ -177,7 +177,7 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
       continue;
     }
     const base = places.pieces.get(placeOf(placed)) ?? places.pieces.get(tensorOf(placed, placed.index));
-    const before = base === undefined ? undefined : oldPieces[base]!;
+    const before = base === undefined ? undefined : oldPieces[base];
     const after = await pieceOf(target, placed);
     const { type } = placed.section;
     const format = type === undefined ? undefined : formatByName(type);
@@ -195,7 +195,7 @@ async function makeUpdate(target: Remote, old: Manifest, value: Manifest, option
   const bytes = manifestBytes(value);
   const patch = await encodeBytePatch(manifestBytes(old), bytes);
   const parts = await writeUpdate({ manifest: [bytes.length, patch.length], deltas, derived }, patch, bodies);
-  return { head: parts[0]!.length + parts[1]!.length + patch.length, parts };
+  return { head: parts[0].length + parts[1].length + patch.length, parts };
 }
 
 /** A recipe that makes exactly the new piece from the old tensor. */
@@ -212,7 +212,7 @@ async function findRecipe(
     [to, source],
     ...adapters.map(({ a, b, scale }): UpdateIndex['derived'][number] => [to, source, a, b, scale]),
   ];
-  const slices = await findSlices(target, oldPieces[source]!, placed);
+  const slices = await findSlices(target, oldPieces[source], placed);
   if (slices) candidates.push([to, source, slices]);
   for (const listed of candidates) {
     const found = recipeOf(listed, oldPieces, { [to]: placed } as unknown as PlacedPiece[]);
@@ -230,7 +230,7 @@ async function findSlices(target: Remote, before: PlacedPiece, after: PlacedPiec
     const read = remoteReader(target, placed);
     const slice = new Uint8Array(sliceBytes(placed.section));
     const found: string[] = [];
-    for (let i = 0; i < placed.section.shape![0]!; i++) {
+    for (let i = 0; i < placed.section.shape![0]; i++) {
       await readSection(placed.section, i * slice.length, slice, read);
       found.push(hashOf(slice));
     }

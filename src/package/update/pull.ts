@@ -147,7 +147,7 @@ async function pullAlone(
       : await receiveOffer(remote, latest, installed, signal);
   const { manifest } = offer;
   await verifySignature(manifest, generation, current?.generation, trust);
-  const before = installed && (await store.installed(current!.generation));
+  const before = installed && (await store.installed(current.generation));
   const roles = wantedRoles(manifest, installed, before, options.components);
   const wanted = roles ? withRoles(manifest, roles) : manifest;
   const here = await piecesHere(store, wanted, offer);

@@ -43,7 +43,7 @@ export class PagedCache {
    */
   makeWritable(from: number, to: number): Promise<void> | undefined {
     const first = Math.floor(from / PAGE_POSITIONS);
-    const isShared = first < this.#pages.length && this.#pool.holders(this.#pages[first]!) > 1;
+    const isShared = first < this.#pages.length && this.#pool.holders(this.#pages[first]) > 1;
     while (this.#pages.length * PAGE_POSITIONS < to) this.#pages.push(this.#pool.take());
     if (this.#pool.stateBytes > 0) this.#placeStates(from, to);
     return isShared ? this.#own(first) : undefined;
@@ -61,7 +61,7 @@ export class PagedCache {
   resumable(positions: number): number {
     if (this.#pool.stateBytes === 0) return positions;
     for (let i = Math.min(pageIndex(positions - 1), this.#pages.length - 1); i >= 0; i--) {
-      const at = this.#pages[i]!.state?.position ?? 0;
+      const at = this.#pages[i].state?.position ?? 0;
       if (at > 0 && at <= positions) return at;
     }
     return 0;
@@ -96,7 +96,7 @@ export class PagedCache {
       if (before !== this.#promptEnd && before !== this.#current) this.#drop(before);
     }
     for (let i = pageIndex(from); i <= last; i++)
-      if (i === last || i === this.#promptEnd || this.#isSnapshot(i)) this.#pool.addState(this.#pages[i]!);
+      if (i === last || i === this.#promptEnd || this.#isSnapshot(i)) this.#pool.addState(this.#pages[i]);
   }
 
   /** Releases the state of a page, unless it is for later. */
@@ -110,7 +110,7 @@ export class PagedCache {
   }
 
   async #own(index: number): Promise<void> {
-    const shared = this.#pages[index]!;
+    const shared = this.#pages[index];
     const own = await this.#pool.copy(shared);
     this.#pages[index] = own;
     this.#pool.release(shared);

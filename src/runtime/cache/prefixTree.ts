@@ -56,7 +56,7 @@ export class PrefixTree {
   add(tokens: readonly number[], pages: readonly Page[], added?: AddedPrefix): AddedPrefix | undefined {
     let last = added && this.#nodes.has(added.node) ? added : undefined;
     for (let i = last?.pages ?? 0; (i + 1) * PAGE_POSITIONS <= tokens.length; i++) {
-      const node = this.#child(last?.node, keyOf(tokens, i * PAGE_POSITIONS), pages[i]!);
+      const node = this.#child(last?.node, keyOf(tokens, i * PAGE_POSITIONS), pages[i]);
       last = { node, pages: i + 1 };
     }
     return last;
@@ -112,6 +112,6 @@ export class PrefixTree {
 /** Map key of a page: its ids as text, two characters each. */
 function keyOf(tokens: readonly number[], from: number): string {
   const codes: number[] = [];
-  for (let i = from; i < from + PAGE_POSITIONS; i++) codes.push(tokens[i]! & 0xffff, tokens[i]! >>> 16);
+  for (let i = from; i < from + PAGE_POSITIONS; i++) codes.push(tokens[i] & 0xffff, tokens[i] >>> 16);
   return String.fromCharCode(...codes);
 }

@@ -42,17 +42,17 @@ export class Lookup {
     const end = ids.length;
     if (most < 1 || end <= SHORTEST) return undefined;
     let [best, match] = [0, SHORTEST - 1];
-    let place = this.#earlier[end]!;
+    let place = this.#earlier[end];
     for (let tried = 0; place > 0 && tried < MAX_PLACES && match < LONGEST; tried++) {
       let length = SHORTEST;
       while (length < LONGEST && length < place && ids[place - length - 1] === ids[end - length - 1]) length++;
       if (length > match) [best, match] = [place, length];
-      place = this.#earlier[place]!;
+      place = this.#earlier[place];
     }
     return best === 0 ? undefined : { ids: ids.slice(best, best + most), match };
   }
 
   #pairAt(end: number): number {
-    return this.#ids[end - 2]! * PAIR + this.#ids[end - 1]!;
+    return this.#ids[end - 2] * PAIR + this.#ids[end - 1];
   }
 }

@@ -25,7 +25,7 @@ export function checkSameTokens(model: Engine, draft: Engine): void {
     // without a tokenizer, prompts are token ids, and only the caller knows what they mean
     return;
   }
-  if (encoded[0]!.join(';') !== encoded[1]!.join(';')) refuse('encodes texts differently', 'the tokenizer');
+  if (encoded[0].join(';') !== encoded[1].join(';')) refuse('encodes texts differently', 'the tokenizer');
 }
 
 const MAX_PADDING = 1024;

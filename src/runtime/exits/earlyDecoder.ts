@@ -92,13 +92,13 @@ export class EarlyDecoder {
     const { index, margin } = topMargin(await sequence.leave(id, this.#exit, signal));
     const isCompared = this.#random.uniform() < CHECKED_SHARE;
     if (margin >= promise.threshold) {
-      const chosen = this.#exit.header.tokens[index]!;
+      const chosen = this.#exit.header.tokens[index];
       if (isCompared) this.#compared.push({ index: sequence.waiting - 1, id: chosen });
       return { ids: [chosen], exited: 1, drafted: 0, accepted: 0 };
     }
     if (isCompared) this.#check!.see(false);
     const [chosen] = await this.#catchUp(sequence, [{ row: sequence.waiting - 1, rule: own }], signal);
-    return { ids: [chosen!], exited: 0, drafted: 0, accepted: 0 };
+    return { ids: [chosen], exited: 0, drafted: 0, accepted: 0 };
   }
 
   /** @returns the choices of the wanted rows */
@@ -133,7 +133,7 @@ export class EarlyDecoder {
       share *= this.#exit.costs.acceptance(margin);
       if (drafts.length + 1 >= Math.min(most, MOST_WAITING) || !this.#exit.costs.isWorth(share, drafts.length + 1))
         break;
-      next = this.#exit.header.tokens[index]!;
+      next = this.#exit.header.tokens[index];
       drafts.push(next);
       margins.push(margin);
     }

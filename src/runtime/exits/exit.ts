@@ -45,7 +45,7 @@ export function topMargin(logits: Float32Array): { readonly index: number; reado
   let [first, second] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let index = 0;
   for (let i = 0; i < logits.length; i++) {
-    const logit = logits[i]!;
+    const logit = logits[i];
     if (logit > first) {
       second = first;
       first = logit;

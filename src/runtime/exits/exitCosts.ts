@@ -20,13 +20,13 @@ export class ExitCosts {
 
   acceptance(margin: number): number {
     const at = classOf(margin);
-    return this.#accepted[at]! / this.#seen[at]!;
+    return this.#accepted[at] / this.#seen[at];
   }
 
   see(margin: number, isAccepted: boolean): void {
     const at = classOf(margin);
-    this.#accepted[at] = this.#accepted[at]! + (isAccepted ? 1 : 0);
-    this.#seen[at] = this.#seen[at]! + 1;
+    this.#accepted[at] = this.#accepted[at] + (isAccepted ? 1 : 0);
+    this.#seen[at] = this.#seen[at] + 1;
   }
 
   /** Records a round. @param tokens rows of the step behind the exit */

@@ -205,7 +205,7 @@ async function measureShape(
 }
 
 function rate({ arithmetic, work, seconds, ...rest }: Measured, { readBytesPerSecond, peaks }: Best): KernelSpeed {
-  const multiplyAddsPerSecond = peaks[rest.variant]![arithmetic]!;
+  const multiplyAddsPerSecond = peaks[rest.variant][arithmetic]!;
   const bound = boundOf(work, { bytesPerSecond: readBytesPerSecond, multiplyAddsPerSecond });
   return {
     ...rest,

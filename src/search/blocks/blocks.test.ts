@@ -78,11 +78,11 @@ describe('versions of a model', () => {
     });
     expect(result.whole.kld).toBeLessThan(1e-6);
     for (const [i, found] of result.found.entries()) {
-      expect(found.seconds).toBeLessThanOrEqual(1.02 * budgets[i]! * result.whole.seconds);
+      expect(found.seconds).toBeLessThanOrEqual(1.02 * budgets[i] * result.whole.seconds);
       expect(found.levels).toHaveLength(3);
     }
-    expect(result.found[1]!.kld).toBeLessThan(1e-6);
-    expect(result.found[0]!.levels).not.toEqual(['source', 'source', 'source']);
+    expect(result.found[1].kld).toBeLessThan(1e-6);
+    expect(result.found[0].levels).not.toEqual(['source', 'source', 'source']);
     const page = paretoPage('a & b', table.device, result);
     expect(page).toContain('a &#38; b');
     expect(page.match(/<circle/g)!.length).toBeGreaterThanOrEqual(2);

@@ -129,7 +129,7 @@ class BlockSearch {
       const limit = SLACK * budget * full;
       const start = this.#cheapest(costs, divergences, limit);
       if (!start) throw new OptionError('budgets', budget, 'a larger one: the output matrix alone takes that long');
-      const named = (levels: readonly number[]) => levels.map((level) => this.#levels[level]!);
+      const named = (levels: readonly number[]) => levels.map((level) => this.#levels[level]);
       const { levels } = await evolve({
         costs,
         budget: limit,
@@ -147,7 +147,7 @@ class BlockSearch {
   #cheapest(costs: readonly number[][], divergences: readonly number[][], budget: number): number[] | undefined {
     const NANO = 1e9;
     const things = costs.map((row, block) =>
-      row.map((size, level) => ({ value: level, size: Math.max(0, size * NANO), cost: divergences[block]![level]! })),
+      row.map((size, level) => ({ value: level, size: Math.max(0, size * NANO), cost: divergences[block][level] })),
     );
     const chosen = cheapest(things, budget * NANO);
     return chosen?.some((level) => this.#levels[level] !== DROPPED) ? chosen : undefined;

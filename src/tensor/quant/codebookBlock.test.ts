@@ -34,18 +34,15 @@ describe.each(blockFormats.filter(({ hasCodebook }) => hasCodebook))('$name', (f
   it('has the expected error on normal data', () => {
     const x = normal();
     const y = decode(format, encode(format, x));
-    const [error, squares] = x.reduce(([e, s], value, i) => [e! + (value - y[i]!) ** 2, s! + value ** 2], [0, 0]);
-    expect(error! / squares!).toBeLessThan(errors[format.name]!);
+    const [error, squares] = x.reduce(([e, s], value, i) => [e + (value - y[i]) ** 2, s + value ** 2], [0, 0]);
+    expect(error / squares).toBeLessThan(errors[format.name]);
   });
 
   it('keeps what it can represent', () => {
     const once = decode(format, encode(format, normal()));
     const twice = decode(format, encode(format, once));
-    const [error, squares] = once.reduce(
-      ([e, s], value, i) => [e! + (value - twice[i]!) ** 2, s! + value ** 2],
-      [0, 0],
-    );
-    expect(error! / squares!).toBeLessThan(errors[format.name]! / 4);
+    const [error, squares] = once.reduce(([e, s], value, i) => [e + (value - twice[i]) ** 2, s + value ** 2], [0, 0]);
+    expect(error / squares).toBeLessThan(errors[format.name] / 4);
   });
 
   it('keeps zeros, and is finite without weights', () => {

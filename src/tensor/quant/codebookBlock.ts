@@ -101,9 +101,9 @@ class BlockEncoder {
   constructor(ranges: CodebookRanges) {
     const { book, levels, groupSize, shiftSize = 8 } = ranges;
     this.#ranges = ranges;
-    this.#vectors = Float32Array.from(book.digits, (digit) => levels[digit]!);
+    this.#vectors = Float32Array.from(book.digits, (digit) => levels[digit]);
     this.#most = Array.from(levels).reduce((most, level) => Math.max(most, Math.abs(level)), 0);
-    this.#middles = Float32Array.from({ length: levels.length - 1 }, (_, i) => (levels[i]! + levels[i + 1]!) / 2);
+    this.#middles = Float32Array.from({ length: levels.length - 1 }, (_, i) => (levels[i] + levels[i + 1]) / 2);
     this.#neighbours = new Array(levels.length ** book.length);
     this.#block = {
       d: 0,
@@ -128,7 +128,7 @@ class BlockEncoder {
       let [xm, mm] = [0, 0];
       for (let group = 0; group < groups; group++) {
         const step = block.d * unit;
-        const s = pass > 0 ? block.scales[group]! : this.#nearestScale(group, step, highest);
+        const s = pass > 0 ? block.scales[group] : this.#nearestScale(group, step, highest);
         block.scales[group] = s;
         this.#choose(group, step * (2 * s + 1));
         this.#keep(group);
@@ -149,17 +149,17 @@ class BlockEncoder {
       let count = 0;
       let least = first;
       for (let i = first; i < first + 8; i++) {
-        const value = x[from + i]!;
+        const value = x[from + i];
         own[i] = signs === 'shift' ? value : Math.abs(value);
         if (value < 0) {
           bits |= 1 << (i - first);
           count++;
         }
-        if (this.#weights[i]! * value * value < this.#weights[least]! * x[from + least]! ** 2) least = i;
+        if (this.#weights[i] * value * value < this.#weights[least] * x[from + least] ** 2) least = i;
       }
       if (signs === 'even' && count % 2 === 1) {
         bits ^= 1 << (least - first);
-        own[least] = -own[least]!;
+        own[least] = -own[least];
       }
       this.#block.signs[first / 8] = bits;
     }
@@ -169,13 +169,13 @@ class BlockEncoder {
   #fit(group: number): number {
     const { groupSize } = this.#ranges;
     let most = 0;
-    for (let i = group * groupSize; i < (group + 1) * groupSize; i++) most = Math.max(most, Math.abs(this.#x[i]!));
+    for (let i = group * groupSize; i < (group + 1) * groupSize; i++) most = Math.max(most, Math.abs(this.#x[i]));
     if (most < nothing) return 0;
     let best = most / this.#most;
     let explained = 0;
     for (let attempt = 0; attempt < TRIES.length + 2; attempt++) {
       const isRefining = attempt >= TRIES.length;
-      this.#choose(group, isRefining ? best : (TRIES[attempt]! * most) / this.#most);
+      this.#choose(group, isRefining ? best : (TRIES[attempt] * most) / this.#most);
       // the remaining error is Σwx² − (Σwxm)² / Σwm²
       const [xm, mm] = [this.#xm, this.#mm];
       if (xm > 0 && xm * xm > explained * mm) {
@@ -190,7 +190,7 @@ class BlockEncoder {
   #fitHalf(groups: number): number {
     const { unit, highest, groupSize } = this.#ranges;
     let most = 0;
-    for (let group = 0; group < groups; group++) most = Math.max(most, this.#real[group]!);
+    for (let group = 0; group < groups; group++) most = Math.max(most, this.#real[group]);
     if (most === 0) return 0;
     let best = most / ((2 * highest + 1) * unit);
     let least = Number.POSITIVE_INFINITY;
@@ -198,10 +198,10 @@ class BlockEncoder {
       const d = (most * (0.8 + 0.03 * attempt)) / ((2 * highest + 1) * unit);
       let error = 0;
       for (let group = 0; group < groups; group++) {
-        const s = scaleFor(this.#real[group]!, d * unit, highest);
+        const s = scaleFor(this.#real[group], d * unit, highest);
         let weight = 0;
-        for (let i = group * groupSize; i < (group + 1) * groupSize; i++) weight += this.#weights[i]!;
-        error += weight * (d * unit * (2 * s + 1) - this.#real[group]!) ** 2;
+        for (let i = group * groupSize; i < (group + 1) * groupSize; i++) weight += this.#weights[i];
+        error += weight * (d * unit * (2 * s + 1) - this.#real[group]) ** 2;
       }
       if (error < least) {
         least = error;
@@ -214,7 +214,7 @@ class BlockEncoder {
   /** The s of a group with the least error. */
   #nearestScale(group: number, step: number, highest: number): number {
     if (step === 0) return 0;
-    const s = scaleFor(this.#real[group]!, step, highest);
+    const s = scaleFor(this.#real[group], step, highest);
     let best = s;
     let least = Number.POSITIVE_INFINITY;
     for (let other = Math.max(0, s - 1); other <= Math.min(highest, s + 1); other++) {
@@ -272,19 +272,19 @@ class BlockEncoder {
     const [x, weights, vectors] = [this.#x, this.#weights, this.#vectors];
     let key = 0;
     for (let i = length - 1; i >= 0; i--) {
-      const value = x[at + i]! * inverse - shift;
+      const value = x[at + i] * inverse - shift;
       let digit = 0;
-      while (digit < levels.length - 1 && value > this.#middles[digit]!) digit++;
+      while (digit < levels.length - 1 && value > this.#middles[digit]) digit++;
       key = key * levels.length + digit;
     }
     const candidates = (this.#neighbours[key] ??= this.#nearest(key));
-    let best = candidates[0]!;
+    let best = candidates[0];
     let least = Number.POSITIVE_INFINITY;
     for (const candidate of candidates) {
       let error = 0;
       for (let i = 0, from = candidate * length; i < length; i++) {
-        const rest = x[at + i]! * inverse - shift - vectors[from + i]!;
-        error += weights[at + i]! * rest * rest;
+        const rest = x[at + i] * inverse - shift - vectors[from + i];
+        error += weights[at + i] * rest * rest;
       }
       if (error < least) {
         least = error;
@@ -294,9 +294,9 @@ class BlockEncoder {
     this.#error += least;
     if (isTaken)
       for (let i = 0, from = best * length; i < length; i++) {
-        const level = vectors[from + i]! + shift;
-        const weighted = weights[at + i]! * level;
-        this.#xm += weighted * x[at + i]!;
+        const level = vectors[from + i] + shift;
+        const weighted = weights[at + i] * level;
+        this.#xm += weighted * x[at + i];
         this.#mm += weighted * level;
       }
     return best;
@@ -306,10 +306,10 @@ class BlockEncoder {
   #keep(group: number): void {
     const { book, groupSize, signs, shiftSize = 8 } = this.#ranges;
     const vectors = groupSize / book.length;
-    for (let v = 0; v < vectors; v++) this.#block.indices[group * vectors + v] = this.#chosen[v]!;
+    for (let v = 0; v < vectors; v++) this.#block.indices[group * vectors + v] = this.#chosen[v];
     if (signs !== 'shift') return;
     const runs = groupSize / Math.min(shiftSize, groupSize);
-    for (let run = 0; run < runs; run++) this.#block.isShiftedDown[group * runs + run] = this.#down[run]!;
+    for (let run = 0; run < runs; run++) this.#block.isShiftedDown[group * runs + run] = this.#down[run];
   }
 
   /** The vectors nearest to rounded digits. */
@@ -318,15 +318,15 @@ class BlockEncoder {
     const { length } = book;
     const point = new Float32Array(length);
     for (let i = 0, rest = key; i < length; i++, rest = Math.floor(rest / levels.length))
-      point[i] = levels[rest % levels.length]!;
+      point[i] = levels[rest % levels.length];
     const count = this.#vectors.length / length;
     const found = new Uint16Array(NEIGHBOURS);
     const distances = new Float32Array(NEIGHBOURS).fill(Number.POSITIVE_INFINITY);
     for (let vector = 0; vector < count; vector++) {
       let distance = 0;
-      for (let i = 0; i < length; i++) distance += (point[i]! - this.#vectors[vector * length + i]!) ** 2;
+      for (let i = 0; i < length; i++) distance += (point[i] - this.#vectors[vector * length + i]) ** 2;
       let place = NEIGHBOURS;
-      while (place > 0 && distance < distances[place - 1]!) place--;
+      while (place > 0 && distance < distances[place - 1]) place--;
       if (place === NEIGHBOURS) continue;
       distances.copyWithin(place + 1, place, NEIGHBOURS - 1);
       found.copyWithin(place + 1, place, NEIGHBOURS - 1);

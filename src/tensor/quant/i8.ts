@@ -11,11 +11,10 @@ export const I8: BlockFormat = {
   blockBytes: 1,
 
   decode(from, fromOffset, to, toOffset, blocks) {
-    for (let i = 0; i < blocks; i++) to[toOffset + i] = (from[fromOffset + i]! << 24) >> 24;
+    for (let i = 0; i < blocks; i++) to[toOffset + i] = (from[fromOffset + i] << 24) >> 24;
   },
 
   encode(from, fromOffset, to, toOffset, blocks) {
-    for (let i = 0; i < blocks; i++)
-      to[toOffset + i] = Math.max(-128, Math.min(127, Math.round(from[fromOffset + i]!)));
+    for (let i = 0; i < blocks; i++) to[toOffset + i] = Math.max(-128, Math.min(127, Math.round(from[fromOffset + i])));
   },
 };

@@ -88,12 +88,12 @@ function rulesByText(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): Mer
     find(left, right, text, start, end) {
       if (cache === undefined || left === unnamed || right === unnamed) return joined(text, start, end);
       const slot = cache.slot(left, right);
-      if (cache.has(slot, left, right)) return cache.values[slot]!;
+      if (cache.has(slot, left, right)) return cache.values[slot];
       const found = joined(text, start, end);
       cache.set(slot, left, right, found);
       return found;
     },
-    priority: scores === undefined ? (id) => id : (id) => -scores[id]!,
+    priority: scores === undefined ? (id) => id : (id) => -scores[id],
     symbol: (id) => id,
     symbolOf: (character) => ids.get(character) ?? unnamed,
   };

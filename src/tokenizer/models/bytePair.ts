@@ -22,7 +22,7 @@ export function bytePairModel(spec: TokenizerSpec, { ids, find }: Vocabulary, wr
   const addUnnamed = (text: string, into: number[]): void => {
     for (const character of text) {
       const bytes = writesBytes
-        ? Array.from(fromByteLetters(character), (byte) => find(letterOfByte[byte]!))
+        ? Array.from(fromByteLetters(character), (byte) => find(letterOfByte[byte]))
         : spec.byteFallback
           ? byteTokensOf(character, find)
           : undefined;

@@ -32,17 +32,17 @@ export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): To
       startOf.fill(-1, 0, length + 1);
       best[0] = 0;
       const propose = (end: number, start: number, id: number, score: number): void => {
-        if (startOf[end]! >= 0 && !(score > best[end]!)) return;
+        if (startOf[end] >= 0 && !(score > best[end])) return;
         best[end] = score;
         startOf[end] = start;
         idOf[end] = id;
       };
       for (let start = 0; start < length; ) {
         const next = start + (word.codePointAt(start)! > 0xffff ? 2 : 1);
-        const here = best[start]!;
+        const here = best[start];
         let single = false;
         prefixes.forEach(word, start, (end, id) => {
-          propose(end, start, id, here + scores[id]!);
+          propose(end, start, id, here + scores[id]);
           if (end === next) single = true;
         });
         if (!single) propose(next, start, noToken, here + unknownScore);
@@ -51,11 +51,11 @@ export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): To
       const found: number[] = [];
       const isUnknown = (id: number): boolean => id === noToken || id === unknown;
       for (let end = length; end > 0; ) {
-        let start = startOf[end]!;
-        if (!isUnknown(idOf[end]!)) found.push(idOf[end]!);
+        let start = startOf[end];
+        if (!isUnknown(idOf[end])) found.push(idOf[end]);
         else {
           // consecutive unknown characters become one token
-          while (start > 0 && isUnknown(idOf[start]!)) start = startOf[start]!;
+          while (start > 0 && isUnknown(idOf[start])) start = startOf[start];
           const text = word.slice(start, end);
           const known = ids.get(text);
           const bytes = known === undefined && byteFallback ? byteTokensOf(text, find) : undefined;
@@ -65,7 +65,7 @@ export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): To
         }
         end = start;
       }
-      for (let at = found.length - 1; at >= 0; at--) into.push(found[at]!);
+      for (let at = found.length - 1; at >= 0; at--) into.push(found[at]);
     },
   };
 }
@@ -81,7 +81,7 @@ class PrefixIndex {
     this.#texts = [...ids.keys()].filter((text) => text !== '').sort((a, b) => (a < b ? -1 : 1));
     this.#ids = Int32Array.from(this.#texts, (text) => ids.get(text)!);
     for (let low = 0; low < this.#texts.length; ) {
-      const unit = this.#texts[low]!.charCodeAt(0);
+      const unit = this.#texts[low].charCodeAt(0);
       const high = this.#end(low, this.#texts.length, 0, unit);
       this.#first.set(unit, [low, high]);
       low = high;
@@ -94,7 +94,7 @@ class PrefixIndex {
     if (range === undefined) return;
     let [low, high] = range;
     for (let length = 1; low < high; length++) {
-      if (this.#texts[low]!.length === length) onToken(start + length, this.#ids[low++]!);
+      if (this.#texts[low].length === length) onToken(start + length, this.#ids[low++]);
       if (start + length >= word.length || low >= high) return;
       const unit = word.charCodeAt(start + length);
       low = this.#begin(low, high, length, unit);
@@ -108,7 +108,7 @@ class PrefixIndex {
     let to = high;
     while (from < to) {
       const middle = (from + to) >>> 1;
-      if (this.#texts[middle]!.charCodeAt(at) < unit) from = middle + 1;
+      if (this.#texts[middle].charCodeAt(at) < unit) from = middle + 1;
       else to = middle;
     }
     return from;

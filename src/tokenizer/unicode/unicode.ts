@@ -25,8 +25,8 @@ function unpack(packed: string): CharSet {
   const pairs: [number, number][] = [];
   let next = 0;
   for (let i = 0; i < numbers.length; i += 2) {
-    const start = next + numbers[i]!;
-    next = start + numbers[i + 1]! + 1;
+    const start = next + numbers[i];
+    next = start + numbers[i + 1] + 1;
     pairs.push([start, next - 1]);
   }
   return ranges(...pairs);
@@ -38,7 +38,7 @@ function cached(set: CharSet): CharSet {
   return {
     has(codePoint) {
       const page = (pages[codePoint >>> 8] ??= new Int8Array(256));
-      const known = page[codePoint & 255]!;
+      const known = page[codePoint & 255];
       if (known !== 0) return known > 0;
       const answer = set.has(codePoint);
       page[codePoint & 255] = answer ? 1 : -1;
@@ -68,7 +68,7 @@ export function category(name: string): CharSet | undefined {
   const parts = Object.keys(categories16).filter((key) => key === name || (name.length === 1 && key.startsWith(name)));
   // surrogates, private and unassigned characters are not in the table
   if (parts.length === 0 || name === 'C') return undefined;
-  return union(parts.map((key) => unpack(categories16[key]!)));
+  return union(parts.map((key) => unpack(categories16[key])));
 }
 
 export const script = (packed: string): CharSet => unpack(packed);
@@ -101,7 +101,7 @@ export const others = once(() =>
 const assigned = lazySet(assigned9);
 const newLowercase = once(() => {
   const numbers = lowercase17.split(' ').map((number) => Number.parseInt(number, 36));
-  return new Map(numbers.flatMap((from, i) => (i % 2 === 0 ? [[from, numbers[i + 1]!] as const] : [])));
+  return new Map(numbers.flatMap((from, i) => (i % 2 === 0 ? [[from, numbers[i + 1]] as const] : [])));
 });
 
 export function isAscii(text: string): boolean {

@@ -72,7 +72,7 @@ const groups = [
   [7, 1],
   [14, 2],
 ].map(([heads, kvHeads]) =>
-  attentionCase(`${heads} heads over ${kvHeads}`, { heads: heads!, kvHeads: kvHeads!, headSize: 16 }),
+  attentionCase(`${heads} heads over ${kvHeads}`, { heads: heads, kvHeads: kvHeads, headSize: 16 }),
 );
 
 const windows = [1, 2, 5, 16, 64, 1000].map((window) =>
@@ -92,10 +92,10 @@ const biased = [
   [12, 4],
   [7, 1],
 ].flatMap(([heads, kvHeads]) => [
-  attentionCase(`ALiBi, ${heads} heads over ${kvHeads}`, { heads: heads!, kvHeads: kvHeads!, headSize: 16, alibi: 8 }),
+  attentionCase(`ALiBi, ${heads} heads over ${kvHeads}`, { heads: heads, kvHeads: kvHeads, headSize: 16, alibi: 8 }),
   attentionCase(
     `ALiBi, F16 cache, ${heads} heads over ${kvHeads}`,
-    { heads: heads!, kvHeads: kvHeads!, headSize: 16, alibi: 8, window: 9 },
+    { heads: heads, kvHeads: kvHeads, headSize: 16, alibi: 8, window: 9 },
     { kv: 'F16' },
   ),
 ]);

@@ -26,7 +26,7 @@ const tables = blockFormats.map(
     ],
     context: 256,
     build(test) {
-      for (const width of widths[format.blockSize]!) {
+      for (const width of widths[format.blockSize]) {
         test.output(`by token, ${width}`, embed(test.blocks(format, VOCABULARY, width), test.tokens));
         test.output(`by position, ${width}`, embed(test.blocks(format, 261, width), positions(test.graph)));
       }

@@ -108,13 +108,13 @@ const sums = [
     arithmetic: 'sums',
     steps,
     build: (test) =>
-      test.output('y', combine(test.rows(groups! * width!), test.rows(groups! + 2), { groups: groups!, from: 2 })),
+      test.output('y', combine(test.rows(groups * width), test.rows(groups + 2), { groups: groups, from: 2 })),
   },
   {
     name: `scaleGroups, ${groups} groups of ${width}`,
     arithmetic: 'sums',
     steps,
-    build: (test) => test.output('y', scaleGroups(test.rows(groups! * width!), test.rows(groups!))),
+    build: (test) => test.output('y', scaleGroups(test.rows(groups * width), test.rows(groups))),
   },
 ]);
 

@@ -69,7 +69,7 @@ function attentionCase(name: string, shape: Partial<AttentionAttributes>, sinks 
       const of = [heads, kvHeads, kvHeads].map((count) => test.floats(VOCABULARY, count * headSize));
       const [q, k, v] = of.map((table) => test.embedded(table));
       const own = sinks ? test.floats(1, heads) : undefined;
-      return { y: attention(q!, k!, v!, attributes, undefined, own), of };
+      return { y: attention(q, k, v, attributes, undefined, own), of };
     },
   };
 }
@@ -157,7 +157,7 @@ const plans: readonly Plan[] = [
     build(test) {
       const of = Array.from({ length: 3 }, () => test.floats(VOCABULARY, 5));
       const [a, b, c] = of.map((table) => test.embedded(table));
-      return { y: multiply(add(a!, b!), c!), of };
+      return { y: multiply(add(a, b), c), of };
     },
   },
   ...(['interleaved', 'half'] as const).map((layout) =>

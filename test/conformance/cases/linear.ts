@@ -35,7 +35,7 @@ const widths: Readonly<Record<number, readonly number[]>> = {
 
 /** Matrix products of all shapes: with and without bias and residual, before and after row selection. */
 function products(test: TestGraph, format: BlockFormat, input: (width: number) => Value): void {
-  for (const width of widths[format.blockSize]!) {
+  for (const width of widths[format.blockSize]) {
     const x = input(width);
     for (const rows of [1, 13, 40]) {
       const name = `${rows} × ${width}`;
@@ -78,13 +78,13 @@ const extreme = blocked.map(
       const fills = [0xff, 0x00, 0x80, 0x7f, 0x88, 0x77, 0x3f, 0xf0];
       const bytes = new Uint8Array(bytesOf(format, fills.length * width));
       for (let at = 0; at < bytes.length; at += format.blockBytes) {
-        const fill = fills[Math.floor((at / bytes.length) * fills.length)]!;
+        const fill = fills[Math.floor((at / bytes.length) * fills.length)];
         writeRandomBlock(format, bytes, at, test.random, () => fill);
       }
       const matrix = test.stored(format, fills.length, width, bytes);
       const most = mostOf(format)!;
       const signs = [() => 1, () => -1, (column: number) => (column % 2) * 2 - 1, (column: number) => 1 - (column & 2)];
-      const table = test.floats(64, width, (row, column) => (row < 60 ? signs[row & 3]!(column) * most : 0) / 128);
+      const table = test.floats(64, width, (row, column) => (row < 60 ? signs[row & 3](column) * most : 0) / 128);
       test.output('y', linear(test.embedded(table), matrix));
     },
   }),
@@ -97,7 +97,7 @@ const inputGradients = blockFormats.map(
     arithmetic: 'sums',
     steps: sequences,
     build(test) {
-      for (const width of widths[format.blockSize]!) {
+      for (const width of widths[format.blockSize]) {
         for (const rows of [1, 13, 40]) {
           const dx = (dy: Value) => linearInputGradient(dy, test.blocks(format, rows, width));
           test.output(`${rows} × ${width}`, dx(test.rows(rows)));

@@ -40,7 +40,7 @@ function layer(test: TestGraph) {
 /** AdamW settings with the bias corrections of the first step. */
 function settings(test: TestGraph): Value {
   const values = [0.01, 0.9, 0.99, 1e-8, 0.1, 1 / (1 - 0.9), 1 / (1 - 0.99)];
-  return test.input(1, values.length, 'f32', (_, i) => values[i]!);
+  return test.input(1, values.length, 'f32', (_, i) => values[i]);
 }
 
 const steps: readonly StepPlan[] = [
@@ -55,7 +55,7 @@ const steps: readonly StepPlan[] = [
 /** One number per step. */
 function byStep(values: readonly number[]): () => number {
   let step = 0;
-  return () => values[step++]!;
+  return () => values[step++];
 }
 
 /** @param norm maximum gradient norm */
@@ -74,7 +74,7 @@ function updateCase(name: string, norm: number, factor?: (test: TestGraph) => Va
       const updates = weights.map((weight, i) => {
         const [rows, columns] = weight.shape as readonly [number, number];
         const [m, v] = [test.state(rows, columns), test.state(rows, columns)];
-        const inputs = { weight, gradient: sums[i]!, m, v, settings: rates, factor: applied };
+        const inputs = { weight, gradient: sums[i], m, v, settings: rates, factor: applied };
         test.changing.push(weight.label);
         return adamW(inputs, { decays: i === 0 });
       });

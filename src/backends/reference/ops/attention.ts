@@ -43,7 +43,7 @@ function* attended(
       for (let p = start; p < end; p++) {
         const [key, at] = keys(p);
         let dot = 0;
-        for (let i = 0; i < headSize; i++) dot += q[query + i]! * key[at + shared + i]!;
+        for (let i = 0; i < headSize; i++) dot += q[query + i] * key[at + shared + i];
         const score = dot * scale;
         const capped = softcap > 0 ? Math.tanh(score / softcap) : 0;
         scores.push((softcap > 0 ? softcap * capped : score) - slope * Math.abs(p - own));
@@ -51,7 +51,7 @@ function* attended(
       }
       const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
       const weights = scores.map((score) => Math.exp(score - most));
-      const total = weights.reduce((a, b) => a + b, sinks ? Math.exp(sinks[head]! - most) : 0);
+      const total = weights.reduce((a, b) => a + b, sinks ? Math.exp(sinks[head] - most) : 0);
       yield { start, query, shared, probabilities: weights.map((weight) => weight / total), slopes };
     }
   }
@@ -67,26 +67,26 @@ export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, 
   const { layer, kvHeads, headSize } = node.attributes;
   const width = kvHeads * headSize;
   const mix = (rows: AttendingRows, values: AttendingRows['keys']): void => {
-    for (const { start, query, shared, probabilities } of attended(node.attributes, q!, rows, sinks)) {
+    for (const { start, query, shared, probabilities } of attended(node.attributes, q, rows, sinks)) {
       for (let i = 0; i < headSize; i++) {
         let sum = 0;
         probabilities.forEach((share, p) => {
           const [own, at] = values(start + p);
-          sum += share * own[at + shared + i]!;
+          sum += share * own[at + shared + i];
         });
         output[query + i] = sum;
       }
     }
   };
   if (!step.sequences) {
-    for (const rows of batch(step.registers, k!, width)) mix(rows, (p) => [v!, (rows.first + p) * width]);
+    for (const rows of batch(step.registers, k, width)) mix(rows, (p) => [v, (rows.first + p) * width]);
     return;
   }
   for (const sequence of step.sequences) {
     storeRows(sequence, layer, k as Float32Array, v as Float32Array, width);
     const { pages, ...rows } = sequence;
     const at = (kind: 'keys' | 'values') => (p: number) =>
-      [pages[Math.floor(p / PAGE_POSITIONS)]![kind][layer]!, (p % PAGE_POSITIONS) * width] as const;
+      [pages[Math.floor(p / PAGE_POSITIONS)][kind][layer], (p % PAGE_POSITIONS) * width] as const;
     mix({ ...rows, keys: at('keys') }, at('values'));
   }
 };
@@ -94,10 +94,10 @@ export const attention: ReferenceKernel<AttentionAttributes> = (node, [q, k, v, 
 function storeRows(sequence: ReferenceSequence, layer: number, k: Float32Array, v: Float32Array, width: number): void {
   for (let row = 0; row < sequence.count; row++) {
     const position = sequence.position + row;
-    const page = sequence.pages[Math.floor(position / PAGE_POSITIONS)]!;
+    const page = sequence.pages[Math.floor(position / PAGE_POSITIONS)];
     const at = (sequence.first + row) * width;
-    page.store.storeRow(page.keys[layer]!, k.slice(at, at + width), position);
-    page.store.storeRow(page.values[layer]!, v.slice(at, at + width), position);
+    page.store.storeRow(page.keys[layer], k.slice(at, at + width), position);
+    page.store.storeRow(page.values[layer], v.slice(at, at + width), position);
   }
 }
 
@@ -109,25 +109,25 @@ export const attentionGradient: ReferenceKernel<AttentionAttributes> = (node, [q
   // columns of a row of sums: queries, keys, values
   const keysFrom = heads * headSize;
   const valuesFrom = keysFrom + width;
-  const found = [...batch(step.registers, k!, width)].flatMap((rows) =>
-    [...attended(node.attributes, q!, rows, sinks)].map((each) => ({ ...each, start: rows.first + each.start })),
+  const found = [...batch(step.registers, k, width)].flatMap((rows) =>
+    [...attended(node.attributes, q, rows, sinks)].map((each) => ({ ...each, start: rows.first + each.start })),
   );
   for (const { start, query, shared, probabilities, slopes } of found) {
     const t = Math.floor(query / keysFrom);
     const own = t * all + (query % keysFrom);
     const pulls = probabilities.map((_, p) => {
       let sum = 0;
-      for (let i = 0; i < headSize; i++) sum += dy![query + i]! * v![(start + p) * width + shared + i]!;
+      for (let i = 0; i < headSize; i++) sum += dy[query + i] * v[(start + p) * width + shared + i];
       return sum;
     });
-    const mean = pulls.reduce((sum, pull, p) => sum + pull * probabilities[p]!, 0);
+    const mean = pulls.reduce((sum, pull, p) => sum + pull * probabilities[p], 0);
     probabilities.forEach((share, p) => {
       const row = start + p;
-      const change = share * (pulls[p]! - mean) * slopes[p]! * scale;
+      const change = share * (pulls[p] - mean) * slopes[p] * scale;
       for (let i = 0; i < headSize; i++) {
-        sums[own + i]! += change * k![row * width + shared + i]!;
-        sums[row * all + keysFrom + shared + i]! += change * q![query + i]!;
-        sums[row * all + valuesFrom + shared + i]! += share * dy![query + i]!;
+        sums[own + i] += change * k[row * width + shared + i];
+        sums[row * all + keysFrom + shared + i] += change * q[query + i];
+        sums[row * all + valuesFrom + shared + i] += share * dy[query + i];
       }
     });
   }

@@ -63,50 +63,50 @@ const slopes: Readonly<Record<ActivationKind, (x: number) => number>> = {
 
 export const activation: ReferenceKernel<ActivationAttributes> = (node, [x], output) => {
   const f = activations[node.attributes.kind];
-  for (let i = 0; i < output.length; i++) output[i] = f(x![i]!);
+  for (let i = 0; i < output.length; i++) output[i] = f(x[i]);
 };
 
 export const activationGradient: ReferenceKernel<ActivationAttributes> = (node, [x, dy], output) => {
   const slope = slopes[node.attributes.kind];
-  for (let i = 0; i < output.length; i++) output[i] = slope(x![i]!) * dy![i]!;
+  for (let i = 0; i < output.length; i++) output[i] = slope(x[i]) * dy[i];
 };
 
 export const add: ReferenceKernel = (_, [a, b], output) => {
-  for (let i = 0; i < output.length; i++) output[i] = a![i]! + b![i]!;
+  for (let i = 0; i < output.length; i++) output[i] = a[i] + b[i];
 };
 
 export const multiply: ReferenceKernel = (_, [a, b], output) => {
-  for (let i = 0; i < output.length; i++) output[i] = a![i]! * b![i]!;
+  for (let i = 0; i < output.length; i++) output[i] = a[i] * b[i];
 };
 
 export const scale: ReferenceKernel<ScaleAttributes> = (node, [x], output) => {
-  for (let i = 0; i < output.length; i++) output[i] = x![i]! * node.attributes.factor;
+  for (let i = 0; i < output.length; i++) output[i] = x[i] * node.attributes.factor;
 };
 
 export const softcap: ReferenceKernel<SoftcapAttributes> = (node, [x], output) => {
   const { cap } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = cap * Math.tanh(x![i]! / cap);
+  for (let i = 0; i < output.length; i++) output[i] = cap * Math.tanh(x[i] / cap);
 };
 
 export const softcapGradient: ReferenceKernel<SoftcapAttributes> = (node, [x, dy], output) => {
   const { cap } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = (1 - Math.tanh(x![i]! / cap) ** 2) * dy![i]!;
+  for (let i = 0; i < output.length; i++) output[i] = (1 - Math.tanh(x[i] / cap) ** 2) * dy[i];
 };
 
 export const clamp: ReferenceKernel<ClampAttributes> = (node, [x], output) => {
   const { limit, least } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = Math.min(limit, Math.max(least, x![i]!));
+  for (let i = 0; i < output.length; i++) output[i] = Math.min(limit, Math.max(least, x[i]));
 };
 
 export const clampGradient: ReferenceKernel<ClampAttributes> = (node, [x, dy], output) => {
   const { limit, least } = node.attributes;
-  for (let i = 0; i < output.length; i++) output[i] = x![i]! > least && x![i]! < limit ? dy![i]! : 0;
+  for (let i = 0; i < output.length; i++) output[i] = x[i] > least && x[i] < limit ? dy[i] : 0;
 };
 
 export const xielu: ReferenceKernel<XieluAttributes> = (node, [x], output) => {
   const { positive, negative, beta, epsilon } = node.attributes;
   for (let i = 0; i < output.length; i++) {
-    const v = x![i]!;
+    const v = x[i];
     const bent = v > 0 ? positive * v * v : negative * (Math.expm1(Math.min(v, epsilon)) - v);
     output[i] = bent + beta * v;
   }
@@ -115,9 +115,9 @@ export const xielu: ReferenceKernel<XieluAttributes> = (node, [x], output) => {
 export const xieluGradient: ReferenceKernel<XieluAttributes> = (node, [x, dy], output) => {
   const { positive, negative, beta, epsilon } = node.attributes;
   for (let i = 0; i < output.length; i++) {
-    const v = x![i]!;
+    const v = x[i];
     const slope = v > 0 ? 2 * positive * v : negative * ((v < epsilon ? Math.exp(v) : 0) - 1);
-    output[i] = (slope + beta) * dy![i]!;
+    output[i] = (slope + beta) * dy[i];
   }
 };
 
@@ -125,14 +125,14 @@ export const positionScale: ReferenceKernel<PositionScaleAttributes> = (node, [x
   const { scale, length } = node.attributes;
   const width = node.shape[1];
   for (let i = 0; i < output.length; i++) {
-    const position = positions[Math.floor(i / width)]!;
-    output[i] = x![i]! * (1 + scale * Math.log(Math.floor(position / length) + 1));
+    const position = positions[Math.floor(i / width)];
+    output[i] = x[i] * (1 + scale * Math.log(Math.floor(position / length) + 1));
   }
 };
 
 export const gain: ReferenceKernel<GainAttributes> = (node, [x, weights, bias], output) => {
   for (let i = 0; i < output.length; i++) {
-    const by = weights![i % weights!.length]!;
-    output[i] = (node.attributes.inverse ? x![i]! / by : x![i]! * by) + (bias ? bias[i % bias.length]! : 0);
+    const by = weights[i % weights.length];
+    output[i] = (node.attributes.inverse ? x[i] / by : x[i] * by) + (bias ? bias[i % bias.length] : 0);
   }
 };

@@ -11,33 +11,33 @@ function logSoftmax(logits: Matrix, row: number, width: number, temperature = 1)
 }
 
 export const crossEntropy: ReferenceKernel = (node, [logits, targets], output) => {
-  const width = node.inputs[0]!.shape[1];
-  targets!.forEach((target, row) => {
-    output[row] = target < 0 ? 0 : -logSoftmax(logits!, row, width)[target]!;
+  const width = node.inputs[0].shape[1];
+  targets.forEach((target, row) => {
+    output[row] = target < 0 ? 0 : -logSoftmax(logits, row, width)[target];
   });
 };
 
 export const crossEntropyGradient: ReferenceKernel = (node, [logits, targets, dy], output) => {
   const width = node.shape[1];
-  targets!.forEach((target, row) => {
+  targets.forEach((target, row) => {
     if (target < 0) return;
-    logSoftmax(logits!, row, width).forEach((log, i) => {
-      output[row * width + i] = dy![row]! * (Math.exp(log) - (i === target ? 1 : 0));
+    logSoftmax(logits, row, width).forEach((log, i) => {
+      output[row * width + i] = dy[row] * (Math.exp(log) - (i === target ? 1 : 0));
     });
   });
 };
 
 /** Σ exp(a) · (a − b). */
 function kullbackLeibler(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, log, i) => sum + Math.exp(log) * (log - b[i]!), 0);
+  return a.reduce((sum, log, i) => sum + Math.exp(log) * (log - b[i]), 0);
 }
 
 export const klDivergence: ReferenceKernel<KlDivergenceAttributes> = (node, [logits, teacher], output) => {
   const { temperature, reverse } = node.attributes;
-  const width = node.inputs[0]!.shape[1];
+  const width = node.inputs[0].shape[1];
   for (let row = 0; row < output.length; row++) {
-    const q = logSoftmax(logits!, row, width, temperature);
-    const p = logSoftmax(teacher!, row, width, temperature);
+    const q = logSoftmax(logits, row, width, temperature);
+    const p = logSoftmax(teacher, row, width, temperature);
     output[row] = temperature ** 2 * ((1 - reverse) * kullbackLeibler(p, q) + reverse * kullbackLeibler(q, p));
   }
 };
@@ -46,23 +46,23 @@ export const klDivergenceGradient: ReferenceKernel<KlDivergenceAttributes> = (no
   const { temperature, reverse } = node.attributes;
   const width = node.shape[1];
   for (let row = 0; row * width < output.length; row++) {
-    const q = logSoftmax(logits!, row, width, temperature);
-    const p = logSoftmax(teacher!, row, width, temperature);
+    const q = logSoftmax(logits, row, width, temperature);
+    const p = logSoftmax(teacher, row, width, temperature);
     const apart = kullbackLeibler(q, p);
     q.forEach((log, i) => {
-      const forward = Math.exp(log) - Math.exp(p[i]!);
-      const backward = Math.exp(log) * (log - p[i]! - apart);
-      output[row * width + i] = temperature * dy![row]! * ((1 - reverse) * forward + reverse * backward);
+      const forward = Math.exp(log) - Math.exp(p[i]);
+      const backward = Math.exp(log) * (log - p[i] - apart);
+      output[row * width + i] = temperature * dy[row] * ((1 - reverse) * forward + reverse * backward);
     });
   }
 };
 
 export const weightedSum: ReferenceKernel = (_, [x, weights], output) => {
   let sum = 0;
-  for (let row = 0; row < x!.length; row++) sum += weights![row]! * x![row]!;
+  for (let row = 0; row < x.length; row++) sum += weights[row] * x[row];
   output[0] = sum;
 };
 
 export const weightedSumGradient: ReferenceKernel = (_, [weights, dy], output) => {
-  for (let row = 0; row < output.length; row++) output[row] = weights![row]! * dy![0]!;
+  for (let row = 0; row < output.length; row++) output[row] = weights[row] * dy[0];
 };

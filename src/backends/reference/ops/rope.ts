@@ -12,20 +12,20 @@ export const rope: ReferenceKernel<RopeAttributes> = (node, [x, factors], output
   const { positions } = step;
   const width = node.shape[1];
   const pairs = node.attributes.frequencies.length;
-  output.set(x!);
+  output.set(x);
   for (let from = 0; from < output.length; from += headSize) {
     const row = Math.floor(from / width);
-    const position = positions[row]!;
+    const position = positions[row];
     const isLong = beyond !== undefined && lengthOf(row, step) > beyond.length;
     const frequencies = isLong ? beyond.frequencies : node.attributes.frequencies;
     for (let i = 0; i < pairs; i++) {
-      const angle = (position * frequencies[i]!) / (factors ? factors[i]! : 1);
+      const angle = (position * frequencies[i]) / (factors ? factors[i] : 1);
       const cos = Math.cos(angle) * magnitude;
       const sin = Math.sin(inverse ? -angle : angle) * magnitude;
       const a = from + (layout === 'half' ? i : 2 * i);
       const b = from + (layout === 'half' ? i + pairs : 2 * i + 1);
-      output[a] = x![a]! * cos - x![b]! * sin;
-      output[b] = x![a]! * sin + x![b]! * cos;
+      output[a] = x[a] * cos - x[b] * sin;
+      output[b] = x[a] * sin + x[b] * cos;
     }
   }
 };

@@ -13,31 +13,31 @@ export const positions: ReferenceKernel = (_, __, output, step) => {
 
 export const columns: ReferenceKernel<ColumnsAttributes> = (node, [x], output) => {
   const { from, width, groups } = node.attributes;
-  const all = node.inputs[0]!.shape[1] / groups;
+  const all = node.inputs[0].shape[1] / groups;
   for (let t = 0; t * width < output.length; t++)
-    output.set(x!.subarray(t * all + from, t * all + from + width), t * width);
+    output.set(x.subarray(t * all + from, t * all + from + width), t * width);
 };
 
 export const selectRows: ReferenceKernel = (node, [x], output, { selected }) => {
   const width = node.shape[1];
   for (let r = 0; r < selected.length; r++)
-    output.set(x!.subarray(selected[r]! * width, (selected[r]! + 1) * width), r * width);
+    output.set(x.subarray(selected[r] * width, (selected[r] + 1) * width), r * width);
 };
 
 export const scatterColumns: ReferenceKernel<ScatterColumnsAttributes> = (node, [x], output) => {
   const { from, groups } = node.attributes;
-  const [width, all] = [node.inputs[0]!.shape[1] / groups, node.shape[1] / groups];
-  for (let t = 0; t * all < output.length; t++) output.set(x!.subarray(t * width, (t + 1) * width), t * all + from);
+  const [width, all] = [node.inputs[0].shape[1] / groups, node.shape[1] / groups];
+  for (let t = 0; t * all < output.length; t++) output.set(x.subarray(t * width, (t + 1) * width), t * all + from);
 };
 
 export const scatterRows: ReferenceKernel = (node, [x], output, { selected }) => {
   const width = node.shape[1];
-  for (let r = 0; r < selected.length; r++) output.set(x!.subarray(r * width, (r + 1) * width), selected[r]! * width);
+  for (let r = 0; r < selected.length; r++) output.set(x.subarray(r * width, (r + 1) * width), selected[r] * width);
 };
 
 export const sumRows: ReferenceKernel = (_, [x], output) => {
   const width = output.length;
   const sums = new Float64Array(width);
-  for (let i = 0; i < x!.length; i++) sums[i % width]! += x![i]!;
+  for (let i = 0; i < x.length; i++) sums[i % width] += x[i];
   output.set(sums);
 };

@@ -11,15 +11,15 @@ export const selectiveScan: ReferenceKernel<SelectiveScanAttributes> = (node, [x
     for (let channel = 0; channel < channels; channel++) {
       const head = Math.floor(channel / headSize);
       const group = Math.floor((head * groups) / heads);
-      const value = x![row * channels + channel]!;
-      const step = delta![row * heads + head]!;
-      let sum = d![head]! * value;
+      const value = x[row * channels + channel];
+      const step = delta[row * heads + head];
+      let sum = d[head] * value;
       for (let n = 0; n < stateSize; n++) {
         const shared = (row * groups + group) * stateSize + n;
-        const decay = Math.exp(step * a![head * perHead + (n % perHead)]!);
-        const next = decay * state[channel * stateSize + n]! + step * b![shared]! * value;
+        const decay = Math.exp(step * a[head * perHead + (n % perHead)]);
+        const next = decay * state[channel * stateSize + n] + step * b[shared] * value;
         state[channel * stateSize + n] = next;
-        sum += c![shared]! * next;
+        sum += c[shared] * next;
       }
       output[row * channels + channel] = sum;
     }

@@ -3,7 +3,7 @@ import { PAGE_POSITIONS, pageIndex } from '../../../graph/step.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
 export const shortConv: ReferenceKernel<ShortConvAttributes> = (node, [x, weights, bias], output, step) => {
-  const [channels, taps] = node.inputs[1]!.shape as readonly [number, number];
+  const [channels, taps] = node.inputs[1].shape as readonly [number, number];
   const { layer } = node.attributes;
   const kept = taps - 1;
   const { T, S } = step.registers;
@@ -14,11 +14,11 @@ export const shortConv: ReferenceKernel<ShortConvAttributes> = (node, [x, weight
     const past = position > 0 ? state(pageIndex(position - 1), layer)?.slice() : undefined;
     /** Channel d of row r of this step; rows before it are negative. */
     const at = (r: number, d: number): number =>
-      r >= 0 ? x![(first + r) * channels + d]! : (past?.[(kept + r) * channels + d] ?? 0);
+      r >= 0 ? x[(first + r) * channels + d] : (past?.[(kept + r) * channels + d] ?? 0);
     for (let r = 0; r < count; r++)
       for (let d = 0; d < channels; d++) {
         let sum = bias?.[d] ?? 0;
-        for (let k = 0; k < taps; k++) sum += weights![d * taps + k]! * at(r - kept + k, d);
+        for (let k = 0; k < taps; k++) sum += weights[d * taps + k] * at(r - kept + k, d);
         output[(first + r) * channels + d] = sum;
       }
     const end = position + count;

@@ -15,24 +15,24 @@ export const attention: Lowering<AttentionAttributes> = (
   emitter.emit({
     kernel: 'cacheStore',
     label: `${node.label}.store`,
-    values: [k!, v!, kvHeads, headSize, before],
-    reads: [k!, v!],
+    values: [k, v, kvHeads, headSize, before],
+    reads: [k, v],
     writes: [cache],
     stores: layer,
   });
   const output = emitter.region(node);
   // a single token's work is cut into chunks of positions, whose results are joined
   const group = heads / kvHeads;
-  const bytes = Number(exports.attentionPartials!(emitter.context, kvHeads, group, headSize));
+  const bytes = Number(exports.attentionPartials(emitter.context, kvHeads, group, headSize));
   const partials = emitter.temporary(bytes, `${node.label}.partials`);
   const counters = weights.constant(new Float32Array(kvHeads * Math.ceil(group / 4)), `${node.label}.counters`);
-  emitter.needScratch(Number(exports.attentionScratch!(emitter.longestSequence, headSize)));
-  emitter.needScratch(Number(exports.cachedAttentionScratch!(headSize)));
+  emitter.needScratch(Number(exports.attentionScratch(emitter.longestSequence, headSize)));
+  emitter.needScratch(Number(exports.cachedAttentionScratch(headSize)));
   emitter.emit({
     kernel: 'attention',
     label: node.label,
     values: [
-      q!,
+      q,
       output,
       heads,
       kvHeads,
@@ -46,13 +46,13 @@ export const attention: Lowering<AttentionAttributes> = (
       partials,
       counters,
       // steps without a cache read them from here
-      k!,
-      v!,
+      k,
+      v,
       causal ? 1 : 0,
       { float: alibi },
       sinks ?? 0,
     ],
-    reads: [q!, k!, v!, cache, ...(sinks ? [sinks] : [])],
+    reads: [q, k, v, cache, ...(sinks ? [sinks] : [])],
     writes: [output, partials, counters],
   });
 };
@@ -63,21 +63,21 @@ export const attentionGradient: Lowering<AttentionAttributes> = (node, { emitter
   const sinks = sinksOf(node.inputs[4], weights);
   const { heads, kvHeads, headSize, scale, window, softcap, causal = true, alibi = 0 } = node.attributes;
   const output = emitter.region(node);
-  emitter.needScratch(Number(exports.attentionGradientScratch!(emitter.longestSequence, headSize)));
+  emitter.needScratch(Number(exports.attentionGradientScratch(emitter.longestSequence, headSize)));
   const shape = [heads, kvHeads, headSize, 0, { float: scale }, window, { float: softcap }];
   emitter.emit({
     kernel: 'attentionGradient',
     label: node.label,
     values: [
-      q!,
+      q,
       output,
       ...shape,
       'scratch',
       'scratchStride',
-      dy!,
+      dy,
       0,
-      k!,
-      v!,
+      k,
+      v,
       causal ? 1 : 0,
       { float: alibi },
       sinks ?? 0,

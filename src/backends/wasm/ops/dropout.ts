@@ -9,8 +9,8 @@ export const dropout: Lowering<DropoutAttributes> = (node, { emitter }) => {
   emitter.emit({
     kernel: 'dropout',
     label: node.label,
-    values: [emitter.rowsKind(node), x!, seed!, output, node.shape[1], salt | 0, threshold, { float: 1 - rate }],
-    reads: [x!, seed!],
+    values: [emitter.rowsKind(node), x, seed, output, node.shape[1], salt | 0, threshold, { float: 1 - rate }],
+    reads: [x, seed],
     writes: [output],
   });
 };

@@ -28,7 +28,7 @@ export function elementwise(
   emitter.emit({
     kernel,
     label: node.label,
-    values: [emitter.rowsKind(node as Value), regions[0]!, regions[1] ?? 0, output, node.shape[1], ...floats],
+    values: [emitter.rowsKind(node as Value), regions[0], regions[1] ?? 0, output, node.shape[1], ...floats],
     reads: regions,
     writes: [output],
     split: `elements ${node.shape.join(' ')}`,
@@ -58,7 +58,7 @@ export const multiply: Lowering<null> = (node, context) => {
   const waiting = node.inputs.find((input) => isActivation(input) && !context.emitter.has(input));
   if (!waiting || !isActivation(waiting)) return elementwise('multiply', node, node.inputs, context);
   const other = node.inputs.find((input) => input !== waiting)!;
-  elementwise(`${waiting.attributes.kind}Multiply`, node, [waiting.inputs[0]!, other], context);
+  elementwise(`${waiting.attributes.kind}Multiply`, node, [waiting.inputs[0], other], context);
 };
 
 export const scale: Lowering<ScaleAttributes> = (node, context) =>
@@ -82,7 +82,7 @@ export const xielu: Lowering<XieluAttributes> = (node, context) =>
 
 /** Depends on an element's position. */
 export const positionScale: Lowering<PositionScaleAttributes> = (node, { emitter }) => {
-  const from = emitter.region(node.inputs[0]!);
+  const from = emitter.region(node.inputs[0]);
   const output = emitter.region(node);
   const { scale: factor, length } = node.attributes;
   emitter.emit({
@@ -97,13 +97,13 @@ export const positionScale: Lowering<PositionScaleAttributes> = (node, { emitter
 /** Depends on an element's column. */
 export const gain: Lowering<GainAttributes> = (node, { emitter, weights }) => {
   const [x, factors, bias] = node.inputs;
-  if (!isWeight(factors!)) throw new TypeError(`${node.label}: the gain is not a weight`);
+  if (!isWeight(factors)) throw new TypeError(`${node.label}: the gain is not a weight`);
   const { inverse } = node.attributes;
   const by = weights.vector(
     factors,
     inverse ? { name: 'inverse', apply: (values) => values.map((value) => 1 / value) } : undefined,
   );
-  const from = emitter.region(x!);
+  const from = emitter.region(x);
   const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
   const elements = Number(factors.shape[0]) * factors.shape[1];
   const output = emitter.region(node);

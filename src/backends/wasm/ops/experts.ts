@@ -10,12 +10,12 @@ const gatings = ['softmax', 'sigmoid', 'softmaxOfChosen'];
 
 export const route: Lowering<RouteAttributes> = (node, { emitter, exports, weights }) => {
   const [logits, bias] = node.inputs;
-  const experts = logits!.shape[1];
+  const experts = logits.shape[1];
   const { used, gating, normalize, scale, groups, usedGroups } = node.attributes;
-  const from = emitter.region(logits!);
+  const from = emitter.region(logits);
   const output = emitter.region(node);
   const biases = bias && isWeight(bias) ? weights.vector(bias) : undefined;
-  emitter.needScratch(Number(exports.routeScratch!(experts)));
+  emitter.needScratch(Number(exports.routeScratch(experts)));
   emitter.emit({
     kernel: 'route',
     label: node.label,
@@ -42,15 +42,15 @@ export const route: Lowering<RouteAttributes> = (node, { emitter, exports, weigh
 
 export const expertLinear: Lowering<ExpertLinearAttributes> = (node, { emitter, exports, weights }) => {
   const [x, routes, matrix, last] = node.inputs;
-  if (!isWeight(matrix!)) throw new TypeError(`${node.label}: the matrix is not a weight`);
+  if (!isWeight(matrix)) throw new TypeError(`${node.label}: the matrix is not a weight`);
   const { region, format } = weights.matrix(matrix);
   const { experts, extra } = node.attributes;
   const columns = matrix.shape[1];
-  const used = routes!.shape[1] / 2;
-  const [from, chosen] = [emitter.region(x!), emitter.region(routes!)];
+  const used = routes.shape[1] / 2;
+  const [from, chosen] = [emitter.region(x), emitter.region(routes)];
   const output = emitter.region(node);
   const more = last && isWeight(last) ? weights.vector(last as Value<never>) : undefined;
-  emitter.needScratch(Number(exports.expertScratch!(columns)) + format.scratchBytes(columns));
+  emitter.needScratch(Number(exports.expertScratch(columns)) + format.scratchBytes(columns));
   const forActivations = { floats: 'interleave', int8: 'quantize8', int8Parts: 'quantize8', int16: 'quantize16' };
   emitter.emit({
     kernel: 'expertLinear',
@@ -68,7 +68,7 @@ export const expertLinear: Lowering<ExpertLinearAttributes> = (node, { emitter, 
       used,
       'scratch',
       'scratchStride',
-      x!.shape[1] === columns ? 0 : 1,
+      x.shape[1] === columns ? 0 : 1,
       activationForms.indexOf(format.activations),
       format.groupBytes(columns),
       { kernel: `matmul_${format.name}` },
@@ -87,8 +87,8 @@ export const combine: Lowering<CombineAttributes> = (node, { emitter }) => {
   emitter.emit({
     kernel: 'combine',
     label: node.label,
-    values: [emitter.rowsKind(node), x!, factors!, output, node.shape[1], groups, node.inputs[1]!.shape[1], from],
-    reads: [x!, factors!],
+    values: [emitter.rowsKind(node), x, factors, output, node.shape[1], groups, node.inputs[1].shape[1], from],
+    reads: [x, factors],
     writes: [output],
   });
 };
@@ -96,12 +96,12 @@ export const combine: Lowering<CombineAttributes> = (node, { emitter }) => {
 export const scaleGroups: Lowering<null> = (node, { emitter }) => {
   const [x, factors] = node.inputs.map((input) => emitter.region(input));
   const output = emitter.region(node);
-  const groups = node.inputs[1]!.shape[1];
+  const groups = node.inputs[1].shape[1];
   emitter.emit({
     kernel: 'scaleGroups',
     label: node.label,
-    values: [emitter.rowsKind(node), x!, factors!, output, groups, node.shape[1] / groups],
-    reads: [x!, factors!],
+    values: [emitter.rowsKind(node), x, factors, output, groups, node.shape[1] / groups],
+    reads: [x, factors],
     writes: [output],
   });
 };

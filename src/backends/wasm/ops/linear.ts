@@ -5,14 +5,14 @@ import { destination, tiled } from '../products.ts';
 export const linear: Lowering<null> = (node, context) => {
   const { emitter, weights, quantized } = context;
   const [x, matrix, bias] = node.inputs;
-  if (!isWeight(matrix!)) throw new TypeError('linear: the matrix is not a weight');
+  if (!isWeight(matrix)) throw new TypeError('linear: the matrix is not a weight');
   const { region, format } = weights.matrix(matrix);
   const columns = matrix.shape[1];
   emitter.needScratch(format.scratchBytes(columns));
   const source =
     format.activations === 'floats'
-      ? { codes: emitter.region(x!), scales: emitter.rowsOf(x!) > 1 ? tiled(x!, context) : undefined }
-      : quantized(x!, format.activations);
+      ? { codes: emitter.region(x), scales: emitter.rowsOf(x) > 1 ? tiled(x, context) : undefined }
+      : quantized(x, format.activations);
   const { output, residual } = destination(node, emitter);
   const biases = bias && isWeight(bias) ? weights.vector(bias as Value<never>) : undefined;
   const reads = [region, source.codes, source.scales, biases, residual].filter((input) => input !== undefined);

@@ -18,12 +18,12 @@ function integers(count: number): Float32Array {
 /** dy·W: the forward kernel with panels of W's columns, made from its unpacked rows. */
 export const linearInputGradient: Lowering<null> = (node, { emitter, weights, exports }) => {
   const [dy, matrix] = node.inputs;
-  if (!isWeight(matrix!)) throw new TypeError('linearInputGradient: the matrix is not a weight');
+  if (!isWeight(matrix)) throw new TypeError('linearInputGradient: the matrix is not a weight');
   const { region, format } = weights.matrix(matrix);
   const [outputs, inputs] = matrix.shape as readonly [number, number];
-  emitter.needScratch(Math.max(format.scratchBytes(inputs), Number(exports.scratchBytes_F32!(inputs))));
+  emitter.needScratch(Math.max(format.scratchBytes(inputs), Number(exports.scratchBytes_F32(inputs))));
   const ids = weights.constant(integers(outputs), `0 … ${outputs - 1}`);
-  const from = emitter.region(dy!);
+  const from = emitter.region(dy);
   const kind = emitter.rowsKind(node);
   const { output, residual } = destination(node, emitter);
   for (let first = 0; first < outputs; first += OUTPUTS) {
@@ -44,8 +44,8 @@ export const linearInputGradient: Lowering<null> = (node, { emitter, weights, ex
       reads: [rows],
       writes: [panels],
     });
-    const tiles = emitter.temporary(tiledBytes(emitter, dy!, count), `${node.label} tiles`);
-    if (emitter.rowsOf(dy!) > 1) {
+    const tiles = emitter.temporary(tiledBytes(emitter, dy, count), `${node.label} tiles`);
+    if (emitter.rowsOf(dy) > 1) {
       emitter.emit({
         kernel: 'interleave',
         label: `${node.label}.tiles`,
@@ -102,14 +102,14 @@ function isSummand(node: Value<never> | Value<unknown>, { emitter }: LoweringCon
 export const accumulate: Lowering<null> = (node, context) => {
   const { emitter } = context;
   const [sum, gradient] = node.inputs;
-  const state = emitter.region(sum!);
+  const state = emitter.region(sum);
   emitter.alias(node, state);
-  if (!emitter.has(gradient!)) {
-    if (gradient!.op.name === 'linearWeightGradient') emitLinearWeightGradient(gradient!, state, true, context);
-    else emitEmbedWeightGradient(gradient!, state, true, context);
+  if (!emitter.has(gradient)) {
+    if (gradient.op.name === 'linearWeightGradient') emitLinearWeightGradient(gradient, state, true, context);
+    else emitEmbedWeightGradient(gradient, state, true, context);
     return;
   }
-  const from = emitter.region(gradient!);
+  const from = emitter.region(gradient);
   emitter.emit({
     kernel: 'add',
     label: node.label,
@@ -143,12 +143,12 @@ function emitLinearWeightGradient(
       emitter.rowsOf(narrow) * Math.ceil(width / lanes) * lanes * 4,
       `${narrow.label} ${kernel}`,
     );
-    const values = [kind, from, to, width, Number(exports.linearWeightGradientDepth!())];
+    const values = [kind, from, to, width, Number(exports.linearWeightGradientDepth())];
     emitter.emit({ kernel, label: `${narrow.label}.${kernel}`, values, reads: [from], writes: [to] });
     return to;
   });
   const wide = emitter.region(outputs < inputs ? x : dy);
-  emitter.needScratch(Number(exports.linearWeightGradientScratch!()));
+  emitter.needScratch(Number(exports.linearWeightGradientScratch()));
   const [left, right] = outputs < inputs ? [packed, wide] : [wide, packed];
   emitter.emit({
     kernel: 'linearWeightGradient',
@@ -200,12 +200,12 @@ function emitEmbedWeightGradient(
 /** The gradient of a bias. */
 export const sumRows: Lowering<null> = (node, { emitter }) => {
   const [x] = node.inputs;
-  const from = emitter.region(x!);
+  const from = emitter.region(x);
   const output = emitter.region(node);
   emitter.emit({
     kernel: 'sumRows',
     label: node.label,
-    values: [emitter.rowsKind(x!), from, output, node.shape[1]],
+    values: [emitter.rowsKind(x), from, output, node.shape[1]],
     reads: [from],
     writes: [output],
   });

@@ -87,8 +87,8 @@ export const weightedSum: Lowering<null> = (node, { emitter }) => {
   emitter.emit({
     kernel: 'weightedSum',
     label: node.label,
-    values: [emitter.rowsKind(node.inputs[0]!), x!, weights!, output],
-    reads: [x!, weights!],
+    values: [emitter.rowsKind(node.inputs[0]), x, weights, output],
+    reads: [x, weights],
     writes: [output],
   });
 };
@@ -99,8 +99,8 @@ export const weightedSumGradient: Lowering<null> = (node, { emitter }) => {
   emitter.emit({
     kernel: 'weightedSumGradient',
     label: node.label,
-    values: [emitter.rowsKind(node), weights!, dy!, output],
-    reads: [weights!, dy!],
+    values: [emitter.rowsKind(node), weights, dy, output],
+    reads: [weights, dy],
     writes: [output],
   });
 };

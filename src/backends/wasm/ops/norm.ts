@@ -6,9 +6,9 @@ import type { Lowering, LoweringContext } from '../lowering.ts';
 export const rmsNorm: Lowering<RmsNormAttributes> = (node, context) => {
   const { emitter } = context;
   const [x, gain] = node.inputs;
-  const size = gain!.shape[1];
-  const from = emitter.region(x!);
-  const factors = vector(gain!, context);
+  const size = gain.shape[1];
+  const from = emitter.region(x);
+  const factors = vector(gain, context);
   const output = emitter.region(node);
   const { epsilon } = node.attributes;
   emitter.emit({
@@ -23,10 +23,10 @@ export const rmsNorm: Lowering<RmsNormAttributes> = (node, context) => {
 export const layerNorm: Lowering<LayerNormAttributes> = (node, context) => {
   const { emitter } = context;
   const [x, gain, bias] = node.inputs;
-  const size = gain!.shape[1];
-  const from = emitter.region(x!);
-  const factors = vector(gain!, context);
-  const shifts = vector(bias!, context);
+  const size = gain.shape[1];
+  const from = emitter.region(x);
+  const factors = vector(gain, context);
+  const shifts = vector(bias, context);
   const output = emitter.region(node);
   const { epsilon } = node.attributes;
   emitter.emit({

@@ -10,15 +10,15 @@ function inputGradient(
   { emitter, weights }: LoweringContext,
 ): void {
   const [x, gain, dy] = node.inputs;
-  if (!isWeight(gain!)) throw new TypeError(`${node.label}: the gain is not a weight`);
+  if (!isWeight(gain)) throw new TypeError(`${node.label}: the gain is not a weight`);
   const size = gain.shape[1];
-  const [from, factors, pull] = [emitter.region(x!), weights.vector(gain), emitter.region(dy!)];
+  const [from, factors, pull] = [emitter.region(x), weights.vector(gain), emitter.region(dy)];
   const output = emitter.region(node as Value);
   const { epsilon } = node.attributes;
   emitter.emit({
     kernel,
     label: node.label,
-    values: [emitter.rowsKind(x!), from, factors, output, node.shape[1] / size, size, { float: epsilon }, pull],
+    values: [emitter.rowsKind(x), from, factors, output, node.shape[1] / size, size, { float: epsilon }, pull],
     reads: [from, factors, pull],
     writes: [output],
   });
@@ -32,10 +32,10 @@ function gainGradient(
 ): void {
   const [x, dy] = node.inputs;
   const size = node.shape[1];
-  const groups = x!.shape[1] / size;
-  const kind = emitter.rowsKind(x!);
-  const [from, pull] = [emitter.region(x!), emitter.region(dy!)];
-  const moments = emitter.temporary(emitter.rowsOf(x!) * groups * 8, `${node.label} moments`);
+  const groups = x.shape[1] / size;
+  const kind = emitter.rowsKind(x);
+  const [from, pull] = [emitter.region(x), emitter.region(dy)];
+  const moments = emitter.temporary(emitter.rowsOf(x) * groups * 8, `${node.label} moments`);
   const output = emitter.region(node as Value);
   emitter.emit({
     kernel: 'moments',

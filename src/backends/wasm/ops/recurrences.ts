@@ -10,7 +10,7 @@ export const deltaRule: Lowering<DeltaRuleAttributes> = (node, { emitter, export
   const from = node.inputs.map((input) => emitter.region(input));
   const state = stateRegion(layer);
   const output = emitter.region(node);
-  emitter.needScratch(Number(exports.deltaRuleScratch!(keySize)));
+  emitter.needScratch(Number(exports.deltaRuleScratch(keySize)));
   emitter.emit({
     kernel: 'deltaRule',
     label: node.label,
@@ -41,13 +41,13 @@ export const selectiveScan: Lowering<SelectiveScanAttributes> = (node, context) 
   if (!isWeight(a) || !isWeight(d)) throw new TypeError(`${node.label}: A and D are not weights`);
   const decays = weights.vector(a, {
     name: `[H, ${perHead}] → [${perHead}, H]`,
-    apply: (values) => values.map((_, i) => values[(i % heads) * perHead + Math.floor(i / heads)]!),
+    apply: (values) => values.map((_, i) => values[(i % heads) * perHead + Math.floor(i / heads)]),
   });
   const from = node.inputs.slice(0, 4).map((input) => emitter.region(input));
   const skip = weights.vector(d);
   const state = stateRegion(layer);
   const output = emitter.region(node);
-  emitter.needScratch(Number(exports.selectiveScanScratch!(stateSize)));
+  emitter.needScratch(Number(exports.selectiveScanScratch(stateSize)));
   emitter.emit({
     kernel: 'selectiveScan',
     label: node.label,

@@ -9,13 +9,13 @@ export const rope: Lowering<RopeAttributes> = (node, { emitter, weights }) => {
     factors && isWeight(factors)
       ? weights.vector(factors, {
           name: `divide ${frequencies.join(' ')}`,
-          apply: (values) => values.map((factor, i) => frequencies[i]! / factor),
+          apply: (values) => values.map((factor, i) => frequencies[i] / factor),
         })
       : weights.constant(frequencies, 'rope frequencies');
-  const from = emitter.region(x!);
+  const from = emitter.region(x);
   const turnedBeyond = beyond ? weights.constant(beyond.frequencies, 'rope frequencies beyond') : 0;
   // rotates in place if no other node reads the input
-  const output = emitter.soleConsumer(x!) ? from : emitter.region(node);
+  const output = emitter.soleConsumer(x) ? from : emitter.region(node);
   emitter.alias(node, output);
   const pairs = frequencies.length;
   emitter.needScratch(pairs * 8);

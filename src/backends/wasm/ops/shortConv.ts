@@ -4,14 +4,14 @@ import type { Lowering } from '../lowering.ts';
 
 export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weights, stateOffset, stateRegion }) => {
   const [x, filters, bias] = node.inputs;
-  if (!isWeight(filters!)) throw new TypeError(`${node.label}: the filters are not a weight`);
+  if (!isWeight(filters)) throw new TypeError(`${node.label}: the filters are not a weight`);
   const [channels, taps] = filters.shape as readonly [number, number];
   const factors = weights.vector(filters, {
     name: 'by tap',
-    apply: (values) => values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]!),
+    apply: (values) => values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]),
   });
   const shift = bias && isWeight(bias) ? weights.vector(bias) : undefined;
-  const from = emitter.region(x!);
+  const from = emitter.region(x);
   const state = stateRegion(node.attributes.layer);
   const output = emitter.region(node);
   emitter.emit({

@@ -5,7 +5,7 @@ import type { Lowering } from '../lowering.ts';
 
 /** Computes partial sums in blocks that do not depend on the number of threads, then adds them. */
 export const squareSum: Lowering<null> = (node, { emitter, exports }) => {
-  const counts = node.inputs.map((input) => Number(exports.squareBlocks!(emitter.rowsOf(input) * input.shape[1])));
+  const counts = node.inputs.map((input) => Number(exports.squareBlocks(emitter.rowsOf(input) * input.shape[1])));
   const total = counts.reduce((a, b) => a + b, 0);
   const partials = emitter.temporary(total * 8, `${node.label} partial sums`);
   let offset = 0;
@@ -14,13 +14,13 @@ export const squareSum: Lowering<null> = (node, { emitter, exports }) => {
     emitter.emit({
       kernel: 'squares',
       label: `${node.label}.${input.label}`,
-      values: [emitter.rowsKind(input), from, { region: partials, offset }, counts[i]!, input.shape[1]],
+      values: [emitter.rowsKind(input), from, { region: partials, offset }, counts[i], input.shape[1]],
       reads: [from],
       writes: [partials],
       // each command writes its own partial sums
       split: 'partial sums',
     });
-    offset += counts[i]! * 8;
+    offset += counts[i] * 8;
   }
   const output = emitter.region(node);
   emitter.emit({
@@ -33,7 +33,7 @@ export const squareSum: Lowering<null> = (node, { emitter, exports }) => {
 };
 
 export const clip: Lowering<ClipAttributes> = (node, { emitter }) => {
-  const squares = emitter.region(node.inputs[0]!);
+  const squares = emitter.region(node.inputs[0]);
   const output = emitter.region(node);
   emitter.emit({
     kernel: 'clip',
@@ -46,10 +46,10 @@ export const clip: Lowering<ClipAttributes> = (node, { emitter }) => {
 
 export const adamW: Lowering<AdamWAttributes> = (node, { emitter, kept }) => {
   const [weight, gradient, m, v, settings, factor] = node.inputs;
-  const { region, packed } = kept(weight!);
-  const states = [accumulatedState(gradient!)!, m!, v!].map((state) => kept(state).region);
-  const numbers = [emitter.region(settings!), emitter.region(factor!)];
-  const [rows, columns] = weight!.shape as readonly [number, number];
+  const { region, packed } = kept(weight);
+  const states = [accumulatedState(gradient)!, m, v].map((state) => kept(state).region);
+  const numbers = [emitter.region(settings), emitter.region(factor)];
+  const [rows, columns] = weight.shape as readonly [number, number];
   emitter.emit({
     kernel: 'adamW',
     label: node.label,

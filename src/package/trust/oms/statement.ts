@@ -130,7 +130,7 @@ function isRelativePath(name: string): boolean {
 export function compareCodePoints(a: string, b: string): number {
   const [x, y] = [[...a], [...b]];
   for (let i = 0; i < Math.min(x.length, y.length); i++) {
-    const difference = x[i]!.codePointAt(0)! - y[i]!.codePointAt(0)!;
+    const difference = x[i].codePointAt(0)! - y[i].codePointAt(0)!;
     if (difference !== 0) return difference;
   }
   return x.length - y.length;

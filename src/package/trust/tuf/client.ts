@@ -73,7 +73,7 @@ export class TufClient {
       if (visited.has(name)) continue;
       visited.add(name);
       const { targets, delegations } = await this.#targets(name, keys, role);
-      if (Object.hasOwn(targets, path)) return targets[path]!;
+      if (Object.hasOwn(targets, path)) return targets[path];
       const next = [];
       for (const delegated of delegations?.roles ?? []) {
         if (!isDelegated(delegated, path)) continue;
@@ -139,7 +139,7 @@ export class TufClient {
     if (found.version !== wanted.version)
       throw this.#mixed(file, `has version ${found.version}, but timestamp.json says ${wanted.version}`);
     for (const [name, { version }] of Object.entries(kept?.meta ?? {})) {
-      const after = Object.hasOwn(found.meta, name) ? found.meta[name]!.version : 0;
+      const after = Object.hasOwn(found.meta, name) ? found.meta[name].version : 0;
       if (after < version) throw this.#rollback(`${file}: ${name}`, after, version);
     }
     this.#checkFresh(file, found);

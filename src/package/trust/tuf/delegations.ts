@@ -12,7 +12,7 @@ export function isDelegated({ paths, path_hash_prefixes: prefixes }: DelegatedRo
 /** Shell patterns, part by part: * and ? do not match '/'. */
 function matches(pattern: string, path: string): boolean {
   const [wanted, found] = [pattern.split('/'), path.split('/')];
-  return wanted.length === found.length && wanted.every((part, i) => matchesPart(part, found[i]!));
+  return wanted.length === found.length && wanted.every((part, i) => matchesPart(part, found[i]));
 }
 
 /** Matches '*', '?' and '[…]' as Python's fnmatch does, without backtracking over more than the last '*'. */
@@ -24,7 +24,7 @@ function matchesPart(pattern: string, text: string): boolean {
     if (parts[i] === '*') {
       star = i++;
       resume = j;
-    } else if (i < parts.length && matchesLetter(parts[i]!, letters[j]!)) {
+    } else if (i < parts.length && matchesLetter(parts[i], letters[j])) {
       i++;
       j++;
     } else if (star >= 0) {
@@ -43,7 +43,7 @@ function matchesLetter(part: string, letter: string): boolean {
   let found = false;
   for (let i = 0; i < body.length; i++) {
     const isRange = body[i + 1] === '-' && i + 2 < body.length;
-    found ||= isRange ? letter >= body[i]! && letter <= body[i + 2]! : letter === body[i];
+    found ||= isRange ? letter >= body[i] && letter <= body[i + 2] : letter === body[i];
     if (isRange) i += 2;
   }
   return found !== negated;

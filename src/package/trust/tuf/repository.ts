@@ -43,7 +43,7 @@ const schemeOf: Readonly<Record<string, string>> = {
 
 /** Root metadata's form of a key. */
 export function tufKey({ publicKey }: PrivateKey): { readonly id: string; readonly key: TufKey } {
-  const key = { keytype: 'ecdsa', scheme: schemeOf[publicKey.curve]!, keyval: { public: publicKey.pem } };
+  const key = { keytype: 'ecdsa', scheme: schemeOf[publicKey.curve], keyval: { public: publicKey.pem } };
   return { id: hashOf(new TextEncoder().encode(olpcJson(key))), key };
 }
 

@@ -1,9 +1,13 @@
 /** Reads byte ranges of a published package, on a server or on disk. */
 import { locatePath } from '#leaf/formats/sources/path';
+import { collectYoungGarbage } from '../../core/collectGarbage.ts';
 import { SourceError } from '../../core/errors.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import { HttpFile, type HttpOptions } from '../../formats/sources/httpFile.ts';
+
+/** Bytes of a response after which its chunks are collected. */
+const COLLECTED_BYTES = 2 ** 21;
 
 export interface Remote {
   /** Location for error messages. */
@@ -76,6 +80,7 @@ function httpRemote(base: URL, options: HttpOptions): Remote {
       }
       let at = offset;
       let rest = new Uint8Array(0);
+      let collected = offset;
       return {
         size: file.size,
         async read(into) {
@@ -87,6 +92,9 @@ function httpRemote(base: URL, options: HttpOptions): Remote {
             done += part.length;
             at += part.length;
           }
+          if (at - collected < COLLECTED_BYTES) return;
+          collected = at;
+          collectYoungGarbage();
         },
         async close() {
           file.close();

@@ -2,6 +2,7 @@
 import { fileJournal } from '#leaf/federated/server/fileJournal';
 
 export type { Random } from '../core/random.ts';
+export type { Moments } from '../train/learner.ts';
 export { type AggregationRule, aggregationRules } from './aggregation/index.ts';
 export { mean } from './aggregation/mean.ts';
 export { type OptimizerState, ServerOptimizer, type ServerOptimizerOptions } from './aggregation/serverOptimizer.ts';

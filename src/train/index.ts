@@ -7,7 +7,7 @@ export type { TextSource } from './data/tokenize.ts';
 export type { Evaluation } from './earlyStopping.ts';
 export { type CorpusOptions, type CorpusProgress, generateCorpus } from './generateCorpus.ts';
 export type { HeldOutLoss } from './heldOutLoss.ts';
-export type { LearnedWeight, Learner, LearnerOptions, Update } from './learner.ts';
+export type { LearnedWeight, Learner, LearnerOptions, Moments, Update } from './learner.ts';
 export type { LogLine } from './log/logLine.ts';
 export { describeRecipe } from './recipe/describeRecipe.ts';
 export { checkRecipe, type ReadRecipe, type RecipeInput, readRecipe } from './recipe/readRecipe.ts';

@@ -61,7 +61,7 @@ describe('the goldens of families', () => {
   const modelTypes = ({ folders = [] }: (typeof architectures)[number]) => folders.flatMap(({ modelTypes }) => modelTypes);
 
   // encoders have goldens of their own: encoders.test.ts, embedders.test.ts
-  const encoders = ['bert', 'eurobert', 'gemma-embedding', 'jina-bert-v2', 'llama-embed', 'modern-bert', 'neo-bert', 'nomic-bert'];
+  const encoders = ['bert', 'eurobert', 'gemma-embedding', 'jina-bert-v2', 'llama-embed', 'modern-bert', 'neo-bert', 'nomic-bert', 'nomic-bert-moe'];
 
   it('have every decoder', () => {
     const missing = architectures.filter((one) => !ggufs.has(one.name) && !modelTypes(one).some((type) => types.has(type)));

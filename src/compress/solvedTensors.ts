@@ -1,6 +1,7 @@
 /** Treats the tensors of a plan, stage by stage: quantizes or prunes them. */
 import { EspalierError, FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { readTensor } from '../formats/readTensor.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import type { Calibration } from './calibration.ts';
 import { encode } from './encodeRows.ts';
@@ -178,9 +179,7 @@ async function withoutStatistic(planned: Planned, { checkpoint, importance, trea
   const isTreated = treatment.isTreated(planned);
   if (format === tensor.format && !isTreated) {
     if (format.blockSize === 1) await finiteValues(checkpoint, tensor);
-    const bytes = new Uint8Array(tensor.byteLength);
-    await tensor.read(0, bytes);
-    return { bytes, method: 'copied', errors: {}, notes: [] };
+    return { bytes: await readTensor(tensor), method: 'copied', errors: {}, notes: [] };
   }
   const columns = tensor.shape.at(-1)!;
   const squares = isTreated ? importance?.entries.get(tensor.name)?.squares : undefined;

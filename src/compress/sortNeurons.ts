@@ -4,8 +4,10 @@
  */
 import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { tensorBytes } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import { copiedTensor } from '../formats/tensorToWrite.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { wholeWidth, withSortedNeurons } from '../models/nestedWidths.ts';
@@ -68,22 +70,13 @@ export async function sortNeurons(
         importance[i] += order.subarray(0, width).reduce((sum, neuron) => sum + weights[neuron], 0) / total / blocks;
     }
     const sorted = withSortedNeurons(checkpoint, orders, widths);
-    const tensors = [...sorted.tensors].map(([name, tensor]) => ({
-      name,
-      shape: tensor.shape,
-      format: tensor.format,
-      async data() {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        return bytes;
-      },
-    }));
+    const tensors = [...sorted.tensors].map(([name, tensor]) => copiedTensor(name, tensor));
     await writeFile(output, { metadata: [...sorted.metadata] as [string, GgufValue][], tensors }, options);
     await opened.finish?.(options.signal);
     return {
       widths,
       importance,
-      bytes: [...sorted.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+      bytes: tensorBytes(sorted),
     };
   } finally {
     await opened.close();

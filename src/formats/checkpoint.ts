@@ -48,6 +48,11 @@ export function isCheckpoint(value: unknown): value is Checkpoint {
   return typeof value === 'object' && value !== null && 'tensors' in value && value.tensors instanceof Map;
 }
 
+/** Size of the tensors in bytes. */
+export function tensorBytes({ tensors }: Checkpoint): number {
+  return [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
 /** The same checkpoint for a reader who closes it, while its owner goes on using it. */
 export function lent(checkpoint: Checkpoint): Checkpoint {
   const { name, kind, metadata, tensors, tokenizer, embedding, chatTemplate, byteLength } = checkpoint;

@@ -1,7 +1,10 @@
 /** A tensor to write into a file of any format. */
+
 import { FormatError, grouped, OptionError } from '../core/errors.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import type { ByteSink } from './byteSink.ts';
+import type { CheckpointTensor } from './checkpoint.ts';
+import { readTensor } from './readTensor.ts';
 
 export interface TensorToWrite {
   readonly name: string;
@@ -43,4 +46,9 @@ export async function writeTensorData(tensor: TensorToWrite, sink: ByteSink, sig
     const problem = `has ${grouped(found)} bytes of data but its shape and format need ${grouped(expected)}`;
     throw new FormatError(tensor.name, problem, { tensor: tensor.name, expected, found });
   }
+}
+
+/** A tensor of another checkpoint, as it is. @param name in the new file */
+export function copiedTensor(name: string, tensor: CheckpointTensor, signal?: AbortSignal): TensorToWrite {
+  return { name, shape: tensor.shape, format: tensor.format, data: () => readTensor(tensor, signal) };
 }

@@ -2,6 +2,7 @@
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { writeGguf } from '../formats/gguf/write.ts';
+import { readTensor } from '../formats/readTensor.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { klDivergence } from '../graph/ops/klDivergence.ts';
 import type { Program } from '../graph/program.ts';
@@ -73,11 +74,7 @@ export async function writeExit(
   const tensors = [...exit.tensors.values()].map((tensor) => {
     const format = exitFormat(tensor, output.format);
     const data = async () => {
-      if (!isTrainedInExit(tensor.name)) {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        return bytes;
-      }
+      if (!isTrainedInExit(tensor.name)) return readTensor(tensor);
       const values = await program.readTensor(tensor.name);
       const bytes = new Uint8Array(bytesOf(format, values.length));
       format.encode(values, 0, bytes, 0, values.length / format.blockSize);

@@ -3,6 +3,7 @@ import { OptionError } from '../../core/errors.ts';
 import { memorySink } from '../../formats/byteSink.ts';
 import { writeGguf } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { copiedTensor } from '../../formats/tensorToWrite.ts';
 import { type ExitPromise, exitMetadata, readExitHeader } from '../../models/exits.ts';
 import { type ExitSample, exitedAt, lossAt } from './exitSamples.ts';
 import { calibrate } from './riskControl.ts';
@@ -48,16 +49,7 @@ export async function withPromise(source: CheckpointSource, promise: ExitPromise
     const metadata = exitMetadata({ ...header, promises });
     const title = exit.metadata.get('general.name');
     if (typeof title === 'string') metadata.set('general.name', title);
-    const tensors = [...exit.tensors.values()].map((tensor) => ({
-      name: tensor.name,
-      shape: tensor.shape,
-      format: tensor.format,
-      async data() {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        return bytes;
-      },
-    }));
+    const tensors = [...exit.tensors.values()].map((tensor) => copiedTensor(tensor.name, tensor));
     const sink = memorySink();
     await writeGguf(sink, { metadata, tensors });
     return sink.bytes();

@@ -5,9 +5,10 @@
  */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
-import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
+import { type Checkpoint, type CheckpointTensor, tensorBytes } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { copiedTensor } from '../../formats/tensorToWrite.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import { buildModel } from '../../models/buildModel.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
@@ -59,20 +60,10 @@ export async function dropLayers(
       throw new OptionError('layers', dropped.length, `1 to ${count - 1} of the ${count} blocks`);
     const result = without(checkpoint, dropped, count);
     refuseOtherBlocks(checkpoint, result, dropped, count);
-    const tensors = [...result.tensors].map(([name, tensor]) => ({
-      name,
-      shape: tensor.shape,
-      format: tensor.format,
-      async data() {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        return bytes;
-      },
-    }));
+    const tensors = [...result.tensors].map(([name, tensor]) => copiedTensor(name, tensor));
     await writeFile(output, { metadata: [...result.metadata] as [string, GgufValue][], tensors }, options);
     await opened.finish?.(options.signal);
-    const bytes = [...result.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return { dropped, ...(influence && { influence }), bytes };
+    return { dropped, ...(influence && { influence }), bytes: tensorBytes(result) };
   } finally {
     await opened.close();
   }

@@ -9,6 +9,7 @@ import type { OnProgress } from '../../core/progress.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { readTensor } from '../../formats/readTensor.ts';
 import { tensorValues } from '../../formats/tensorValues.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
@@ -230,8 +231,7 @@ function columnsOf(weights: Float32Array, size: number, columns: Int32Array): Fl
 
 /** Bytes of some rows of a matrix, or elements of a vector; undefined: of all. */
 async function bytesOfRows(tensor: CheckpointTensor, rows: Int32Array | undefined): Promise<Uint8Array> {
-  const all = new Uint8Array(tensor.byteLength);
-  await tensor.read(0, all);
+  const all = await readTensor(tensor);
   if (!rows) return all;
   const size = tensor.byteLength / tensor.shape[0];
   const chosen = new Uint8Array(rows.length * size);

@@ -3,7 +3,7 @@
  * formats but no values; later stages are planned from it.
  */
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
-import { lent } from '../../formats/checkpoint.ts';
+import { lent, tensorBytes } from '../../formats/checkpoint.ts';
 import { buildModel } from '../../models/buildModel.ts';
 import { dequantized } from '../../models/dequantized.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
@@ -131,6 +131,3 @@ function planned(tensor: CheckpointTensor, format: BlockFormat, shape: readonly 
   const read = () => Promise.reject(new Error(`${tensor.name} is planned, it has no values`));
   return { name: tensor.name, format, shape, byteLength: bytesOf(format, elements), read };
 }
-
-const tensorBytes = ({ tensors }: Checkpoint): number =>
-  [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -10,6 +10,7 @@ import { seededRandom } from '../../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { openCheckpoint } from '../../formats/open.ts';
+import { readTensor } from '../../formats/readTensor.ts';
 import { tensorValues } from '../../formats/tensorValues.ts';
 import { gradients, trainableWeights } from '../../graph/gradients.ts';
 import type { Value } from '../../graph/graph.ts';
@@ -135,11 +136,7 @@ export async function tune(source: string, model: string, output: string, option
       shape: tensor.shape,
       format: tensor.format,
       async data() {
-        const changed = isImproved ? student.bytes(tensor.name) : undefined;
-        if (changed) return changed;
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes);
-        return bytes;
+        return (isImproved && student.bytes(tensor.name)) || readTensor(tensor);
       },
     }));
     await writeFile(output, { metadata, tensors }, { signal });

@@ -5,6 +5,7 @@ import type { ByteSource } from '../../formats/byteSource.ts';
 import { openGguf } from '../../formats/gguf/checkpoint.ts';
 import { readGguf } from '../../formats/gguf/read.ts';
 import { typedMetadata, writeGguf } from '../../formats/gguf/write.ts';
+import { readTensor } from '../../formats/readTensor.ts';
 import { readAdapter } from '../../models/adapter.ts';
 import { merger } from './mergeSection.ts';
 
@@ -38,8 +39,7 @@ export async function mergeAdapter(
     format: tensor.format,
     shape: tensor.shape,
     data: async () => {
-      const bytes = new Uint8Array(tensor.byteLength);
-      await tensor.read(0, bytes, signal);
+      const bytes = await readTensor(tensor, signal);
       const found = factors.get(tensor.name);
       if (!found) return bytes;
       const { format } = tensor;

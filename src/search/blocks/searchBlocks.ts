@@ -8,7 +8,7 @@ import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
-import { lent } from '../../formats/checkpoint.ts';
+import { lent, tensorBytes } from '../../formats/checkpoint.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { buildModel } from '../../models/buildModel.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
@@ -168,7 +168,7 @@ class BlockSearch {
     if (levels.every((level) => level === DROPPED)) return { ...NOTHING, levels };
     const variant = variantOf(this.#base, levels);
     const { kld, nll } = await this.#compare(reference, variant, tokens);
-    const bytes = [...variant.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const bytes = tensorBytes(variant);
     const judged = { levels, seconds: this.#secondsOf(levels), bytes, kld, nll };
     onProgress?.({ stage: 'search', done: ++this.#evaluations, total: 0, unit: 'pieces' });
     if (tokens >= this.#options.tokens) this.#judged.set(key, judged);

@@ -2,6 +2,7 @@
 import { writeFile } from '../../compress/writeFile.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
+import { copiedTensor } from '../../formats/tensorToWrite.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { variantOf } from './variant.ts';
 
@@ -21,16 +22,7 @@ export async function writeVariant(
     const metadata = new Map(variant.metadata as ReadonlyMap<string, GgufValue>);
     metadata.delete('general.file_type');
     metadata.set('general.quantization_version', QUANTIZATION_VERSION);
-    const tensors = [...variant.tensors].map(([name, tensor]) => ({
-      name,
-      shape: tensor.shape,
-      format: tensor.format,
-      async data() {
-        const bytes = new Uint8Array(tensor.byteLength);
-        await tensor.read(0, bytes, options.signal);
-        return bytes;
-      },
-    }));
+    const tensors = [...variant.tensors].map(([name, tensor]) => copiedTensor(name, tensor, options.signal));
     await writeFile(output, { metadata, tensors }, options);
   } finally {
     await opened.close();

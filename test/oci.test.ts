@@ -26,6 +26,7 @@ import {
   readPrivateKey,
   signPublication,
 } from '../src/package/index.ts';
+import { freePort } from './freePort.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-oci-'));
 const at = (...names: string[]) => join(folder, ...names);
@@ -231,11 +232,3 @@ describe.skipIf(!haveRegistry || !haveSkopeo)('a registry', () => {
     tokens.close();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

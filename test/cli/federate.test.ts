@@ -1,14 +1,13 @@
 /** Federations through the command line: a server and clients in processes of their own, killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
 import { loadAdapter } from '../../src/index.ts';
+import { freePort } from '../freePort.ts';
 import { text } from '../train/tinyRun.ts';
 import { espalier } from './espalier.ts';
 
@@ -64,16 +63,6 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
     if (tries > 900) throw new Error(`in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 describe('espalier federate', () => {

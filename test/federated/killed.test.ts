@@ -1,7 +1,6 @@
 /** A federation of processes that are killed at every stage of a round, and one whose messages come many times, late and in another order. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,6 +13,7 @@ import {
   memoryJournal,
   type ReportLine,
 } from '../../src/federated/index.ts';
+import { freePort } from '../freePort.ts';
 import { PARAMETERS, participant, pointOf, settings, trainerOf } from './clients.ts';
 
 const script = fileURLToPath(new URL('process.mjs', import.meta.url));
@@ -113,16 +113,6 @@ class Processes {
     children.add(child);
     this.#running.set(client === undefined ? kind : `client-${client}`, child);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** The same federation in one process that nothing happens to. */

@@ -7,11 +7,20 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** @throws {TypeError} for NaN and infinities, which JSON cannot represent */
 export function canonicalJson(value: Json): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`${value} has no JSON`);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value as { readonly [key: string]: Json | undefined })
-    .filter((field): field is [string, Json] => field[1] !== undefined)
-    // < compares UTF-16 units, as the standard requires
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
+  // strings are appended to: lists of fields would be several times the text, and manifests are large
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const each of value) text += `${text && ','}${canonicalJson(each)}`;
+    return `[${text}]`;
+  }
+  const fields = value as { readonly [key: string]: Json | undefined };
+  const keys = Object.keys(fields);
+  // sort compares UTF-16 units, as the standard requires; what was read from canonical JSON is in order
+  if (keys.some((key, i) => i > 0 && key < keys[i - 1]!)) keys.sort();
+  for (const key of keys) {
+    const field = fields[key];
+    if (field !== undefined) text += `${text && ','}${JSON.stringify(key)}:${canonicalJson(field)}`;
+  }
+  return `{${text}}`;
 }

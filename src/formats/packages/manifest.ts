@@ -25,19 +25,22 @@ const fileName = z
   .max(200)
   .regex(/^\w[\w.+-]*$/, 'expected a file name of letters, digits and . _ + -, not a path');
 
-const piece = z.strictObject({ sha256: hash, bytes: count.min(1).max(MAX_PIECE_BYTES) });
+// fields of what a manifest has thousands of are listed in canonical order, which then need no sorting
 
+const piece = z.strictObject({ bytes: count.min(1).max(MAX_PIECE_BYTES), sha256: hash });
+
+// the usual kind first: to refuse the other one takes memory for each tensor
 const section = z.union([
-  z.strictObject({ zeros: count.min(1) }),
   z.strictObject({
     /** Name of the tensor; 'header' or 'bytes' without `type`. */
     name: z.string().max(1000),
-    /** Block format of a tensor, such as 'Q4_0'. */
-    type: z.string().max(20).optional(),
+    pieces: z.array(piece),
     /** Slowest dimension first. */
     shape: z.array(count).max(8).optional(),
-    pieces: z.array(piece),
+    /** Block format of a tensor, such as 'Q4_0'. */
+    type: z.string().max(20).optional(),
   }),
+  z.strictObject({ zeros: count.min(1) }),
 ]);
 
 const requirements = z.strictObject({
@@ -129,8 +132,10 @@ export function readManifest(bytes: Uint8Array, where: string, generation?: stri
       found,
     });
   let value: unknown;
+  let text = '';
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch (error) {
     fail(`is not JSON: ${(error as Error).message}`);
   }
@@ -140,7 +145,7 @@ export function readManifest(bytes: Uint8Array, where: string, generation?: stri
     return fail(`${path.join('.') || 'the manifest'}: ${message}`, { field: path.join('.') });
   }
   const { data } = checked;
-  if (hashOf(manifestBytes(data)) !== found) fail('is not in canonical form (RFC 8785)');
+  if (canonicalJson(data as Json) !== text) fail('is not in canonical form (RFC 8785)');
   for (const [i, { role, file, sections }] of data.components.entries()) {
     const before = data.components.slice(0, i).find((other) => other.role === role || other.file.name === file.name);
     if (before) fail(`component ${role} shares its role or its file name ${file.name} with another`, { role });
@@ -186,8 +191,9 @@ export function* piecesOf(value: Manifest): Generator<PlacedPiece> {
         offset += section.zeros;
         continue;
       }
-      for (const [index, piece] of section.pieces.entries()) {
-        yield { component, section, index, piece, offset };
+      let index = 0;
+      for (const piece of section.pieces) {
+        yield { component, section, index: index++, piece, offset };
         offset += piece.bytes;
       }
     }

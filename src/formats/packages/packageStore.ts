@@ -13,11 +13,11 @@
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
  * is believed only if its hash was right when it was written by whoever committed it.
  */
+import { sha256 } from '#leaf/formats/download/sha256';
 import { checkPiece } from './checkPiece.ts';
 import { hashOf } from './hash.ts';
 import { InstalledRoles } from './installedRoles.ts';
 import {
-  generationOf,
   isEssential,
   type Manifest,
   manifestBytes,
@@ -35,6 +35,9 @@ import type { StoreFiles } from './storeFiles.ts';
 import { folderOf, manifestPath, piecePath } from './storePaths.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
 import { storedFiles, unusedFiles } from './unusedFiles.ts';
+
+/** Bytes of a piece that are read and hashed at a time. */
+const HASHED_BYTES = 2 ** 20;
 
 export interface StoredPackage {
   readonly name: string;
@@ -62,7 +65,7 @@ export class PackageStore {
   readonly #files: StoreFiles;
   /** Pieces that this process has written or hashed. */
   readonly #verified = new Set<string>();
-  /** Room for a piece, while nobody uses it. */
+  /** Room for a part of a piece, while nobody uses it. */
   #buffer: Uint8Array | undefined;
   readonly #packs: Packs;
   readonly #roles: InstalledRoles;
@@ -96,19 +99,27 @@ export class PackageStore {
     if (this.#verified.has(piece.sha256)) return true;
     const place = await this.#placeOf(piece);
     if (place?.bytes !== piece.bytes) return false;
-    // one buffer for all pieces: garbage of their size would cost more memory than the rest of an update
-    const buffer = (this.#buffer?.length ?? 0) < piece.bytes ? new Uint8Array(piece.bytes) : this.#buffer!;
-    this.#buffer = undefined;
-    const bytes = buffer.subarray(0, piece.bytes);
     // a pack that is shorter than its entries say is damaged
-    const isRead = await this.#files.read(place.path, place.offset, bytes).then(
-      () => true,
-      () => false,
-    );
-    const isWhole = isRead && hashOf(bytes) === piece.sha256;
-    this.#buffer = buffer;
-    if (isWhole) this.#verified.add(piece.sha256);
-    return isWhole;
+    const found = await this.#hashOf(place).catch(() => undefined);
+    if (found === piece.sha256) this.#verified.add(piece.sha256);
+    return found === piece.sha256;
+  }
+
+  async #hashOf({ path, offset, bytes }: Place): Promise<string> {
+    // one buffer for all pieces: garbage of their size would cost more memory than the rest of an update
+    const buffer = this.#buffer ?? new Uint8Array(HASHED_BYTES);
+    this.#buffer = undefined;
+    try {
+      const hash = sha256();
+      for (let done = 0; done < bytes; done += HASHED_BYTES) {
+        const part = buffer.subarray(0, Math.min(HASHED_BYTES, bytes - done));
+        await this.#files.read(path, offset + done, part);
+        hash.update(part);
+      }
+      return hash.hex();
+    } finally {
+      this.#buffer = buffer;
+    }
   }
 
   /**
@@ -167,21 +178,32 @@ export class PackageStore {
     return found;
   }
 
-  /** The manifest of a stored generation with those of its components that are installed. @throws {PackageError} BAD_MANIFEST */
-  async installed(generation: string): Promise<Manifest> {
-    const [manifest, roles] = [await this.manifest(generation), await this.#roles.of(generation)];
+  /**
+   * The manifest of a stored generation with those of its components that are installed.
+   * @param whole the manifest, if it was read already
+   * @throws {PackageError} BAD_MANIFEST
+   */
+  async installed(generation: string, whole?: Manifest): Promise<Manifest> {
+    const manifest = whole ?? (await this.manifest(generation));
+    const roles = await this.#roles.of(generation);
     return roles ? withRoles(manifest, roles) : manifest;
   }
 
   /** @throws {PackageError} BAD_MANIFEST if it is missing or damaged */
   async manifest(generation: string): Promise<Manifest> {
+    const bytes = await this.#storedManifest(generation);
+    if (!bytes)
+      throw new PackageError('BAD_MANIFEST', `${this.name}: no manifest of generation ${generation}`, { generation });
+    return readManifest(bytes, `${this.name}/${manifestPath(generation)}`, generation);
+  }
+
+  async #storedManifest(generation: string): Promise<Uint8Array | undefined> {
     const path = manifestPath(generation);
     const size = await this.#files.size(path);
-    if (size === undefined)
-      throw new PackageError('BAD_MANIFEST', `${this.name}: no manifest of generation ${generation}`, { generation });
+    if (size === undefined) return undefined;
     const bytes = new Uint8Array(size);
     await this.#files.read(path, 0, bytes);
-    return readManifest(bytes, `${this.name}/${path}`, generation);
+    return bytes;
   }
 
   /**
@@ -249,8 +271,7 @@ export class PackageStore {
       const problem = `piece ${piece.sha256} of ${section.name} is missing, so ${value.name} ${value.version} cannot be installed`;
       throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { piece: piece.sha256 });
     }
-    const generation = generationOf(value);
-    await this.#keepManifest(value);
+    const generation = await this.#keepManifest(value);
     const kept = value.components.map(({ role }) => role).filter((role) => roles?.has(role) ?? true);
     await this.#roles.keep(generation, kept, roles === undefined);
     const before = await this.current(value.name);
@@ -308,19 +329,22 @@ export class PackageStore {
 
   /** Marks a version whose pieces will be stored as in use, so that `collect` keeps those that are. @returns a function that ends it */
   async expect(value: Manifest): Promise<() => Promise<void>> {
-    const release = await this.hold(generationOf(value));
-    await this.#keepManifest(value).catch(async (error) => {
+    const bytes = manifestBytes(value);
+    const release = await this.hold(hashOf(bytes));
+    await this.#keepManifest(value, bytes).catch(async (error) => {
       await release();
       throw error;
     });
     return release;
   }
 
-  async #keepManifest(value: Manifest): Promise<void> {
-    const generation = generationOf(value);
+  /** @returns its generation */
+  async #keepManifest(value: Manifest, bytes = manifestBytes(value)): Promise<string> {
+    const generation = hashOf(bytes);
     // never overwrite an intact manifest: a rollback may need it
-    const isHere = await this.manifest(generation).catch(() => undefined);
-    if (!isHere) await this.#files.write(manifestPath(generation), manifestBytes(value));
+    const stored = await this.#storedManifest(generation).catch(() => undefined);
+    if (!stored || hashOf(stored) !== generation) await this.#files.write(manifestPath(generation), bytes);
+    return generation;
   }
 
   /** Marks a generation as in use, so that `collect` keeps it. */

@@ -74,27 +74,28 @@ export class BlockDeltaCoder {
     return coded === 0 || coded >= length ? undefined : this.#bytes().slice(to, to + coded);
   }
 
+  /** @returns room in the coder's memory, where the next `decode` of a delta of `deltaLength` bytes needs its `before` */
+  room(length: number, deltaLength: number): Uint8Array {
+    const [old, , , end] = this.#places(length, length, deltaLength);
+    this.#reserve(end!);
+    return this.#bytes().subarray(old, old! + length);
+  }
+
   /**
-   * @param length bytes of the result @param into where they go, default: a new array @returns the bytes after the change
+   * @param before a copy is spared if it lies in the coder's `room`
+   * @param length bytes of the result @returns the bytes after the change, in the coder's memory: they last until its next call
    * @throws {EspalierError} BAD_DELTA if the delta cannot have been made by `encode`; a wrong `before` or a damaged delta may also
    *   yield wrong bytes, so callers verify their hash
    */
-  decode(
-    format: BlockFormat,
-    before: Uint8Array,
-    delta: Uint8Array,
-    length: number,
-    into: Uint8Array = new Uint8Array(length),
-  ): Uint8Array {
+  decode(format: BlockFormat, before: Uint8Array, delta: Uint8Array, length: number): Uint8Array {
     const blocks = blocksOf(format, before, length);
     const [old, now, from, end] = this.#places(length, length, delta.length);
     this.#reserve(end);
-    this.#bytes().set(before, old);
+    if (before.buffer !== this.#kernels.memory.buffer || before.byteOffset !== old) this.#bytes().set(before, old);
     this.#bytes().set(delta, from);
     if (!this.#call(`decode_${format.name}`, old, now, blocks, from, from + delta.length))
       throw new EspalierError('BAD_DELTA', `the delta of ${format.name} blocks is damaged`, { format: format.name });
-    into.set(this.#bytes().subarray(now, now + length));
-    return into;
+    return this.#bytes().subarray(now, now + length);
   }
 
   /** Addresses of regions of these sizes, aligned, and the end of the last. */

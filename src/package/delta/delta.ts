@@ -48,18 +48,24 @@ export class DeltaCoder {
     return this.encode(new Uint8Array(after.length), after, format);
   }
 
+  /** @returns room for `length` old bytes, where the next `decode` of a delta of `deltaLength` bytes does not copy them */
+  room(length: number, deltaLength: number): Uint8Array {
+    return this.#blocks.room(length, deltaLength);
+  }
+
   /**
-   * @param length bytes of the result @param into where they may go, `length` bytes
+   * @param length bytes of the result
+   * @returns the result, which lasts until the coder's next call
    * @throws {EspalierError} BAD_DELTA; callers verify the hash of the result
    */
-  async decode(before: Uint8Array, delta: Uint8Array, length: number, into?: Uint8Array): Promise<Uint8Array> {
+  async decode(before: Uint8Array, delta: Uint8Array, length: number): Promise<Uint8Array> {
     if (delta.length === 0) throw new EspalierError('BAD_DELTA', 'the delta is empty');
     const coded = delta.subarray(1);
     if (delta[0] === BYTES) return applyBytePatch(before, coded, length);
     const format = blockFormats.find(({ ggmlType }) => ggmlType === delta[0]);
     if (!format || !this.#blocks.supports(format))
       throw new EspalierError('BAD_DELTA', `the delta is of an unknown kind, ${delta[0]}`, { kind: delta[0] });
-    return this.#blocks.decode(format, before, coded, length, into);
+    return this.#blocks.decode(format, before, coded, length);
   }
 }
 

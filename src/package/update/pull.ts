@@ -5,7 +5,6 @@
 import type { OnProgress } from '../../core/progress.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import {
-  generationOf,
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
@@ -79,6 +78,11 @@ interface Offer {
   readonly update?: string;
 }
 
+interface InstalledVersion {
+  readonly manifest: Manifest;
+  readonly generation: string;
+}
+
 /** Maximum bytes of a request. Adjacent steps in the same file are fetched together. */
 const MAX_RUN_BYTES = 64 * 1024 * 1024;
 
@@ -144,10 +148,15 @@ async function pullAlone(
   const offer: Offer =
     installed && current?.generation === generation
       ? { manifest: installed, deltas: new Map() }
-      : await receiveOffer(remote, latest, installed, signal);
+      : await receiveOffer(
+          remote,
+          latest,
+          installed && { manifest: installed, generation: current.generation },
+          signal,
+        );
   const { manifest } = offer;
   await verifySignature(manifest, generation, current?.generation, trust);
-  const before = installed && (await store.installed(current.generation));
+  const before = installed && (await store.installed(current.generation, installed));
   const roles = wantedRoles(manifest, installed, before, options.components);
   const wanted = roles ? withRoles(manifest, roles) : manifest;
   const here = await piecesHere(store, wanted, offer);
@@ -194,11 +203,11 @@ async function pullAlone(
 async function receiveOffer(
   remote: Remote,
   { generation, updates, name }: Latest,
-  installed: Manifest | undefined,
+  installed: InstalledVersion | undefined,
   signal?: AbortSignal,
 ): Promise<Offer> {
   const path = manifestFile(generation);
-  const head = installed && updates[generationOf(installed)];
+  const head = installed && updates[installed.generation];
   const found = head === undefined ? undefined : await receiveUpdate(remote, generation, installed!, head, signal);
   const offer = found ?? {
     manifest: readManifest(
@@ -219,11 +228,11 @@ async function receiveOffer(
 async function receiveUpdate(
   remote: Remote,
   generation: string,
-  old: Manifest,
+  { manifest: old, generation: oldGeneration }: InstalledVersion,
   headBytes: number,
   signal?: AbortSignal,
 ): Promise<Offer | undefined> {
-  const update = updateFile(generationOf(old), generation);
+  const update = updateFile(oldGeneration, generation);
   const where = `${remote.name}: ${update}`;
   if (headBytes > MAX_MANIFEST_BYTES)
     throw new PackageError('BAD_UPDATE', `${where}: its index has ${headBytes} bytes`, { where });
@@ -326,8 +335,8 @@ async function fetchSteps(
   const { signal, onProgress } = options;
   let coder: DeltaCoder | undefined;
   let done = 0;
-  // pieces are fetched one after another into the same buffers, so that no garbage of their size is left
-  const room = { fetched: newBuffer(), before: newBuffer(), made: newBuffer() };
+  // pieces are fetched one after another into the same buffer, so that no garbage of their size is left
+  const room = newBuffer();
   for (const { path, offset, bytes, steps } of runsOf(planned, offer)) {
     const run = await remote.open(path, offset, bytes, signal);
     if (!run)
@@ -336,15 +345,15 @@ async function fetchSteps(
       for (const step of steps) {
         signal?.throwIfAborted();
         const { piece } = step.placed;
-        const fetched = room.fetched(step.how === 'delta' ? step.delta.bytes : piece.bytes);
+        const fetched = room(step.how === 'delta' ? step.delta.bytes : piece.bytes);
         await run.read(fetched);
         if (step.how === 'delta') {
           coder ??= await DeltaCoder.create();
           const { from } = step.delta;
-          const before = room.before(from?.bytes ?? piece.bytes);
+          const before = coder.room(from?.bytes ?? piece.bytes, fetched.length);
           if (from) await store.piece(from, before);
           else before.fill(0);
-          const made = await coder.decode(before, fetched, piece.bytes, room.made(piece.bytes)).catch((cause) => {
+          const made = await coder.decode(before, fetched, piece.bytes).catch((cause) => {
             const where = `${remote.name}: ${path}: delta of ${step.placed.section.name}`;
             throw cause.code === 'BAD_DELTA'
               ? new PackageError('BAD_DELTA', `${where}: ${cause.message}`, { where }, { cause })

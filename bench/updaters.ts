@@ -111,6 +111,8 @@ const zsync: Updater = {
     try {
       if ((await run('zsyncmake', ['-u', `${server.url}new`, '-o', 'new.zsync', 'new'], folder)) !== 0)
         return undefined;
+      // it would take what an earlier row left there
+      for (const left of ['zsync.out', 'zsync.out.part']) rmSync(join(folder, left), { force: true });
       const status = await run('zsync', ['-q', '-i', 'old', '-o', 'zsync.out', `${server.url}new.zsync`], folder);
       return status === 0 && same(folder, 'zsync.out') ? server.sent : undefined;
     } finally {

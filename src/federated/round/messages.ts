@@ -98,10 +98,13 @@ function hashOfBody(body: Uint8Array): string {
 export function encodeMessage(message: RoundMessage): Uint8Array {
   const body = 'body' in message ? message.body : new Uint8Array();
   const header = new TextEncoder().encode(JSON.stringify({ ...message, body: undefined }));
-  const bytes = new Uint8Array(HEADER_LENGTH + header.length + body.length);
-  new DataView(bytes.buffer).setUint32(0, header.length, true);
+  // spaces after the JSON let the body begin at a multiple of four bytes, so that its integers are added where they lie
+  const length = 4 * Math.ceil(header.length / 4);
+  const bytes = new Uint8Array(HEADER_LENGTH + length + body.length);
+  new DataView(bytes.buffer).setUint32(0, length, true);
+  bytes.fill(0x20, HEADER_LENGTH, HEADER_LENGTH + length);
   bytes.set(header, HEADER_LENGTH);
-  bytes.set(body, HEADER_LENGTH + header.length);
+  bytes.set(body, HEADER_LENGTH + length);
   return bytes;
 }
 

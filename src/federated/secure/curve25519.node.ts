@@ -4,28 +4,35 @@
  */
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, verify } from 'node:crypto';
 
-/** ASN.1 in front of 32 bytes of key: PKCS #8 for secret keys, SubjectPublicKeyInfo for public ones (RFC 8410). */
+/** ASN.1 in front of a secret key's 32 bytes (PKCS #8, RFC 8410). JSON Web Keys need the public key, too. */
 const secretHeader = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const publicHeaders = {
-  x25519: Buffer.from('302a300506032b656e032100', 'hex'),
-  ed25519: Buffer.from('302a300506032b6570032100', 'hex'),
-};
+/** Secret keys as OpenSSL holds them: one agrees with all neighbours, and reading it takes longer than an agreement. */
+const privateKeys = new WeakMap<Uint8Array, KeyObject>();
 
-/** @returns 32 bytes @throws {Error} if the public key is of low order */
+/** @param secret nobody changes it @returns 32 bytes @throws {Error} if the public key is of low order */
 export function sharedSecret(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  const privateKey = createPrivateKey({ key: Buffer.concat([secretHeader, secret]), format: 'der', type: 'pkcs8' });
-  return new Uint8Array(diffieHellman({ privateKey, publicKey: publicKeyOf('x25519', publicKey) }));
+  let privateKey = privateKeys.get(secret);
+  if (!privateKey) {
+    privateKey = createPrivateKey({ key: Buffer.concat([secretHeader, secret]), format: 'der', type: 'pkcs8' });
+    privateKeys.set(secret, privateKey);
+  }
+  return new Uint8Array(diffieHellman({ privateKey, publicKey: publicKeyOf('X25519', publicKey) }));
 }
 
 /** @returns false if the public key is no point of the curve, too */
 export function isSignedBy(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   try {
-    return verify(null, message, publicKeyOf('ed25519', publicKey), signature);
+    return verify(null, message, publicKeyOf('Ed25519', publicKey), signature);
   } catch {
     return false;
   }
 }
 
-function publicKeyOf(curve: keyof typeof publicHeaders, key: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([publicHeaders[curve], key]), format: 'der', type: 'spki' });
+/** As JSON Web Key (RFC 8037), which OpenSSL reads ten times as fast as ASN.1. */
+function publicKeyOf(curve: 'X25519' | 'Ed25519', key: Uint8Array): KeyObject {
+  return createPublicKey({ key: { kty: 'OKP', crv: curve, x: base64url(key) }, format: 'jwk' });
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }

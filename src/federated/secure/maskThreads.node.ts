@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { Mask } from './mask.ts';
 
 /** Number of integers that a thread masks at once. */
-const PIECE = 1 << 14;
+const PIECE = 1 << 15;
 
 /** A script instead of a file: bundlers and loaders of TypeScript leave it as it is. */
 const script = `

@@ -111,6 +111,21 @@ it('costs nothing in the codes of a block whose scale changes its sign', async (
   expect(await roundTrip(before, after, format)).toBeLessThan(1200);
 });
 
+it('codes new floats by sign and exponent, and zeros that stay zeros in nothing', async () => {
+  for (const [name, most] of [
+    ['F16', 0.84],
+    ['BF16', 0.71],
+    ['F32', 0.84],
+  ] as const) {
+    const format = formatByName(name);
+    const [after] = pair(format, 20_000, 0);
+    after.fill(0, 0, after.length / 2);
+    const zeros = new Uint8Array(after.length);
+    expect(await roundTrip(zeros, after, format)).toBeLessThan((most / 2) * after.length + 20_000 / 8 + 1000);
+    expect(await roundTrip(after, after, format)).toBeLessThan(200);
+  }
+});
+
 describe('bytes without a format', () => {
   const random = seededRandom(3);
   const before = Uint8Array.from({ length: 200_000 }, () => random.integer(256));

@@ -12,14 +12,16 @@
  *   subCodes()            codes of a sub-block, which share a step: 16 or 32
  *   bias(), highest()     value = step · (code − bias) − minimum, codes 0 … highest
  *   halves(), half(i)     how many half floats, and where
- *   smalls(), scales()    how many small integers (scales, then minima of sub-blocks), and how many of them are scales
+ *   smalls(), scales()    how many small integers (scales, then minima of sub-blocks), 0 or a multiple of 16, and how many of them are scales
  *   unpack(codes), pack(codes)                 codes in the order of elements, u8 each
  *   readSmalls(to), writeSmalls(from)          small integers, i8 each
  *   step(j, smalls), minimum(j, smalls)        of sub-block j
  */
 import { decode16, decodeOne, list, SINGLE } from "./rans";
 import { beginDecoding, beginEncoding, endDecoding, endEncoding } from "./stream";
-import { decodeSigned, DIRECT, LAST_SHORT, listSigned, tokenOf, withRests16, writeRest, zigzag } from "./tokens";
+import {
+  decodeSigned, DIRECT, DIRECT_SIGNED, LAST_SHORT, listSigned, signedTokenOf, tokenOf, withRests16, withSignedRest, writeRest, zigzag,
+} from "./tokens";
 
 /** Contexts: 15 distances from the middle of a step; what the distances of a group add up to; then fields. */
 const DISTANCES: u32 = 15;
@@ -28,7 +30,7 @@ const GROUPS: u32 = 14;
 const HALF: u32 = 29;
 const SIGN: u32 = 33;
 const SMALL: u32 = 37;
-/** Fields whose old value is zero, as all are in a new tensor: halves beside the block before, small integers as two symbols. */
+/** Fields whose old value is zero, as all are in a new tensor: halves beside the block before, small integers as 6 bits and 2. */
 const FRESH_HALF: u32 = 39;
 const FRESH_SMALL: u32 = 43;
 const FRESH_TOP: u32 = 45;
@@ -40,6 +42,10 @@ const expected = memory.data(256);
 const contexts = memory.data(256);
 const mirrored = memory.data(256);
 const groupContexts = memory.data(16);
+/** Whether the codes of a group are not all as expected. */
+const groupsDiffer = memory.data(16);
+const smallContexts = memory.data(16);
+const smallTokens = memory.data(16);
 const tokens = memory.data(16);
 const numbers = memory.data(32);
 const oldSmalls = memory.data(64);
@@ -125,6 +131,46 @@ function expectGroup(first: usize, oldStep: f32, oldMinimum: f32, newStep: f32, 
   return was & 0x7fff ? <i32>(was & 0x7fff) : <i32>load<u16>(lastHalves + (i << 1));
 }
 
+/** Fills `smallContexts` for 16 small integers from `first` on, whose first `scales` are scales. @returns true lanes for old zeros */
+@inline function smallContexts16(first: i32, scales: i32): v128 {
+  const areFresh = i8x16.eq(v128.load(oldSmalls + <usize>first), i8x16.splat(0));
+  const index = i8x16.add(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(<i8>first));
+  const kinds = v128.and(i8x16.ge_s(index, i8x16.splat(<i8>scales)), i8x16.splat(1));
+  v128.store(smallContexts, i8x16.add(v128.bitselect(i8x16.splat(<i8>FRESH_SMALL), i8x16.splat(<i8>SMALL), areFresh), kinds));
+  return areFresh;
+}
+
+/** 16 symbols, then what else their numbers need. */
+function listSmalls16(first: i32, scales: i32): void {
+  smallContexts16(first, scales);
+  for (let i = 0; i < 16; i++) {
+    const was = <i32>load<i8>(oldSmalls + first + i), is = <i32>load<i8>(newSmalls + first + i);
+    list(load<u8>(smallContexts + i), was != 0 ? signedTokenOf(is - was) : is & 63, <u32>i & 7);
+  }
+  for (let i = 0; i < 16; i++) {
+    const was = <i32>load<i8>(oldSmalls + first + i), is = <i32>load<i8>(newSmalls + first + i);
+    if (was != 0) writeRest(<u32>abs<i32>(is - was));
+    else list(FRESH_TOP, <u32>is >> 6 & 3, SINGLE);
+  }
+}
+
+function decodeSmalls16(first: i32, scales: i32): void {
+  const areFresh = smallContexts16(first, scales);
+  const found = decode16(smallContexts);
+  const areLong = i8x16.ge_u(found, i8x16.splat(<u8>DIRECT_SIGNED));
+  if (!v128.any_true(v128.or(areFresh, areLong))) {
+    const negative = i8x16.neg(v128.and(found, i8x16.splat(1)));
+    const off = i8x16.sub(v128.xor(i8x16.shr_u(found, 1), negative), negative);
+    v128.store(newSmalls + first, i8x16.add(v128.load(oldSmalls + first), off));
+    return;
+  }
+  v128.store(smallTokens, found);
+  for (let i = 0; i < 16; i++) {
+    const was = <i32>load<i8>(oldSmalls + first + i), token = <u32>load<u8>(smallTokens + i);
+    store<i8>(newSmalls + first + i, <i8>(was != 0 ? was + withSignedRest(token) : decodeOne(FRESH_TOP) << 6 | token));
+  }
+}
+
 /**
  * @param before, after addresses of `blocks` blocks each
  * @param to, toEnd where the coded bytes may go @param room, rest scratch, see beginEncoding
@@ -144,23 +190,19 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
     if (now.smalls() > 0) {
       old.readSmalls(oldSmalls);
       now.readSmalls(newSmalls);
-      for (let i = 0; i < now.smalls(); i++) {
-        const kind: u32 = i < now.scales() ? 0 : 1, was = <i32>load<i8>(oldSmalls + i), is = <i32>load<i8>(newSmalls + i);
-        if (was != 0) listSigned(SMALL + kind, is - was);
-        else {
-          list(FRESH_SMALL + kind, is & 63, SINGLE);
-          list(FRESH_TOP, <u32>is >> 6 & 3, SINGLE);
-        }
-      }
+      for (let first = 0; first < now.smalls(); first += 16) listSmalls16(first, now.scales());
     }
     old.unpack(oldCodes);
     now.unpack(newCodes);
     expectBlock<F>(old, now);
+    const groups = now.codes() >> 4;
+    for (let group = 0; group < groups; group++) {
+      const differs = v128.any_true(v128.xor(v128.load(newCodes + (group << 4)), v128.load(expected + (group << 4))));
+      store<u8>(groupsDiffer + group, differs);
+      list(load<u8>(groupContexts + group), differs, groups == 16 ? <u32>group & 7 : SINGLE);
+    }
     for (let first: usize = 0; first < <usize>now.codes(); first += 16) {
-      const difference = i8x16.sub(v128.load(newCodes + first), v128.load(expected + first));
-      const differs = v128.any_true(difference);
-      list(load<u8>(groupContexts + (first >> 4)), differs ? 1 : 0, SINGLE);
-      if (!differs) continue;
+      if (!load<u8>(groupsDiffer + (first >> 4))) continue;
       for (let i: usize = 0; i < 16; i++) {
         const at = first + i;
         const off = <i32>load<u8>(newCodes + at) - <i32>load<u8>(expected + at);
@@ -196,21 +238,18 @@ export function decodeBlocks<F>(before: usize, after: usize, blocks: u32, from: 
     }
     if (now.smalls() > 0) {
       old.readSmalls(oldSmalls);
-      for (let i = 0; i < now.smalls(); i++) {
-        const kind: u32 = i < now.scales() ? 0 : 1, was = <i32>load<i8>(oldSmalls + i);
-        if (was != 0) store<i8>(newSmalls + i, <i8>(was + decodeSigned(SMALL + kind)));
-        else {
-          const low = decodeOne(FRESH_SMALL + kind);
-          store<i8>(newSmalls + i, <i8>(decodeOne(FRESH_TOP) << 6 | low));
-        }
-      }
+      for (let first = 0; first < now.smalls(); first += 16) decodeSmalls16(first, now.scales());
       now.writeSmalls(newSmalls);
     }
     old.unpack(oldCodes);
     expectBlock<F>(old, now);
+    if (now.codes() == 256) v128.store(groupsDiffer, decode16(groupContexts));
+    else
+      for (let group = 0; group < now.codes() >> 4; group++)
+        store<u8>(groupsDiffer + group, <u8>decodeOne(load<u8>(groupContexts + group)));
     for (let first: usize = 0; first < <usize>now.codes(); first += 16) {
       const guess = v128.load(expected + first);
-      if (decodeOne(load<u8>(groupContexts + (first >> 4))) == 0) {
+      if (!load<u8>(groupsDiffer + (first >> 4))) {
         v128.store(newCodes + first, guess);
         continue;
       }

@@ -55,17 +55,28 @@ export function decodeNumber(context: u32): u32 {
   return withRest(decodeOne(context));
 }
 
-/** Adds a signed number to encode by itself. Its sign is part of the token: it costs nothing where all have the same. */
+/** Signed tokens below stand for numbers without raw bits: magnitude · 2 + sign. */
+export const DIRECT_SIGNED: u32 = 2 * DIRECT;
+
+/** Token of a signed number, whose magnitude's rest follows. The sign is part of it: it costs nothing where all have the same. */
+export function signedTokenOf(value: i32): u32 {
+  return tokenOf(<u32>abs<i32>(value)) << 1 | <u32>(value < 0);
+}
+
+/** Decodes the number of a signed token by reading its raw bits. */
+export function withSignedRest(token: u32): i32 {
+  const magnitude = <i32>withRest(token >> 1);
+  return token & 1 ? -magnitude : magnitude;
+}
+
+/** Adds a signed number to encode by itself. */
 export function listSigned(context: u32, value: i32): void {
-  const magnitude = <u32>(value < 0 ? -value : value);
-  list(context, tokenOf(magnitude) << 1 | <u32>(value < 0), SINGLE);
-  writeRest(magnitude);
+  list(context, signedTokenOf(value), SINGLE);
+  writeRest(<u32>abs<i32>(value));
 }
 
 export function decodeSigned(context: u32): i32 {
-  const token = decodeOne(context);
-  const magnitude = <i32>withRest(token >> 1);
-  return token & 1 ? -magnitude : magnitude;
+  return withSignedRest(decodeOne(context));
 }
 
 /** The last token with at most 8 raw bits: numbers below 512. */

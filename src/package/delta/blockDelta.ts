@@ -64,7 +64,7 @@ export class BlockDeltaCoder {
       length,
       length,
       length + 1024,
-      2 * MOST_SYMBOLS_PER_BYTE * length,
+      4 * MOST_SYMBOLS_PER_BYTE * length,
       4 * length,
     );
     this.#reserve(end);

@@ -145,7 +145,7 @@ function listSmalls16(first: i32, scales: i32): void {
   smallContexts16(first, scales);
   for (let i = 0; i < 16; i++) {
     const was = <i32>load<i8>(oldSmalls + first + i), is = <i32>load<i8>(newSmalls + first + i);
-    list(load<u8>(smallContexts + i), was != 0 ? signedTokenOf(is - was) : is & 63, <u32>i & 7);
+    list(load<u8>(smallContexts + i), was != 0 ? signedTokenOf(is - was) : is & 63, <u32>i);
   }
   for (let i = 0; i < 16; i++) {
     const was = <i32>load<i8>(oldSmalls + first + i), is = <i32>load<i8>(newSmalls + first + i);
@@ -199,7 +199,7 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
     for (let group = 0; group < groups; group++) {
       const differs = v128.any_true(v128.xor(v128.load(newCodes + (group << 4)), v128.load(expected + (group << 4))));
       store<u8>(groupsDiffer + group, differs);
-      list(load<u8>(groupContexts + group), differs, groups == 16 ? <u32>group & 7 : SINGLE);
+      list(load<u8>(groupContexts + group), differs, groups == 16 ? <u32>group : SINGLE);
     }
     for (let first: usize = 0; first < <usize>now.codes(); first += 16) {
       if (!load<u8>(groupsDiffer + (first >> 4))) continue;
@@ -207,7 +207,7 @@ export function encodeBlocks<F>(before: usize, after: usize, blocks: u32, to: us
         const at = first + i;
         const off = <i32>load<u8>(newCodes + at) - <i32>load<u8>(expected + at);
         const value = zigzag(load<u8>(mirrored + at) ? -off : off);
-        list(load<u8>(contexts + at), tokenOf(value), <u32>i & 7);
+        list(load<u8>(contexts + at), tokenOf(value), <u32>i);
         writeRest(value);
       }
     }

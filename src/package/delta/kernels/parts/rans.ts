@@ -1,6 +1,6 @@
 /**
  * Range coding with asymmetric numeral systems (rANS, Duda 2013): 32-bit states renormalized by 16 bits, probabilities of
- * 11 bits, and a table of frequencies per context that is sent in front. Groups of codes have eight states in two vectors, single symbols one
+ * 11 bits, and a table of frequencies per context that is sent in front. Groups of codes have sixteen states in four vectors, single symbols one
  * more, so that their chains of dependent instructions overlap (as in ryg_rans by Giesen).
  *
  * The encoder collects all symbols of a piece in the order of decoding, counts them, and encodes them backwards.
@@ -20,8 +20,8 @@ const frequencies = memory.data(CONTEXTS * TOKENS * 4);
 const starts = memory.data(CONTEXTS * TOKENS * 4);
 
 /** State of single symbols, and states of the groups. */
-export const SINGLE: u32 = 8;
-const STATES: i32 = 9;
+export const SINGLE: u32 = 16;
+const STATES: i32 = 17;
 const states = memory.data(STATES * 4);
 /** For each set of 4 states that need a word: where its bytes lie in the next 8, and how many they are. */
 const spreads = memory.data(256);
@@ -49,10 +49,10 @@ export function openList(at: usize): void {
   listed = listStart = at;
 }
 
-/** Adds a symbol to be coded with state 0 … 7 of a group, or SINGLE. */
+/** Adds a symbol to be coded with state 0 … 15 of a group, or SINGLE. */
 @inline export function list(context: u32, token: u32, state: u32): void {
-  store<u16>(listed, <u16>(context << 10 | token << 4 | state));
-  listed += 2;
+  store<u32>(listed, context << 16 | token << 8 | state);
+  listed += 4;
   const count = frequencies + (<usize>(context * TOKENS + token) << 2);
   store<u32>(count, load<u32>(count) + 1);
 }
@@ -142,10 +142,10 @@ export function writeWords(end: usize): usize {
   for (let i = 0; i < STATES; i++) store<u32>(states + (<usize>i << 2), LEAST);
   let at = end;
   for (let symbol = listed; symbol > listStart; ) {
-    symbol -= 2;
-    const packed = <u32>load<u16>(symbol);
-    const entry = <usize>((packed >> 10) * TOKENS + ((packed >> 4) & 63)) << 2;
-    const state = states + <usize>((packed & 15) << 2);
+    symbol -= 4;
+    const packed = load<u32>(symbol);
+    const entry = <usize>((packed >> 16) * TOKENS + (packed >> 8 & 255)) << 2;
+    const state = states + <usize>((packed & 255) << 2);
     const frequency = load<u32>(frequencies + entry);
     let x = load<u32>(state);
     // as u64: with the whole range of frequencies the limit is 2^32
@@ -214,46 +214,29 @@ export function decodeOne(context: u32): u32 {
   return v128.bitselect(v128.or(i32x4.shl(x, 16), words), x, small);
 }
 
-/** Decodes 16 symbols with the contexts at `contexts` (u8 each), state i mod 8 for symbol i. @returns their tokens, u8 each */
+/** Decodes 16 symbols with the contexts at `contexts` (u8 each), state i for symbol i. @returns their tokens, u8 each */
 export function decode16(contexts: usize): v128 {
   // 16 symbols read 32 bytes at most
   if (next + 32 > wordsEnd) return decodeLast16(contexts);
-  const eight = v128.load(contexts);
-  const low = i16x8.extend_low_i8x16_u(eight), high = i16x8.extend_high_i8x16_u(eight);
-  let a = v128.load(states), b = v128.load(states, 16);
-  let at = next;
-
-  const ea = entries4(a, i32x4.shl(i32x4.extend_low_i16x8_u(low), PRECISION + 2));
-  const eb = entries4(b, i32x4.shl(i32x4.extend_high_i16x8_u(low), PRECISION + 2));
-  a = advanced4(a, ea);
-  b = advanced4(b, eb);
-  let small = areSmall(a);
-  let set = <usize>i32x4.bitmask(small);
-  a = refilled(a, small, set, at);
-  at += load<u8>(taken + set);
-  small = areSmall(b);
-  set = <usize>i32x4.bitmask(small);
-  b = refilled(b, small, set, at);
-  at += load<u8>(taken + set);
-
-  const fa = entries4(a, i32x4.shl(i32x4.extend_low_i16x8_u(high), PRECISION + 2));
-  const fb = entries4(b, i32x4.shl(i32x4.extend_high_i16x8_u(high), PRECISION + 2));
-  a = advanced4(a, fa);
-  b = advanced4(b, fb);
-  small = areSmall(a);
-  set = <usize>i32x4.bitmask(small);
-  a = refilled(a, small, set, at);
-  at += load<u8>(taken + set);
-  small = areSmall(b);
-  set = <usize>i32x4.bitmask(small);
-  b = refilled(b, small, set, at);
-  at += load<u8>(taken + set);
-
-  v128.store(states, a);
-  v128.store(states, b, 16);
-  next = at;
+  const all = v128.load(contexts);
+  const low = i16x8.extend_low_i8x16_u(all), high = i16x8.extend_high_i8x16_u(all);
+  const x0 = v128.load(states), x1 = v128.load(states, 16), x2 = v128.load(states, 32), x3 = v128.load(states, 48);
+  const e0 = entries4(x0, i32x4.shl(i32x4.extend_low_i16x8_u(low), PRECISION + 2));
+  const e1 = entries4(x1, i32x4.shl(i32x4.extend_high_i16x8_u(low), PRECISION + 2));
+  const e2 = entries4(x2, i32x4.shl(i32x4.extend_low_i16x8_u(high), PRECISION + 2));
+  const e3 = entries4(x3, i32x4.shl(i32x4.extend_high_i16x8_u(high), PRECISION + 2));
+  const a0 = advanced4(x0, e0), a1 = advanced4(x1, e1), a2 = advanced4(x2, e2), a3 = advanced4(x3, e3);
+  const small0 = areSmall(a0), small1 = areSmall(a1), small2 = areSmall(a2), small3 = areSmall(a3);
+  const set0 = <usize>i32x4.bitmask(small0), set1 = <usize>i32x4.bitmask(small1);
+  const set2 = <usize>i32x4.bitmask(small2), set3 = <usize>i32x4.bitmask(small3);
+  const at0 = next, at1 = at0 + load<u8>(taken + set0), at2 = at1 + load<u8>(taken + set1), at3 = at2 + load<u8>(taken + set2);
+  v128.store(states, refilled(a0, small0, set0, at0));
+  v128.store(states, refilled(a1, small1, set1, at1), 16);
+  v128.store(states, refilled(a2, small2, set2, at2), 32);
+  v128.store(states, refilled(a3, small3, set3, at3), 48);
+  next = at3 + load<u8>(taken + set3);
   return i8x16.narrow_i16x8_u(
-    i16x8.narrow_i32x4_s(i32x4.shr_u(ea, 26), i32x4.shr_u(eb, 26)), i16x8.narrow_i32x4_s(i32x4.shr_u(fa, 26), i32x4.shr_u(fb, 26)));
+    i16x8.narrow_i32x4_s(i32x4.shr_u(e0, 26), i32x4.shr_u(e1, 26)), i16x8.narrow_i32x4_s(i32x4.shr_u(e2, 26), i32x4.shr_u(e3, 26)));
 }
 
 const last = memory.data(16);
@@ -261,7 +244,7 @@ const last = memory.data(16);
 /** The same at the end of the words. */
 function decodeLast16(contexts: usize): v128 {
   for (let i: usize = 0; i < 16; i++)
-    store<u8>(last + i, <u8>decodeWith(states + ((i & 7) << 2), load<u8>(contexts + i)));
+    store<u8>(last + i, <u8>decodeWith(states + (i << 2), load<u8>(contexts + i)));
   return v128.load(last);
 }
 

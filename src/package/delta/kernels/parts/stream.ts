@@ -2,13 +2,13 @@
  * The coded bytes of a piece:
  *
  *     byte  0        4                                 head
- *          [ head   ][ tables, raw bits: two bit streams ][ rANS: nine states, then words ]
- *            u32                                            36 bytes       u16 each
+ *          [ head   ][ tables, raw bits: two bit streams ][ rANS: 17 states, then words ]
+ *            u32                                            68 bytes       u16 each
  */
 import { closeWriter, openReader, openWriter, readerAt } from "./bits";
 import { openList, openWords, readTables, wordsEndWell, writeTables, writeWords } from "./rans";
 
-/** @param room scratch for the symbols, 2 bytes each @param rest scratch for raw bits */
+/** @param room scratch for the symbols, 4 bytes each @param rest scratch for raw bits */
 export function beginEncoding(room: usize, rest: usize): void {
   openList(room);
   openWriter(rest);

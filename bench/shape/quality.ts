@@ -40,8 +40,18 @@ export async function benchQuality(
             tune(setting.source, plain.path, path, { text: setting.calibrating, train, window, steps, threads }),
           )
         : undefined;
+    // what training with frozen integers is measured by: a file that was rounded without calibration
+    const rounded = tuned
+      ? await setting.made(`llama-${label}-rounded.gguf`, (path) =>
+          quantizeByPeer(setting.source, path, { type, pure, threads }),
+        )
+      : undefined;
     const ours = tuned ?? plain;
-    const [mine, peer, before] = await setting.judge([ours.path, theirs.path, ...(tuned ? [plain.path] : [])]);
+    const [mine, peer, before, rough] = await setting.judge([
+      ours.path,
+      theirs.path,
+      ...(rounded ? [plain.path, rounded.path] : []),
+    ]);
     const [bytes, peerBytes] = [await bytesOf(ours.path), await bytesOf(theirs.path)];
     const ratio = mine.kld!.mean / peer.kld!.mean;
     const bar = barOf(type, setting, steps > 0);
@@ -50,15 +60,16 @@ export async function benchQuality(
       ...{ kld: mine.kld!.mean, sigma: mine.kld!.sigma, top1: mine.top1, perplexityRatio: mine.perplexityRatio },
       ...{ peerKld: peer.kld!.mean, peerSigma: peer.kld!.sigma, peerTop1: peer.top1, ratio, bar },
       isReached: ratio <= bar && bytes - peerBytes <= 1024,
-      // share of the divergence that the trained scales take away
+      // share of the divergence that training takes away, and that all of it takes away from a file rounded without calibration
       ...(before && { closed: 1 - mine.kld!.mean / before.kld!.mean }),
+      ...(rough && { closedOfRounded: 1 - mine.kld!.mean / rough.kld!.mean }),
       ...{ seconds: plain.seconds + (tuned?.seconds ?? 0), peerSeconds: theirs.seconds + matrix.seconds },
     };
     rows.push(row);
     console.log(
       `${named.padEnd(12)} ${bytes} bytes (${row.moreBytes} more)  KLD ${row.kld.toExponential(3)} ± ${row.sigma.toExponential(1)}, ` +
         `llama.cpp ${row.peerKld.toExponential(3)}: ${ratio.toFixed(3)} × (bar ${bar}) ${row.isReached ? 'reached' : 'MISSED'}, ` +
-        `${before ? `${(100 * row.closed).toFixed(0)}% closed by training, ` : ''}perplexity ${mine.perplexityRatio.toFixed(4)} ×, ` +
+        `${row.closed === undefined ? '' : `${(100 * row.closed).toFixed(0)}% closed by training, ${(100 * row.closedOfRounded!).toFixed(0)}% of rounding's, `}perplexity ${mine.perplexityRatio.toFixed(4)} ×, ` +
         `${row.seconds.toFixed(0)} s, llama.cpp ${row.peerSeconds.toFixed(0)} s`,
     );
   }

@@ -1,6 +1,7 @@
 /** Measures what making a model smaller costs. See `about`. */
 import { parseArgs } from 'node:util';
 import { machineFacts } from './machine.ts';
+import { benchAutoRound } from './shape/autoRound.ts';
 import { benchMixedBits } from './shape/mixedBits.ts';
 import { benchQuality } from './shape/quality.ts';
 import { benchRepeat } from './shape/repeat.ts';
@@ -16,8 +17,11 @@ Parts:
             Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K); "Q4_K_M:pure" is one format throughout. Bars: 0.6 × (Q4_0), 0.7 × (others);
             0.8 × with --calibrate
   tuned     the same with scales that are trained afterwards (--steps), or the weights behind the integers (--weights). Bar: 0.45 ×
+  autoround  quality beside AutoRound's files (--python FILE with auto-round, --iterations of its rounding; default: 200).
+            Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K_S). Bar: 1.0 ×
   mixed     mixed bits at the bytes of a type: the share of the way to the next larger one. Bar: 45%
-  sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios
+  sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios, which need a model of their kind; with --python FILE that
+            has llmcompressor: the ratios of its files
   structured  fewer neurons and heads (--keep), and fewer blocks, recovered by --steps of distillation. Bars: −15% time, +3% loss
   repeat    the same recipe twice, and killed and resumed: the same bytes (needs npm run prepare)
   speed     a 1B F16 file beside llama-quantize. Types (default: Q4_0, plain; Q3_K_M and Q4_K_M by importance). Bars: 0.8, 1.5 ×
@@ -53,6 +57,8 @@ const { values, positionals } = parseArgs({
     layers: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
     kills: { type: 'string', default: '4' },
+    python: { type: 'string' },
+    iterations: { type: 'string', default: '200' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -60,8 +66,9 @@ if (values.help) {
   console.log(about);
   process.exit();
 }
-const number = (name: 'window' | 'windows' | 'tokens' | 'threads' | 'steps' | 'layers' | 'rounds' | 'kills') =>
-  Number(values[name]);
+const number = (
+  name: 'window' | 'windows' | 'tokens' | 'threads' | 'steps' | 'layers' | 'rounds' | 'kills' | 'iterations',
+) => Number(values[name]);
 const threads = number('threads');
 const setting = () =>
   Setting.create({
@@ -73,8 +80,12 @@ const types = positionals.length > 0 ? positionals : ['Q4_0', 'Q4_K_M', 'Q3_K_M'
 const parts: Readonly<Record<string, () => Promise<object>>> = {
   quality: async () => benchQuality(await setting(), types),
   tuned: async () => benchQuality(await setting(), types, number('steps'), values.weights ? 'weights' : 'scales'),
+  autoround: async () => {
+    const wanted = positionals.length > 0 ? positionals : ['Q4_0', 'Q4_K_M', 'Q3_K_M', 'Q2_K_S'];
+    return benchAutoRound(await setting(), wanted, values.python ?? 'python3', number('iterations'));
+  },
   mixed: async () => benchMixedBits(await setting(), positionals),
-  sparsity: async () => benchSparsity(await setting()),
+  sparsity: async () => benchSparsity(await setting(), values.python),
   structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),
   repeat: async () => benchRepeat(await setting(), number('kills')),
   speed: () => benchSpeed(positionals, threads, number('rounds')),

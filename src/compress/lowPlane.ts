@@ -1,6 +1,6 @@
 /**
  * Low planes of nested bits (models/nestedBits.ts): what a matrix in Q4_0 leaves of the original, in nibbles. The high plane is solved
- * first and stays as it is, so reading at 4 bits loses nothing. The low plane starts from rounding; coordinate descent then moves its
+ * first, with integers no farther from the weights than the low plane reaches. The low plane starts from rounding; coordinate descent then moves its
  * integers to where the error of the outputs is least, which also makes up for weights that are beyond its range.
  */
 import { floatToHalf, halfToFloat } from '../core/half.ts';

@@ -21,6 +21,8 @@ export interface ObsOptions {
   readonly gram: number;
   /** 1 for each dead channel: its weights are 0. */
   readonly isDead: Uint8Array;
+  /** How far an integer may be from its weight, in steps. Default: as far as the compensation moves it. */
+  readonly reach?: number;
 }
 
 const SWEEPS = 4;
@@ -28,7 +30,7 @@ const SWEEPS = 4;
 /** @param values [rows, n] @returns the blocks' bytes */
 export function quantizeByObs(
   matrices: Matrices,
-  { format, order, factor, gram, isDead }: ObsOptions,
+  { format, order, factor, gram, isDead, reach = 0 }: ObsOptions,
   values: Float32Array,
 ): Uint8Array {
   const n = order.length;
@@ -45,14 +47,15 @@ export function quantizeByObs(
   matrices.bytes(dead, n).set(isDead);
   const scratch = matrices.size('obsScratch', n);
   const view = (at: number) => ({ at, stride: n });
+  const near = Math.round(256 * reach);
   for (let row = 0; row < rows; row += most) {
     const count = Math.min(most, rows - row);
     matrices.floats.set(values.subarray(row * n, (row + count) * n), w);
-    matrices.run('obs', [grid, 4 * w, 4 * channels, 4 * factor, 4 * dead, records, count, n], scratch);
+    matrices.run('obs', [grid, 4 * w, 4 * channels, 4 * factor, 4 * dead, records, count, n, near], scratch);
     matrices.run('blockErrors', [grid, 4 * w, 4 * dead, records, 4 * errors, count, n]);
     matrices.floats.fill(0, products, products + count * n);
     matrices.subtractProduct(view(products), view(errors), view(gram), count, n, n);
-    matrices.run('descend', [grid, 4 * gram, 4 * dead, records, 4 * products, count, n, SWEEPS]);
+    matrices.run('descend', [grid, 4 * gram, 4 * dead, records, 4 * products, count, n, SWEEPS, 4 * w, near]);
     blocks.write(count * perRow, bytes.subarray(row * perRow * format.blockBytes));
   }
   matrices.release(mark);

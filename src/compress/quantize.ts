@@ -5,7 +5,7 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
-import { lowPlane, plainProducts, refuseNestedBits } from '../models/nestedBits.ts';
+import { lowPlane, plainProducts, REACH, refuseNestedBits } from '../models/nestedBits.ts';
 import { I8 } from '../tensor/quant/i8.ts';
 import { budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
@@ -149,7 +149,7 @@ export async function quantize(
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
         treat(values, columns, { format, hasLowPlane }, knowledge) {
-          const solved = solver.quantize(values, columns, format, knowledge);
+          const solved = solver.quantize(values, columns, format, knowledge, hasLowPlane ? REACH : undefined);
           return hasLowPlane ? { ...solved, low: solver.refine(values, columns, solved.bytes, knowledge) } : solved;
         },
         // both planes are made from the values

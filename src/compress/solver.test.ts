@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../core/random.ts';
 import { blockFormats, formatByName } from '../tensor/formats.ts';
+import { readHalf } from '../tensor/quant/fields.ts';
 import { channelOrder } from './channelOrder.ts';
 import { encode, encodeRows } from './encodeRows.ts';
 import { inverseCholesky } from './matrix/inverseCholesky.ts';
@@ -156,6 +157,32 @@ describe('Solver', () => {
       return bytes;
     };
     expect(await solve(1)).toEqual(await solve(2));
+  });
+
+  it('keeps integers near their weights where a reach says so', async () => {
+    const columns = 256;
+    const statistic = statisticOf(columns);
+    const values = normal(48 * columns);
+    const format = formatByName('Q4_0');
+    const solver = await Solver.create();
+    /** Largest distance of an integer from its weight in steps, where the grid does not end before. */
+    const farthest = (reach?: number): number => {
+      const { bytes, method } = solver.quantize(values, columns, format, { statistic }, reach);
+      expect(method).toBe('obs');
+      const decoded = new Float32Array(values.length);
+      format.decode(bytes, 0, decoded, 0, values.length / 32);
+      let most = 0;
+      for (let i = 0; i < values.length; i++) {
+        const step = readHalf(bytes, Math.floor(i / 32) * 18);
+        const [place, chosen] = [values[i] / step, decoded[i] / step];
+        if (place > -8 && place < 7) most = Math.max(most, Math.abs(place - chosen));
+      }
+      return most;
+    };
+    expect(farthest()).toBeGreaterThan(0.9);
+    expect(farthest(0.75)).toBeLessThan(0.76);
+    expect(farthest(0.75)).toBeGreaterThan(0.7);
+    solver.dispose();
   });
 
   it('names dead channels and sets no store by them', async () => {

@@ -71,8 +71,14 @@ export class Solver {
     this.#matrices.dispose();
   }
 
-  /** @param values [rows, columns], finite */
-  quantize(values: Float32Array, columns: number, format: BlockFormat, { statistic, importance }: Knowledge): Solved {
+  /** @param values [rows, columns], finite @param reach of OBS (obs.ts) */
+  quantize(
+    values: Float32Array,
+    columns: number,
+    format: BlockFormat,
+    { statistic, importance }: Knowledge,
+    reach?: number,
+  ): Solved {
     const matrices = this.#matrices;
     if (this.#prepared?.statistic !== statistic) this.#forget();
     const encoded = (weights?: Float32Array) => encodeRows(matrices, values, columns, format, weights);
@@ -88,7 +94,7 @@ export class Solver {
       ['weighted', weighted],
     ];
     if (format.grid) {
-      const obs = this.#obs(values, format as GridFormat, statistic, notes);
+      const obs = this.#obs(values, format as GridFormat, statistic, notes, reach);
       if (obs) candidates.push(['obs', obs]);
     }
     const errors = this.#errors(values, columns, format, candidates, statistic);
@@ -121,7 +127,13 @@ export class Solver {
     return lowPlaneOf(this.#matrices, { values, columns, high, inputs: typeof found === 'string' ? undefined : found });
   }
 
-  #obs(values: Float32Array, format: GridFormat, statistic: Statistic, notes: string[]): Uint8Array | undefined {
+  #obs(
+    values: Float32Array,
+    format: GridFormat,
+    statistic: Statistic,
+    notes: string[],
+    reach: number | undefined,
+  ): Uint8Array | undefined {
     const factor = this.#factor(format, statistic);
     if (typeof factor === 'string') {
       notes.push(factor);
@@ -129,7 +141,7 @@ export class Solver {
     }
     notes.push(...factor.notes);
     const { order, isDead, gram } = factor;
-    return quantizeByObs(this.#matrices, { format, order, factor: factor.factor, isDead, gram }, values);
+    return quantizeByObs(this.#matrices, { format, order, factor: factor.factor, isDead, gram, reach }, values);
   }
 
   #forget(): void {

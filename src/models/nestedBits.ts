@@ -16,8 +16,10 @@ import { readHalf, writeHalf } from '../tensor/quant/fields.ts';
 import { Q4_0 } from '../tensor/quant/q4_0.ts';
 import { buildModel } from './buildModel.ts';
 
-/** Steps of the low plane in one of the high plane. Integers of the solver are up to most of a step away from the weight. */
+/** Steps of the low plane in one of the high plane. */
 export const STEPS = 10;
+/** How far an integer of the high plane may be from its weight, in steps of the high plane: what the low plane reaches. */
+export const REACH = 7.5 / STEPS;
 
 const { blockSize, blockBytes } = Q4_0;
 const NIBBLES = blockSize / 2;

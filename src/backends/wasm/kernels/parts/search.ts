@@ -43,6 +43,14 @@ export const RECORD_HEAD: usize = 40;
 @inline export function roundWithin(x: f32, least: i32, most: i32): i32 {
   return <i32>max<f32>(<f32>least, min<f32>(<f32>most, (x + 12582912) - 12582912));
 }
+/**
+ * `q`, or the integer next to it that is at most `reach` away from x. With a reach of 0.5 and more there is one, unless all are outside
+ * least … most.
+ */
+@inline export function roundNear(x: f32, q: i32, reach: f32, least: i32, most: i32): i32 {
+  const near = max<f32>(ceil<f32>(x - reach), min<f32>(floor<f32>(x + reach), <f32>q));
+  return <i32>max<f32>(<f32>least, min<f32>(<f32>most, near));
+}
 @inline export function nearestLevel(grid: usize, value: f32): i32 {
   return load<u8>(nearest(grid) + <usize><i32>max<f32>(0, min<f32>(511, floor<f32>(value * 2) + 256)));
 }

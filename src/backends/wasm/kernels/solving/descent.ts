@@ -1,7 +1,7 @@
 /** Coordinate descent on the integers of blocks, see compress/descent.ts. */
 import { address, argument, claim, piecesOf, shareFrom, shareTo } from "../parts/control";
 import {
-  RECORD_HEAD, blockSize, groupSize, highest, levels, lowest, minimumOf, nearestLevel, recordBytes, roundWithin, stepOf,
+  RECORD_HEAD, blockSize, groupSize, highest, levels, lowest, minimumOf, nearestLevel, recordBytes, roundNear, roundWithin, stepOf,
 } from "../parts/search";
 
 @inline function valueOf(table: usize, least: i32, code: i32): f32 { return table ? <f32>load<i8>(table + code) : <f32>(code + least); }
@@ -35,11 +35,13 @@ const CHUNK: i32 = 16;
 
 /**
  * Moves integers to where the error is least, given the others. Arguments: 0 grid, 1 H [n, n], 2 1 for each dead channel (u8),
- * 3 records, 4 products −error · H [rows, n], 5 rows, 6 n, 7 sweeps.
+ * 3 records, 4 products −error · H [rows, n], 5 rows, 6 n, 7 sweeps, 8 weights [rows, n], 9 how far an integer may be from its weight, in
+ * 1/256 of a step; 0: as far as it likes, and no weights are needed.
  */
 export function descend(command: usize, thread: i32, threads: i32): void {
   const grid = address(command, 0), h = address(command, 1), dead = address(command, 2);
   const rows = argument(command, 5), n = argument(command, 6), sweeps = argument(command, 7);
+  const weights = address(command, 8), reach = <f32>argument(command, 9) / 256;
   const size = blockSize(grid), group = groupSize(grid), bytes = recordBytes(grid), perRow = n / size;
   const table = levels(grid), least = lowest(grid), most = highest(grid);
   const chunks = (rows + CHUNK - 1) / CHUNK;
@@ -60,7 +62,9 @@ export function descend(command: usize, thread: i32, threads: i32): void {
           const code = <i32>load<u8>(record + RECORD_HEAD + i);
           const now = step * valueOf(table, least, code);
           const scaled = (now - load<f32>(g + (<usize>j << 2)) * inverse) / step;
-          const q = (table ? nearestLevel(grid, scaled) : roundWithin(scaled, least, most)) - least;
+          let q = table ? nearestLevel(grid, scaled) : roundWithin(scaled, least, most);
+          if (reach > 0) q = roundNear((load<f32>(weights + (<usize>row * n + j << 2)) + minimumOf(grid, record, index)) / step, q, reach, least, most);
+          q -= least;
           if (q == code) continue;
           store<u8>(record + RECORD_HEAD + i, <u8>q);
           addScaled(g, line, step * valueOf(table, least, q) - now, n);

@@ -6,7 +6,7 @@ import { address, argument, claim } from "../parts/control";
 import { takeRows } from "../parts/gather";
 import {
   RECORD_HEAD, SEARCH_BYTES, blockSize, chooseGroup, groupSize, highest, isSuper, levels, lowest, minimumOf, nearestLevel, recordBytes,
-  roundWithin, startBlock, stepOf,
+  roundNear, roundWithin, startBlock, stepOf,
 } from "../parts/search";
 import { ROWS, TILE_BYTES, productTo } from "../parts/tile";
 
@@ -22,13 +22,14 @@ export function obsScratch(n: i32): i32 {
 
 /**
  * Arguments: 0 grid, 1 weights [rows, n], 2 order of the channels (i32), 3 U in panels of 8 columns, [n / 8][n][8], 4 1 for each
- * dead channel (u8), 5 records, 6 rows, 7 n, 8 scratch, 9 scratch bytes per thread.
+ * dead channel (u8), 5 records, 6 rows, 7 n, 8 how far an integer may be from its weight, in 1/256 of a step (0: as far as it likes; not
+ * with tables of levels), 9 scratch, 10 scratch bytes per thread.
  */
 export function obs(command: usize, thread: i32, threads: i32): void {
   const rows = argument(command, 6);
   const chunks = (rows + CHUNK - 1) / CHUNK;
   for (let chunk = claim(command, chunks, threads); chunk >= 0; chunk = claim(command, chunks, threads))
-    solve(command, chunk * CHUNK, min(CHUNK, rows - chunk * CHUNK), address(command, 8) + <usize>thread * address(command, 9));
+    solve(command, chunk * CHUNK, min(CHUNK, rows - chunk * CHUNK), address(command, 9) + <usize>thread * address(command, 10));
 }
 
 @inline function orderOf(order: usize, p: i32): i32 { return load<i32>(order + (<usize>p << 2)); }
@@ -37,7 +38,7 @@ export function obs(command: usize, thread: i32, threads: i32): void {
 
 function solve(command: usize, top: i32, rows: i32, scratch: usize): void {
   const grid = address(command, 0), order = address(command, 2), u = address(command, 3), dead = address(command, 4);
-  const n = argument(command, 7);
+  const n = argument(command, 7), reach = <f32>argument(command, 8) / 256;
   const size = blockSize(grid), group = groupSize(grid), perRow = n / size, bytes = recordBytes(grid);
   const pitch = <usize>n << 2;
   const weights = scratch;
@@ -74,7 +75,8 @@ function solve(command: usize, top: i32, rows: i32, scratch: usize): void {
           gather(order, start, group, within, line, x);
           chooseGroup(grid, record, index, x, importance + (<usize>(index * group) << 2), search);
           const to = errors + (<usize>(row * SPAN + start - first) << 2);
-          roundGroup(grid, record, index, line, order, u, n, start, base, to);
+          const origins = address(command, 1) + <usize>(top + row) * pitch;
+          roundGroup(grid, record, index, line, order, u, n, start, base, to, origins, dead, reach);
         }
         subtract(weights, n, errors + (<usize>(start - first) << 2), u, rows, start, group, start + group, last, left, sums);
       }
@@ -89,9 +91,13 @@ function solve(command: usize, top: i32, rows: i32, scratch: usize): void {
     store<f32>(to + (<usize>(orderOf(order, p) - base) << 2), load<f32>(line + (<usize>p << 2)));
 }
 
-/** Rounds a group's channels of one row. @param to receives the negative errors divided by U's diagonal */
+/**
+ * Rounds a group's channels of one row. @param to receives the negative errors divided by U's diagonal
+ * @param origins the row's weights before any compensation, in the channels' own order
+ */
 function roundGroup(
   grid: usize, record: usize, index: i32, line: usize, order: usize, u: usize, n: i32, start: i32, base: i32, to: usize,
+  origins: usize, dead: usize, reach: f32,
 ): void {
   const step = stepOf(grid, record, index), minimum = minimumOf(grid, record, index);
   const inverse: f32 = step == 0 ? 0 : 1 / step;
@@ -100,7 +106,9 @@ function roundGroup(
   for (let p = start; p < end; p++) {
     const value = load<f32>(line + (<usize>p << 2));
     const scaled = (value + minimum) * inverse;
-    const q = table ? nearestLevel(grid, scaled) : roundWithin(scaled, least, most);
+    let q = table ? nearestLevel(grid, scaled) : roundWithin(scaled, least, most);
+    if (reach > 0 && !load<u8>(dead + orderOf(order, p)))
+      q = roundNear((load<f32>(origins + (<usize>orderOf(order, p) << 2)) + minimum) * inverse, q, reach, least, most);
     store<u8>(record + RECORD_HEAD + (orderOf(order, p) - base), <u8>(q - least));
     const chosen = step * (table ? <f32>load<i8>(table + q) : <f32>q) - minimum;
     const panel = p & ~7;

@@ -3,6 +3,10 @@ import { EspalierError, FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { readTensor } from '../formats/readTensor.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
+import { buildModel } from '../models/buildModel.ts';
+import { dequantized } from '../models/dequantized.ts';
+import { weightStore } from '../models/weightStore.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { Calibration } from './calibration.ts';
 import { encode } from './encodeRows.ts';
 import type { ExpertInputs } from './expertInputs.ts';
@@ -11,6 +15,7 @@ import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
 import type { SolvedStore } from './solvedStore.ts';
 import type { Knowledge, Method, Solved } from './solver.ts';
+import type { Stage } from './stages.ts';
 import { type Activations, forget, StageRun, type Statistic } from './statistic.ts';
 
 export interface NamedSolution extends Solved {
@@ -19,6 +24,8 @@ export interface NamedSolution extends Solved {
 
 /** The operation on matrices. */
 export interface Treatment {
+  /** True: statistics of a stage are those behind the treated stages before it, which takes another forward pass. */
+  readonly isSequential?: boolean;
   /** True for tensors that change. Others are copied, or encoded in another format. */
   isTreated(planned: Planned): boolean;
   /** @param values [rows, columns], finite; may be changed */
@@ -43,8 +50,8 @@ export interface Work {
 }
 
 /**
- * Treats the tensors in the plan's order, stage by stage. All stages are calibrated on the activations of the original model:
- * those behind treated stages cost another forward pass and gained nothing measurable (LOG.md).
+ * Treats the tensors in the plan's order, stage by stage. Unless the treatment is sequential, all stages are calibrated on the
+ * activations of the original model: quantizing gains nothing measurable from those behind treated stages (LOG.md).
  */
 export async function* solvedTensors(plan: readonly Planned[], work: Work): AsyncGenerator<NamedSolution, void> {
   const { checkpoint, calibration, options, bytes, treatment, store } = work;
@@ -78,7 +85,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       } finally {
         run.dispose();
       }
-      forget(activations, later);
+      if (!treatment.isSequential) forget(activations, later);
       for (let statistic = statistics.shift(); statistic; statistic = statistics.shift()) {
         checkStatistic(checkpoint, statistic);
         for (const name of statistic.tensors) {
@@ -107,6 +114,10 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           await store?.put(name, solution);
         }
       }
+      if (treatment.isSequential) {
+        if (later.length > 0) await rerun(now, own, solved, activations, work);
+        forget(activations, later);
+      }
       await store?.finish(stage, activations);
     }
     for (const planned of own) {
@@ -118,6 +129,38 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       yield { name, ...solution };
     }
   }
+}
+
+/** Runs a stage again with its treated tensors, which changes the activations that later stages read. */
+async function rerun(
+  stage: Stage,
+  plan: readonly Planned[],
+  solved: ReadonlyMap<string, Solved>,
+  activations: Activations,
+  { checkpoint, calibration, options: { threads, backend, signal } }: Work,
+): Promise<void> {
+  const tensors = new Map(checkpoint.tensors);
+  for (const { tensor, format } of plan) {
+    const found = solved.get(tensor.name);
+    if (found) tensors.set(tensor.name, inMemory(tensor, format, found.bytes));
+  }
+  const weights = weightStore(buildModel(dequantized({ ...checkpoint, tensors })));
+  const { windows } = calibration!;
+  const run = await StageRun.compile(stage, 'gram', () => false, { weights, windows, threads, backend, signal });
+  try {
+    await run.measure(activations);
+  } finally {
+    run.dispose();
+  }
+}
+
+function inMemory({ name, shape }: CheckpointTensor, format: BlockFormat, bytes: Uint8Array): CheckpointTensor {
+  return {
+    ...{ name, format, shape, byteLength: bytes.length },
+    async read(offset, into) {
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+  };
 }
 
 /** Treats the stacked matrices of experts, each expert with its own statistic. */

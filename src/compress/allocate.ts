@@ -35,6 +35,14 @@ export interface AllocateOptions {
 
 /** Formats to choose from, by whether the rows are whole super-blocks, the smallest first. */
 const SUPER_BLOCKS = ['Q2_K', 'Q3_K', 'IQ4_XS', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'].map(formatByName);
+/** The same for budgets below Q3_K: with Q2_K as the smallest there would be nothing to save where little is lost. */
+const SMALL_SUPER_BLOCKS = [
+  'IQ2_XXS',
+  'IQ2_XS',
+  'Q2_K',
+  'IQ3_XXS',
+  ...SUPER_BLOCKS.slice(1).map(({ name }) => name),
+].map(formatByName);
 const BLOCKS = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'].map(formatByName);
 const GENERATIONS = 12;
 const SEED = 1;
@@ -46,7 +54,9 @@ export async function allocate(checkpoint: Checkpoint, options: AllocateOptions)
   const fixed = tensors
     .filter((tensor) => !isQuantizable(tensor))
     .reduce((sum, tensor) => sum + sizeAs(tensor, keptFormat(tensor)), 0);
-  const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor)[0]), 0);
+  const inQ3 = matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor, SUPER_BLOCKS.slice(1))[0]), 0);
+  const superBlocks = options.bytes - fixed < inQ3 ? SMALL_SUPER_BLOCKS : SUPER_BLOCKS;
+  const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor, superBlocks)[0]), 0);
   if (options.bytes < least)
     throw new OptionError(
       'the budget',
@@ -54,20 +64,21 @@ export async function allocate(checkpoint: Checkpoint, options: AllocateOptions)
       `at least ${least}, the smallest that these formats reach`,
     );
   const { generations = GENERATIONS } = options;
-  const allocation = await Allocation.create(checkpoint, matrices, options);
+  const allocation = await Allocation.create(checkpoint, matrices, superBlocks, options);
   try {
     const choices = await allocation.sensitivities();
     const start = cheapest(choices, options.bytes - fixed)!;
     const levels = generations > 0 ? await allocation.evolve(start, options.bytes - fixed, generations) : start;
-    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor)[levels[i]]]));
+    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor, superBlocks)[levels[i]]]));
   } finally {
     allocation.dispose();
   }
 }
 
-function formatsOf({ shape }: CheckpointTensor): readonly BlockFormat[] {
+/** @param superBlocks formats of matrices whose rows are whole super-blocks */
+function formatsOf({ shape }: CheckpointTensor, superBlocks: readonly BlockFormat[]): readonly BlockFormat[] {
   const columns = shape.at(-1)!;
-  if (columns % 256 === 0) return SUPER_BLOCKS;
+  if (columns % 256 === 0) return superBlocks;
   return columns % 32 === 0 ? BLOCKS : [formatByName('F16')];
 }
 
@@ -78,6 +89,7 @@ function sizeAs({ byteLength, format: own }: CheckpointTensor, format: BlockForm
 /** A model whose matrices take one of their formats each. A level is the index of a format. */
 class Allocation {
   readonly #matrices: readonly CheckpointTensor[];
+  readonly #superBlocks: readonly BlockFormat[];
   readonly #options: AllocateOptions;
   readonly #model: Sensitivity;
   readonly #encoder: Matrices;
@@ -86,21 +98,28 @@ class Allocation {
 
   private constructor(
     matrices: readonly CheckpointTensor[],
+    superBlocks: readonly BlockFormat[],
     options: AllocateOptions,
     model: Sensitivity,
     encoder: Matrices,
   ) {
     this.#matrices = matrices;
+    this.#superBlocks = superBlocks;
     this.#options = options;
     this.#model = model;
     this.#encoder = encoder;
     this.#now = matrices.map(() => undefined);
   }
 
-  static async create(checkpoint: Checkpoint, matrices: readonly CheckpointTensor[], options: AllocateOptions) {
+  static async create(
+    checkpoint: Checkpoint,
+    matrices: readonly CheckpointTensor[],
+    superBlocks: readonly BlockFormat[],
+    options: AllocateOptions,
+  ) {
     const encoder = await Matrices.create(options.threads);
     try {
-      return new Allocation(matrices, options, await Sensitivity.create(checkpoint, options), encoder);
+      return new Allocation(matrices, superBlocks, options, await Sensitivity.create(checkpoint, options), encoder);
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -116,7 +135,7 @@ class Allocation {
     const choices: Choice<number>[][] = [];
     for (const [index, tensor] of this.#matrices.entries()) {
       const values = await tensorValues(tensor);
-      const formats = formatsOf(tensor);
+      const formats = formatsOf(tensor, this.#superBlocks);
       const measured = new Set([0, Math.floor(formats.length / 2)]);
       const points: Point[] = [];
       const errors: number[] = [];
@@ -144,7 +163,9 @@ class Allocation {
   async evolve(start: readonly number[], budget: number, generations: number): Promise<readonly number[]> {
     const { onProgress } = this.#options;
     const { levels } = await evolve({
-      costs: this.#matrices.map((tensor) => formatsOf(tensor).map((format) => sizeAs(tensor, format))),
+      costs: this.#matrices.map((tensor) =>
+        formatsOf(tensor, this.#superBlocks).map((format) => sizeAs(tensor, format)),
+      ),
       ...{ budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
       evaluate: async (candidate, effort) => {
         await this.#take(candidate);
@@ -168,7 +189,7 @@ class Allocation {
     for (const [i, tensor] of this.#matrices.entries()) {
       if (this.#now[i] === levels[i]) continue;
       this.#options.signal?.throwIfAborted();
-      const format = formatsOf(tensor)[levels[i]];
+      const format = formatsOf(tensor, this.#superBlocks)[levels[i]];
       await this.#model.write(tensor.name, this.#quantized(tensor, await tensorValues(tensor), format));
       this.#now[i] = levels[i];
     }

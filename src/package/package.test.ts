@@ -337,6 +337,11 @@ describe('hostile manifests', () => {
     );
     const odd = [{ name: 'x', type: 'Q4_0', pieces: [{ sha256: 'a'.repeat(64), bytes: 17 }] }];
     expect(refused({ ...withBase({ sections: odd, file: { ...base.file, bytes: 17 } }) })).toThrow('multiple of 18');
+    const piece = { sha256: 'a'.repeat(64), bytes: 36 };
+    const lying = [{ name: 'x', type: 'Q4_0', shape: [3, 32], pieces: [piece] }];
+    expect(refused(withBase({ sections: lying, file: { ...base.file, bytes: 36 } }))).toThrow(
+      'has 36 bytes, expected 54 for [3, 32] in Q4_0',
+    );
   });
 
   it('are refused where their JSON is not canonical or not of the expected hash', async () => {

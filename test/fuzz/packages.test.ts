@@ -1,7 +1,7 @@
 /** Every parser of packages, on 20,000 corrupted files each: manifests, publications, updates, signatures, artifacts. */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Random } from '../../src/core/random.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { generationOf, readManifest } from '../../src/formats/packages/manifest.ts';
@@ -97,8 +97,37 @@ it('artifacts of registries', async () => {
   });
 });
 
-it('a manifest of a million components is refused quickly', () => {
-  const component = '{"file":{"bytes":0,"name":"x","sha256":""},"role":"base","sections":[]}';
-  const text = `{"components":[${Array.from({ length: 600_000 }, () => component).join(',')}],"format":"espalier-package/1"}`;
-  expect(() => readManifest(utf8(text), 'm.json')).toThrow();
+describe('files with millions of entries are refused by name, in bounded time and memory', () => {
+  const head = `"file":{"bytes":0,"name":"x","sha256":"${'a'.repeat(64)}"},"role":"base"`;
+  const manifestOf = (components: string) =>
+    utf8(`{"components":[${components}],"format":"espalier-package/1","name":"x","version":"1"}`);
+  const repeated = (text: string, count: number) => Array(count).fill(text).join(',');
+
+  it.each([
+    ['components', () => repeated(`{${head},"sections":[]}`, 300_000), 'components: expected a list of 1 to 10000'],
+    ['objects', () => repeated('{}', 12e6), 'objects and lists, expected at most'],
+    ['wrong pieces', () => `{${head},"sections":[{"name":"x","pieces":[${repeated('{}', 3.9e6)}]}]}`, 'pieces.0.bytes'],
+    ['wrong sections', () => `{${head},"sections":[${repeated('{}', 3.9e6)}]}`, 'sections.0.name'],
+    ['devices', () => `{${head},"sections":[],"requires":{"devices":[${repeated('0', 12e6)}]}}`, 'requires.devices'],
+  ])('a manifest of %s', (_, components, problem) => {
+    const bytes = manifestOf(components());
+    const started = performance.now();
+    expect(() => readManifest(bytes, 'm.json')).toThrow(problem);
+    expect(performance.now() - started).toBeLessThan(20_000);
+  });
+
+  it('an index of an update', async () => {
+    for (const entries of [repeated('[]', 10e6), repeated('[]', 999_999), repeated('0', 12e6)]) {
+      const packed = await deflate([utf8(`{"manifest":[1,1],"deltas":[${entries}]}`)]);
+      await expect(readUpdateIndex(packed, 'u')).rejects.toMatchObject({ code: 'BAD_UPDATE' });
+    }
+  });
+
+  it('a bundle and metadata of signatures', async () => {
+    const key = await readPublicKey(golden.oms[0].publicKey, 'key');
+    const bundle = utf8(`{"dsseEnvelope":{"signatures":[${repeated('{}', 12e6)}]}}`);
+    await expect(verifyBundle(bundle, key, 'model.sig')).rejects.toMatchObject({ code: 'BAD_BUNDLE' });
+    const root = utf8(`{"signed":{},"signatures":[${repeated('{}', 1.5e6)}]}`);
+    expect(() => readMetadata('root', root, 'root.json')).toThrow('is not JSON');
+  });
 });

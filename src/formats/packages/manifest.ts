@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { formatByName } from '../../tensor/formats.ts';
+import { firstProblem, listOf, parseBoundedJson, shortList } from './boundedJson.ts';
 import { canonicalJson, type Json } from './canonicalJson.ts';
 import { hashOf } from './hash.ts';
 import { PackageError } from './packageError.ts';
@@ -16,6 +17,8 @@ export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
 /** Maximum bytes of a manifest: about 500,000 pieces, 2 TB. */
 export const MAX_MANIFEST_BYTES = 48 * 1024 * 1024;
 const MAX_COMPONENTS = 10_000;
+/** A tensor of one piece takes 160 bytes and has five. */
+const MAX_OBJECTS = 4_000_000;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hexadecimal');
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
@@ -29,19 +32,17 @@ const fileName = z
 
 const piece = z.strictObject({ bytes: count.min(1).max(MAX_PIECE_BYTES), sha256: hash });
 
-// the usual kind first: to refuse the other one takes memory for each tensor
-const section = z.union([
-  z.strictObject({
-    /** Name of the tensor; 'header' or 'bytes' without `type`. */
-    name: z.string().max(1000),
-    pieces: z.array(piece),
-    /** Slowest dimension first. */
-    shape: z.array(count).max(8).optional(),
-    /** Block format of a tensor, such as 'Q4_0'. */
-    type: z.string().max(20).optional(),
-  }),
-  z.strictObject({ zeros: count.min(1) }),
-]);
+const storedSection = z.strictObject({
+  /** Name of the tensor; 'header' or 'bytes' without `type`. */
+  name: z.string().max(1000),
+  pieces: z.array(piece),
+  /** Slowest dimension first. */
+  shape: shortList(count, 8).optional(),
+  /** Block format of a tensor, such as 'Q4_0'. */
+  type: z.string().max(20).optional(),
+});
+const zeros = z.strictObject({ zeros: count.min(1) });
+const section = z.union([storedSection, zeros]);
 
 const requirements = z.strictObject({
   /** Lowest version of Espalier, 'major.minor.patch'. */
@@ -51,7 +52,7 @@ const requirements = z.strictObject({
     .optional(),
   memoryBytes: count.optional(),
   /** Classes of target devices, e.g. 'phone'. */
-  devices: z.array(z.string().max(100)).max(100).optional(),
+  devices: shortList(z.string().max(100), 100).optional(),
 });
 
 const check = z.union([
@@ -80,7 +81,7 @@ const component = z.strictObject({
   file: z.strictObject({ name: fileName, bytes: count, sha256: hash }),
   requires: requirements.optional(),
   /** Tests that this component must pass on the device. */
-  checks: z.array(check).max(1000).optional(),
+  checks: shortList(check, 1000).optional(),
   sections: z.array(section),
 });
 
@@ -96,6 +97,13 @@ const manifest = z.strictObject({
 
 /** For `espalier package schema`. */
 export { manifest as manifestSchema };
+
+/** The schemas without the entries of their long lists. */
+const parts = {
+  manifest: manifest.extend({ components: listOf(1, MAX_COMPONENTS) }),
+  component: component.extend({ sections: listOf(0, MAX_OBJECTS) }),
+  storedSection: storedSection.extend({ pieces: listOf(0, MAX_OBJECTS) }),
+};
 
 export type Manifest = z.infer<typeof manifest>;
 export type Component = z.infer<typeof component>;
@@ -132,40 +140,70 @@ export function readManifest(bytes: Uint8Array, where: string, generation?: stri
       found,
     });
   let value: unknown;
-  let text = '';
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    value = JSON.parse(text);
+    value = parseBoundedJson(bytes, MAX_OBJECTS);
   } catch (error) {
     fail(`is not JSON: ${(error as Error).message}`);
   }
-  const checked = manifest.safeParse(value);
-  if (!checked.success) {
-    const [{ path, message }] = checked.error.issues as [z.core.$ZodIssue];
-    return fail(`${path.join('.') || 'the manifest'}: ${message}`, { field: path.join('.') });
-  }
-  const { data } = checked;
-  if (canonicalJson(data as Json) !== text) fail('is not in canonical form (RFC 8785)');
-  for (const [i, { role, file, sections }] of data.components.entries()) {
-    const before = data.components.slice(0, i).find((other) => other.role === role || other.file.name === file.name);
-    if (before) fail(`component ${role} shares its role or its file name ${file.name} with another`, { role });
+  const problem = problemOf(value);
+  if (problem) fail(`${problem.field || 'the manifest'}: ${problem.message}`, { field: problem.field });
+  const read = value as Manifest;
+  if (canonicalJson(read as Json) !== new TextDecoder().decode(bytes)) fail('is not in canonical form (RFC 8785)');
+  const [roles, fileNames] = [new Set<string>(), new Set<string>()];
+  for (const { role, file, sections } of read.components) {
+    if (roles.has(role) || fileNames.has(file.name))
+      fail(`component ${role} shares its role or its file name ${file.name} with another`, { role });
+    roles.add(role);
+    fileNames.add(file.name);
     const bytes = sections.reduce((sum, section) => sum + sectionBytes(section), 0);
     if (bytes !== file.bytes)
       fail(`component ${role} has sections of ${bytes} bytes, expected ${file.bytes}`, { role });
     for (const section of sections) checkSection(section, role, fail);
   }
-  return data;
+  return read;
+}
+
+/** The first problem of a value that should be a manifest. */
+function problemOf(value: unknown): ReturnType<typeof firstProblem> {
+  const problem = firstProblem(parts.manifest, value);
+  if (problem) return problem;
+  for (const [i, component] of (value as Manifest).components.entries()) {
+    const problem = firstProblem(parts.component, component, ['components', i]);
+    if (problem) return problem;
+    for (const [j, each] of component.sections.entries()) {
+      const problem = sectionProblem(each, ['components', i, 'sections', j]);
+      if (problem) return problem;
+    }
+  }
+  return undefined;
+}
+
+function sectionProblem(value: Section, path: readonly PropertyKey[]): ReturnType<typeof firstProblem> {
+  // not `union`: to try the other kind takes memory for each tensor
+  if (typeof value === 'object' && value !== null && 'zeros' in value) return firstProblem(zeros, value, path);
+  const problem = firstProblem(parts.storedSection, value, path);
+  if (problem) return problem;
+  for (const [i, each] of value.pieces.entries()) {
+    const problem = firstProblem(piece, each);
+    if (problem) return { ...problem, field: [...path, 'pieces', i, problem.field].join('.') };
+  }
+  return undefined;
 }
 
 function checkSection(section: Section, role: string, fail: (problem: string, data?: object) => never): void {
   if ('zeros' in section || section.type === undefined) return;
-  const { blockBytes } = formatByName(section.type);
+  const { blockBytes, blockSize } = formatByName(section.type);
+  const where = `component ${role}, tensor ${section.name}`;
   const broken = section.pieces.find(({ bytes }) => bytes % blockBytes !== 0);
-  if (broken)
-    fail(
-      `component ${role}, tensor ${section.name}: a piece has ${broken.bytes} bytes, expected a multiple of ${blockBytes}`,
-      { role },
-    );
+  if (broken) fail(`${where}: a piece has ${broken.bytes} bytes, expected a multiple of ${blockBytes}`, { role });
+  if (!section.shape) return;
+  // recipes find slices and rows by the shape
+  const expected = (section.shape.reduce((product, size) => product * size, 1) / blockSize) * blockBytes;
+  const found = sectionBytes(section);
+  if (found !== expected)
+    fail(`${where}: has ${found} bytes, expected ${expected} for [${section.shape.join(', ')}] in ${section.type}`, {
+      role,
+    });
 }
 
 /** True for a component that every installation has. The others are fetched where they are wanted. */

@@ -44,8 +44,8 @@ export async function encodeBytePatch(before: Uint8Array, after: Uint8Array): Pr
 
 /** @param length bytes of the result @throws {EspalierError} BAD_DELTA if the patch is damaged or yields another length */
 export async function applyBytePatch(before: Uint8Array, patch: Uint8Array, length: number): Promise<Uint8Array> {
-  // an instruction yields a byte or more and takes 12 at most
-  const plain = await inflateAtMost(patch, 13 * length + 64);
+  // an instruction takes 15 bytes at most, and each but the last copies a window of 16
+  const plain = await inflateAtMost(patch, 2 * length + 64);
   const head = new ByteReader(plain);
   const instructionBytes = head.unsigned();
   if (instructionBytes > plain.length - head.at) throw damaged();

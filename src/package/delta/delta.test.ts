@@ -155,6 +155,14 @@ describe('bytes without a format', () => {
     );
   });
 
+  it('comes back exactly from copies of 16 bytes, the most instructions that there can be', async () => {
+    const after = Uint8Array.from(
+      { length: 64_000 },
+      (_, i) => before[(7919 * ((i >> 4) % 4000) * 16 + (i % 16)) % 199_984],
+    );
+    await roundTrip(before, after);
+  });
+
   it('has no delta where it would not be smaller', async () => {
     expect(await coder.encode(new Uint8Array(0), before)).toBeUndefined();
   });

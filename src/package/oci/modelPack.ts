@@ -3,6 +3,7 @@
  * espalier-package.json (our manifest) and model.sig (its signature). Other tools extract a folder of these files.
  */
 import { z } from 'zod';
+import { parseBoundedJson } from '../../formats/packages/boundedJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import type { Manifest } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
@@ -14,6 +15,8 @@ const CONFIG_TYPE = 'application/vnd.cncf.model.config.v1+json';
 const WEIGHT = 'application/vnd.cncf.model.weight.v1.raw';
 const WEIGHT_CONFIG = 'application/vnd.cncf.model.weight.config.v1.raw';
 const DOCUMENT = 'application/vnd.cncf.model.doc.v1.raw';
+/** A layer has two: itself and its annotations. */
+const MAX_OBJECTS = 50_000;
 const FILE_PATH = 'org.cncf.model.filepath';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
@@ -130,7 +133,7 @@ export function readArtifact(bytes: Uint8Array, where: string): LayerFile[] {
   };
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
+    value = parseBoundedJson(bytes, MAX_OBJECTS);
   } catch {
     fail('its manifest is not JSON');
   }

@@ -8,32 +8,34 @@
  * It need not be signed, because its results are verified against the hashes of the signed manifest.
  */
 import { z } from 'zod';
+import { firstProblem, listOf, parseBoundedJson, shortList } from '../../formats/packages/boundedJson.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import { deflate, inflateAtMost } from '../delta/deflate.ts';
 
 const count = z.number().int().nonnegative();
+const MAX_ENTRIES = 1_000_000;
+/**
+ * For each delta: number of the new piece, number of the old piece, bytes. Pieces are numbered as piecesOf yields them. null stands for a piece of zeros:
+ * the delta is the new piece in compressed form.
+ */
+const delta = z.tuple([count, count.nullable(), count]);
+const recipe = z.union([
+  z.tuple([count, count]),
+  z.tuple([count, count, shortList(count, 65_536)]),
+  z.tuple([count, count, count, count, z.number()]),
+]);
 const index = z.strictObject({
   /** Bytes of the new manifest, and of its patch. */
   manifest: z.tuple([count, count]),
-  /**
-   * For each delta: number of the new piece, number of the old piece, bytes. Pieces are numbered as piecesOf yields them. null stands for a piece of
-   * zeros: the delta is the new piece in compressed form.
-   */
-  deltas: z.array(z.tuple([count, count.nullable(), count])).max(1_000_000),
-  /** Pieces that the device makes itself, see derive/recipe.ts. */
-  derived: z
-    .array(
-      z.union([
-        z.tuple([count, count]),
-        z.tuple([count, count, z.array(count).max(65_536)]),
-        z.tuple([count, count, count, count, z.number()]),
-      ]),
-    )
-    .max(1_000_000)
-    .default([]),
+  deltas: listOf(0, MAX_ENTRIES),
+  derived: listOf(0, MAX_ENTRIES).optional(),
 });
 
-export type UpdateIndex = z.infer<typeof index>;
+export interface UpdateIndex extends Pick<z.infer<typeof index>, 'manifest'> {
+  deltas: z.infer<typeof delta>[];
+  /** Pieces that the device makes itself, see derive/recipe.ts. */
+  derived: z.infer<typeof recipe>[];
+}
 
 const MAX_INDEX_BYTES = 32 * 1024 * 1024;
 
@@ -56,8 +58,16 @@ export function indexBytes(first: Uint8Array): number {
 /** @throws {PackageError} BAD_UPDATE */
 export async function readUpdateIndex(packed: Uint8Array, where: string): Promise<UpdateIndex> {
   try {
-    const text = new TextDecoder().decode(await inflateAtMost(packed, MAX_INDEX_BYTES));
-    return index.parse(JSON.parse(text));
+    const value = parseBoundedJson(await inflateAtMost(packed, MAX_INDEX_BYTES), 3 * MAX_ENTRIES);
+    const problem = firstProblem(index, value);
+    if (problem) throw new TypeError(`${problem.field}: ${problem.message}`);
+    const { manifest, deltas, derived = [] } = value as UpdateIndex;
+    for (const [schema, list] of [[delta, deltas] as const, [recipe, derived] as const])
+      for (const [i, entry] of list.entries()) {
+        const problem = firstProblem(schema, entry);
+        if (problem) throw new TypeError(`entry ${i}: ${problem.message}`);
+      }
+    return { manifest, deltas, derived };
   } catch (error) {
     throw new PackageError('BAD_UPDATE', `${where}: its index is damaged`, { where }, { cause: error });
   }

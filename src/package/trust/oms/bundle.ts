@@ -3,6 +3,7 @@
  * statement and whose signature is ECDSA. The other methods (certificate, sigstore) are refused by name.
  */
 import { z } from 'zod';
+import { parseBoundedJson } from '../../../formats/packages/boundedJson.ts';
 import { hashOf } from '../../../formats/packages/hash.ts';
 import type { PrivateKey, PublicKey } from '../ecdsaKey.ts';
 import { fromBase64, toBase64 } from '../encodings.ts';
@@ -12,6 +13,8 @@ import { readStatement, type SignedModel, statementBytes } from './statement.ts'
 const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 export const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
+/** The statement is one string. */
+const MAX_OBJECTS = 10_000;
 
 const bundle = z.looseObject({
   mediaType: z.literal(MEDIA_TYPE),
@@ -53,7 +56,7 @@ export async function verifyBundle(bytes: Uint8Array, key: PublicKey, where: str
   if (bytes.length > MAX_BUNDLE_BYTES) fail(`has ${bytes.length} bytes, expected at most ${MAX_BUNDLE_BYTES}`);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseBoundedJson(bytes, MAX_OBJECTS);
   } catch {
     fail('is not JSON');
   }

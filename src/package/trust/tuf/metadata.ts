@@ -3,12 +3,18 @@
  * snapshot the versions of all targets files, timestamp the version of the snapshot. Fields that are not listed are kept, as they are signed.
  */
 import { z } from 'zod';
+import { parseBoundedJson } from '../../../formats/packages/boundedJson.ts';
 import { TrustError } from '../trustError.ts';
 import { olpcJson } from './canonicalJson.ts';
 
+/** Metadata of 5 MB has some 100,000. */
+const MAX_OBJECTS = 400_000;
+
 const version = z.number().int().positive().max(Number.MAX_SAFE_INTEGER);
 const length = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const hashes = z.record(z.string(), z.string().regex(/^[0-9a-f]+$/));
+const hashes = z
+  .record(z.string(), z.string().regex(/^[0-9a-f]+$/))
+  .refine((list) => Object.keys(list).length > 0, 'expected a hash');
 const common = {
   spec_version: z.string().regex(/^1\.\d+(\.\d+)?$/, 'expected version 1 of the specification'),
   version,
@@ -87,7 +93,7 @@ export function readMetadata<T extends RoleType>(type: T, bytes: Uint8Array, whe
   };
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseBoundedJson(bytes, MAX_OBJECTS);
   } catch {
     return fail('is not JSON');
   }

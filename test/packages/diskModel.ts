@@ -91,7 +91,8 @@ export class DiskModel {
       const { parent, name } = this.#place(path);
       let entry: Entry | undefined = name === undefined ? parent : parent.entries.get(name);
       if (flags === 'r' && !entry) throw failure('ENOENT', path);
-      if (flags === 'w') {
+      if (flags === 'wx' && entry) throw failure('EEXIST', path);
+      if (flags !== 'r') {
         this.operations.change();
         const none = new Uint8Array(0);
         if (entry && !isFolder(entry)) entry.bytes = none;
@@ -100,12 +101,7 @@ export class DiskModel {
       return this.#handle(entry!, path);
     },
 
-    writeFile: async (path: string, text: string, { flag = 'w' } = {}): Promise<void> => {
-      const { parent, name } = this.#place(path);
-      if (flag === 'wx' && parent.entries.has(name!)) throw failure('EEXIST', path);
-      const handle = await this.calls.open(path, 'w');
-      await handle.write(new TextEncoder().encode(text), 0);
-    },
+    writeFile: async (path: string, text: string): Promise<void> => (await this.calls.open(path, 'w')).writeFile(text),
 
     readdir: async (path: string): Promise<string[]> => {
       this.operations.alive();
@@ -148,7 +144,10 @@ export class DiskModel {
       if (isFolder(entry)) throw failure('EISDIR', path);
       return entry;
     };
-    return {
+    const handle = {
+      writeFile: async (text: string): Promise<void> => {
+        await handle.write(new TextEncoder().encode(text), 0);
+      },
       write: async (bytes: Uint8Array, offset: number) => {
         const part = bytes.subarray(offset);
         if (this.usedBytes + part.length > this.capacity) throw failure('ENOSPC', path);
@@ -177,6 +176,7 @@ export class DiskModel {
       },
       close: async () => {},
     };
+    return handle;
   }
 
   /** The folder of a path, and the name in it; without a name for the root. @param create stands for folders that are missing */

@@ -65,7 +65,9 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
     async hold(generation) {
       const path = at(`held/${generation}.${hostname()}.${process.pid}.${temporaries++}`);
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, '');
+      await writeFile(path, '').catch((error) => {
+        throw diskError(error, folder, path, 0);
+      });
       return () => rm(path, { force: true });
     },
     async held() {
@@ -102,17 +104,26 @@ async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<v
   const owner = processId();
   for (;;) {
     signal?.throwIfAborted();
-    try {
-      await writeFile(path, owner, { flag: 'wx' });
-      return () => rm(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        await rm(path, { force: true });
-        throw diskError(error, dirname(path), basename(path), owner.length);
-      }
-    }
+    if (await createLock(path, owner)) return () => rm(path, { force: true });
     if (!(await takeOver(path))) await setTimeout(LOCK_POLL, undefined, { signal });
   }
+}
+
+/** @returns false if the file exists */
+async function createLock(path: string, owner: string): Promise<boolean> {
+  const file = await open(path, 'wx').catch((error) => {
+    if (error.code !== 'EEXIST') throw diskError(error, dirname(path), basename(path), owner.length);
+  });
+  if (!file) return false;
+  try {
+    await file.writeFile(owner);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw diskError(error, dirname(path), basename(path), owner.length);
+  } finally {
+    await file.close();
+  }
+  return true;
 }
 
 /**

@@ -11,9 +11,11 @@ export type { Check, Component, Manifest, Piece, Section } from '../formats/pack
 export { generationOf, manifestBytes, readManifest } from '../formats/packages/manifest.ts';
 export { memoryFiles } from '../formats/packages/memoryFiles.ts';
 export { PackageError } from '../formats/packages/packageError.ts';
-export { PackageStore, type StoredPackage, type StoreUsage } from '../formats/packages/packageStore.ts';
+export { PackageStore } from '../formats/packages/packageStore.ts';
+export type { PartialPiece } from '../formats/packages/partialPiece.ts';
 export type { Pointer } from '../formats/packages/pointer.ts';
 export type { StoreFiles } from '../formats/packages/storeFiles.ts';
+export type { StoredPackage, StoreUsage } from '../formats/packages/storeUsage.ts';
 export type { TrustRecord, TufState } from '../formats/packages/trustRecord.ts';
 export { mergeAdapter } from './derive/mergeAdapter.ts';
 export { type VerifiedDerivation, verifyDerivations } from './derive/verifyDerivations.ts';
@@ -42,6 +44,7 @@ export {
 } from './update/publish.ts';
 export { type PullOptions, type PullResult, pull } from './update/pull.ts';
 export { openRemote, type Remote } from './update/remote.ts';
+export type { Device } from './update/requirements.ts';
 export { fileSource as openFile, folderPublication };
 
 /**

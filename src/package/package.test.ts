@@ -223,6 +223,56 @@ it('collects nothing that another process is installing', async () => {
   expect(await store.damaged((await store.current('tiny'))!.generation)).toEqual([]);
 });
 
+it('keeps stored pieces that an update finds again, while another process collects', async () => {
+  const files = new Map<string, Uint8Array>();
+  const raw = new Map<string, Uint8Array>();
+  const store = new PackageStore(memoryFiles(raw));
+  for (const [version, noise] of [0, 0.01, 0.02].entries()) {
+    await publishVersion(files, String(version), { model: await model(noise) });
+    await pull(store, publication(files));
+  }
+  // the first version again: its pieces are still here, but nothing needs them
+  await publishVersion(files, '3', { model: first });
+  const shared = memoryFiles(raw);
+  let freed = -1;
+  const onPlan = async () => {
+    freed = await new PackageStore({ ...memoryFiles(raw), held: shared.held }).collect();
+  };
+  const updating = new PackageStore(shared);
+  expect((await pull(updating, publication(files), { onPlan })).plan.pieces).toMatchObject({ delta: 0, whole: 0 });
+  expect(freed).toBeGreaterThan(-1);
+  expectSame(await installed(new PackageStore(memoryFiles(raw))), first);
+
+  // and what this process has collected is fetched again
+  await publishVersion(files, '4', { model: await model(0.03) });
+  await pull(updating, publication(files));
+  expect(await updating.collect()).toBeGreaterThan(70_000);
+  await publishVersion(files, '5', { model: await model(0.01) });
+  expect((await pull(updating, publication(files))).changed).toBe(true);
+  expectSame(await installed(updating), await model(0.01));
+});
+
+it('begins to install when another process has collected', async () => {
+  const raw = new Map<string, Uint8Array>();
+  const files = new Map<string, Uint8Array>();
+  const { manifest } = await publishVersion(files, '1', { model: first });
+  const shared = memoryFiles(raw);
+  const order: string[] = [];
+  const slow = new PackageStore({
+    ...shared,
+    async sweep() {
+      order.push('collecting');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      order.push('collected');
+      return 0;
+    },
+  });
+  const collecting = slow.collect();
+  await new PackageStore(shared).expect(manifest).then(() => order.push('installing'));
+  await collecting;
+  expect(order).toEqual(['collecting', 'collected', 'installing']);
+});
+
 /** Files that stop working at the n-th change, which leaves `torn` of its bytes or, if undefined, none of its effect. */
 function cutAt(files: StoreFiles, n: number, torn: number | undefined, raw: Map<string, Uint8Array>): StoreFiles {
   let changes = 0;

@@ -250,6 +250,45 @@ describe.each([
   });
 });
 
+it('a full disk is collected, first what needs no room', async () => {
+  const start = await installed(diskMedium(), 0, 1, 2);
+  const medium = start.copy();
+  medium.limit(0);
+  const store = new PackageStore(medium.use());
+  const before = await store.usage();
+  expect(before.unused).toBeGreaterThan(0);
+  await store.collect().catch((error) => expect(error).toMatchObject({ code: 'STORE_FULL' }));
+  expect((await store.usage()).bytes).toBeLessThan(before.bytes);
+  expect(await versionOf(medium.use())).toBe(2);
+  await new PackageStore(medium.use()).collect();
+  expect((await store.usage()).unused).toBe(0);
+});
+
+it('a process that cannot open files leaves the lock of another one alone', async () => {
+  const model = new DiskModel();
+  const use = (calls: object) => {
+    disk.calls = calls as typeof disk.calls;
+  };
+  use(model.calls);
+  const files = nodeFiles(FOLDER);
+  let leave = () => {};
+  const first = new Promise<void>((entered) => {
+    void files.locked('p', () => {
+      entered();
+      return new Promise<void>((resolve) => {
+        leave = resolve;
+      });
+    });
+  });
+  await first;
+  const full = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+  use({ ...model.calls, open: () => Promise.reject(full) });
+  await expect(files.locked('p', async () => {})).rejects.toBe(full);
+  use(model.calls);
+  expect(await files.list('locks')).toEqual(['p']);
+  leave();
+});
+
 /** True for the error of a cut, also if another one wraps it. */
 function isOfCut(error: unknown): boolean {
   return error instanceof PowerCut || (error instanceof Error && error.cause !== undefined && isOfCut(error.cause));

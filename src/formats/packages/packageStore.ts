@@ -8,21 +8,22 @@
  *     packages/NAME/current.0…3  which generation is current, which one before it is kept
  *     packages/NAME/origin.0|1   where it came from
  *     packages/NAME/settled.0|1  in browsers: which change's files were found whole after they must have reached the disk
+ *     packages/NAME/part         what an interrupted pull received of a piece: partialPiece.ts
  *     packages/NAME/trust.0|1    keys and signed metadata that later versions are verified against
  *
  * Pieces and manifests never change once they are whole, so versions and models share them. Nothing is visible before the pointer is switched, and a piece
  * is believed only if its hash was right when it was written by whoever committed it.
  */
-import { sha256 } from '#leaf/formats/download/sha256';
 import { checkPiece } from './checkPiece.ts';
+import { FileHasher } from './fileHasher.ts';
 import { hashOf } from './hash.ts';
 import { InstalledRoles } from './installedRoles.ts';
 import {
   isEssential,
+  MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
   type Piece,
-  pieceSizes,
   piecesOf,
   readManifest,
   withRoles,
@@ -30,49 +31,29 @@ import {
 import { readOrigin, writeOrigin } from './origin.ts';
 import { PackageError } from './packageError.ts';
 import { MAX_PACKED_BYTES, Packs, type Place } from './packs.ts';
+import { PartialPiece } from './partialPiece.ts';
 import { acceptedGeneration, isSettled, markSettled, type Pointer, readPointer, writePointer } from './pointer.ts';
 import type { StoreFiles } from './storeFiles.ts';
 import { folderOf, manifestPath, piecePath } from './storePaths.ts';
+import { type StoreUsage, usageOf } from './storeUsage.ts';
 import { readTrustRecord, type TrustRecord, writeTrustRecord } from './trustRecord.ts';
-import { storedFiles, unusedFiles } from './unusedFiles.ts';
+import { type UnusedFile, unusedFiles } from './unusedFiles.ts';
 
-/** Bytes of a piece that are read and hashed at a time. */
-const HASHED_BYTES = 2 ** 20;
-
-export interface StoredPackage {
-  readonly name: string;
-  readonly generation: string;
-  readonly version: string;
-  /** Roles of the installed components. */
-  readonly roles: readonly string[];
-  /** Bytes of their pieces, which other packages may share. */
-  readonly bytes: number;
-  /** The generation that `rollback` returns to. */
-  readonly previous?: string;
-  /** Bytes of pieces that are only kept for the rollback. */
-  readonly previousBytes: number;
-}
-
-export interface StoreUsage {
-  /** Bytes of all pieces and manifests. */
-  readonly bytes: number;
-  /** Bytes that no current, previous or held generation needs. */
-  readonly unused: number;
-  readonly packages: readonly StoredPackage[];
-}
+/** Name of the lock of collecting: while one process does, no other begins to install. */
+const COLLECTING = 'collect';
 
 export class PackageStore {
   readonly #files: StoreFiles;
   /** Pieces that this process has written or hashed. */
   readonly #verified = new Set<string>();
-  /** Room for a part of a piece, while nobody uses it. */
-  #buffer: Uint8Array | undefined;
+  readonly #hasher: FileHasher;
   readonly #packs: Packs;
   readonly #roles: InstalledRoles;
   readonly #contents;
 
   constructor(files: StoreFiles) {
     this.#files = files;
+    this.#hasher = new FileHasher(files);
     this.#packs = new Packs(files);
     this.#roles = new InstalledRoles(files);
     const manifest = (generation: string) => this.manifest(generation);
@@ -94,32 +75,15 @@ export class PackageStore {
     return this.#files.locked(folderOf(name), work, signal);
   }
 
-  /** True if the piece is here and whole. Its bytes are hashed once per process. */
+  /** True if the piece is here and whole. Its bytes are hashed once per process; another process may have removed them since. */
   async has(piece: Piece): Promise<boolean> {
-    if (this.#verified.has(piece.sha256)) return true;
     const place = await this.#placeOf(piece);
     if (place?.bytes !== piece.bytes) return false;
+    if (this.#verified.has(piece.sha256)) return true;
     // a pack that is shorter than its entries say is damaged
-    const found = await this.#hashOf(place).catch(() => undefined);
+    const found = await this.#hasher.hash(place).catch(() => undefined);
     if (found === piece.sha256) this.#verified.add(piece.sha256);
     return found === piece.sha256;
-  }
-
-  async #hashOf({ path, offset, bytes }: Place): Promise<string> {
-    // one buffer for all pieces: garbage of their size would cost more memory than the rest of an update
-    const buffer = this.#buffer ?? new Uint8Array(HASHED_BYTES);
-    this.#buffer = undefined;
-    try {
-      const hash = sha256();
-      for (let done = 0; done < bytes; done += HASHED_BYTES) {
-        const part = buffer.subarray(0, Math.min(HASHED_BYTES, bytes - done));
-        await this.#files.read(path, offset + done, part);
-        hash.update(part);
-      }
-      return hash.hex();
-    } finally {
-      this.#buffer = buffer;
-    }
   }
 
   /**
@@ -201,7 +165,8 @@ export class PackageStore {
     const path = manifestPath(generation);
     const size = await this.#files.size(path);
     if (size === undefined) return undefined;
-    const bytes = new Uint8Array(size);
+    // of a damaged file, so much that its size is refused
+    const bytes = new Uint8Array(Math.min(size, MAX_MANIFEST_BYTES + 1));
     await this.#files.read(path, 0, bytes);
     return bytes;
   }
@@ -265,9 +230,7 @@ export class PackageStore {
     await this.flush();
     await this.#packs.all();
     for (const { piece, section } of piecesOf(roles ? withRoles(value, roles) : value)) {
-      // another process may have removed what was found here
-      if ((await this.has(piece)) && (await this.#placeOf(piece))?.bytes === piece.bytes) continue;
-      this.#verified.delete(piece.sha256);
+      if (await this.has(piece)) continue;
       const problem = `piece ${piece.sha256} of ${section.name} is missing, so ${value.name} ${value.version} cannot be installed`;
       throw new PackageError('BAD_PIECE', `${this.name}: ${problem}`, { piece: piece.sha256 });
     }
@@ -327,15 +290,26 @@ export class PackageStore {
     return writeOrigin(this.#files, folderOf(name), location);
   }
 
-  /** Marks a version whose pieces will be stored as in use, so that `collect` keeps those that are. @returns a function that ends it */
+  /**
+   * Marks a version whose pieces will be stored as in use, so that `collect` keeps those that are. Look for its pieces afterwards. Call it within `changing`.
+   * @returns a function that ends it
+   */
   async expect(value: Manifest): Promise<() => Promise<void>> {
     const bytes = manifestBytes(value);
-    const release = await this.hold(hashOf(bytes));
-    await this.#keepManifest(value, bytes).catch(async (error) => {
+    const release = await this.#files.locked(COLLECTING, () => this.#files.hold(hashOf(bytes)));
+    try {
+      await this.#keepManifest(value, bytes);
+      await this.#packs.all();
+    } catch (error) {
       await release();
       throw error;
-    });
+    }
     return release;
+  }
+
+  /** What an interrupted pull received of a piece. */
+  partOf(name: string): PartialPiece {
+    return new PartialPiece(this.#files, folderOf(name));
   }
 
   /** @returns its generation */
@@ -347,29 +321,46 @@ export class PackageStore {
     return generation;
   }
 
-  /** Marks a generation as in use, so that `collect` keeps it. */
+  /** Marks a generation as in use, so that `collect` keeps it. Needs no room on the disk. */
   hold(generation: string): Promise<() => Promise<void>> {
     return this.#files.hold(generation);
   }
 
   /** Removes all pieces that no current, previous or used generation needs. @returns bytes freed */
-  async collect(): Promise<number> {
+  async collect(signal?: AbortSignal): Promise<number> {
+    let isAlone = false;
+    const collect = () => {
+      isAlone = true;
+      return this.#collectAlone(signal);
+    };
+    return this.#files.locked(COLLECTING, collect, signal).catch((error) => {
+      // a disk without room for the lock has none for an installation either
+      if (isAlone || error.code !== 'STORE_FULL') throw error;
+      return collect();
+    });
+  }
+
+  async #collectAlone(signal?: AbortSignal): Promise<number> {
     let freed = await this.#files.sweep();
+    const remove = async ({ path, bytes, lost }: UnusedFile) => {
+      signal?.throwIfAborted();
+      await this.#files.remove(path);
+      for (const sha256 of lost) this.#verified.delete(sha256);
+      freed += bytes;
+    };
     const unused = await unusedFiles(this.#contents);
+    const packs = unused.filter(({ moving = [] }) => moving.length > 0);
+    for (const file of unused) if (!packs.includes(file)) await remove(file);
     // what is still needed of a pack moves to another one before it is removed
-    for (const { moving = [] } of unused) {
-      for (const { piece, place } of moving) {
-        const bytes = new Uint8Array(place.bytes);
-        await this.#files.read(place.path, place.offset, bytes);
-        await this.#packs.add(piece, bytes);
-      }
+    for (const { piece, place } of packs.flatMap(({ moving = [] }) => moving)) {
+      signal?.throwIfAborted();
+      const bytes = new Uint8Array(place.bytes);
+      await this.#files.read(place.path, place.offset, bytes);
+      await this.#packs.add(piece, bytes);
     }
     await this.flush();
-    for (const { path, bytes } of unused) {
-      await this.#files.remove(path);
-      this.#verified.delete(path.slice(path.lastIndexOf('/') + 1));
-      freed += bytes;
-    }
+    for (const file of packs) await remove(file);
+    await this.#packs.all();
     return freed;
   }
 
@@ -380,26 +371,8 @@ export class PackageStore {
     return folders.filter((_, i) => pointers[i] && acceptedGeneration(pointers[i])).map(decodeURIComponent);
   }
 
-  async usage(): Promise<StoreUsage> {
-    const packages: StoredPackage[] = [];
-    for (const folder of await this.#files.list('packages')) {
-      const pointer = await readPointer(this.#files, `packages/${folder}`);
-      if (!pointer) continue;
-      const installed = await this.installed(pointer.generation);
-      const { name, version, components } = installed;
-      const { generation, previous } = pointer;
-      const roles = components.map(({ role }) => role);
-      const sizes = pieceSizes(installed);
-      const before = previous !== undefined && (await this.installed(previous).catch(() => undefined));
-      const kept = [...(before ? pieceSizes(before) : [])].filter(([hash]) => !sizes.has(hash));
-      packages.push({
-        ...{ name, version, generation, roles, bytes: total(sizes), previousBytes: total(new Map(kept)) },
-        ...(previous !== undefined && { previous }),
-      });
-    }
-    const all = await storedFiles(this.#contents);
-    const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
-    return { bytes: sum(all), unused: sum(await unusedFiles(this.#contents, all)), packages };
+  usage(): Promise<StoreUsage> {
+    return usageOf(this.#contents);
   }
 
   async #point(
@@ -420,5 +393,3 @@ export class PackageStore {
     return pointer;
   }
 }
-
-const total = (sizes: ReadonlyMap<string, number>) => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);

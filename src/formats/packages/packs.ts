@@ -8,6 +8,7 @@
  */
 import { hashOf } from './hash.ts';
 import type { Piece } from './manifest.ts';
+import { PackageError } from './packageError.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
 /** Largest piece that is packed. */
@@ -93,8 +94,15 @@ export class Packs {
     return undefined;
   }
 
-  /** Returns undefined for a damaged pack. */
+  /** Returns undefined for a damaged pack, and for one that another process removes. */
   async #open(path: string): Promise<Pack | undefined> {
+    return this.#openThere(path).catch((error) => {
+      if (error instanceof PackageError && error.code === 'BAD_STORE') return undefined;
+      throw error;
+    });
+  }
+
+  async #openThere(path: string): Promise<Pack | undefined> {
     const bytes = (await this.#files.size(path)) ?? 0;
     const first = new Uint8Array(4);
     if (bytes < first.length) return undefined;

@@ -20,6 +20,8 @@ export interface StoredFile {
 }
 
 export interface UnusedFile extends StoredFile {
+  /** Hashes of the pieces that are lost with it. */
+  readonly lost: readonly string[];
   /** Pieces of a pack that are still needed. */
   readonly moving?: readonly { readonly piece: Piece; readonly place: Place }[];
 }
@@ -34,13 +36,20 @@ export async function storedFiles({ files, packs, roles }: StoreContents): Promi
   return Promise.all(paths.map(async (path) => ({ path, bytes: (await files.size(path)) ?? 0 })));
 }
 
-/** @throws {PackageError} BAD_MANIFEST if the manifest of a current generation is damaged: then nothing can be said */
-export async function unusedFiles(contents: StoreContents, all?: readonly StoredFile[]): Promise<UnusedFile[]> {
+/**
+ * @param held generations in use. Default: those that any process or tab holds
+ * @throws {PackageError} BAD_MANIFEST if the manifest of a current generation is damaged: then nothing can be said
+ */
+export async function unusedFiles(
+  contents: StoreContents,
+  all?: readonly StoredFile[],
+  held?: ReadonlySet<string>,
+): Promise<UnusedFile[]> {
   const { files, packs, roles, manifest } = contents;
   const used = new Set<string>();
   const usedPieces = new Map<string, Piece>();
   const current = new Set<string>();
-  const generations = new Set(await files.held());
+  const generations = new Set(held ?? (await files.held()));
   for (const folder of await files.list('packages')) {
     const pointer = await readPointer(files, `packages/${folder}`);
     const { generation, previous, trial } = pointer ?? {};
@@ -63,7 +72,7 @@ export async function unusedFiles(contents: StoreContents, all?: readonly Stored
   const known = new Map((await packs.all()).map((pack) => [pack.path, pack]));
   return (all ?? (await storedFiles(contents))).flatMap(({ path, bytes }): UnusedFile[] => {
     const pack = known.get(path);
-    if (!pack) return used.has(path) ? [] : [{ path, bytes }];
+    if (!pack) return used.has(path) ? [] : [{ path, bytes, lost: [path.slice(path.lastIndexOf('/') + 1)] }];
     const moving = [...pack.pieces].flatMap(([sha256, place]) => {
       const piece = usedPieces.get(sha256);
       return piece ? [{ piece, place }] : [];
@@ -72,6 +81,7 @@ export async function unusedFiles(contents: StoreContents, all?: readonly Stored
     const stored = [...pack.pieces.values()].reduce((sum, place) => sum + place.bytes, 0);
     // a pack with more than half of its bytes in use stays as it is, and where the new one might not be on the disk yet, any that is in use
     const stays = files.isDurable ? 2 * needed > stored : needed > 0;
-    return stays ? [] : [{ path, bytes: bytes - needed, moving }];
+    const lost = [...pack.pieces.keys()].filter((sha256) => !usedPieces.has(sha256));
+    return stays ? [] : [{ path, bytes: bytes - needed, moving, lost }];
   });
 }

@@ -3,34 +3,26 @@
  * switch → probe → keep it, or roll back. Fetched pieces are kept, so an interrupted pull can be resumed.
  */
 import type { OnProgress } from '../../core/progress.ts';
-import { hashOf } from '../../formats/packages/hash.ts';
 import {
   MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
-  type Piece,
   piecesOf,
   readManifest,
   withRoles,
 } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import type { PackageStore } from '../../formats/packages/packageStore.ts';
+import type { Pointer } from '../../formats/packages/pointer.ts';
 import { applyBytePatch } from '../delta/bytePatch.ts';
-import { DeltaCoder } from '../delta/delta.ts';
-import { inputsOf, recipeOf, runRecipe } from '../derive/recipe.ts';
+import { inputsOf, recipeOf } from '../derive/recipe.ts';
 import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } from '../trust/verifyPublication.ts';
 import { bytesPerSecond, isMetered } from './connection.ts';
-import { type OfferedDelta, type OfferedDerivation, type Plan, plan, type Step } from './plan.ts';
-import {
-  componentFile,
-  LATEST,
-  type Latest,
-  MAX_LATEST_BYTES,
-  manifestFile,
-  readLatest,
-  updateFile,
-} from './published.ts';
+import { fetchSteps, makePieces } from './fetchSteps.ts';
+import { type OfferedDelta, type OfferedDerivation, type Plan, plan } from './plan.ts';
+import { LATEST, type Latest, MAX_LATEST_BYTES, manifestFile, readLatest, updateFile } from './published.ts';
 import { type Remote, readSmall } from './remote.ts';
+import { checkRequirements, type Device } from './requirements.ts';
 import { indexBytes, readUpdateIndex } from './updateFile.ts';
 import { wantedRoles } from './wantedRoles.ts';
 
@@ -44,6 +36,8 @@ export interface PullOptions {
   readonly components?: readonly string[];
   /** Only plan the update. */
   readonly dryRun?: boolean;
+  /** What this device has, to refuse packages that it cannot run. The engine's version is always checked. */
+  readonly device?: Device;
   /** Speed of the connection for the plan's seconds, in bytes per second. Default: what the browser reports, or 5 million. */
   readonly bytesPerSecond?: number;
   /** True: an update is only fetched with `onPlan`, which asks the user. Default: what the browser reports. */
@@ -83,12 +77,9 @@ interface InstalledVersion {
   readonly generation: string;
 }
 
-/** Maximum bytes of a request. Adjacent steps in the same file are fetched together. */
-const MAX_RUN_BYTES = 64 * 1024 * 1024;
-
 /**
- * @throws {TrustError} if signatures are missing, invalid or too old; {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE if data is damaged or forged; TOO_MANY_BYTES;
- *   STORE_FULL; {SourceError}; the signal's reason. The current version then stays current
+ * @throws {TrustError} if signatures are missing, invalid or too old; {PackageError} BAD_PUBLICATION, BAD_MANIFEST, BAD_UPDATE, BAD_PIECE, BAD_DELTA if data is damaged or forged; REQUIREMENTS, METERED,
+ *   TOO_MANY_BYTES, STORE_FULL; {SourceError}; the signal's reason. The current version then stays current
  */
 export async function pull(store: PackageStore, remote: Remote, options: PullOptions = {}): Promise<PullResult> {
   const { signal } = options;
@@ -138,8 +129,8 @@ async function pullAlone(
   options: PullOptions,
   trust: VerifyContext,
 ): Promise<PullResult> {
-  const { maxBytes = Number.POSITIVE_INFINITY, dryRun = false, onPlan, probe, signal } = options;
-  const { name, version, generation } = latest;
+  const { dryRun = false, signal } = options;
+  const { name, generation } = latest;
   // a test that a crash interrupted has failed
   const current = dryRun ? await store.current(name) : await store.reject(name);
   // a manifest that is damaged here is fetched again
@@ -154,9 +145,33 @@ async function pullAlone(
           installed && { manifest: installed, generation: current.generation },
           signal,
         );
-  const { manifest } = offer;
-  await verifySignature(manifest, generation, current?.generation, trust);
-  const before = installed && (await store.installed(current.generation, installed));
+  await verifySignature(offer.manifest, generation, current?.generation, trust);
+  // before its pieces are looked for, so that no collection removes them meanwhile
+  const release = dryRun ? async () => {} : await store.expect(offer.manifest);
+  try {
+    return await installOffer(store, remote, offer, { current, installed, latest }, options);
+  } finally {
+    await release();
+  }
+}
+
+interface Situation {
+  readonly current: Pointer | undefined;
+  /** Manifest of the installed version; undefined if it is damaged or there is none. */
+  readonly installed: Manifest | undefined;
+  readonly latest: Latest;
+}
+
+async function installOffer(
+  store: PackageStore,
+  remote: Remote,
+  offer: Offer,
+  { current, installed, latest: { name, version, generation } }: Situation,
+  options: PullOptions,
+): Promise<PullResult> {
+  const { maxBytes = Number.POSITIVE_INFINITY, dryRun, onPlan, probe, onProgress, signal } = options;
+  const { manifest, update } = offer;
+  const before = installed && (await store.installed(current!.generation, installed));
   const roles = wantedRoles(manifest, installed, before, options.components);
   const wanted = roles ? withRoles(manifest, roles) : manifest;
   const here = await piecesHere(store, wanted, offer);
@@ -165,6 +180,7 @@ async function pullAlone(
   const hasAll = before?.components.length === wanted.components.length;
   const isCurrent = hasAll && current?.generation === generation && !current.trial && planned.fetchBytes === 0;
   if (isCurrent) return { ...result, changed: false };
+  checkRequirements(wanted, options.device);
   await onPlan?.(planned);
   if (!onPlan && !dryRun && planned.fetchBytes > 0 && (options.metered ?? isMetered())) {
     const problem = `needs ${planned.fetchBytes} bytes, and the connection is metered: ask the user in onPlan`;
@@ -175,25 +191,23 @@ async function pullAlone(
     throw new PackageError('TOO_MANY_BYTES', message, { needed: planned.fetchBytes, allowed: maxBytes });
   }
   if (dryRun) return { ...result, changed: false };
-  const release = await store.expect(manifest);
   try {
-    await fetchSteps(store, remote, await derive(store, planned, maxBytes), offer, options).finally(() =>
-      // what was fetched until then is not fetched again
-      store.flush(),
-    );
-    await store.commit(manifest, probe !== undefined, roles);
-  } finally {
-    await release();
-  }
-  if (!probe) {
-    await store.accept(name);
-    return { ...result, changed: true };
-  }
-  try {
-    await probe(manifest);
+    const rest = await makePieces(store, planned, maxBytes, signal);
+    await fetchSteps(rest, { store, remote, name, update, onProgress, signal });
   } catch (error) {
-    await store.reject(name);
+    // what was fetched until then is not fetched again
+    await store.flush().catch(() => {});
     throw error;
+  }
+  await store.commit(manifest, probe !== undefined, roles);
+  await store.partOf(name).remove();
+  if (probe) {
+    try {
+      await probe(manifest);
+    } catch (error) {
+      await store.reject(name);
+      throw error;
+    }
   }
   await store.accept(name);
   return { ...result, changed: true };
@@ -287,117 +301,4 @@ async function piecesHere(
   ];
   for (const piece of wanted) if (!here.has(piece.sha256) && (await store.has(piece))) here.add(piece.sha256);
   return here;
-}
-
-/**
- * Makes the pieces that need no download. @returns the plan of those that are left; a recipe that makes something else here is replaced by a download
- * @throws {PackageError} TOO_MANY_BYTES if that exceeds the maximum
- */
-async function derive(store: PackageStore, planned: Plan, maxBytes: number): Promise<Plan> {
-  const steps: Step[] = [];
-  let { fetchBytes } = planned;
-  for (const step of planned.steps) {
-    if (step.how !== 'derive') {
-      steps.push(step);
-      continue;
-    }
-    const { placed, derivation } = step;
-    const read = (piece: Piece, offset: number, into: Uint8Array) => store.read(piece, offset, into);
-    const made = await runRecipe(derivation, placed, () => read);
-    if (hashOf(made) === placed.piece.sha256) await store.put(placed.piece, made, 'made here');
-    else {
-      steps.push({ how: 'whole', placed });
-      fetchBytes += placed.piece.bytes;
-    }
-  }
-  if (fetchBytes > maxBytes) {
-    const message = `a recipe failed on this device, and ${fetchBytes} bytes are needed but at most ${maxBytes} may be fetched`;
-    throw new PackageError('TOO_MANY_BYTES', message, { needed: fetchBytes, allowed: maxBytes });
-  }
-  return { ...planned, steps, fetchBytes };
-}
-
-/** Steps whose bytes are adjacent in a remote file. */
-interface Run {
-  readonly path: string;
-  readonly offset: number;
-  readonly steps: Extract<Step, { how: 'delta' | 'whole' }>[];
-  bytes: number;
-}
-
-async function fetchSteps(
-  store: PackageStore,
-  remote: Remote,
-  planned: Plan,
-  offer: Offer,
-  options: PullOptions,
-): Promise<void> {
-  const { signal, onProgress } = options;
-  let coder: DeltaCoder | undefined;
-  let done = 0;
-  // pieces are fetched one after another into the same buffer, so that no garbage of their size is left
-  const room = newBuffer();
-  for (const { path, offset, bytes, steps } of runsOf(planned, offer)) {
-    const run = await remote.open(path, offset, bytes, signal);
-    if (!run)
-      throw new PackageError('BAD_PUBLICATION', `${remote.name}: ${path} is missing`, { where: remote.name, path });
-    try {
-      for (const step of steps) {
-        signal?.throwIfAborted();
-        const { piece } = step.placed;
-        const fetched = room(step.how === 'delta' ? step.delta.bytes : piece.bytes);
-        await run.read(fetched);
-        if (step.how === 'delta') {
-          coder ??= await DeltaCoder.create();
-          const { from } = step.delta;
-          const before = coder.room(from?.bytes ?? piece.bytes, fetched.length);
-          if (from) await store.piece(from, before);
-          else before.fill(0);
-          const made = await coder.decode(before, fetched, piece.bytes).catch((cause) => {
-            const where = `${remote.name}: ${path}: delta of ${step.placed.section.name}`;
-            throw cause.code === 'BAD_DELTA'
-              ? new PackageError('BAD_DELTA', `${where}: ${cause.message}`, { where }, { cause })
-              : cause;
-          });
-          await store.put(piece, made, `${remote.name}: ${path}`);
-        } else await store.put(piece, fetched, `${remote.name}: ${path}`);
-        done += fetched.length;
-        onProgress?.({
-          stage: 'update',
-          done,
-          total: planned.fetchBytes,
-          unit: 'bytes',
-          item: step.placed.section.name,
-        });
-      }
-    } finally {
-      await run.close();
-    }
-  }
-}
-
-/** @returns a function that returns the same buffer as long as it is large enough */
-function newBuffer(): (bytes: number) => Uint8Array {
-  let buffer = new Uint8Array(0);
-  return (bytes) => {
-    if (buffer.length < bytes) buffer = new Uint8Array(bytes);
-    return buffer.subarray(0, bytes);
-  };
-}
-
-function runsOf({ steps }: Plan, { update }: Offer): Run[] {
-  const runs: Run[] = [];
-  for (const step of steps) {
-    if (step.how === 'have' || step.how === 'derive') continue;
-    const isDelta = step.how === 'delta';
-    const path = isDelta ? update! : componentFile(step.placed.component.file.sha256);
-    const offset = isDelta ? step.delta.offset : step.placed.offset;
-    const bytes = isDelta ? step.delta.bytes : step.placed.piece.bytes;
-    const last = runs.findLast((run) => run.path === path);
-    if (last && last.offset + last.bytes === offset && last.bytes + bytes <= MAX_RUN_BYTES) {
-      last.steps.push(step);
-      last.bytes += bytes;
-    } else runs.push({ path, offset, bytes, steps: [step] });
-  }
-  return runs;
 }

@@ -1,9 +1,12 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type HubServer, startHub } from '../../../test/hubServer.ts';
 import { FormatError, SourceError } from '../../core/errors.ts';
 import type { Notice } from '../../core/progress.ts';
 import { seededRandom } from '../../core/random.ts';
 import { httpSource } from './http.ts';
+import { HttpFile } from './httpFile.ts';
 
 const retry = { tries: 3, delay: 1 };
 const bytes = randomBytes(1_000_000);
@@ -159,6 +162,26 @@ it('stops at once when it is aborted, and can go on later', async () => {
   await expect(httpSource(`${hub.url}/model.bin`, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow(
     'no',
   );
+});
+
+it('stops when it is aborted within the last bytes of a response that stalls', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(206, { 'content-range': 'bytes 0-999/1000', 'content-length': 1000 });
+    response.write(new Uint8Array(400));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const file = await HttpFile.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`, { window: 1000 });
+    await file.next(0);
+    const controller = new AbortController();
+    const pending = file.next(400, controller.signal);
+    setTimeout(() => controller.abort(new Error('stopped')), 50);
+    await expect(pending).rejects.toThrow('stopped');
+    file.close();
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 it('follows redirects and keeps the token from other hosts', async () => {

@@ -174,7 +174,11 @@ export class HttpFile {
 
   /** Runs an abortable step. Retries it with a new request after each temporary failure. */
   async #retrying<T>(signal: AbortSignal | undefined, step: () => Promise<T>): Promise<T> {
-    const abort = () => this.#drop();
+    const abort = () => {
+      // also where little is left: a server that stalls would never send it
+      this.#controller.abort();
+      this.#drop();
+    };
     signal?.addEventListener('abort', abort);
     const attempt = () =>
       step().catch((error) => {

@@ -135,7 +135,10 @@ export async function verifyPublication(
     },
     ...(signal && { signal }),
   };
-  const { name, version, generation } = await verifyLatest(await readSmall(remote, LATEST, MAX_LATEST_BYTES), context);
+  const { name, version, generation } = await verifyLatest(
+    await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal),
+    context,
+  );
   const path = manifestFile(generation);
   const bytes = await readSmall(remote, path, MAX_MANIFEST_BYTES, signal);
   await verifySignature(readManifest(bytes, `${remote.name}: ${path}`, generation), generation, undefined, context);

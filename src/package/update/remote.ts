@@ -30,7 +30,8 @@ export async function openRemote(location: string | URL, options: HttpOptions = 
   if (typeof location === 'string' && /^oci:/i.test(location)) {
     const { ociRemote } = await import('../oci/artifactFiles.ts');
     const { openOci } = await import('../oci/openOci.ts');
-    return ociRemote(await openOci(location, { retry: options.retry }));
+    const { retry, signal } = options;
+    return ociRemote(await openOci(location, { retry, signal }));
   }
   const isUrl = location instanceof URL || /^https?:/i.test(location);
   return isUrl ? httpRemote(new URL(location), options) : pathRemote(location as string);

@@ -1,9 +1,9 @@
 /** `espalier package list`, `rollback`, `export` and `gc`: the installed packages. */
-import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { createHash } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
 import { Command } from 'commander';
-import { SourceError } from '../../../index.ts';
-import { openComponent, openStore } from '../../../package/index.ts';
+import { type ByteSource, SourceError } from '../../../index.ts';
+import { installedManifest, openComponent, openStore } from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { bytesForPeople, print, printJson, printTable } from '../../output.ts';
 import { type StoreValues, withStore } from './store.ts';
@@ -35,13 +35,13 @@ export function gcCommand(): Command {
 async function list({ store, json }: StoreValues): Promise<void> {
   const usage = await openStore(store).usage();
   if (json) return printJson(usage);
-  const { packages, bytes, unused } = usage;
+  const { packages, bytes, held, unused } = usage;
   if (packages.length > 0)
     printTable(
       ['name', 'version', 'components', 'size', 'for rollback', 'generation', 'previous'],
-      packages.map(({ name, version, roles, bytes, previousBytes, generation, previous }) => [
+      packages.map(({ name, version, roles, bytes, previousBytes, generation, previous, isTrial, problem }) => [
         name,
-        version,
+        problem === undefined ? `${version}${isTrial ? ' (not tested)' : ''}` : 'damaged',
         roles.join(' '),
         bytesForPeople(bytes),
         bytesForPeople(previousBytes),
@@ -49,9 +49,12 @@ async function list({ store, json }: StoreValues): Promise<void> {
         previous?.slice(0, 12) ?? 'none',
       ]),
     );
-  print(
-    `${packages.length} packages, ${bytesForPeople(bytes)}, of which ${bytesForPeople(unused)} are unused (espalier package gc)`,
-  );
+  for (const { name, problem } of packages) if (problem !== undefined) print(`${name}: ${problem}`);
+  const shares = [
+    ...(held > 0 ? [`${bytesForPeople(held)} are only needed by running sessions`] : []),
+    `${bytesForPeople(unused)} are unused (espalier package gc)`,
+  ];
+  print(`${packages.length} packages, ${bytesForPeople(bytes)}, of which ${shares.join(', and ')}`);
 }
 
 async function rollback(name: string, { store: folder, json }: StoreValues): Promise<void> {
@@ -67,27 +70,44 @@ async function exportComponent(
   file: string,
   values: StoreValues & { readonly role: string },
 ): Promise<void> {
-  const source = await openComponent(openStore(values.store), name, values.role);
+  const signal = interruptSignal();
+  const store = openStore(values.store);
+  const { components } = await installedManifest(store, name, values.role);
+  const { sha256 } = components.find(({ role }) => role === values.role)!.file;
+  const source = await openComponent(store, name, values.role);
+  const partial = `${file}.partial-${process.pid}`;
   try {
-    const parts = async function* () {
-      for (let at = 0; at < source.size; at += 1 << 20) {
-        const part = new Uint8Array(Math.min(1 << 20, source.size - at));
-        await source.read(at, part.length, part);
-        yield part;
-      }
-    };
-    await pipeline(parts, createWriteStream(file), { signal: interruptSignal() }).catch((cause: Error) => {
-      throw new SourceError(file, cause.message, {}, { cause });
-    });
+    await writeVerified(source, partial, sha256, signal);
+    await rename(partial, file);
     if (values.json) printJson({ name, role: values.role, file, bytes: source.size });
     else print(`${file}: ${bytesForPeople(source.size)}`);
   } finally {
+    await rm(partial, { force: true });
     await source.close();
   }
 }
 
+/** @throws {SourceError} if the store is damaged, so that the bytes have another hash */
+async function writeVerified(source: ByteSource, path: string, sha256: string, signal: AbortSignal): Promise<void> {
+  const hash = createHash('sha256');
+  const target = await open(path, 'w');
+  try {
+    for (let at = 0; at < source.size; at += 1 << 20) {
+      const part = new Uint8Array(Math.min(1 << 20, source.size - at));
+      await source.read(at, part.length, part, signal);
+      hash.update(part);
+      await target.writeFile(part);
+    }
+  } finally {
+    await target.close();
+  }
+  const found = hash.digest('hex');
+  if (found !== sha256)
+    throw new SourceError(source.name, `has the SHA-256 ${found} in the store, expected ${sha256}: pull it again`);
+}
+
 async function collectGarbage({ store, json }: StoreValues): Promise<void> {
-  const freed = await openStore(store).collect();
+  const freed = await openStore(store).collect(interruptSignal());
   if (json) printJson({ freed });
   else print(`${bytesForPeople(freed)} freed`);
 }

@@ -2,9 +2,10 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { SourceError } from '../../../index.ts';
 import { folderPublication, rotateKeys } from '../../../package/index.ts';
 import { print, printJson } from '../../output.ts';
-import { type Role, readKey, readKeys, roles, writeKeyPair } from './keyFolder.ts';
+import { type Role, readKeys, roles, writeKeyPair } from './keyFolder.ts';
 
 interface CreateValues {
   readonly curve: string;
@@ -48,13 +49,21 @@ async function create(folder: string, { curve, json }: CreateValues): Promise<vo
 }
 
 async function rotate(folder: string, { site, role: replaced, curve, json }: RotateValues): Promise<void> {
-  const before = replaced.includes('root') ? await readKey(join(folder, 'root.pem')) : undefined;
+  // before any file is renamed: the root key, which signs the new ones, may be elsewhere
+  const old = await readKeys(folder);
+  const missing = roles.find((role) => !old[role]);
+  if (missing) throw new SourceError(join(folder, `${missing}.pem`), 'is needed to name the new keys in a new root');
+  const before = replaced.includes('root') ? old.root : undefined;
   for (const role of replaced) {
-    for (const kind of ['pem', 'pub'])
-      await rename(join(folder, `${role}.${kind}`), join(folder, `${role}.${kind}.old`));
+    await rename(join(folder, `${role}.pem`), join(folder, `${role}.pem.old`));
+    await rename(join(folder, `${role}.pub`), join(folder, `${role}.pub.old`)).catch(ifMissing);
     await writeKeyPair(folder, role, curve);
   }
   const version = await rotateKeys(await folderPublication(site), { keys: await readKeys(folder) }, before);
   if (json) printJson({ folder, site, roles: replaced, root: version });
   else print(`${site}: root ${version} names the new keys of ${replaced.join(', ')}`);
+}
+
+function ifMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
 }

@@ -2,8 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { SourceError } from '../../../index.ts';
-import { type ComponentToPack, folderPublication, openFile, publish } from '../../../package/index.ts';
+import {
+  type ComponentToPack,
+  folderPublication,
+  openFile,
+  type PublishOptions,
+  publish,
+} from '../../../package/index.ts';
 import { interruptSignal } from '../../interrupt.ts';
+import { number } from '../../options.ts';
 import { bytesForPeople, print, printJson } from '../../output.ts';
 import { progressBar } from '../../progressBar.ts';
 import { componentFiles, type RoleAndPath } from './componentFiles.ts';
@@ -13,6 +20,7 @@ interface PackValues {
   readonly as: string;
   readonly component: readonly RoleAndPath[];
   readonly checks?: string;
+  readonly requires?: NonNullable<PublishOptions['requires']>;
   readonly json?: boolean;
 }
 
@@ -27,12 +35,20 @@ export function packCommand(): Command {
       'base, tokenizer, template, draft, card, adapter/NAME, head/NAME, experts/NAME; may be repeated. base may be the first part of a split GGUF, or a Hugging Face folder',
       roleAndPath,
     )
+    .option(
+      '--requires <name=value>',
+      'what devices need: engine=VERSION of Espalier, memory=BYTES, devices=CLASS,CLASS such as phone,tablet; may be repeated',
+      requirement,
+    )
     .option('--checks <file>', 'JSON file with checks by role, which devices run before they use the version')
     .option('--json', 'print one JSON object')
     .action(pack);
 }
 
-async function pack(folder: string, { name, as: version, component, checks: file, json }: PackValues): Promise<void> {
+async function pack(
+  folder: string,
+  { name, as: version, component, checks: file, requires, json }: PackValues,
+): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
   const components: ComponentToPack[] = [];
@@ -44,7 +60,10 @@ async function pack(folder: string, { name, as: version, component, checks: file
     }
     const { onProgress } = progress;
     const target = await folderPublication(folder);
-    const { manifest, generation, updates } = await publish(target, components, { name, version, signal, onProgress });
+    const { manifest, generation, updates } = await publish(target, components, {
+      ...{ name, version, signal, onProgress },
+      ...(requires && { requires }),
+    });
     progress.stop();
     const bytes = manifest.components.reduce((sum, { file }) => sum + file.bytes, 0);
     if (json) return printJson({ name, version, generation, bytes, updates: Object.fromEntries(updates) });
@@ -79,4 +98,13 @@ function roleAndPath(text: string, before: readonly RoleAndPath[] = []): readonl
   if (role === undefined || path === undefined)
     throw new InvalidArgumentError('Expected ROLE=FILE, such as base=model.gguf.');
   return [...before, { role, path }];
+}
+
+/** Reads one more value of --requires. The manifest's schema validates it. */
+function requirement(text: string, before: PackValues['requires'] = {}): PackValues['requires'] {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === 'engine') return { ...before, engine: value };
+  if (name === 'memory') return { ...before, memoryBytes: number(value) };
+  if (name === 'devices') return { ...before, devices: value.split(',') };
+  throw new InvalidArgumentError('Expected engine=VERSION, memory=BYTES or devices=CLASS,CLASS.');
 }

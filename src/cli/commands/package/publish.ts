@@ -72,6 +72,8 @@ interface UploadOptions {
   readonly signal: AbortSignal;
 }
 
+/** Files that are named by their hash, and updates between two of them. Signatures may be those of a new key. */
+const NEVER_CHANGED = /^(files|manifests|updates|trust\/targets)\//;
 /** Files that are overwritten by every version. They are sent last, so that what they name is there. */
 const POINTERS = /^(latest\.json|trust\/timestamp\.json)$/;
 
@@ -91,8 +93,7 @@ async function upload(folder: string, base: URL, { header = {}, onProgress, sign
     const { size } = await stat(join(folder, path));
     const url = new URL(path.split('/').map(encodeURIComponent).join('/'), base);
     onProgress({ stage: 'push', done, total: order.length, unit: 'pieces', item: path });
-    // files that are named by their hash never change
-    const isThere = /[0-9a-f]{64}/.test(path) && (await send(url, 'HEAD', header, signal)) === size;
+    const isThere = NEVER_CHANGED.test(path) && (await send(url, 'HEAD', header, signal)) === size;
     if (isThere) continue;
     await send(url, 'PUT', header, signal, { path: join(folder, path), size });
     sentBytes += size;
@@ -131,7 +132,10 @@ function send(
       }
     });
     if (!file) request.end();
-    // an error of the request is reported above
-    else pipeline(createReadStream(file.path), request).catch(() => {});
+    else {
+      const content = createReadStream(file.path).on('error', (error) => fail(`cannot be sent: ${error.message}`));
+      // an error of the request is reported above
+      pipeline(content, request).catch(() => {});
+    }
   });
 }

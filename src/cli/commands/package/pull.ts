@@ -1,10 +1,20 @@
 /** `espalier package pull` and `update`: install a published package, or update it. */
 import { readFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { OptionError } from '../../../index.ts';
-import { openRemote, openStore, type Plan, probe, pull, type TrustOptions } from '../../../package/index.ts';
+import {
+  openRemote,
+  openStore,
+  PackageError,
+  type Plan,
+  probe,
+  pull,
+  type TrustOptions,
+} from '../../../package/index.ts';
+import { describeError } from '../../errorLine.ts';
 import { interruptSignal } from '../../interrupt.ts';
 import { collect, number } from '../../options.ts';
 import { bytesForPeople, note, print, printJson } from '../../output.ts';
@@ -16,6 +26,7 @@ interface PullValues extends StoreValues, PinValues {
   readonly maxBytes?: number;
   readonly dryRun?: boolean;
   readonly metered?: boolean;
+  readonly deviceClass?: string;
   readonly probe: boolean;
 }
 
@@ -30,13 +41,13 @@ export function pullCommand(): Command {
     .argument('<location>', 'URL or path of the published folder, oci://HOST/NAME:TAG or oci:FOLDER:TAG')
     .action(async (location: string, values: PullValues) => {
       const isPath = !/^(https?|oci):/i.test(location);
-      await install(isPath ? resolve(location) : location, values);
+      await install(isPath ? resolve(location) : location, values, openStore(values.store), interruptSignal());
     });
 }
 
 export function updateCommand(): Command {
   return withPullOptions(new Command('update'))
-    .description('Update installed packages from where they were pulled.')
+    .description('Update installed packages from where they were pulled. --json prints one object per package.')
     .argument('[names...]', 'names of packages (default: all)')
     .action(update);
 }
@@ -51,6 +62,7 @@ function withPullOptions(command: Command): Command {
     .option('--max-bytes <count>', 'fetch nothing if the update needs more', number)
     .option('--dry-run', 'only show what would be fetched')
     .option('--metered', 'ask before anything is fetched')
+    .option('--device-class <name>', 'refuse packages that are for other classes of devices, e.g. phone')
     .option(
       '--no-probe',
       'do not test the new version (load it, write eight tokens, run its checks) before it is used',
@@ -72,34 +84,59 @@ export async function pinsOf({ root, publicKey }: PinValues): Promise<TrustOptio
 
 async function update(names: readonly string[], values: PullValues): Promise<void> {
   const store = openStore(values.store);
-  const wanted = names.length > 0 ? names : (await store.usage()).packages.map(({ name }) => name);
+  const signal = interruptSignal();
+  const wanted = names.length > 0 ? names : await store.names();
+  const failed: string[] = [];
   for (const name of wanted) {
     const location = await store.origin(name);
-    if (location === undefined && names.length === 0) note(`${name} was installed without its location: pull it`);
-    else await install(location ?? unknownOrigin(name), values, store);
+    if (location === undefined && names.length === 0) {
+      note(`${name} was installed without its location: pull it`);
+      continue;
+    }
+    try {
+      await install(location ?? unknownOrigin(name), values, store, signal);
+    } catch (error) {
+      if (wanted.length === 1 || signal.aborted) throw error;
+      // a publisher that cannot be reached does not keep the others from being updated
+      process.stderr.write(`espalier: ${name}: ${describeError(error)}\n`);
+      failed.push(name);
+    }
   }
+  if (failed.length > 0)
+    throw new PackageError(
+      'UPDATE_FAILED',
+      `${failed.length} of ${wanted.length} packages were not updated: ${failed.join(', ')}`,
+      {
+        failed,
+      },
+    );
 }
 
 function unknownOrigin(name: string): never {
   throw new OptionError('package', name, 'one that was installed by `espalier package pull`');
 }
 
-async function install(location: string, values: PullValues, store = openStore(values.store)): Promise<void> {
-  const { component: components, maxBytes, dryRun, json } = values;
-  const signal = interruptSignal();
+async function install(
+  location: string,
+  values: PullValues,
+  store: ReturnType<typeof openStore>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { component: components, maxBytes, dryRun, deviceClass, json } = values;
   const progress = progressBar();
   const onPlan = async (plan: Plan) => {
-    note(describePlan(plan));
+    if (!dryRun && !json) process.stderr.write(`${describePlan(plan)}\n`);
     if (values.metered && !dryRun && plan.fetchBytes > 0) await askToFetch(signal);
   };
   try {
     const { onProgress } = progress;
-    const remote = await openRemote(location);
+    const remote = await openRemote(location, { signal });
     const { plan, ...result } = await pull(store, remote, {
       ...(values.probe && { probe: async (manifest) => void (await probe(store, manifest, { signal })) }),
       components,
       maxBytes,
       dryRun,
+      device: { memoryBytes: totalmem(), ...(deviceClass !== undefined && { deviceClass }) },
       trust: await pinsOf(values),
       onPlan,
       onProgress,
@@ -110,7 +147,7 @@ async function install(location: string, values: PullValues, store = openStore(v
     const { steps, ...costs } = plan;
     if (json) return printJson({ ...result, ...costs });
     const { name, version, changed } = result;
-    if (changed) print(`${name} ${version} is installed: ${describePlan(plan)}`);
+    if (changed) print(`${name} ${version} is installed, ${bytesForPeople(plan.fetchBytes)} were fetched`);
     else
       print(
         dryRun && plan.fetchBytes > 0 ? `${name} ${version}: ${describePlan(plan)}` : `${name} ${version} is current`,
@@ -124,7 +161,14 @@ async function install(location: string, values: PullValues, store = openStore(v
 async function askToFetch(signal: AbortSignal): Promise<void> {
   if (!process.stdin.isTTY) throw new OptionError('--metered', 'set', 'a terminal to ask in; or use --max-bytes');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question('Fetch it? [y/N] ', { signal }).finally(() => terminal.close());
+  // a terminal in use takes Ctrl-C for itself, and Ctrl-D would leave the question open for ever
+  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  const answer = await Promise.race([terminal.question('Fetch it? [y/N] ', { signal }), closed])
+    .finally(() => terminal.close())
+    .catch((error) => {
+      throw signal.aborted ? signal.reason : error;
+    });
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new OptionError('the answer', answer.trim() || 'no', 'yes, to fetch the update');
 }

@@ -36,28 +36,33 @@ export function verifyCommand(): Command {
 
 async function verify(location: string, values: VerifyValues): Promise<void> {
   const signal = interruptSignal();
-  if (values.signature !== undefined) return verifyFiles(location, values.signature, values);
-  if (values.derivation) return verifyRecipes(location, values.json);
-  const verified = await verifyPublication(await openRemote(location), await pinsOf(values), signal);
+  if (values.signature !== undefined) return verifyFiles(location, values.signature, values, signal);
+  if (values.derivation) return verifyRecipes(location, signal, values.json);
+  const verified = await verifyPublication(await openRemote(location, { signal }), await pinsOf(values), signal);
   if (values.json) return printJson(verified);
   print(`${verified.name} ${verified.version} is signed (${verified.by.join(', ')})`);
 }
 
-async function verifyRecipes(location: string, json?: boolean): Promise<void> {
-  const found = await verifyDerivations(await openRemote(location), interruptSignal());
+async function verifyRecipes(location: string, signal: AbortSignal, json?: boolean): Promise<void> {
+  const found = await verifyDerivations(await openRemote(location, { signal }), signal);
   if (json) return printJson({ derivations: found });
   if (found.length === 0) print(`${location}: no update has recipes`);
   for (const { from, to, pieces, bytes } of found)
     print(`${from} → ${to}: ${pieces} pieces are made on the device, ${bytesForPeople(bytes)}, as published`);
 }
 
-async function verifyFiles(path: string, signature: string, { publicKey, json }: VerifyValues): Promise<void> {
+async function verifyFiles(
+  path: string,
+  signature: string,
+  { publicKey, json }: VerifyValues,
+  signal: AbortSignal,
+): Promise<void> {
   if (publicKey === undefined) throw new SourceError(signature, 'needs --public-key, the key that must have signed it');
   const key = await readPublicKey(await readFile(publicKey, 'utf8'), publicKey);
   const signed = await verifyBundle(new Uint8Array(await readFile(signature)), key, signature);
   const model = await openModelFolder(path, signature);
   try {
-    await compareModel(signed, model.files, path, { signal: interruptSignal() });
+    await compareModel(signed, model.files, path, { signal });
   } finally {
     await model.close();
   }

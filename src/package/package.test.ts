@@ -173,6 +173,24 @@ describe('a package over HTTP', () => {
   });
 });
 
+it('does not publish a file that changes meanwhile', async () => {
+  const files = new Map<string, Uint8Array>();
+  let reads = 0;
+  const source = memorySource(first);
+  const changing = {
+    ...source,
+    read: async (offset: number, length: number, into: Uint8Array) => {
+      await source.read(offset, length, into);
+      if (offset === 0 && length > 4 && reads++ > 1) into[length - 1] ^= 1;
+    },
+  };
+  const components = [{ role: 'base', fileName: 'model.gguf', source: changing }];
+  await expect(publish(publication(files), components, { name: 'tiny', version: '1' })).rejects.toMatchObject({
+    code: expect.stringMatching(/BAD_(PIECE|FORMAT)/),
+  });
+  expect([...files.keys()]).toEqual([]);
+});
+
 it('returns to the version before when the new one fails its probe', async () => {
   const files = new Map<string, Uint8Array>();
   const store = new PackageStore(memoryFiles());

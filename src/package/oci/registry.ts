@@ -11,6 +11,8 @@ export interface RegistryOptions extends Pick<HttpOptions, 'retry'> {
   readonly signal?: AbortSignal;
 }
 
+/** Maximum bytes of a token's answer, and of the text of a refusal. */
+const MAX_TOKEN_BYTES = 64 * 1024;
 /** Bytes of one request of an upload. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
@@ -29,14 +31,17 @@ export function registryStore(reference: RegistryReference, options: RegistryOpt
     allowed: readonly number[] = [],
   ): Promise<Response> {
     for (let isRetry = false; ; isRetry = true) {
-      const headers = { ...(init.headers as Record<string, string>), ...(authorization && { authorization }) };
+      // an upload may go to a storage of its own, which must not learn the token
+      const isOwn = new URL(url).origin === new URL(base).origin;
+      const headers = { ...(init.headers as Record<string, string>), ...(isOwn && authorization && { authorization }) };
       const response = await fetch(url, { ...init, headers, ...(signal && { signal }) }).catch((cause: Error) => {
         if (signal?.aborted) throw signal.reason;
         throw new SourceError(name, `cannot be reached: ${cause.message}`, {}, { cause });
       });
-      if (response.status === 401 && !isRetry) {
+      if (response.status === 401 && !isRetry && isOwn) {
         await response.body?.cancel();
-        authorization = await authorize(response.headers.get('www-authenticate') ?? '', name, options);
+        const challenge = response.headers.get('www-authenticate') ?? '';
+        authorization = await authorize(challenge, name, options, scheme === 'https');
         continue;
       }
       if (response.ok || allowed.includes(response.status)) return response;
@@ -52,7 +57,7 @@ export function registryStore(reference: RegistryReference, options: RegistryOpt
     },
     async putBlob(sha256, _bytes, parts) {
       const started = await request(`${base}blobs/uploads/`, { method: 'POST' });
-      let location = uploadUrl(started, base, name);
+      let location = uploadUrl(started, name);
       let sent = 0;
       const send = async (chunk: Uint8Array) => {
         const headers = {
@@ -60,7 +65,7 @@ export function registryStore(reference: RegistryReference, options: RegistryOpt
           'content-range': `${sent}-${sent + chunk.length - 1}`,
         };
         const response = await request(location, { method: 'PATCH', headers, body: chunk as BodyInit });
-        location = uploadUrl(response, base, name);
+        location = uploadUrl(response, name);
         sent += chunk.length;
       };
       for await (const chunk of inChunks(parts)) await send(chunk);
@@ -85,9 +90,7 @@ export function registryStore(reference: RegistryReference, options: RegistryOpt
     async readManifest() {
       const response = await request(`${base}manifests/${tag}`, { headers: { accept: OCI_MANIFEST } }, [404]);
       if (!response.ok) return undefined;
-      if (Number(response.headers.get('content-length') ?? 0) > MAX_OCI_MANIFEST_BYTES)
-        throw new SourceError(name, `has a manifest of more than ${MAX_OCI_MANIFEST_BYTES} bytes`);
-      return new Uint8Array(await response.arrayBuffer());
+      return readBody(response, MAX_OCI_MANIFEST_BYTES, name);
     },
     async putManifest(bytes) {
       const headers = { 'content-type': OCI_MANIFEST };
@@ -112,9 +115,9 @@ async function* inChunks(parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
-function uploadUrl(response: Response, base: string, name: string): URL {
+function uploadUrl(response: Response, name: string): URL {
   const location = response.headers.get('location');
-  if (location !== null) return new URL(location, base);
+  if (location !== null) return new URL(location, response.url);
   throw new SourceError(name, 'answers an upload without a location', { status: response.status });
 }
 
@@ -123,6 +126,7 @@ async function authorize(
   challenge: string,
   name: string,
   { user, password, signal }: RegistryOptions,
+  isSecure: boolean,
 ): Promise<string> {
   const basic =
     user === undefined
@@ -133,12 +137,19 @@ async function authorize(
     const fields = Object.fromEntries([...rest.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, value]) => [key, value]));
     if (fields.realm === undefined) throw new SourceError(name, 'asks for a token but does not say where to get it');
     const url = new URL(fields.realm);
+    if (basic !== undefined && isSecure && url.protocol !== 'https:')
+      throw new SourceError(name, `asks to send the password to ${url.origin}, which is not encrypted`);
     for (const key of ['service', 'scope']) if (fields[key]) url.searchParams.set(key, fields[key]);
     const headers: Record<string, string> = basic === undefined ? {} : { authorization: basic };
-    const response = await fetch(url, { headers, ...(signal && { signal }) });
+    const response = await fetch(url, { headers, ...(signal && { signal }) }).catch((cause: Error) => {
+      if (signal?.aborted) throw signal.reason;
+      throw new SourceError(name, `its tokens cannot be fetched from ${url.origin}: ${cause.message}`, {}, { cause });
+    });
     if (!response.ok) throw await refusalOf(response, name, 'the token');
-    const { token, access_token } = (await response.json()) as { token?: string; access_token?: string };
-    return `Bearer ${token ?? access_token}`;
+    const text = new TextDecoder().decode(await readBody(response, MAX_TOKEN_BYTES, name));
+    const token = tokenIn(text);
+    if (token === undefined) throw new SourceError(name, `gets an answer without a token from ${url.origin}`);
+    return `Bearer ${token}`;
   }
   if (basic) return basic;
   throw new SourceError(
@@ -150,8 +161,18 @@ async function authorize(
   );
 }
 
+function tokenIn(text: string): string | undefined {
+  try {
+    const { token, access_token } = JSON.parse(text) as { token?: string; access_token?: string };
+    return token ?? access_token;
+  } catch {
+    return undefined;
+  }
+}
+
 async function refusalOf(response: Response, name: string, what: string): Promise<SourceError> {
-  const text = (await response.text().catch(() => '')).slice(0, 1000);
+  const body = await readBody(response, MAX_TOKEN_BYTES, name).catch(() => new Uint8Array(0));
+  const text = new TextDecoder().decode(body).slice(0, 1000);
   let reason = text;
   try {
     const [first] = (JSON.parse(text) as { errors: { code: string; message: string }[] }).errors;
@@ -161,4 +182,21 @@ async function refusalOf(response: Response, name: string, what: string): Promis
   }
   const problem = `refuses ${what} with the status ${response.status}${reason && `: ${reason.trim()}`}`;
   return new SourceError(name, problem, { status: response.status });
+}
+
+/** @throws {SourceError} for a longer body, whatever length the server says */
+async function readBody(response: Response, most: number, name: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (;;) {
+    const { value } = (await reader?.read()) ?? {};
+    if (!value) break;
+    length += value.length;
+    parts.push(value);
+    if (length <= most) continue;
+    await reader!.cancel().catch(() => {});
+    throw new SourceError(name, `answers with more than ${most} bytes`, { most });
+  }
+  return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
 }

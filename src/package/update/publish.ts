@@ -1,4 +1,5 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
+import { sha256 } from '#leaf/formats/download/sha256';
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { readGguf } from '../../formats/gguf/read.ts';
@@ -95,7 +96,7 @@ export async function publish(
   // read back before publishing
   const manifest = readManifest(bytes, `the manifest of ${name}`, generation);
   for (const [i, { source }] of components.entries())
-    await target.write(componentFile(packed[i].file.sha256), copied(source, signal));
+    await target.write(componentFile(packed[i].file.sha256), copied(source, packed[i].file.sha256, signal));
   await target.write(manifestFile(generation), [bytes]);
   const updates: Record<string, number> = {};
   const sizes = new Map<string, number>();
@@ -123,12 +124,18 @@ export async function publish(
   return { manifest, generation, updates: sizes };
 }
 
-async function* copied(source: ByteSource, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+/** @throws {PackageError} BAD_PIECE if the file was changed since it was cut into pieces */
+async function* copied(source: ByteSource, expected: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const hash = sha256();
   for (let at = 0; at < source.size; at += COPY_BYTES) {
     const part = new Uint8Array(Math.min(COPY_BYTES, source.size - at));
     await source.read(at, part.length, part, signal);
+    hash.update(part);
     yield part;
   }
+  const found = hash.hex();
+  if (found === expected) return;
+  throw new PackageError('BAD_PIECE', `${source.name}: changed while it was published`, { found, expected });
 }
 
 /** Returns undefined if nothing is published yet. */

@@ -14,6 +14,7 @@ import { generateCorpusCommand } from './commands/generateCorpus.ts';
 import { imatrixCommand } from './commands/imatrix.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { testCommand } from './commands/package/test.ts';
+import { verifyCommand } from './commands/package/verify.ts';
 import { packageCommand } from './commands/package.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
@@ -45,6 +46,7 @@ const commands = [
   cacheCommand,
   packageCommand,
   testCommand,
+  verifyCommand,
   quantizeCommand,
   pruneCommand,
   shapeCommand,

@@ -12,6 +12,7 @@ import { inspect, type LoadOptions, load, loadTokenizer, type Model } from '../.
 import { adapterContents } from '../../src/models/adapter.ts';
 import {
   type ComponentToPack,
+  type Manifest,
   openStore,
   type PackageStore,
   type PullOptions,
@@ -181,6 +182,14 @@ describe('a new version', () => {
     await expect(install('3', second, probing(), { checks: [answers] })).rejects.toThrow(
       'expected "no model would write',
     );
+    expect((await store.usage()).packages).toMatchObject([{ version: '1' }]);
+    const rude = (model: Model) => {
+      // the model is loaded and works
+      expect(model.tokenizer.encode('Once').length).toBeGreaterThan(0);
+      throw new Error('its answer is rude');
+    };
+    const judged = async (manifest: Manifest) => void (await probe(store, manifest, { ...options, check: rude }));
+    await expect(install('4', second, { probe: judged })).rejects.toThrow('its answer is rude');
     expect((await store.usage()).packages).toMatchObject([{ version: '1' }]);
     await expect(install('4', second, { probe: () => Promise.reject(new Error('my own check')) })).rejects.toThrow(
       'my own',

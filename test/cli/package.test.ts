@@ -80,6 +80,8 @@ it('merges an adapter into a model, and devices that have both fetch nothing of 
   await json(install);
   await packMerged('2', `base=${merged}`);
   expect(await json(install)).toMatchObject({ version: '2', pieces: { derive: 1, delta: 0, whole: 0 } });
+  const derivations = [{ from: '1', to: '2', pieces: 1 }];
+  expect(await json(['verify', site, '--derivation'])).toMatchObject({ derivations });
 });
 
 it('signs a package, and installs nothing else from there', async () => {

@@ -10,6 +10,7 @@ import { memorySource } from '../../formats/sources/memory.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { publish } from '../update/publish.ts';
 import { pull } from '../update/pull.ts';
+import { indexBytes, readUpdateIndex, writeUpdate } from '../update/updateFile.ts';
 import { mergeAdapter } from './mergeAdapter.ts';
 import { verifyDerivations } from './verifyDerivations.ts';
 
@@ -89,7 +90,43 @@ describe('another quantization of an installed model', () => {
     expect(plan.fetchBytes).toBeGreaterThan(10_000);
     expect(Buffer.compare(await installed(store), other)).toBe(0);
   });
+
+  it('is fetched where a recipe makes other bytes on this device, and the recipe is named', async () => {
+    files.clear();
+    const [before, now] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
+    await publishModel('1', await model('Q8_0', 2));
+    await pull(new PackageStore(memoryFiles(before)), memoryPublication(files));
+    const other = await model('Q4_0', 2, 'Q8_0', true);
+    await publishModel('2', other);
+    await claimRecipe(files);
+    const limited = new PackageStore(memoryFiles(new Map(before)));
+    await expect(pull(limited, memoryPublication(files), { maxBytes: 5000 })).rejects.toMatchObject({
+      code: 'TOO_MANY_BYTES',
+      message: expect.stringContaining('a recipe failed on this device'),
+    });
+    for (const [path, bytes] of before) now.set(path, bytes.slice());
+    const store = new PackageStore(memoryFiles(now));
+    expect((await pull(store, memoryPublication(files))).plan.pieces).toMatchObject({ derive: 1 });
+    expect(Buffer.compare(await installed(store), other)).toBe(0);
+    await expect(verifyDerivations(memoryPublication(files))).rejects.toMatchObject({
+      code: 'BAD_DERIVATION',
+      data: { tensor: 'w' },
+    });
+  });
 });
+
+/** Changes the update so that it says that the new tensor, piece 1, is made from the old one. */
+async function claimRecipe(files: Map<string, Uint8Array>): Promise<void> {
+  const [path, update] = [...files].find(([path]) => path.startsWith('updates/'))!;
+  const packed = indexBytes(update);
+  const index = await readUpdateIndex(update.subarray(4, 4 + packed), path);
+  const head = await writeUpdate({ ...index, derived: [[1, 1]] }, update.subarray(4 + packed), []);
+  files.set(path, new Uint8Array(Buffer.concat(head)));
+  const latest = JSON.parse(new TextDecoder().decode(files.get('latest.json')));
+  const [from] = Object.keys(latest.updates) as [string];
+  latest.updates[from] = 4 + head[1].length + index.manifest[1];
+  files.set('latest.json', new TextEncoder().encode(JSON.stringify(latest)));
+}
 
 describe('an adapter merged into an installed model', () => {
   const [outputs, inputs, rank] = [96, 512, 4];

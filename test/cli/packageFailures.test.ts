@@ -66,8 +66,9 @@ it('exports no damaged file, and lists, updates and repairs packages whose manif
     await pack(name, name, '1');
     await json(['package', 'pull', at(name), ...store('damaged')]);
   }
-  const pieces = readdirSync(at('damaged/pieces'), { recursive: true, encoding: 'utf8' });
-  const piece = join(at('damaged/pieces'), pieces.find((path) => /[0-9a-f]{64}$/.test(path))!);
+  const [prefix] = readdirSync(at('damaged/pieces'));
+  const [hash] = readdirSync(at(`damaged/pieces/${prefix}`));
+  const piece = at(`damaged/pieces/${prefix}/${hash}`);
   const sound = readFileSync(piece);
   writeFileSync(piece, Uint8Array.from(sound).fill(7, 0, 9));
   writeFileSync(at('exported.gguf'), 'before');

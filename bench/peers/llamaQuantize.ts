@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { ended } from '../process.ts';
 
 const folder = join(process.env.ESPALIER_LLAMA_CPP ?? join(homedir(), '.cache/espalier-llama-cpp'), 'build/bin');
 
@@ -45,17 +46,8 @@ export function quantize(model: string, output: string, options: PeerOptions): P
   return run('llama-quantize', ['--allow-requantize', ...flags, model, output, type, String(threads)]);
 }
 
-function run(tool: string, args: readonly string[]): Promise<number> {
+async function run(tool: string, args: readonly string[]): Promise<number> {
   const started = performance.now();
-  const child = spawn(toolPath(tool), args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-2000);
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject).on('close', (code) => {
-      if (code === 0) resolve((performance.now() - started) / 1000);
-      else reject(new Error(`${tool} ${args.join(' ')} ended with ${code}:\n${said}`));
-    });
-  });
+  await ended(spawn(toolPath(tool), args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+  return (performance.now() - started) / 1000;
 }

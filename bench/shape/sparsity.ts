@@ -34,9 +34,8 @@ export async function benchSparsity(setting: Setting, python?: string): Promise<
       );
       ours.push(path);
       if (python === undefined || method === 'magnitude') continue;
-      const args = [setting.source, text, method, name, window, windows];
       const peer = await setting.made(`llmcompressor-${method}-${label}.gguf`, (output) =>
-        runPython(python, 'sparse.py', args.toSpliced(2, 0, output)),
+        runPython(python, 'sparse.py', [setting.source, text, output, method, name, window, windows]),
       );
       theirs.push(peer.path);
     }

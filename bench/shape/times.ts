@@ -8,6 +8,7 @@ import { writeImatrix } from '../../src/compress/index.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
 import { checkTools, toolPath } from '../peers/llamaQuantize.ts';
+import { ended } from '../process.ts';
 
 type ModelOptions = Parameters<typeof writeModel>[1];
 
@@ -45,14 +46,10 @@ interface Run {
   readonly peakBytes: number;
 }
 
-function timed(command: string, args: readonly string[]): Promise<Run> {
+async function timed(command: string, args: readonly string[]): Promise<Run> {
   const started = performance.now();
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let peakBytes = 0;
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-2000);
-  });
   const poll = setInterval(() => {
     try {
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
@@ -61,13 +58,8 @@ function timed(command: string, args: readonly string[]): Promise<Run> {
       // it has ended, or this is not Linux
     }
   }, 100);
-  return new Promise((done, fail) => {
-    child.on('error', fail).on('close', (code) => {
-      clearInterval(poll);
-      if (code === 0) done({ seconds: (performance.now() - started) / 1000, peakBytes });
-      else fail(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${said}`));
-    });
-  });
+  await ended(child).finally(() => clearInterval(poll));
+  return { seconds: (performance.now() - started) / 1000, peakBytes };
 }
 
 /** An importance matrix with values of different magnitudes: times do not depend on them. */

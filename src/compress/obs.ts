@@ -21,7 +21,7 @@ export interface ObsOptions {
   readonly gram: number;
   /** 1 for each dead channel: its weights are 0. */
   readonly isDead: Uint8Array;
-  /** How far an integer may be from its weight, in steps. Default: as far as the compensation moves it. */
+  /** Maximum distance of an integer from its weight, in steps. Default: no limit. */
   readonly reach?: number;
 }
 

@@ -18,7 +18,7 @@ import { buildModel } from './buildModel.ts';
 
 /** Steps of the low plane in one of the high plane. */
 export const STEPS = 10;
-/** How far an integer of the high plane may be from its weight, in steps of the high plane: what the low plane reaches. */
+/** Maximum distance of an integer of the high plane from its weight, in steps of the high plane: the range of the low plane. */
 export const REACH = 7.5 / STEPS;
 
 const { blockSize, blockBytes } = Q4_0;

@@ -11,7 +11,6 @@ import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
 import type { Solved } from '../solver.ts';
-import type { Statistic } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
 import { Pruner, type PruningMethod, type Sparsity } from './pruneMatrix.ts';
 
@@ -77,7 +76,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
       isSequential: true,
       isTreated: ({ tensor }) => tensor.name.startsWith('blk.') && isQuantizable(tensor),
       treat(values, columns, { tensor, format }, { statistic }): Solved {
-        const isDone = pruner.prune(values, columns, method, sparsity, statistic && undivided(statistic));
+        const isDone = pruner.prune(values, columns, method, sparsity, statistic);
         const zeros = values.reduce((sum, value) => sum + Number(value === 0), 0);
         const notes = isDone ? [] : ['the factorization of its statistic failed, so it was pruned by Wanda'];
         const before = pruned.get(tensor.name) ?? { zeros: 0, elements: 0, notes: new Set<string>() };
@@ -121,19 +120,6 @@ export async function prune(source: CheckpointSource, output: string, options: P
   } finally {
     await opened.close();
   }
-}
-
-/** Statistics of all windows, since nothing is judged on those that are held out; the pruner knows a statistic again by its identity. */
-const undividedOnes = new WeakMap<Statistic, Statistic>();
-
-function undivided(statistic: Statistic): Statistic {
-  const { gram, heldOut, tokens, heldOutTokens } = statistic;
-  let found = undividedOnes.get(statistic);
-  if (!found) {
-    found = { ...statistic, gram: gram.map((value, i) => value + heldOut[i]), tokens: tokens + heldOutTokens };
-    undividedOnes.set(statistic, found);
-  }
-  return found;
 }
 
 /** @throws {OptionError} if there is not exactly one of share and pattern, or it is not possible */

@@ -4,6 +4,7 @@
  * - wanda: in each row those with the least |w| · √H_jj (Sun et al. 2023),
  * - sparsegpt: by OBS, in blocks of channels those whose removal costs least, compensated by the channels after them
  *   (Frantar and Alistarh 2023); with the same inverse factor that quantizing uses.
+ * H is that of all windows: nothing is judged on those that are held out.
  * With a pattern of N:M, N of every M consecutive weights of a row are kept.
  */
 import { inverseCholesky } from '../matrix/inverseCholesky.ts';
@@ -57,8 +58,9 @@ export class Pruner {
     }
     const factor = method === 'sparsegpt' ? this.#factor(statistic) : undefined;
     if (factor === undefined) {
-      const { gram, size } = statistic;
-      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(gram[(i % columns) * (size + 1)]));
+      const { gram, heldOut, size } = statistic;
+      const norms = Float32Array.from({ length: size }, (_, j) => gram[j * (size + 1)] + heldOut[j * (size + 1)]);
+      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(norms[i % columns]));
       zeroLeast(values, columns, sparsity, scores, columns);
       return method === 'wanda';
     }
@@ -68,7 +70,8 @@ export class Pruner {
 
   #factor(statistic: Statistic): number | undefined {
     if (this.#prepared?.statistic === statistic) return this.#prepared.factor;
-    const { gram, size } = statistic;
+    const { heldOut, size } = statistic;
+    const gram = statistic.gram.map((value, i) => value + heldOut[i]);
     this.#matrices.clear();
     let mean = 0;
     for (let i = 0; i < size; i++) mean += gram[i * (size + 1)] / size;

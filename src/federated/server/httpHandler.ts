@@ -3,6 +3,7 @@
  * origins may use it: it trusts no cookie, every message is signed.
  */
 import { EspalierError } from '../../core/errors.ts';
+import { readAtMost } from '../../core/readAtMost.ts';
 import type { Federation } from './federation.ts';
 import { federationReport } from './report.ts';
 
@@ -79,24 +80,5 @@ function json(value: unknown, status = 200): Response {
 /** Returns undefined if there are more bytes than `maximum`; never holds more. */
 async function readBody(request: Request, maximum: number): Promise<Uint8Array | undefined> {
   if (Number(request.headers.get('content-length') ?? 0) > maximum) return undefined;
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  const reader = request.body?.getReader();
-  while (reader) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > maximum) {
-      await reader.cancel();
-      return undefined;
-    }
-    pieces.push(value);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return readAtMost(request.body, maximum);
 }

@@ -57,7 +57,8 @@ export class PackageStore {
     this.#packs = new Packs(files);
     this.#roles = new InstalledRoles(files);
     const manifest = (generation: string) => this.manifest(generation);
-    this.#contents = { files, packs: this.#packs, roles: this.#roles, manifest };
+    const installed = (generation: string) => this.installed(generation);
+    this.#contents = { files, packs: this.#packs, roles: this.#roles, manifest, installed };
   }
 
   /** Folder of the store, for the option `packages` of `load`. Undefined in memory. */
@@ -307,7 +308,7 @@ export class PackageStore {
     return release;
   }
 
-  /** What an interrupted pull received of a piece. */
+  /** The received bytes of a piece whose download was interrupted. */
   partOf(name: string): PartialPiece {
     return new PartialPiece(this.#files, folderOf(name));
   }

@@ -1,5 +1,5 @@
-/** What a store holds, and why. */
-import { type Manifest, pieceSizes, withRoles } from './manifest.ts';
+/** The disk usage of a store, with the reasons why bytes are kept. */
+import { type Manifest, pieceSizes } from './manifest.ts';
 import { PackageError } from './packageError.ts';
 import { type Pointer, readPointer } from './pointer.ts';
 import { type StoreContents, type StoredFile, storedFiles, unusedFiles } from './unusedFiles.ts';
@@ -55,7 +55,7 @@ async function describe(
   const more = { ...(previous !== undefined && { previous }), ...(trial && { isTrial: true as const }) };
   let installed: Manifest;
   try {
-    installed = await installedOf(contents, generation);
+    installed = await contents.installed(generation);
   } catch (error) {
     if (!(error instanceof PackageError)) throw error;
     const problem = error.message;
@@ -64,16 +64,11 @@ async function describe(
   const { version, components } = installed;
   const roles = components.map(({ role }) => role);
   const sizes = pieceSizes(installed);
-  const before = previous === undefined ? undefined : await installedOf(contents, previous).catch(() => undefined);
+  const before = previous === undefined ? undefined : await contents.installed(previous).catch(() => undefined);
   const kept = before ? [...pieceSizes(before)].filter(([hash]) => !sizes.has(hash)) : [];
   const sum = (bytes: readonly number[]) => bytes.reduce((all, each) => all + each, 0);
   const bytes = sum([...sizes.values()]);
   return { name, version, generation, roles, bytes, previousBytes: sum(kept.map(([, size]) => size)), ...more };
-}
-
-async function installedOf({ manifest, roles }: StoreContents, generation: string): Promise<Manifest> {
-  const [whole, installed] = [await manifest(generation), await roles.of(generation)];
-  return installed ? withRoles(whole, installed) : whole;
 }
 
 const total = (files: readonly StoredFile[]) => files.reduce((sum, { bytes }) => sum + bytes, 0);

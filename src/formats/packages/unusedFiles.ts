@@ -12,6 +12,8 @@ export interface StoreContents {
   readonly roles: InstalledRoles;
   /** Reads the manifest of a stored generation. */
   readonly manifest: (generation: string) => Promise<Manifest>;
+  /** The same with its installed components only. */
+  readonly installed: (generation: string) => Promise<Manifest>;
 }
 
 export interface StoredFile {

@@ -1,5 +1,6 @@
 /** A registry that speaks the OCI Distribution API (Docker Hub, GHCR, Harbor, `docker-registry` …). */
 import { SourceError } from '../../core/errors.ts';
+import { readAtMost } from '../../core/readAtMost.ts';
 import type { HttpOptions } from '../../formats/sources/httpFile.ts';
 import { openRemote } from '../update/remote.ts';
 import { MAX_OCI_MANIFEST_BYTES, OCI_MANIFEST, type OciStore } from './ociStore.ts';
@@ -185,18 +186,8 @@ async function refusalOf(response: Response, name: string, what: string): Promis
 }
 
 /** @throws {SourceError} for a longer body, whatever length the server says */
-async function readBody(response: Response, most: number, name: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  for (;;) {
-    const { value } = (await reader?.read()) ?? {};
-    if (!value) break;
-    length += value.length;
-    parts.push(value);
-    if (length <= most) continue;
-    await reader!.cancel().catch(() => {});
-    throw new SourceError(name, `answers with more than ${most} bytes`, { most });
-  }
-  return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
+async function readBody({ body }: Response, most: number, name: string): Promise<Uint8Array> {
+  const bytes = await readAtMost(body, most);
+  if (bytes) return bytes;
+  throw new SourceError(name, `answers with more than ${most} bytes`, { most });
 }

@@ -36,7 +36,7 @@ export interface PullOptions {
   readonly components?: readonly string[];
   /** Only plan the update. */
   readonly dryRun?: boolean;
-  /** What this device has, to refuse packages that it cannot run. The engine's version is always checked. */
+  /** Properties of this device; packages that it cannot run are refused. The engine's version is always checked. */
   readonly device?: Device;
   /** Speed of the connection for the plan's seconds, in bytes per second. Default: what the browser reports, or 5 million. */
   readonly bytesPerSecond?: number;

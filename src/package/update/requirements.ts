@@ -5,7 +5,7 @@ import { PackageError } from '../../formats/packages/packageError.ts';
 /** Version of this engine. A test compares it with package.json. */
 export const ENGINE_VERSION = '0.1.0';
 
-/** What a device has. Requirements of what is not given are not checked. */
+/** Properties of a device. A requirement of an absent property is not checked. */
 export interface Device {
   /** Memory for the model in bytes. */
   readonly memoryBytes?: number;

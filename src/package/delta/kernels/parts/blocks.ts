@@ -42,7 +42,7 @@ const expected = memory.data(256);
 const contexts = memory.data(256);
 const mirrored = memory.data(256);
 const groupContexts = memory.data(16);
-/** Whether the codes of a group are not all as expected. */
+/** 1 for each group with a code that differs from the expected one. */
 const groupsDiffer = memory.data(16);
 const smallContexts = memory.data(16);
 const smallTokens = memory.data(16);

@@ -3,12 +3,13 @@
  * TRUST_PYTHON names, or python3 (makeGoldens.py says how to install them).
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeModel } from '../../scripts/models/index.ts';
 import { espalier, json } from '../cli/espalier.ts';
 
 const python = process.env.TRUST_PYTHON ?? 'python3';
@@ -24,6 +25,28 @@ updater = Updater(state, url + 'trust/', state, url + 'trust/targets/', bootstra
 updater.refresh()
 info = updater.get_targetinfo('latest.json')
 print(pathlib.Path(updater.download_target(info)).read_text())
+`;
+
+/** Verifies a statement of derivation with securesystemslib and in-toto's own types. argv: bundle, public key */
+const STATEMENT_READER = `
+import base64, json, sys
+from google.protobuf import json_format
+from in_toto_attestation.v1.statement import Statement
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import SSlibKey
+envelope = json.load(open(sys.argv[1]))['dsseEnvelope']
+key = SSlibKey.from_crypto(load_pem_public_key(open(sys.argv[2], 'rb').read()))
+for signature in envelope['signatures']: signature['keyid'] = key.keyid
+Envelope.from_dict(envelope).verify([key], 1)
+payload = base64.b64decode(envelope['payload'])
+statement = json_format.Parse(payload, statement_pb2.Statement())
+Statement.copy_from_pb(statement).validate()
+provenance = json_format.ParseDict(json_format.MessageToDict(statement.predicate), provenance_pb2.Provenance())
+assert provenance.build_definition.build_type and provenance.run_details.builder.id
+print(json.dumps([subject.name for subject in statement.subject]))
 `;
 
 describe.skipIf(!havePython)('the original libraries', () => {
@@ -107,5 +130,30 @@ describe.skipIf(!havePython)('the original libraries', () => {
     expect((await espalier(ours)).stderr).toContain('changed: model.gguf');
     await run(['-m', 'model_signing', 'sign', 'key', at('model'), '--signature', sig, '--private_key', key]);
     expect(await json(ours)).toMatchObject({ files: 2 });
+  });
+
+  it('verify our statements of derivation', async () => {
+    const site = at('derived');
+    for (const [version, format] of [
+      ['1', 'Q8_0'],
+      ['2', 'Q4_0'],
+    ] as const) {
+      const path = at(`${format}.gguf`);
+      if (format === 'Q8_0') writeFileSync(path, await makeModel({ architecture: 'llama', format }));
+      else await json(['quantize', at('Q8_0.gguf'), path, '--type', format, '--pure', '--allow-requantize']);
+      await json(['package', 'pack', site, '--name', 'm', '--as', version, '--component', `base=${path}`]);
+    }
+    await json(['package', 'keys', 'create', at('own')]);
+    await json(['package', 'sign', site, '--keys', at('own')]);
+    const pub = at('own', 'targets.pub');
+    const { derivations } = (await json(['verify', site, '--derivation', '--public-key', pub])) as {
+      derivations: { signed: boolean }[];
+    };
+    expect(derivations).toMatchObject([{ from: '1', to: '2', signed: true }]);
+    const [name] = readdirSync(join(site, 'derivations')) as [string];
+    const read = ['-c', STATEMENT_READER, join(site, 'derivations', name), pub];
+    expect(JSON.parse(await run(read))).toEqual(['espalier-package.json', 'Q4_0.gguf']);
+    const other = ['-c', STATEMENT_READER, join(site, 'derivations', name), at('own', 'root.pub')];
+    await expect(run(other)).rejects.toThrow('Verification');
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { memoryPublication } from '../../../test/memoryPublication.ts';
 import { seededRandom } from '../../core/random.ts';
 import { memorySink } from '../../formats/byteSink.ts';
@@ -8,6 +8,11 @@ import { memoryFiles } from '../../formats/packages/memoryFiles.ts';
 import { PackageStore } from '../../formats/packages/packageStore.ts';
 import { memorySource } from '../../formats/sources/memory.ts';
 import { formatByName } from '../../tensor/formats.ts';
+import { createKeyPair, type PrivateKey, readPrivateKey } from '../trust/ecdsaKey.ts';
+import { signPublication } from '../trust/signPublication.ts';
+import { signStatement } from '../trust/statementBundle.ts';
+import { TrustError } from '../trust/trustError.ts';
+import { ROLES } from '../trust/tuf/repository.ts';
 import { publish } from '../update/publish.ts';
 import { pull } from '../update/pull.ts';
 import { indexBytes, readUpdateIndex, writeUpdate } from '../update/updateFile.ts';
@@ -42,6 +47,14 @@ async function model(format: string, rows: number, from?: string, spoil = false)
     tensors: [{ name: 'w', format: formatByName(format), shape: [rows, WIDTH], data }],
   });
   return sink.bytes();
+}
+
+/** Signs what is published, and returns the key of the statements. */
+async function signed(files: Map<string, Uint8Array>): Promise<PrivateKey> {
+  const key = await readPrivateKey((await createKeyPair()).privateKey, 'key.pem');
+  const keys = Object.fromEntries(ROLES.map((role) => [role, key])) as Record<(typeof ROLES)[number], PrivateKey>;
+  await signPublication(memoryPublication(files), { keys });
+  return key;
 }
 
 describe('another quantization of an installed model', () => {
@@ -112,6 +125,73 @@ describe('another quantization of an installed model', () => {
       code: 'BAD_DERIVATION',
       data: { tensor: 'w' },
     });
+  });
+});
+
+describe('a statement of derivation', () => {
+  const files = new Map<string, Uint8Array>();
+  let key: PrivateKey;
+  let path: string;
+  const verify = (pem = key.publicKey.pem) => verifyDerivations(memoryPublication(files), { publicKey: pem });
+
+  beforeEach(async () => {
+    files.clear();
+    for (const [version, bytes] of [
+      ['1', await model('Q8_0', 2)],
+      ['2', await model('Q4_0', 2, 'Q8_0')],
+    ] as const) {
+      const component = { role: 'base', fileName: 'm.gguf', source: memorySource(bytes) };
+      await publish(memoryPublication(files), [component], { name: 'm', version });
+    }
+    key = await signed(files);
+    path = [...files.keys()].find((path) => path.startsWith('derivations/'))!;
+  });
+
+  const statement = () => {
+    const { dsseEnvelope } = JSON.parse(new TextDecoder().decode(files.get(path)));
+    return JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString());
+  };
+  const sign = async (value: unknown) =>
+    files.set(path, await signStatement(new TextEncoder().encode(JSON.stringify(value)), key));
+
+  it('names files, tensors and recipes', async () => {
+    const latest = JSON.parse(new TextDecoder().decode(files.get('latest.json')));
+    const [from] = Object.keys(latest.updates);
+    const { subject, predicateType, predicate } = statement();
+    expect(predicateType).toBe('https://slsa.dev/provenance/v1');
+    expect(subject).toMatchObject([{ digest: { sha256: latest.generation } }, { name: 'm.gguf' }]);
+    const { resolvedDependencies, externalParameters } = predicate.buildDefinition;
+    expect(resolvedDependencies).toMatchObject([{ digest: { sha256: from } }, { name: 'm.gguf' }]);
+    expect(externalParameters.recipes).toEqual([
+      {
+        ...{ component: 'base', tensor: 'w', sha256: [expect.stringMatching(/^[0-9a-f]{64}$/)] },
+        quantize: { from: { component: 'base', tensor: 'w' }, to: 'Q4_0' },
+      },
+    ]);
+    expect(await verify()).toMatchObject([{ signed: true }]);
+  });
+
+  it('is refused if it is missing, of another key, changed, or says something else than the update', async () => {
+    const original = files.get(path)!;
+    const said = statement();
+    const spoiled = original.slice();
+    spoiled[original.indexOf(0x22, original.length - 120) + 2] ^= 1;
+    files.set(path, spoiled);
+    await expect(verify()).rejects.toThrow(TrustError);
+    const other = structuredClone(said);
+    other.predicate.buildDefinition.externalParameters.recipes[0].quantize.to = 'Q4_1';
+    await sign(other);
+    await expect(verify()).rejects.toMatchObject({ code: 'BAD_DERIVATION', data: { part: 'recipes' } });
+    await sign({ ...said, subject: [said.subject[0]] });
+    await expect(verify()).rejects.toMatchObject({ code: 'BAD_DERIVATION', data: { part: 'subject' } });
+    await sign({ ...said, predicateType: 'https://example.org/other' });
+    await expect(verify()).rejects.toMatchObject({ code: 'BAD_BUNDLE' });
+    files.delete(path);
+    await expect(verify()).rejects.toMatchObject({ code: 'NOT_SIGNED' });
+    files.set(path, original);
+    const stranger = await readPrivateKey((await createKeyPair()).privateKey, 'other.pem');
+    await expect(verify(stranger.publicKey.pem)).rejects.toMatchObject({ code: 'BAD_SIGNATURE' });
+    expect(await verify()).toMatchObject([{ signed: true }]);
   });
 });
 
@@ -201,7 +281,9 @@ describe('an adapter merged into an installed model', () => {
     const bytes = new Uint8Array(source.size);
     await source.read(0, bytes.length, bytes);
     expect(Buffer.compare(bytes, merged)).toBe(0);
-    expect(await verifyDerivations(remote)).toMatchObject([{ from: '1', to: '2', pieces: 1 }]);
+    expect(await verifyDerivations(remote)).toMatchObject([{ from: '1', to: '2', pieces: 1, signed: false }]);
+    const { publicKey } = await signed(files);
+    expect(await verifyDerivations(remote, { publicKey: publicKey.pem })).toMatchObject([{ pieces: 1, signed: true }]);
     const wrong = memorySource(
       await gguf([['general.architecture', 'llama']], [['w', format, [outputs, 2 * inputs], 1]]),
     );
@@ -241,4 +323,6 @@ it('takes experts of an installed model on the device', async () => {
   await source.read(0, bytes.length, bytes);
   expect(Buffer.compare(bytes, fewer)).toBe(0);
   expect(await verifyDerivations(remote)).toMatchObject([{ pieces: 2 }]);
+  const { publicKey } = await signed(files);
+  expect(await verifyDerivations(remote, { publicKey: publicKey.pem })).toMatchObject([{ pieces: 2, signed: true }]);
 });

@@ -1,11 +1,16 @@
 /** Runs the recipes of a published package again, to check that they make what was published. */
 import { hashOf } from '../../formats/packages/hash.ts';
-import { MAX_MANIFEST_BYTES, type Manifest, piecesOf, readManifest } from '../../formats/packages/manifest.ts';
+import { type Manifest, piecesOf } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
+import { compareDerivation } from '../trust/derivation.ts';
+import { type PublicKey, readPublicKey } from '../trust/ecdsaKey.ts';
+import { MAX_BUNDLE_BYTES, verifyStatement } from '../trust/statementBundle.ts';
+import { TrustError } from '../trust/trustError.ts';
+import { type TrustOptions, trustedPublication } from '../trust/verifyPublication.ts';
 import { remoteReader } from '../update/publish.ts';
-import { LATEST, MAX_LATEST_BYTES, manifestFile, readLatest, updateFile } from '../update/published.ts';
-import { type Remote, readSmall } from '../update/remote.ts';
-import { indexBytes, readUpdateIndex, type UpdateIndex } from '../update/updateFile.ts';
+import { derivationFile } from '../update/published.ts';
+import { latestOf, manifestOf, type PublishedUpdate, updatesTo } from '../update/readPublished.ts';
+import { type Remote, readIfThere } from '../update/remote.ts';
 import { recipeOf, runRecipe } from './recipe.ts';
 
 export interface VerifiedDerivation {
@@ -15,28 +20,64 @@ export interface VerifiedDerivation {
   /** Pieces that were made again, and their bytes. */
   readonly pieces: number;
   readonly bytes: number;
+  /** True if the pinned key signed a statement of these recipes. */
+  readonly signed: boolean;
 }
 
-/** @returns one entry for each update with recipes @throws {PackageError} BAD_DERIVATION naming the tensor */
-export async function verifyDerivations(remote: Remote, signal?: AbortSignal): Promise<VerifiedDerivation[]> {
-  const latest = readLatest(await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal), `${remote.name}: ${LATEST}`);
+/**
+ * @param trust pins: with any of them the package must be signed; with `publicKey` the recipes, too
+ * @returns one entry for each update with recipes
+ * @throws {PackageError} BAD_DERIVATION naming the tensor; {TrustError} NOT_SIGNED, BAD_SIGNATURE, … with pins
+ */
+export async function verifyDerivations(
+  remote: Remote,
+  trust: TrustOptions = {},
+  signal?: AbortSignal,
+): Promise<VerifiedDerivation[]> {
+  const isPinned = trust.root !== undefined || trust.publicKey !== undefined;
+  const { latest } = isPinned
+    ? await trustedPublication(remote, trust, signal)
+    : { latest: await latestOf(remote, signal) };
+  const key = trust.publicKey === undefined ? undefined : await readPublicKey(trust.publicKey, 'the public key');
   const manifest = await manifestOf(remote, latest.generation, signal);
   const found: VerifiedDerivation[] = [];
-  for (const [from, headBytes] of Object.entries(latest.updates)) {
-    const old = await manifestOf(remote, from, signal);
-    const index = await indexOf(remote, updateFile(from, latest.generation), headBytes, signal);
-    if (index.derived.length === 0) continue;
-    const bytes = await verifyUpdate(remote, old, manifest, index, signal);
-    found.push({ from: old.version, to: manifest.version, pieces: index.derived.length, bytes });
+  for await (const update of updatesTo(remote, latest, signal)) {
+    if (update.index.derived.length === 0) continue;
+    if (key) await verifySigned(remote, key, update, manifest, latest.generation, signal);
+    const bytes = await runAgain(remote, update, manifest, signal);
+    found.push({
+      from: update.old.version,
+      to: manifest.version,
+      pieces: update.index.derived.length,
+      bytes,
+      signed: key !== undefined,
+    });
   }
   return found;
 }
 
-async function verifyUpdate(
+async function verifySigned(
   remote: Remote,
-  old: Manifest,
+  key: PublicKey,
+  { from, old, index }: PublishedUpdate,
   manifest: Manifest,
-  { derived }: UpdateIndex,
+  generation: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const path = derivationFile(from, generation);
+  const where = `${remote.name}: ${path}`;
+  const bundle = await readIfThere(remote, path, MAX_BUNDLE_BYTES, signal);
+  if (!bundle)
+    throw new TrustError('NOT_SIGNED', `${where} is missing: the recipes from ${old.version} are not signed`, {
+      where,
+    });
+  compareDerivation(await verifyStatement(bundle, key, where), old, manifest, index.derived, where);
+}
+
+async function runAgain(
+  remote: Remote,
+  { old, index: { derived } }: PublishedUpdate,
+  manifest: Manifest,
   signal?: AbortSignal,
 ): Promise<number> {
   const [before, after] = [[...piecesOf(old)], [...piecesOf(manifest)]];
@@ -58,19 +99,4 @@ async function verifyUpdate(
     bytes += made.length;
   }
   return bytes;
-}
-
-async function manifestOf(remote: Remote, generation: string, signal?: AbortSignal): Promise<Manifest> {
-  const path = manifestFile(generation);
-  return readManifest(await readSmall(remote, path, MAX_MANIFEST_BYTES, signal), `${remote.name}: ${path}`, generation);
-}
-
-async function indexOf(remote: Remote, path: string, headBytes: number, signal?: AbortSignal): Promise<UpdateIndex> {
-  const where = `${remote.name}: ${path}`;
-  const run = headBytes <= MAX_MANIFEST_BYTES ? await remote.open(path, 0, headBytes, signal) : undefined;
-  if (!run) throw new PackageError('BAD_UPDATE', `${where} is missing or too large`, { where });
-  const head = new Uint8Array(Math.min(headBytes, run.size));
-  await run.read(head).finally(() => run.close());
-  const packed = head.length >= 4 ? indexBytes(head) : 0;
-  return readUpdateIndex(head.subarray(4, 4 + packed), where);
 }

@@ -5,18 +5,11 @@ import type { OnProgress } from '../../core/progress.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import { MAX_MANIFEST_BYTES, manifestBytes, readManifest } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
-import { MAX_BUNDLE_BYTES } from '../trust/oms/bundle.ts';
 import { MANIFEST_NAME } from '../trust/signedPackage.ts';
+import { MAX_BUNDLE_BYTES } from '../trust/statementBundle.ts';
 import type { Publication } from '../update/publish.ts';
-import {
-  componentFile,
-  LATEST,
-  type Latest,
-  MAX_LATEST_BYTES,
-  manifestFile,
-  readLatest,
-  signatureFile,
-} from '../update/published.ts';
+import { componentFile, LATEST, type Latest, manifestFile, signatureFile } from '../update/published.ts';
+import { latestOf, manifestOf } from '../update/readPublished.ts';
 import { type Remote, type Run, readIfThere, readSmall } from '../update/remote.ts';
 import { type LayerFile, layerTypeOf, makeArtifact, metadataLayer, readArtifact } from './modelPack.ts';
 import type { OciStore } from './ociStore.ts';
@@ -41,13 +34,8 @@ export interface Pushed {
 /** Copies the newest version of a published package to a registry or layout. Blobs that are there are not sent again. */
 export async function pushPackage(from: Remote, to: OciStore, options: PushOptions = {}): Promise<Pushed> {
   const { onProgress, signal } = options;
-  const { generation } = readLatest(await readSmall(from, LATEST, MAX_LATEST_BYTES, signal), `${from.name}: ${LATEST}`);
-  const path = manifestFile(generation);
-  const value = readManifest(
-    await readSmall(from, path, MAX_MANIFEST_BYTES, signal),
-    `${from.name}: ${path}`,
-    generation,
-  );
+  const { generation } = await latestOf(from, signal);
+  const value = await manifestOf(from, generation, signal);
   const signature = await readIfThere(from, signatureFile(generation), MAX_BUNDLE_BYTES, signal);
   const small = new Map<string, Uint8Array>();
   const inMemory = (path: string, bytes: Uint8Array, mediaType: string): LayerFile => {

@@ -1,20 +1,17 @@
-/** Signs the newest version of a published package: its files as a model of OpenSSF Model Signing, and latest.json as a TUF target. */
+/**
+ * Signs the newest version of a published package: its files as a model of OpenSSF Model Signing, the recipes of its updates as statements
+ * of derivation, and latest.json as a TUF target.
+ */
 import { hashOf } from '../../formats/packages/hash.ts';
-import { MAX_MANIFEST_BYTES, readManifest } from '../../formats/packages/manifest.ts';
 import type { Publication } from '../update/publish.ts';
-import {
-  LATEST,
-  MAX_LATEST_BYTES,
-  manifestFile,
-  readLatest,
-  signatureFile,
-  trustedLatestFile,
-  trustFile,
-} from '../update/published.ts';
-import { readIfThere, readSmall } from '../update/remote.ts';
+import { derivationFile, LATEST, signatureFile, trustedLatestFile, trustFile } from '../update/published.ts';
+import { latestOf, manifestOf, updatesTo } from '../update/readPublished.ts';
+import { readIfThere } from '../update/remote.ts';
+import { derivationBytes } from './derivation.ts';
 import type { PrivateKey } from './ecdsaKey.ts';
 import { signModel } from './oms/bundle.ts';
 import { signedResourcesOf } from './signedPackage.ts';
+import { signStatement } from './statementBundle.ts';
 import { TrustError } from './trustError.ts';
 import type { RoleType } from './tuf/metadata.ts';
 import { newestRoot, ROLES, renew, type SignOptions, signRoot, signTargets, type TufFiles } from './tuf/repository.ts';
@@ -36,17 +33,17 @@ const MAX_METADATA_BYTES = 5_000_000;
 export async function signPublication(target: Publication, options: SignOptions): Promise<SignedPublication> {
   const { keys } = options;
   const targetsKey = neededKey(target, keys, 'targets');
-  const latest = readLatest(await readSmall(target, LATEST, MAX_LATEST_BYTES), `${target.name}: ${LATEST}`);
+  const latest = await latestOf(target);
   const { name, version, generation } = latest;
-  const path = manifestFile(generation);
-  const manifest = readManifest(
-    await readSmall(target, path, MAX_MANIFEST_BYTES),
-    `${target.name}: ${path}`,
-    generation,
-  );
+  const manifest = await manifestOf(target, generation);
   const model = { name, resources: signedResourcesOf(manifest), method: 'files', allowSymlinks: false } as const;
   const bundle = await signModel({ ...model, ignoredPaths: [] }, targetsKey);
   await target.write(signatureFile(generation), [bundle]);
+  for await (const { from, old, index } of updatesTo(target, latest)) {
+    if (index.derived.length === 0) continue;
+    const statement = await signStatement(derivationBytes(old, manifest, index.derived), targetsKey);
+    await target.write(derivationFile(from, generation), [statement]);
+  }
 
   const files = trustFilesOf(target);
   const root = (await newestRoot(files))?.version ?? (await signRoot(files, allKeys(target, keys), options));

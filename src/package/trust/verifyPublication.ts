@@ -4,23 +4,24 @@
  * What was required once stays required.
  */
 import { hashOf } from '../../formats/packages/hash.ts';
-import { MAX_MANIFEST_BYTES, type Manifest, readManifest } from '../../formats/packages/manifest.ts';
+import type { Manifest } from '../../formats/packages/manifest.ts';
 import type { TrustRecord } from '../../formats/packages/trustRecord.ts';
 import {
   LATEST,
   type Latest,
   MAX_LATEST_BYTES,
-  manifestFile,
   readLatest,
   signatureFile,
   trustedLatestFile,
   trustFile,
 } from '../update/published.ts';
+import { manifestOf } from '../update/readPublished.ts';
 import { type Remote, readIfThere, readSmall } from '../update/remote.ts';
 import { readPublicKey } from './ecdsaKey.ts';
-import { MAX_BUNDLE_BYTES, verifyBundle } from './oms/bundle.ts';
+import { verifyBundle } from './oms/bundle.ts';
 import { compareDigests } from './oms/modelFiles.ts';
 import { signedResourcesOf } from './signedPackage.ts';
+import { MAX_BUNDLE_BYTES } from './statementBundle.ts';
 import { TrustError } from './trustError.ts';
 import { MAX_ROOT_BYTES, matches, TufClient } from './tuf/client.ts';
 
@@ -114,6 +115,13 @@ export interface VerifiedPublication {
   readonly by: readonly string[];
 }
 
+/** A published folder that was verified. */
+export interface TrustedPublication {
+  readonly latest: Latest;
+  /** Names of the verifications that passed. */
+  readonly by: VerifiedPublication['by'];
+}
+
 /**
  * Verifies a published folder without installing it.
  * @throws {TrustError} NOT_SIGNED if it has nothing to verify
@@ -123,6 +131,17 @@ export async function verifyPublication(
   options: TrustOptions = {},
   signal?: AbortSignal,
 ): Promise<VerifiedPublication> {
+  const { latest, by } = await trustedPublication(remote, options, signal);
+  const { name, version, generation } = latest;
+  return { name, version, generation, by };
+}
+
+/** Like `verifyPublication`, with all that latest.json says. */
+export async function trustedPublication(
+  remote: Remote,
+  options: TrustOptions,
+  signal?: AbortSignal,
+): Promise<TrustedPublication> {
   let record: TrustRecord | undefined;
   const context: VerifyContext = {
     remote,
@@ -135,17 +154,13 @@ export async function verifyPublication(
     },
     ...(signal && { signal }),
   };
-  const { name, version, generation } = await verifyLatest(
-    await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal),
-    context,
-  );
-  const path = manifestFile(generation);
-  const bytes = await readSmall(remote, path, MAX_MANIFEST_BYTES, signal);
-  await verifySignature(readManifest(bytes, `${remote.name}: ${path}`, generation), generation, undefined, context);
+  const latest = await verifyLatest(await readSmall(remote, LATEST, MAX_LATEST_BYTES, signal), context);
+  const { name, version, generation } = latest;
+  await verifySignature(await manifestOf(remote, generation, signal), generation, undefined, context);
   // `keep` has been called for each
   const { tuf, publicKey } = (record ?? {}) as TrustRecord;
   const by = [...(tuf ? ['tuf'] : []), ...(publicKey === undefined ? [] : ['signature'])];
-  if (by.length > 0) return { name, version, generation, by };
+  if (by.length > 0) return { latest, by };
   const advice = 'pin a root or a public key if you expect it to be signed';
   throw new TrustError('NOT_SIGNED', `${remote.name}: ${name} ${version} is not signed; ${advice}`, {
     where: remote.name,

@@ -1,4 +1,5 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
+
 import { sha256 } from '#leaf/formats/download/sha256';
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
@@ -7,7 +8,6 @@ import { hashOf } from '../../formats/packages/hash.ts';
 import {
   type Component,
   generationOf,
-  MAX_MANIFEST_BYTES,
   type Manifest,
   manifestBytes,
   type PlacedPiece,
@@ -31,7 +31,8 @@ import {
   readLatest,
   updateFile,
 } from './published.ts';
-import { type Remote, readIfThere, readSmall } from './remote.ts';
+import { manifestOf } from './readPublished.ts';
+import { type Remote, readIfThere } from './remote.ts';
 import { type UpdateIndex, writeUpdate } from './updateFile.ts';
 
 /** A readable and writable folder for publishing. */
@@ -149,10 +150,8 @@ async function earlier(target: Remote, latest: Latest | undefined, except: strin
   if (!latest) return [];
   const { generation, updates } = latest;
   const found: Manifest[] = [];
-  for (const old of [generation, ...Object.keys(updates)].filter((old) => old !== except).slice(0, most)) {
-    const path = manifestFile(old);
-    found.push(readManifest(await readSmall(target, path, MAX_MANIFEST_BYTES), path, old));
-  }
+  for (const old of [generation, ...Object.keys(updates)].filter((old) => old !== except).slice(0, most))
+    found.push(await manifestOf(target, old));
   return found;
 }
 

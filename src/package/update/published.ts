@@ -6,6 +6,7 @@
  *     files/SHA256               the files of components, whole; pieces are ranges of them
  *     updates/FROM-TO            updateFile.ts
  *     signatures/GENERATION.sig  signature of the manifest and the files, if there is one: trust/oms
+ *     derivations/FROM-TO.sig    signed statement of the recipes of an update, if it has any and is signed: trust/derivation.ts
  *     trust/                     TUF metadata, if there is any: trust/tuf
  */
 import { z } from 'zod';
@@ -36,6 +37,7 @@ export const signatureFile = (generation: string) => `signatures/${generation}.s
 export const trustFile = (name: string) => `trust/${name}`;
 /** A copy of latest.json under its hash, which is there as long as the metadata that lists it. */
 export const trustedLatestFile = (sha256: string) => trustFile(`targets/${sha256}.${LATEST}`);
+export const derivationFile = (from: string, to: string) => `derivations/${from}-${to}.sig`;
 export const updateFile = (from: string, to: string) => `updates/${from}-${to}`;
 
 /** @throws {PackageError} BAD_PUBLICATION naming the field */

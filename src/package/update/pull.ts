@@ -20,7 +20,8 @@ import { type TrustOptions, type VerifyContext, verifyLatest, verifySignature } 
 import { bytesPerSecond, isMetered } from './connection.ts';
 import { fetchSteps, makePieces } from './fetchSteps.ts';
 import { type OfferedDelta, type OfferedDerivation, type Plan, plan } from './plan.ts';
-import { LATEST, type Latest, MAX_LATEST_BYTES, manifestFile, readLatest, updateFile } from './published.ts';
+import { LATEST, type Latest, MAX_LATEST_BYTES, readLatest, updateFile } from './published.ts';
+import { manifestOf } from './readPublished.ts';
 import { type Remote, readSmall } from './remote.ts';
 import { checkRequirements, type Device } from './requirements.ts';
 import { indexBytes, readUpdateIndex } from './updateFile.ts';
@@ -220,15 +221,10 @@ async function receiveOffer(
   installed: InstalledVersion | undefined,
   signal?: AbortSignal,
 ): Promise<Offer> {
-  const path = manifestFile(generation);
   const head = installed && updates[installed.generation];
   const found = head === undefined ? undefined : await receiveUpdate(remote, generation, installed!, head, signal);
   const offer = found ?? {
-    manifest: readManifest(
-      await readSmall(remote, path, MAX_MANIFEST_BYTES, signal),
-      `${remote.name}: ${path}`,
-      generation,
-    ),
+    manifest: await manifestOf(remote, generation, signal),
     deltas: new Map<string, OfferedDelta>(),
   };
   if (offer.manifest.name === name) return offer;

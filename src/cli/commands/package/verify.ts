@@ -29,7 +29,10 @@ export function verifyCommand(): Command {
       'URL or path of the published folder; with --signature a folder of model files, or one file',
     )
     .option('--signature <file>', 'bundle of OpenSSF Model Signing, such as model.sig')
-    .option('--derivation', 'instead run the recipes again by which updates make tensors on the device')
+    .option(
+      '--derivation',
+      'run the recipes again by which updates make tensors on the device; with --public-key their signed statement must say the same',
+    )
     .option('--json', 'print one JSON object')
     .action(verify);
 }
@@ -37,18 +40,20 @@ export function verifyCommand(): Command {
 async function verify(location: string, values: VerifyValues): Promise<void> {
   const signal = interruptSignal();
   if (values.signature !== undefined) return verifyFiles(location, values.signature, values, signal);
-  if (values.derivation) return verifyRecipes(location, signal, values.json);
+  if (values.derivation) return verifyRecipes(location, values, signal);
   const verified = await verifyPublication(await openRemote(location, { signal }), await pinsOf(values), signal);
   if (values.json) return printJson(verified);
   print(`${verified.name} ${verified.version} is signed (${verified.by.join(', ')})`);
 }
 
-async function verifyRecipes(location: string, signal: AbortSignal, json?: boolean): Promise<void> {
-  const found = await verifyDerivations(await openRemote(location, { signal }), signal);
-  if (json) return printJson({ derivations: found });
+async function verifyRecipes(location: string, values: VerifyValues, signal: AbortSignal): Promise<void> {
+  const found = await verifyDerivations(await openRemote(location, { signal }), await pinsOf(values), signal);
+  if (values.json) return printJson({ derivations: found });
   if (found.length === 0) print(`${location}: no update has recipes`);
-  for (const { from, to, pieces, bytes } of found)
-    print(`${from} → ${to}: ${pieces} pieces are made on the device, ${bytesForPeople(bytes)}, as published`);
+  for (const { from, to, pieces, bytes, signed } of found) {
+    const as = signed ? 'as published and signed' : 'as published';
+    print(`${from} → ${to}: ${pieces} pieces are made on the device, ${bytesForPeople(bytes)}, ${as}`);
+  }
 }
 
 async function verifyFiles(

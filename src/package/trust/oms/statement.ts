@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import { hashOf } from '../../../formats/packages/hash.ts';
 import { fromHex } from '../encodings.ts';
+import { STATEMENT_TYPE } from '../statementBundle.ts';
 import { TrustError } from '../trustError.ts';
 
-export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';
 const DEPRECATED_PREDICATE_TYPE = 'https://model_signing/Digests/v0.1';
 

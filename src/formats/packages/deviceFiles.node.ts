@@ -1,19 +1,12 @@
 /** A store's files in a folder on disk. */
-import type { Stats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { environment, homeFolder, isAlive, userFile } from '#leaf/formats/download/environment';
+import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { environment, homeFolder } from '#leaf/formats/download/environment';
 import { replaceFile } from '../sources/replaceFile.node.ts';
+import { diskError, ifMissing, isGone, processMark, takeLock, whileMarked } from './fileLock.node.ts';
 import { missingBytes } from './memoryFiles.ts';
-import { PackageError } from './packageError.ts';
 import type { StoreFiles } from './storeFiles.ts';
 
-/** Milliseconds between two looks at a lock that another process holds. */
-const LOCK_POLL = 50;
-/** Milliseconds after which a lock without an owner is that of a process that died while it wrote it. */
-const UNOWNED = 5000;
 let temporaries = 0;
 
 /**
@@ -43,7 +36,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       }
     },
     async write(path, bytes) {
-      const temporary = at(`tmp/${processId().replaceAll(' ', '~')}-${temporaries++}`);
+      const temporary = at(`tmp/${processMark()}-${temporaries++}`);
       await replaceFile(at(path), temporary, (sink) => sink.write(bytes)).catch((error) => {
         throw diskError(error, folder, path, bytes.length);
       });
@@ -55,7 +48,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       return (await readdir(at(path)).catch(ifMissing)) ?? [];
     },
     async locked(name, work, signal) {
-      const release = await lock(at(`locks/${encodeURIComponent(name)}`), signal);
+      const release = await takeLock(at(`locks/${encodeURIComponent(name)}`), signal);
       try {
         return await work();
       } finally {
@@ -63,116 +56,43 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       }
     },
     async hold(generation) {
-      const path = at(`held/${generation}.${hostname()}.${process.pid}.${temporaries++}`);
+      const path = at(`held/${generation}.${processMark()}-${temporaries++}`);
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, '').catch((error) => {
         throw diskError(error, folder, path, 0);
       });
-      return () => rm(path, { force: true });
+      return whileMarked(path);
     },
     async held() {
       const found = new Set<string>();
       for (const name of (await readdir(at('held')).catch(ifMissing)) ?? []) {
-        const [, generation, host, pid] = /^([0-9a-f]+)\.(.+)\.(\d+)\.\d+$/.exec(name) ?? [];
+        const [, generation, mark] = /^([0-9a-f]+)\.(.+)-\d+$/.exec(name) ?? [];
         if (generation === undefined) continue;
-        if (host === hostname() && !isAlive(Number(pid))) await rm(at(`held/${name}`), { force: true });
-        else found.add(generation);
+        if ((await removeIfGone(at(`held/${name}`), mark!)) === undefined) found.add(generation);
       }
       return found;
     },
     async sweep() {
       let freed = 0;
       for (const name of (await readdir(at('tmp')).catch(ifMissing)) ?? []) {
-        const [, owner = ''] = /^(.+)-\d+$/.exec(name) ?? [];
-        if (!isGone(owner.replaceAll('~', ' '))) continue;
-        freed += (await stat(at(`tmp/${name}`)).catch(ifMissing))?.size ?? 0;
-        await rm(at(`tmp/${name}`), { force: true });
+        const [, mark] = /^(.+)-\d+$/.exec(name) ?? [];
+        if (mark !== undefined) freed += (await removeIfGone(at(`tmp/${name}`), mark)) ?? 0;
       }
       return freed;
     },
   };
 }
 
+/** Removes a file of a process that is gone. @returns bytes freed; undefined if it lives */
+async function removeIfGone(path: string, mark: string): Promise<number | undefined> {
+  const found = await stat(path).catch(ifMissing);
+  if (!found) return 0;
+  if (!isGone(mark, Date.now() - found.mtimeMs)) return undefined;
+  await rm(path, { force: true });
+  return found.size;
+}
+
 function defaultFolder(): string {
   const data = environment('XDG_DATA_HOME') ?? environment('LOCALAPPDATA') ?? join(homeFolder(), '.local', 'share');
   return environment('ESPALIER_PACKAGES') ?? join(data, 'espalier', 'packages');
-}
-
-/** Waits until the lock file is ours. A file of a process that is gone is taken over. */
-async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<void>> {
-  await mkdir(dirname(path), { recursive: true });
-  const owner = processId();
-  for (;;) {
-    signal?.throwIfAborted();
-    if (await createLock(path, owner)) return () => rm(path, { force: true });
-    if (!(await takeOver(path))) await setTimeout(LOCK_POLL, undefined, { signal });
-  }
-}
-
-/** @returns false if the file exists */
-async function createLock(path: string, owner: string): Promise<boolean> {
-  const file = await open(path, 'wx').catch((error) => {
-    if (error.code !== 'EEXIST') throw diskError(error, dirname(path), basename(path), owner.length);
-  });
-  if (!file) return false;
-  try {
-    await file.writeFile(owner);
-  } catch (error) {
-    await rm(path, { force: true });
-    throw diskError(error, dirname(path), basename(path), owner.length);
-  } finally {
-    await file.close();
-  }
-  return true;
-}
-
-/**
- * Removes the lock of a process that is gone: by a rename, which only one of several waiting processes achieves.
- * @returns false if its process is alive
- */
-async function takeOver(path: string): Promise<boolean> {
-  const file = await open(path).catch(ifMissing);
-  if (!file) return true;
-  let owner: string;
-  let written: Stats;
-  try {
-    owner = await file.readFile('utf8');
-    written = await file.stat();
-  } finally {
-    await file.close();
-  }
-  if (owner === '' ? Date.now() - written.mtimeMs < UNOWNED : !isGone(owner)) return false;
-  const grave = `${path}.${process.pid}.${temporaries++}`;
-  if ((await stat(path).catch(ifMissing))?.ino !== written.ino) return true;
-  await rename(path, grave).catch(ifMissing);
-  await rm(grave, { force: true });
-  return true;
-}
-
-/** Identifies this process among those of all machines that may share the folder. */
-function processId(): string {
-  return `${hostname()} ${process.pid} ${bootId()}`;
-}
-
-/** True for the id of a process of this machine that has ended, or ran before the machine was last started. */
-function isGone(owner: string): boolean {
-  const [host, pid, boot] = owner.split(' ');
-  return host === hostname() && (boot !== bootId() || !isAlive(Number(pid)));
-}
-
-/** Identifies the time since the machine was started; empty where the system does not say. */
-function bootId(): string {
-  return userFile('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
-}
-
-function ifMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-  throw error;
-}
-
-function diskError(error: unknown, store: string, path: string, bytes: number): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
-  const problem = `no room for ${path} of ${bytes} bytes: the disk is full`;
-  return new PackageError('STORE_FULL', `${store}: ${problem}`, { store, path, bytes }, { cause: error });
 }

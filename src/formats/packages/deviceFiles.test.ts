@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { deviceFiles } from '#leaf/formats/packages/deviceFiles';
@@ -81,4 +81,21 @@ it('takes the lock of a process away that died while it wrote the lock', async (
   await expect(files.locked('r', async () => {}, AbortSignal.timeout(200))).rejects.toThrow();
   utimesSync(lock, new Date(0), new Date(0));
   expect(await files.locked('r', async () => 'free')).toBe('free');
+});
+
+it('believes a process of another machine to live as long as it touches its files', async () => {
+  const mark = 'elsewhere~1~boot';
+  const mine = [join(folder, 'locks', 's'), join(folder, 'held', `abd.${mark}-0`), join(folder, 'tmp', `${mark}-1`)];
+  for (const path of mine) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, mark);
+  }
+  await expect(files.locked('s', async () => {}, AbortSignal.timeout(200))).rejects.toThrow();
+  expect(await files.held()).toEqual(new Set(['abd']));
+  expect(await files.sweep()).toBe(0);
+  const longAgo = new Date(Date.now() - 6 * 60_000);
+  for (const path of mine) utimesSync(path, longAgo, longAgo);
+  expect(await files.sweep()).toBe(mark.length);
+  expect(await files.held()).toEqual(new Set());
+  expect(await files.locked('s', async () => 'free')).toBe('free');
 });

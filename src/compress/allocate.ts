@@ -36,7 +36,10 @@ export interface AllocateOptions {
 /** Formats to choose from, by whether the rows are whole super-blocks, the smallest first. */
 const SUPER_BLOCKS = ['Q2_K', 'Q3_K', 'IQ4_XS', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'].map(formatByName);
 /** The same for budgets below Q3_K: with Q2_K as the smallest there would be nothing to save where little is lost. */
-const SMALL_SUPER_BLOCKS = [...['IQ2_XXS', 'IQ2_XS', 'Q2_K', 'IQ3_XXS'].map(formatByName), ...SUPER_BLOCKS.slice(1)];
+const SMALL_SUPER_BLOCKS = [
+  ...['IQ2_XXS', 'IQ2_XS', 'IQ2_S', 'Q2_K', 'IQ3_XXS', 'IQ3_S', 'IQ4_XS'].map(formatByName),
+  ...SUPER_BLOCKS.slice(3),
+];
 const BLOCKS = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'].map(formatByName);
 const GENERATIONS = 12;
 const SEED = 1;

@@ -18,8 +18,8 @@ export const secondsOfProducts = (flops: number): number => flops / ENGINE_FLOPS
 
 /** Seconds of encoding a tensor once. */
 function secondsOfEncoding({ tensor, format }: Planned): number {
-  const isQuick = !isSearched(format) || (!format.hasCodebook && format.grid?.scales === undefined);
-  const rate = isQuick ? PLAIN_WEIGHTS : format.hasCodebook ? CODEBOOK_WEIGHTS : SEARCHED_WEIGHTS;
+  const isQuick = !isSearched(format) || (!format.codebook && format.grid?.scales === undefined);
+  const rate = isQuick ? PLAIN_WEIGHTS : format.codebook ? CODEBOOK_WEIGHTS : SEARCHED_WEIGHTS;
   return elementsOf(tensor) / rate;
 }
 

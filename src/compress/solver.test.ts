@@ -139,6 +139,21 @@ describe('Solver', () => {
     expect(solver.quantize(values, n, format, { statistic }).bytes).toEqual(bytes);
   });
 
+  it.each(blockFormats.filter(({ codebook }) => codebook))('compensates errors in vectors of $name', async (format) => {
+    // blocks and eights in another order than that of the channels
+    const columns = 512;
+    const statistic = statisticOf(columns);
+    const values = normal(40 * columns);
+    const solver = await Solver.create();
+    const { method, errors, bytes, notes } = solver.quantize(values, columns, format, { statistic });
+    expect(notes).toEqual([]);
+    expect(method).toBe('obs');
+    expect(errors.obs! / errors.weighted!).toBeLessThan(0.8);
+    expect(errors.obs! / errors.plain!).toBeLessThan(0.8);
+    expect(solver.quantize(values, columns, format, { statistic }).bytes).toEqual(bytes);
+    solver.dispose();
+  });
+
   it.each(blockFormats.filter(isSearched))('encodes $name as well as the format does', async (format) => {
     const matrices = await Matrices.create(2);
     for (const importance of [undefined, Float32Array.from({ length: n }, (_, i) => 1 + (i % 5) ** 3)]) {

@@ -2,7 +2,8 @@
  * Quantizes one matrix in several ways and keeps the one with the least error on held-out calibration data:
  * - plain: the format's own encoder,
  * - weighted: its search for scales with the diagonal of H as importance,
- * - obs: rounding with compensation by all of H (obs.ts), refined by coordinate descent (descent.ts).
+ * - obs: rounding with compensation by all of H: onto grids (obs.ts), refined by coordinate descent (descent.ts), or onto vectors of
+ *   codebooks (vectorObs.ts).
  */
 import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -15,6 +16,7 @@ import { inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
 import { quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
+import { type CodebookBlocks, quantizeByVectorObs, vectorOrder } from './vectorObs.ts';
 
 export type Method = 'copied' | 'plain' | 'weighted' | 'obs' | 'pruned';
 
@@ -44,7 +46,7 @@ const ATTEMPTS = 3;
 
 interface Factor {
   readonly order: Int32Array;
-  /** Address of U in panels of 8 columns. */
+  /** Address of U: in panels of 8 columns for grids, row by row for codebooks. */
   readonly factor: number;
   readonly isDead: Uint8Array;
   /** Address of the damped H [n, n], in the channels' own order. */
@@ -93,10 +95,8 @@ export class Solver {
       ['plain', plain],
       ['weighted', weighted],
     ];
-    if (format.grid) {
-      const obs = this.#obs(values, format as GridFormat, statistic, notes, reach);
-      if (obs) candidates.push(['obs', obs]);
-    }
+    const obs = this.#obs(values, format, statistic, notes, reach);
+    if (obs) candidates.push(['obs', obs]);
     const errors = this.#errors(values, columns, format, candidates, statistic);
     const [method, bytes] = candidates.reduce((best, each) => (errors[each[0]]! < errors[best[0]]! ? each : best));
     return { bytes, method, errors, notes };
@@ -129,19 +129,21 @@ export class Solver {
 
   #obs(
     values: Float32Array,
-    format: GridFormat,
+    format: BlockFormat,
     statistic: Statistic,
     notes: string[],
     reach: number | undefined,
   ): Uint8Array | undefined {
+    if (!format.grid && !format.codebook) return undefined;
     const factor = this.#factor(format, statistic);
     if (typeof factor === 'string') {
       notes.push(factor);
       return undefined;
     }
     notes.push(...factor.notes);
-    const { order, isDead, gram } = factor;
-    return quantizeByObs(this.#matrices, { format, order, factor: factor.factor, isDead, gram, reach }, values);
+    if (format.codebook)
+      return quantizeByVectorObs(this.#matrices, { ...factor, format: format as CodebookBlocks }, values);
+    return quantizeByObs(this.#matrices, { ...factor, format: format as GridFormat, reach }, values);
   }
 
   #forget(): void {
@@ -150,22 +152,23 @@ export class Solver {
   }
 
   /** Returns the factorization, or why there is none. */
-  #factor({ blockSize, grid }: GridFormat, statistic: Statistic): Factor | string {
-    const key = `${blockSize} ${grid.groupSize}`;
+  #factor({ blockSize, grid }: BlockFormat, statistic: Statistic): Factor | string {
+    const key = `${blockSize} ${grid?.groupSize ?? 'vectors'}`;
     if (this.#prepared?.statistic === statistic && this.#prepared.key === key) return this.#prepared.factor;
-    const factor = this.#factorize(blockSize, grid.groupSize, statistic);
+    const factor = this.#factorize(blockSize, grid?.groupSize, statistic);
     this.#prepared = { statistic, key, factor };
     return factor;
   }
 
-  #factorize(blockSize: number, groupSize: number, statistic: Statistic): Factor | string {
+  /** @param groupSize undefined for formats with a codebook */
+  #factorize(blockSize: number, groupSize: number | undefined, statistic: Statistic): Factor | string {
     const { gram: sums, size: n } = statistic;
     const diagonal = diagonalOf(statistic);
     const isDead = Uint8Array.from(diagonal, (value) => Number(value === 0));
     const dead = isDead.reduce((sum, each) => sum + each, 0);
     const notes = dead > 0 ? [`${dead} of ${n} input channels were 0 in all calibration tokens`] : [];
     const mean = diagonal.reduce((sum, value) => sum + value, 0) / n;
-    const order = channelOrder(diagonal, blockSize, groupSize);
+    const order = groupSize ? channelOrder(diagonal, blockSize, groupSize) : vectorOrder(diagonal, blockSize);
     const matrices = this.#matrices;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const damping = DAMPING * 10 ** attempt * mean;
@@ -175,9 +178,10 @@ export class Solver {
       const mark = matrices.mark();
       const rows = inverseCholesky(matrices, { gram: sums, size: n, order, damping });
       if (rows === undefined) continue;
-      matrices.panels(rows, n, n, factor);
-      matrices.release(mark);
       const { floats } = matrices;
+      if (groupSize) matrices.panels(rows, n, n, factor);
+      else floats.copyWithin(factor, rows, rows + n * n);
+      matrices.release(mark);
       floats.set(sums, gram);
       for (let i = 0; i < n; i++) floats[gram + i * n + i] += isDead[i] ? 1 : damping;
       if (attempt > 0) notes.push(`its statistic needed ${10 ** attempt} times the usual damping`);
@@ -232,8 +236,8 @@ export class Solver {
 }
 
 /** Formats with something to search. Floats have no scales, and at 8 bits there is nothing left to gain. */
-export function isSearched({ grid, hasCodebook }: BlockFormat): boolean {
-  return hasCodebook === true || (grid !== undefined && grid.highest - grid.lowest < 255);
+export function isSearched({ grid, codebook }: BlockFormat): boolean {
+  return codebook !== undefined || (grid !== undefined && grid.highest - grid.lowest < 255);
 }
 
 const NEVER_FIRED = 'its calibration never fired: the importance of every channel is 0';

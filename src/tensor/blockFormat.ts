@@ -1,3 +1,4 @@
+import type { CodebookEncoder } from './blockCodebook.ts';
 import type { BlockGrid } from './blockGrid.ts';
 
 /**
@@ -15,8 +16,8 @@ export interface BlockFormat {
   readonly blockBytes: number;
   /** True for a format without an encoder; `encode` throws {UnsupportedError}. */
   readonly decodeOnly?: boolean;
-  /** True if elements are vectors of a codebook. The encoder searches for scales and vectors. */
-  readonly hasCodebook?: boolean;
+  /** For solvers that choose vectors one by one. Undefined for formats without a codebook. */
+  readonly codebook?: () => CodebookEncoder;
   /** For solvers that choose integers one by one. Undefined for floats and for formats with codebooks. */
   readonly grid?: BlockGrid;
   /**

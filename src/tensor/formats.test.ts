@@ -205,7 +205,7 @@ describe.each(blockFormats.filter(({ decodeOnly }) => decodeOnly))('$name', (for
   });
 });
 
-describe.each(blockFormats.filter(({ decodeOnly, hasCodebook }) => !decodeOnly && !hasCodebook))('$name', (format) => {
+describe.each(blockFormats.filter(({ decodeOnly, codebook }) => !decodeOnly && !codebook))('$name', (format) => {
   const { normal, most, idempotent } = errors[format.name];
   const count = Math.max(format.blockSize, 32) * 2;
   /** Elements with magnitudes up to 2^-6 … 2^6 per block, as weights have. */

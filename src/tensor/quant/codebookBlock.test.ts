@@ -30,7 +30,7 @@ const errors: Readonly<Record<string, number>> = {
   IQ1_S: 0.24,
 };
 
-describe.each(blockFormats.filter(({ hasCodebook }) => hasCodebook))('$name', (format) => {
+describe.each(blockFormats.filter(({ codebook }) => codebook))('$name', (format) => {
   it('has the expected error on normal data', () => {
     const x = normal();
     const y = decode(format, encode(format, x));

@@ -13,6 +13,7 @@
  * A vector is searched among the neighbours of the elements' rounded digits, as in ggml (quantize_row_iq2_xxs_impl and others).
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
+import type { CodebookBlock, CodebookEncoder } from '../blockCodebook.ts';
 import type { BlockFormat } from '../blockFormat.ts';
 import type { Codebook } from './codebooks.ts';
 import { type PerBlock, perBlock } from './perBlock.ts';
@@ -38,19 +39,6 @@ export interface CodebookRanges {
   readonly shiftSize?: 8 | 32;
 }
 
-/** The integers of a block. */
-export interface CodebookBlock {
-  d: number;
-  /** s of each group. */
-  readonly scales: Uint8Array;
-  /** Index of each vector. */
-  readonly indices: Uint16Array;
-  /** Signs of each 8 elements, bit i set if element i is negative. */
-  readonly signs: Uint8Array;
-  /** 1 for each run of elements that is shifted by −δ. */
-  readonly isShiftedDown: Uint8Array;
-}
-
 export interface CodebookFormat extends Pick<PerBlock, 'name' | 'ggmlType' | 'blockBytes' | 'decodeBlock'> {
   readonly ranges: CodebookRanges;
   /** Writes the bytes of a block. */
@@ -69,7 +57,15 @@ export function codebookFormat({ ranges, pack, ...format }: CodebookFormat): Blo
         pack(encoder.encode(from, x, importance), to, at);
       },
     }),
-    hasCodebook: true,
+    codebook(): CodebookEncoder {
+      const encoder = new BlockEncoder(ranges);
+      return {
+        begin: (x, from, importance) => structuredClone(encoder.encode(x, from, importance)),
+        choose: (block, first, x, u, errors) => encoder.chooseEight(block, first, x, u, errors),
+        decode: (block, first, to) => encoder.decodeEight(block, first, to),
+        write: pack,
+      };
+    },
   };
 }
 
@@ -163,6 +159,105 @@ class BlockEncoder {
       }
       this.#block.signs[first / 8] = bits;
     }
+  }
+
+  /** Chooses the vectors of 8 elements again: CodebookEncoder.choose. A vector is searched as in `search`. */
+  chooseEight(block: CodebookBlock, first: number, x: Float32Array, u: Float32Array, errors: Float32Array): void {
+    const { length } = this.#ranges.book;
+    const { scale, delta } = this.#scaleOf(block, first);
+    const negative = this.#ranges.signs === 'shift' ? 0 : this.#signsOf(x, u);
+    block.signs[first / 8] = negative;
+    for (let from = 0; from < 8; from += length) {
+      const candidates = this.#candidates(x, from, scale === 0 ? 0 : 1 / scale, delta, negative);
+      let best = candidates[0];
+      let least = Number.POSITIVE_INFINITY;
+      for (const candidate of candidates) {
+        const cost = this.#cost(candidate, x, from, scale, delta, negative, u, least);
+        if (cost >= least) continue;
+        least = cost;
+        best = candidate;
+        errors.set(this.#errors.subarray(from, from + length), from);
+      }
+      block.indices[(first + from) / length] = best;
+      for (let i = from; i < from + length; i++)
+        for (let j = from + length; j < 8; j++) x[j] += errors[i] * u[8 * i + j];
+    }
+  }
+
+  decodeEight(block: CodebookBlock, first: number, to: Float32Array): void {
+    const { length } = this.#ranges.book;
+    const { scale, delta } = this.#scaleOf(block, first);
+    const negative = this.#ranges.signs === 'shift' ? 0 : block.signs[first / 8];
+    for (let i = 0; i < 8; i++) {
+      const vector = block.indices[Math.floor((first + i) / length)];
+      const level = scale * (this.#vectors[vector * length + (i % length)] + delta);
+      to[i] = negative & (1 << i) ? -level : level;
+    }
+  }
+
+  /** Scale and shift of the 8 elements from `first` on. */
+  #scaleOf({ d, scales, isShiftedDown }: CodebookBlock, first: number): { scale: number; delta: number } {
+    const { groupSize, unit, signs, shift = 0, shiftSize = 8 } = this.#ranges;
+    const scale = d * unit * (2 * scales[Math.floor(first / groupSize)] + 1);
+    return { scale, delta: signs !== 'shift' ? 0 : isShiftedDown[Math.floor(first / shiftSize)] ? -shift : shift };
+  }
+
+  /** Signs of 8 elements as bits; where their number must be even, the one that matters least is changed. */
+  #signsOf(x: Float32Array, u: Float32Array): number {
+    let [bits, count, least] = [0, 0, 0];
+    const weight = (i: number) => (x[i] / u[9 * i]) ** 2;
+    for (let i = 0; i < 8; i++) {
+      if (x[i] < 0) {
+        bits |= 1 << i;
+        count++;
+      }
+      if (weight(i) < weight(least)) least = i;
+    }
+    if (this.#ranges.signs === 'even' && count % 2 === 1) bits ^= 1 << least;
+    return bits;
+  }
+
+  /** The vectors near to some elements. @param negative signs of 8 elements as bits */
+  #candidates(x: Float32Array, from: number, inverse: number, shift: number, negative: number): Uint16Array {
+    const { book, levels } = this.#ranges;
+    let key = 0;
+    for (let i = from + book.length - 1; i >= from; i--) {
+      const value = (negative & (1 << i) ? -x[i] : x[i]) * inverse - shift;
+      let digit = 0;
+      while (digit < levels.length - 1 && value > this.#middles[digit]) digit++;
+      key = key * levels.length + digit;
+    }
+    return (this.#neighbours[key] ??= this.#nearest(key));
+  }
+
+  readonly #moved = new Float32Array(8);
+  readonly #errors = new Float32Array(8);
+
+  /** Σ e² of a vector; any larger number if it is not below `least`. */
+  #cost(
+    vector: number,
+    x: Float32Array,
+    from: number,
+    scale: number,
+    shift: number,
+    negative: number,
+    u: Float32Array,
+    least: number,
+  ): number {
+    const { length } = this.#ranges.book;
+    const [moved, errors, vectors] = [this.#moved, this.#errors, this.#vectors];
+    const end = from + length;
+    for (let i = from; i < end; i++) moved[i] = x[i];
+    let cost = 0;
+    for (let i = from; i < end; i++) {
+      const level = scale * (vectors[vector * length + i - from] + shift);
+      const error = ((negative & (1 << i) ? -level : level) - moved[i]) / u[9 * i];
+      errors[i] = error;
+      cost += error * error;
+      if (cost >= least) break;
+      for (let j = i + 1; j < end; j++) moved[j] += error * u[8 * i + j];
+    }
+    return cost;
   }
 
   /** The best real scale of a group. */
@@ -267,17 +362,9 @@ class BlockEncoder {
 
   /** Searches for the vector of the elements from `at` on, and adds its error and, if it is taken, its sums. */
   #search(at: number, inverse: number, shift: number, isTaken: boolean): number {
-    const { book, levels } = this.#ranges;
-    const { length } = book;
+    const { length } = this.#ranges.book;
     const [x, weights, vectors] = [this.#x, this.#weights, this.#vectors];
-    let key = 0;
-    for (let i = length - 1; i >= 0; i--) {
-      const value = x[at + i] * inverse - shift;
-      let digit = 0;
-      while (digit < levels.length - 1 && value > this.#middles[digit]) digit++;
-      key = key * levels.length + digit;
-    }
-    const candidates = (this.#neighbours[key] ??= this.#nearest(key));
+    const candidates = this.#candidates(x, at, inverse, shift, 0);
     let best = candidates[0];
     let least = Number.POSITIVE_INFINITY;
     for (const candidate of candidates) {

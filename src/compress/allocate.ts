@@ -92,6 +92,8 @@ class Allocation {
   readonly #encoder: Matrices;
   /** Levels of the model as it is; undefined: a matrix in its own values. */
   readonly #now: (number | undefined)[];
+  /** Blocks by tensor and format, of formats with a codebook: their search is by far the slowest. */
+  readonly #found = new Map<string, Uint8Array>();
 
   private constructor(
     matrices: readonly CheckpointTensor[],
@@ -203,7 +205,11 @@ class Allocation {
 
   /** The values that a matrix has in a format. */
   #quantized({ name, shape }: CheckpointTensor, values: Float32Array, format: BlockFormat): Float32Array {
-    const bytes = encodeRows(this.#encoder, values, shape.at(-1)!, format, this.#options.importance.get(name));
+    const key = `${format.name} ${name}`;
+    const bytes =
+      this.#found.get(key) ??
+      encodeRows(this.#encoder, values, shape.at(-1)!, format, this.#options.importance.get(name));
+    if (format.codebook) this.#found.set(key, bytes);
     const decoded = new Float32Array(values.length);
     format.decode(bytes, 0, decoded, 0, bytes.length / format.blockBytes);
     return decoded;

@@ -158,6 +158,11 @@ try {
   rmSync(folder, { recursive: true });
 }
 console.table(rows);
+const behind = rows.filter(({ best }) => !best).map(({ name }) => name);
+if (behind.length > 0)
+  console.error(
+    `a peer's patch is smaller: ${behind.join('; ')}. An update also carries the version, its signature's place and the hashes of what changed.`,
+  );
 if (failed.length > 0) console.error(`beyond their limits: ${failed.join('; ')}`);
 const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1000);
 console.log(JSON.stringify({ format: format.name, rows, failed, peakMegabytes }));

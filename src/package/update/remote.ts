@@ -7,7 +7,7 @@ import { PackageError } from '../../formats/packages/packageError.ts';
 import { HttpFile, type HttpOptions } from '../../formats/sources/httpFile.ts';
 
 /** Bytes of a response after which its chunks are collected. */
-const COLLECTED_BYTES = 2 ** 21;
+const COLLECTED_BYTES = 2 ** 20;
 
 export interface Remote {
   /** Location for error messages. */

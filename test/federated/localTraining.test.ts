@@ -1,4 +1,5 @@
 /** A client's training: its optimizer lasts over rounds and restarts; a personal adapter is not worse than the shared one. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import {
   personalize,
   type RoundConfig,
 } from '../../src/federated/index.ts';
+import { roundConfigOf } from '../../src/federated/server/roundConfigOf.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
 import type { Dataset, TrainableModel } from '../../src/train/index.ts';
 import { text } from '../train/tinyRun.ts';
@@ -112,6 +114,14 @@ describe('the learning rate of a round', () => {
     expect(rates.slice(1).every((rate, i) => rate < rates[i] || rate === 0.001)).toBe(true);
     expect(rates.slice(3)).toEqual([0.001, 0.001]);
     expect((await configOf({})).task.learningRate).toBe(0.01);
+  });
+
+  it('rises in the first rounds if they are a warm-up', () => {
+    const settings = checkSettings({ ...given, training: { ...given.training, warmup: 2 } });
+    const rates = [1, 2, 3, 4].map(
+      (round) => roundConfigOf(settings, round, model.parameters, '0'.repeat(64)).task.learningRate as number,
+    );
+    for (const [i, share] of [1 / 3, 2 / 3, 1, 1].entries()) expect(rates[i]).toBeCloseTo(0.01 * share, 12);
   });
 });
 

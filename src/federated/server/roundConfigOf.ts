@@ -40,7 +40,7 @@ export function roundConfigOf(
 ): RoundConfig {
   if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
   const { name, mode, cohort, minimumCohort, maximumExamples, deadlines, training, weighting } = settings;
-  const { model: _, lora: __, minimumLearningRate: ___, ...task } = training;
+  const { model: _, lora: __, minimumLearningRate: ___, warmup: ____, ...task } = training;
   return checkRoundConfig({
     id: `${name}-${number}`,
     mode,
@@ -57,8 +57,9 @@ export function roundConfigOf(
 
 /** The clients' learning rate in a round. */
 function learningRateOf({ training, rounds }: FederationSettings, number: number): number {
-  const { learningRate, minimumLearningRate = learningRate } = training;
-  return learningRateAt(number - 1, { learningRate, minimumLearningRate, warmup: 0, steps: Math.max(1, rounds - 1) });
+  const { learningRate, minimumLearningRate = learningRate, warmup } = training;
+  // a schedule reaches its minimum at `steps`: in the last round
+  return learningRateAt(number - 1, { learningRate, minimumLearningRate, warmup, steps: Math.max(1, rounds - 1) });
 }
 
 function evaluationConfigOf(settings: FederationSettings, number: number, weights: string): RoundConfig {

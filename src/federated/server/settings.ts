@@ -131,6 +131,7 @@ const schema = z.strictObject({
       minimumLearningRate: positive()
         .optional()
         .describe('Learning rate of the last round, reached along half a cosine. Default: learningRate.'),
+      warmup: z.int().min(0).default(0).describe('First rounds, in which the learning rate rises to its maximum.'),
       keepOptimizer: z
         .boolean()
         .default(true)

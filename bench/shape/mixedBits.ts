@@ -31,11 +31,12 @@ export async function benchMixedBits(setting: Setting, only: readonly string[]):
     const [bytes, uniformBytes] = [await bytesOf(mixed.path), await bytesOf(small.path)];
     rows.push({
       ...{ type: label(type), next, bytes, uniformBytes, kld: b, uniformKld: a, nextKld: c, closed, bar: BAR },
+      perplexityRatio: found[1].perplexityRatio,
       ...{ isReached: closed >= BAR && bytes <= uniformBytes + 1024, seconds: mixed.seconds },
     });
     console.log(
       `${label(type)}: uniform ${a.toExponential(3)}, mixed ${b.toExponential(3)} at ${bytes - uniformBytes} more bytes, ` +
-        `${label(next)} ${c.toExponential(3)}: ${(100 * closed).toFixed(0)}% closed (bar ${100 * BAR}%), ${mixed.seconds.toFixed(0)} s`,
+        `${label(next)} ${c.toExponential(3)}: ${(100 * closed).toFixed(0)}% closed (bar ${100 * BAR}%), perplexity × ${found[1].perplexityRatio!.toFixed(3)}, ${mixed.seconds.toFixed(0)} s`,
     );
   }
   return rows;

@@ -23,8 +23,8 @@ const { values } = parseArgs({
     parameters: { type: 'string', default: '1000000' },
     text: { type: 'string', default: '../shared/data/text/tinyshakespeare.txt' },
     roles: { type: 'string', default: '10' },
-    rounds: { type: 'string', default: '20' },
-    steps: { type: 'string', default: '10' },
+    rounds: { type: 'string' },
+    steps: { type: 'string' },
     layers: { type: 'string', default: '4' },
     width: { type: 'string', default: '128' },
     'base-steps': { type: 'string', default: '600' },
@@ -43,8 +43,8 @@ if (values.help) {
   --parameters N   parameters of the secure sums (default: 1000000)
   --text FILE      plays with "ROLE:" lines (default: ../shared/data/text/tinyshakespeare.txt)
   --roles N        roles with the most lines, one client each (default: 10)
-  --rounds N       rounds of federated averaging (default: 20)
-  --steps N        steps of a client per round (default: 10)
+  --rounds N       rounds of federated averaging (default: 80; of poisoning 20)
+  --steps N        steps of a client per round (default: 5; of poisoning 10)
   --layers N, --width N   size of the character model (default: 4, 128)
   --base-steps N   steps that train the base of adapters (default: 600)
   --formats LIST   formats of the base of adapters (default: F32,Q8_0,Q4_0)
@@ -93,11 +93,15 @@ if (wanted.has('simulation')) {
 if (wanted.has('roles') || wanted.has('poisoning')) {
   if (!existsSync(values.text)) console.log(`skipped: there is no ${values.text}`);
   else {
-    const [rounds, steps] = [Number(values.rounds), Number(values.steps)];
+    const lengthOf = (rounds: number, steps: number) => ({
+      rounds: Number(values.rounds ?? rounds),
+      steps: Number(values.steps ?? steps),
+    });
     const sizes = { layers: Number(values.layers), width: Number(values.width), roles: Number(values.roles) };
-    const roles = await Roles.open({ text: values.text, rounds, steps, ...sizes, log: console.log });
+    const roles = await Roles.open({ text: values.text, ...sizes });
     const last = (losses: readonly { loss: number }[]) => losses.at(-1)!.loss;
     if (wanted.has('roles')) {
+      const { rounds, steps } = lengthOf(80, 5);
       const central = await roles.central(rounds * steps);
       console.log(`central, ${rounds * steps} steps: loss ${central.toFixed(4)}`);
       const average = await roles.federated({ rounds, steps, every: 1 });
@@ -122,7 +126,7 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
     }
     if (wanted.has('poisoning')) {
       const attackers = Math.round(0.2 * roles.data.length);
-      const common = { rounds, steps, learningRate: RATE, keepsOptimizer: false };
+      const common = { ...lengthOf(20, 10), learningRate: RATE, keepsOptimizer: false };
       const losses: Record<string, number> = { clean: last(await roles.federated(common)) };
       for (const rule of ['mean', 'median', 'trimmedMean', 'krum'] as const)
         losses[rule] = last(await roles.federated({ ...common, rule, attackers }));

@@ -11,15 +11,13 @@ import {
 } from '../../src/federated/index.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
 import { type Dataset, prepareTraining, type TrainableModel, train } from '../../src/train/index.ts';
+import { learningRateAt } from '../../src/train/schedule.ts';
 
 export interface RolesOptions {
   readonly text: string;
   readonly roles: number;
-  readonly rounds: number;
-  readonly steps: number;
   readonly layers: number;
   readonly width: number;
-  readonly log: (line: string) => void;
 }
 
 export const BATCH = 12;
@@ -27,8 +25,11 @@ export const BATCH = 12;
 const EVALUATED = 4;
 export const SEQUENCE = 64;
 export const RATE = 2e-3;
-/** The best of 2e-3, 4e-3 and 8e-3, for clients and for central training (LOG.md). */
-const BEST_RATE = 8e-3;
+/** The best for clients and for central training (LOG.md). */
+const CLIENT_RATE = 6e-3;
+const CENTRAL_RATE = 4e-3;
+/** Share of the training in which the learning rate rises; then it falls along half a cosine, both as settings of a federation say. */
+const WARMUP = 0.15;
 
 /** The lines of the roles that speak most, by role. */
 export function rolesOf(text: string, count: number): [string, string][] {
@@ -72,6 +73,15 @@ export async function characterModel(
   });
   return prepareTraining({ ...common, model: { start: base } });
 }
+
+/** @param step of central training, or round @param steps their number */
+const rateAt = (step: number, steps: number, learningRate: number) =>
+  learningRateAt(step, {
+    learningRate,
+    minimumLearningRate: learningRate / 100,
+    warmup: Math.round(WARMUP * steps),
+    steps,
+  });
 
 export class Roles {
   readonly options: RolesOptions;
@@ -135,7 +145,7 @@ export class Roles {
         const role = data.findIndex(({ tokens }) => (left -= tokens) < 0);
         batches.push(await data[Math.max(0, role)].batch(step * data.length + i));
       }
-      await model.learner.update(batches, step, BEST_RATE);
+      await model.learner.update(batches, step, rateAt(step, steps, CENTRAL_RATE));
     }
     return this.loss(await model.readWeights());
   }
@@ -147,6 +157,7 @@ export class Roles {
     readonly optimizer?: object;
     readonly every?: number;
     readonly rule?: AggregationRule;
+    /** Constant. Default: the best one, with a schedule. */
     readonly learningRate?: number;
     /** Clients keep the moments of AdamW between rounds. Default: true. */
     readonly keepsOptimizer?: boolean;
@@ -154,7 +165,7 @@ export class Roles {
     readonly attackers?: number;
   }): Promise<{ readonly round: number; readonly loss: number }[]> {
     const { rounds, steps, optimizer = {}, every = rounds, rule, attackers = 0 } = options;
-    const { learningRate = BEST_RATE, keepsOptimizer = true } = options;
+    const { learningRate, keepsOptimizer = true } = options;
     const { data, model, start } = this;
     const settings = checkSettings({
       ...{ mode: 'visible', rounds, cohort: data.length, optimizer, maximumExamples: 10_000_000 },
@@ -171,7 +182,7 @@ export class Roles {
       train: async (client, weights) => {
         const { update, optimizer } = await trainLocally(model, data[client], weights, {
           steps,
-          learningRate,
+          learningRate: learningRate ?? rateAt(round, rounds, CLIENT_RATE),
           from: round * steps,
           optimizer: kept.get(client),
         });

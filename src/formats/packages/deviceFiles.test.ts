@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -93,9 +93,38 @@ it('believes a process of another machine to live as long as it touches its file
   await expect(files.locked('s', async () => {}, AbortSignal.timeout(200))).rejects.toThrow();
   expect(await files.held()).toEqual(new Set(['abd']));
   expect(await files.sweep()).toBe(0);
-  const longAgo = new Date(Date.now() - 6 * 60_000);
-  for (const path of mine) utimesSync(path, longAgo, longAgo);
+  const ago = (minutes: number) => {
+    const then = new Date(Date.now() - minutes * 60_000);
+    for (const path of mine) if (existsSync(path)) utimesSync(path, then, then);
+  };
+  ago(6);
+  expect(await files.held()).toEqual(new Set(['abd']));
+  expect(await files.locked('s', async () => 'free')).toBe('free');
+  ago(25 * 60);
   expect(await files.sweep()).toBe(mark.length);
   expect(await files.held()).toEqual(new Set());
-  expect(await files.locked('s', async () => 'free')).toBe('free');
+});
+
+it('gives an abandoned lock to one of many that wait', async () => {
+  for (let round = 0; round < 12; round++) {
+    const lock = join(folder, 'locks', 't');
+    writeFileSync(lock, 'elsewhere~1~boot-0');
+    utimesSync(lock, new Date(0), new Date(0));
+    let inside = 0;
+    const most: number[] = [];
+    const one = () =>
+      files.locked('t', async () => {
+        most.push(++inside);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        inside--;
+      });
+    await Promise.all(Array.from({ length: 8 }, one));
+    expect(Math.max(...most)).toBe(1);
+  }
+}, 60_000);
+
+it('leaves the lock of another process alone that has taken its own over', async () => {
+  const lock = join(folder, 'locks', 'u');
+  await files.locked('u', async () => writeFileSync(lock, 'elsewhere~1~boot-0'));
+  expect(readFileSync(lock, 'utf8')).toBe('elsewhere~1~boot-0');
 });

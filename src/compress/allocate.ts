@@ -41,6 +41,8 @@ const SMALL_SUPER_BLOCKS = [
   ...SUPER_BLOCKS.slice(3),
 ];
 const BLOCKS = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'].map(formatByName);
+/** Bytes of blocks that are kept while formats are chosen. */
+const KEPT_BYTES = 2 ** 29;
 const GENERATIONS = 12;
 const SEED = 1;
 
@@ -92,8 +94,9 @@ class Allocation {
   readonly #encoder: Matrices;
   /** Levels of the model as it is; undefined: a matrix in its own values. */
   readonly #now: (number | undefined)[];
-  /** Blocks by tensor and format, of formats with a codebook: their search is by far the slowest. */
+  /** Blocks by tensor and format, of formats with a codebook: their search is by far the slowest. The oldest go first. */
   readonly #found = new Map<string, Uint8Array>();
+  #foundBytes = 0;
 
   private constructor(
     matrices: readonly CheckpointTensor[],
@@ -206,13 +209,22 @@ class Allocation {
   /** The values that a matrix has in a format. */
   #quantized({ name, shape }: CheckpointTensor, values: Float32Array, format: BlockFormat): Float32Array {
     const key = `${format.name} ${name}`;
-    const bytes =
-      this.#found.get(key) ??
-      encodeRows(this.#encoder, values, shape.at(-1)!, format, this.#options.importance.get(name));
-    if (format.codebook) this.#found.set(key, bytes);
+    const found = this.#found.get(key);
+    const bytes = found ?? encodeRows(this.#encoder, values, shape.at(-1)!, format, this.#options.importance.get(name));
+    if (format.codebook && !found) this.#keep(key, bytes);
     const decoded = new Float32Array(values.length);
     format.decode(bytes, 0, decoded, 0, bytes.length / format.blockBytes);
     return decoded;
+  }
+
+  #keep(key: string, bytes: Uint8Array): void {
+    this.#found.set(key, bytes);
+    this.#foundBytes += bytes.length;
+    for (const [oldest, { length }] of this.#found) {
+      if (this.#foundBytes <= KEPT_BYTES) return;
+      this.#found.delete(oldest);
+      this.#foundBytes -= length;
+    }
   }
 }
 

@@ -209,6 +209,25 @@ describe('Solver', () => {
     expect(notes).toEqual(['2 of 256 input channels were 0 in all calibration tokens']);
   });
 
+  it.each(['Q4_0', 'IQ2_XXS'])(
+    'does not depend on the scale of the inputs in %s, beside dead channels',
+    async (name) => {
+      const solver = await Solver.create();
+      const errors = [1, 1e-6].map((scale) => {
+        const [gram, heldOut] = [statistic.gram, statistic.heldOut].map((sums) => sums.map((value) => scale * value));
+        for (let dead = 0; dead < n; dead += 10)
+          for (let i = 0; i < n; i++) gram[dead * n + i] = gram[i * n + dead] = 0;
+        for (let dead = 0; dead < n; dead += 10)
+          for (let i = 0; i < n; i++) heldOut[dead * n + i] = heldOut[i * n + dead] = 0;
+        return solver.quantize(values, n, formatByName(name), { statistic: { ...statistic, gram, heldOut } }).errors
+          .obs!;
+      }) as [number, number];
+      expect(errors[1] / errors[0]).toBeGreaterThan(0.8);
+      expect(errors[1] / errors[0]).toBeLessThan(1.25);
+      solver.dispose();
+    },
+  );
+
   it('names a calibration that never fired', async () => {
     const gram = new Float32Array(n * n);
     const solver = await Solver.create();

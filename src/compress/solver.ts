@@ -12,7 +12,7 @@ import { channelOrder } from './channelOrder.ts';
 import { encodeRows, encodeStored } from './encodeRows.ts';
 import { lowPlaneOf } from './lowPlane.ts';
 import type { GridFormat } from './matrix/gridBlocks.ts';
-import { inverseCholesky } from './matrix/inverseCholesky.ts';
+import { damped, inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
 import { quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
@@ -183,7 +183,7 @@ export class Solver {
       else floats.copyWithin(factor, rows, rows + n * n);
       matrices.release(mark);
       floats.set(sums, gram);
-      for (let i = 0; i < n; i++) floats[gram + i * n + i] += isDead[i] ? 1 : damping;
+      for (let i = 0; i < n; i++) floats[gram + i * n + i] = damped(sums[i * n + i], damping);
       if (attempt > 0) notes.push(`its statistic needed ${10 ** attempt} times the usual damping`);
       return { order, factor, isDead, gram, notes };
     }

@@ -15,8 +15,17 @@ export interface FactorOptions {
   readonly size: number;
   /** Order in which the channels are quantized. */
   readonly order: Int32Array;
-  /** Added to the diagonal. Dead channels, whose diagonal is 0, get 1. */
+  /** Added to the diagonal. */
   readonly damping: number;
+}
+
+/** A share of the damping, so that nothing depends on the scale of the inputs: formats without a zero always err in dead channels. */
+const DEAD = 0.002;
+
+/** An element of the diagonal with damping. That of a dead channel is 0: its errors count almost nothing. */
+export function damped(diagonal: number, damping: number): number {
+  if (diagonal > 0) return diagonal + damping;
+  return damping > 0 ? DEAD * damping : 1;
 }
 
 /** @returns the address of U [n, n], behind which memory is in use no more; undefined if the matrix is not positive definite in f32 */
@@ -38,8 +47,7 @@ function place(floats: Float32Array, at: number, { gram, size: n, order, damping
   for (let i = 0; i < n; i++) {
     const row = order[n - 1 - i];
     for (let j = 0; j < n; j++) floats[at + i * n + j] = gram[row * n + order[n - 1 - j]];
-    const diagonal = gram[row * n + row];
-    floats[at + i * n + i] = diagonal === 0 ? 1 : diagonal + damping;
+    floats[at + i * n + i] = damped(gram[row * n + row], damping);
   }
 }
 

@@ -1,5 +1,5 @@
 /** OBS on whole channels: the cost of removing each, and the weights with which the others compensate. */
-import { inverseCholesky } from '../matrix/inverseCholesky.ts';
+import { damped, inverseCholesky } from '../matrix/inverseCholesky.ts';
 import type { Matrices } from '../matrix/matrices.ts';
 
 export interface Channels {
@@ -20,7 +20,7 @@ function dampingOf({ gram, size }: Channels): number {
 /** Diagonal of the damped H. A channel that was always 0 has 1. */
 const diagonal = ({ gram, size }: Channels, i: number, damping: number): number => {
   const value = gram[i * size + i];
-  return value === 0 ? 1 : value + damping;
+  return damped(value, damping);
 };
 
 /**

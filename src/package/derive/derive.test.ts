@@ -171,6 +171,18 @@ describe('a statement of derivation', () => {
     expect(await verify()).toMatchObject([{ signed: true }]);
   });
 
+  it('is refused where the old file is another, even if the recipe makes the same of it', async () => {
+    const latest = JSON.parse(new TextDecoder().decode(files.get('latest.json')));
+    const [from] = Object.keys(latest.updates);
+    const manifest = JSON.parse(new TextDecoder().decode(files.get(`manifests/${from}.json`)));
+    const file = files.get(`files/${manifest.components[0].file.sha256}`)!;
+    // the smallest change of one weight
+    file[file.length - 5] ^= 1;
+    await expect(verify()).rejects.toMatchObject({ code: 'BAD_DERIVATION', data: { tensor: 'w' } });
+    file[file.length - 5] ^= 1;
+    expect(await verify()).toMatchObject([{ signed: true }]);
+  });
+
   it('is refused if it is missing, of another key, changed, or says something else than the update', async () => {
     const original = files.get(path)!;
     const said = statement();

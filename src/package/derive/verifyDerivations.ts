@@ -1,6 +1,6 @@
 /** Runs the recipes of a published package again, to check that they make what was published. */
 import { hashOf } from '../../formats/packages/hash.ts';
-import { type Manifest, piecesOf } from '../../formats/packages/manifest.ts';
+import { type Manifest, type PlacedPiece, piecesOf } from '../../formats/packages/manifest.ts';
 import { PackageError } from '../../formats/packages/packageError.ts';
 import { compareDerivation } from '../trust/derivation.ts';
 import { type PublicKey, readPublicKey } from '../trust/ecdsaKey.ts';
@@ -12,6 +12,7 @@ import { derivationFile } from '../update/published.ts';
 import { latestOf, manifestOf, type PublishedUpdate, updatesTo } from '../update/readPublished.ts';
 import { type Remote, readIfThere } from '../update/remote.ts';
 import { recipeOf, runRecipe } from './recipe.ts';
+import type { ReadPiece } from './section.ts';
 
 export interface VerifiedDerivation {
   /** Versions that the recipes lead from and to. */
@@ -25,7 +26,8 @@ export interface VerifiedDerivation {
 }
 
 /**
- * @param trust pins: with any of them the package must be signed; with `publicKey` the recipes, too
+ * @param trust pins: with any of them, or if the package says that it is signed, its signatures are verified; with `publicKey` those of the
+ *   recipes, too
  * @returns one entry for each update with recipes
  * @throws {PackageError} BAD_DERIVATION naming the tensor; {TrustError} NOT_SIGNED, BAD_SIGNATURE, … with pins
  */
@@ -34,18 +36,17 @@ export async function verifyDerivations(
   trust: TrustOptions = {},
   signal?: AbortSignal,
 ): Promise<VerifiedDerivation[]> {
-  const isPinned = trust.root !== undefined || trust.publicKey !== undefined;
-  const { latest } = isPinned
-    ? await trustedPublication(remote, trust, signal)
-    : { latest: await latestOf(remote, signal) };
+  const found = await latestOf(remote, signal);
+  const isSigned = trust.root !== undefined || trust.publicKey !== undefined || found.trust !== undefined;
+  const latest = isSigned ? (await trustedPublication(remote, trust, signal)).latest : found;
   const key = trust.publicKey === undefined ? undefined : await readPublicKey(trust.publicKey, 'the public key');
   const manifest = await manifestOf(remote, latest.generation, signal);
-  const found: VerifiedDerivation[] = [];
+  const verified: VerifiedDerivation[] = [];
   for await (const update of updatesTo(remote, latest, signal)) {
     if (update.index.derived.length === 0) continue;
     if (key) await verifySigned(remote, key, update, manifest, latest.generation, signal);
     const bytes = await runAgain(remote, update, manifest, signal);
-    found.push({
+    verified.push({
       from: update.old.version,
       to: manifest.version,
       pieces: update.index.derived.length,
@@ -53,7 +54,7 @@ export async function verifyDerivations(
       signed: key !== undefined,
     });
   }
-  return found;
+  return verified;
 }
 
 async function verifySigned(
@@ -93,10 +94,33 @@ async function runAgain(
     };
     if (!found) return fail('the recipe does not fit its tensors');
     const { placed, recipe } = found;
-    const made = await runRecipe(recipe, placed, (from) => remoteReader(remote, from));
+    const made = await runRecipe(recipe, placed, (from) => verifiedReader(remote, from));
     const hash = hashOf(made);
     if (hash !== placed.piece.sha256) fail(`the recipe makes the SHA-256 ${hash}, published is ${placed.piece.sha256}`);
     bytes += made.length;
   }
   return bytes;
+}
+
+/** Reads the old version and verifies it: the result of a recipe says nothing of weights that make no difference to it. */
+function verifiedReader(remote: Remote, from: PlacedPiece): ReadPiece {
+  const read = remoteReader(remote, from);
+  let last: { readonly sha256: string; readonly bytes: Uint8Array } | undefined;
+  return async (piece, offset, into) => {
+    const { sha256, bytes: size } = piece;
+    if (last?.sha256 !== sha256) {
+      const bytes = new Uint8Array(size);
+      await read(piece, 0, bytes);
+      const hash = hashOf(bytes);
+      if (hash !== sha256) {
+        const problem = `has the SHA-256 ${hash}, expected ${sha256}: it is damaged or another tensor`;
+        const tensor = from.section.name;
+        throw new PackageError('BAD_DERIVATION', `${remote.name}: ${tensor}, which a recipe reads, ${problem}`, {
+          tensor,
+        });
+      }
+      last = { sha256, bytes };
+    }
+    into.set(last.bytes.subarray(offset, offset + into.length));
+  };
 }

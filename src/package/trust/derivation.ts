@@ -81,21 +81,24 @@ export function compareDerivation(
     if (more === undefined && less === undefined) continue;
     throw new PackageError(
       'BAD_DERIVATION',
-      `${where}: the signed ${part} are not those of the update: signed is ${more ?? 'nothing'}, the update has ${less ?? 'nothing'}`,
-      { where, part },
+      `${where}: the signed ${part} are not those of the update: signed is ${shown(more)}, the update has ${shown(less)}`,
+      { where, part, signed: more, update: less },
     );
   }
 }
 
+/** Recipes have the hashes of all pieces, which say little. */
+const shown = (text = 'nothing more'): string => (text.length > 200 ? `${text.slice(0, 200)} …` : text);
+
 function read(payload: Uint8Array, where: string): Record<keyof Derivation, string[]> {
-  const fail = (problem: string): never => {
-    throw new TrustError('BAD_BUNDLE', `${where}: the signed statement ${problem}`, { where });
+  const fail = (problem: string, cause?: unknown): never => {
+    throw new TrustError('BAD_BUNDLE', `${where}: the signed statement ${problem}`, { where }, { cause });
   };
   let value: unknown;
   try {
     value = parseBoundedJson(payload, MAX_OBJECTS);
-  } catch {
-    return fail('is not JSON');
+  } catch (error) {
+    return fail(`cannot be read: ${(error as Error).message}`, error);
   }
   const problem = firstProblem(statement, value);
   if (problem) fail(`is no derivation: ${problem.field}: ${problem.message}`);
@@ -103,8 +106,8 @@ function read(payload: Uint8Array, where: string): Record<keyof Derivation, stri
   const { externalParameters, resolvedDependencies } = predicate.buildDefinition;
   try {
     return textsOf({ subject, recipes: externalParameters.recipes, resolvedDependencies } as Derivation);
-  } catch {
-    return fail('is nested too deeply');
+  } catch (error) {
+    return fail(`has no canonical JSON: ${(error as Error).message}`, error);
   }
 }
 
@@ -122,8 +125,10 @@ function describe(old: Manifest, value: Manifest, derived: readonly ListedRecipe
   const [sources, results] = [new Set<Component>(), new Set<Component>()];
   for (const listed of derived) {
     const found = recipeOf(listed, before, after);
-    if (!found)
-      throw new PackageError('BAD_DERIVATION', `${value.name}: a recipe does not fit its tensors`, { listed });
+    if (!found) {
+      const versions = `the update of ${value.name} from ${old.version} to ${value.version}`;
+      throw new PackageError('BAD_DERIVATION', `${versions}: a recipe does not fit its tensors`, { listed });
+    }
     const { placed, recipe } = found;
     const described = { ...tensorOf(placed), ...describeRecipe(recipe, placed) };
     const key = canonicalJson(described);

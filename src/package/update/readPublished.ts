@@ -23,7 +23,7 @@ export interface PublishedUpdate {
   readonly index: UpdateIndex;
 }
 
-/** @throws {PackageError} BAD_UPDATE, BAD_MANIFEST, BAD_PUBLICATION */
+/** The updates whose files are there: a publisher may remove old ones. @throws {PackageError} BAD_UPDATE, BAD_MANIFEST, BAD_PUBLICATION */
 export async function* updatesTo(
   remote: Remote,
   { generation, updates }: Latest,
@@ -31,14 +31,28 @@ export async function* updatesTo(
 ): AsyncGenerator<PublishedUpdate> {
   for (const [from, headBytes] of Object.entries(updates)) {
     const index = await indexOf(remote, updateFile(from, generation), headBytes, signal);
-    yield { from, old: await manifestOf(remote, from, signal), index };
+    if (index) yield { from, old: await manifestOf(remote, from, signal), index };
   }
 }
 
-async function indexOf(remote: Remote, path: string, headBytes: number, signal?: AbortSignal): Promise<UpdateIndex> {
+/** @returns undefined if the file is missing */
+async function indexOf(
+  remote: Remote,
+  path: string,
+  headBytes: number,
+  signal?: AbortSignal,
+): Promise<UpdateIndex | undefined> {
   const where = `${remote.name}: ${path}`;
-  const run = headBytes <= MAX_MANIFEST_BYTES ? await remote.open(path, 0, headBytes, signal) : undefined;
-  if (!run) throw new PackageError('BAD_UPDATE', `${where} is missing or too large`, { where });
+  if (headBytes > MAX_MANIFEST_BYTES)
+    throw new PackageError(
+      'BAD_UPDATE',
+      `${where} begins with ${headBytes} bytes, expected at most ${MAX_MANIFEST_BYTES}`,
+      {
+        where,
+      },
+    );
+  const run = await remote.open(path, 0, headBytes, signal);
+  if (!run) return undefined;
   const head = new Uint8Array(Math.min(headBytes, run.size));
   await run.read(head).finally(() => run.close());
   const packed = head.length >= 4 ? indexBytes(head) : 0;

@@ -39,6 +39,8 @@ export function verifyCommand(): Command {
 
 async function verify(location: string, values: VerifyValues): Promise<void> {
   const signal = interruptSignal();
+  if (values.signature !== undefined && (values.derivation || values.root !== undefined))
+    throw new SourceError(location, '--signature verifies model files: it goes without --derivation and --root');
   if (values.signature !== undefined) return verifyFiles(location, values.signature, values, signal);
   if (values.derivation) return verifyRecipes(location, values, signal);
   const verified = await verifyPublication(await openRemote(location, { signal }), await pinsOf(values), signal);
@@ -48,8 +50,10 @@ async function verify(location: string, values: VerifyValues): Promise<void> {
 
 async function verifyRecipes(location: string, values: VerifyValues, signal: AbortSignal): Promise<void> {
   const found = await verifyDerivations(await openRemote(location, { signal }), await pinsOf(values), signal);
+  if (found.length === 0 && values.publicKey !== undefined)
+    throw new SourceError(location, 'no update has recipes, so no statement of them was verified');
   if (values.json) return printJson({ derivations: found });
-  if (found.length === 0) print(`${location}: no update has recipes`);
+  if (found.length === 0) print(`${location}: no update has recipes, so there was none to run`);
   for (const { from, to, pieces, bytes, signed } of found) {
     const as = signed ? 'as published and signed' : 'as published';
     print(`${from} → ${to}: ${pieces} pieces are made on the device, ${bytesForPeople(bytes)}, ${as}`);

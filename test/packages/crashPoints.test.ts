@@ -25,7 +25,7 @@ vi.mock('node:fs/promises', async (actual) => {
       const isModelled = typeof values[0] === 'string' && values[0].startsWith('/modelled');
       return (isModelled ? disk.calls[name] : (original[name] as (...values: unknown[]) => unknown))(...values);
     };
-  const names = ['mkdir', 'open', 'readdir', 'rename', 'rm', 'stat', 'writeFile'];
+  const names = ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'utimes', 'writeFile'];
   return { ...original, ...Object.fromEntries(names.map((name) => [name, routed(name)])) };
 });
 /** The process that held a lock when it was cut is gone, although it had this process's number. */

@@ -103,6 +103,13 @@ export class DiskModel {
 
     writeFile: async (path: string, text: string): Promise<void> => (await this.calls.open(path, 'w')).writeFile(text),
 
+    readFile: async (path: string): Promise<string> => (await this.calls.open(path)).readFile(),
+
+    /** Times are not modelled: all files are old. */
+    utimes: async (path: string): Promise<void> => {
+      await this.calls.stat(path);
+    },
+
     readdir: async (path: string): Promise<string[]> => {
       this.operations.alive();
       const { parent, name } = this.#place(path);

@@ -86,6 +86,7 @@ export type { OutputName } from './runtime/task.ts';
 export type { ChoiceRule } from './sampling/chooseToken.ts';
 export type { TokenLogProbability } from './sampling/logProbabilities.ts';
 export type { SamplingOptions } from './sampling/sampler.ts';
+export type { CodebookBlock, CodebookEncoder } from './tensor/blockCodebook.ts';
 export type { BlockFormat } from './tensor/blockFormat.ts';
 export type { BlockGrid, GridBlock } from './tensor/blockGrid.ts';
 export type { ChatMessage, TextPart, ToolCall, ToolDefinition } from './tokenizer/chatMessage.ts';

@@ -75,6 +75,10 @@ class Rows {
   readonly #encoder: CodebookEncoder;
   readonly #options: RowsOptions;
   readonly #importance: Float32Array;
+  /** U's part of every eight channels, in the order of quantizing. */
+  readonly #corners: readonly Float32Array[];
+  /** H's part of every eight channels, in their own order. */
+  readonly #metrics: readonly Metric[];
   readonly #eight = new Float32Array(TOGETHER);
   readonly #errors = new Float32Array(TOGETHER);
 
@@ -82,7 +86,10 @@ class Rows {
     this.#matrices = matrices;
     this.#encoder = encoder;
     this.#options = options;
-    const { n, order, factor } = options;
+    const { n, order, factor, gram } = options;
+    const eights = Array.from({ length: n / TOGETHER }, (_, i) => i * TOGETHER);
+    this.#corners = eights.map((first) => corner(matrices.floats, factor, n, first));
+    this.#metrics = eights.map((first) => new Metric(corner(matrices.floats, gram, n, first)));
     this.#importance = new Float32Array(n);
     for (let p = 0; p < n; p++) this.#importance[order[p]] = 1 / matrices.floats[factor + p * n + p] ** 2;
   }
@@ -95,7 +102,6 @@ class Rows {
     const perRow = n / blockSize;
     const blocks: CodebookBlock[] = new Array(rows * perRow);
     const x = new Float32Array(blockSize);
-    const corners = Array.from({ length: n / TOGETHER }, (_, i) => corner(floats, factor, n, i * TOGETHER));
     for (let row = 0; row < rows; row++)
       for (let p = 0; p < n; p++) floats[w + row * n + p] = isDead[order[p]] ? 0 : values[row * n + order[p]];
     for (let begin = 0; begin < n; begin += blockSize) {
@@ -108,7 +114,7 @@ class Rows {
         blocks[row * perRow + base / blockSize] = block;
         for (let p = begin; p < end; p += TOGETHER) {
           this.#eight.set(floats.subarray(line + p, line + p + TOGETHER));
-          this.#encoder.choose(block, order[p] - base, this.#eight, corners[p / TOGETHER], this.#errors);
+          this.#encoder.choose(block, order[p] - base, this.#eight, this.#corners[p / TOGETHER], this.#errors);
           for (let i = 0; i < TOGETHER; i++) {
             const [error, u] = [this.#errors[i], factor + (p + i) * n];
             for (let later = p + TOGETHER; later < end; later++) floats[line + later] += error * floats[u + later];
@@ -129,7 +135,6 @@ class Rows {
     const { floats } = this.#matrices;
     const rows = values.length / n;
     const perRow = n / blockSize;
-    const metrics = Array.from({ length: n / TOGETHER }, (_, i) => new Metric(corner(floats, gram, n, i * TOGETHER)));
     const [old, moved] = [new Float32Array(TOGETHER), new Float32Array(TOGETHER)];
     for (let row = 0; row < rows; row++)
       for (let first = 0; first < n; first += TOGETHER) {
@@ -149,10 +154,10 @@ class Rows {
         for (let first = 0; first < n; first += TOGETHER) {
           const block = blocks[row * perRow + Math.floor(first / blockSize)];
           const place = first % blockSize;
-          const metric = metrics[first / TOGETHER];
+          const metric = this.#metrics[first / TOGETHER];
           const gradient = floats.subarray(products + row * n + first, products + row * n + first + TOGETHER);
           this.#encoder.decode(block, place, old);
-          const index = blocksState(block, place);
+          const index = stateOf(block, place);
           // the vector that would be best without a codebook
           metric.solve(gradient, this.#eight);
           for (let i = 0; i < TOGETHER; i++) this.#eight[i] = old[i] - this.#eight[i];
@@ -176,13 +181,13 @@ class Rows {
 }
 
 /** The vectors and signs of 8 elements. */
-function blocksState({ indices, signs }: CodebookBlock, first: number): { indices: Uint16Array; signs: number } {
+function stateOf({ indices, signs }: CodebookBlock, first: number): { indices: Uint16Array; signs: number } {
   const perEight = indices.length / signs.length;
   const from = (first / TOGETHER) * perEight;
   return { indices: indices.slice(from, from + perEight), signs: signs[first / TOGETHER] };
 }
 
-function restore(block: CodebookBlock, first: number, state: ReturnType<typeof blocksState>): void {
+function restore(block: CodebookBlock, first: number, state: ReturnType<typeof stateOf>): void {
   block.indices.set(state.indices, (first / TOGETHER) * state.indices.length);
   block.signs[first / TOGETHER] = state.signs;
 }

@@ -1,5 +1,4 @@
 /** Publishes files as a version of a package: writes a static folder for any file server, with updates from earlier versions. */
-
 import { sha256 } from '#leaf/formats/download/sha256';
 import type { OnProgress } from '../../core/progress.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';

@@ -161,7 +161,8 @@ console.table(rows);
 const behind = rows.filter(({ best }) => !best).map(({ name }) => name);
 if (behind.length > 0)
   console.error(
-    `a peer's patch is smaller: ${behind.join('; ')}. An update also carries the version, its signature's place and the hashes of what changed.`,
+    `a peer's patch is smaller: ${behind.join('; ')}. An update also carries the version, its signature's place and the hashes of what ` +
+      'changed; and the header of a GGUF that was another format has no predecessor, so its vocabulary is sent, compressed.',
   );
 if (failed.length > 0) console.error(`beyond their limits: ${failed.join('; ')}`);
 const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1000);

@@ -1,4 +1,5 @@
 /** Treats the tensors of a plan, stage by stage: quantizes or prunes them. */
+import { concatenated } from '../core/concatenated.ts';
 import { EspalierError, FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { readTensor } from '../formats/readTensor.ts';
@@ -205,16 +206,6 @@ function joined(parts: readonly Solved[], notes: readonly string[]): Solved {
     notes: [...new Set([...notes, ...parts.flatMap((part) => part.notes)])],
     ...(lows.length > 0 && { low: concatenated(lows) }),
   };
-}
-
-function concatenated(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 async function withoutStatistic(planned: Planned, { checkpoint, importance, treatment }: Work): Promise<Solved> {

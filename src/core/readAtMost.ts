@@ -1,4 +1,5 @@
 /** Reads a stream of bytes whose length is not to be believed. */
+import { concatenated } from './concatenated.ts';
 
 /** @returns undefined if there are more bytes than `most`; never holds more */
 export async function readAtMost(
@@ -18,11 +19,5 @@ export async function readAtMost(
     }
     chunks.push(value);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concatenated(chunks);
 }

@@ -17,11 +17,8 @@ function dampingOf({ gram, size }: Channels): number {
   return (DAMPING * sum) / size;
 }
 
-/** Diagonal of the damped H. A channel that was always 0 has 1. */
-const diagonal = ({ gram, size }: Channels, i: number, damping: number): number => {
-  const value = gram[i * size + i];
-  return damped(value, damping);
-};
+/** Diagonal of the damped H. */
+const diagonal = ({ gram, size }: Channels, i: number, damping: number): number => damped(gram[i * size + i], damping);
 
 /**
  * Squared error of the outputs if one channel is removed and the others compensate: Σ w² / (H⁻¹)_jj, for each channel.

@@ -1,4 +1,5 @@
 /** Flower's records and the objects that they travel as: bytes whose SHA-256 is their id, in a tree. */
+import { concatenated } from '../../core/concatenated.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import { FederatedError } from '../federatedError.ts';
 import { decodeNpy, encodeNpy, type NpyArray } from './npy.ts';
@@ -153,13 +154,7 @@ function readArray(id: string, find: (id: string) => Uint8Array): NpyArray {
     if (child === undefined) throw bad(`array ${id} has no chunk ${index}`);
     return parse(find(child)).body;
   });
-  const file = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    file.set(chunk, at);
-    at += chunk.length;
-  }
-  return decodeNpy(file);
+  return decodeNpy(concatenated(chunks));
 }
 
 export function parse(bytes: Uint8Array): { type: string; children: string[]; body: Uint8Array } {

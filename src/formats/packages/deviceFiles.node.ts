@@ -75,7 +75,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       await mkdir(dirname(path), { recursive: true });
       await mark();
       // another machine may have removed it, if this process was suspended
-      const stop = everyNowAndThen(() => touch(path).catch(mark));
+      const stop = atIntervals(() => touch(path).catch(mark));
       return () => {
         stop();
         return rm(path, { force: true });
@@ -128,7 +128,7 @@ async function takeLock(path: string, signal?: AbortSignal): Promise<() => Promi
   const ifOwn = async (act: () => Promise<void>) => {
     if ((await readFile(path, 'utf8').catch(ifMissing)) === own) await act();
   };
-  const stop = everyNowAndThen(() => ifOwn(() => touch(path)));
+  const stop = atIntervals(() => ifOwn(() => touch(path)));
   return () => {
     stop();
     return ifOwn(() => rm(path, { force: true }));
@@ -192,8 +192,8 @@ function touch(path: string): Promise<void> {
   return utimes(path, now, now);
 }
 
-/** Acts as often as a file must be touched. @returns ends it */
-function everyNowAndThen(act: () => Promise<void>): () => void {
+/** Calls a function ten times within the time after which a file counts as abandoned. @returns stops the calls */
+function atIntervals(act: () => Promise<void>): () => void {
   const timer = setInterval(() => void act().catch(() => {}), STALE / 10).unref();
   return () => clearInterval(timer);
 }

@@ -4,6 +4,7 @@
  *     byte  0     1        2 …
  *          [ tag ][ length ][ contents ]      a length of 128 and more: [ 0x80 + n ][ n bytes, big-endian ]
  */
+import { concatenated } from '../../core/concatenated.ts';
 
 const SEQUENCE = 0x30;
 const INTEGER = 0x02;
@@ -37,17 +38,7 @@ function elementAt(bytes: Uint8Array, at: number): Element | undefined {
 function element(tag: number, ...contents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const length = contents.reduce((sum, part) => sum + part.length, 0);
   const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return concat([Uint8Array.of(tag, ...size), ...contents]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return concatenated([Uint8Array.of(tag, ...size), ...contents]);
 }
 
 /** ECDSA signature from DER to WebCrypto's form. @param size bytes of a coordinate @returns r ‖ s, or undefined if it is not DER */

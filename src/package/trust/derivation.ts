@@ -21,7 +21,7 @@ import { STATEMENT_TYPE } from './statementBundle.ts';
 import { TrustError } from './trustError.ts';
 
 const PREDICATE_TYPE = 'https://slsa.dev/provenance/v1';
-/** What the parameters mean: a package URL, because the recipes are this package's. */
+/** Identifies the meaning of the parameters by a package URL. */
 const BUILD_TYPE = 'pkg:npm/espalier#derivation/1';
 const MAX_OBJECTS = 3_000_000;
 
@@ -38,7 +38,7 @@ const statement = z.looseObject({
   }),
 });
 
-/** What a statement says, without who made it. */
+/** The contents of a statement, except its author. */
 interface Derivation {
   readonly subject: readonly Json[];
   readonly recipes: readonly Json[];
@@ -87,7 +87,7 @@ export function compareDerivation(
   }
 }
 
-/** Recipes have the hashes of all pieces, which say little. */
+/** Shortens a value for a message: recipes list the hashes of all their pieces. */
 const shown = (text = 'nothing more'): string => (text.length > 200 ? `${text.slice(0, 200)} …` : text);
 
 function read(payload: Uint8Array, where: string): Record<keyof Derivation, string[]> {

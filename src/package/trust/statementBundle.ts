@@ -2,7 +2,9 @@
  * Signed statements: a Sigstore bundle (v0.3) that holds a DSSE envelope, whose payload is an in-toto statement and whose signature is
  * ECDSA. It is the form of OpenSSF Model Signing v1.0 with the method `key`. The other methods (certificate, sigstore) are refused by name.
  */
+
 import { z } from 'zod';
+import { concatenated } from '../../core/concatenated.ts';
 import { parseBoundedJson } from '../../formats/packages/boundedJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import type { PrivateKey, PublicKey } from './ecdsaKey.ts';
@@ -91,8 +93,5 @@ export function keyHint(key: PublicKey): string {
 /** DSSE's encoding of type and payload, which is what gets signed. */
 function preAuthenticationEncoding(payload: Uint8Array): Uint8Array {
   const head = new TextEncoder().encode(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${payload.length} `);
-  const all = new Uint8Array(head.length + payload.length);
-  all.set(head);
-  all.set(payload, head.length);
-  return all;
+  return concatenated([head, payload]);
 }

@@ -21,10 +21,9 @@ import { bytesPerSecond, isMetered } from './connection.ts';
 import { fetchSteps, makePieces } from './fetchSteps.ts';
 import { type OfferedDelta, type OfferedDerivation, type Plan, plan } from './plan.ts';
 import { LATEST, type Latest, MAX_LATEST_BYTES, readLatest, updateFile } from './published.ts';
-import { manifestOf } from './readPublished.ts';
+import { headOf, manifestOf } from './readPublished.ts';
 import { type Remote, readSmall } from './remote.ts';
 import { checkRequirements, type Device } from './requirements.ts';
-import { indexBytes, readUpdateIndex } from './updateFile.ts';
 import { wantedRoles } from './wantedRoles.ts';
 
 export interface PullOptions {
@@ -244,22 +243,16 @@ async function receiveUpdate(
 ): Promise<Offer | undefined> {
   const update = updateFile(oldGeneration, generation);
   const where = `${remote.name}: ${update}`;
-  if (headBytes > MAX_MANIFEST_BYTES)
-    throw new PackageError('BAD_UPDATE', `${where}: its index has ${headBytes} bytes`, { where });
-  const run = await remote.open(update, 0, headBytes, signal);
-  if (!run) return undefined;
-  const head = new Uint8Array(Math.min(headBytes, run.size));
-  await run.read(head).finally(() => run.close());
-  const packed = head.length >= 4 ? indexBytes(head) : 0;
-  const index = await readUpdateIndex(head.subarray(4, 4 + packed), where);
-  const [bytes, patchBytes] = index.manifest;
+  const head = await headOf(remote, update, headBytes, signal);
+  if (!head) return undefined;
+  const { index, patch } = head;
+  const [bytes] = index.manifest;
   if (bytes > MAX_MANIFEST_BYTES)
     throw new PackageError('BAD_UPDATE', `${where}: a manifest of ${bytes} bytes`, { where });
-  const patch = head.subarray(4 + packed, 4 + packed + patchBytes);
   const manifest = readManifest(await applyBytePatch(manifestBytes(old), patch, bytes), where, generation);
   const [oldPieces, newPieces] = [[...piecesOf(old)], [...piecesOf(manifest)]];
   const deltas = new Map<string, OfferedDelta>();
-  let offset = 4 + packed + patchBytes;
+  let offset = head.bytes;
   for (const [to, base, length] of index.deltas) {
     const [made, used] = [newPieces[to], base === null ? undefined : oldPieces[base]];
     if (!made || (base !== null && !used))
@@ -273,8 +266,8 @@ async function receiveUpdate(
     if (!found) throw new PackageError('BAD_UPDATE', `${where}: a recipe that does not fit its tensors`, { where });
     derivations.set(found.placed.piece.sha256, found.recipe);
   }
-  if (offset > run.size)
-    throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${run.size}`, { where });
+  if (offset > head.size)
+    throw new PackageError('BAD_UPDATE', `${where}: its deltas end at byte ${offset} of ${head.size}`, { where });
   return { manifest, deltas, derivations, update };
 }
 

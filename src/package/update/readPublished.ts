@@ -30,31 +30,39 @@ export async function* updatesTo(
   signal?: AbortSignal,
 ): AsyncGenerator<PublishedUpdate> {
   for (const [from, headBytes] of Object.entries(updates)) {
-    const index = await indexOf(remote, updateFile(from, generation), headBytes, signal);
-    if (index) yield { from, old: await manifestOf(remote, from, signal), index };
+    const head = await headOf(remote, updateFile(from, generation), headBytes, signal);
+    if (head) yield { from, old: await manifestOf(remote, from, signal), index: head.index };
   }
 }
 
-/** @returns undefined if the file is missing */
-async function indexOf(
+/** The index of an update file, with the patch of the manifest behind it. */
+export interface UpdateHead {
+  readonly index: UpdateIndex;
+  readonly patch: Uint8Array;
+  /** Offset of the deltas. */
+  readonly bytes: number;
+  /** Size of the whole file in bytes. */
+  readonly size: number;
+}
+
+/** @param headBytes of index and patch @returns undefined if the file is missing @throws {PackageError} BAD_UPDATE */
+export async function headOf(
   remote: Remote,
   path: string,
   headBytes: number,
   signal?: AbortSignal,
-): Promise<UpdateIndex | undefined> {
+): Promise<UpdateHead | undefined> {
   const where = `${remote.name}: ${path}`;
-  if (headBytes > MAX_MANIFEST_BYTES)
-    throw new PackageError(
-      'BAD_UPDATE',
-      `${where} begins with ${headBytes} bytes, expected at most ${MAX_MANIFEST_BYTES}`,
-      {
-        where,
-      },
-    );
+  if (headBytes > MAX_MANIFEST_BYTES) {
+    const problem = `its index has ${headBytes} bytes, expected at most ${MAX_MANIFEST_BYTES}`;
+    throw new PackageError('BAD_UPDATE', `${where}: ${problem}`, { where });
+  }
   const run = await remote.open(path, 0, headBytes, signal);
   if (!run) return undefined;
   const head = new Uint8Array(Math.min(headBytes, run.size));
   await run.read(head).finally(() => run.close());
-  const packed = head.length >= 4 ? indexBytes(head) : 0;
-  return readUpdateIndex(head.subarray(4, 4 + packed), where);
+  const end = 4 + (head.length >= 4 ? indexBytes(head) : 0);
+  const index = await readUpdateIndex(head.subarray(4, end), where);
+  const bytes = end + index.manifest[1];
+  return { index, patch: head.subarray(end, bytes), bytes, size: run.size };
 }

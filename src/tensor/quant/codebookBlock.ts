@@ -9,12 +9,11 @@
  *    least squares.
  * 2. Search for the d whose integers s are nearest to these scales; for each group keep the best of s − 1, s and s + 1.
  * 3. Given all vectors, solve for d (least squares), and choose the vectors again.
- *
- * A vector is searched among the neighbours of the elements' rounded digits, as in ggml (quantize_row_iq2_xxs_impl and others).
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
 import type { CodebookBlock, CodebookEncoder } from '../blockCodebook.ts';
 import type { BlockFormat } from '../blockFormat.ts';
+import { CodebookNeighbours } from './codebookNeighbours.ts';
 import type { Codebook } from './codebooks.ts';
 import { type PerBlock, perBlock } from './perBlock.ts';
 import { nothing, weighByMagnitude } from './search.ts';
@@ -69,19 +68,14 @@ export function codebookFormat({ ranges, pack, ...format }: CodebookFormat): Blo
   };
 }
 
-/** Candidates among which the vector for some rounded digits is searched. */
-const NEIGHBOURS = 16;
 /** Scales that are tried for a group: the share of the greatest element that the greatest level reaches. */
 const TRIES = [1.25, 1.1, 1, 0.92, 0.84, 0.76, 0.68, 0.6, 0.52];
 
 class BlockEncoder {
   readonly #ranges: CodebookRanges;
-  /** Levels of all vectors, [vectors, length]. */
-  readonly #vectors: Float32Array;
+  readonly #neighbours: CodebookNeighbours;
   /** Greatest magnitude of a level. */
   readonly #most: number;
-  readonly #middles: Float32Array;
-  readonly #neighbours: (Uint16Array | undefined)[];
   readonly #block: CodebookBlock;
   /** The block's elements without their signs, and their weights. */
   readonly #x = new Float32Array(SIZE);
@@ -97,10 +91,8 @@ class BlockEncoder {
   constructor(ranges: CodebookRanges) {
     const { book, levels, groupSize, shiftSize = 8 } = ranges;
     this.#ranges = ranges;
-    this.#vectors = Float32Array.from(book.digits, (digit) => levels[digit]);
+    this.#neighbours = new CodebookNeighbours(book, levels);
     this.#most = Array.from(levels).reduce((most, level) => Math.max(most, Math.abs(level)), 0);
-    this.#middles = Float32Array.from({ length: levels.length - 1 }, (_, i) => (levels[i] + levels[i + 1]) / 2);
-    this.#neighbours = new Array(levels.length ** book.length);
     this.#block = {
       d: 0,
       scales: new Uint8Array(SIZE / groupSize),
@@ -168,7 +160,7 @@ class BlockEncoder {
     const negative = this.#ranges.signs === 'shift' ? 0 : this.#signsOf(x, u);
     block.signs[first / 8] = negative;
     for (let from = 0; from < 8; from += length) {
-      const candidates = this.#candidates(x, from, scale === 0 ? 0 : 1 / scale, delta, negative);
+      const candidates = this.#neighbours.of(x, from, scale === 0 ? 0 : 1 / scale, delta, negative);
       let best = candidates[0];
       let least = Number.POSITIVE_INFINITY;
       for (const candidate of candidates) {
@@ -190,7 +182,7 @@ class BlockEncoder {
     const negative = this.#ranges.signs === 'shift' ? 0 : block.signs[first / 8];
     for (let i = 0; i < 8; i++) {
       const vector = block.indices[Math.floor((first + i) / length)];
-      const level = scale * (this.#vectors[vector * length + (i % length)] + delta);
+      const level = scale * (this.#neighbours.vectors[vector * length + (i % length)] + delta);
       to[i] = negative & (1 << i) ? -level : level;
     }
   }
@@ -217,19 +209,6 @@ class BlockEncoder {
     return bits;
   }
 
-  /** The vectors near to some elements. @param negative signs of 8 elements as bits */
-  #candidates(x: Float32Array, from: number, inverse: number, shift: number, negative: number): Uint16Array {
-    const { book, levels } = this.#ranges;
-    let key = 0;
-    for (let i = from + book.length - 1; i >= from; i--) {
-      const value = (negative & (1 << i) ? -x[i] : x[i]) * inverse - shift;
-      let digit = 0;
-      while (digit < levels.length - 1 && value > this.#middles[digit]) digit++;
-      key = key * levels.length + digit;
-    }
-    return (this.#neighbours[key] ??= this.#nearest(key));
-  }
-
   readonly #moved = new Float32Array(8);
   readonly #errors = new Float32Array(8);
 
@@ -245,7 +224,7 @@ class BlockEncoder {
     least: number,
   ): number {
     const { length } = this.#ranges.book;
-    const [moved, errors, vectors] = [this.#moved, this.#errors, this.#vectors];
+    const [moved, errors, vectors] = [this.#moved, this.#errors, this.#neighbours.vectors];
     const end = from + length;
     for (let i = from; i < end; i++) moved[i] = x[i];
     let cost = 0;
@@ -363,8 +342,8 @@ class BlockEncoder {
   /** Searches for the vector of the elements from `at` on, and adds its error and, if it is taken, its sums. */
   #search(at: number, inverse: number, shift: number, isTaken: boolean): number {
     const { length } = this.#ranges.book;
-    const [x, weights, vectors] = [this.#x, this.#weights, this.#vectors];
-    const candidates = this.#candidates(x, at, inverse, shift, 0);
+    const [x, weights, vectors] = [this.#x, this.#weights, this.#neighbours.vectors];
+    const candidates = this.#neighbours.of(x, at, inverse, shift, 0);
     let best = candidates[0];
     let least = Number.POSITIVE_INFINITY;
     for (const candidate of candidates) {
@@ -397,30 +376,6 @@ class BlockEncoder {
     if (signs !== 'shift') return;
     const runs = groupSize / Math.min(shiftSize, groupSize);
     for (let run = 0; run < runs; run++) this.#block.isShiftedDown[group * runs + run] = this.#down[run];
-  }
-
-  /** The vectors nearest to rounded digits. */
-  #nearest(key: number): Uint16Array {
-    const { book, levels } = this.#ranges;
-    const { length } = book;
-    const point = new Float32Array(length);
-    for (let i = 0, rest = key; i < length; i++, rest = Math.floor(rest / levels.length))
-      point[i] = levels[rest % levels.length];
-    const count = this.#vectors.length / length;
-    const found = new Uint16Array(NEIGHBOURS);
-    const distances = new Float32Array(NEIGHBOURS).fill(Number.POSITIVE_INFINITY);
-    for (let vector = 0; vector < count; vector++) {
-      let distance = 0;
-      for (let i = 0; i < length; i++) distance += (point[i] - this.#vectors[vector * length + i]) ** 2;
-      let place = NEIGHBOURS;
-      while (place > 0 && distance < distances[place - 1]) place--;
-      if (place === NEIGHBOURS) continue;
-      distances.copyWithin(place + 1, place, NEIGHBOURS - 1);
-      found.copyWithin(place + 1, place, NEIGHBOURS - 1);
-      distances[place] = distance;
-      found[place] = vector;
-    }
-    return found;
   }
 }
 

@@ -4,11 +4,12 @@
  * scales of a block are chosen when its first channel is reached. Compensation is at once within the block, and after the block
  * beyond it. Descent then chooses the vectors again, given all others, as in obs.ts.
  */
-import type { CodebookBlock, CodebookEncoder } from '../tensor/blockCodebook.ts';
+import type { BlockCodebook, CodebookBlock } from '../tensor/blockCodebook.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { channelOrder } from './channelOrder.ts';
 import { rowsAtOnce } from './matrix/gridBlocks.ts';
 import type { Matrices } from './matrix/matrices.ts';
+import { VectorChooser } from './vectorChooser.ts';
 
 /** A format with a codebook. */
 export type CodebookBlocks = BlockFormat & Required<Pick<BlockFormat, 'codebook'>>;
@@ -48,17 +49,16 @@ export function quantizeByVectorObs(
   const rows = values.length / n;
   const perRow = n / blockSize;
   const bytes = new Uint8Array(rows * perRow * blockBytes);
-  const encoder = format.codebook();
   const most = Math.min(rows, rowsAtOnce(n));
   const mark = matrices.mark();
   const [w, errors, products] = [0, 0, 0].map(() => matrices.allocate(most * n)) as [number, number, number];
-  const solver = new Rows(matrices, encoder, { n, blockSize, order, factor, gram, isDead });
+  const solver = new Rows(matrices, format.codebook, { n, blockSize, order, factor, gram, isDead });
   for (let top = 0; top < rows; top += most) {
     const count = Math.min(most, rows - top);
     const part = values.subarray(top * n, (top + count) * n);
     const blocks = solver.compensate(part, w, errors);
     solver.descend(part, blocks, errors, products);
-    for (const [i, block] of blocks.entries()) encoder.write(block, bytes, (top * perRow + i) * blockBytes);
+    for (const [i, block] of blocks.entries()) format.codebook.write(block, bytes, (top * perRow + i) * blockBytes);
   }
   matrices.release(mark);
   return bytes;
@@ -72,7 +72,8 @@ interface RowsOptions extends Omit<VectorObsOptions, 'format'> {
 /** Quantizes rows at known places of the memory, which must not grow meanwhile. */
 class Rows {
   readonly #matrices: Matrices;
-  readonly #encoder: CodebookEncoder;
+  readonly #codebook: BlockCodebook;
+  readonly #chooser: VectorChooser;
   readonly #options: RowsOptions;
   readonly #importance: Float32Array;
   /** U's part of every eight channels, in the order of quantizing. */
@@ -82,9 +83,10 @@ class Rows {
   readonly #eight = new Float32Array(TOGETHER);
   readonly #errors = new Float32Array(TOGETHER);
 
-  constructor(matrices: Matrices, encoder: CodebookEncoder, options: RowsOptions) {
+  constructor(matrices: Matrices, codebook: BlockCodebook, options: RowsOptions) {
     this.#matrices = matrices;
-    this.#encoder = encoder;
+    this.#codebook = codebook;
+    this.#chooser = new VectorChooser(codebook.ranges);
     this.#options = options;
     const { n, order, factor, gram } = options;
     const eights = Array.from({ length: n / TOGETHER }, (_, i) => i * TOGETHER);
@@ -110,11 +112,11 @@ class Rows {
       for (let row = 0; row < rows; row++) {
         const line = w + row * n;
         for (let p = begin; p < end; p++) x[order[p] - base] = floats[line + p];
-        const block = this.#encoder.begin(x, 0, this.#importance.subarray(base, base + blockSize));
+        const block = this.#codebook.encode(x, 0, this.#importance.subarray(base, base + blockSize));
         blocks[row * perRow + base / blockSize] = block;
         for (let p = begin; p < end; p += TOGETHER) {
           this.#eight.set(floats.subarray(line + p, line + p + TOGETHER));
-          this.#encoder.choose(block, order[p] - base, this.#eight, this.#corners[p / TOGETHER], this.#errors);
+          this.#chooser.choose(block, order[p] - base, this.#eight, this.#corners[p / TOGETHER], this.#errors);
           for (let i = 0; i < TOGETHER; i++) {
             const [error, u] = [this.#errors[i], factor + (p + i) * n];
             for (let later = p + TOGETHER; later < end; later++) floats[line + later] += error * floats[u + later];
@@ -139,7 +141,7 @@ class Rows {
     for (let row = 0; row < rows; row++)
       for (let first = 0; first < n; first += TOGETHER) {
         const block = blocks[row * perRow + Math.floor(first / blockSize)];
-        this.#encoder.decode(block, first % blockSize, old);
+        this.#chooser.decode(block, first % blockSize, old);
         for (let i = 0; i < TOGETHER; i++) {
           const value = isDead[first + i] ? 0 : values[row * n + first + i];
           floats[errors + row * n + first + i] = value - old[i];
@@ -156,15 +158,15 @@ class Rows {
           const place = first % blockSize;
           const metric = this.#metrics[first / TOGETHER];
           const gradient = floats.subarray(products + row * n + first, products + row * n + first + TOGETHER);
-          this.#encoder.decode(block, place, old);
+          this.#chooser.decode(block, place, old);
           const index = stateOf(block, place);
           // the vector that would be best without a codebook
           metric.solve(gradient, this.#eight);
           for (let i = 0; i < TOGETHER; i++) this.#eight[i] = old[i] - this.#eight[i];
           const before = metric.square(old, this.#eight);
           const target = this.#eight.slice();
-          this.#encoder.choose(block, place, this.#eight, metric.factor, this.#errors);
-          this.#encoder.decode(block, place, moved);
+          this.#chooser.choose(block, place, this.#eight, metric.factor, this.#errors);
+          this.#chooser.decode(block, place, moved);
           if (metric.square(moved, target) >= before * (1 - 1e-6)) {
             restore(block, place, index);
             continue;

@@ -1,4 +1,23 @@
-/** Interface for solvers that choose the vectors of a codebook one after another. */
+/** What solvers that choose the vectors of a codebook one after another know of a format. */
+import type { Codebook } from './quant/codebooks.ts';
+
+export interface CodebookRanges {
+  readonly book: Codebook;
+  /** Levels of the digits, ascending. */
+  readonly levels: ArrayLike<number>;
+  /** Elements with the same scale. */
+  readonly groupSize: 16 | 32;
+  readonly unit: number;
+  /** Highest s. */
+  readonly highest: number;
+  /**
+   * free: each element has a sign. even: the number of minus signs of 8 elements is even. shift: levels are signed, and each
+   * run of `shiftSize` elements is shifted by δ or −δ.
+   */
+  readonly signs: 'free' | 'even' | 'shift';
+  readonly shift?: number;
+  readonly shiftSize?: 8 | 32;
+}
 
 /** The integers of a block whose elements are vectors of a codebook. */
 export interface CodebookBlock {
@@ -13,19 +32,10 @@ export interface CodebookBlock {
   readonly isShiftedDown: Uint8Array;
 }
 
-export interface CodebookEncoder {
-  /** Chooses the scales of a block, and vectors for all of it. @param importance weights of the elements' squared errors, from `from` on */
-  begin(x: Float32Array, from: number, importance: Float32Array): CodebookBlock;
-  /**
-   * Chooses the vectors of 8 elements again, with the block's scales. Each error of an element moves the elements after it: with
-   * e_i = (q_i − x_i) / u_ii it adds e_i u_ij to x_j. The vectors have the least Σ e².
-   * @param first number of the first element in the block, a multiple of 8
-   * @param x its 8 elements, changed
-   * @param u [8, 8], upper triangular @param errors receives the 8 e
-   */
-  choose(block: CodebookBlock, first: number, x: Float32Array, u: Float32Array, errors: Float32Array): void;
-  /** Dequantizes 8 elements. */
-  decode(block: CodebookBlock, first: number, to: Float32Array): void;
+export interface BlockCodebook {
+  readonly ranges: CodebookRanges;
+  /** Chooses the scales and vectors of a block. @param importance weights of the elements' squared errors, from `from` on */
+  encode(x: Float32Array, from: number, importance: Float32Array): CodebookBlock;
   /** Writes the block's bytes. */
   write(block: CodebookBlock, to: Uint8Array, at: number): void;
 }

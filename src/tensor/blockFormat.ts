@@ -1,4 +1,4 @@
-import type { CodebookEncoder } from './blockCodebook.ts';
+import type { BlockCodebook } from './blockCodebook.ts';
 import type { BlockGrid } from './blockGrid.ts';
 
 /**
@@ -17,7 +17,7 @@ export interface BlockFormat {
   /** True for a format without an encoder; `encode` throws {UnsupportedError}. */
   readonly decodeOnly?: boolean;
   /** For solvers that choose vectors one by one. Undefined for formats without a codebook. */
-  readonly codebook?: () => CodebookEncoder;
+  readonly codebook?: BlockCodebook;
   /** For solvers that choose integers one by one. Undefined for floats and for formats with codebooks. */
   readonly grid?: BlockGrid;
   /**

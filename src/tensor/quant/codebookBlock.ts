@@ -11,32 +11,13 @@
  * 3. Given all vectors, solve for d (least squares), and choose the vectors again.
  */
 import { floatToHalf, halfToFloat } from '../../core/half.ts';
-import type { CodebookBlock, CodebookEncoder } from '../blockCodebook.ts';
+import type { CodebookBlock, CodebookRanges } from '../blockCodebook.ts';
 import type { BlockFormat } from '../blockFormat.ts';
 import { CodebookNeighbours } from './codebookNeighbours.ts';
-import type { Codebook } from './codebooks.ts';
 import { type PerBlock, perBlock } from './perBlock.ts';
 import { nothing, weighByMagnitude } from './search.ts';
 
 const SIZE = 256;
-
-export interface CodebookRanges {
-  readonly book: Codebook;
-  /** Levels of the digits, ascending. */
-  readonly levels: ArrayLike<number>;
-  /** Elements with the same scale. */
-  readonly groupSize: 16 | 32;
-  readonly unit: number;
-  /** Highest s. */
-  readonly highest: number;
-  /**
-   * free: each element has a sign. even: the number of minus signs of 8 elements is even. shift: levels are signed, and each
-   * run of `shiftSize` elements is shifted by δ or −δ.
-   */
-  readonly signs: 'free' | 'even' | 'shift';
-  readonly shift?: number;
-  readonly shiftSize?: 8 | 32;
-}
 
 export interface CodebookFormat extends Pick<PerBlock, 'name' | 'ggmlType' | 'blockBytes' | 'decodeBlock'> {
   readonly ranges: CodebookRanges;
@@ -46,24 +27,20 @@ export interface CodebookFormat extends Pick<PerBlock, 'name' | 'ggmlType' | 'bl
 
 /** Makes a block format with an encoder. */
 export function codebookFormat({ ranges, pack, ...format }: CodebookFormat): BlockFormat {
-  let encoder: BlockEncoder | undefined;
+  let made: BlockEncoder | undefined;
+  const encoder = () => (made ??= new BlockEncoder(ranges));
   return {
     ...perBlock({
       ...format,
       blockSize: SIZE,
       encodeBlock(from, x, to, at, importance) {
-        encoder ??= new BlockEncoder(ranges);
-        pack(encoder.encode(from, x, importance), to, at);
+        pack(encoder().encode(from, x, importance), to, at);
       },
     }),
-    codebook(): CodebookEncoder {
-      const encoder = new BlockEncoder(ranges);
-      return {
-        begin: (x, from, importance) => structuredClone(encoder.encode(x, from, importance)),
-        choose: (block, first, x, u, errors) => encoder.chooseEight(block, first, x, u, errors),
-        decode: (block, first, to) => encoder.decodeEight(block, first, to),
-        write: pack,
-      };
+    codebook: {
+      ranges,
+      encode: (x, from, importance) => structuredClone(encoder().encode(x, from, importance)),
+      write: pack,
     },
   };
 }
@@ -151,92 +128,6 @@ class BlockEncoder {
       }
       this.#block.signs[first / 8] = bits;
     }
-  }
-
-  /** Chooses the vectors of 8 elements again: CodebookEncoder.choose. A vector is searched as in `search`. */
-  chooseEight(block: CodebookBlock, first: number, x: Float32Array, u: Float32Array, errors: Float32Array): void {
-    const { length } = this.#ranges.book;
-    const { scale, delta } = this.#scaleOf(block, first);
-    const negative = this.#ranges.signs === 'shift' ? 0 : this.#signsOf(x, u);
-    block.signs[first / 8] = negative;
-    for (let from = 0; from < 8; from += length) {
-      const candidates = this.#neighbours.of(x, from, scale === 0 ? 0 : 1 / scale, delta, negative);
-      let best = candidates[0];
-      let least = Number.POSITIVE_INFINITY;
-      for (const candidate of candidates) {
-        const cost = this.#cost(candidate, x, from, scale, delta, negative, u, least);
-        if (cost >= least) continue;
-        least = cost;
-        best = candidate;
-        errors.set(this.#errors.subarray(from, from + length), from);
-      }
-      block.indices[(first + from) / length] = best;
-      for (let i = from; i < from + length; i++)
-        for (let j = from + length; j < 8; j++) x[j] += errors[i] * u[8 * i + j];
-    }
-  }
-
-  decodeEight(block: CodebookBlock, first: number, to: Float32Array): void {
-    const { length } = this.#ranges.book;
-    const { scale, delta } = this.#scaleOf(block, first);
-    const negative = this.#ranges.signs === 'shift' ? 0 : block.signs[first / 8];
-    for (let i = 0; i < 8; i++) {
-      const vector = block.indices[Math.floor((first + i) / length)];
-      const level = scale * (this.#neighbours.vectors[vector * length + (i % length)] + delta);
-      to[i] = negative & (1 << i) ? -level : level;
-    }
-  }
-
-  /** Scale and shift of the 8 elements from `first` on. */
-  #scaleOf({ d, scales, isShiftedDown }: CodebookBlock, first: number): { scale: number; delta: number } {
-    const { groupSize, unit, signs, shift = 0, shiftSize = 8 } = this.#ranges;
-    const scale = d * unit * (2 * scales[Math.floor(first / groupSize)] + 1);
-    return { scale, delta: signs !== 'shift' ? 0 : isShiftedDown[Math.floor(first / shiftSize)] ? -shift : shift };
-  }
-
-  /** Signs of 8 elements as bits; where their number must be even, the one that matters least is changed. */
-  #signsOf(x: Float32Array, u: Float32Array): number {
-    let [bits, count, least] = [0, 0, 0];
-    const weight = (i: number) => (x[i] / u[9 * i]) ** 2;
-    for (let i = 0; i < 8; i++) {
-      if (x[i] < 0) {
-        bits |= 1 << i;
-        count++;
-      }
-      if (weight(i) < weight(least)) least = i;
-    }
-    if (this.#ranges.signs === 'even' && count % 2 === 1) bits ^= 1 << least;
-    return bits;
-  }
-
-  readonly #moved = new Float32Array(8);
-  readonly #errors = new Float32Array(8);
-
-  /** Σ e² of a vector; any larger number if it is not below `least`. */
-  #cost(
-    vector: number,
-    x: Float32Array,
-    from: number,
-    scale: number,
-    shift: number,
-    negative: number,
-    u: Float32Array,
-    least: number,
-  ): number {
-    const { length } = this.#ranges.book;
-    const [moved, errors, vectors] = [this.#moved, this.#errors, this.#neighbours.vectors];
-    const end = from + length;
-    for (let i = from; i < end; i++) moved[i] = x[i];
-    let cost = 0;
-    for (let i = from; i < end; i++) {
-      const level = scale * (vectors[vector * length + i - from] + shift);
-      const error = ((negative & (1 << i) ? -level : level) - moved[i]) / u[9 * i];
-      errors[i] = error;
-      cost += error * error;
-      if (cost >= least) break;
-      for (let j = i + 1; j < end; j++) moved[j] += error * u[8 * i + j];
-    }
-    return cost;
   }
 
   /** The best real scale of a group. */

@@ -67,10 +67,14 @@ describe('an exit', () => {
     const file = await tinyModel('llama', 'Q8_0');
     using alone = await load(file, { context: 160 });
     const found: [exited: number, different: number][] = [];
+    // the exit is untrained: with a small risk, two tokens that the online check compares would end it
+    const exitRisk = 0.9;
     for (const threshold of [1e9, 0.3, 0.1, -1]) {
-      using early = await load(file, { exit: await exitOf(file, [{ ...promise, threshold }]), context: 160 });
+      const exit = await exitOf(file, [{ ...promise, risk: exitRisk, threshold }]);
+      using early = await load(file, { exit, context: 160 });
       using session = early.session();
-      const { ids, exitedTokens } = await session.generate(prompts[0], { maxTokens: 60, exit: 'calibrated' }).result;
+      const options = { maxTokens: 60, exit: 'calibrated', exitRisk } as const;
+      const { ids, exitedTokens } = await session.generate(prompts[0], options).result;
       const all = [...prompts[0], ...ids];
       let different = 0;
       const rows = ids.map((_, i) => prompts[0].length - 1 + i);
@@ -84,6 +88,17 @@ describe('an exit', () => {
     }
     expect(found[0]).toEqual([0, 0]);
     expect(found[3][0]).toBeGreaterThan(0);
+  });
+
+  it('goes on with the whole model, and says why, where tokens contradict the promise', async () => {
+    const file = await tinyModel('llama', 'Q8_0');
+    using early = await load(file, { exit: await exitOf(file, [{ ...promise, threshold: -1 }]), context: 600 });
+    using session = early.session();
+    // of some 560 wrong tokens at least two are compared, whatever is drawn for this seed
+    const options = { maxTokens: 590, exit: 'calibrated', seed: 1 } as const;
+    const { ids, exitedTokens, exitProblem } = await session.generate(prompts[0], options).result;
+    expect(exitProblem).toMatch(/differed from the whole model/);
+    expect(exitedTokens).toBeLessThan(ids.length - 1);
   });
 
   it('runs beside other streams', async () => {

@@ -151,6 +151,11 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
         console.log(
           `${format}, 20 roles: base ${row.base.toFixed(4)}, local ${row.local.toFixed(4)}, shared ${row.shared.toFixed(4)}, personal ${row.personal.toFixed(4)}; personal is best for ${row.best} of ${row.roles}`,
         );
+        for (const { role, characters, shared, local, personal } of row.byRole)
+          if (personal >= Math.min(shared, local))
+            console.log(
+              `  not for ${role} (${characters} characters): local ${local.toFixed(4)}, shared ${shared.toFixed(4)}, personal ${personal.toFixed(4)}`,
+            );
       }
       result.adapters = figures;
     }

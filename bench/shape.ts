@@ -17,8 +17,8 @@ Parts:
             Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K); "Q4_K_M:pure" is one format throughout. Bars: 0.6 × (Q4_0), 0.7 × (others);
             0.8 × with --calibrate
   tuned     the same with scales that are trained afterwards (--steps), or the weights behind the integers (--weights). Bar: 0.45 ×
-  autoround  quality beside AutoRound's files (--python FILE with auto-round, --iterations of its rounding; default: 200).
-            Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K_S). Bar: 1.0 ×
+  autoround  quality with trained scales (--steps) beside AutoRound's files (--python FILE with auto-round, --iterations of its
+            rounding; default: 200). Types (default: Q4_0 Q4_K_M Q3_K_M Q2_K_S). Bar: 1.0 ×
   mixed     mixed bits at the bytes of a type: the share of the way to the next larger one. Bar: 45%
   sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios, which need a model of their kind; with --python FILE that
             has llmcompressor: the ratios of its files
@@ -34,7 +34,7 @@ The KL divergence of a file is computed exactly (weights dequantized to F32), on
   --calibrate FILE    another text for calibration
   --window N          tokens per window (default: 256)   --windows N   windows (default: 256)
   --tokens N          tokens to evaluate (default: 8448) --threads N   (default: 2)
-  --steps N           updates of tuned and structured (default: 200)
+  --steps N           updates of tuned, autoround and structured (default: 200)
   --keep SHARE        (default: 0.8)
   --layers N          (default: 2)                       --rounds N    of speed (default: 2)
   --kills N           of repeat (default: 4)
@@ -82,7 +82,7 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   tuned: async () => benchQuality(await setting(), types, number('steps'), values.weights ? 'weights' : 'scales'),
   autoround: async () => {
     const wanted = positionals.length > 0 ? positionals : ['Q4_0', 'Q4_K_M', 'Q3_K_M', 'Q2_K_S'];
-    return benchAutoRound(await setting(), wanted, values.python ?? 'python3', number('iterations'));
+    return benchAutoRound(await setting(), wanted, values.python ?? 'python3', number('iterations'), number('steps'));
   },
   mixed: async () => benchMixedBits(await setting(), positionals),
   sparsity: async () => benchSparsity(await setting(), values.python),

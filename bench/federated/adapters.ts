@@ -22,6 +22,18 @@ export interface AdapterFigures {
   /** Number of roles whose personal adapter is better than the shared and than the local one. */
   readonly best: number;
   readonly roles: number;
+  /** The same losses of each role. */
+  readonly byRole: readonly RoleLosses[];
+}
+
+interface RoleLosses {
+  readonly role: string;
+  /** Characters of the role's text. */
+  readonly characters: number;
+  readonly base: number;
+  readonly shared: number;
+  readonly local: number;
+  readonly personal: number;
 }
 
 const RATE = 5e-3;
@@ -59,7 +71,7 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
     options: { steps: number; learningRate: number; from: number },
   ) => (await personalize(model, own, weights, options)).weights;
   const sums = { base: 0, shared: 0, local: 0, personal: 0 };
-  let best = 0;
+  const byRole: RoleLosses[] = [];
   const from = rounds * steps;
   for (const [client, own] of data.entries()) {
     const alone = { steps: from + personalSteps, learningRate: RATE, from: 0 };
@@ -71,9 +83,11 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
       personal: await lossOf(client, await adapted(own, shared, after)),
     };
     for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += losses[key] / data.length;
-    if (losses.personal < losses.shared && losses.personal < losses.local) best++;
+    const [role, text] = roles[client];
+    byRole.push({ role, characters: text.length, ...losses });
   }
+  const best = byRole.filter(({ personal, shared, local }) => personal < Math.min(shared, local)).length;
   for (const one of [...data, ...tests]) await one.close();
   await model.dispose();
-  return { format, ...sums, best, roles: data.length };
+  return { format, ...sums, best, roles: data.length, byRole };
 }

@@ -1,7 +1,7 @@
 /** KL divergence of quantized files beside AutoRound's, which rounds by gradients and writes GGUF on the processor too. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { quantize } from '../../src/compress/index.ts';
+import { quantize, tune } from '../../src/compress/index.ts';
 import { runPython } from '../peers/python.ts';
 import { bytesOf, type Setting } from './setting.ts';
 
@@ -15,12 +15,16 @@ const names: Readonly<Record<string, string>> = {
   Q2_K_S: 'q2_k_s',
 };
 
-/** @param python with auto-round @param iterations of its rounding, per block */
+/**
+ * Both train what a format keeps: AutoRound its rounding, ours the scales.
+ * @param python with auto-round @param iterations of its rounding, per block @param steps updates of our scales
+ */
 export async function benchAutoRound(
   setting: Setting,
   types: readonly string[],
   python: string,
   iterations: number,
+  steps: number,
 ): Promise<object[]> {
   const { threads, window, windows } = setting.options;
   const text = join(setting.folder, 'autoround.txt');
@@ -32,28 +36,25 @@ export async function benchAutoRound(
     const theirs = await setting.made(`autoround${iterations}-${type}.gguf`, (path) =>
       runPython(python, 'autoRound.py', [setting.source, text, path, name, window, windows, iterations]),
     );
-    const ours = await setting.made(`espalier-${type}.gguf`, (path) =>
+    const plain = await setting.made(`espalier-${type}.gguf`, (path) =>
       quantize(setting.source, path, { type, calibration: setting.calibration, threads }),
     );
-    const [mine, peer] = await setting.judge([ours.path, theirs.path]);
-    const [bytes, peerBytes] = [await bytesOf(ours.path), await bytesOf(theirs.path)];
-    const ratio = mine.kld!.mean / peer.kld!.mean;
+    const tuned = await setting.made(`espalier-${type}-scales${steps}.gguf`, (path) =>
+      tune(setting.source, plain.path, path, { text: setting.calibrating, train: 'scales', window, steps, threads }),
+    );
+    const [mine, peer, before] = await setting.judge([tuned.path, theirs.path, plain.path]);
+    const [bytes, peerBytes] = [await bytesOf(tuned.path), await bytesOf(theirs.path)];
+    const [kld, peerKld, plainKld] = [mine, peer, before].map((each) => each.kld!.mean);
+    const ratio = kld / peerKld;
+    const isReached = ratio <= BAR && bytes <= peerBytes + 1024;
+    const seconds = plain.seconds + tuned.seconds;
     rows.push({
-      ...{
-        type,
-        iterations,
-        tokens: mine.tokens,
-        bytes,
-        peerBytes,
-        kld: mine.kld!.mean,
-        peerKld: peer.kld!.mean,
-        ratio,
-      },
-      ...{ bar: BAR, isReached: ratio <= BAR, seconds: ours.seconds, peerSeconds: theirs.seconds },
+      ...{ type, iterations, steps, tokens: mine.tokens, bytes, peerBytes, kld, plainKld, peerKld, ratio },
+      ...{ bar: BAR, isReached, seconds, plainSeconds: plain.seconds, peerSeconds: theirs.seconds },
     });
     console.log(
-      `${type.padEnd(8)} ${bytes} bytes, AutoRound ${peerBytes}; KLD ${mine.kld!.mean.toExponential(3)}, AutoRound ${peer.kld!.mean.toExponential(3)}: ` +
-        `${ratio.toFixed(3)} × (bar ${BAR}) ${ratio <= BAR ? 'reached' : 'MISSED'}, ${ours.seconds.toFixed(0)} s, AutoRound ${theirs.seconds.toFixed(0)} s`,
+      `${type.padEnd(8)} ${bytes} bytes, AutoRound ${peerBytes}; KLD ${kld.toExponential(3)} (${plainKld.toExponential(3)} without training), AutoRound ${peerKld.toExponential(3)}: ` +
+        `${ratio.toFixed(3)} × (bar ${BAR}) ${isReached ? 'reached' : 'MISSED'}, ${seconds.toFixed(0)} s (${plain.seconds.toFixed(0)} s), AutoRound ${theirs.seconds.toFixed(0)} s`,
     );
   }
   return rows;

@@ -12,7 +12,7 @@ import { besideDisco } from './federated/disco.ts';
 import { type DropoutRow, sumUnderDropout } from './federated/dropout.ts';
 import { trainThroughFlower } from './federated/flower.ts';
 import { trainPrivately } from './federated/privacy.ts';
-import { RATE, Roles } from './federated/roles.ts';
+import { FEDADAM, RATE, Roles } from './federated/roles.ts';
 import { simulateMany } from './federated/simulation.ts';
 
 const parts = ['dropout', 'simulation', 'roles', 'poisoning', 'adapters', 'privacy', 'flower', 'disco'] as const;
@@ -106,7 +106,7 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
       console.log(`central, ${rounds * steps} steps: loss ${central.toFixed(4)}`);
       const average = await roles.federated({ rounds, steps, every: 1 });
       console.log(`FedAvg, ${rounds} rounds of ${steps} steps: loss ${last(average).toFixed(4)}`);
-      const adam = await roles.federated({ rounds, steps, optimizer: { rule: 'adam', learningRate: 0.02 } });
+      const adam = await roles.federated({ rounds, steps, optimizer: FEDADAM, every: 1 });
       console.log(`FedAdam, ${rounds} rounds of ${steps} steps: loss ${last(adam).toFixed(4)}`);
       const once = await roles.federated({ rounds: 3 * rounds, steps: 1, every: 1 });
       const target = last(once);

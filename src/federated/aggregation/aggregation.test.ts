@@ -61,11 +61,9 @@ describe('an aggregation rule', () => {
       const attackers = [update('a', 1e9, -1e6, 1e6), update('b', 1e9, -1e6, 1e6)];
       const [x, y] = ruleOf(name)([...honest, ...attackers]);
       // a bounded mean is still moved by as much as the attackers' share
-      const distance = name === 'boundedMean' ? 2 : 0.1;
-      const weights = name === 'boundedMean' ? attackers.map((one) => ({ ...one, weight: 1 })) : attackers;
-      const [bx, by] = ruleOf(name)([...honest, ...weights]);
-      expect(Math.abs((name === 'boundedMean' ? bx : x) - 1)).toBeLessThan(distance);
-      expect(Math.abs((name === 'boundedMean' ? by : y) + 1)).toBeLessThan(distance);
+      const distance = name === 'boundedMean' ? 0.5 : 0.1;
+      expect(Math.abs(x - 1)).toBeLessThan(distance);
+      expect(Math.abs(y + 1)).toBeLessThan(distance);
       expect(Math.abs(mean([...honest, ...attackers])[0])).toBeGreaterThan(1e5);
     },
   );

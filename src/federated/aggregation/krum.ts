@@ -1,5 +1,5 @@
 import { OptionError } from '../../core/errors.ts';
-import { mean } from './mean.ts';
+import { uniformMean } from './mean.ts';
 import { type Aggregate, inOrder } from './update.ts';
 
 /**
@@ -20,10 +20,10 @@ export function krum(attackers: number, kept = 1 - attackers): Aggregate {
         distances[a][b] = distances[b][a] = squaredDistance(ordered[a].values, ordered[b].values);
     const scored = ordered.map((update, i) => {
       const others = distances[i].filter((_, other) => other !== i).sort();
-      return { update: { ...update, weight: 1 }, score: others.slice(0, near).reduce((sum, value) => sum + value, 0) };
+      return { update, score: others.slice(0, near).reduce((sum, value) => sum + value, 0) };
     });
     scored.sort((a, b) => a.score - b.score);
-    return mean(scored.slice(0, Math.max(1, Math.floor(kept * count))).map(({ update }) => update));
+    return uniformMean(scored.slice(0, Math.max(1, Math.floor(kept * count))).map(({ update }) => update));
   };
 }
 

@@ -1,4 +1,4 @@
-import { inOrder, type WeightedUpdate } from './update.ts';
+import { type Aggregate, inOrder, type WeightedUpdate } from './update.ts';
 
 /** Mean weighted by examples (FedAvg, McMahan et al. 2017). */
 export function mean(updates: readonly WeightedUpdate[]): Float32Array {
@@ -11,3 +11,6 @@ export function mean(updates: readonly WeightedUpdate[]): Float32Array {
   }
   return Float32Array.from(sum);
 }
+
+/** Mean in which every client counts the same: what a client says about its examples changes nothing. */
+export const uniformMean: Aggregate = (updates) => mean(updates.map((update) => ({ ...update, weight: 1 })));

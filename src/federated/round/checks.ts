@@ -1,9 +1,31 @@
-/** Checks of the messages that carry shares. */
+/** Checks of messages that need more than the message's own schema. */
 import { hashOf } from '../../formats/packages/hash.ts';
 import { decodeUpdate } from '../client/compression.ts';
 import { fromBase64 } from '../encoding.ts';
+import { isUsableKey } from '../secure/agreement.ts';
 import type { Roster } from '../secure/roster.ts';
 import type { MessageOf } from './messages.ts';
+
+/**
+ * Returns what is wrong with the keys of a client that wants to join, or undefined. One bad key would end the round for its
+ * neighbours, who cannot agree on a secret with it.
+ * @param joins of the clients that have joined
+ */
+export function keysProblem(
+  { client, keys }: MessageOf<'join'>,
+  joins: ReadonlyMap<string, MessageOf<'join'>>,
+): string | undefined {
+  if (!keys) return undefined;
+  const { seal, mask } = keys;
+  if (seal === mask) return `${client} has one key for both purposes, expected two`;
+  for (const key of [seal, mask])
+    if (!isUsableKey(key))
+      return `the key ${key} of ${client} is no usable X25519 key: its order is low, or its last bit is set`;
+  for (const { client: other, keys: known } of joins.values())
+    if (known && [known.seal, known.mask].some((key) => key === seal || key === mask))
+      return `${client} has a key of ${other}`;
+  return undefined;
+}
 
 type Shares = ReadonlyMap<string, MessageOf<'shares'>>;
 

@@ -7,7 +7,7 @@ import { FederatedError } from '../federatedError.ts';
 import { addIntegers } from '../secure/mask.ts';
 import { type Roster, rosterOf } from '../secure/roster.ts';
 import type { SecureSum } from '../secure/unmask.ts';
-import { shareProblem, updateProblem } from './checks.ts';
+import { keysProblem, shareProblem, updateProblem } from './checks.ts';
 import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
@@ -154,14 +154,16 @@ export class Round {
     return ACCEPTED;
   }
 
-  #joinProblem({ client, examples, keys }: MessageOf<'join'>): Receipt | undefined {
+  #joinProblem(message: MessageOf<'join'>): Receipt | undefined {
+    const { client, examples, keys } = message;
     const { maximumExamples, mode, id } = this.config;
     if (examples > maximumExamples)
       return refused('BAD_MESSAGE', `${client} counts ${examples} examples, expected at most ${maximumExamples}`);
     if ((keys !== undefined) !== (mode === 'secure'))
       return refused('BAD_MESSAGE', `round ${id} is ${mode}: it ${mode === 'secure' ? 'needs' : 'has no'} keys`);
     if (this.#withdrawn.has(client)) return refused('NOT_A_MEMBER', `${client} has withdrawn from round ${id}`);
-    return undefined;
+    const problem = keysProblem(message, this.#joins);
+    return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
   }
 
   #memberProblem(message: MessageOf<'shares' | 'update' | 'unmask'>): Receipt | undefined {
@@ -200,8 +202,15 @@ export class Round {
   }
 
   #withdraw({ client }: MessageOf<'withdraw'>, digest: string, at: number): Receipt {
-    const { id, mode } = this.config;
+    const { id, mode, cohort } = this.config;
     if (this.#isOver()) return refused('TOO_LATE', `round ${id} is ${this.#phase}`);
+    if (!this.#joins.has(client)) return refused('NOT_A_MEMBER', `${client} is no member of round ${id}`);
+    // without a limit, one client that joins and withdraws under ever new names would fill the journal
+    if (this.#phase === 'open' && this.#withdrawn.size >= cohort)
+      return refused(
+        'TOO_LATE',
+        `${cohort} clients have withdrawn from round ${id} already: send nothing more instead`,
+      );
     if (this.#updates.has(client) && (mode === 'secure' || this.#phase !== 'update'))
       return refused('TOO_LATE', `the update of ${client} is part of the sum of round ${id} already`);
     this.#digests.set(`withdraw ${client}`, digest);

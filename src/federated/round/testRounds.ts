@@ -3,11 +3,13 @@ import { seededRandom } from '../../core/random.ts';
 import { type Identity, identity } from '../client/identity.ts';
 import { SecureMember } from '../secure/secureMember.ts';
 import { unmask } from '../secure/unmask.ts';
-import type { RoundMessage } from './messages.ts';
+import type { MessageOf, RoundMessage } from './messages.ts';
 import { type Instruction, Round, type RoundEvent } from './round.ts';
 import { checkRoundConfig, type RoundConfig } from './roundConfig.ts';
 
 export const DEADLINE = 1000;
+
+export const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 export function roundConfig(cohort: number, changes: object = {}): RoundConfig {
   return checkRoundConfig({
@@ -101,4 +103,14 @@ export async function answer(
   if (instruction.phase === 'update') return member.update(instruction, integers);
   if (instruction.phase === 'unmask') return member.unmask(instruction);
   return undefined;
+}
+
+/** Messages of one kind, in the order of their events. */
+export function messagesOf<Kind extends RoundMessage['kind']>(
+  events: readonly RoundEvent[],
+  kind: Kind,
+): MessageOf<Kind>[] {
+  return events.flatMap((event) =>
+    event.kind === 'message' && event.message.kind === kind ? [event.message as MessageOf<Kind>] : [],
+  );
 }

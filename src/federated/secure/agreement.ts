@@ -32,3 +32,18 @@ export function agree(secret: Uint8Array, publicKey: string, roster: string, pur
 export function pairSeed(secret: Uint8Array, publicKey: string, roster: string, a: string, b: string): Uint8Array {
   return agree(secret, publicKey, roster, `espalier mask ${a < b ? `${a} ${b}` : `${b} ${a}`}`);
 }
+
+const anySecret = new Uint8Array(32).fill(1);
+
+/** False for a key of low order, with which nobody can agree on a secret, and for a second spelling of another key. */
+export function isUsableKey(publicKey: string): boolean {
+  const bytes = hexToBytes(publicKey);
+  // X25519 ignores the last bit
+  if (bytes[31] > 0x7f) return false;
+  try {
+    sharedSecret(anySecret, bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -30,6 +30,8 @@ export interface FederationOptions {
   readonly onLine?: (line: ReportLine) => void;
   /** False in simulations, whose messages are not signed. Default: true. */
   readonly signed?: boolean;
+  /** Key that decides which clients are chosen: 32 bytes in hexadecimal. Default: a random one, which the journal keeps. */
+  readonly samplingKey?: string;
 }
 
 /** Answer to a client that asks for its next step. */
@@ -84,7 +86,7 @@ export class Federation {
     const settingsHash = hashOf(new TextEncoder().encode(canonicalJson(settings as never)));
     if (!snapshot) {
       if (!options.weights) throw new FederatedError('BAD_JOURNAL', 'a new federation needs starting weights');
-      const samplingKey = bytesToHex(randomBytes(32));
+      const { samplingKey = bytesToHex(randomBytes(32)) } = options;
       const state = { settings: settingsHash, samplingKey, begun: 0, weights: options.weights, report: [] };
       await options.journal.replace(encodeSnapshot(state));
       const federation = new Federation(settings, state, options);

@@ -48,6 +48,19 @@ describe('quantize', () => {
     expect(a.isOnFront).toBe(false);
   });
 
+  it.each([
+    [2, 'weighted'],
+    [4, 'obs'],
+    [7, 'obs'],
+  ])('uses a text of %i windows, too', async (windows, method) => {
+    const { tensors } = await run('short.gguf', { calibration: { ...calibration, windows } });
+    expect(tensors.map((tensor) => tensor.method)).toContain(method);
+    const judged = tensors.filter(({ errors }) => errors?.plain !== undefined);
+    expect(judged.length).toBeGreaterThan(10);
+    for (const { errors } of judged) expect(Math.min(...Object.values(errors!))).toBeGreaterThan(0);
+    rmSync(path('short.gguf'));
+  });
+
   it('writes the same bytes again', async () => {
     await run('again.gguf', { calibration, tensorTypes: [['ffn_down', 'q4_0']], threads: 2 });
     expect(readFileSync(path('again.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);

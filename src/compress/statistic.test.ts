@@ -9,6 +9,18 @@ const calibrationOf = (size: number, count: number, width: number) => {
   return { windows: { tokens, size, count }, stages } as unknown as Calibration;
 };
 
+describe('isHeldOut', () => {
+  it.each([
+    [2, [1]],
+    [7, [6]],
+    [8, [7]],
+    [15, [7]],
+    [16, [7, 15]],
+  ])('of %i windows: %o', (count, expected) => {
+    expect(Array.from({ length: count }, (_, i) => i).filter((i) => isHeldOut(i, count))).toEqual(expected);
+  });
+});
+
 describe('enoughWindows', () => {
   it.each([
     [512, 128, 4864],
@@ -20,7 +32,7 @@ describe('enoughWindows', () => {
       const { windows } = enoughWindows(calibrationOf(size, count, width));
       expect(windows.count).toBeLessThan(count);
       expect(windows.tokens.length).toBe(windows.count * size);
-      const fit = Array.from({ length: windows.count }, (_, i) => i).filter((i) => !isHeldOut(i));
+      const fit = Array.from({ length: windows.count }, (_, i) => i).filter((i) => !isHeldOut(i, windows.count));
       expect(fit.length * size).toBeGreaterThanOrEqual(enoughTokens(width));
       expect((fit.length - 7) * size).toBeLessThan(enoughTokens(width));
       const chosen = Array.from({ length: windows.count }, (_, i) => windows.tokens[i * size]);

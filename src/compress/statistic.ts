@@ -17,7 +17,7 @@ import { ExpertInputs } from './expertInputs.ts';
 import { channelsOf, type Product, type Stage } from './stages.ts';
 
 export interface Statistic {
-  /** H [n, n] of the windows that the solver uses. */
+  /** H [n, n] of the windows that the solver uses. From eight windows on, the held-out ones are in it, too (LOG.md). */
   readonly gram: Float32Array;
   /** H [n, n] of the windows that are held out. */
   readonly heldOut: Float32Array;
@@ -50,8 +50,9 @@ export interface StageOptions {
 }
 
 const HELD_OUT_EVERY = 8;
-/** Every eighth window is held out. */
-export const isHeldOut = (window: number): boolean => window % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
+/** True for every eighth window. Of fewer than eight windows, the last one is held out. */
+export const isHeldOut = (window: number, count: number): boolean =>
+  window % HELD_OUT_EVERY === Math.min(count, HELD_OUT_EVERY) - 1;
 /** Approximate tokens of a step. */
 const STEP_TOKENS = 2048;
 
@@ -137,14 +138,25 @@ export class StageRun {
 
   /** Runs all windows, adds the values that later stages read to `activations`, and returns the statistics. */
   async measure(activations: Activations): Promise<Statistic[]> {
-    const all = windowsOf(this.#options.windows);
+    const { windows } = this.#options;
+    const all = windowsOf(windows);
+    const [fit, held] = [false, true].map((isHeld) =>
+      all.filter((window) => isHeldOut(window, windows.count) === isHeld),
+    ) as [number[], number[]];
+    const early = new Map<Tap, Float32Array>();
+    // a step runs all updates before the last one that is wanted, so those of the held-out windows change both sums
+    const readEarly = async () => {
+      for (const tap of this.#taps) early.set(tap, await this.#program.readTensor(sumName(FIT, tap.name)));
+    };
+    const isShort = windows.count < HELD_OUT_EVERY;
     const tokens = await this.#runAll(activations, [
-      [FIT, all.filter((window) => !isHeldOut(window))],
-      [HELD_OUT, all.filter(isHeldOut)],
+      { sums: FIT, chosen: fit, then: isShort ? readEarly : undefined },
+      { sums: HELD_OUT, chosen: held },
     ]);
     const statistics: Statistic[] = [];
-    for (const [i, { name, size, tensors }] of this.#taps.entries()) {
-      const gram = await this.#program.readTensor(sumName(FIT, name));
+    for (const [i, tap] of this.#taps.entries()) {
+      const { name, size, tensors } = tap;
+      const gram = early.get(tap) ?? (await this.#program.readTensor(sumName(FIT, name)));
       const heldOut = await this.#program.readTensor(sumName(HELD_OUT, name));
       const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]) as [number, number];
       statistics.push({ gram, heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
@@ -155,7 +167,7 @@ export class StageRun {
   /** Does the same as `measure` for sums of squares. The stage must have been compiled for 'squares'. */
   async measureSquares(activations: Activations): Promise<Squares[]> {
     const { windows } = this.#options;
-    await this.#runAll(activations, [[SQUARES, windowsOf(windows)]]);
+    await this.#runAll(activations, [{ sums: SQUARES, chosen: windowsOf(windows) }]);
     const found: Squares[] = [];
     for (const { name, tensors } of this.#taps) {
       const squares = await this.#program.readTensor(sumName(SQUARES, name));
@@ -165,15 +177,12 @@ export class StageRun {
   }
 
   /** Runs each part's windows, and updates the part's sums. @returns tokens in the sums of each tap, by part */
-  async #runAll(
-    activations: Activations,
-    parts: readonly (readonly [sums: string, windows: readonly number[]])[],
-  ): Promise<number[][]> {
+  async #runAll(activations: Activations, parts: readonly Part[]): Promise<number[][]> {
     const { windows } = this.#options;
     const outputs = [...this.#stage.outputs];
     const found = outputs.map(([, width]) => new Float32Array(windows.count * windows.size * width));
     const tokens: number[][] = [];
-    for (const [sums, chosen] of parts) {
+    for (const { sums, chosen, then } of parts) {
       const all = steps(chosen, tokensPerStep(windows) / windows.size);
       const counts = this.#taps.map(() => 0);
       for (const [index, step] of all.entries()) {
@@ -197,6 +206,7 @@ export class StageRun {
         }
       }
       tokens.push(counts);
+      await then?.();
     }
     for (const [i, [name]] of outputs.entries()) activations.set(name, found[i]);
     return tokens;
@@ -231,6 +241,15 @@ export class StageRun {
     onTokens?.(count);
     return values;
   }
+}
+
+/** Windows whose values are added to the same sums. */
+interface Part {
+  readonly sums: string;
+  /** Indices of the windows. */
+  readonly chosen: readonly number[];
+  /** Called when they were run. */
+  readonly then?: () => Promise<void>;
 }
 
 interface Tap {

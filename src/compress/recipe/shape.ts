@@ -55,6 +55,8 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const { window, windows } = recipe.calibration ?? {};
   let key = hashOf([await sourceFingerprint(recipe.source, signal), calibration?.text ?? '', window, windows]);
   let current = recipe.source;
+  /** The file that the last stage quantize started from. */
+  let original: string | undefined;
   const done: { name: string; result: object }[] = [];
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
@@ -68,9 +70,10 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
     onStage?.(name, isDone ? 'was done before' : 'runs');
     const result = isDone
       ? (JSON.parse(await textOf(`${target}.json`)) as object)
-      : await runStage(stage, current, target, context);
+      : await runStage(stage, current, target, { ...context, original });
     if (!isDone) await kept.replace(`${file}.json`, (sink) => sink.write(bytesOf(JSON.stringify(result))));
     done.push({ name, result });
+    if (name === 'quantize') original = current;
     current = target;
   }
   await copy(current, recipe.output, signal);
@@ -85,6 +88,8 @@ interface Context {
   readonly recipe: ShapeRecipe;
   readonly calibration?: QuantizeOptions['calibration'];
   readonly options: ShapeOptions;
+  /** The file that the current model was quantized from. */
+  readonly original?: string;
 }
 
 async function plans(
@@ -136,6 +141,8 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
   return tune(recipe.source, from, to, {
     ...common,
     ...stage.tune,
+    // a source that was quantized before has no other values than its own
+    original: context.original ?? from,
     text: calibration?.text ?? missing('tune'),
     window: calibration?.window,
   });

@@ -42,6 +42,11 @@ export interface TuneOptions {
    * train the gains of norms and biases.
    */
   readonly train?: Trained;
+  /**
+   * Path of the file that `model` was quantized from, where the weights of train 'weights' start. Default: the source. After other
+   * stages (fewer layers, a rotation …) it differs from the source, whose distribution is learned.
+   */
+  readonly original?: string;
   /** Number of updates. Default: 200. */
   readonly steps?: number;
   /** Tokens per window. Default: 256, at most the trained context. */
@@ -78,7 +83,7 @@ const HELD_OUT = 8;
 const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'gradients', tick: 'tick' };
 
 /**
- * @param source the model that `model` was quantized from @param model path of the quantized GGUF file
+ * @param source the model whose distribution is learned @param model path of the quantized GGUF file
  * @param output path of the file to write; may be `model`
  * @throws {OptionError} for a text that is too short, or models that do not fit together @throws the errors of `load`
  */
@@ -88,12 +93,13 @@ export async function tune(source: string, model: string, output: string, option
   const opened = [await openCheckpoint(source, options)];
   const programs: Program[] = [];
   try {
-    opened.push(await openCheckpoint(model, options));
-    const [from, to] = opened.map(inGgufTerms) as [Checkpoint, Checkpoint];
+    for (const path of [model, options.original ?? source]) opened.push(await openCheckpoint(path, options));
+    const [from, to, original] = opened.map(inGgufTerms) as [Checkpoint, Checkpoint, Checkpoint];
+    if (train === 'weights') refuseOtherOriginal(original, to);
     const windows = windowsOf(to, options, batch);
     const teacher = await Teacher.create(from, windows, batch, options);
     programs.push(teacher.program);
-    const student = await Student.create(to, windows, batch, options, (tensor) => trainedTensor(tensor, from, train));
+    const student = await Student.create(to, windows, batch, options, (tensor) => trainedTensor(tensor, original, train));
     programs.push(student.program);
     if (teacher.vocabulary !== student.vocabulary)
       throw new OptionError(
@@ -150,7 +156,7 @@ export async function tune(source: string, model: string, output: string, option
 
 async function trainedTensor(
   tensor: CheckpointTensor,
-  from: Checkpoint,
+  original: Checkpoint,
   train: Trained,
 ): Promise<TrainedTensor | undefined> {
   const { name, format, shape, byteLength } = tensor;
@@ -161,8 +167,17 @@ async function trainedTensor(
   await tensor.read(0, bytes);
   const own = format as GridFormat;
   if (train === 'scales') return new TrainedScales(name, own, bytes);
-  const original = from.tensors.get(name);
-  return new TrainedWeights(name, own, blockParts(own, bytes), original && (await tensorValues(original)));
+  return new TrainedWeights(name, own, blockParts(own, bytes), await tensorValues(original.tensors.get(name)!));
+}
+
+/** @throws {OptionError} if the tensors of a model and its original differ in names or shapes */
+function refuseOtherOriginal(original: Checkpoint, { name: model, tensors }: Checkpoint): void {
+  for (const name of new Set([...tensors.keys(), ...original.tensors.keys()])) {
+    const [found, expected] = [original, { tensors }].map((each) => each.tensors.get(name)?.shape.join(' × ') ?? 'absent');
+    if (found === expected) continue;
+    const what = `tensor ${name} of ${original.name}`;
+    throw new OptionError(what, found, `${expected} as in ${model}; original is the file that this was quantized from`);
+  }
 }
 
 function windowsOf({ tokenizer, name, metadata }: Checkpoint, { text, window }: TuneOptions, batch: number): Windows {

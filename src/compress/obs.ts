@@ -23,6 +23,8 @@ export interface ObsOptions {
   readonly isDead: Uint8Array;
   /** Maximum distance of an integer from its weight, in steps. Default: no limit. */
   readonly reach?: number;
+  /** Weights that are 0 stay 0. The format must have an exact zero. */
+  readonly keepsZeros?: boolean;
 }
 
 const SWEEPS = 4;
@@ -30,7 +32,7 @@ const SWEEPS = 4;
 /** @param values [rows, n] @returns the blocks' bytes */
 export function quantizeByObs(
   matrices: Matrices,
-  { format, order, factor, gram, isDead, reach = 0 }: ObsOptions,
+  { format, order, factor, gram, isDead, reach = 0, keepsZeros = false }: ObsOptions,
   values: Float32Array,
 ): Uint8Array {
   const n = order.length;
@@ -50,12 +52,16 @@ export function quantizeByObs(
   const near = Math.round(256 * reach);
   for (let row = 0; row < rows; row += most) {
     const count = Math.min(most, rows - row);
-    matrices.floats.set(values.subarray(row * n, (row + count) * n), w);
+    const own = values.subarray(row * n, (row + count) * n);
+    matrices.floats.set(own, w);
     matrices.run('obs', [grid, 4 * w, 4 * channels, 4 * factor, 4 * dead, records, count, n, near], scratch);
+    // the errors that this adds are compensated by the descent
+    if (keepsZeros) blocks.keepZeros(own);
     matrices.run('blockErrors', [grid, 4 * w, 4 * dead, records, 4 * errors, count, n]);
     matrices.floats.fill(0, products, products + count * n);
     matrices.subtractProduct(view(products), view(errors), view(gram), count, n, n);
     matrices.run('descend', [grid, 4 * gram, 4 * dead, records, 4 * products, count, n, SWEEPS, 4 * w, near]);
+    if (keepsZeros) blocks.keepZeros(own);
     blocks.write(count * perRow, bytes.subarray(row * perRow * format.blockBytes));
   }
   matrices.release(mark);

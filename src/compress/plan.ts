@@ -2,10 +2,11 @@
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
-import { formatByName } from '../tensor/formats.ts';
+import { blockFormats, formatByName } from '../tensor/formats.ts';
 import type { Calibration } from './calibration.ts';
 import { fileTypeByName } from './fileTypes.ts';
-import { mixture } from './mixture.ts';
+import { zeroCode } from './matrix/gridBlocks.ts';
+import { isQuantizable, mixture } from './mixture.ts';
 import type { QuantizeOptions } from './quantize.ts';
 
 /** A tensor and what becomes of it. */
@@ -16,6 +17,8 @@ export interface Planned {
   readonly stage: number;
   /** True for a matrix in Q4_0 that gets a low plane, too (nested bits). */
   readonly hasLowPlane?: boolean;
+  /** True for a pruned matrix whose weights that are 0 stay 0. */
+  readonly keepsZeros?: boolean;
 }
 
 /** The formats of llama.cpp's mixture for a type, by tensor name. */
@@ -69,11 +72,12 @@ const MANY_BITS = 6;
 export function planOf(
   checkpoint: Checkpoint,
   formats: ReadonlyMap<string, BlockFormat>,
-  options: Pick<QuantizeOptions, 'allowRequantize'>,
+  options: Pick<QuantizeOptions, 'allowRequantize' | 'keepZeros'>,
   calibration: Calibration | undefined,
 ): Planned[] {
   const tensors = [...checkpoint.tensors.values()];
   refuseRequantizing(checkpoint, formats, options);
+  if (options.keepZeros) refuseFormatsWithoutZero(checkpoint, formats);
   const stageOf = new Map(
     calibration?.stages.flatMap(({ products }, stage) =>
       products.map(({ weight }) => [weight.attributes.tensor, stage]),
@@ -89,6 +93,7 @@ export function planOf(
       tensor,
       format: formats.get(tensor.name)!,
       stage: stageOf.get(tensor.name) ?? otherStage(tensor.name),
+      ...(options.keepZeros && isPrunable(tensor) && { keepsZeros: true }),
     }))
     .sort((a, b) => a.stage - b.stage);
 }
@@ -113,6 +118,25 @@ function refuseRequantizing(
     const advice =
       'quantizing it again loses more than quantizing the original; allow it with --allow-requantize (allowRequantize)';
     throw new OptionError(`${name}: tensor ${tensor.name}`, tensor.format.name, `F32, F16 or BF16: ${advice}`);
+  }
+}
+
+/** True for the matrices that pruning sets zeros in. */
+const isPrunable = (tensor: CheckpointTensor): boolean => tensor.name.startsWith('blk.') && isQuantizable(tensor);
+
+const hasZero = ({ grid, blockSize }: BlockFormat): boolean => (grid ? zeroCode(grid) !== undefined : blockSize === 1);
+
+/** @throws {OptionError} if a pruned matrix would be in a format that cannot keep its zeros */
+function refuseFormatsWithoutZero({ tensors }: Checkpoint, formats: ReadonlyMap<string, BlockFormat>): void {
+  const withZero = blockFormats
+    .filter(hasZero)
+    .map(({ name }) => name)
+    .join(', ');
+  for (const tensor of tensors.values()) {
+    const format = formats.get(tensor.name)!;
+    if (!isPrunable(tensor) || hasZero(format)) continue;
+    const expected = `false, or one of these formats for ${tensor.name}, because ${format.name} cannot keep zeros: ${withZero}`;
+    throw new OptionError('keepZeros', true, expected);
   }
 }
 

@@ -1,6 +1,15 @@
 /** Quantizes tiny models: what is written, what is refused, and that nothing is half-written. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -108,6 +117,23 @@ describe('quantize', () => {
     await run('resumed.gguf', options);
     expect(readFileSync(path('resumed.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
     expect(files()).toEqual([...found, 'resumed.gguf'].sort());
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('continues after the disk was full', async () => {
+    const found = files();
+    const options = { calibration, tensorTypes: [['ffn_down', 'q4_0']] as const };
+    // every write to these fails with ENOSPC: what is solved, then the model
+    for (const file of ['full.gguf.solved.activations.2', 'full.gguf']) {
+      symlinkSync('/dev/full', path(`${file}.partial`));
+      await expect(run('full.gguf', options)).rejects.toThrow(/the disk is full; free some space and resume/);
+      const left = files().filter((name) => !found.includes(name));
+      expect(left.filter((name) => name.startsWith('full.gguf.solved.tensor.blk.1')).length).toBeGreaterThan(3);
+      expect(left).not.toContain('full.gguf');
+    }
+    await run('full.gguf', options);
+    expect(readFileSync(path('full.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
+    rmSync(path('full.gguf'));
+    expect(files()).toEqual(found);
   });
 
   it('is calibrated by a text that the model writes', async () => {

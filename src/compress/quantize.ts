@@ -1,5 +1,5 @@
 /** Quantizes a model: reads it tensor by tensor, solves for the blocks of each, and writes a GGUF file that llama.cpp loads. */
-import { EspalierError, OptionError } from '../core/errors.ts';
+import { EspalierError, MemoryError, OptionError, SourceError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
@@ -51,6 +51,11 @@ export interface QuantizeOptions {
    * low plane that refines it. Needs the type Q4_0. Espalier loads such files (`load(source, { bits: 4 })`), llama.cpp does not.
    */
   readonly nested?: boolean;
+  /**
+   * Keeps the weights of a block's matrices that are 0 at 0, for pruned models. Needs a type whose formats have an exact zero, e.g. Q4_0
+   * with `pure`; not together with a budget or nested bits.
+   */
+  readonly keepZeros?: boolean;
   /** Accepts a source that is quantized already. */
   readonly allowRequantize?: boolean;
   /** Returns the plan and its bytes without writing a file. */
@@ -115,6 +120,8 @@ export async function quantize(
       options.type ?? 'a budget',
       'Q4_0 with nested bits, whose high planes are in that format',
     );
+  if (options.keepZeros && (options.nested || options.type === undefined))
+    throw new OptionError('keepZeros', true, 'a type, without nested bits');
   const opened = await openCheckpoint(source, options);
   try {
     const checkpoint = inGgufTerms(opened);
@@ -148,8 +155,9 @@ export async function quantize(
       const solver = await Solver.create(options.threads);
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
-        treat(values, columns, { format, hasLowPlane }, knowledge) {
-          const solved = solver.quantize(values, columns, format, knowledge, hasLowPlane ? REACH : undefined);
+        treat(values, columns, { format, hasLowPlane, keepsZeros }, knowledge) {
+          const limits = { reach: hasLowPlane ? REACH : undefined, keepsZeros };
+          const solved = solver.quantize(values, columns, format, knowledge, limits);
           return hasLowPlane ? { ...solved, low: solver.refine(values, columns, solved.bytes, knowledge) } : solved;
         },
         // both planes are made from the values
@@ -184,8 +192,8 @@ export async function quantize(
         await writeFile(output, { metadata, tensors }, options);
         await store?.clear();
       } catch (error) {
-        // only what was interrupted can go on
-        if (!options.signal?.aborted) await store?.clear();
+        const canContinue = options.signal?.aborted || error instanceof SourceError || error instanceof MemoryError;
+        if (!canContinue) await store?.clear();
         throw error;
       } finally {
         await work.return(undefined);

@@ -2,7 +2,9 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { readFamilyGoldens } from '../../scripts/models/familyGoldens.ts';
 import { gardenText, makeModel } from '../../scripts/models/index.ts';
+import { filesOf } from '../../scripts/models/skeleton.ts';
 import { ggufBytes } from '../formats/gguf/write.ts';
 import { openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
@@ -78,5 +80,24 @@ describe('rotate', () => {
     await make('wrong.gguf', options);
     await expect(rotate(path('wrong.gguf'), path('refused.gguf'))).rejects.toThrow(message);
     expect(readdirSync(folder)).not.toContain('refused.gguf');
+  });
+
+  it.each([
+    // layer norms with gains but without biases: their tensors have the names that Llama's have
+    ['mpt', /attn_qkv\.weight without the RMS norm blk\.0\.attn_norm\.weight/],
+    // layer norms without tensors
+    ['olmo', /attn_q\.weight without the RMS norm/],
+  ])('refuses the layer norms of an untied %s', async (architecture, message) => {
+    const { families } = await readFamilyGoldens();
+    const skeletons = families.map(({ skeleton }) => skeleton).filter((each) => each.kind === 'gguf');
+    const { tensors, ...skeleton } = skeletons.find(({ metadata }) =>
+      metadata.some(([key, { value }]) => key === 'general.architecture' && value === architecture),
+    )!;
+    const own = /^(token_embd|output_norm|blk\.\d+\.(attn_(norm|q|k|v|qkv|output)|ffn_(norm|gate|up|down)))\.weight$/;
+    const untied = Object.entries(tensors).filter(([name]) => own.test(name));
+    untied.push(['output.weight', tensors['token_embd.weight']]);
+    const [bytes] = (await filesOf({ ...skeleton, tensors: Object.fromEntries(untied) })).values();
+    writeFileSync(path('wrong.gguf'), bytes);
+    await expect(rotate(path('wrong.gguf'), path('refused.gguf'))).rejects.toThrow(message);
   });
 });

@@ -12,6 +12,13 @@ import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
+import { isWeight, type Value } from '../graph/graph.ts';
+import { layerNormOp } from '../graph/ops/layerNorm.ts';
+import { linearOp } from '../graph/ops/linear.ts';
+import { rmsNormOp } from '../graph/ops/rmsNorm.ts';
+import { selectRowsOp } from '../graph/ops/selectRows.ts';
+import { buildModel } from '../models/buildModel.ts';
+import { dequantized } from '../models/dequantized.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { writeFile } from './writeFile.ts';
@@ -66,7 +73,8 @@ export async function rotate(source: CheckpointSource, output: string, options: 
 const partOf = (name: string): string => name.replace(/^blk\.\d+\./, '');
 
 /** @throws {UnsupportedError} for a model whose residual stream cannot be rotated */
-export function refuseRotation({ name: file, tensors }: Checkpoint): void {
+export function refuseRotation(checkpoint: Checkpoint): void {
+  const { name: file, tensors } = checkpoint;
   const what = `${file}: rotating a model with`;
   if (!tensors.has('token_embd.weight') || !tensors.has('output.weight'))
     throw new UnsupportedError(
@@ -81,6 +89,43 @@ export function refuseRotation({ name: file, tensors }: Checkpoint): void {
       (name.startsWith('blk.') && (APART.test(part) || isStream(part)));
     if (!isKnown) throw new UnsupportedError(`${what} tensor`, name);
   }
+  refuseOtherNorms(checkpoint, what);
+}
+
+/**
+ * Every matrix that reads the stream must have an RMS norm with the expected gain in front of it. A layer norm subtracts the mean of the
+ * channels, which a rotation changes; and the stream must have no other norms. @throws {UnsupportedError}
+ */
+function refuseOtherNorms(checkpoint: Checkpoint, what: string): void {
+  const { graph } = buildModel(dequantized(checkpoint));
+  const known = new Set<Value>();
+  const nodes = graph.live();
+  for (const { op, inputs } of nodes) {
+    if (op !== linearOp || !isWeight(inputs[1])) continue;
+    const { tensor } = inputs[1].attributes;
+    const gain = gainOf(tensor);
+    if (gain === undefined) continue;
+    let [x] = inputs;
+    while (x.op === selectRowsOp) [x] = x.inputs;
+    const found = x.op === rmsNormOp && isWeight(x.inputs[1]) ? x.inputs[1].attributes.tensor : undefined;
+    if (found !== gain) throw new UnsupportedError(what, `${tensor} without the RMS norm ${gain} in front of it`);
+    known.add(x);
+  }
+  const other = nodes.find(
+    (node) =>
+      [rmsNormOp, layerNormOp].some((op) => op === node.op) &&
+      !known.has(node) &&
+      !APART.test(`${partOf(node.label)}.weight`),
+  );
+  if (other) throw new UnsupportedError(what, `the norm ${other.label}`);
+}
+
+/** Name of the gain in front of a matrix that reads the stream; undefined for other matrices. */
+function gainOf(matrix: string): string | undefined {
+  if (matrix === 'output.weight') return 'output_norm.weight';
+  const part = partOf(matrix);
+  const stem = part.replace(/\.weight$/, '');
+  return stem in READERS ? matrix.replace(stem, READERS[stem]) : undefined;
 }
 
 function isStream(part: string): boolean {
@@ -95,11 +140,10 @@ async function rotated(tensor: CheckpointTensor, checkpoint: Checkpoint, rotatio
   const part = partOf(name);
   const stem = part.replace(/\.(weight|bias)$/, '');
   const { width } = rotation;
+  const gain = gainOf(name);
   if (name === 'token_embd.weight') rotation.rows(values);
-  else if (name === 'output.weight') await read(values, 'output_norm.weight', checkpoint, rotation);
   else if (name === 'output_norm.weight' || NORMS.includes(stem)) values.fill(1);
-  else if (stem in READERS && part.endsWith('.weight'))
-    await read(values, name.replace(stem, READERS[stem]), checkpoint, rotation);
+  else if (gain !== undefined) await read(values, gain, checkpoint, rotation);
   else if (WRITERS.includes(stem)) {
     // a column of the matrix is a vector of the stream; a bias is one
     const columns = shape.length === 1 ? 1 : shape.at(-1)!;

@@ -132,7 +132,7 @@ export async function keyOf(
   { tokens, size }: Windows,
 ): Promise<string> {
   const hash = sha256();
-  const planned = plan.map(({ tensor, format, stage, hasLowPlane }) => [tensor.name, format.name, stage, hasLowPlane]);
+  const planned = plan.map(({ tensor, format, ...rest }) => [tensor.name, format.name, rest]);
   hash.update(new TextEncoder().encode(JSON.stringify([await fingerprintOf(checkpoint), size, planned])));
   hash.update(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
   return hash.hex();

@@ -4,6 +4,7 @@ import { blockFormats, formatByName } from '../tensor/formats.ts';
 import { readHalf } from '../tensor/quant/fields.ts';
 import { channelOrder } from './channelOrder.ts';
 import { encode, encodeRows } from './encodeRows.ts';
+import { zeroCode } from './matrix/gridBlocks.ts';
 import { inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
 import { isSearched, Solver } from './solver.ts';
@@ -33,6 +34,10 @@ function statisticOf(n: number): Statistic {
   const [gram, heldOut] = [gramOf(n, 600, mixing), gramOf(n, 200, mixing)];
   return { gram, heldOut, size: n, tokens: 600, heldOutTokens: 200, tensors: ['w'] };
 }
+
+const formatsWithZero = blockFormats
+  .filter((format) => format.grid && isSearched(format) && zeroCode(format.grid) !== undefined)
+  .map(({ name }) => name);
 
 describe('Matrices', () => {
   it.each([
@@ -174,6 +179,26 @@ describe('Solver', () => {
     expect(await solve(1)).toEqual(await solve(2));
   });
 
+  it.each(formatsWithZero)('keeps zeros in %s, at less error than without compensation', async (name) => {
+    const columns = 256;
+    const statistic = statisticOf(columns);
+    const values = normal(48 * columns);
+    for (let i = 0; i < values.length; i += 4) values.fill(0, i + 1, i + 3);
+    const format = formatByName(name);
+    const solver = await Solver.create();
+    const zerosOf = (keepsZeros: boolean) => {
+      const { bytes, errors } = solver.quantize(values, columns, format, { statistic }, { keepsZeros });
+      const decoded = new Float32Array(values.length);
+      format.decode(bytes, 0, decoded, 0, values.length / format.blockSize);
+      return { errors, kept: decoded.filter((value, i) => value === 0 && values[i] === 0).length };
+    };
+    const kept = zerosOf(true);
+    expect(kept.kept).toBe(values.length / 2);
+    expect(kept.errors.obs).toBeLessThan(kept.errors.plain!);
+    expect(zerosOf(false).kept).toBeLessThan(values.length / 2);
+    solver.dispose();
+  });
+
   it('keeps integers near their weights where a reach says so', async () => {
     const columns = 256;
     const statistic = statisticOf(columns);
@@ -182,7 +207,7 @@ describe('Solver', () => {
     const solver = await Solver.create();
     /** Largest distance of an integer from its weight in steps, where the grid does not end before. */
     const farthest = (reach?: number): number => {
-      const { bytes, method } = solver.quantize(values, columns, format, { statistic }, reach);
+      const { bytes, method } = solver.quantize(values, columns, format, { statistic }, { reach });
       expect(method).toBe('obs');
       const decoded = new Float32Array(values.length);
       format.decode(bytes, 0, decoded, 0, values.length / 32);

@@ -14,7 +14,7 @@ import { lowPlaneOf } from './lowPlane.ts';
 import type { GridFormat } from './matrix/gridBlocks.ts';
 import { damped, inverseCholesky } from './matrix/inverseCholesky.ts';
 import { Matrices } from './matrix/matrices.ts';
-import { quantizeByObs } from './obs.ts';
+import { type ObsOptions, quantizeByObs } from './obs.ts';
 import type { Statistic } from './statistic.ts';
 import { type CodebookBlocks, quantizeByVectorObs, vectorOrder } from './vectorObs.ts';
 
@@ -37,6 +37,8 @@ export interface Knowledge {
   /** Importance of each column, [columns]: e.g. of an imatrix file. */
   readonly importance?: Float32Array;
 }
+
+export type Limits = Pick<ObsOptions, 'reach' | 'keepsZeros'>;
 
 /** Rows that are judged, spread over the matrix. */
 const JUDGED = 256;
@@ -73,13 +75,13 @@ export class Solver {
     this.#matrices.dispose();
   }
 
-  /** @param values [rows, columns], finite @param reach of OBS (obs.ts) */
+  /** @param values [rows, columns], finite @param limits of the integers that OBS chooses */
   quantize(
     values: Float32Array,
     columns: number,
     format: BlockFormat,
     { statistic, importance }: Knowledge,
-    reach?: number,
+    limits: Limits = {},
   ): Solved {
     const matrices = this.#matrices;
     if (this.#prepared?.statistic !== statistic) this.#forget();
@@ -95,7 +97,7 @@ export class Solver {
       ['plain', plain],
       ['weighted', weighted],
     ];
-    const obs = this.#obs(values, format, statistic, notes, reach);
+    const obs = this.#obs(values, format, statistic, notes, limits);
     if (obs) candidates.push(['obs', obs]);
     const errors = this.#errors(values, columns, format, candidates, statistic);
     const [method, bytes] = candidates.reduce((best, each) => (errors[each[0]]! < errors[best[0]]! ? each : best));
@@ -132,7 +134,7 @@ export class Solver {
     format: BlockFormat,
     statistic: Statistic,
     notes: string[],
-    reach: number | undefined,
+    limits: Limits,
   ): Uint8Array | undefined {
     if (!format.grid && !format.codebook) return undefined;
     const factor = this.#factor(format, statistic);
@@ -143,7 +145,7 @@ export class Solver {
     notes.push(...factor.notes);
     if (format.codebook)
       return quantizeByVectorObs(this.#matrices, { ...factor, format: format as CodebookBlocks }, values);
-    return quantizeByObs(this.#matrices, { ...factor, format: format as GridFormat, reach }, values);
+    return quantizeByObs(this.#matrices, { ...factor, format: format as GridFormat, ...limits }, values);
   }
 
   #forget(): void {

@@ -150,7 +150,7 @@ export class StageRun {
     };
     const isShort = windows.count < HELD_OUT_EVERY;
     const tokens = await this.#runAll(activations, [
-      { sums: FIT, chosen: fit, then: isShort ? readEarly : undefined },
+      { sums: FIT, chosen: fit, afterwards: isShort ? readEarly : undefined },
       { sums: HELD_OUT, chosen: held },
     ]);
     const statistics: Statistic[] = [];
@@ -182,7 +182,7 @@ export class StageRun {
     const outputs = [...this.#stage.outputs];
     const found = outputs.map(([, width]) => new Float32Array(windows.count * windows.size * width));
     const tokens: number[][] = [];
-    for (const { sums, chosen, then } of parts) {
+    for (const { sums, chosen, afterwards } of parts) {
       const all = steps(chosen, tokensPerStep(windows) / windows.size);
       const counts = this.#taps.map(() => 0);
       for (const [index, step] of all.entries()) {
@@ -206,7 +206,7 @@ export class StageRun {
         }
       }
       tokens.push(counts);
-      await then?.();
+      await afterwards?.();
     }
     for (const [i, [name]] of outputs.entries()) activations.set(name, found[i]);
     return tokens;
@@ -249,7 +249,7 @@ interface Part {
   /** Indices of the windows. */
   readonly chosen: readonly number[];
   /** Called when they were run. */
-  readonly then?: () => Promise<void>;
+  readonly afterwards?: () => Promise<void>;
 }
 
 interface Tap {

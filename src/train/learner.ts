@@ -51,11 +51,24 @@ export class Learner {
   readonly weights: readonly LearnedWeight[];
   readonly #program: Program;
   readonly #options: LearnerOptions;
+  /** Positions of weights that stay 0, by name. */
+  readonly #zeros = new Map<string, Uint32Array>();
 
   constructor(program: Program, weights: readonly LearnedWeight[], options: LearnerOptions) {
     this.#program = program;
     this.weights = weights;
     this.#options = options;
+  }
+
+  /** From now on, updates leave the weights of matrices that are 0 at 0. */
+  async keepZeros(): Promise<void> {
+    for (const { name, rows } of this.weights) {
+      if (rows === 1) continue;
+      const values = await this.#program.readTensor(name);
+      const zeros: number[] = [];
+      for (const [i, value] of values.entries()) if (value === 0) zeros.push(i);
+      if (zeros.length > 0) this.#zeros.set(name, Uint32Array.from(zeros));
+    }
   }
 
   /**
@@ -97,6 +110,11 @@ export class Learner {
       }
     }
     const squares = await result?.output(outputs.squares);
+    for (const [name, zeros] of this.#zeros) {
+      const values = await this.#program.readTensor(name);
+      for (const i of zeros) values[i] = 0;
+      await this.#program.writeTensor(name, values);
+    }
     return { loss, gradientNorm: Math.sqrt(squares?.[0] ?? 0) };
   }
 

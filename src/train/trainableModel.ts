@@ -126,6 +126,8 @@ export class TrainableModel {
         columns: shape[1],
       }));
       const learner = new Learner(program, learned, { sequence, optimizer, seed, teacher, widths });
+      // before a checkpoint is restored, so that the zeros are those of the start
+      if (recipe.keepZeros) await learner.keepZeros();
       if (factors) await initializeFactors(program, factors, seed);
       const writeSample = sampleWriter(recipe, program, context, start);
       return new TrainableModel(recipe, start, { program, learner, factors, exit, writeSample }, [

@@ -35,6 +35,7 @@ interface Values extends TextValues {
   readonly tokenEmbeddingType?: string;
   readonly pure?: boolean;
   readonly nested?: boolean;
+  readonly keepZeros?: boolean;
   readonly allowRequantize?: boolean;
   readonly dryRun?: boolean;
   readonly tensors?: boolean;
@@ -75,6 +76,7 @@ export function quantizeCommand(): Command {
     .option('--token-embedding-type <format>', 'format of the token embedding')
     .option('--pure', "one format for all matrices instead of llama-quantize's mixture")
     .option('--nested', 'with --type Q4_0: one file of the size of Q8_0 that Espalier reads at 4 bits or at 8 (--bits)')
+    .option('--keep-zeros', 'keep weights that are 0 at 0, for pruned models; needs formats with an exact zero')
     .option('--allow-requantize', 'accept a source that is already quantized')
     .option('--dry-run', 'show formats, bytes and memory without writing a file')
     .option('--tensors', 'list every tensor with its format, method and error')
@@ -113,7 +115,7 @@ async function run(source: string, output: string, values: Values): Promise<void
     outputTensorType,
     tokenEmbeddingType,
   } = values;
-  const { pure, nested, allowRequantize, dryRun, threads, backend } = values;
+  const { pure, nested, keepZeros, allowRequantize, dryRun, threads, backend } = values;
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   if (values.tune !== undefined && calibrate === undefined)
     throw new OptionError('--tune', values.tune, '--calibrate to be set too');
@@ -138,6 +140,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         tokenEmbeddingType,
         pure,
         nested,
+        keepZeros,
         allowRequantize,
         dryRun,
         threads,
@@ -182,6 +185,7 @@ async function run(source: string, output: string, values: Values): Promise<void
             tokenEmbeddingType,
             pure,
             nested,
+            keepZeros,
             allowRequantize,
           },
           tune: steps,

@@ -17,6 +17,13 @@ const BATCH = 2 ** 22;
 /** Number of rows that are in memory at a time. */
 export const rowsAtOnce = (columns: number): number => Math.max(1, Math.floor(BATCH / columns));
 
+/** Returns the integer minus the lowest one that stands for exactly 0; undefined if a grid has none. */
+export function zeroCode({ levels, lowest, highest, hasMin }: BlockGrid): number | undefined {
+  if (hasMin) return undefined;
+  const code = levels ? levels.indexOf(0) : -lowest;
+  return code >= 0 && code <= highest - lowest ? code : undefined;
+}
+
 export class GridBlocks {
   /** Address of the description, in bytes. */
   readonly grid: number;
@@ -55,6 +62,16 @@ export class GridBlocks {
     bytes.fill(0, 0, HEAD);
     new DataView(bytes.buffer, bytes.byteOffset).setFloat32(0, d, true);
     bytes.set(quants, HEAD);
+  }
+
+  /** Sets the integers of weights that are 0 to zero. @param values weights of the first blocks */
+  keepZeros(values: Float32Array): void {
+    const { blockSize, grid } = this.#format;
+    const zero = zeroCode(grid)!;
+    const blocks = values.length / blockSize;
+    const bytes = this.#matrices.bytes(this.records / 4, blocks * this.#recordBytes);
+    for (const [i, value] of values.entries())
+      if (value === 0) bytes[Math.floor(i / blockSize) * this.#recordBytes + HEAD + (i % blockSize)] = zero;
   }
 
   /** Writes the bytes of the first `count` blocks. */

@@ -7,6 +7,8 @@ import type { DistillStage } from './schema.ts';
 export interface DistillOptions extends DistillStage {
   /** Path of the text file to train on. */
   readonly text: string;
+  /** Keeps weights that are 0 at 0: the model was pruned. */
+  readonly keepZeros?: boolean;
   /** Folder of the checkpoints. An interrupted run continues there; one of another recipe is removed. */
   readonly folder: string;
   readonly threads?: number;
@@ -31,12 +33,14 @@ export async function distill(
   output: string,
   options: DistillOptions,
 ): Promise<TrainingResult> {
-  const { text, steps, learningRate, sequence, batch, temperature, folder, threads, signal, onProgress } = options;
+  const { text, keepZeros, steps, learningRate, sequence, batch, temperature, folder, threads, signal, onProgress } =
+    options;
   const every = Math.max(1, Math.ceil(steps / EVALUATIONS));
   const run = () =>
     train(
       {
         model: { start: model },
+        ...(keepZeros && { keepZeros }),
         data: { sources: [{ path: text }], heldOut: { fraction: HELD_OUT }, sequence, batch },
         steps,
         optimizer: { learningRate, warmup: Math.min(20, Math.floor(steps / 10)), weightDecay: 0 },

@@ -34,13 +34,14 @@ const ROTATED_BYTES = 100e6;
 /** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
 const TRAINING_BYTES = 20;
 
-/** @throws {OptionError} and the errors that the stage itself has for this model */
+/** @param keepZeros true if the model was pruned @throws {OptionError} and the errors that the stage itself has for this model */
 export async function planStage(
   stage: ShapeStage,
   from: Checkpoint,
   calibration: CalibrationOptions | undefined,
+  keepZeros: boolean,
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
-  if ('quantize' in stage) return planQuantizing(stage.quantize, from, calibration);
+  if ('quantize' in stage) return planQuantizing({ keepZeros, ...stage.quantize }, from, calibration);
   if ('tune' in stage) {
     const { steps } = stage.tune;
     return { plan: planTraining(from, from, steps * 4 * (calibration?.window ?? 256)), to: from };

@@ -25,6 +25,7 @@ const quantizeStage = z.strictObject({
       tensorTypes: z.record(z.string(), z.string()).optional().describe('{ "regular expression": "format" }'),
       outputTensorType: z.string().optional(),
       tokenEmbeddingType: z.string().optional(),
+      keepZeros: z.boolean().optional().describe('keeps weights at 0; default: true after a stage prune'),
       allowRequantize: z.boolean().optional(),
       calibrate: z.boolean().default(true).describe('false: without the calibration text'),
     })

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
 import { openCheckpoint } from '../../formats/open.ts';
+import { tensorValues } from '../../formats/tensorValues.ts';
+import { dropLayers } from '../prune/dropLayers.ts';
+import { quantize } from '../quantize.ts';
+import { tune } from '../tune/tune.ts';
 import type { StagePlan } from './planStage.ts';
 import { shape } from './shape.ts';
 
@@ -17,6 +21,20 @@ const recipe = {
   stages: [{ prune: { sparsity: 0.3 } }, { quantize: { type: 'Q5_0' } }, { tune: { steps: 3 } }],
 };
 const write = (name: string, value: object) => writeFileSync(path(name), JSON.stringify(value));
+
+/** Share of the groups of four weights with at least two zeros, in the blocks' matrices. */
+async function groupsWithZeros(file: string): Promise<number> {
+  const checkpoint = await openCheckpoint(file);
+  let [groups, found] = [0, 0];
+  for (const tensor of checkpoint.tensors.values()) {
+    if (!tensor.name.startsWith('blk.') || tensor.shape.length < 2) continue;
+    const values = await tensorValues(tensor);
+    for (let i = 0; i < values.length; i += 4, groups++)
+      if (values.slice(i, i + 4).filter((value) => value === 0).length >= 2) found++;
+  }
+  await checkpoint.close();
+  return found / groups;
+}
 
 beforeAll(async () => {
   writeFileSync(path('source.gguf'), await makeModel({ architecture: 'llama', format: 'F32' }));
@@ -72,6 +90,59 @@ describe('shape', () => {
     expect(readdirSync(path('narrow.gguf.training'))).toEqual([]);
     await shape(path('narrow.json'));
     expect(readFileSync(path('narrow.gguf')).equals(first)).toBe(true);
+  });
+
+  it('keeps the zeros of pruned weights in all later stages', async () => {
+    const stages = [
+      { prune: { pattern: '2:4' } },
+      { distill: { steps: 3, sequence: 32, batch: 2 } },
+      { quantize: { type: 'Q4_0', pure: true } },
+      { tune: { train: 'weights', steps: 3 } },
+    ];
+    write('zeros.json', { ...recipe, output: 'zeros.gguf', card: undefined, stages });
+    const controller = new AbortController();
+    const onStage = (name: string) => {
+      if (name === 'tune') controller.abort(new Error('enough'));
+    };
+    await expect(shape(path('zeros.json'), { signal: controller.signal, onStage })).rejects.toThrow('enough');
+    const kept = readdirSync(path('zeros.gguf.stages')).filter((name) => name.endsWith('.gguf'));
+    expect(kept).toHaveLength(3);
+    await shape(path('zeros.json'));
+    expect(await groupsWithZeros(path('zeros.gguf'))).toBe(1);
+  });
+
+  it.each([
+    [{ rotate: {} }, /the stage rotate after prune/],
+    [{ narrow: { keep: 0.5 } }, /the stage narrow after prune/],
+    [{ quantize: { type: 'Q4_K_M' } }, /keepZeros is true, expected false, or one of .*Q4_K cannot keep zeros: .*Q4_0/],
+  ])('refuses %o where it would fill the zeros of pruned weights', async (stage, message) => {
+    write('filled.json', { ...recipe, output: 'f.gguf', card: undefined, stages: [{ prune: {} }, stage] });
+    await expect(shape(path('filled.json'), { dryRun: true })).rejects.toThrow(message);
+  });
+
+  it('tunes the weights that a stage quantized, not those of the source', async () => {
+    const stages = [
+      { dropLayers: { layers: [0] } },
+      { quantize: { type: 'Q2_K', pure: true } },
+      { tune: { train: 'weights', steps: 3 } },
+    ];
+    write('dropped.json', { ...recipe, output: 'dropped-out.gguf', card: undefined, stages });
+    const { stages: done } = await shape(path('dropped.json'));
+    const [source, dropped, low, tuned] = ['source', 'dropped', 'low', 'tuned'].map((name) => path(`${name}.gguf`)) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await dropLayers(source, dropped, { layers: [0] });
+    const text = gardenText;
+    await quantize(dropped, low, { type: 'Q2_K', pure: true, calibration: { ...recipe.calibration, text } });
+    const options = { text, window: 32, train: 'weights', steps: 3 } as const;
+    const { after } = await tune(source, low, tuned, { ...options, original: dropped });
+    expect(done[2].result).toMatchObject({ after });
+    await expect(tune(source, low, tuned, options)).rejects.toThrow(
+      /tensor blk\.1\.\S+ of .*source\.gguf is .*, expected absent as in .*original is the file/,
+    );
   });
 
   it('does not continue with another source under the same name', async () => {

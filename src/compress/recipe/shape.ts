@@ -51,12 +51,14 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const context: Context = { recipe, calibration, options };
   const kept = checkpointFolder(`${recipe.output}.stages`);
   refuseUselessCard(recipe, path);
+  refuseLostZeros(recipe, path);
   if (dryRun) return { output: recipe.output, stages: await plans(recipe, calibration, options), cardFiles: [] };
   const { window, windows } = recipe.calibration ?? {};
   let key = hashOf([await sourceFingerprint(recipe.source, signal), calibration?.text ?? '', window, windows]);
   let current = recipe.source;
   /** The file that the last stage quantize started from. */
   let original: string | undefined;
+  let keepZeros = false;
   const done: { name: string; result: object }[] = [];
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
@@ -70,10 +72,11 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
     onStage?.(name, isDone ? 'was done before' : 'runs');
     const result = isDone
       ? (JSON.parse(await textOf(`${target}.json`)) as object)
-      : await runStage(stage, current, target, { ...context, original });
+      : await runStage(stage, current, target, { ...context, original, keepZeros });
     if (!isDone) await kept.replace(`${file}.json`, (sink) => sink.write(bytesOf(JSON.stringify(result))));
     done.push({ name, result });
     if (name === 'quantize') original = current;
+    keepZeros = keepsZeros(stage, keepZeros);
     current = target;
   }
   await copy(current, recipe.output, signal);
@@ -90,6 +93,8 @@ interface Context {
   readonly options: ShapeOptions;
   /** The file that the current model was quantized from. */
   readonly original?: string;
+  /** True if the current model was pruned, and its zeros are kept. */
+  readonly keepZeros?: boolean;
 }
 
 async function plans(
@@ -101,8 +106,10 @@ async function plans(
   try {
     let current = inGgufTerms(opened);
     const found: { name: string; result: StagePlan }[] = [];
+    let keepZeros = false;
     for (const stage of stages) {
-      const { plan, to } = await planStage(stage, current, calibration);
+      const { plan, to } = await planStage(stage, current, calibration, keepZeros);
+      keepZeros = keepsZeros(stage, keepZeros);
       found.push({ name: Object.keys(stage)[0], result: plan });
       current = to;
     }
@@ -113,13 +120,14 @@ async function plans(
 }
 
 async function runStage(stage: ShapeStage, from: string, to: string, context: Context): Promise<object> {
-  const { recipe, calibration } = context;
+  const { recipe, calibration, keepZeros } = context;
   const { threads, backend, signal, onProgress } = context.options;
   const common = { threads, backend, signal, onProgress };
   if ('quantize' in stage) {
     const { calibrate, tensorTypes, ...rest } = stage.quantize;
     return quantize(from, to, {
       ...common,
+      keepZeros,
       ...rest,
       tensorTypes: tensorTypes && Object.entries(tensorTypes),
       ...(calibrate && calibration && { calibration }),
@@ -135,12 +143,13 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
   if ('distill' in stage) {
     const text = recipe.calibration?.text ?? missing('distill');
     const folder = `${recipe.output}.training`;
-    return distill(recipe.source, from, to, { ...stage.distill, text, folder, threads, signal, onProgress });
+    return distill(recipe.source, from, to, { ...stage.distill, text, keepZeros, folder, threads, signal, onProgress });
   }
   if ('prune' in stage) return prune(from, to, { ...common, ...stage.prune, calibration });
   return tune(recipe.source, from, to, {
     ...common,
     ...stage.tune,
+    keepZeros,
     // a source that was quantized before has no other values than its own
     original: context.original ?? from,
     text: calibration?.text ?? missing('tune'),
@@ -218,6 +227,19 @@ async function sourceFingerprint(source: string, signal?: AbortSignal): Promise<
   } finally {
     await opened.close();
   }
+}
+
+/** True if the weights that a stage prune set to 0 are to be 0 behind a stage. */
+const keepsZeros = (stage: ShapeStage, before: boolean): boolean =>
+  'prune' in stage || ('quantize' in stage ? (stage.quantize.keepZeros ?? before) : before);
+
+/** @throws {FormatError} if a stage behind a stage prune would fill its zeros */
+function refuseLostZeros({ stages }: ShapeRecipe, file: string): void {
+  const pruned = stages.findIndex((stage) => 'prune' in stage);
+  const filling = stages.slice(pruned + 1).find((stage) => 'rotate' in stage || 'narrow' in stage);
+  if (pruned < 0 || !filling) return;
+  const [name] = Object.keys(filling);
+  throw new FormatError(file, `has the stage ${name} after prune, whose zeros it would fill: put ${name} before prune`);
 }
 
 /** @throws {FormatError} */

@@ -23,14 +23,23 @@ export class TrainedWeights implements TrainedTensor {
   readonly #parts: BlockParts;
   readonly #groups: number;
   readonly #weights: Float32Array;
+  /** Indices of weights that stay 0. */
+  readonly #zeros = new Set<number>();
   readonly #optimizer: RelativeAdam;
   readonly #halves: readonly RelativeAdam[];
 
   /**
    * @param parts of the quantized tensor @param original values before it was quantized: the weights start where they round to the
    *   tensor's integers, as near to the original as that allows
+   * @param keepsZeros weights whose original and integer are 0 stay 0
    */
-  constructor(name: string, format: GridFormat, parts: BlockParts, original: Float32Array | undefined) {
+  constructor(
+    name: string,
+    format: GridFormat,
+    parts: BlockParts,
+    original: Float32Array | undefined,
+    keepsZeros = false,
+  ) {
     this.name = name;
     this.format = format;
     this.#parts = parts;
@@ -41,6 +50,7 @@ export class TrainedWeights implements TrainedTensor {
       for (let i = from; i < to; i++) {
         const rounded = step * levelOf(format.grid, parts.quants[i]) - minimum;
         const rest = original ? original[i] - rounded : 0;
+        if (keepsZeros && rounded === 0 && rest === 0) this.#zeros.add(i);
         this.#weights[i] = rounded + Math.max(-most, Math.min(most, rest));
       }
     });
@@ -78,6 +88,7 @@ export class TrainedWeights implements TrainedTensor {
       ofD[block] += slope * (grid.scales ? scales[group] : 1);
       ofDmin[block] -= sum * (grid.scales ? mins[group] : 1);
     });
+    for (const i of this.#zeros) ofWeights[i] = 0;
     this.#optimizer.update(ofWeights, rate);
     this.#halves[0].update(ofD, SCALE_RATE * rate);
     this.#halves[1].update(ofDmin, SCALE_RATE * rate);

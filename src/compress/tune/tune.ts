@@ -47,6 +47,8 @@ export interface TuneOptions {
    * stages (fewer layers, a rotation …) it differs from the source, whose distribution is learned.
    */
   readonly original?: string;
+  /** With train 'weights': weights that are 0 in the original and in the model stay 0. */
+  readonly keepZeros?: boolean;
   /** Number of updates. Default: 200. */
   readonly steps?: number;
   /** Tokens per window. Default: 256, at most the trained context. */
@@ -99,7 +101,9 @@ export async function tune(source: string, model: string, output: string, option
     const windows = windowsOf(to, options, batch);
     const teacher = await Teacher.create(from, windows, batch, options);
     programs.push(teacher.program);
-    const student = await Student.create(to, windows, batch, options, (tensor) => trainedTensor(tensor, original, train));
+    const student = await Student.create(to, windows, batch, options, (tensor) =>
+      trainedTensor(tensor, original, options),
+    );
     programs.push(student.program);
     if (teacher.vocabulary !== student.vocabulary)
       throw new OptionError(
@@ -157,7 +161,7 @@ export async function tune(source: string, model: string, output: string, option
 async function trainedTensor(
   tensor: CheckpointTensor,
   original: Checkpoint,
-  train: Trained,
+  { train = 'scales', keepZeros }: TuneOptions,
 ): Promise<TrainedTensor | undefined> {
   const { name, format, shape, byteLength } = tensor;
   if (format.name === 'F32' && shape.length === 1) return new TrainedVector(name, format, await tensorValues(tensor));
@@ -167,13 +171,16 @@ async function trainedTensor(
   await tensor.read(0, bytes);
   const own = format as GridFormat;
   if (train === 'scales') return new TrainedScales(name, own, bytes);
-  return new TrainedWeights(name, own, blockParts(own, bytes), await tensorValues(original.tensors.get(name)!));
+  const values = await tensorValues(original.tensors.get(name)!);
+  return new TrainedWeights(name, own, blockParts(own, bytes), values, keepZeros);
 }
 
 /** @throws {OptionError} if the tensors of a model and its original differ in names or shapes */
 function refuseOtherOriginal(original: Checkpoint, { name: model, tensors }: Checkpoint): void {
   for (const name of new Set([...tensors.keys(), ...original.tensors.keys()])) {
-    const [found, expected] = [original, { tensors }].map((each) => each.tensors.get(name)?.shape.join(' × ') ?? 'absent');
+    const [found, expected] = [original, { tensors }].map(
+      (each) => each.tensors.get(name)?.shape.join(' × ') ?? 'absent',
+    );
     if (found === expected) continue;
     const what = `tensor ${name} of ${original.name}`;
     throw new OptionError(what, found, `${expected} as in ${model}; original is the file that this was quantized from`);

@@ -66,7 +66,7 @@ function wrong(file: string, problems: readonly string[]): FormatError {
 
 /** Yields contradictions between fields. */
 function* contradictions(recipe: Recipe): Generator<string> {
-  const { model, tokenizer, data, optimizer, lora, exit, elastic, distillation, earlyStopping } = recipe;
+  const { model, tokenizer, data, optimizer, lora, exit, elastic, keepZeros, distillation, earlyStopping } = recipe;
   const given = Object.keys(model).filter((key) => key !== 'start');
   if (model.start !== undefined) {
     if (given.length > 0) yield `model.start defines ${inWords(given)} already: remove one or the other`;
@@ -76,11 +76,14 @@ function* contradictions(recipe: Recipe): Generator<string> {
       if (model[key] === undefined) yield `model.${key} is missing; a model without model.start needs it`;
     if (lora) yield 'lora needs a model.start to adapt';
     if (exit) yield 'exit needs a model.start to leave early';
+    if (keepZeros) yield 'keepZeros needs a model.start';
     if (elastic) yield 'elastic needs a model.start with nested widths';
     const ways = [tokenizer?.file, tokenizer?.size, tokenizer?.characters || undefined];
     if (ways.filter((way) => way !== undefined).length !== 1)
       yield 'tokenizer is incomplete, expected one of file, size and characters: true';
   }
+  if (keepZeros && (exit || lora))
+    yield 'keepZeros is about the weights of the model, so exit and lora cannot be set too';
   if (elastic && (exit || lora)) yield 'elastic trains the weights of the model, so exit and lora cannot be set too';
   if (exit && lora) yield 'exit and lora are set, but the model of an exit is frozen: remove one of them';
   if (exit && distillation)

@@ -168,6 +168,10 @@ export function recipeSchema(path: (written: string) => string) {
       .describe(
         'Train all nested widths of model.start (made by `espalier sort-neurons`): every batch is learned with all neurons and with those of each narrower model. Losses are means over the widths.',
       ),
+    keepZeros: z
+      .boolean()
+      .optional()
+      .describe('Keep the weights of matrices that are 0 in model.start at 0, as `espalier prune` leaves them.'),
     distillation: z
       .strictObject({
         teachers: z

@@ -160,7 +160,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
       result.adapters = figures;
     }
     if (wanted.has('privacy')) {
-      const options = { clients: 260, rounds: 15, samplingRate: 0.2, python: values.python };
+      const options = { clients: 260, rounds: 15, groups: 5, python: values.python };
       const figures = await trainPrivately(base, options);
       const { epsilon, tightEpsilon, reference, noiseMultiplier, loss, membership } = figures;
       const checked = (value: number | undefined) => `(dp-accounting ${value?.toFixed(4) ?? 'not run'})`;

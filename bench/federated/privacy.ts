@@ -19,7 +19,8 @@ import { type Base, openText } from './base.ts';
 export interface PrivacyFigures {
   readonly clients: number;
   readonly rounds: number;
-  readonly samplingRate: number;
+  /** Groups of devices that take turns: ε counts the rounds of one. */
+  readonly groups: number;
   readonly noiseMultiplier: number;
   /** Spent, by our accountant. */
   readonly epsilon: number;
@@ -43,11 +44,11 @@ export async function trainPrivately(
   options: {
     readonly clients: number;
     readonly rounds: number;
-    readonly samplingRate: number;
+    readonly groups: number;
     readonly python?: string;
   },
 ): Promise<PrivacyFigures> {
-  const { rounds, samplingRate, python } = options;
+  const { rounds, groups, python } = options;
   const model = await base.open('F32', { rank: 2, targets: ['attn_q', 'attn_v'] });
   const pieces = base.roles.flatMap(([, text]) => text.match(new RegExp(`[^]{${PIECE}}`, 'g')) ?? []);
   const count = Math.min(options.clients, pieces.length >> 1);
@@ -64,9 +65,9 @@ export async function trainPrivately(
     training: { model: 'base' },
   } as const;
   const secure = { clip: 0.3 };
-  const privacy = { epsilon: 8, delta: DELTA, samplingRate };
+  const privacy = { epsilon: 8, delta: DELTA, groups };
   const noisy = await federate(checkSettings({ ...common, secure, privacy }), model, members, start);
-  // a large budget switches the noise off, but not the sampling
+  // a large budget switches the noise off, but not the turns
   const free = { ...privacy, epsilon: 1e9, noiseMultiplier: 1e-3 };
   const plain = await federate(checkSettings({ ...common, secure, privacy: free }), model, members, start);
   const lossesOf = async (sets: readonly Dataset[], weights: Float32Array) => {
@@ -85,10 +86,11 @@ export async function trainPrivately(
   for (const one of data) await one.close();
   await model.dispose();
   const { noiseMultiplier, epsilon } = noisy;
-  const tight = new LossDistributionAccountant().add({ noiseMultiplier, samplingRate }, rounds);
+  const turns = Math.ceil(rounds / groups);
+  const tight = new LossDistributionAccountant().add({ noiseMultiplier, samplingRate: 1 }, turns);
   return {
-    ...{ clients: count, rounds, samplingRate, noiseMultiplier, epsilon, tightEpsilon: tight.epsilon(DELTA) },
-    reference: python === undefined ? undefined : reference(python, noiseMultiplier, samplingRate, rounds),
+    ...{ clients: count, rounds, groups, noiseMultiplier, epsilon, tightEpsilon: tight.epsilon(DELTA) },
+    reference: python === undefined ? undefined : reference(python, noiseMultiplier, 1, turns),
     loss: { base: mean(before.others), private: withNoise.loss, plain: without.loss },
     membership: { private: withNoise.auc, plain: without.auc },
   };

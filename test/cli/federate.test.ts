@@ -145,12 +145,42 @@ describe('espalier federate', () => {
     await server.ended;
   }, 120_000);
 
+  it('refuses a model that clients could not download, and a folder that another server uses', async () => {
+    mkdirSync(path('model-folder'));
+    const training = { ...settings.training, model: path('model-folder') };
+    writeFileSync(path('folder.json'), JSON.stringify({ ...settings, training }));
+    const refused = await espalier(['federate', 'serve', path('folder.json'), '--folder', path('unused')]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/training\.model.*model-folder.*a file/);
+    const port = await freePort();
+    const first = start('serve', 'settings.json', '--folder', 'shared', '--port', `${port}`, '--threads', '1');
+    await until('the server answers', () =>
+      fetch(`http://127.0.0.1:${port}/settings`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const second = await espalier([
+      'federate',
+      'serve',
+      path('settings.json'),
+      '--folder',
+      path('shared'),
+      '--port',
+      '0',
+    ]);
+    expect(second.code).not.toBe(0);
+    expect(second.stderr).toMatch(/another process uses this journal/);
+    first.child.kill('SIGTERM');
+    await first.ended;
+  }, 120_000);
+
   it('refuses settings with all their problems', async () => {
     writeFileSync(path('wrong.json'), JSON.stringify({ ...settings, rounds: 0, extra: 1 }));
     const { code, stderr } = await espalier(['federate', 'serve', path('wrong.json')]);
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/rounds: .*extra/s);
     const help = await espalier(['federate', 'serve', '--help']);
-    expect(help.stdout).toContain('samplingRate');
+    expect(help.stdout).toContain('noiseMultiplier');
   });
 });

@@ -3,13 +3,19 @@
 import type { Connection } from '../../src/federated/client/connection.ts';
 import {
   type ClientStore,
+  checkSettings,
+  Federation,
   identity,
+  type Journal,
+  localConnection,
+  memoryJournal,
   Participant,
   type ParticipantOptions,
   type Trainer,
 } from '../../src/federated/index.ts';
 
 export const PARAMETERS = 20;
+export const weights = new Float32Array(PARAMETERS);
 const SCALE = 1024;
 
 export const settings = {
@@ -53,4 +59,26 @@ export function participant(
   options: Partial<ParticipantOptions> = {},
 ): Participant {
   return new Participant(connection, { identity: identityOf(client), trainer: trainerOf(client), ...options });
+}
+
+/** Lets all clients take steps in turn until the federation ends; time passes when nobody can act. */
+export async function play(federation: Federation, clients: { step(): Promise<string> }[], start = 0): Promise<number> {
+  let now = start;
+  for (let turn = 0; !federation.finished; turn++) {
+    if (turn > 1000) throw new Error(`stuck: ${federation.round?.phase}`);
+    let acted = false;
+    for (const client of clients) if ((await client.step()) === 'acted') acted = true;
+    if (!acted && federation.round) await federation.tick((now = federation.round.deadline));
+  }
+  return now;
+}
+
+export async function run(changes: object = {}, clients = 5, journal: Journal = memoryJournal()): Promise<Federation> {
+  const federation = await Federation.open(checkSettings({ ...settings, ...changes }), { journal, weights }, 0);
+  const connection = localConnection(federation, () => 0);
+  await play(
+    federation,
+    Array.from({ length: clients }, (_, i) => participant(connection, i, { allowVisible: true })),
+  );
+  return federation;
 }

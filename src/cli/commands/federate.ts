@@ -1,8 +1,8 @@
 /** `espalier federate`: devices train an adapter together and keep their texts. */
-import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { deviceSensors } from '../../adapt/index.ts';
 import {
@@ -96,6 +96,7 @@ export function federateCommand(): Command {
 async function runServer(path: string, values: ServeValues): Promise<void> {
   const signal = interruptSignal();
   const settings = await readSettings(path);
+  const published = await publishedModel(settings);
   const bar = progressBar();
   const { backend, threads, output, json } = values;
   const compile = { backend, threads, signal, onProgress: bar.onProgress };
@@ -112,7 +113,6 @@ async function runServer(path: string, values: ServeValues): Promise<void> {
       Date.now(),
     );
     let failure: Error | undefined;
-    const published = existsSync(settings.training.model) ? settings.training.model : undefined;
     const server = await serveFederation(federation, { ...values, model: published }, (error) => {
       failure = error;
     });
@@ -135,6 +135,14 @@ async function runServer(path: string, values: ServeValues): Promise<void> {
   } finally {
     await model.dispose();
   }
+}
+
+/** Returns the path of the model that clients download from this server; undefined if the settings name a URL. */
+async function publishedModel({ training: { model } }: FederationSettings): Promise<string | undefined> {
+  const found = await stat(model).catch(() => undefined);
+  if (found && !found.isFile())
+    throw new OptionError('training.model', model, 'a file, because clients download it from this server, or a URL');
+  return found && model;
 }
 
 async function takePart(url: string, values: JoinValues): Promise<void> {
@@ -259,16 +267,10 @@ function withSlash(url: string): string {
   return url.endsWith('/') ? url : `${url}/`;
 }
 
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      },
-      { once: true },
-    );
+/** @throws the signal's reason if it aborts */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(milliseconds, undefined, { signal }).catch((error) => {
+    signal.throwIfAborted();
+    throw error;
   });
 }

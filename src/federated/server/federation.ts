@@ -3,22 +3,22 @@
  * in the journal before it is acknowledged, so it can be killed at any point. Without sockets and without clocks: callers pass the
  * time in milliseconds.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import { ServerOptimizer } from '../aggregation/serverOptimizer.ts';
 import { normOf } from '../aggregation/update.ts';
-import { bytesToHex, hexToBytes } from '../encoding.ts';
+import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
-import { PrivacyBudget } from '../privacy/budget.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
 import { type Instruction, type Receipt, Round, type RoundEvent } from '../round/round.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { combineRound } from './combineRound.ts';
 import type { Journal } from './journal.ts';
+import { PrivacyLedger } from './privacyLedger.ts';
 import type { ReportLine } from './reportLine.ts';
 import { mechanismOf, roundConfigOf } from './roundConfigOf.ts';
+import { mayJoin } from './selection.ts';
 import type { FederationSettings } from './settings.ts';
 import { decodeSnapshot, encodeSnapshot, type FederationState } from './snapshot.ts';
 
@@ -48,7 +48,7 @@ export class Federation {
   readonly #journal: Journal;
   readonly #signed: boolean;
   readonly #onLine?: (line: ReportLine) => void;
-  readonly #budget?: PrivacyBudget;
+  readonly #privacy?: PrivacyLedger;
   #state: FederationState;
   #optimizer: ServerOptimizer;
   #round: Round | undefined;
@@ -70,10 +70,7 @@ export class Federation {
     this.#state = state;
     this.#optimizer = new ServerOptimizer(settings.optimizer, state.optimizer);
     this.#weightsHash = hashOfWeights(state.weights);
-    if (settings.privacy) {
-      this.#budget = new PrivacyBudget(settings.privacy);
-      for (const line of state.report) if (isClosedTraining(line)) this.#budget.spend(mechanismOf(settings)!);
-    }
+    if (settings.privacy) this.#privacy = new PrivacyLedger(settings, state.report);
   }
 
   /**
@@ -100,7 +97,7 @@ export class Federation {
         'the journal belongs to a federation with other settings: use another folder',
       );
     const federation = new Federation(settings, state, options);
-    for (const entry of entries) federation.#replay(entry);
+    for await (const entry of entries) federation.#replay(entry);
     if (!federation.#round) await federation.#openRound(now);
     await federation.#inTurn(async () => {
       await federation.#passTime(now);
@@ -134,7 +131,7 @@ export class Federation {
 
   /** ε spent. Undefined without a privacy budget: no accountant, no ε. */
   get epsilon(): number | undefined {
-    return this.#budget?.epsilon;
+    return this.#privacy?.epsilon;
   }
 
   /** Noise of a round, relative to what one client can change. Undefined without a privacy budget. */
@@ -148,7 +145,7 @@ export class Federation {
     if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };
     const { config } = this.#round;
     const instruction = this.#round.instructionFor(client);
-    if (instruction.phase === 'open' && !this.#isChosen(client))
+    if (instruction.phase === 'open' && !this.#mayJoin(client, this.#round))
       return { ...common, config, instruction: { phase: 'wait', for: 'open' } };
     return { ...common, config, instruction };
   }
@@ -177,7 +174,7 @@ export class Federation {
       await this.#passTime(now);
       const round = this.#round;
       if (!round) return this.#refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
-      if (message.kind === 'join' && !this.#isChosen(message.client))
+      if (message.kind === 'join' && !this.#mayJoin(message.client, round))
         return this.#refuse('NOT_SAMPLED', `${message.client} was not chosen for round ${round.config.id}`);
       const receipt = round.apply({ kind: 'message', at: now, message });
       this.#bytesReceived += bytes?.length ?? 0;
@@ -243,7 +240,7 @@ export class Federation {
       return this.#finishRound(round, now, { weights: this.#state.weights, loss: update[0] });
     }
     const weights = this.#optimizer.step(this.#state.weights, update);
-    this.#budget?.spend(mechanismOf(this.settings)!);
+    this.#privacy?.spend(this.#state.begun);
     this.#serverMilliseconds += performance.now() - started;
     await this.#finishRound(round, now, { weights, updateNorm: normOf(update) });
   }
@@ -261,12 +258,12 @@ export class Federation {
       ...(done ? {} : { reason: round.reason }),
       joined: round.joined,
       contributors: contributors.length,
-      examples: contributors.reduce((sum, { examples }) => sum + examples, 0),
+      ...(this.settings.weighting === 'examples' && { examples: sumOfExamples(contributors) }),
       ...(done?.loss !== undefined && { loss: done.loss }),
       updateNorm: done?.updateNorm,
       bytesReceived: this.#bytesReceived,
       refused: this.#refused,
-      ...(this.#budget && { epsilon: this.#budget.epsilon, delta: this.#budget.target.delta }),
+      ...(this.#privacy && { epsilon: this.#privacy.epsilon, delta: this.#privacy.delta }),
       milliseconds: now - this.#openedAt,
       serverMilliseconds: this.#serverMilliseconds,
     };
@@ -309,7 +306,7 @@ export class Federation {
     if (this.#isEvaluationDue()) return undefined;
     const closed = this.#state.report.filter(isClosedTraining).length;
     if (closed >= this.settings.rounds) return 'all rounds are done';
-    return this.#budget?.problem(mechanismOf(this.settings)!);
+    return this.#privacy?.problem(this.#state.begun + 1);
   }
 
   /** True after every n-th training round, and after the last one, until an evaluation was tried. Depends on the report only. */
@@ -338,21 +335,8 @@ export class Federation {
     this.#bytesReceived += kind === 'm' ? content.length : 0;
   }
 
-  /** True if a client may join the round: held-out devices only evaluate, all others only train. */
-  #isChosen(client: string): boolean {
-    const { privacy, evaluation } = this.settings;
-    if (!this.#round) return true;
-    const { config } = this.#round;
-    if (evaluation && this.#coin(`held out ${client}`, evaluation.devices) !== isEvaluation(config)) return false;
-    return this.#coin(`${config.id} ${client}`, privacy?.samplingRate ?? 1);
-  }
-
-  /** A coin that falls the same way whenever it is tossed for the same purpose. */
-  #coin(purpose: string, rate: number): boolean {
-    if (rate === 1) return true;
-    const text = new TextEncoder().encode(purpose);
-    const hash = sha256(Uint8Array.of(...hexToBytes(this.#state.samplingKey), ...text));
-    return new DataView(hash.buffer, hash.byteOffset).getUint32(0) < rate * 2 ** 32;
+  #mayJoin(client: string, { config }: Round): boolean {
+    return mayJoin(client, config, this.settings, this.#state.samplingKey);
   }
 
   #refuse(code: string, reason: string): Receipt {
@@ -363,6 +347,10 @@ export class Federation {
   #count(code: string): void {
     this.#refused[code] = (this.#refused[code] ?? 0) + 1;
   }
+}
+
+function sumOfExamples(contributors: Round['contributors']): number {
+  return contributors.reduce((sum, { examples }) => sum + examples, 0);
 }
 
 function isClosedTraining({ outcome, kind }: ReportLine): boolean {

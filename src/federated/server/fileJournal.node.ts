@@ -1,44 +1,66 @@
 /** A journal in a folder. A snapshot names its journal file, so that replacing both is one rename. */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
-import { frame, type Journal, unframe } from './journal.ts';
+import { tryLock } from '../../formats/packages/lockFile.node.ts';
+import { FederatedError } from '../federatedError.ts';
+import { entriesOf, frameHead, type Journal } from './journal.ts';
 
-/** @param folder is created if needed; one process at a time may use it */
+/** Node reads at most 2³¹ − 1 bytes at once. */
+const MAXIMUM_READ = 1 << 30;
+
+/**
+ * @param folder is created if needed; one process at a time may use it
+ * @throws {FederatedError} FOLDER_IN_USE if another one does
+ */
 export async function fileJournal(folder: string): Promise<Journal> {
-  await mkdir(folder, { recursive: true });
+  const release = await tryLock(join(folder, 'lock'));
+  if (!release)
+    throw new FederatedError(
+      'FOLDER_IN_USE',
+      `${folder}: another process uses this journal: end it, or use another folder`,
+      { folder },
+    );
+  try {
+    return await openJournal(folder, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function openJournal(folder: string, release: () => Promise<void>): Promise<Journal> {
   const snapshotPath = join(folder, 'snapshot');
-  const found = await readFile(snapshotPath).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw new SourceError(snapshotPath, error.message, {}, { cause: error });
-  });
-  const [head, content] = found ? unframe(plainBytes(found)).entries : [];
-  if (found && !content)
-    throw new SourceError(snapshotPath, 'is damaged: restore it from a backup, or use another folder');
-  let number = head ? Number(new TextDecoder().decode(head)) : 0;
-  let snapshot = content;
+  const found = await readSnapshot(snapshotPath);
+  let number = found?.number ?? 0;
+  let snapshot = found?.content;
   const path = (n: number) => join(folder, `journal-${n}`);
   for (const name of await readdir(folder))
     if (/^journal-\d+$/.test(name) && name !== `journal-${number}`) await rm(join(folder, name));
   let file = await open(path(number), 'a+');
   await syncFolder(folder);
+  async function* readEntries() {
+    let whole = 0;
+    for await (const { entry, end } of framesOf(file)) {
+      whole = end;
+      yield entry;
+    }
+    await file.truncate(whole);
+  }
   return {
-    async read() {
-      const { entries, length } = unframe(plainBytes(await readFile(path(number))));
-      await file.truncate(length);
-      return { snapshot, entries };
-    },
+    read: async () => ({ snapshot, entries: readEntries() }),
     async append(entry) {
-      await file.appendFile(frame(entry));
+      await file.appendFile(Buffer.concat([frameHead(entry), entry]));
       await file.datasync();
     },
     async replace(next) {
       const following = await open(path(number + 1), 'w+');
-      const head = new TextEncoder().encode(String(number + 1));
       const temporary = `${snapshotPath}.new`;
       const target = await open(temporary, 'w');
-      await target.writeFile(frame(head));
-      await target.writeFile(frame(next));
+      for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
+        await target.writeFile(frameHead(entry));
+        await target.writeFile(entry);
+      }
       await target.sync();
       await target.close();
       await rename(temporary, snapshotPath);
@@ -49,13 +71,41 @@ export async function fileJournal(folder: string): Promise<Journal> {
       file = following;
       snapshot = next;
     },
-    close: () => file.close(),
+    async close() {
+      await file.close();
+      await release();
+    },
   };
 }
 
-/** A Buffer's `slice` shares its memory, an array's does not. */
-function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+async function readSnapshot(path: string): Promise<{ number: number; content: Uint8Array } | undefined> {
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new SourceError(path, error.message, {}, { cause: error });
+  });
+  if (!file) return undefined;
+  try {
+    const parts: Uint8Array[] = [];
+    for await (const { entry } of framesOf(file)) parts.push(entry);
+    const [head, content] = parts;
+    if (content) return { number: Number(new TextDecoder().decode(head)), content };
+    throw new SourceError(path, 'is damaged: restore it from a backup, or use another folder');
+  } finally {
+    await file.close();
+  }
+}
+
+async function* framesOf(file: FileHandle): ReturnType<typeof entriesOf> {
+  const { size } = await file.stat();
+  yield* entriesOf(size, async (offset, length) => {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const { bytesRead } = await file.read(bytes, done, Math.min(MAXIMUM_READ, length - done), offset + done);
+      if (bytesRead === 0) throw new SourceError('journal', 'became shorter while it was read');
+      done += bytesRead;
+    }
+    return bytes;
+  });
 }
 
 async function syncFolder(folder: string): Promise<void> {

@@ -6,8 +6,11 @@ import { hashOf } from '../../formats/packages/hash.ts';
 import { hexToBytes } from '../encoding.ts';
 
 export interface Journal {
-  /** Reads the snapshot and the whole entries after it. A torn entry at the end is removed. */
-  read(): Promise<{ readonly snapshot?: Uint8Array; readonly entries: readonly Uint8Array[] }>;
+  /**
+   * Reads the snapshot and the whole entries after it, one at a time. A torn entry at the end is removed: read to the end before
+   * you append.
+   */
+  read(): Promise<{ readonly snapshot?: Uint8Array; readonly entries: AsyncIterable<Uint8Array> }>;
   /** Appends an entry. It is durable when the promise resolves. */
   append(entry: Uint8Array): Promise<void>;
   /** Replaces snapshot and entries by a new snapshot, completely or not at all. */
@@ -15,44 +18,46 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-const HEADER = 12;
+/** Bytes in front of an entry. */
+export const FRAME_HEAD = 12;
 
-export function frame(entry: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(HEADER + entry.length);
-  new DataView(bytes.buffer).setUint32(0, entry.length, true);
-  bytes.set(checkOf(entry), 4);
-  bytes.set(entry, HEADER);
-  return bytes;
+/** The bytes in front of an entry: its length, and the first 8 bytes of its SHA-256. */
+export function frameHead(entry: Uint8Array): Uint8Array {
+  const head = new Uint8Array(FRAME_HEAD);
+  new DataView(head.buffer).setUint32(0, entry.length, true);
+  head.set(hexToBytes(hashOf(entry).slice(0, 16)), 4);
+  return head;
 }
 
-/** First 8 bytes of the entry's SHA-256. */
-function checkOf(entry: Uint8Array): Uint8Array {
-  return hexToBytes(hashOf(entry).slice(0, 16));
-}
-
-/** @returns the whole entries and the number of bytes that they take */
-export function unframe(bytes: Uint8Array): { readonly entries: Uint8Array[]; readonly length: number } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const entries: Uint8Array[] = [];
-  let at = 0;
-  while (at + HEADER <= bytes.length) {
-    const length = view.getUint32(at, true);
-    if (at + HEADER + length > bytes.length) break;
-    const entry = bytes.subarray(at + HEADER, at + HEADER + length);
-    const hash = checkOf(entry);
-    if (bytes.subarray(at + 4, at + HEADER).some((byte, i) => byte !== hash[i])) break;
-    entries.push(entry);
-    at += HEADER + length;
+/**
+ * Yields the entries of a file up to the first torn one, with the place where each ends.
+ * @param read returns bytes of the file
+ */
+export async function* entriesOf(
+  size: number,
+  read: (offset: number, length: number) => Promise<Uint8Array>,
+): AsyncGenerator<{ readonly entry: Uint8Array; readonly end: number }> {
+  for (let at = 0; at + FRAME_HEAD <= size; ) {
+    const head = await read(at, FRAME_HEAD);
+    const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
+    at += FRAME_HEAD;
+    if (at + length > size) return;
+    const entry = await read(at, length);
+    if (frameHead(entry).some((byte, i) => byte !== head[i])) return;
+    at += length;
+    yield { entry, end: at };
   }
-  return { entries, length: at };
 }
 
 /** A journal in memory: for simulations and tests. */
 export function memoryJournal(): Journal {
   let snapshot: Uint8Array | undefined;
   let entries: Uint8Array[] = [];
+  async function* all() {
+    yield* [...entries];
+  }
   return {
-    read: async () => ({ snapshot, entries: [...entries] }),
+    read: async () => ({ snapshot, entries: all() }),
     append: async (entry) => void entries.push(entry.slice()),
     async replace(next) {
       snapshot = next;

@@ -47,7 +47,7 @@ function rowOf(line: ReportLine): string {
     String(line.joined),
     String(line.contributors),
     String(line.joined - line.contributors),
-    line.examples.toLocaleString('en-US'),
+    line.examples?.toLocaleString('en-US') ?? '',
     line.updateNorm?.toPrecision(4) ?? '',
     line.loss?.toFixed(4) ?? '',
     line.bytesReceived.toLocaleString('en-US'),

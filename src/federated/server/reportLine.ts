@@ -8,7 +8,8 @@ export interface ReportLine {
   readonly joined: number;
   /** Clients whose update counts. */
   readonly contributors: number;
-  readonly examples: number;
+  /** Examples of the clients whose update counts. Only with weighting by examples: otherwise clients do not say theirs. */
+  readonly examples?: number;
   /** Mean loss of the held-out devices in nats per token, weighted as updates are. Only of an evaluation. */
   readonly loss?: number;
   /** Norm of the combined update. */

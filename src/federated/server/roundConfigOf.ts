@@ -10,15 +10,20 @@ import { type FederationSettings, neighboursOf } from './settings.ts';
 const LEAST_NOISE = 2;
 const noises = new WeakMap<FederationSettings, Mechanism>();
 
-/** Noise and sampling of a round. Undefined without privacy. */
+/**
+ * Noise of a round. Undefined without privacy. Its rate is always 1: the server and the members see who takes part, so there is no
+ * privacy amplification by sampling to count.
+ */
 export function mechanismOf(settings: FederationSettings): Mechanism | undefined {
-  const { privacy, rounds } = settings;
+  const { privacy } = settings;
   if (!privacy) return undefined;
-  const { samplingRate } = privacy;
   const known = noises.get(settings);
   if (known) return known;
-  const noiseMultiplier = privacy.noiseMultiplier ?? noiseMultiplierFor(privacy, rounds, samplingRate);
-  const mechanism = { noiseMultiplier, samplingRate };
+  const rounds = Math.ceil(settings.rounds / privacy.groups);
+  const mechanism = {
+    noiseMultiplier: privacy.noiseMultiplier ?? noiseMultiplierFor(privacy, rounds, 1),
+    samplingRate: 1,
+  };
   noises.set(settings, mechanism);
   return mechanism;
 }
@@ -39,7 +44,7 @@ export function roundConfigOf(
   kind: 'train' | 'evaluate' = 'train',
 ): RoundConfig {
   if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
-  const { name, mode, cohort, minimumCohort, maximumExamples, deadlines, training, weighting } = settings;
+  const { name, mode, cohort, minimumCohort, deadlines, training, weighting } = settings;
   const { model: _, lora: __, minimumLearningRate: ___, warmup: ____, ...task } = training;
   return checkRoundConfig({
     id: `${name}-${number}`,
@@ -48,11 +53,16 @@ export function roundConfigOf(
     weights,
     cohort,
     minimumCohort,
-    maximumExamples,
+    maximumExamples: maximumExamplesOf(settings),
     deadlines: inMilliseconds(deadlines),
     ...(mode === 'secure' && { secure: secureOf(settings, parameters) }),
     task: { ...task, learningRate: learningRateOf(settings, number), kind, weighting, round: number },
   });
+}
+
+/** Clients that all count the same do not say how many examples they have: ε would not cover that. */
+function maximumExamplesOf({ weighting, maximumExamples }: FederationSettings): number {
+  return weighting === 'uniform' ? 1 : maximumExamples;
 }
 
 /** The clients' learning rate in a round. */
@@ -63,7 +73,7 @@ function learningRateOf({ training, rounds }: FederationSettings, number: number
 }
 
 function evaluationConfigOf(settings: FederationSettings, number: number, weights: string): RoundConfig {
-  const { name, mode, maximumExamples, deadlines, weighting, minimumCohort } = settings;
+  const { name, mode, deadlines, weighting, minimumCohort } = settings;
   const cohort = settings.evaluation!.cohort ?? minimumCohort;
   const secure = {
     ...neighboursOf(settings, cohort),
@@ -78,7 +88,7 @@ function evaluationConfigOf(settings: FederationSettings, number: number, weight
     weights,
     cohort,
     minimumCohort: Math.min(minimumCohort, cohort),
-    maximumExamples,
+    maximumExamples: maximumExamplesOf(settings),
     deadlines: inMilliseconds(deadlines),
     ...(mode === 'secure' && { secure }),
     task: { kind: 'evaluate', weighting, round: number },

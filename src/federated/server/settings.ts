@@ -28,7 +28,9 @@ const schema = z.strictObject({
   weighting: z
     .enum(['examples', 'uniform'])
     .optional()
-    .describe('Weight of a client in the mean. Default: examples; uniform with privacy, which requires it.'),
+    .describe(
+      'Weight of a client in the mean. Default: examples; uniform with privacy or a robust rule other than mean, which require it.',
+    ),
   deadlines: z
     .strictObject({
       open: seconds(60, 'Seconds to join.'),
@@ -79,18 +81,21 @@ const schema = z.strictObject({
     .describe('Secure aggregation.'),
   privacy: z
     .strictObject({
-      epsilon: positive().describe('Budget ε of the whole training. Training stops before it is exceeded.'),
+      epsilon: positive().describe(
+        'Budget ε of the whole training for the texts of one device: it bounds what anybody learns about them from the model and the report. It does not hide that a device takes part. Training stops before the budget is exceeded.',
+      ),
       delta: z.number().gt(0).lt(1).default(1e-5).describe('δ of the budget.'),
       noise: z
         .enum(['distributed', 'central'])
         .default('distributed')
-        .describe('Who adds noise: each client its part (needs no trust in the server), or the server.'),
-      samplingRate: z
-        .number()
-        .gt(0)
-        .max(1)
+        .describe(
+          'distributed: each client adds its part of the noise, so ε also holds against a server that follows the protocol, as long as no members work for it. central: the server adds the noise to the sum, so ε does not hold against the server.',
+        ),
+      groups: count()
         .default(1)
-        .describe('Probability with which each client is asked to join a round.'),
+        .describe(
+          'Number of groups that devices are divided into. Groups take turns, round by round, so ε counts only the rounds of one group.',
+        ),
       noiseMultiplier: positive()
         .optional()
         .describe('Noise relative to what one client can change. Default: what the budget allows.'),
@@ -162,6 +167,9 @@ export function checkSettings(value: unknown): FederationSettings {
   if (cohort < least) problems.push(`cohort is ${cohort}, expected at least ${least}`);
   if (privacy && mode !== 'secure') problems.push('privacy needs mode secure');
   if (privacy && settings.weighting === 'examples') problems.push('privacy needs weighting uniform');
+  const ignoresExamples = robust !== undefined && robust.rule !== 'mean';
+  if (ignoresExamples && settings.weighting === 'examples')
+    problems.push(`robust.rule ${robust.rule} needs weighting uniform, because attackers would claim many examples`);
   if (robust && mode !== 'visible') problems.push('robust needs mode visible, because it must see updates');
   if (evaluation && privacy)
     problems.push('evaluation excludes privacy: ε would not cover the losses that devices report');
@@ -171,7 +179,7 @@ export function checkSettings(value: unknown): FederationSettings {
   return {
     ...settings,
     minimumCohort: settings.minimumCohort ?? Math.max(least, Math.ceil(cohort / 2)),
-    weighting: settings.weighting ?? (privacy ? 'uniform' : 'examples'),
+    weighting: settings.weighting ?? (privacy || ignoresExamples ? 'uniform' : 'examples'),
   };
 }
 

@@ -1,5 +1,7 @@
 /** Cuts a calibration text into windows of tokens, as llama-imatrix does. */
 import { OptionError } from '../core/errors.ts';
+import { checkOptions, wholeNumber } from '../runtime/checkOptions.ts';
+import { firstIds } from '../tokenizer/firstIds.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface Windows {
@@ -18,10 +20,16 @@ export interface WindowOptions {
   readonly vocabulary: number;
 }
 
-/** @throws {OptionError} if the text is shorter than a window, or has tokens that the model does not have */
+/** @throws {OptionError} if a number of windows or tokens is not a whole number of at least 2 */
+export function checkWindows(options: { readonly window?: number; readonly windows?: number }): void {
+  checkOptions(options, { window: wholeNumber(2), windows: wholeNumber(2) });
+}
+
+/** @throws {OptionError} if the text is shorter than two windows, or has tokens that the model does not have */
 export function calibrationWindows(text: string, tokenizer: Tokenizer, options: WindowOptions): Windows {
   const { size, vocabulary } = options;
-  const ids = tokenizer.encode(text, { special: false, addEos: false });
+  checkWindows({ window: size, windows: options.count });
+  const ids = firstIds(tokenizer, text, options.count * size, { special: false, addEos: false });
   const count = Math.min(options.count, Math.floor(ids.length / size));
   if (count < 2)
     throw new OptionError('the calibration text', `${ids.length} tokens long`, `at least 2 windows of ${size} tokens`);

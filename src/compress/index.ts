@@ -2,7 +2,7 @@
 
 export type { CalibrationOptions } from './calibration.ts';
 export type { FileFacts, SideBySide, TextFacts } from './card/card.ts';
-export { type Card, type CardOptions, makeCard, textFacts, writeCard } from './card/card.ts';
+export { type Card, type CardOptions, makeCard, refuseSameText, textFacts, writeCard } from './card/card.ts';
 export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { comparePage, writeComparePage } from './comparePage.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';

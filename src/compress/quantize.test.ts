@@ -179,6 +179,10 @@ describe('quantize', () => {
       { calibration: { text: 'A tree.', window: 64 } },
       /the calibration text is \d+ tokens long, expected at least 2 windows of 64/,
     ],
+    ...[0, -4, 2.5, 1, Number.NaN].flatMap((count): [string, QuantizeOptions, RegExp][] => [
+      [`windows of ${count} tokens`, { calibration: { text: 'A', window: count } }, /^window is .*whole number from 2/],
+      [`${count} windows`, { calibration: { text: 'A', windows: count } }, /^windows is .*whole number from 2/],
+    ]),
     ['a type that does not exist', { type: 'Q4_Z' }, /Q4_Z is not supported; supported: .*Q4_K_M/],
     [
       'a pattern that is none',

@@ -3,6 +3,7 @@ import type { OnProgress } from '../core/progress.ts';
 import { seededRandom } from '../core/random.ts';
 import type { CheckpointSource } from '../formats/open.ts';
 import { load } from '../runtime/load.ts';
+import { checkWindows } from './calibrationText.ts';
 
 export interface SampleTextOptions {
   /** Tokens per window. Default: 512, at most the model's context. */
@@ -22,6 +23,7 @@ export interface SampleTextOptions {
  * @returns as many tokens as the windows have, and a few more
  */
 export async function sampleText(source: CheckpointSource, options: SampleTextOptions = {}): Promise<string> {
+  checkWindows({ window: options.window, windows: options.windows });
   const { windows = 128, seed = 1, threads, signal, onProgress } = options;
   const model = await load(source, { threads, signal, onProgress });
   try {

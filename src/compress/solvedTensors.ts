@@ -1,9 +1,7 @@
 /** Treats the tensors of a plan, stage by stage: quantizes or prunes them. */
 import { concatenated } from '../core/concatenated.ts';
-import { EspalierError, FormatError } from '../core/errors.ts';
+import { FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
-import { readTensor } from '../formats/readTensor.ts';
-import { tensorValues } from '../formats/tensorValues.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
 import { weightStore } from '../models/weightStore.ts';
@@ -11,6 +9,7 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { Calibration } from './calibration.ts';
 import { encode } from './encodeRows.ts';
 import type { ExpertInputs } from './expertInputs.ts';
+import { finiteBytes, finiteValues, isFiniteArray, refuseNotFinite } from './finiteValues.ts';
 import type { ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
@@ -88,7 +87,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       }
       if (!treatment.isSequential) forget(activations, later);
       for (let statistic = statistics.shift(); statistic; statistic = statistics.shift()) {
-        checkStatistic(checkpoint, statistic);
+        await checkStatistic(checkpoint, now, statistic);
         for (const name of statistic.tensors) {
           signal?.throwIfAborted();
           onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
@@ -110,7 +109,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           signal?.throwIfAborted();
           onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item });
         };
-        for (const [name, solution] of await solvedExperts(inputs, missing, work, onExpert)) {
+        for (const [name, solution] of await solvedExperts(inputs, missing, now, work, onExpert)) {
           solved.set(name, solution);
           await store?.put(name, solution);
         }
@@ -168,6 +167,7 @@ function inMemory({ name, shape }: CheckpointTensor, format: BlockFormat, bytes:
 async function solvedExperts(
   inputs: ExpertInputs,
   planned: readonly Planned[],
+  stage: Stage,
   { checkpoint, treatment, options }: Work,
   onExpert: (tensor: string) => void,
 ): Promise<Map<string, Solved>> {
@@ -176,7 +176,7 @@ async function solvedExperts(
   let few = 0;
   let expert = 0;
   for await (const { statistic, tokens } of inputs.statistics(options.threads)) {
-    checkStatistic(checkpoint, statistic);
+    await checkStatistic(checkpoint, stage, statistic);
     if (tokens < inputs.size) few++;
     for (const [i, each] of planned.entries()) {
       onExpert(each.tensor.name);
@@ -212,8 +212,7 @@ async function withoutStatistic(planned: Planned, { checkpoint, importance, trea
   const { tensor, format } = planned;
   const isTreated = treatment.isTreated(planned);
   if (format === tensor.format && !isTreated) {
-    if (format.blockSize === 1) await finiteValues(checkpoint, tensor);
-    return { bytes: await readTensor(tensor), method: 'copied', errors: {}, notes: [] };
+    return { bytes: await finiteBytes(checkpoint, tensor), method: 'copied', errors: {}, notes: [] };
   }
   const columns = tensor.shape.at(-1)!;
   const squares = isTreated ? importance?.entries.get(tensor.name)?.squares : undefined;
@@ -228,26 +227,9 @@ async function withoutStatistic(planned: Planned, { checkpoint, importance, trea
   return treatment.treat(values, columns, planned, { importance: squares });
 }
 
-/** Reads a tensor. @throws {FormatError} if an element is not a finite number */
-async function finiteValues({ name: file }: Checkpoint, tensor: CheckpointTensor): Promise<Float32Array> {
-  const values = await tensorValues(tensor);
-  const wrong = firstNotFinite(values);
-  if (wrong < 0) return values;
-  const columns = tensor.shape.at(-1)!;
-  const place = `row ${Math.floor(wrong / columns)}, column ${wrong % columns}`;
-  const problem = `tensor ${tensor.name} has ${values[wrong]} in ${place}, expected finite numbers`;
-  throw new FormatError(file, problem, { tensor: tensor.name, index: wrong, found: String(values[wrong]) });
-}
-
-function firstNotFinite(values: Float32Array): number {
-  // the difference is NaN for infinity and NaN
-  for (let i = 0; i < values.length; i++) if (values[i] - values[i] !== 0) return i;
-  return -1;
-}
-
-/** @throws {EspalierError} if the statistic is not finite: the model overflows on this text */
-function checkStatistic({ name }: Checkpoint, { gram, heldOut, tensors }: Statistic): void {
-  if ([gram, heldOut].every((matrix) => matrix.every(Number.isFinite))) return;
-  const message = `${name}: the inputs of ${tensors[0]} are not finite in the calibration text`;
-  throw new EspalierError('BAD_CALIBRATION', message, { tensor: tensors[0] });
+/** @throws {FormatError} if a weight of the stage is not finite @throws {EspalierError} BAD_CALIBRATION if the model overflows on the text */
+async function checkStatistic(checkpoint: Checkpoint, stage: Stage, statistic: Statistic): Promise<void> {
+  const { gram, heldOut, tensors } = statistic;
+  if (isFiniteArray(gram) && isFiniteArray(heldOut)) return;
+  await refuseNotFinite(checkpoint, stage, `the inputs of ${tensors[0]}`);
 }

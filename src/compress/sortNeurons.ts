@@ -7,11 +7,10 @@ import type { OnProgress } from '../core/progress.ts';
 import { tensorBytes } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
-import { copiedTensor } from '../formats/tensorToWrite.ts';
-import { tensorValues } from '../formats/tensorValues.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { wholeWidth, withSortedNeurons } from '../models/nestedWidths.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
+import { finiteBytes, finiteValues } from './finiteValues.ts';
 import { importanceOf } from './measureImportance.ts';
 import { blockCount } from './prune/dropLayers.ts';
 import { writeFile } from './writeFile.ts';
@@ -62,7 +61,7 @@ export async function sortNeurons(
       const squares = entries.get(name)?.squares;
       const tensor = checkpoint.tensors.get(name);
       if (!squares || !tensor) throw new OptionError('source', checkpoint.name, `a model with ${name}`);
-      const weights = importanceOfNeurons(await tensorValues(tensor), squares);
+      const weights = importanceOfNeurons(await finiteValues(checkpoint, tensor), squares);
       const order = Int32Array.from([...weights.keys()].sort((a, b) => weights[b] - weights[a] || a - b));
       orders.push(order);
       const total = weights.reduce((sum, weight) => sum + weight, 0) || 1;
@@ -70,7 +69,10 @@ export async function sortNeurons(
         importance[i] += order.subarray(0, width).reduce((sum, neuron) => sum + weights[neuron], 0) / total / blocks;
     }
     const sorted = withSortedNeurons(checkpoint, orders, widths);
-    const tensors = [...sorted.tensors].map(([name, tensor]) => copiedTensor(name, tensor));
+    const tensors = [...sorted.tensors].map(([name, tensor]) => {
+      const { shape, format } = tensor;
+      return { name, shape, format, data: () => finiteBytes(checkpoint, tensor) };
+    });
     await writeFile(output, { metadata: [...sorted.metadata] as [string, GgufValue][], tensors }, options);
     await opened.finish?.(options.signal);
     return {

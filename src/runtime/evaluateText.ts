@@ -4,6 +4,7 @@ import type { OnProgress } from '../core/progress.ts';
 import { greedy } from '../sampling/greedy.ts';
 import { klDivergence } from '../sampling/klDivergence.ts';
 import { logNormalizer } from '../sampling/logProbabilities.ts';
+import { firstIds } from '../tokenizer/firstIds.ts';
 import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
 import type { Model } from './model.ts';
@@ -126,7 +127,7 @@ function checkModels(models: readonly Model[], size: number): void {
 }
 
 function chunksOf({ tokenizer }: Model, text: string, size: number, { all, maxTokens }: EvaluateTextOptions): Chunk[] {
-  const ids = tokenizer.encode(text, { special: false, addEos: false }).slice(0, maxTokens);
+  const ids = firstIds(tokenizer, text, maxTokens ?? Number.POSITIVE_INFINITY, { special: false, addEos: false });
   const count = all ? Math.ceil(ids.length / size) : Math.floor(ids.length / size);
   const first = all ? 0 : Math.floor(size / 2);
   const chunks = Array.from({ length: count }, (_, i): Chunk => {

@@ -83,6 +83,7 @@ async function run(source: string, output: string, values: Values): Promise<void
       const found = await narrow(source, output, { ...common, keep, keepNeurons, keepHeads, calibration });
       progress.stop();
       if (values.json) return printJson(found);
+      for (const text of found.notes) print(text);
       return printFields({
         output,
         neurons: `${found.neurons[1]} of ${found.neurons[0]} in each block`,

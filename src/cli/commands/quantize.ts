@@ -7,6 +7,7 @@ import {
   type QuantizedTensor,
   type QuantizeResult,
   quantize,
+  refuseSameText,
   sampleText,
   type TuneResult,
   textFacts,
@@ -127,6 +128,7 @@ async function run(source: string, output: string, values: Values): Promise<void
     calibrate === 'self'
       ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
       : calibrate && (await readTextFile(calibrate, values));
+  refuseSameText(evaluated, text);
   try {
     const result = await quantize(source, output, {
       ...{

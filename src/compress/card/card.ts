@@ -6,6 +6,7 @@
 import { sha256 } from '#leaf/formats/download/sha256';
 import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { load } from '../../runtime/load.ts';
 import { type Comparison, compare } from '../compare.ts';
@@ -86,6 +87,16 @@ export async function makeCard(options: CardOptions): Promise<Card> {
     quality: { text: textFacts(textName, text), exact: true, source: measured[0], model: measured[1] },
     prompts: prompts.map((prompt, i) => ({ prompt, source: before[i], model: after[i] })),
   };
+}
+
+/** @throws {OptionError} if a model is evaluated on its calibration text, where its loss looks smaller than it is */
+export function refuseSameText(evaluated: string | undefined, calibration: string | undefined): void {
+  if (evaluated === undefined || evaluated !== calibration) return;
+  throw new OptionError(
+    'the text of the card',
+    'the calibration text',
+    'another text, which the model was not fitted to',
+  );
 }
 
 /** Writes the card as `<model>.card.json` and `<model>.card.html`. @returns their paths @throws {SourceError} */

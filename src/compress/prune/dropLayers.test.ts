@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { openCheckpoint } from '../../formats/open.ts';
 import { load } from '../../runtime/load.ts';
 import { compare } from '../compare.ts';
 import { dropLayers } from './dropLayers.ts';
@@ -41,6 +42,19 @@ describe('dropLayers', () => {
       /dropping blocks 1, after which/,
     );
   });
+
+  it.each(['token_embd.weight', 'blk.2.attn_norm.weight', 'blk.1.ffn_down.weight'])(
+    'refuses NaN in %s',
+    async (name) => {
+      const bytes = await makeModel({ architecture: 'llama', format: 'F32', dimensions: { layers: 4 } });
+      const tensor = (await openCheckpoint(bytes)).tensors.get(name) as unknown as { offset: number };
+      new DataView(bytes.buffer, bytes.byteOffset).setFloat32(tensor.offset + 4, Number.NaN, true);
+      const message = `${name} has NaN in row 0, column 1, expected finite numbers`;
+      for (const options of [{ layers: [3] }, { layers: 1, calibration }])
+        await expect(dropLayers(bytes, path('refused.gguf'), options)).rejects.toThrow(message);
+      expect(readdirSync(folder)).not.toContain('refused.gguf');
+    },
+  );
 
   it.each([
     ['an index outside', { layers: [7] }, /layers is 7, expected indices from 0 to 3/],

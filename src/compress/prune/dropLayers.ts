@@ -8,11 +8,11 @@ import type { OnProgress } from '../../core/progress.ts';
 import { type Checkpoint, type CheckpointTensor, tensorBytes } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
-import { copiedTensor } from '../../formats/tensorToWrite.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import { buildModel } from '../../models/buildModel.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import { finiteBytes, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { type Activations, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
 
@@ -60,7 +60,10 @@ export async function dropLayers(
       throw new OptionError('layers', dropped.length, `1 to ${count - 1} of the ${count} blocks`);
     const result = without(checkpoint, dropped, count);
     refuseOtherBlocks(checkpoint, result, dropped, count);
-    const tensors = [...result.tensors].map(([name, tensor]) => copiedTensor(name, tensor));
+    const tensors = [...result.tensors].map(([name, tensor]) => {
+      const { shape, format } = tensor;
+      return { name, shape, format, data: () => finiteBytes(checkpoint, tensor) };
+    });
     await writeFile(output, { metadata: [...result.metadata] as [string, GgufValue][], tensors }, options);
     await opened.finish?.(options.signal);
     return { dropped, ...(influence && { influence }), bytes: tensorBytes(result) };
@@ -89,10 +92,9 @@ async function influenceOf(checkpoint: Checkpoint, count: number, options: DropL
     try {
       const names = [...stage.inputs.keys()];
       await run.measureSquares(activations);
-      if (index > 0)
-        influence.push(
-          distance(activations.get(names[0])!, activations.get([...stage.outputs.keys()][0])!, windows.tokens.length),
-        );
+      const result = activations.get([...stage.outputs.keys()][0])!;
+      if (!isFiniteArray(result)) await refuseNotFinite(checkpoint, stage, `the outputs of ${partName(index)}`);
+      if (index > 0) influence.push(distance(activations.get(names[0])!, result, windows.tokens.length));
       for (const name of names)
         if (!stages.slice(index + 1).some(({ inputs }) => inputs.has(name))) activations.delete(name);
     } finally {
@@ -102,6 +104,8 @@ async function influenceOf(checkpoint: Checkpoint, count: number, options: DropL
   }
   return influence;
 }
+
+const partName = (stage: number): string => (stage === 0 ? 'the embedding' : `block ${stage - 1}`);
 
 /** Mean of 1 − cos between the rows of two matrices. */
 function distance(a: Float32Array, b: Float32Array, rows: number): number {

@@ -115,6 +115,28 @@ describe('narrow', () => {
     model.dispose();
   });
 
+  it('names the matrices that nothing can be said about', async () => {
+    await change('llama.gguf', 'silent.gguf', (name, values) => {
+      if (name === 'blk.1.ffn_up.weight') values.fill(0);
+    });
+    const { notes } = await narrow(path('silent.gguf'), path('quiet.gguf'), { keep: 0.5, calibration });
+    expect(notes).toEqual([expect.stringMatching(/^blk\.1\.ffn_down\.weight: its calibration never fired/)]);
+    expect((await narrow(path('llama.gguf'), path('quiet.gguf'), { keep: 0.5, calibration })).notes).toEqual([]);
+  });
+
+  it.each(['token_embd.weight', 'blk.0.attn_norm.weight', 'blk.1.attn_q.weight', 'blk.1.ffn_down.weight'])(
+    'refuses NaN in %s',
+    async (tensor) => {
+      await change('llama.gguf', 'nan.gguf', (name, values) => {
+        if (name === tensor) values[1] = Number.NaN;
+      });
+      await expect(narrow(path('nan.gguf'), path('refused.gguf'), { keep: 0.5, calibration })).rejects.toThrow(
+        `${tensor} has NaN in row 0, column 1, expected finite numbers`,
+      );
+      expect(readdirSync(folder)).not.toContain('refused.gguf');
+    },
+  );
+
   it.each([
     ['parts that it does not know', { architecture: 'phi3', format: 'F32' }, { keep: 0.5 }, /blocks have.*attn_qkv/],
     ['a quantized model', { architecture: 'llama', format: 'Q8_0' }, { keep: 0.5 }, /Q8_0/],

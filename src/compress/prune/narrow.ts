@@ -9,16 +9,16 @@ import type { OnProgress } from '../../core/progress.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
-import { readTensor } from '../../formats/readTensor.ts';
-import { tensorValues } from '../../formats/tensorValues.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { bytesOf } from '../../tensor/blockFormat.ts';
 import { type Calibration, type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
+import { finiteBytes, finiteValues, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { Matrices } from '../matrix/matrices.ts';
 import { type Activations, enoughWindows, forget, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
-import { type Channels, keptWeights, removalCosts } from './leastSquares.ts';
+import { keptColumns } from './keptColumns.ts';
+import type { Channels } from './leastSquares.ts';
 import { type NarrowSizes, narrowSizes } from './narrowSizes.ts';
 
 export interface NarrowOptions {
@@ -42,6 +42,8 @@ export interface NarrowResult {
   readonly heads: readonly [before: number, after: number];
   readonly parameters: number;
   readonly bytes: number;
+  /** Warnings for a person: matrices that could not be fitted to compensate. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -72,6 +74,7 @@ export async function narrow(source: CheckpointSource, output: string, options: 
         heads: sizes.heads,
         parameters: elements.reduce((sum, count) => sum + count, 0),
         bytes: elements.reduce((sum, count, i) => sum + bytesOf(written[i].format, count), 0),
+        notes: narrowing.notes,
       };
     } finally {
       narrowing.dispose();
@@ -100,6 +103,7 @@ class Narrowing {
   readonly #options: NarrowOptions;
   readonly #matrices: Matrices;
   readonly #activations: Activations = new Map();
+  readonly notes: string[] = [];
   #nextStage = 0;
   #cut: BlockCut | undefined;
 
@@ -135,11 +139,13 @@ class Narrowing {
     this.#options.signal?.throwIfAborted();
     const block = blockOf(tensor);
     const part = tensor.name.replace(/^blk\.\d+\./, '');
-    if (block < 0) return bytesOfRows(tensor, undefined);
+    if (block < 0) return finiteBytes(this.#checkpoint, tensor);
     const cut = await this.#cutOf(block);
     const replaced = cut.replaced.get(part);
     if (replaced) return encode(replaced, this.#sizes.shapeOf(tensor).at(-1)!, tensor.format, undefined);
-    return bytesOfRows(tensor, this.#sizes.rowsOf(part, cut));
+    const bytes = await finiteBytes(this.#checkpoint, tensor);
+    const rows = this.#sizes.rowsOf(part, cut);
+    return rows ? rowsOf(bytes, tensor.shape[0], rows) : bytes;
   }
 
   async #cutOf(block: number): Promise<BlockCut> {
@@ -165,6 +171,8 @@ class Narrowing {
     });
     try {
       const statistics = await run.measure(this.#activations);
+      for (const { gram, tensors } of statistics)
+        if (!isFiniteArray(gram)) await refuseNotFinite(this.#checkpoint, stages[stage], `the inputs of ${tensors[0]}`);
       forget(this.#activations, stages.slice(stage + 1));
       if (stage === 0) return undefined;
       const channels = (part: string): Channels => {
@@ -185,15 +193,10 @@ class Narrowing {
       const all = Int32Array.from({ length: count }, (_, i) => i);
       if (kept === count) return all;
       const tensor = this.#checkpoint.tensors.get(`blk.${block}.${part}`)!;
-      const values = await tensorValues(tensor);
-      const own = channels(part);
-      const costs = removalCosts(this.#matrices, values, own) ?? squaresOf(values, own);
-      const chosen = dearest(costs, width, kept);
-      const columns = Int32Array.from(
-        { length: kept * width },
-        (_, i) => chosen[Math.floor(i / width)] * width + (i % width),
-      );
-      replaced.set(part, keptWeights(this.#matrices, values, own, columns) ?? columnsOf(values, own.size, columns));
+      const values = await finiteValues(this.#checkpoint, tensor);
+      const { chosen, weights, notes } = keptColumns(this.#matrices, values, channels(part), { width, kept });
+      for (const note of notes) this.notes.push(`${tensor.name}: ${note}`);
+      replaced.set(part, weights);
       return chosen;
     };
     return {
@@ -205,35 +208,9 @@ class Narrowing {
   }
 }
 
-/** Costs by the diagonal of H alone. */
-function squaresOf(weights: Float32Array, { gram, size }: Channels): Float32Array {
-  const sums = new Float32Array(size);
-  for (let i = 0; i < weights.length; i++) sums[i % size] += weights[i] ** 2 * gram[(i % size) * (size + 1)];
-  return sums;
-}
-
-/** The `kept` parts of `width` channels whose costs add up to the most, ascending. */
-function dearest(costs: Float32Array, width: number, kept: number): Int32Array {
-  const sums = Array.from({ length: costs.length / width }, (_, part) =>
-    costs.subarray(part * width, (part + 1) * width).reduce((sum, cost) => sum + cost, 0),
-  );
-  const order = [...sums.keys()].sort((a, b) => sums[b] - sums[a] || a - b);
-  return Int32Array.from(order.slice(0, kept)).sort();
-}
-
-function columnsOf(weights: Float32Array, size: number, columns: Int32Array): Float32Array {
-  const rows = weights.length / size;
-  return Float32Array.from({ length: rows * columns.length }, (_, i) => {
-    const row = Math.floor(i / columns.length);
-    return weights[row * size + columns[i % columns.length]];
-  });
-}
-
-/** Bytes of some rows of a matrix, or elements of a vector; undefined: of all. */
-async function bytesOfRows(tensor: CheckpointTensor, rows: Int32Array | undefined): Promise<Uint8Array> {
-  const all = await readTensor(tensor);
-  if (!rows) return all;
-  const size = tensor.byteLength / tensor.shape[0];
+/** Bytes of some rows of a matrix, or of elements of a vector. @param count of all rows */
+function rowsOf(all: Uint8Array, count: number, rows: Int32Array): Uint8Array {
+  const size = all.length / count;
   const chosen = new Uint8Array(rows.length * size);
   for (const [i, row] of rows.entries()) chosen.set(all.subarray(row * size, (row + 1) * size), i * size);
   return chosen;

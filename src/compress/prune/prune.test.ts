@@ -45,6 +45,22 @@ describe('prune', () => {
       expect(values.slice(i, i + 4).filter((value) => value === 0).length).toBe(2);
   });
 
+  it.each(['3:5', '2:6', '5:50'])(
+    'keeps the weights of %s by SparseGPT, though 128 channels are no whole groups',
+    async (pattern) => {
+      await run('pattern.gguf', { pattern, calibration });
+      const [keep, of] = pattern.split(':').map(Number) as [number, number];
+      for (const tensor of ['blk.1.ffn_down.weight', 'blk.0.attn_q.weight']) {
+        const { values, columns } = await valuesOf('pattern.gguf', tensor);
+        for (let row = 0; row < values.length; row += columns)
+          for (let i = row; i < row + columns; i += of) {
+            const group = values.subarray(i, Math.min(i + of, row + columns));
+            expect(group.filter((value) => value !== 0).length).toBeLessThanOrEqual(keep);
+          }
+      }
+    },
+  );
+
   it('leaves embeddings, norms and the output as they are', async () => {
     for (const name of ['token_embd.weight', 'blk.0.attn_norm.weight', 'output_norm.weight'])
       expect(await valuesOf('sparsegpt.gguf', name)).toEqual(await valuesOf('source.gguf', name));

@@ -20,7 +20,7 @@ export interface Sparsity {
   readonly pattern?: { readonly keep: number; readonly of: number };
 }
 
-/** Channels that SparseGPT decides about at a time. */
+/** Maximum number of channels that SparseGPT decides about at a time. */
 const BLOCK = 128;
 const CHUNK = 64;
 /** Damping of H, relative to its mean diagonal. */
@@ -84,6 +84,9 @@ export class Pruner {
 
   #compensated(values: Float32Array, n: number, sparsity: Sparsity, u: number): void {
     const matrices = this.#matrices;
+    // whole groups, because a block starts a new one
+    const group = sparsity.pattern?.of ?? 1;
+    const size = group * Math.floor(BLOCK / group);
     const mark = matrices.mark();
     const w = matrices.allocate(CHUNK * n);
     const e = matrices.allocate(CHUNK * BLOCK);
@@ -91,17 +94,26 @@ export class Pruner {
       const part = values.subarray(from, from + CHUNK * n);
       const rows = part.length / n;
       matrices.floats.set(part, w);
-      for (let first = 0; first < n; first += BLOCK) this.#block(w, e, u, rows, n, first, sparsity);
+      for (let first = 0; first < n; first += size)
+        this.#block(w, e, u, rows, n, first, Math.min(size, n - first), sparsity);
       part.set(matrices.floats.subarray(w, w + part.length));
     }
     matrices.release(mark);
   }
 
   /** Prunes a block of channels in all rows, and compensates in the channels after it. */
-  #block(w: number, e: number, u: number, rows: number, n: number, first: number, { share, pattern }: Sparsity): void {
+  #block(
+    w: number,
+    e: number,
+    u: number,
+    rows: number,
+    n: number,
+    first: number,
+    width: number,
+    { share, pattern }: Sparsity,
+  ): void {
     const matrices = this.#matrices;
     const { floats } = matrices;
-    const width = Math.min(BLOCK, n - first);
     const isPruned = new Uint8Array(rows * width);
     const cost = (row: number, i: number): number => {
       const p = first + i;

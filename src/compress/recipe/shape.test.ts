@@ -39,7 +39,7 @@ async function groupsWithZeros(file: string): Promise<number> {
 beforeAll(async () => {
   writeFileSync(path('source.gguf'), await makeModel({ architecture: 'llama', format: 'F32' }));
   writeFileSync(path('garden.txt'), gardenText);
-  writeFileSync(path('held-out.txt'), gardenText.slice(0, 2500));
+  writeFileSync(path('held-out.txt'), gardenText.slice(300));
   write('recipe.json', recipe);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -175,6 +175,15 @@ describe('shape', () => {
       });
       await expect(shape(path('wrong.json'))).rejects.toThrow(/calibration is missing, expected a text/);
     }
+  });
+
+  it('reads the text of the card before any stage', async () => {
+    const run = (card: string) => {
+      write('card.json', { ...recipe, output: 'card.gguf', card: { text: card } });
+      return shape(path('card.json'), { onStage: (name) => expect.fail(`${name} runs`) });
+    };
+    await expect(run('missing.txt')).rejects.toThrow(/missing\.txt/);
+    await expect(run('garden.txt')).rejects.toThrow(/card is the calibration text, expected another text/);
   });
 
   it('plans all stages without writing: the bytes that each model then has', async () => {

@@ -10,7 +10,7 @@ import type { OnProgress } from '../../core/progress.ts';
 import { readText } from '../../formats/json.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
-import { type Card, makeCard, textFacts, writeCard } from '../card/card.ts';
+import { type Card, makeCard, refuseSameText, textFacts, writeCard } from '../card/card.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
@@ -48,7 +48,9 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const { onStage, signal, dryRun } = options;
   const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
   const calibration = recipe.calibration && { ...recipe.calibration, text: await textOf(recipe.calibration.text) };
-  const context: Context = { recipe, calibration, options };
+  const evaluated = recipe.card && (await textOf(recipe.card.text));
+  refuseSameText(evaluated, calibration?.text);
+  const context: Context = { recipe, calibration, evaluated, options };
   const kept = checkpointFolder(`${recipe.output}.stages`);
   refuseUselessCard(recipe, path);
   refuseLostZeros(recipe, path);
@@ -90,6 +92,8 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
 interface Context {
   readonly recipe: ShapeRecipe;
   readonly calibration?: QuantizeOptions['calibration'];
+  /** Text of the card. */
+  readonly evaluated?: string;
   readonly options: ShapeOptions;
   /** The file that the current model was quantized from. */
   readonly original?: string;
@@ -162,11 +166,11 @@ function missing(stage: string): never {
   throw new OptionError('calibration', 'missing', `a text, which the stage ${stage} needs`);
 }
 
-async function cardOf({ recipe, options }: Context, result: QuantizeResult): Promise<Card> {
+async function cardOf(context: Context, result: QuantizeResult): Promise<Card> {
+  const { recipe, evaluated: text = '', options } = context;
   const { threads, signal, onProgress } = options;
-  const text = await textOf(recipe.card!.text);
   const calibration =
-    recipe.calibration && textFacts(splitPath(recipe.calibration.text)[1], await textOf(recipe.calibration.text));
+    context.calibration && textFacts(splitPath(recipe.calibration!.text)[1], context.calibration.text);
   return makeCard({
     ...{ source: recipe.source, model: recipe.output, result, threads, signal, onProgress },
     ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },

@@ -72,7 +72,7 @@ async function anyImatrix(source: string): Promise<string> {
       .filter(({ shape, name }) => shape.length === 2 && name.startsWith('blk.'))
       .map(({ name, shape }) => {
         const squares = Float32Array.from({ length: shape.at(-1)! }, () => Math.exp(random.normal()));
-        return [name, { squares, tokens: 512 }] as const;
+        return [name, { squares, tokens: [512] }] as const;
       }),
   );
   await checkpoint.close();

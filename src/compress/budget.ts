@@ -6,6 +6,7 @@ import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { allocate } from './allocate.ts';
 import type { Calibration } from './calibration.ts';
+import { sumOfRows } from './imatrix.ts';
 import { importanceOf } from './measureImportance.ts';
 import { keptFormat } from './mixture.ts';
 import { elementsOf, formatsOf } from './plan.ts';
@@ -41,7 +42,9 @@ export async function formatsInBudget(
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
   const bytes = await bytesFor(checkpoint, budget, options);
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
-  const importance = new Map([...entries].map(([name, { squares }]) => [name, squares]));
+  const importance = new Map(
+    [...entries].map(([name, { squares, tokens }]) => [name, sumOfRows(squares, squares.length / tokens.length)]),
+  );
   const { generations, threads, backend, signal, onProgress } = options;
   const { windows } = calibration;
   const common = { threads, backend, signal, onProgress };

@@ -15,12 +15,16 @@ import { weight } from '../graph/ops/weight.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { compare } from './compare.ts';
 import { ExpertInputs } from './expertInputs.ts';
+import { readImatrix, writeImatrix } from './imatrix.ts';
+import { measureImportance } from './measureImportance.ts';
 import { prune } from './prune/prune.ts';
 import { quantize } from './quantize.ts';
+import { Solver } from './solver.ts';
+import type { Measure } from './statistic.ts';
 
 const EXPERTS = 4;
 const USED = 2;
-const F32 = formatByName('F32');
+const [F32, Q4_0] = [formatByName('F32'), formatByName('Q4_0')];
 const random = seededRandom(11);
 const folder = mkdtempSync(join(tmpdir(), 'espalier-experts-'));
 const path = (name: string) => join(folder, name);
@@ -64,15 +68,44 @@ async function writeMixture(file: string): Promise<void> {
 
 describe('the statistic of experts', () => {
   const [size, tokens] = [32, 40];
-  const ofProduct = (width: number) => {
+  const ofProduct = (width: number, measure?: Measure) => {
     const graph = new Graph();
     const [x, routes] = [input(graph, 'x', 'T', width, 'f32'), input(graph, 'routes', 'T', 2 * USED, 'f32')];
     const matrix = weight(graph, 'w', F32, EXPERTS * 64, size);
     expertLinear(x, routes, matrix, EXPERTS);
     const products = [{ weight: matrix, x, experts: { count: EXPERTS, routes } }];
     const stage = { graph, inputs: new Map(), outputs: new Map(), products };
-    return ExpertInputs.of(stage, () => true)[0];
+    return ExpertInputs.of(stage, () => true, measure)[0];
   };
+
+  it('of squares is the sum of the rows of each, as many as were routed to it', () => {
+    for (const width of [size, USED * size]) {
+      const inputs = ofProduct(width, 'squares');
+      const x = Float32Array.from({ length: 2 * width }, (_, i) => i);
+      // token 0 has experts 1 and 3, token 1 has 3 and 0
+      inputs.add(x.subarray(0, width), Float32Array.of(1, 3, 0.5, 0.5), false);
+      inputs.add(x.subarray(width), Float32Array.of(3, 0, 0.9, 0.1), true);
+      const { squares, tokens } = inputs.squares();
+      expect(tokens).toEqual([1, 1, 0, 2]);
+      const [first, second] =
+        width === size
+          ? [
+              [0, 0],
+              [1, 1],
+            ]
+          : [
+              [0, 1],
+              [2, 3],
+            ];
+      const row = (index: number, i: number) => x[index * size + i] ** 2;
+      for (const i of [0, 5, 31]) {
+        expect(squares[0 * size + i]).toBe(row(second[1], i));
+        expect(squares[1 * size + i]).toBe(row(first[0], i));
+        expect(squares[2 * size + i]).toBe(0);
+        expect(squares[3 * size + i]).toBe(row(first[1], i) + row(second[0], i));
+      }
+    }
+  });
 
   it.each([size, USED * size])(
     'is that of the tokens that were routed to each, of inputs of %i channels',
@@ -138,6 +171,50 @@ describe('a mixture of experts', () => {
     const { tensors } = await quantize(path('source.gguf'), path('few.gguf'), { type: 'Q4_0', calibration });
     for (const { name, notes } of tensors.filter((tensor) => /_exps/.test(tensor.name)))
       expect(notes!.join(), name).toMatch(/\d of 4 experts saw fewer calibration tokens than they have channels/);
+  });
+
+  it('has an importance matrix with a row for each expert, which quantizing uses', async () => {
+    const measured = await measureImportance(path('source.gguf'), { text: gardenText, window: 64, windows: 8 });
+    const down = measured.entries.get('blk.1.ffn_down_exps.weight')!;
+    expect(down.tokens).toHaveLength(EXPERTS);
+    expect(down.tokens.reduce((sum, count) => sum + count, 0)).toBe(USED * 8 * 64);
+    expect(measured.entries.get('blk.1.ffn_gate_exps.weight')!.tokens).toEqual(down.tokens);
+    await writeImatrix(path('imatrix.gguf'), measured);
+    expect(await readImatrix(path('imatrix.gguf'))).toEqual(measured);
+    const imatrix = path('imatrix.gguf');
+    const { tensors } = await quantize(path('source.gguf'), path('own.gguf'), { type: 'Q4_0', imatrix });
+    expect(tensors.find(({ name }) => name === 'blk.1.ffn_down_exps.weight')).toMatchObject({ method: 'weighted' });
+    // expert 2 alone, with its own row
+    const values = async (file: string) => {
+      const checkpoint = await openCheckpoint(path(file));
+      const found = await tensorValues(checkpoint.tensors.get('blk.1.ffn_down_exps.weight')!);
+      await checkpoint.close();
+      return found.subarray((2 * found.length) / EXPERTS, (3 * found.length) / EXPERTS);
+    };
+    const [original, quantized] = [await values('source.gguf'), await values('own.gguf')];
+    const columns = down.squares.length / EXPERTS;
+    const row = down.squares.slice(2 * columns, 3 * columns);
+    const solver = await Solver.create(1);
+    const { bytes } = solver.quantize(original.slice(), columns, Q4_0, { importance: row });
+    solver.dispose();
+    const expected = new Float32Array(original.length);
+    Q4_0.decode(bytes, 0, expected, 0, bytes.length / Q4_0.blockBytes);
+    expect(quantized).toEqual(expected);
+  });
+
+  it('uses the importance of all tokens for an expert that saw none, and says so', async () => {
+    const { entries, ...rest } = await readImatrix(path('imatrix.gguf'));
+    const changed = new Map(entries);
+    const { squares, tokens } = entries.get('blk.0.ffn_up_exps.weight')!;
+    const columns = squares.length / EXPERTS;
+    const without = squares.map((value, i) => (i < columns ? 0 : value));
+    changed.set('blk.0.ffn_up_exps.weight', { squares: without, tokens: [0, ...tokens.slice(1)] });
+    await writeImatrix(path('unseen.gguf'), { ...rest, entries: changed });
+    const options = { type: 'Q4_0', imatrix: path('unseen.gguf') };
+    const { tensors } = await quantize(path('source.gguf'), path('unseen-q4.gguf'), options);
+    const { method, notes } = tensors.find(({ name }) => name === 'blk.0.ffn_up_exps.weight')!;
+    expect(method).toBe('weighted');
+    expect(notes).toEqual([expect.stringMatching(/^1 of 4 experts saw no token/)]);
   });
 
   it('is pruned expert by expert', async () => {

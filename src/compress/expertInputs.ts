@@ -1,11 +1,12 @@
 /**
- * Inputs of a mixture's matrices: the rows of all calibration tokens and where they were routed, from which each expert's statistic is
- * computed. The statistic of all tokens is added with a small weight, for experts that saw few tokens.
+ * Inputs of a mixture's matrices: the rows of all calibration tokens and where they were routed, from which each expert's Gram matrix
+ * is computed. The statistic of all tokens is added with a small weight, for experts that saw few tokens. If sums of squares are
+ * enough, they are computed at once, and no rows are kept.
  */
 import type { Value } from '../graph/graph.ts';
 import { Matrices } from './matrix/matrices.ts';
 import type { Stage } from './stages.ts';
-import type { Statistic } from './statistic.ts';
+import type { Measure, Squares, Statistic } from './statistic.ts';
 
 /** Weight of the statistic of all tokens, in tokens per channel. */
 const SHARED_TOKENS = 0.25;
@@ -31,25 +32,40 @@ export class ExpertInputs {
   /** True if all experts of a token read the same row. */
   readonly #isShared: boolean;
   readonly #parts: Part[] = [];
+  /** Σ x² of each expert [count, size], and the number of its tokens. Undefined: Gram matrices are measured. */
+  readonly #sums: { readonly squares: Float64Array; readonly tokens: number[] } | undefined;
 
-  private constructor(x: Value, routes: Value, tensors: readonly string[], size: number, count: number) {
+  private constructor(
+    x: Value,
+    routes: Value,
+    tensors: readonly string[],
+    size: number,
+    count: number,
+    measure: Measure,
+  ) {
     this.names = [`${tensors[0]}/x`, `${tensors[0]}/routes`];
     this.tensors = tensors;
     this.size = size;
     this.count = count;
     this.#used = routes.shape[1] / 2;
     this.#isShared = x.shape[1] === size;
+    if (measure === 'squares')
+      this.#sums = { squares: new Float64Array(count * size), tokens: new Array<number>(count).fill(0) };
   }
 
   /** Adds the outputs that are needed to a stage's graph. */
-  static of({ graph, products }: Stage, isWanted: (tensor: string) => boolean): ExpertInputs[] {
+  static of(
+    { graph, products }: Stage,
+    isWanted: (tensor: string) => boolean,
+    measure: Measure = 'gram',
+  ): ExpertInputs[] {
     const found = new Map<Value, ExpertInputs>();
     for (const { x, weight, experts } of products) {
       if (!experts || found.has(x)) continue;
       const tensors = products.filter((other) => other.x === x).map((other) => other.weight.attributes.tensor);
       const wanted = [...new Set(tensors.filter(isWanted))];
       if (wanted.length === 0) continue;
-      const inputs = new ExpertInputs(x, experts.routes, wanted, weight.shape[1], experts.count);
+      const inputs = new ExpertInputs(x, experts.routes, wanted, weight.shape[1], experts.count, measure);
       graph.outputs.set(inputs.names[0], x);
       graph.outputs.set(inputs.names[1], experts.routes);
       found.set(x, inputs);
@@ -59,7 +75,29 @@ export class ExpertInputs {
 
   /** Adds the values of some tokens. */
   add(x: Float32Array, routes: Float32Array, isHeldOut: boolean): void {
-    this.#parts.push({ x: x.slice(), routes: routes.slice(), isHeldOut });
+    if (this.#sums) this.#addSquares(x, routes, this.#sums);
+    else this.#parts.push({ x: x.slice(), routes: routes.slice(), isHeldOut });
+  }
+
+  /** Returns Σ x² of each expert. Only if the squares are measured. */
+  squares(): Squares {
+    const { squares, tokens } = this.#sums!;
+    return { squares: Float32Array.from(squares), tokens, tensors: this.tensors };
+  }
+
+  #addSquares(
+    x: Float32Array,
+    routes: Float32Array,
+    { squares, tokens }: { readonly squares: Float64Array; readonly tokens: number[] },
+  ): void {
+    const [n, used] = [this.size, this.#used];
+    for (let place = 0; place < routes.length / 2; place++) {
+      const [token, slot] = [Math.floor(place / used), place % used];
+      const expert = routes[token * 2 * used + slot];
+      const at = this.#isShared ? token * n : place * n;
+      for (let i = 0; i < n; i++) squares[expert * n + i] += x[at + i] ** 2;
+      tokens[expert]++;
+    }
   }
 
   /** Returns the statistic of each expert, and the number of tokens that it saw itself. */

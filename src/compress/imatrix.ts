@@ -16,10 +16,10 @@ import { formatByName } from '../tensor/formats.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface ImportanceEntry {
-  /** Σ x² per column, [columns]. */
+  /** Σ x² per column, [columns], or [experts, columns] for the stacked matrices of experts. */
   readonly squares: Float32Array;
-  /** Number of tokens. */
-  readonly tokens: number;
+  /** Number of tokens, of each expert. */
+  readonly tokens: readonly number[];
 }
 
 /** Importance of the columns of matrices, by tensor name. */
@@ -45,8 +45,13 @@ function contentsOf({ entries, texts, windows, windowSize }: ImportanceMatrix): 
   const tensors = [...entries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, { squares, tokens }]) => [
-      { name: name + SUMS, format: F32, shape: [1, squares.length], data: bytesOfFloats(squares) },
-      { name: name + COUNTS, format: F32, shape: [1, 1], data: bytesOfFloats(Float32Array.of(tokens)) },
+      {
+        name: name + SUMS,
+        format: F32,
+        shape: [tokens.length, squares.length / tokens.length],
+        data: bytesOfFloats(squares),
+      },
+      { name: name + COUNTS, format: F32, shape: [tokens.length, 1], data: bytesOfFloats(Float32Array.from(tokens)) },
     ]);
   return {
     metadata: [
@@ -62,7 +67,7 @@ function contentsOf({ entries, texts, windows, windowSize }: ImportanceMatrix): 
 const bytesOfFloats = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-/** Reads a file. Matrices with one importance per expert are added up. @throws {FormatError} @throws {SourceError} */
+/** Reads a file. @throws {FormatError} @throws {SourceError} */
 export async function readImatrix(path: string): Promise<ImportanceMatrix> {
   const source = await fileSource(path);
   try {
@@ -94,12 +99,48 @@ export async function readImatrix(path: string): Promise<ImportanceMatrix> {
 }
 
 async function entryOf(path: string, sums: CheckpointTensor, counts: CheckpointTensor): Promise<ImportanceEntry> {
-  const all = await tensorValues(sums);
-  const tokens = await tensorValues(counts);
-  const columns = sums.shape.at(-1)!;
-  if (columns === 0 || all.length % columns !== 0 || !all.every((value) => Number.isFinite(value) && value >= 0))
+  const squares = await tensorValues(sums);
+  const tokens = [...(await tensorValues(counts))];
+  const isCount = (value: number) => Number.isFinite(value) && value >= 0;
+  if (squares.length === 0 || squares.length % tokens.length !== 0 || !squares.every(isCount) || !tokens.every(isCount))
     throw new FormatError(path, `tensor ${sums.name} has values that are no sums of squares`, { tensor: sums.name });
-  const squares = new Float32Array(columns);
-  for (const [i, value] of all.entries()) squares[i % columns] += value;
-  return { squares, tokens: tokens.reduce((sum, count) => sum + count, 0) };
+  return { squares, tokens };
+}
+
+/** Importance of the columns of the matrices of a tensor. */
+export interface ColumnImportance {
+  /** [columns] for all matrices, or one for each. */
+  readonly rows: readonly Float32Array[];
+  /** Number of experts that saw no token. They have the importance of all tokens. */
+  readonly unseen: number;
+}
+
+/** @param file name of the model, for error messages @throws {FormatError} if the sizes of tensor and entry differ */
+export function columnImportance(
+  file: string,
+  { name, shape }: Pick<CheckpointTensor, 'name' | 'shape'>,
+  { squares, tokens }: ImportanceEntry,
+): ColumnImportance {
+  const columns = shape.at(-1)!;
+  const matrices = shape.slice(0, -2).reduce((product, size) => product * size, 1);
+  if (squares.length === columns) return { rows: [squares], unseen: 0 };
+  if (squares.length !== matrices * columns) {
+    const size = matrices === 1 ? `${columns} columns` : `${matrices} × ${columns} columns`;
+    const problem = `tensor ${name} has ${size} but the importance matrix has ${squares.length}: it is of another model`;
+    const expected = matrices * columns;
+    throw new FormatError(file, problem, { tensor: name, expected, found: squares.length });
+  }
+  const isUnseen = (matrix: number) => tokens.length === matrices && tokens[matrix] === 0;
+  const all = sumOfRows(squares, columns);
+  const rows = Array.from({ length: matrices }, (_, matrix) =>
+    isUnseen(matrix) ? all : squares.subarray(matrix * columns, (matrix + 1) * columns),
+  );
+  return { rows, unseen: rows.filter((row) => row === all).length };
+}
+
+/** The importance of the columns for all matrices together. */
+export function sumOfRows(squares: Float32Array, columns: number): Float32Array {
+  const sum = new Float32Array(columns);
+  for (const [i, value] of squares.entries()) sum[i % columns] += value;
+  return sum;
 }

@@ -1,6 +1,5 @@
 /** Treats the tensors of a plan, stage by stage: quantizes or prunes them. */
 import { concatenated } from '../core/concatenated.ts';
-import { FormatError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
@@ -10,7 +9,7 @@ import type { Calibration } from './calibration.ts';
 import { encode } from './encodeRows.ts';
 import type { ExpertInputs } from './expertInputs.ts';
 import { finiteBytes, finiteValues, isFiniteArray, refuseNotFinite } from './finiteValues.ts';
-import type { ImportanceMatrix } from './imatrix.ts';
+import { columnImportance, type ImportanceMatrix } from './imatrix.ts';
 import type { Planned } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
 import type { SolvedStore } from './solvedStore.ts';
@@ -208,23 +207,47 @@ function joined(parts: readonly Solved[], notes: readonly string[]): Solved {
   };
 }
 
-async function withoutStatistic(planned: Planned, { checkpoint, importance, treatment }: Work): Promise<Solved> {
+async function withoutStatistic(planned: Planned, work: Work): Promise<Solved> {
+  const { checkpoint, importance, treatment } = work;
   const { tensor, format } = planned;
   const isTreated = treatment.isTreated(planned);
   if (format === tensor.format && !isTreated) {
     return { bytes: await finiteBytes(checkpoint, tensor), method: 'copied', errors: {}, notes: [] };
   }
-  const columns = tensor.shape.at(-1)!;
-  const squares = isTreated ? importance?.entries.get(tensor.name)?.squares : undefined;
-  if (squares && squares.length !== columns) {
-    const problem = `tensor ${tensor.name} has ${columns} columns but the importance matrix has ${squares.length}: it is of another model`;
-    throw new FormatError(checkpoint.name, problem, { tensor: tensor.name, expected: columns, found: squares.length });
-  }
-  const solved = await treatment.treatStored?.(planned, squares);
+  const entry = isTreated ? importance?.entries.get(tensor.name) : undefined;
+  if (!entry) return byImportance(planned, undefined, work);
+  const { rows, unseen } = columnImportance(checkpoint.name, tensor, entry);
+  if (rows.length === 1) return byImportance(planned, rows[0], work);
+  const parts: Solved[] = [];
+  for (const [i, row] of rows.entries())
+    parts.push(await byImportance({ ...planned, tensor: matrixOf(tensor, i, rows.length) }, row, work));
+  const note = `${unseen} of ${rows.length} experts saw no token, so the importance of all tokens is used for them`;
+  return joined(parts, unseen > 0 ? [note] : []);
+}
+
+/** @param importance of each column */
+async function byImportance(
+  planned: Planned,
+  importance: Float32Array | undefined,
+  { checkpoint, treatment }: Work,
+): Promise<Solved> {
+  const { tensor, format } = planned;
+  const solved = await treatment.treatStored?.(planned, importance);
   if (solved) return solved;
   const values = await finiteValues(checkpoint, tensor);
-  if (!isTreated) return { bytes: encode(values, columns, format, undefined), method: 'plain', errors: {}, notes: [] };
-  return treatment.treat(values, columns, planned, { importance: squares });
+  const columns = tensor.shape.at(-1)!;
+  if (!treatment.isTreated(planned))
+    return { bytes: encode(values, columns, format, undefined), method: 'plain', errors: {}, notes: [] };
+  return treatment.treat(values, columns, planned, { importance });
+}
+
+/** One of the stacked matrices of a tensor. */
+function matrixOf(tensor: CheckpointTensor, index: number, count: number): CheckpointTensor {
+  const byteLength = tensor.byteLength / count;
+  return {
+    ...{ name: tensor.name, format: tensor.format, shape: tensor.shape.slice(-2), byteLength },
+    read: (offset, into, signal) => tensor.read(index * byteLength + offset, into, signal),
+  };
 }
 
 /** @throws {FormatError} if a weight of the stage is not finite @throws {EspalierError} BAD_CALIBRATION if the model overflows on the text */

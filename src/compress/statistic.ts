@@ -29,10 +29,12 @@ export interface Statistic {
   readonly tensors: readonly string[];
 }
 
-/** The sums of the squares of an input, Σ x², [n]: the diagonal of H. */
+/** The sums of the squares of an input, Σ x²: the diagonal of H. */
 export interface Squares {
+  /** [n], or [experts, n] for stacked matrices. */
   readonly squares: Float32Array;
-  readonly tokens: number;
+  /** Number of tokens, of each expert. */
+  readonly tokens: readonly number[];
   readonly tensors: readonly string[];
 }
 
@@ -127,7 +129,7 @@ export class StageRun {
     options: StageOptions,
   ): Promise<StageRun> {
     const taps = addTaps(stage, measure, isWanted);
-    const experts = measure === 'gram' ? ExpertInputs.of(stage, isWanted) : [];
+    const experts = ExpertInputs.of(stage, isWanted, measure);
     const { windows, weights, threads, backend, signal } = options;
     const maxTokens = tokensPerStep(windows);
     const limits = { maxTokens, maxRows: maxTokens, context: windows.size };
@@ -171,9 +173,9 @@ export class StageRun {
     const found: Squares[] = [];
     for (const { name, tensors } of this.#taps) {
       const squares = await this.#program.readTensor(sumName(SQUARES, name));
-      found.push({ squares, tokens: windows.count * windows.size, tensors });
+      found.push({ squares, tokens: [windows.count * windows.size], tensors });
     }
-    return found;
+    return [...found, ...this.experts.map((experts) => experts.squares())];
   }
 
   /** Runs each part's windows, and updates the part's sums. @returns tokens in the sums of each tap, by part */

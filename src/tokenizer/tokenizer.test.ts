@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError, UnsupportedError } from '../core/errors.ts';
 import { fromByteLetters, letterOfByte, toByteLetters } from './byteAlphabet.ts';
+import { firstIds } from './firstIds.ts';
 import type { AddedToken, DecoderStep, NormalizerStep, PreTokenizerStep, TokenizerSpec } from './spec.ts';
-import { createTokenizer } from './tokenizer.ts';
+import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const corpus =
   'the cat sat on the mat, then the other cat ate the rest of the oat; ünïcödé is the test of these 😀😀 the 😀';
@@ -308,5 +309,28 @@ describe('the byte alphabet', () => {
       { seed: 4 },
     );
     expect(fromByteLetters('Ġ中😀')).toEqual(new TextEncoder().encode(' 中😀'));
+  });
+});
+
+describe.each([
+  ['a byte-level vocabulary', byteLevel()],
+  ['a scored vocabulary', scored()],
+])('firstIds with %s', (_, spec) => {
+  const tokenizer = createTokenizer(spec);
+  const text = corpus.repeat(1500);
+
+  it('returns the ids of the whole text, but encodes a piece of it', () => {
+    const whole = tokenizer.encode(text, plain);
+    let longest = 0;
+    const measuring: Tokenizer = {
+      ...tokenizer,
+      encode(piece, options) {
+        longest = Math.max(longest, piece.length);
+        return tokenizer.encode(piece, options);
+      },
+    };
+    for (const count of [1, 100, 5000]) expect(firstIds(measuring, text, count, plain)).toEqual(whole.slice(0, count));
+    expect(longest).toBeLessThan(text.length / 2);
+    expect(firstIds(measuring, text, whole.length + 9, plain)).toEqual(whole);
   });
 });

@@ -24,8 +24,8 @@ export interface DropoutRow {
 }
 
 const HOUR = 3_600_000;
-type Stage = 'keys' | 'update' | 'unmask';
-const stages: readonly Stage[] = ['keys', 'update', 'unmask'];
+type Stage = 'keys' | 'update' | 'confirm' | 'unmask';
+const stages: readonly Stage[] = ['keys', 'update', 'confirm', 'unmask'];
 
 /** @param dropout fraction of the clients that send nothing from `before` on */
 export async function sumUnderDropout(
@@ -77,7 +77,8 @@ export async function sumUnderDropout(
         const integers = Int32Array.from({ length: parameters }, () => random.integer(2001) - 1000);
         for (let k = 0; k < parameters; k++) expected[k] += integers[k];
         await send(i, await member.update(instruction, integers));
-      } else if (instruction.phase === 'unmask' && !round.isComplete) await send(i, member.unmask(instruction));
+      } else if (instruction.phase === 'confirm') await send(i, member.confirm(instruction));
+      else if (instruction.phase === 'unmask' && !round.isComplete) await send(i, member.unmask(instruction));
     }
     if (round.phase === stage && !round.isComplete) await timed(() => round.apply({ kind: 'time', at: (at += HOUR) }));
   }

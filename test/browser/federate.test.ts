@@ -154,7 +154,7 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
       if (typeof found === 'string') throw new Error(found);
       expect(found.sent.map(([round, kind]) => `${round} ${kind}`)).toEqual(
         ['mixed-1', 'mixed-2'].flatMap((round) =>
-          ['join', 'shares', 'update', 'unmask'].map((kind) => `${round} ${kind}`),
+          ['join', 'shares', 'update', 'confirm', 'unmask'].map((kind) => `${round} ${kind}`),
         ),
       );
       expect(federation.report.map(({ outcome, contributors }) => [outcome, contributors])).toEqual([

@@ -29,7 +29,7 @@ interface Case {
   readonly moment: 'before' | 'after';
   readonly killed: 'clients' | 'server' | 'both';
 }
-const cases: readonly Case[] = ['open', 'keys', 'update', 'unmask'].flatMap((phase) => [
+const cases: readonly Case[] = ['open', 'keys', 'update', 'confirm', 'unmask'].flatMap((phase) => [
   { phase, moment: 'before', killed: 'server' },
   { phase, moment: 'before', killed: 'clients' },
   { phase, moment: 'after', killed: 'both' },

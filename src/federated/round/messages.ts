@@ -39,6 +39,12 @@ const schema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('update'), ...common, body: z.instanceof(Uint8Array<ArrayBufferLike>) }),
   z.strictObject({
+    kind: z.literal('confirm'),
+    ...common,
+    /** Hash of the members of the sum, see `sumHash`. */
+    sum: hex(32),
+  }),
+  z.strictObject({
     kind: z.literal('unmask'),
     ...common,
     /** Shares of the seeds of members whose update was summed. */
@@ -65,9 +71,12 @@ export function signMessage(message: UnsignedMessage, config: string, secretKey:
   return { ...message, signature } as RoundMessage;
 }
 
+const SIGNATURE = /^[0-9a-f]{128}$/;
+
 /** True if the client of the message signed it, for this round. */
 export function hasValidSignature(message: RoundMessage, config: string): boolean {
   const { signature, ...unsigned } = message;
+  if (!SIGNATURE.test(signature)) return false;
   const signed = signedBytes(unsigned as UnsignedMessage, config);
   return isSignedBy(hexToBytes(message.client), signed, hexToBytes(signature));
 }

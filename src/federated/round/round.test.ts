@@ -23,14 +23,14 @@ const COHORT = 10;
 
 describe('a secure round', () => {
   for (const percent of [0, 10, 30, 50]) {
-    for (const stage of ['keys', 'update', 'unmask'] as const) {
+    for (const stage of ['keys', 'update', 'confirm', 'unmask'] as const) {
       it(`sums exactly the updates that arrived, or says why not: ${percent}% drop out before ${stage}`, async () => {
         const lost = (COHORT * percent) / 100;
-        const stages = ['keys', 'update', 'unmask'];
+        const stages = ['keys', 'update', 'confirm', 'unmask'];
         const isSilent = (i: number, now: string) => i < lost && stages.indexOf(now) >= stages.indexOf(stage);
         const { round, sum } = await playRound(roundConfig(COHORT), COHORT, isSilent);
         // after lost keys the neighbours are fewer, after later losses the threshold of 5 of 9 must be met
-        const counted = range(COHORT).filter((i) => stage === 'unmask' || i >= lost);
+        const counted = range(COHORT).filter((i) => stage === 'confirm' || stage === 'unmask' || i >= lost);
         if (percent < 50) {
           expect(round.phase).toBe('unmask');
           expect(sum).toEqual(sumOf(counted, 50));
@@ -38,18 +38,20 @@ describe('a secure round', () => {
         }
         expect(sum).toBeUndefined();
         expect(round.phase).toBe('aborted');
-        expect(round.reason).toMatch(/masks c(an|ould) ?not be removed|masks could not be removed/);
+        expect(round.reason).toMatch(
+          /masks c(an|ould) ?not be removed|masks could not be removed|5 members confirmed the sum/,
+        );
       });
     }
   }
 
   it('survives the loss of half its members with a threshold of less than half', async () => {
     const config = roundConfig(COHORT, { secure: { neighbours: 9, threshold: 4, clip: 1, scale: 1000, noise: 0 } });
-    for (const stage of ['keys', 'update', 'unmask'] as const) {
-      const stages = ['keys', 'update', 'unmask'];
+    for (const stage of ['keys', 'update', 'confirm', 'unmask'] as const) {
+      const stages = ['keys', 'update', 'confirm', 'unmask'];
       const isSilent = (i: number, now: string) => i < 5 && stages.indexOf(now) >= stages.indexOf(stage);
       const { sum } = await playRound(config, COHORT, isSilent);
-      expect(sum).toEqual(sumOf(range(COHORT).slice(stage === 'unmask' ? 0 : 5), 50));
+      expect(sum).toEqual(sumOf(range(COHORT).slice(stage === 'confirm' || stage === 'unmask' ? 0 : 5), 50));
     }
   });
 
@@ -92,7 +94,7 @@ describe('messages on their way', () => {
 
   it('give the same sum when they are reordered within a phase, duplicated, late and replayed', async () => {
     const { events, sum } = played;
-    const kinds = ['join', 'shares', 'update', 'unmask'] as const;
+    const kinds = ['join', 'shares', 'update', 'confirm', 'unmask'] as const;
     const byKind = kinds.map((kind) => messagesOf(events, kind));
     await fc.assert(
       fc.asyncProperty(
@@ -216,30 +218,51 @@ describe('a member refuses', () => {
     return { round, members, keys, instructions };
   }
 
-  it('a second unmasking with other members, also after a restart', async () => {
+  it('a second sum of other members, also after a restart', async () => {
     const { round, members, instructions } = await updating();
     for (const [i, member] of members.entries())
       round.apply({ kind: 'message', at: 0, message: await member.update(instructions[i], integersOf(i, 50)) });
     const asked = round.instructionFor(clients[0].name);
-    if (asked.phase !== 'unmask') throw new Error(asked.phase);
-    const first = members[0].unmask(asked);
-    expect(members[0].unmask(asked)).toEqual(first);
+    if (asked.phase !== 'confirm') throw new Error(asked.phase);
+    const first = members[0].confirm(asked);
+    expect(members[0].confirm(asked)).toEqual(first);
     const [gone, ...survivors] = asked.survivors.filter((name) => name !== clients[0].name);
     const other = { ...asked, survivors: [...survivors, clients[0].name].sort(), dropped: [gone] };
-    expect(() => members[0].unmask(other)).toThrow(/two unmaskings/);
+    expect(() => members[0].confirm(other)).toThrow(/two unmaskings/);
     const restored = SecureMember.restore(config, clients[0], JSON.parse(JSON.stringify(members[0].state)));
-    expect(() => restored.unmask(other)).toThrow(/two unmaskings/);
-    expect(restored.unmask(asked)).toEqual(first);
+    expect(() => restored.confirm(other)).toThrow(/two unmaskings/);
+    expect(restored.confirm(asked)).toEqual(first);
   });
 
-  it('to unmask overlapping sets, its own absence, strangers, or too few', async () => {
+  it('to send shares before a quorum has confirmed the same sum', async () => {
+    const { round, members, instructions } = await updating();
+    for (const [i, member] of members.entries())
+      round.apply({ kind: 'message', at: 0, message: await member.update(instructions[i], integersOf(i, 50)) });
+    for (const [i, member] of members.entries()) {
+      const asked = round.instructionFor(clients[i].name);
+      if (asked.phase !== 'confirm') throw new Error(asked.phase);
+      round.apply({ kind: 'message', at: 0, message: member.confirm(asked) });
+    }
+    const asked = round.instructionFor(clients[0].name);
+    if (asked.phase !== 'unmask') throw new Error(asked.phase);
+    const signatures = Object.entries(asked.confirmations);
+    const refused = (confirmations: object, message: RegExp) =>
+      expect(() => members[0].unmask({ ...asked, confirmations: confirmations as never })).toThrow(message);
+    // with 5 neighbours and a threshold of 3, 4 of 6 members must confirm
+    refused(Object.fromEntries(signatures.slice(0, 3)), /3 confirmations of the sum, expected at least 4/);
+    const [[name], [, wrong]] = signatures;
+    refused({ ...asked.confirmations, [name]: wrong }, /not for these members/);
+    refused({ ...asked.confirmations, [name]: 'x' }, /not for these members/);
+    refused({ ...asked.confirmations, x: wrong }, /not for these members/);
+    expect(members[0].unmask(asked).kind).toBe('unmask');
+  });
+
+  it('to confirm overlapping sets, its own absence, strangers, or too few', async () => {
     const { members, instructions } = await updating();
     const [member] = members;
     const names = clients.map(({ name }) => name).sort();
     const refused = (survivors: string[], dropped: string[]) =>
-      expect(() => member.unmask({ phase: 'unmask', survivors, dropped })).toThrow(
-        expect.objectContaining({ code: 'UNMASK_REFUSED' }),
-      );
+      expect(() => member.confirm({ survivors, dropped })).toThrow(expect.objectContaining({ code: 'UNMASK_REFUSED' }));
     refused(names, []);
     await member.update(instructions[0], integersOf(0, 50));
     refused(names, [names[1]]);

@@ -1,17 +1,18 @@
 /**
- * One round of federated learning as a state machine without I/O: open → keys → update → unmask → closed, or aborted. Its state is a
- * function of its settings and its events, so a server that was killed replays them. A 'visible' round skips keys and unmask.
+ * One round of federated learning as a state machine without I/O: open → keys → update → confirm → unmask → closed, or aborted. Its
+ * state is a function of its settings and its events, so a server that was killed replays them. A 'visible' round has no keys,
+ * no confirmation and no shares.
  * Messages must have valid signatures; who applies events checks them.
  */
 import { FederatedError } from '../federatedError.ts';
 import { addIntegers } from '../secure/mask.ts';
-import { type Roster, rosterOf } from '../secure/roster.ts';
+import { type Roster, rosterOf, sumHash } from '../secure/roster.ts';
 import type { SecureSum } from '../secure/unmask.ts';
 import { keysProblem, shareProblem, updateProblem } from './checks.ts';
 import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
-export type Phase = 'open' | 'keys' | 'update' | 'unmask' | 'closed' | 'aborted';
+export type Phase = 'open' | 'keys' | 'update' | 'confirm' | 'unmask' | 'closed' | 'aborted';
 
 export type RoundEvent =
   /** @param at server's time in milliseconds; clients' clocks are never read */
@@ -39,16 +40,24 @@ export type Instruction =
       readonly senders?: readonly string[];
       readonly sealed?: Readonly<Record<string, string>>;
     }
-  | { readonly phase: 'unmask'; readonly survivors: readonly string[]; readonly dropped: readonly string[] }
+  | { readonly phase: 'confirm'; readonly survivors: readonly string[]; readonly dropped: readonly string[] }
+  | {
+      readonly phase: 'unmask';
+      readonly survivors: readonly string[];
+      readonly dropped: readonly string[];
+      /** Signatures of the messages 'confirm', by member. */
+      readonly confirmations: Readonly<Record<string, string>>;
+    }
   | { readonly phase: 'aborted'; readonly reason: string };
 
 const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
   join: 'open',
   shares: 'keys',
   update: 'update',
+  confirm: 'confirm',
   unmask: 'unmask',
 };
-const order: readonly Phase[] = ['open', 'keys', 'update', 'unmask', 'closed', 'aborted'];
+const order: readonly Phase[] = ['open', 'keys', 'update', 'confirm', 'unmask', 'closed', 'aborted'];
 const ACCEPTED: Receipt = { status: 'accepted' };
 
 export class Round {
@@ -63,6 +72,7 @@ export class Round {
   readonly #shares = new Map<string, MessageOf<'shares'>>();
   /** Members whose update was accepted; the body only in mode 'visible'. */
   readonly #updates = new Map<string, Uint8Array | undefined>();
+  readonly #confirms = new Map<string, MessageOf<'confirm'>>();
   readonly #unmasks = new Map<string, MessageOf<'unmask'>>();
   readonly #withdrawn = new Set<string>();
   /** Digests of accepted messages by kind and client. */
@@ -166,7 +176,7 @@ export class Round {
     return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
   }
 
-  #memberProblem(message: MessageOf<'shares' | 'update' | 'unmask'>): Receipt | undefined {
+  #memberProblem(message: MessageOf<'shares' | 'update' | 'confirm' | 'unmask'>): Receipt | undefined {
     const { client, kind } = message;
     const { id, mode, parameters, maximumBytes = 4 * parameters + 1 } = this.config;
     const isMember = this.#joins.has(client) && !this.#withdrawn.has(client);
@@ -182,8 +192,13 @@ export class Round {
       const problem = mode === 'visible' ? updateProblem(message.body, parameters) : undefined;
       return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
     }
-    if (kind === 'unmask' && !this.#updates.has(client))
+    if (kind !== 'shares' && !this.#updates.has(client))
       return refused('NOT_A_MEMBER', `${client} sent no update in time`);
+    if (kind === 'confirm') {
+      const { survivors, dropped } = this.#sumMembers();
+      if (message.sum === sumHash(this.#roster!, survivors, dropped)) return undefined;
+      return refused('BAD_MESSAGE', `${client} confirmed other members than those of the sum`);
+    }
     const problem = shareProblem(message, this.#roster!, this.#shares, this.#updates);
     return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
   }
@@ -192,6 +207,7 @@ export class Round {
     const { client } = message;
     if (message.kind === 'join') this.#joins.set(client, message);
     else if (message.kind === 'shares') this.#shares.set(client, message);
+    else if (message.kind === 'confirm') this.#confirms.set(client, message);
     else if (message.kind === 'unmask') this.#unmasks.set(client, message);
     else if (this.config.mode === 'visible') this.#updates.set(client, new Uint8Array(message.body));
     else {
@@ -225,11 +241,12 @@ export class Round {
   #advance(at: number): void {
     if (this.#phase === 'open') {
       if (this.#joins.size === this.config.cohort) this.#finishPhase(at);
-    } else if (this.#phase === 'keys' || this.#phase === 'update') {
-      const [waited, sent] =
-        this.#phase === 'keys'
-          ? [this.#joins, this.#shares]
-          : [this.config.mode === 'secure' ? this.#shares : this.#joins, this.#updates];
+    } else if (this.#phase === 'keys' || this.#phase === 'update' || this.#phase === 'confirm') {
+      const [waited, sent] = {
+        keys: [this.#joins, this.#shares] as const,
+        update: [this.config.mode === 'secure' ? this.#shares : this.#joins, this.#updates] as const,
+        confirm: [this.#updates, this.#confirms] as const,
+      }[this.#phase];
       const isWaiting = [...waited.keys()].some((client) => !sent.has(client) && !this.#withdrawn.has(client));
       if (!isWaiting) this.#finishPhase(at);
     }
@@ -247,7 +264,8 @@ export class Round {
     else if (this.#phase === 'open' && this.config.mode === 'secure') {
       this.#roster = rosterOf(this.#joins.values(), this.config);
       this.#enter('keys', at);
-    } else this.#enter(this.#phase === 'update' ? 'unmask' : 'update', at);
+    } else if (this.#phase === 'update') this.#enter(this.config.mode === 'secure' ? 'confirm' : 'unmask', at);
+    else this.#enter(this.#phase === 'confirm' ? 'unmask' : 'update', at);
   }
 
   /** Returns why the round cannot leave its phase, or undefined. */
@@ -257,6 +275,11 @@ export class Round {
     if (this.#phase === 'unmask') {
       const answered = `${this.#unmasks.size} of ${this.#updates.size} members sent shares`;
       return `${answered}; ${this.#lackingShares()} masks cannot be removed, because fewer than ${threshold} neighbours of their members answered`;
+    }
+    if (this.#phase === 'confirm') {
+      const { quorum } = this.#roster!;
+      if (this.#confirms.size >= quorum) return undefined;
+      return `${this.#confirms.size} members confirmed the sum, expected at least ${quorum}`;
     }
     const [remaining, what] = {
       open: [this.#joins, 'clients joined'] as const,
@@ -279,7 +302,8 @@ export class Round {
 
   #enter(phase: Phase, at: number): void {
     this.#phase = phase;
-    const durations = this.config.deadlines as Readonly<Partial<Record<Phase, number>>>;
+    const { deadlines } = this.config;
+    const durations: Readonly<Partial<Record<Phase, number>>> = { ...deadlines, confirm: deadlines.unmask };
     this.#deadline = at + (durations[phase] ?? Number.POSITIVE_INFINITY);
   }
 
@@ -326,10 +350,18 @@ export class Round {
       if (!this.#shares.has(client)) return wait;
       return { phase, senders: [...this.#shares.keys()].sort(), sealed: this.#sealedFor(client) };
     }
-    if (this.config.mode === 'visible' || this.#unmasks.has(client) || !this.#updates.has(client)) return wait;
+    if (this.config.mode === 'visible' || !this.#updates.has(client)) return wait;
+    if (phase === 'confirm') return this.#confirms.has(client) ? wait : { phase, ...this.#sumMembers() };
+    if (this.#unmasks.has(client)) return wait;
+    const confirmations = Object.fromEntries([...this.#confirms].map(([name, { signature }]) => [name, signature]));
+    return { phase, ...this.#sumMembers(), confirmations };
+  }
+
+  /** Members whose update is in the sum, and those that sent shares but no update. */
+  #sumMembers(): { readonly survivors: readonly string[]; readonly dropped: readonly string[] } {
     const survivors = [...this.#updates.keys()].sort();
     const dropped = [...this.#shares.keys()].filter((member) => !this.#updates.has(member)).sort();
-    return { phase, survivors, dropped };
+    return { survivors, dropped };
   }
 
   #sealedFor(client: string): Record<string, string> {

@@ -49,7 +49,7 @@ export function sumOf(indices: readonly number[], count: number): Int32Array {
   return sum;
 }
 
-export type Stage = 'keys' | 'update' | 'unmask';
+export type Stage = 'keys' | 'update' | 'confirm' | 'unmask';
 
 export interface Played {
   readonly round: Round;
@@ -77,7 +77,7 @@ export async function playRound(
   const clients = identities(count);
   const members = clients.map((client, i) => SecureMember.join(config, client, i + 1));
   for (const message of order(members.map(({ joinMessage }) => joinMessage))) apply({ kind: 'message', at, message });
-  for (const stage of ['keys', 'update', 'unmask'] as const) {
+  for (const stage of ['keys', 'update', 'confirm', 'unmask'] as const) {
     if (round.phase === 'open' || (round.phase !== stage && stage === 'keys'))
       apply({ kind: 'time', at: (at += DEADLINE) });
     const messages: RoundMessage[] = [];
@@ -101,6 +101,7 @@ export async function answer(
 ): Promise<RoundMessage | undefined> {
   if (instruction.phase === 'keys') return member.shares(instruction);
   if (instruction.phase === 'update') return member.update(instruction, integers);
+  if (instruction.phase === 'confirm') return member.confirm(instruction);
   if (instruction.phase === 'unmask') return member.unmask(instruction);
   return undefined;
 }

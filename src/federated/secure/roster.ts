@@ -15,6 +15,8 @@ export interface Roster {
   readonly neighbours: ReadonlyMap<string, readonly string[]>;
   /** Number of neighbours that must remain to remove a member's masks. */
   readonly threshold: number;
+  /** Number of members that must confirm the sum before anyone sends shares. */
+  readonly quorum: number;
 }
 
 /** @param joins of all members */
@@ -37,7 +39,16 @@ export function rosterOf(joins: Iterable<MessageOf<'join'>>, { secure }: RoundCo
     neighbours.set(client, others);
   }
   const members = new Map(sorted.map((member) => [member.client, member]));
-  return { hash, members, neighbours, threshold: thresholdFor(count, secure) };
+  const threshold = thresholdFor(count, secure);
+  // the same fraction of all members as `threshold` is of the neighbours: with more than half, two quorums share a member
+  const quorum = Math.ceil((threshold * ring.length) / Math.max(1, count));
+  return { hash, members, neighbours, threshold, quorum };
+}
+
+/** Hash of the members of a sum, which its survivors confirm. */
+export function sumHash({ hash }: Roster, survivors: readonly string[], dropped: readonly string[]): string {
+  const members = { roster: hash, survivors: [...survivors].sort(), dropped: [...dropped].sort() };
+  return hashOf(new TextEncoder().encode(canonicalJson(members)));
 }
 
 /** A cohort below its target has fewer neighbours; the threshold shrinks in proportion, rounded up, and is at least 2. */

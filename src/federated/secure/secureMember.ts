@@ -1,6 +1,6 @@
 /**
- * A client's part of a secure round: its secrets, and what it answers to each instruction of the server. It trusts the server
- * with nothing but delivery: it checks the roster, masks one update only, and helps to unmask one set of members only.
+ * A client's part of a secure round: its secrets, and its answer to each instruction of the server. It trusts the server only with
+ * delivery. It checks the roster, masks one update, confirms one set of members, and sends shares only if a quorum confirmed that set.
  */
 import { randomBytes } from '@noble/hashes/utils.js';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
@@ -8,12 +8,18 @@ import { hashOf } from '../../formats/packages/hash.ts';
 import type { Identity } from '../client/identity.ts';
 import { bytesToHex, hexToBytes, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
-import { type MessageOf, type RoundMessage, signMessage, type UnsignedMessage } from '../round/messages.ts';
+import {
+  hasValidSignature,
+  type MessageOf,
+  type RoundMessage,
+  signMessage,
+  type UnsignedMessage,
+} from '../round/messages.ts';
 import type { Instruction } from '../round/round.ts';
 import { configHash, type RoundConfig } from '../round/roundConfig.ts';
 import { agreementKeys, pairSeed } from './agreement.ts';
 import { addMasks, type Mask } from './mask.ts';
-import { checkRoster, type Roster } from './roster.ts';
+import { checkRoster, type Roster, sumHash } from './roster.ts';
 import { makeShares, type OpenedShares, openShares } from './shares.ts';
 
 export type InstructionOf<P extends Instruction['phase']> = Extract<Instruction, { phase: P }>;
@@ -31,8 +37,8 @@ export interface MemberState {
   readonly sealed?: Readonly<Record<string, string>>;
   /** SHA-256 of the masked update. */
   readonly update?: string;
-  /** The members that it helped to unmask, as canonical JSON. */
-  readonly unmasked?: string;
+  /** Hash of the members that it confirmed. */
+  readonly confirmed?: string;
 }
 
 export class SecureMember {
@@ -118,6 +124,10 @@ export class SecureMember {
       throw this.#bad('BAD_ROSTER', 'named members that are not on the roster, or left this client out');
     if (set.size < this.#config.minimumCohort)
       throw this.#bad('BAD_ROSTER', `named ${set.size} members, expected at least ${this.#config.minimumCohort}`);
+    // with fewer, all of them may be declared dropped, and their keys would remove this client's masks
+    const masked = roster.neighbours.get(name)!.filter((other) => set.has(other)).length;
+    if (masked < roster.threshold)
+      throw this.#bad('BAD_ROSTER', `named ${masked} neighbours of this client, expected at least ${roster.threshold}`);
     const { seed, maskKey, sealKey } = this.#secrets();
     // masks are only added if the shares that remove them can be opened
     for (const other of roster.neighbours.get(name)!) {
@@ -142,17 +152,16 @@ export class SecureMember {
   }
 
   /**
-   * Answers 'unmask', for one set of members only.
-   * @throws {FederatedError} UNMASK_REFUSED if the answer would show more than the sum of at least `minimumCohort` updates
+   * Answers 'confirm', for one set of members only.
+   * @throws {FederatedError} UNMASK_REFUSED if the members are too few, or differ from those whose masks are in the update
    */
-  unmask({ survivors, dropped }: InstructionOf<'unmask'>): MessageOf<'unmask'> {
+  confirm({ survivors, dropped }: Omit<InstructionOf<'confirm'>, 'phase'>): MessageOf<'confirm'> {
     const { minimumCohort, id } = this.#config;
-    const roster = this.#requireRoster();
-    const { senders, sealed, unmasked } = this.#state;
+    const { senders, confirmed } = this.#state;
     const refuse = (problem: string) => this.#bad('UNMASK_REFUSED', problem);
-    if (!senders || !sealed) throw refuse('asked to unmask before this client sent an update');
-    const asked = canonicalJson({ survivors, dropped });
-    if (unmasked !== undefined && unmasked !== asked) throw refuse(`asked for two unmaskings of round ${id}`);
+    if (!senders) throw refuse('asked for a confirmation before this client sent an update');
+    const sum = sumHash(this.#requireRoster(), survivors, dropped);
+    if (confirmed !== undefined && confirmed !== sum) throw refuse(`asked for two unmaskings of round ${id}`);
     const named = [...survivors, ...dropped].sort();
     if (canonicalJson(named) !== canonicalJson([...senders].sort()))
       throw refuse('asked for shares of sets that overlap, or that are not the members of the sum');
@@ -160,8 +169,34 @@ export class SecureMember {
       throw refuse('says that this client dropped out, although it did not');
     if (survivors.length < minimumCohort)
       throw refuse(`asked to unmask the sum of ${survivors.length} updates, expected at least ${minimumCohort}`);
-    const { sealKey } = this.#secrets();
+    this.#state = { ...this.#state, confirmed: sum };
+    return this.#signed({ kind: 'confirm', ...this.#head(), sum }) as MessageOf<'confirm'>;
+  }
+
+  /**
+   * Answers 'unmask'.
+   * @throws {FederatedError} UNMASK_REFUSED unless a quorum of the members confirmed the same sum. Each member confirms one, so no
+   * two sums can be unmasked.
+   */
+  unmask({ survivors, dropped, confirmations }: InstructionOf<'unmask'>): MessageOf<'unmask'> {
+    const { sum } = this.confirm({ survivors, dropped });
+    const roster = this.#requireRoster();
+    const { sealed = {} } = this.#state;
     const alive = new Set(survivors);
+    const hash = configHash(this.#config);
+    for (const [client, signature] of Object.entries(confirmations))
+      if (
+        !alive.has(client) ||
+        !hasValidSignature({ kind: 'confirm', round: this.#config.id, client, sum, signature }, hash)
+      )
+        throw this.#bad('UNMASK_REFUSED', `sent a confirmation of ${client} that is not for these members`);
+    const confirmed = Object.keys(confirmations).length;
+    if (confirmed < roster.quorum)
+      throw this.#bad(
+        'UNMASK_REFUSED',
+        `sent ${confirmed} confirmations of the sum, expected at least ${roster.quorum}`,
+      );
+    const { sealKey } = this.#secrets();
     const seeds: Record<string, string> = {};
     const keys: Record<string, string> = {};
     for (const other of roster.neighbours.get(this.#identity.name)!) {
@@ -170,7 +205,6 @@ export class SecureMember {
       if (alive.has(other)) seeds[other] = toBase64(opened.seed);
       else keys[other] = toBase64(opened.key);
     }
-    this.#state = { ...this.#state, unmasked: asked };
     return this.#signed({ kind: 'unmask', ...this.#head(), seeds, keys }) as MessageOf<'unmask'>;
   }
 

@@ -10,7 +10,8 @@ export type { Aggregate, WeightedUpdate } from './aggregation/update.ts';
 export { type BufferedUpdate, UpdateBuffer, type UpdateBufferOptions } from './aggregation/updateBuffer.ts';
 export { type CompressionOptions, decodeUpdate, encodeUpdate, UpdateCompressor } from './client/compression.ts';
 export { type Connection, localConnection } from './client/connection.ts';
-export { type HttpConnection, type HttpConnectionOptions, httpConnection } from './client/httpConnection.ts';
+export type { ConsentOptions } from './client/consent.ts';
+export { type HttpConnectionOptions, httpConnection } from './client/httpConnection.ts';
 export { type Identity, identity } from './client/identity.ts';
 export {
   type ClientOptimizer,
@@ -22,9 +23,11 @@ export type { ModelTrainerOptions, OptimizerStore, Training } from './client/mod
 export { modelTrainer, openTrainingModel } from './client/modelTrainer.ts';
 export {
   type ClientStore,
+  type MessageSent,
   Participant,
   type ParticipantEvent,
   type ParticipantOptions,
+  type RoundFailed,
   type StepResult,
   type Trainer,
 } from './client/participant.ts';

@@ -15,6 +15,7 @@ import {
   modelTrainer,
   openTrainingModel,
   Participant,
+  type ParticipantEvent,
   personalize,
   type ReadyWhen,
   type ReportLine,
@@ -55,6 +56,7 @@ interface JoinValues extends ComputeValues {
   readonly state: string;
   readonly yes?: boolean;
   readonly allowVisible?: boolean;
+  readonly allowLowThreshold?: boolean;
   readonly minimumCohort: number;
   readonly when?: string;
   readonly personal?: string;
@@ -82,6 +84,10 @@ export function federateCommand(): Command {
     .option('--state <folder>', 'folder of the identity and of the round under way', 'federation-client')
     .option('--yes', 'agree to what leaves this device, without being asked')
     .option('--allow-visible', 'also join if the server sees the update of this device')
+    .option(
+      '--allow-low-threshold',
+      'also join if half of the neighbours suffice to remove masks, so that a lying server could see one update',
+    )
     .option('--minimum-cohort <count>', 'join no round that sums fewer updates', number, 3)
     .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
@@ -153,7 +159,7 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   print(whatLeaves(settings));
   if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
   const bar = progressBar();
-  const { backend, threads, allowVisible, minimumCohort, personal, personalSteps, when } = values;
+  const { backend, threads, allowVisible, allowLowThreshold, minimumCohort, personal, personalSteps, when } = values;
   const ready = when === undefined ? undefined : readyOption(when);
   const base =
     values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
@@ -165,17 +171,16 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     try {
       const { identity, store, optimizerStore } = await clientFolder(values.state);
       const participant = new Participant(connection, {
-        ...{ identity, store, allowVisible, minimumCohort, isReady: ready?.isReady },
+        ...{ identity, store, settings, allowVisible, allowLowThreshold, minimumCohort, isReady: ready?.isReady },
         trainer: modelTrainer(model, data, { optimizerStore }),
-        onEvent: ({ round, sent, bytes, receipt }) =>
-          note(`${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`),
+        onEvent: (event) => note(describeEvent(event)),
       });
       await participant.run({ interval: ready ? SENSOR_INTERVAL : 500, signal });
       note(`finished; ${bytesForPeople(participant.bytesSent)} left this device`);
       if (personal !== undefined) {
         const { weightsHash } = await connection.status(identity.name, signal);
         const { learningRate } = settings.training;
-        const shared = await connection.weights(weightsHash, signal);
+        const shared = await connection.weights(weightsHash, model.parameters, signal);
         const found = await personalize(model, data, shared, { steps: personalSteps, learningRate, signal });
         await model.write(personal);
         const { loss, sharedLoss, steps } = found;
@@ -189,6 +194,12 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     bar.stop();
     await model.dispose();
   }
+}
+
+function describeEvent(event: ParticipantEvent): string {
+  if ('error' in event) return `${event.round}: left, ${event.error.message}`;
+  const { round, sent, bytes, receipt } = event;
+  return `${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`;
 }
 
 /** The values of --when. */

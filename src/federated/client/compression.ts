@@ -131,7 +131,8 @@ function bad(problem: string): FederatedError {
 export class UpdateCompressor {
   readonly #options: CompressionOptions;
   readonly #random: Uniform;
-  #lost: Float32Array | undefined;
+  /** Error of the updates so far, which the next one makes up for. Set it to continue after a restart. */
+  residual: Float32Array | undefined;
 
   constructor(options: CompressionOptions, random: Uniform) {
     this.#options = options;
@@ -139,11 +140,11 @@ export class UpdateCompressor {
   }
 
   encode(update: Float32Array): Uint8Array {
-    const lost = this.#lost;
-    const values = lost ? update.map((value, i) => value + lost[i]) : update;
+    const { residual } = this;
+    const values = residual ? update.map((value, i) => value + residual[i]) : update;
     const bytes = encodeUpdate(values, this.#options, this.#random);
     const sent = decodeUpdate(bytes, values.length);
-    this.#lost = values.map((value, i) => value - sent[i]);
+    this.residual = values.map((value, i) => value - sent[i]);
     return bytes;
   }
 }

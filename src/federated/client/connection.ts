@@ -3,12 +3,14 @@
 import { FederatedError } from '../federatedError.ts';
 import type { Receipt } from '../round/round.ts';
 import type { Federation, Status } from '../server/federation.ts';
+import type { FederationSettings } from '../server/settings.ts';
 
 export interface Connection {
   /** @param client name of the client */
   status(client: string, signal?: AbortSignal): Promise<Status>;
-  /** @param hash SHA-256 of the weights */
-  weights(hash: string, signal?: AbortSignal): Promise<Float32Array>;
+  settings(signal?: AbortSignal): Promise<FederationSettings>;
+  /** @param hash SHA-256 of the weights @param parameters maximum number of values */
+  weights(hash: string, parameters: number, signal?: AbortSignal): Promise<Float32Array>;
   /** @param message as `encodeMessage` makes it */
   send(message: Uint8Array, signal?: AbortSignal): Promise<Receipt>;
 }
@@ -17,6 +19,7 @@ export interface Connection {
 export function localConnection(federation: Federation, now: () => number = Date.now): Connection {
   return {
     status: async (client) => federation.status(client),
+    settings: async () => federation.settings,
     async weights(hash) {
       if (hash === federation.weightsHash) return federation.weights.slice();
       throw new FederatedError('WRONG_ROUND', `the server has no weights ${hash} any more`);

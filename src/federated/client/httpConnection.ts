@@ -1,9 +1,9 @@
 /** A connection to `espalier federate serve`. A lost answer is asked for again: messages are idempotent. */
 import { SourceError } from '../../core/errors.ts';
+import { readAtMost } from '../../core/readAtMost.ts';
 import { FederatedError } from '../federatedError.ts';
-import type { Receipt } from '../round/round.ts';
-import type { Status } from '../server/federation.ts';
-import { checkSettings, type FederationSettings } from '../server/settings.ts';
+import { checkSettings } from '../server/settings.ts';
+import { checkReceipt, checkStatus } from './answers.ts';
 import type { Connection } from './connection.ts';
 
 export interface HttpConnectionOptions {
@@ -13,14 +13,11 @@ export interface HttpConnectionOptions {
 
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
-
-export interface HttpConnection extends Connection {
-  /** Settings of the federation. */
-  settings(signal?: AbortSignal): Promise<FederationSettings>;
-}
+/** Bytes of an answer in JSON. The roster of 100,000 members has 50 MB. */
+const MAXIMUM_JSON = 1 << 26;
 
 /** @param url of the server, e.g. http://localhost:8090 */
-export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): HttpConnection {
+export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): Connection {
   const base = new URL(url);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
 
@@ -47,27 +44,36 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
     }
   };
 
+  const read = async (path: string, init: RequestInit, maximum: number): Promise<Uint8Array> => {
+    const bytes = await readAtMost((await ask(path, init)).body, maximum);
+    if (bytes) return bytes;
+    throw new FederatedError('BAD_ANSWER', `${base.href}${path}: the answer is larger than ${maximum} bytes`, {});
+  };
+
+  const readJson = async (path: string, init: RequestInit): Promise<unknown> => {
+    const bytes = await read(path, init, MAXIMUM_JSON);
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes));
+    } catch (cause) {
+      throw new FederatedError('BAD_ANSWER', `${base.href}${path}: the answer is not JSON`, {}, { cause });
+    }
+  };
+
   return {
     async status(client, signal) {
-      return (await (await ask(`status?client=${client}`, { signal })).json()) as Status;
+      return checkStatus(await readJson(`status?client=${client}`, { signal }));
     },
-    async weights(hash, signal) {
-      const buffer = await (await ask(`weights?hash=${hash}`, { signal })).arrayBuffer();
-      if (buffer.byteLength % 4 !== 0)
-        throw new FederatedError('BAD_WEIGHTS', `${base.href}: the weights are truncated`);
-      return new Float32Array(buffer);
+    async weights(hash, parameters, signal) {
+      const bytes = await read(`weights?hash=${hash}`, { signal }, 4 * parameters);
+      if (bytes.length % 4 !== 0) throw new FederatedError('BAD_WEIGHTS', `${base.href}: the weights are truncated`);
+      return new Float32Array(bytes.slice().buffer);
     },
     async send(message, signal) {
       const headers = { 'content-type': 'application/octet-stream' };
-      const response = await ask('messages', { method: 'POST', body: message.slice(), headers, signal });
-      return (await response.json()) as Receipt;
+      return checkReceipt(await readJson('messages', { method: 'POST', body: message.slice(), headers, signal }));
     },
     async settings(signal) {
-      const { parameters: _, ...settings } = (await (await ask('settings', { signal })).json()) as Record<
-        string,
-        unknown
-      >;
-      return checkSettings(settings);
+      return checkSettings(await readJson('settings', { signal }));
     },
   };
 }

@@ -3,16 +3,28 @@ import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { normOf } from '../aggregation/update.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
+import { PrivacyBudget } from '../privacy/budget.ts';
 import { discreteGaussian } from '../privacy/discreteGaussian.ts';
 import { notFinite, quantize } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
 import type { Instruction, Receipt } from '../round/round.ts';
 import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
-import { type MemberState, SecureMember } from '../secure/secureMember.ts';
+import { SecureMember } from '../secure/secureMember.ts';
 import { hashOfWeights } from '../server/federation.ts';
+import { mechanismOf } from '../server/roundConfigOf.ts';
+import type { FederationSettings } from '../server/settings.ts';
+import {
+  type ClientState,
+  hashOfSettings,
+  type RoundState,
+  readClientState,
+  valuesOfText,
+  valuesToText,
+} from './clientState.ts';
 import { type CompressionOptions, encodeUpdate, UpdateCompressor } from './compression.ts';
 import type { Connection } from './connection.ts';
+import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
 
 /** A client's training. */
@@ -34,17 +46,15 @@ export interface ClientStore {
   save(state: string): Promise<void>;
 }
 
-export interface ParticipantOptions {
+export interface ParticipantOptions extends ConsentOptions {
   readonly identity: Identity;
   readonly trainer: Trainer;
+  /** Settings that the owner agreed to; rounds that differ from them are left out. Default: what the server says at first. */
+  readonly settings?: FederationSettings;
   /** Default: none, so a restart leaves the round. */
   readonly store?: ClientStore;
   /** Names of the clients that may be in a secure round. Default: any, as the server says. */
   readonly trusted?: ReadonlySet<string>;
-  /** Also joins rounds in which the server sees this client's update. Default: false. */
-  readonly allowVisible?: boolean;
-  /** Joins no round with fewer members. Default: 3. */
-  readonly minimumCohort?: number;
   /** Compression of updates in visible rounds. */
   readonly compression?: CompressionOptions;
   /** Asked before each round, e.g. whether the device is charging and idle. Default: always. */
@@ -52,30 +62,37 @@ export interface ParticipantOptions {
   readonly onEvent?: (event: ParticipantEvent) => void;
 }
 
-export interface ParticipantEvent {
+export type ParticipantEvent = MessageSent | RoundFailed;
+
+/** A message was sent. */
+export interface MessageSent {
   readonly round: string;
   readonly sent: RoundMessage['kind'];
   readonly bytes: number;
   readonly receipt: Receipt;
 }
 
-interface SavedState {
+/** The client leaves a round because of an error, and waits for the next one. */
+export interface RoundFailed {
   readonly round: string;
-  readonly member?: MemberState;
-  /** The signed update, in base64. */
-  readonly update?: string;
+  readonly error: FederatedError;
 }
 
-/** 'finished': the federation has ended. 'acted': a message was sent. 'waiting': there is nothing to do now. */
+/** 'finished': the federation has ended. 'acted': a message was accepted. 'waiting': there is nothing to do now. */
 export type StepResult = 'finished' | 'acted' | 'waiting';
+
+/** Errors that end the client, because every round would have them. */
+const LASTING = new Set(['NOT_ALLOWED', 'WRONG_MODEL', 'BUDGET_SPENT']);
 
 export class Participant {
   readonly #connection: Connection;
   readonly #options: ParticipantOptions;
   readonly #compressor: UpdateCompressor;
-  #saved: SavedState | undefined;
-  #isLoaded = false;
+  #settings: FederationSettings | undefined;
+  #state: ClientState | undefined;
   #member: SecureMember | undefined;
+  /** Id of a round that the client has left. */
+  #skipped: string | undefined;
   #isWithdrawn = false;
   #bytesSent = 0;
 
@@ -90,124 +107,150 @@ export class Participant {
     return this.#bytesSent;
   }
 
-  /** Asks the server once, and answers. @throws {FederatedError} if the server asks for something that it must not get */
+  /** Asks the server once, and answers. @throws {FederatedError} if the round has an error; the next steps leave it out */
   async step(signal?: AbortSignal): Promise<StepResult> {
-    const { identity } = this.#options;
-    await this.#load();
-    const { config: given, instruction } = await this.#connection.status(identity.name, signal);
-    if (instruction.phase === 'finished') return 'finished';
-    if (this.#isWithdrawn || ['wait', 'closed', 'aborted'].includes(instruction.phase)) return 'waiting';
-    const config = checkRoundConfig(given);
-    if (instruction.phase === 'open') return this.#join(config, signal);
-    if (this.#saved?.round !== config.id) return 'waiting'; // joined before a restart that forgot the secrets
-    const message = await this.#answer(instruction, config, signal);
-    await this.#send(message, config, signal);
-    return 'acted';
+    const result = await this.#next(signal);
+    if (typeof result === 'string') return result;
+    throw result.error;
   }
 
-  /** Takes part until the federation ends. @param interval milliseconds between two questions; default: 1000 */
+  /**
+   * Takes part until the federation ends. A round that has an error is left, and reported to `onEvent`.
+   * @param interval milliseconds between two questions; default: 1000
+   * @throws {FederatedError} if the client cannot take part in any round
+   */
   async run(options: { readonly interval?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
     const { interval = 1000, signal } = options;
     while (!this.#isWithdrawn) {
       signal?.throwIfAborted();
-      const result = await this.step(signal);
+      const result = await this.#next(signal);
       if (result === 'finished') return;
-      if (result === 'waiting') await wait(interval, signal);
+      if (typeof result !== 'string') {
+        this.#options.onEvent?.(result);
+        await this.#leave(signal);
+      }
+      if (result !== 'acted') await wait(interval, signal);
     }
   }
 
   /** Leaves the round if its sum does not contain this client's update yet, and joins no other. */
-  async withdraw(): Promise<void> {
+  async withdraw(signal?: AbortSignal): Promise<void> {
     this.#isWithdrawn = true;
-    const { identity } = this.#options;
-    const { config: given } = await this.#connection.status(identity.name);
-    if (!given || this.#saved?.round !== given.id) return;
-    const config = checkRoundConfig(given);
-    const message = signMessage(
-      { kind: 'withdraw', round: config.id, client: identity.name },
-      configHash(config),
-      identity.secretKey,
-    );
-    await this.#send(message, config);
+    await this.#leave(signal);
+  }
+
+  async #next(signal?: AbortSignal): Promise<StepResult | RoundFailed> {
+    await this.#load(signal);
+    const { config, instruction } = await this.#connection.status(this.#options.identity.name, signal);
+    if (instruction.phase === 'finished') return 'finished';
+    if (this.#isWithdrawn || !config || config.id === this.#skipped) return 'waiting';
+    if (['wait', 'closed', 'aborted'].includes(instruction.phase)) return 'waiting';
+    try {
+      return await this.#act(instruction as Instruction, checkRoundConfig(config), signal);
+    } catch (error) {
+      if (!(error instanceof FederatedError) || LASTING.has(error.code)) throw error;
+      this.#skipped = config.id;
+      return { round: config.id, error };
+    }
+  }
+
+  async #act(instruction: Instruction, config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
+    if (instruction.phase === 'open') return this.#join(config, signal);
+    const joined = this.#state!.round;
+    if (joined?.id !== config.id) return 'waiting'; // joined before a restart that forgot the secrets
+    if (joined.config !== configHash(config))
+      throw new FederatedError('WRONG_SETTINGS', `round ${config.id} has other settings than when this client joined`);
+    const message = await this.#answer(instruction, config, signal);
+    const { status, code } = await this.#send(message, signal);
+    if (message.kind === 'update') await this.#keepResidual(status !== 'refused');
+    if (status !== 'refused') return 'acted';
+    if (code !== 'TOO_EARLY') this.#skipped = config.id; // the same message would be refused again
+    return 'waiting';
   }
 
   async #join(config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
-    const { identity, trainer, allowVisible = false, minimumCohort = 3, isReady = () => true, trusted } = this.#options;
-    if (config.mode === 'visible' && !allowVisible)
-      throw new FederatedError(
-        'NOT_ALLOWED',
-        `round ${config.id} shows this client's update to the server: allow it explicitly`,
-      );
-    if (config.mode === 'secure' && config.minimumCohort < minimumCohort)
-      throw new FederatedError(
-        'NOT_ALLOWED',
-        `round ${config.id} may sum ${config.minimumCohort} updates, expected at least ${minimumCohort}`,
-      );
-    if (isEvaluation(config)) {
-      if (!trainer.evaluate || config.parameters !== 1) return 'waiting';
-    } else if (config.parameters !== trainer.parameters)
-      throw new FederatedError(
-        'WRONG_MODEL',
-        `round ${config.id} has ${config.parameters} parameters, this client's model ${trainer.parameters}`,
-      );
+    const { identity, trainer, minimumCohort = MINIMUM_COHORT, isReady = () => true, trusted } = this.#options;
+    const hash = configHash(config);
+    checkRound(config, this.#settings!, trainer.parameters);
+    // an evaluation may have a smaller cohort than training
+    if (isEvaluation(config) && !trainer.evaluate) return 'waiting';
+    if (config.mode === 'secure' && config.minimumCohort < minimumCohort) return 'waiting';
+    this.#checkBudget();
     if (!(await isReady())) return 'waiting';
     const examples = Math.max(1, Math.min(trainer.examples, config.maximumExamples));
+    const joined = this.#state!.round;
     let message: RoundMessage;
     if (config.mode === 'secure') {
-      this.#member =
-        this.#saved?.round === config.id && this.#member
-          ? this.#member
-          : SecureMember.join(config, identity, examples, trusted);
-      message = this.#member.joinMessage;
-      await this.#save({ round: config.id, member: this.#member.state });
+      const isKnown = joined?.id === config.id && joined.config === hash && this.#member;
+      if (!isKnown) this.#member = SecureMember.join(config, identity, examples, trusted);
+      message = this.#member!.joinMessage;
     } else {
+      this.#member = undefined;
       message = signMessage(
         { kind: 'join', round: config.id, client: identity.name, examples },
-        configHash(config),
+        hash,
         identity.secretKey,
       );
-      await this.#save({ round: config.id });
     }
-    const { status } = await this.#send(message, config, signal);
+    await this.#saveRound({ id: config.id, config: hash, member: this.#member?.state });
+    const { status } = await this.#send(message, signal);
     return status === 'refused' ? 'waiting' : 'acted';
   }
 
   async #answer(instruction: Instruction, config: RoundConfig, signal?: AbortSignal): Promise<RoundMessage> {
-    const { identity } = this.#options;
     if (instruction.phase === 'update') {
-      if (this.#saved?.update !== undefined) return this.#savedUpdate(config);
-      const update = await this.#train(config, signal);
-      let message: RoundMessage;
-      if (config.mode === 'visible') {
-        const body = isEvaluation(config) ? encodeUpdate(update, {}, secureRandom()) : this.#compressor.encode(update);
-        message = signMessage(
-          { kind: 'update', round: config.id, client: identity.name, body },
-          configHash(config),
-          identity.secretKey,
-        );
-      } else
-        message = await this.#member!.update(
-          instruction,
-          integersOf(update, config, this.#member!.joinMessage.examples),
-        );
-      if (this.#options.store)
-        await this.#save({ round: config.id, member: this.#member?.state, update: toBase64(encodeMessage(message)) });
-      return message;
+      const { update } = this.#state!.round!;
+      return update === undefined ? this.#update(instruction, config, signal) : decodeMessage(fromBase64(update));
     }
     const member = this.#member;
-    if (!member || (instruction.phase !== 'keys' && instruction.phase !== 'unmask'))
+    let message: RoundMessage | undefined;
+    if (instruction.phase === 'keys') message = await member?.shares(instruction);
+    else if (instruction.phase === 'confirm') message = member?.confirm(instruction);
+    else if (instruction.phase === 'unmask') message = member?.unmask(instruction);
+    if (!member || !message)
       throw new FederatedError(
         'BAD_ROSTER',
         `round ${config.id}: the server asked for ${instruction.phase} in mode ${config.mode}`,
       );
-    const message = instruction.phase === 'keys' ? await member.shares(instruction) : member.unmask(instruction);
-    await this.#save({ ...this.#saved!, member: member.state });
+    await this.#saveRound({ ...this.#state!.round!, member: member.state });
+    return message;
+  }
+
+  async #update(
+    instruction: Extract<Instruction, { phase: 'update' }>,
+    config: RoundConfig,
+    signal?: AbortSignal,
+  ): Promise<RoundMessage> {
+    const { identity, compression } = this.#options;
+    const update = await this.#train(config, signal);
+    let message: RoundMessage;
+    let residual: Float32Array | undefined;
+    if (config.mode === 'visible') {
+      const isCompressed = compression && !isEvaluation(config);
+      const body = isCompressed ? this.#compressor.encode(update) : encodeUpdate(update, {}, secureRandom());
+      if (isCompressed) residual = this.#compressor.residual;
+      message = signMessage(
+        { kind: 'update', round: config.id, client: identity.name, body },
+        configHash(config),
+        identity.secretKey,
+      );
+    } else {
+      const { examples } = this.#member!.joinMessage;
+      message = await this.#member!.update(instruction, integersOf(update, config, examples));
+    }
+    const round = {
+      ...this.#state!.round!,
+      member: this.#member?.state,
+      update: toBase64(encodeMessage(message)),
+      residual: valuesToText(residual),
+    };
+    await this.#save({ ...this.#state!, round, updates: this.#state!.updates + 1 });
     return message;
   }
 
   async #train(config: RoundConfig, signal?: AbortSignal): Promise<Float32Array> {
-    const weights = await this.#connection.weights(config.weights, signal);
     const { trainer } = this.#options;
+    const weights = await this.#connection.weights(config.weights, trainer.parameters, signal);
     if (weights.length !== trainer.parameters || hashOfWeights(weights) !== config.weights)
       throw new FederatedError(
         'BAD_WEIGHTS',
@@ -220,44 +263,67 @@ export class Participant {
     return update;
   }
 
-  #savedUpdate(config: RoundConfig): RoundMessage {
-    return { ...decode(this.#saved!.update!), round: config.id };
+  /** The noise of each update is this client's: it counts them itself. */
+  #checkBudget(): void {
+    const { privacy } = this.#settings!;
+    if (privacy?.noise !== 'distributed') return;
+    const budget = new PrivacyBudget(privacy);
+    const mechanism = mechanismOf(this.#settings!)!;
+    for (let i = 0; i <= this.#state!.updates; i++) budget.spend(mechanism);
   }
 
-  async #send(message: RoundMessage, config: RoundConfig, signal?: AbortSignal): Promise<Receipt> {
+  /** What an accepted update left out is added to the next one. A refused update changes nothing. */
+  async #keepResidual(isAccepted: boolean): Promise<void> {
+    const { round, residual } = this.#state!;
+    if (round?.residual === undefined) return;
+    const kept = isAccepted ? round.residual : residual;
+    this.#compressor.residual = valuesOfText(kept);
+    await this.#save({ ...this.#state!, residual: kept, round: { ...round, residual: undefined } });
+  }
+
+  /** Tells the server that this client leaves the round, so that the others need not wait for it. */
+  async #leave(signal?: AbortSignal): Promise<void> {
+    const { identity } = this.#options;
+    const round = this.#state?.round;
+    if (!round) return;
+    const message = { kind: 'withdraw', round: round.id, client: identity.name } as const;
+    await this.#send(signMessage(message, round.config, identity.secretKey), signal);
+  }
+
+  async #send(message: RoundMessage, signal?: AbortSignal): Promise<Receipt> {
     const bytes = encodeMessage(message);
     const receipt = await this.#connection.send(bytes, signal);
     this.#bytesSent += bytes.length;
-    this.#options.onEvent?.({ round: config.id, sent: message.kind, bytes: bytes.length, receipt });
+    this.#options.onEvent?.({ round: message.round, sent: message.kind, bytes: bytes.length, receipt });
     return receipt;
   }
 
-  async #load(): Promise<void> {
-    if (this.#isLoaded) return;
-    this.#isLoaded = true;
-    const text = await this.#options.store?.load();
-    if (text === undefined) return;
-    const saved = JSON.parse(text) as SavedState & { config?: unknown };
-    this.#saved = saved;
-    if (!saved.member) return;
-    const { config } = await this.#connection.status(this.#options.identity.name);
-    if (!config || config.id !== saved.round) return;
-    this.#member = SecureMember.restore(
-      checkRoundConfig(config),
-      this.#options.identity,
-      saved.member,
-      this.#options.trusted,
-    );
+  async #load(signal?: AbortSignal): Promise<void> {
+    if (this.#settings) return;
+    const { identity, store, trusted } = this.#options;
+    const settings = this.#options.settings ?? (await this.#connection.settings(signal));
+    checkConsent(settings, this.#options);
+    let state = readClientState(await store?.load(), hashOfSettings(settings));
+    if (state.round?.member) {
+      const { config: given } = await this.#connection.status(identity.name, signal);
+      const config = given && checkRoundConfig(given);
+      if (config && configHash(config) === state.round.config)
+        this.#member = SecureMember.restore(config, identity, state.round.member, trusted);
+      else state = { ...state, round: undefined };
+    }
+    this.#compressor.residual = valuesOfText(state.residual);
+    this.#state = state;
+    this.#settings = settings;
   }
 
-  async #save(state: SavedState): Promise<void> {
-    this.#saved = state;
+  #saveRound(round: RoundState): Promise<void> {
+    return this.#save({ ...this.#state!, round });
+  }
+
+  async #save(state: ClientState): Promise<void> {
     await this.#options.store?.save(canonicalJson(state as never));
+    this.#state = state;
   }
-}
-
-function decode(text: string): RoundMessage {
-  return decodeMessage(fromBase64(text));
 }
 
 /** Clips, weights and rounds an update, and adds this client's part of the noise. */

@@ -19,14 +19,16 @@ const byMember = <T extends z.ZodType>(value: T) => z.record(client(), value);
 
 const common = { round: z.string().max(100), client: client(), signature: hex(64) };
 
+export const joinSchema = z.strictObject({
+  kind: z.literal('join'),
+  ...common,
+  examples: z.int().positive(),
+  /** X25519 keys of mode 'secure': for sealing shares, and for masks. */
+  keys: z.strictObject({ seal: hex(32), mask: hex(32) }).optional(),
+});
+
 const schema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('join'),
-    ...common,
-    examples: z.int().positive(),
-    /** X25519 keys of mode 'secure': for sealing shares, and for masks. */
-    keys: z.strictObject({ seal: hex(32), mask: hex(32) }).optional(),
-  }),
+  joinSchema,
   z.strictObject({
     kind: z.literal('shares'),
     ...common,

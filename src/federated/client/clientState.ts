@@ -1,0 +1,46 @@
+/** The state that a client keeps over restarts. It contains secrets of the round. */
+import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { hashOf } from '../../formats/packages/hash.ts';
+import { fromBase64, toBase64 } from '../encoding.ts';
+import type { MemberState } from '../secure/secureMember.ts';
+import type { FederationSettings } from '../server/settings.ts';
+
+export interface ClientState {
+  /** Hash of the settings: the state of another federation is ignored. */
+  readonly federation: string;
+  /** Number of updates that were masked for the server; each one spends privacy. */
+  readonly updates: number;
+  /** Error of compression that the next update makes up for, as float32 in base64. */
+  readonly residual?: string;
+  readonly round?: RoundState;
+}
+
+/** The round that the client has joined. */
+export interface RoundState {
+  readonly id: string;
+  /** Hash of the round's settings when the client joined. */
+  readonly config: string;
+  readonly member?: MemberState;
+  /** The signed update, in base64. */
+  readonly update?: string;
+  /** The residual if the server accepts the update. */
+  readonly residual?: string;
+}
+
+export function hashOfSettings(settings: FederationSettings): string {
+  return hashOf(new TextEncoder().encode(canonicalJson(settings as never)));
+}
+
+/** Returns the stored state of this federation, or a new one. @param text as `ClientStore` keeps it */
+export function readClientState(text: string | undefined, federation: string): ClientState {
+  const found = text === undefined ? undefined : (JSON.parse(text) as ClientState);
+  return found?.federation === federation ? found : { federation, updates: 0 };
+}
+
+export function valuesToText(values: Float32Array | undefined): string | undefined {
+  return values && toBase64(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+}
+
+export function valuesOfText(text: string | undefined): Float32Array | undefined {
+  return text === undefined ? undefined : new Float32Array(fromBase64(text).buffer);
+}

@@ -1,6 +1,7 @@
 /**
  * Error of federated learning. Codes of refused messages: BAD_MESSAGE, BAD_SIGNATURE, NOT_A_MEMBER, WRONG_ROUND, TOO_EARLY,
- * TOO_LATE, CONFLICT, TOO_LARGE. Codes of clients: BAD_ROSTER, UNMASK_REFUSED. Codes of rounds: ABORTED, BUDGET_SPENT.
+ * TOO_LATE, CONFLICT, TOO_LARGE. Codes of clients: NOT_ALLOWED, WRONG_MODEL,
+ * WRONG_SETTINGS, BUDGET_SPENT, BAD_ANSWER, BAD_WEIGHTS, BAD_ROSTER, BAD_SHARES, UNMASK_REFUSED. Codes of rounds: ABORTED, BUDGET_SPENT.
  */
 import { EspalierError } from '../core/errors.ts';
 

@@ -1,0 +1,250 @@
+/** Clients of a server that changes its mind, lies, or answers nonsense. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import {
+  type Connection,
+  checkSettings,
+  FederatedError,
+  Federation,
+  type FederationInput,
+  httpConnection,
+  localConnection,
+  memoryJournal,
+  type ParticipantEvent,
+  type Status,
+} from '../../src/federated/index.ts';
+import { identityOf, memoryStore, PARAMETERS, participant, settings, trainerOf } from './clients.ts';
+
+const weights = new Float32Array(PARAMETERS);
+const open = (changes: object = {}) =>
+  Federation.open(
+    checkSettings({ ...settings, rounds: 1, ...changes } as FederationInput),
+    { journal: memoryJournal(), weights },
+    0,
+  );
+
+/** A connection whose server lies in its answers to `status`. */
+function lying(connection: Connection, lie: (status: Status) => Status): Connection {
+  return { ...connection, status: async (client) => lie(structuredClone(await connection.status(client))) };
+}
+
+describe('a round whose settings change after a client joined', () => {
+  const visible = ({ config, ...status }: Status): Status => {
+    const { secure: _, ...common } = config!;
+    return { ...status, config: { ...common, mode: 'visible' } };
+  };
+  const secured = (changes: object) => (status: Status) =>
+    ({ ...status, config: { ...status.config!, secure: { ...status.config!.secure!, ...changes } } }) as Status;
+
+  it.each<[string, (status: Status) => Status]>([
+    ['so that the server would see the update', visible],
+    ['so that the update would have no noise', secured({ noise: 0 })],
+    ['so that the update would be finer', secured({ scale: 2 * 1024 })],
+    [
+      'so that fewer updates may be summed',
+      (status) => ({ ...status, config: { ...status.config!, minimumCohort: 4 } }),
+    ],
+  ])('is left: %s', async (_, lie) => {
+    const privacy = { epsilon: 100, noise: 'distributed', noiseMultiplier: 1 };
+    const federation = await open({ privacy });
+    const connection = localConnection(federation, () => 0);
+    let isLying = false;
+    const sent: string[] = [];
+    const asking = { phase: 'update', senders: [], sealed: {} } as const;
+    const turning = lying(connection, (status) => (isLying ? { ...lie(status), instruction: asking } : status));
+    for (const store of [undefined, memoryStore()]) {
+      isLying = false;
+      const client = participant(turning, store ? 1 : 0, {
+        store,
+        allowVisible: true,
+        onEvent: (event) => sent.push('sent' in event ? event.sent : event.error.code),
+      });
+      expect(await client.step()).toBe('acted');
+      isLying = true;
+      await expect(client.step()).rejects.toMatchObject({ code: 'WRONG_SETTINGS' });
+      expect(await client.step()).toBe('waiting');
+      if (!store) continue;
+      // a restart does not forget what the client joined
+      expect(await participant(turning, 1, { store, allowVisible: true }).step()).toBe('waiting');
+    }
+    expect(sent).toEqual(['join', 'join']);
+  });
+});
+
+describe('a client refuses', () => {
+  it('a threshold of half of the neighbours, unless it is allowed', async () => {
+    const federation = await open({ secure: { ...settings.secure, threshold: 2 } });
+    const connection = localConnection(federation, () => 0);
+    await expect(participant(connection, 0).step()).rejects.toThrow(/threshold of 2 of 4 neighbours/);
+    expect(await participant(connection, 0, { allowLowThreshold: true }).step()).toBe('acted');
+  });
+
+  const privacy = { epsilon: 1, noise: 'distributed' } as const;
+  const agreed = { cohort: 6, minimumCohort: 6, privacy };
+  it.each<[string, object, RegExp]>([
+    ['less noise', { ...agreed, privacy: { ...privacy, epsilon: 2 } }, /secure.noise is .*, expected/],
+    ['no noise', { ...agreed, privacy: undefined }, /secure.scale is .*, expected|secure.noise is 0, expected/],
+    ['a smaller cohort', { ...agreed, minimumCohort: 3 }, /minimumCohort is 3, expected 6/],
+    ['another clip', { ...agreed, secure: { clip: 10 } }, /secure/],
+    ['a sum weighted by examples', { ...agreed, privacy: undefined, weighting: 'examples' }, /expected/],
+    ['an update in the clear', { mode: 'visible', secure: undefined }, /expected/],
+    ['other training', { ...agreed, training: { model: 'none', steps: 1000 } }, /task.steps is 1000, expected 10/],
+  ])('rounds with %s than its owner agreed to', async (_, changes, message) => {
+    const connection = localConnection(await open(changes), () => 0);
+    const shown = checkSettings({ ...settings, rounds: 1, ...agreed, weighting: 'uniform' });
+    const client = participant(connection, 0, { settings: shown, allowVisible: true });
+    const refused = client.step();
+    await expect(refused).rejects.toMatchObject({ code: 'WRONG_SETTINGS' });
+    await expect(refused).rejects.toThrow(message);
+  });
+
+  it('more masked updates than its privacy budget allows, also after a restart', async () => {
+    const given = {
+      weighting: undefined,
+      privacy: { epsilon: 20, noise: 'distributed', noiseMultiplier: 2 },
+      rounds: 100,
+    };
+    const store = memoryStore();
+    await participant(localConnection(await open(given)), 0, { store }).step();
+    const state = JSON.parse(store.text!);
+    store.text = JSON.stringify({ ...state, round: undefined, updates: 1000 });
+    const again = participant(localConnection(await open(given)), 0, { store });
+    await expect(again.step()).rejects.toMatchObject({ code: 'BUDGET_SPENT' });
+  });
+});
+
+describe('an error of one round', () => {
+  it('does not end a client: it withdraws, says why, and takes part in the next round', async () => {
+    const federation = await open({ rounds: 2 });
+    const connection = localConnection(federation, () => 0);
+    let broken = 0;
+    // in the first round, one client's sealed shares are damaged
+    const damaging = lying(connection, (status) => {
+      const { instruction, config } = status;
+      if (config?.id !== 'test-1' || instruction.phase !== 'update') return status;
+      broken++;
+      const [victim] = Object.keys(instruction.sealed!);
+      return {
+        ...status,
+        instruction: { ...instruction, sealed: { ...instruction.sealed, [victim]: btoa('x'.repeat(120)) } },
+      };
+    });
+    const events: ParticipantEvent[] = [];
+    const clients = Array.from({ length: 5 }, (_, i) =>
+      participant(i === 0 ? damaging : connection, i, i === 0 ? { onEvent: (event) => events.push(event) } : {}),
+    );
+    await Promise.all(clients.map((client) => client.run({ interval: 1 })));
+    expect(broken).toBeGreaterThan(0);
+    expect(federation.report.map(({ outcome, contributors }) => [outcome, contributors])).toEqual([
+      ['closed', 4],
+      ['closed', 5],
+    ]);
+    const told = events.map((event) => `${event.round} ${'sent' in event ? event.sent : event.error.code}`);
+    expect(told.slice(0, 4)).toEqual(['test-1 join', 'test-1 shares', 'test-1 BAD_SHARES', 'test-1 withdraw']);
+    expect(told.slice(4)).toContain('test-2 update');
+  });
+
+  it('does not make a client send or train again and again when the server refuses its update', async () => {
+    const federation = await open({ mode: 'visible', secure: undefined, minimumCohort: 3 });
+    const connection = localConnection(federation, () => 0);
+    let trained = 0;
+    let sent = 0;
+    const { train, ...sizes } = trainerOf(0);
+    const refusing: Connection = {
+      ...connection,
+      send: async (message) => {
+        sent++;
+        return connection.send(message);
+      },
+    };
+    const client = participant(refusing, 0, {
+      allowVisible: true,
+      compression: { top: 0.9 }, // 8 bytes a value: larger than the update may be
+      trainer: {
+        ...sizes,
+        train: (...given) => {
+          trained++;
+          return train(...given);
+        },
+      },
+    });
+    const others = [1, 2, 3, 4].map((i) => participant(connection, i, { allowVisible: true }));
+    for (const each of [client, ...others]) await each.step();
+    for (let i = 0; i < 5; i++) expect(await client.step()).toBe('waiting');
+    expect([trained, sent]).toEqual([1, 2]);
+  });
+
+  it('of the server at the first step does not harm the client', async () => {
+    const federation = await open();
+    const connection = localConnection(federation, () => 0);
+    const stores = Array.from({ length: 5 }, memoryStore);
+    for (const [i, store] of stores.entries()) await participant(connection, i, { store }).step();
+    for (const [i, store] of stores.slice(1).entries()) await participant(connection, i + 1, { store }).step();
+    let isAway = true;
+    const away: Connection = {
+      ...connection,
+      status: async (client) => {
+        if (isAway) throw new TypeError('fetch failed');
+        return connection.status(client);
+      },
+    };
+    const client = participant(away, 0, { store: stores[0] });
+    await expect(client.step()).rejects.toThrow('fetch failed');
+    isAway = false;
+    while (!federation.finished) {
+      await client.step();
+      for (const [i, store] of stores.slice(1).entries()) await participant(connection, i + 1, { store }).step();
+    }
+    expect(federation.report).toMatchObject([{ outcome: 'closed', contributors: 5 }]);
+  });
+
+  it('and the state of another federation are not mixed up', async () => {
+    const store = memoryStore();
+    const first = await open();
+    await participant(
+      localConnection(first, () => 0),
+      0,
+      { store },
+    ).step();
+    // the same name and number of the round, but another federation
+    const second = await open({ maximumExamples: 7 });
+    const connection = localConnection(second, () => 0);
+    const clients = [0, 1, 2, 3, 4].map((i) => participant(connection, i, i === 0 ? { store } : {}));
+    while (!second.finished) for (const client of clients) await client.step();
+    expect(second.report).toMatchObject([{ outcome: 'closed', contributors: 5 }]);
+  });
+});
+
+describe('answers over HTTP', () => {
+  async function answering(body: string | Uint8Array, work: (connection: Connection) => Promise<void>): Promise<void> {
+    const server = createServer((_, response) => response.end(body)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    await work(httpConnection(`http://127.0.0.1:${port}`, { patience: 0 }));
+    server.close();
+  }
+
+  it.each([
+    'null',
+    '{}',
+    '[]',
+    'x',
+    '{"federation":"a","weightsHash":"b","instruction":{"phase":"open"}}',
+    `{"federation":"a","weightsHash":"${'0'.repeat(64)}","instruction":null}`,
+    `{"federation":"a","weightsHash":"${'0'.repeat(64)}","instruction":{"phase":"unmask","survivors":null}}`,
+    `{"federation":"a","weightsHash":"${'0'.repeat(64)}","config":null,"instruction":{"phase":"open"}}`,
+  ])('are checked: %s', async (body) => {
+    await answering(body, async (connection) => {
+      for (const asked of [connection.status(identityOf(0).name), connection.send(new Uint8Array(4))])
+        await expect(asked).rejects.toMatchObject({ code: 'BAD_ANSWER' });
+      await expect(connection.settings()).rejects.toThrow(FederatedError);
+    });
+  });
+
+  it('hold no more weights than the model has', async () => {
+    await answering(new Uint8Array(4 * PARAMETERS + 4), async (connection) => {
+      await expect(connection.weights('0'.repeat(64), PARAMETERS)).rejects.toThrow(/larger than 80 bytes/);
+    });
+  });
+});

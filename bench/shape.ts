@@ -5,6 +5,7 @@ import { benchAutoRound } from './shape/autoRound.ts';
 import { benchMixedBits } from './shape/mixedBits.ts';
 import { benchQuality } from './shape/quality.ts';
 import { benchRepeat } from './shape/repeat.ts';
+import { benchRotate } from './shape/rotate.ts';
 import { Setting } from './shape/setting.ts';
 import { benchSparsity } from './shape/sparsity.ts';
 import { benchStructured } from './shape/structured.ts';
@@ -23,6 +24,8 @@ Parts:
   sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios, which need a model of their kind; with --python FILE that
             has llmcompressor: the ratios of its files
   structured  fewer neurons and heads (--keep), and fewer blocks, recovered by --steps of distillation. Bars: −15% time, +3% loss
+  rotate    pure types with and without a rotated residual stream, plain and with calibration. Types (default: Q4_0 Q3_K_M Q2_K).
+            Bar: less divergence
   repeat    the same recipe twice, and killed and resumed: the same bytes (needs npm run prepare)
   speed     a 1B F16 file beside llama-quantize. Types (default: Q4_0, plain; Q3_K_M and Q4_K_M by importance). Bars: 0.8, 1.5 ×
   solve     OBS on --layers blocks of a 0.5B model with 128 × 512 tokens. Bars: 30 minutes, 3 GB
@@ -87,6 +90,7 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   mixed: async () => benchMixedBits(await setting(), positionals),
   sparsity: async () => benchSparsity(await setting(), values.python),
   structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),
+  rotate: async () => benchRotate(await setting(), positionals.length > 0 ? positionals : ['Q4_0', 'Q3_K_M', 'Q2_K']),
   repeat: async () => benchRepeat(await setting(), number('kills')),
   speed: () => benchSpeed(positionals, threads, number('rounds')),
   solve: () => benchCalibration(values.text, number('layers'), threads),

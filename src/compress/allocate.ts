@@ -3,29 +3,28 @@
  * causes when it alone is quantized, in two formats; errors tell that of the others. A dynamic program over the bytes finds the formats with the least
  * sum; evolution goes on from there with the true divergence of whole models, because divergences only nearly add up.
  */
-import { OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { seededRandom } from '../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
-import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
-import { formatByName } from '../tensor/formats.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
+import type { BudgetStore } from './budgetStore.ts';
 import type { Windows } from './calibrationText.ts';
 import { type Choice, cheapest } from './cheapest.ts';
 import { encodeRows } from './encodeRows.ts';
 import { evolve } from './evolve.ts';
 import { Matrices } from './matrix/matrices.ts';
-import { isQuantizable, keptFormat } from './mixture.ts';
+import { type Candidate, chosenFormats, type Room, sizeAs } from './room.ts';
 import { Sensitivity } from './sensitivity.ts';
 
 export interface AllocateOptions {
   readonly windows: Windows;
-  /** Maximum bytes of all tensors. */
-  readonly bytes: number;
   /** Importance of the columns of each matrix, by tensor name. */
   readonly importance: ReadonlyMap<string, Float32Array>;
   /** Generations of the evolution. Default: 12; 0: none. */
   readonly generations?: number;
+  /** Keeps what is measured, for a run that is interrupted. */
+  readonly store?: BudgetStore;
   readonly threads?: number;
   readonly backend?: string;
   readonly signal?: AbortSignal;
@@ -33,62 +32,33 @@ export interface AllocateOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** Formats to choose from, by whether the rows are whole super-blocks, the smallest first. */
-const SUPER_BLOCKS = ['Q2_K', 'Q3_K', 'IQ4_XS', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'].map(formatByName);
-/** The same for budgets below Q3_K: with Q2_K as the smallest there would be nothing to save where little is lost. */
-const SMALL_SUPER_BLOCKS = [
-  ...['IQ2_XXS', 'IQ2_XS', 'IQ2_S', 'Q2_K', 'IQ3_XXS', 'IQ3_S', 'IQ4_XS'].map(formatByName),
-  ...SUPER_BLOCKS.slice(3),
-];
-const BLOCKS = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'].map(formatByName);
 /** Bytes of blocks that are kept while formats are chosen. */
-const KEPT_BYTES = 2 ** 29;
-const GENERATIONS = 12;
+export const KEPT_BYTES = 2 ** 29;
+export const GENERATIONS = 12;
 const SEED = 1;
 
-/** @returns the format of each matrix, by name @throws {OptionError} if no formats fit into the bytes; says what does */
-export async function allocate(checkpoint: Checkpoint, options: AllocateOptions): Promise<Map<string, BlockFormat>> {
-  const tensors = [...checkpoint.tensors.values()];
-  const matrices = tensors.filter(isQuantizable);
-  const fixed = tensors
-    .filter((tensor) => !isQuantizable(tensor))
-    .reduce((sum, tensor) => sum + sizeAs(tensor, keptFormat(tensor)), 0);
-  const inQ3 = matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor, SUPER_BLOCKS.slice(1))[0]), 0);
-  const superBlocks = options.bytes - fixed < inQ3 ? SMALL_SUPER_BLOCKS : SUPER_BLOCKS;
-  const least = fixed + matrices.reduce((sum, tensor) => sum + sizeAs(tensor, formatsOf(tensor, superBlocks)[0]), 0);
-  if (options.bytes < least)
-    throw new OptionError(
-      'the budget',
-      `${options.bytes} bytes of tensors`,
-      `at least ${least}, the smallest that these formats reach`,
-    );
-  const { generations = GENERATIONS } = options;
-  const allocation = await Allocation.create(checkpoint, matrices, superBlocks, options);
+/** @returns the format of each matrix, by name */
+export async function allocate(
+  checkpoint: Checkpoint,
+  room: Room,
+  options: AllocateOptions,
+): Promise<Map<string, BlockFormat>> {
+  const { generations = GENERATIONS, store } = options;
+  const { candidates, bytes } = room;
+  const allocation = await Allocation.create(checkpoint, candidates, options);
   try {
-    const choices = await allocation.sensitivities();
-    const start = cheapest(choices, options.bytes - fixed)!;
-    const levels = generations > 0 ? await allocation.evolve(start, options.bytes - fixed, generations) : start;
-    return new Map(matrices.map((tensor, i) => [tensor.name, formatsOf(tensor, superBlocks)[levels[i]]]));
+    const start = cheapest(await allocation.sensitivities(), bytes)!;
+    const levels = generations > 0 ? await allocation.evolve(start, bytes, generations) : start;
+    await store?.finish(levels);
+    return chosenFormats(candidates, levels);
   } finally {
     allocation.dispose();
   }
 }
 
-/** @param superBlocks formats of matrices whose rows are whole super-blocks */
-function formatsOf({ shape }: CheckpointTensor, superBlocks: readonly BlockFormat[]): readonly BlockFormat[] {
-  const columns = shape.at(-1)!;
-  if (columns % 256 === 0) return superBlocks;
-  return columns % 32 === 0 ? BLOCKS : [formatByName('F16')];
-}
-
-function sizeAs({ byteLength, format: own }: CheckpointTensor, format: BlockFormat): number {
-  return bytesOf(format, (byteLength / own.blockBytes) * own.blockSize);
-}
-
-/** A model whose matrices take one of their formats each. A level is the index of a format. */
+/** A model whose matrices take one of their formats each. */
 class Allocation {
-  readonly #matrices: readonly CheckpointTensor[];
-  readonly #superBlocks: readonly BlockFormat[];
+  readonly #candidates: readonly Candidate[];
   readonly #options: AllocateOptions;
   readonly #model: Sensitivity;
   readonly #encoder: Matrices;
@@ -99,29 +69,22 @@ class Allocation {
   #foundBytes = 0;
 
   private constructor(
-    matrices: readonly CheckpointTensor[],
-    superBlocks: readonly BlockFormat[],
+    candidates: readonly Candidate[],
     options: AllocateOptions,
     model: Sensitivity,
     encoder: Matrices,
   ) {
-    this.#matrices = matrices;
-    this.#superBlocks = superBlocks;
+    this.#candidates = candidates;
     this.#options = options;
     this.#model = model;
     this.#encoder = encoder;
-    this.#now = matrices.map(() => undefined);
+    this.#now = candidates.map(() => undefined);
   }
 
-  static async create(
-    checkpoint: Checkpoint,
-    matrices: readonly CheckpointTensor[],
-    superBlocks: readonly BlockFormat[],
-    options: AllocateOptions,
-  ) {
+  static async create(checkpoint: Checkpoint, candidates: readonly Candidate[], options: AllocateOptions) {
     const encoder = await Matrices.create(options.threads);
     try {
-      return new Allocation(matrices, superBlocks, options, await Sensitivity.create(checkpoint, options), encoder);
+      return new Allocation(candidates, options, await Sensitivity.create(checkpoint, options), encoder);
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -133,41 +96,45 @@ class Allocation {
    * others follows from their errors, to a power of which divergences are nearly proportional.
    */
   async sensitivities(): Promise<Choice<number>[][]> {
-    const { signal, onProgress } = this.#options;
+    const { store, onProgress } = this.#options;
     const choices: Choice<number>[][] = [];
-    for (const [index, tensor] of this.#matrices.entries()) {
-      const values = await tensorValues(tensor);
-      const formats = formatsOf(tensor, this.#superBlocks);
-      const measured = new Set([0, Math.floor(formats.length / 2)]);
-      const points: Point[] = [];
-      const errors: number[] = [];
-      for (const [level, format] of formats.entries()) {
-        signal?.throwIfAborted();
-        const quantized = this.#quantized(tensor, values, format);
-        const error = this.#errorOf(tensor, values, quantized);
-        errors.push(error);
-        if (!measured.has(level)) continue;
-        await this.#model.write(tensor.name, quantized);
-        points.push({ error, divergence: await this.#model.divergence('some') });
+    for (const [index, candidate] of this.#candidates.entries()) {
+      const { tensor, formats } = candidate;
+      let costs = store?.costs(tensor.name);
+      if (!costs) {
+        costs = formats.length === 1 ? [0] : await this.#costsOf(candidate);
+        await store?.putCosts(tensor.name, costs);
       }
-      await this.#model.write(tensor.name, values);
-      const divergenceOf = powerLaw(points);
-      choices.push(
-        formats.map((format, value) => ({ value, size: sizeAs(tensor, format), cost: divergenceOf(errors[value]) })),
-      );
-      const { length: total } = this.#matrices;
+      choices.push(costs.map((cost, value): Choice<number> => ({ value, size: sizeAs(tensor, formats[value]), cost })));
+      const { length: total } = this.#candidates;
       onProgress?.({ stage: 'sensitivities', done: index + 1, total, unit: 'pieces', item: tensor.name });
     }
     return choices;
+  }
+
+  async #costsOf({ tensor, formats }: Candidate): Promise<number[]> {
+    const values = await tensorValues(tensor);
+    const measured = new Set([0, Math.floor(formats.length / 2)]);
+    const points: Point[] = [];
+    const errors: number[] = [];
+    for (const [level, format] of formats.entries()) {
+      this.#options.signal?.throwIfAborted();
+      const quantized = this.#quantized(tensor, values, format);
+      const error = this.#errorOf(tensor, values, quantized);
+      errors.push(error);
+      if (!measured.has(level)) continue;
+      await this.#model.write(tensor.name, quantized);
+      points.push({ error, divergence: await this.#model.divergence('some') });
+    }
+    await this.#model.write(tensor.name, values);
+    return errors.map(powerLaw(points));
   }
 
   /** Improves the levels by the true divergence of whole models, within the bytes of all matrices. */
   async evolve(start: readonly number[], budget: number, generations: number): Promise<readonly number[]> {
     const { onProgress } = this.#options;
     const { levels } = await evolve({
-      costs: this.#matrices.map((tensor) =>
-        formatsOf(tensor, this.#superBlocks).map((format) => sizeAs(tensor, format)),
-      ),
+      costs: this.#candidates.map(({ tensor, formats }) => formats.map((format) => sizeAs(tensor, format))),
       ...{ budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
       evaluate: async (candidate, effort) => {
         await this.#take(candidate);
@@ -188,11 +155,11 @@ class Allocation {
 
   /** Quantizes the matrices whose level changes. */
   async #take(levels: readonly number[]): Promise<void> {
-    for (const [i, tensor] of this.#matrices.entries()) {
+    for (const [i, { tensor, formats }] of this.#candidates.entries()) {
       if (this.#now[i] === levels[i]) continue;
       this.#options.signal?.throwIfAborted();
-      const format = formatsOf(tensor, this.#superBlocks)[levels[i]];
-      await this.#model.write(tensor.name, this.#quantized(tensor, await tensorValues(tensor), format));
+      const quantized = this.#quantized(tensor, await tensorValues(tensor), formats[levels[i]]);
+      await this.#model.write(tensor.name, quantized);
       this.#now[i] = levels[i];
     }
   }

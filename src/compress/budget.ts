@@ -5,12 +5,15 @@ import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
 import { type BlockFormat, bytesOf } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import { allocate } from './allocate.ts';
+import { BudgetStore } from './budgetStore.ts';
 import type { Calibration } from './calibration.ts';
 import { sumOfRows } from './imatrix.ts';
 import { importanceOf } from './measureImportance.ts';
 import { keptFormat } from './mixture.ts';
-import { elementsOf, formatsOf } from './plan.ts';
+import { elementsOf, formatsOf, namedFormats } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
+import { chosenFormats, guessFormats, roomFor } from './room.ts';
+import { keyOf } from './solvedStore.ts';
 
 export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
 
@@ -31,37 +34,76 @@ export function budgetOf({ type, targetBits, maxBytes, like, generations }: Quan
   return type === undefined ? { targetBits, maxBytes, like } : undefined;
 }
 
-/** @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest */
+export interface Allocated {
+  /** Format of each tensor, by name. */
+  readonly formats: Map<string, BlockFormat>;
+  /** What the search has measured, until the output is written. */
+  readonly store?: BudgetStore;
+}
+
+/**
+ * Chooses formats. In a dry run they are guessed, without measuring.
+ * @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest
+ */
 export async function formatsInBudget(
   checkpoint: Checkpoint,
   budget: Budget,
+  output: string,
   options: QuantizeOptions,
   calibration: Calibration | undefined,
-): Promise<Map<string, BlockFormat>> {
+): Promise<Allocated> {
   if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
+  if (options.pure && budget.like === undefined)
+    throw new OptionError('pure', true, 'no value beside a budget of bits or bytes, which mixes formats');
   const bytes = await bytesFor(checkpoint, budget, options);
+  const named = namedFormats(checkpoint, options);
+  const room = roomFor(checkpoint, bytes, named);
+  if (bytes < room.least) await refuseSmall(checkpoint, budget, bytes, room.least);
+  const complete = (chosen: ReadonlyMap<string, BlockFormat>) =>
+    new Map([...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]));
+  if (options.dryRun) return { formats: complete(guessFormats(room)) };
+  const { generations, threads, backend, signal, onProgress } = options;
+  const { windows } = calibration;
+  const settings = room.candidates.map(({ tensor, formats }) => [tensor.name, formats.map(({ name }) => name)]);
+  const store = await BudgetStore.open(output, await keyOf(checkpoint, [bytes, generations, settings], windows));
+  if (store.levels) return { formats: complete(chosenFormats(room.candidates, store.levels)), store };
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
   const importance = new Map(
     [...entries].map(([name, { squares, tokens }]) => [name, sumOfRows(squares, squares.length / tokens.length)]),
   );
-  const { generations, threads, backend, signal, onProgress } = options;
-  const { windows } = calibration;
   const common = { threads, backend, signal, onProgress };
-  const chosen = await allocate(checkpoint, { windows, bytes, importance, generations, ...common });
-  return new Map(
-    [...checkpoint.tensors.values()].map((tensor) => [tensor.name, chosen.get(tensor.name) ?? keptFormat(tensor)]),
-  );
+  const chosen = await allocate(checkpoint, room, { windows, importance, generations, store, ...common });
+  return { formats: complete(chosen), store };
 }
 
 /** Bytes that all tensors may take. */
 async function bytesFor(checkpoint: Checkpoint, { targetBits, maxBytes, like }: Budget, options: QuantizeOptions) {
   const tensors = [...checkpoint.tensors.values()];
-  if (targetBits !== undefined)
-    return Math.floor((targetBits * tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0)) / 8);
+  if (targetBits !== undefined) return Math.floor((targetBits * elementsIn(checkpoint)) / 8);
   if (maxBytes !== undefined) return maxBytes - (await headerBytes(checkpoint));
   const formats = formatsOf(checkpoint, like!, options);
   return tensors.reduce((sum, tensor) => sum + bytesOf(formats.get(tensor.name)!, elementsOf(tensor)), 0);
+}
+
+const elementsIn = ({ tensors }: Checkpoint): number =>
+  [...tensors.values()].reduce((sum, tensor) => sum + elementsOf(tensor), 0);
+
+/** Says in the budget's own unit what is the least. @throws {OptionError} */
+async function refuseSmall(
+  checkpoint: Checkpoint,
+  { targetBits, maxBytes, like }: Budget,
+  bytes: number,
+  least: number,
+): Promise<never> {
+  const reason = 'with which every matrix has its smallest format';
+  if (targetBits !== undefined) {
+    const bits = Math.ceil((8000 * least) / elementsIn(checkpoint)) / 1000;
+    throw new OptionError('targetBits', targetBits, `at least ${bits} bits per weight, ${reason}`);
+  }
+  if (maxBytes !== undefined)
+    throw new OptionError('maxBytes', maxBytes, `at least ${least + (await headerBytes(checkpoint))} bytes, ${reason}`);
+  throw new OptionError('like', `${like} (${bytes} bytes)`, `a type of at least ${least} bytes, ${reason}`);
 }
 
 /** Upper bound of what a file takes beside its tensors. */

@@ -104,15 +104,25 @@ interface Choice extends MixtureOptions {
 
 function chosen(tensor: MixtureTensor, choice: Choice): BlockFormat {
   const { name, shape } = tensor;
-  const { type, tensorTypes = [], outputTensorType, tokenEmbeddingType, pure } = choice;
+  const { type, pure } = choice;
   const category = categoryOf(name);
-  if (tokenEmbeddingType && category === 'embedding') return fitting(tensor, tokenEmbeddingType);
-  if (outputTensorType && category === 'output') return fitting(tensor, outputTensorType);
   const format = formatByName(type.format);
-  if (['F32', 'F16', 'BF16'].includes(type.format)) return format;
-  const named = tensorTypes.find(([pattern]) => pattern.test(name))?.[1];
-  if (named) return fitting(tensor, named);
+  const isFloat = ['F32', 'F16', 'BF16'].includes(type.format);
+  const named = namedFormat(tensor, isFloat ? { ...choice, tensorTypes: [] } : choice);
+  if (named) return named;
+  if (isFloat) return format;
   return fallback(pure ? format : formatByName(mixed(category, name, shape.at(-1)!, choice)), shape.at(-1)!);
+}
+
+/** The format that the options name for a tensor, if any. @throws {OptionError} if it does not fit */
+export function namedFormat(
+  tensor: MixtureTensor,
+  { tensorTypes = [], outputTensorType, tokenEmbeddingType }: Partial<MixtureOptions>,
+): BlockFormat | undefined {
+  const category = categoryOf(tensor.name);
+  const ofHead = { embedding: tokenEmbeddingType, output: outputTensorType }[category as 'embedding' | 'output'];
+  const format = ofHead ?? tensorTypes.find(([pattern]) => pattern.test(tensor.name))?.[1];
+  return format && fitting(tensor, format);
 }
 
 /** @throws {OptionError} if the rows of the tensor are not whole blocks */

@@ -6,7 +6,7 @@ import { blockFormats, formatByName } from '../tensor/formats.ts';
 import type { Calibration } from './calibration.ts';
 import { fileTypeByName } from './fileTypes.ts';
 import { zeroCode } from './matrix/gridBlocks.ts';
-import { isQuantizable, mixture } from './mixture.ts';
+import { isQuantizable, mixture, namedFormat } from './mixture.ts';
 import type { QuantizeOptions } from './quantize.ts';
 
 /** A tensor and what becomes of it. */
@@ -30,7 +30,6 @@ export function formatsOf(checkpoint: Checkpoint, type: string, options: Quantiz
     return typeof value === 'number' ? value : otherwise;
   };
   const heads = count('attention.head_count', 1);
-  const format = (name: string | undefined) => (name === undefined ? undefined : formatByName(name.toUpperCase()));
   return mixture(tensors, {
     type: fileTypeByName(type),
     architecture,
@@ -38,11 +37,32 @@ export function formatsOf(checkpoint: Checkpoint, type: string, options: Quantiz
     queryGroups: Math.max(1, Math.floor(heads / count('attention.head_count_kv', heads))),
     experts: count('expert_count', 0),
     hasImportance: options.calibration !== undefined || options.imatrix !== undefined,
-    tensorTypes: options.tensorTypes?.map(([pattern, name]) => [patternOf(pattern), formatByName(name.toUpperCase())]),
-    outputTensorType: format(options.outputTensorType),
-    tokenEmbeddingType: format(options.tokenEmbeddingType),
+    ...namingOf(options),
     pure: options.pure,
   });
+}
+
+/** The options that name formats of tensors. */
+function namingOf({ tensorTypes, outputTensorType, tokenEmbeddingType }: QuantizeOptions) {
+  const format = (name: string | undefined) => (name === undefined ? undefined : formatByName(name.toUpperCase()));
+  return {
+    tensorTypes: tensorTypes?.map(([pattern, name]) => [patternOf(pattern), formatByName(name.toUpperCase())] as const),
+    outputTensorType: format(outputTensorType),
+    tokenEmbeddingType: format(tokenEmbeddingType),
+  };
+}
+
+/** Formats of the matrices that the options name, by tensor name. A tied embedding is the output matrix, too. */
+export function namedFormats({ tensors }: Checkpoint, options: QuantizeOptions): Map<string, BlockFormat> {
+  const naming = namingOf(options);
+  const tokenEmbeddingType =
+    naming.tokenEmbeddingType ?? (tensors.has('output.weight') ? undefined : naming.outputTensorType);
+  const named = new Map<string, BlockFormat>();
+  for (const tensor of tensors.values()) {
+    const format = isQuantizable(tensor) ? namedFormat(tensor, { ...naming, tokenEmbeddingType }) : undefined;
+    if (format) named.set(tensor.name, format);
+  }
+  return named;
 }
 
 /**

@@ -249,8 +249,59 @@ describe('a budget', () => {
     expect(bitsPerWeight).toBeGreaterThan(5.2);
   });
 
+  it('keeps the formats that options name', async () => {
+    const named = { tensorTypes: [['blk.1.ffn_up', 'q8_0']] as const, outputTensorType: 'q5_1' };
+    const options = { type: undefined, targetBits: 6, generations: 1, calibration, ...named };
+    const { tensors, bitsPerWeight } = await run('named.gguf', options);
+    const formats = new Map(tensors.map(({ name, format }) => [name, format]));
+    expect(formats.get('blk.1.ffn_up.weight')).toBe('Q8_0');
+    expect(formats.get('output.weight')).toBe('Q5_1');
+    expect(new Set(formats.values()).size).toBeGreaterThan(3);
+    expect(bitsPerWeight).toBeLessThanOrEqual(6);
+    rmSync(path('named.gguf'));
+  });
+
+  it('is planned without measuring', async () => {
+    const stages: string[] = [];
+    const onProgress = ({ stage }: { stage: string }) => stages.push(stage);
+    const options = { type: undefined, targetBits: 5.5, calibration, dryRun: true, onProgress };
+    const { bitsPerWeight, memoryBytes } = await run('planned.gguf', options);
+    expect(stages).toEqual([]);
+    expect(bitsPerWeight).toBeLessThanOrEqual(5.5);
+    expect(bitsPerWeight).toBeGreaterThan(5.2);
+    // the search has the whole model in F32
+    expect(memoryBytes).toBeGreaterThan(statSync(source).size);
+  });
+
+  it('continues a search that was interrupted, and chooses the same formats', async () => {
+    const found = files();
+    const options = { type: undefined, targetBits: 5.5, generations: 1, calibration };
+    for (const [stage, item] of [
+      ['sensitivities', 'blk.1'],
+      ['quantize', ''],
+    ] as const) {
+      const controller = new AbortController();
+      const onProgress = (each: { stage: string; item?: string }) => {
+        if (each.stage === stage && each.item?.startsWith(item)) controller.abort(new Error('enough'));
+      };
+      const interrupted = run('search.gguf', { ...options, signal: controller.signal, onProgress });
+      await expect(interrupted).rejects.toThrow('enough');
+      expect(files()).toContain('search.gguf.budget.json');
+      expect(files()).not.toContain('search.gguf');
+    }
+    const stages = new Set<string>();
+    await run('search.gguf', { ...options, onProgress: ({ stage }) => stages.add(stage) });
+    expect([...stages]).toEqual(['quantize']);
+    await run('whole.gguf', options);
+    expect(readFileSync(path('search.gguf')).equals(readFileSync(path('whole.gguf')))).toBe(true);
+    for (const name of ['search.gguf', 'whole.gguf']) rmSync(path(name));
+    expect(files()).toEqual(found);
+  });
+
   it.each([
-    ['one that is too small', { targetBits: 2 }, /the budget is \d+ bytes of tensors, expected at least \d+/],
+    ['bits that are too few', { targetBits: 2 }, /targetBits is 2, expected at least \d\.\d+ bits per weight/],
+    ['bytes that are too few', { maxBytes: 100_000 }, /maxBytes is 100000, expected at least \d+ bytes/],
+    ['one with pure', { targetBits: 5, pure: true }, /pure is true/],
     [
       'one beside a type',
       { type: 'Q4_0', targetBits: 4 },

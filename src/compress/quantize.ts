@@ -7,9 +7,9 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { lowPlane, plainProducts, REACH, refuseNestedBits } from '../models/nestedBits.ts';
 import { I8 } from '../tensor/quant/i8.ts';
-import { budgetOf, formatsInBudget } from './budget.ts';
+import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
-import { memoryOf, secondsOf } from './estimate.ts';
+import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
@@ -24,7 +24,7 @@ export interface QuantizeOptions {
   readonly type?: string;
   /**
    * A budget instead of a type; needs `calibration`. The formats that lose least are chosen, by measuring what each matrix loses in
-   * each format: average bits per weight of all tensors,
+   * each format. Formats that other options name are kept. Average bits per weight of all tensors,
    */
   readonly targetBits?: number;
   /** bytes of the whole file, */
@@ -58,7 +58,7 @@ export interface QuantizeOptions {
   readonly keepZeros?: boolean;
   /** Accepts a source that is quantized already. */
   readonly allowRequantize?: boolean;
-  /** Returns the plan and its bytes without writing a file. */
+  /** Returns the plan and its bytes without writing a file. The formats in a budget are then guessed, because they are not measured. */
   readonly dryRun?: boolean;
   readonly threads?: number;
   readonly backend?: string;
@@ -121,7 +121,7 @@ export async function quantize(
       'Q4_0 with nested bits, whose high planes are in that format',
     );
   if (options.keepZeros && (options.nested || options.type === undefined))
-    throw new OptionError('keepZeros', true, 'a type, without nested bits');
+    throw new OptionError('keepZeros', true, 'false, or a type without nested bits');
   const opened = await openCheckpoint(source, options);
   try {
     const checkpoint = inGgufTerms(opened);
@@ -129,14 +129,14 @@ export async function quantize(
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
-    const formats = budget
-      ? await formatsInBudget(checkpoint, budget, options, calibration)
-      : formatsOf(checkpoint, options.type!, options);
-    const whole = planOf(checkpoint, formats, options, calibration);
+    const allocated: Allocated = budget
+      ? await formatsInBudget(checkpoint, budget, output, options, calibration)
+      : { formats: formatsOf(checkpoint, options.type!, options) };
+    const whole = planOf(checkpoint, allocated.formats, options, calibration);
     const plan = options.nested ? withLowPlanes(whole, plainProducts(checkpoint)) : whole;
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const elements = plan.reduce((sum, { tensor }) => sum + elementsOf(tensor), 0);
-    const memoryBytes = memoryOf(plan, calibration);
+    const memoryBytes = Math.max(memoryOf(plan, calibration), budget ? budgetMemoryOf(plan) : 0);
     const report = new Map<string, QuantizedTensor>(
       plan.map((planned) => [
         planned.tensor.name,
@@ -164,7 +164,13 @@ export async function quantize(
         treatStored: async ({ tensor, format, hasLowPlane }, importance) =>
           hasLowPlane ? undefined : solver.quantizeStored(tensor, format, importance, options.signal),
       };
-      const store = calibration && (await SolvedStore.open(output, await keyOf(checkpoint, plan, calibration.windows)));
+      const settings = plan.map(({ tensor, format, ...rest }) => [tensor.name, format.name, rest]);
+      const store =
+        calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
+      const clear = async () => {
+        await store?.clear();
+        await allocated.store?.clear();
+      };
       const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options, store });
       /** Low plane of the last tensor, which is written behind it. */
       let low: Uint8Array | undefined;
@@ -190,10 +196,10 @@ export async function quantize(
       const metadata = metadataOf(checkpoint, type.id);
       try {
         await writeFile(output, { metadata, tensors }, options);
-        await store?.clear();
+        await clear();
       } catch (error) {
         const canContinue = options.signal?.aborted || error instanceof SourceError || error instanceof MemoryError;
-        if (!canContinue) await store?.clear();
+        if (!canContinue) await clear();
         throw error;
       } finally {
         await work.return(undefined);
@@ -201,13 +207,15 @@ export async function quantize(
       }
       await opened.finish?.(options.signal);
     }
+    const searching = budget && calibration ? budgetSecondsOf(plan, calibration, options.generations) : 0;
+    const seconds = secondsOf(plan, calibration) + searching;
     return {
       type: type.name,
       tensors: [...report.values()],
       bytes,
       bitsPerWeight: (8 * bytes) / elements,
       memoryBytes,
-      seconds: options.dryRun ? secondsOf(plan, calibration) : (performance.now() - started) / 1000,
+      seconds: options.dryRun ? seconds : (performance.now() - started) / 1000,
     };
   } finally {
     await opened.close();

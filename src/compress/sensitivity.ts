@@ -16,11 +16,11 @@ export interface SensitivityOptions {
 }
 
 /** Tokens of a step. */
-const STEP_TOKENS = 1024;
+export const STEP_TOKENS = 1024;
 /** Steps that a whole measurement takes at most. */
-const STEPS = 4;
+export const STEPS = 4;
 /** Maximum bytes of the logits of one step. */
-const LOGIT_BYTES = 2 ** 25;
+export const LOGIT_BYTES = 2 ** 25;
 
 /** The model in F32, with weights that can be replaced. */
 export class Sensitivity {

@@ -8,7 +8,6 @@ import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { Windows } from './calibrationText.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { Planned } from './plan.ts';
 import type { Solved } from './solver.ts';
 import type { Activations } from './statistic.ts';
 import { splitPath } from './writeFile.ts';
@@ -125,15 +124,10 @@ export class SolvedStore {
   }
 }
 
-/** Distinguishes runs by the source, the formats and the calibration text. */
-export async function keyOf(
-  checkpoint: Checkpoint,
-  plan: readonly Planned[],
-  { tokens, size }: Windows,
-): Promise<string> {
+/** Distinguishes runs by the source, their settings (JSON) and the calibration text. */
+export async function keyOf(checkpoint: Checkpoint, settings: unknown, { tokens, size }: Windows): Promise<string> {
   const hash = sha256();
-  const planned = plan.map(({ tensor, format, ...rest }) => [tensor.name, format.name, rest]);
-  hash.update(new TextEncoder().encode(JSON.stringify([await fingerprintOf(checkpoint), size, planned])));
+  hash.update(new TextEncoder().encode(JSON.stringify([await fingerprintOf(checkpoint), size, settings])));
   hash.update(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
   return hash.hex();
 }

@@ -74,19 +74,15 @@ async function planQuantizing(
   from: Checkpoint,
   calibration: CalibrationOptions | undefined,
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
-  // the formats of a budget are known only after measuring; time and memory are estimated for a common type
-  const { targetBits, maxBytes, like, generations, type = like, ...rest } = options;
-  const elements = [...from.tensors.values()].reduce((sum, tensor) => sum + elementsOf(tensor), 0);
-  const budget = maxBytes ?? (targetBits === undefined ? undefined : Math.floor((targetBits * elements) / 8));
   const result = await quantize(lent(from), '', {
-    ...{ ...rest, type: type ?? 'Q4_K_M', dryRun: true },
+    ...{ ...options, dryRun: true },
     tensorTypes: tensorTypes && Object.entries(tensorTypes),
     ...(calibrate && calibration && { calibration }),
   });
   const formats = new Map(result.tensors.map(({ name, format }) => [name, formatByName(format)]));
   const { bytes, memoryBytes, seconds } = result;
   return {
-    plan: { bytes: budget ?? bytes, memoryBytes, seconds },
+    plan: { bytes, memoryBytes, seconds },
     to: withFormats(from, ({ name, format }) => formats.get(name) ?? format),
   };
 }

@@ -15,7 +15,7 @@ export type { PruningMethod } from './prune/pruneMatrix.ts';
 export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';
 export type { StagePlan } from './recipe/planStage.ts';
 export type { ShapeRecipe } from './recipe/schema.ts';
-export { type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
+export { type RecipeTexts, runRecipe, type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
 export { type RotateOptions, rotate } from './rotate.ts';
 export { type SampleTextOptions, sampleText } from './sampleText.ts';
 export type { Method, Solved } from './solver.ts';

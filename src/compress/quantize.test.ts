@@ -360,6 +360,23 @@ describe('an importance matrix', () => {
     expect(entries.has('output.weight') || entries.has('token_embd.weight')).toBe(true);
   });
 
+  it('without an entry for a tensor leaves a note; with entries for none it is refused', async () => {
+    const { entries, ...rest } = await readImatrix(path('imatrix.gguf'));
+    const lacking = new Map([...entries].filter(([name]) => name !== 'blk.1.ffn_up.weight'));
+    await writeImatrix(path('lacking.gguf'), { ...rest, entries: lacking });
+    const { tensors } = await run('lacking-out.gguf', { imatrix: path('lacking.gguf'), pure: true });
+    const noted = tensors.filter(({ notes }) => notes?.includes('the importance matrix has no entry for it'));
+    expect(noted.map(({ name, method }) => `${name} ${method}`)).toContain('blk.1.ffn_up.weight plain');
+    expect(noted.map(({ name }) => name)).not.toContain('blk.0.ffn_up.weight');
+    await writeImatrix(path('foreign.gguf'), {
+      ...rest,
+      entries: new Map([...entries].map(([name, entry]) => [`model.${name}`, entry])),
+    });
+    await expect(run('refused.gguf', { imatrix: path('foreign.gguf') })).rejects.toThrow(
+      /foreign\.gguf: has no entry for any tensor of .*source\.gguf, but for model\./,
+    );
+  });
+
   it('of another model is refused', async () => {
     const { entries, ...rest } = await readImatrix(path('imatrix.gguf'));
     const other = new Map([...entries].map(([name, { tokens }]) => [name, { squares: new Float32Array(17), tokens }]));

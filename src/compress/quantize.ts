@@ -1,5 +1,5 @@
 /** Quantizes a model: reads it tensor by tensor, solves for the blocks of each, and writes a GGUF file that llama.cpp loads. */
-import { EspalierError, MemoryError, OptionError, SourceError } from '../core/errors.ts';
+import { EspalierError, FormatError, MemoryError, OptionError, SourceError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
@@ -11,7 +11,7 @@ import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
-import { readImatrix } from './imatrix.ts';
+import { type ImportanceMatrix, readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
 import { keyOf, SolvedStore } from './solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
@@ -134,6 +134,7 @@ export async function quantize(
       : { formats: formatsOf(checkpoint, options.type!, options) };
     const whole = planOf(checkpoint, allocated.formats, options, calibration);
     const plan = options.nested ? withLowPlanes(whole, plainProducts(checkpoint)) : whole;
+    if (importance) refuseOtherImatrix(importance, options.imatrix!, checkpoint);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const elements = plan.reduce((sum, { tensor }) => sum + elementsOf(tensor), 0);
     const memoryBytes = Math.max(memoryOf(plan, calibration), budget ? budgetMemoryOf(plan) : 0);
@@ -220,6 +221,14 @@ export async function quantize(
   } finally {
     await opened.close();
   }
+}
+
+/** @throws {FormatError} if an importance matrix has no entry for any tensor of a model */
+function refuseOtherImatrix({ entries }: ImportanceMatrix, file: string, { name, tensors }: Checkpoint): void {
+  if ([...entries.keys()].some((tensor) => tensors.has(tensor))) return;
+  const [found = 'nothing'] = entries.keys();
+  const problem = `has no entry for any tensor of ${name}, but for ${found} …: use an importance matrix of this model`;
+  throw new FormatError(file, problem, { found: [...entries.keys()] });
 }
 
 function metadataOf({ metadata }: Checkpoint, fileType: number): [string, GgufValue][] {

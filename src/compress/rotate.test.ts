@@ -82,6 +82,21 @@ describe('rotate', () => {
     expect(readdirSync(folder)).not.toContain('refused.gguf');
   });
 
+  it.each(['token_embd.weight', 'blk.1.ffn_norm.weight', 'blk.0.ffn_down.weight'])(
+    'refuses NaN in %s',
+    async (name) => {
+      const bytes = await makeModel({ architecture: 'llama', format: 'F32' });
+      const checkpoint = await openCheckpoint(bytes);
+      const { offset } = checkpoint.tensors.get(name) as unknown as { offset: number };
+      new DataView(bytes.buffer, bytes.byteOffset).setFloat32(offset + 8, Number.NaN, true);
+      writeFileSync(path('wrong.gguf'), bytes);
+      await expect(rotate(path('wrong.gguf'), path('refused.gguf'))).rejects.toThrow(
+        `tensor ${name} has NaN in row 0, column 2`,
+      );
+      expect(readdirSync(folder)).not.toContain('refused.gguf');
+    },
+  );
+
   it.each([
     // layer norms with gains but without biases: their tensors have the names that Llama's have
     ['mpt', /attn_qkv\.weight without the RMS norm blk\.0\.attn_norm\.weight/],

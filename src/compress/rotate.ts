@@ -11,7 +11,6 @@ import { seededRandom } from '../core/random.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
-import { tensorValues } from '../formats/tensorValues.ts';
 import { isWeight, type Value } from '../graph/graph.ts';
 import { layerNormOp } from '../graph/ops/layerNorm.ts';
 import { linearOp } from '../graph/ops/linear.ts';
@@ -21,6 +20,7 @@ import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { formatByName } from '../tensor/formats.ts';
+import { finiteValues } from './finiteValues.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface RotateOptions {
@@ -136,7 +136,7 @@ function isStream(part: string): boolean {
 
 async function rotated(tensor: CheckpointTensor, checkpoint: Checkpoint, rotation: Rotation): Promise<Float32Array> {
   const { name, shape } = tensor;
-  const values = await tensorValues(tensor);
+  const values = await finiteValues(checkpoint, tensor);
   const part = partOf(name);
   const stem = part.replace(/\.(weight|bias)$/, '');
   const { width } = rotation;
@@ -158,8 +158,8 @@ async function rotated(tensor: CheckpointTensor, checkpoint: Checkpoint, rotatio
 }
 
 /** Folds a gain into the columns of a matrix, and rotates its rows. */
-async function read(values: Float32Array, norm: string, { tensors }: Checkpoint, rotation: Rotation): Promise<void> {
-  const gain = await tensorValues(tensors.get(norm)!);
+async function read(values: Float32Array, norm: string, checkpoint: Checkpoint, rotation: Rotation): Promise<void> {
+  const gain = await finiteValues(checkpoint, checkpoint.tensors.get(norm)!);
   for (let i = 0; i < values.length; i++) values[i] *= gain[i % gain.length];
   rotation.rows(values);
 }

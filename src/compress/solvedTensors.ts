@@ -214,8 +214,12 @@ async function withoutStatistic(planned: Planned, work: Work): Promise<Solved> {
   if (format === tensor.format && !isTreated) {
     return { bytes: await finiteBytes(checkpoint, tensor), method: 'copied', errors: {}, notes: [] };
   }
-  const entry = isTreated ? importance?.entries.get(tensor.name) : undefined;
-  if (!entry) return byImportance(planned, undefined, work);
+  if (!isTreated || !importance) return byImportance(planned, undefined, work);
+  const entry = importance.entries.get(tensor.name);
+  if (!entry) {
+    const solved = await byImportance(planned, undefined, work);
+    return { ...solved, notes: [...solved.notes, 'the importance matrix has no entry for it'] };
+  }
   const { rows, unseen } = columnImportance(checkpoint.name, tensor, entry);
   if (rows.length === 1) return byImportance(planned, rows[0], work);
   const parts: Solved[] = [];

@@ -8,10 +8,11 @@ import {
   type QuantizeResult,
   quantize,
   refuseSameText,
+  runRecipe,
+  type ShapeRecipe,
   sampleText,
   type TuneResult,
   textFacts,
-  tune,
   writeCard,
 } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
@@ -102,94 +103,41 @@ export function quantizeCommand(): Command {
 async function run(source: string, output: string, values: Values): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
-  const {
-    type,
-    targetBits,
-    maxBytes,
-    like,
-    generations,
-    calibrate,
-    window,
-    windows,
-    imatrix,
-    tensorType,
-    outputTensorType,
-    tokenEmbeddingType,
-  } = values;
+  const { type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType } = values;
+  const { calibrate, window, windows, imatrix, tensorType, tune: steps } = values;
   const { pure, nested, keepZeros, allowRequantize, dryRun, threads, backend } = values;
+  refuseUselessOptions(values);
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
-  if (values.tune !== undefined && calibrate === undefined)
-    throw new OptionError('--tune', values.tune, '--calibrate to be set too');
-  if (values.tune !== undefined && nested)
-    throw new OptionError('--tune', values.tune, 'nothing with --nested, whose planes share their scales');
-  if (values.tuneWeights && values.tune === undefined)
-    throw new OptionError('--tune-weights', true, '--tune to be set too');
   const text =
     calibrate === 'self'
       ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
       : calibrate && (await readTextFile(calibrate, values));
   refuseSameText(evaluated, text);
+  const how = {
+    ...{ type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType },
+    ...{ pure, keepZeros, allowRequantize },
+  };
+  const common = { threads, backend, signal, onProgress: progress.onProgress };
   try {
-    const result = await quantize(source, output, {
-      ...{
-        type,
-        targetBits,
-        maxBytes,
-        like,
-        generations,
-        imatrix,
-        outputTensorType,
-        tokenEmbeddingType,
-        pure,
-        nested,
-        keepZeros,
-        allowRequantize,
-        dryRun,
-        threads,
-        backend,
-        signal,
-      },
-      calibration: text === undefined ? undefined : { text, window, windows },
-      tensorTypes: tensorType,
-      onProgress: progress.onProgress,
-    });
-    const { tune: steps } = values;
-    const tuned =
-      steps === undefined || text === undefined || dryRun
-        ? undefined
-        : await tune(source, output, output, {
-            text,
-            train: values.tuneWeights ? 'weights' : 'scales',
-            steps,
-            window,
-            threads,
-            backend,
-            signal,
-            onProgress: progress.onProgress,
-          });
+    let result: QuantizeResult;
+    let tuned: TuneResult | undefined;
+    if (steps === undefined || text === undefined || dryRun) {
+      const calibration = text === undefined ? undefined : { text, window, windows };
+      const options = { ...how, ...common, imatrix, nested, dryRun, calibration, tensorTypes: tensorType };
+      result = await quantize(source, output, options);
+    } else {
+      // stages of a recipe, so that the output is there only when it is tuned, and an interrupted run continues
+      const recipe = tunedRecipe(source, output, values, how);
+      const { stages } = await runRecipe(recipe, { calibration: text }, common);
+      [result, tuned] = stages.map((stage) => stage.result) as [QuantizeResult, TuneResult];
+    }
     const paths: string[] = [];
     if (evaluated !== undefined && !dryRun) {
       const card = await makeCard({
         ...{ source, model: output, result, threads, signal, onProgress: progress.onProgress },
         ...{ text: evaluated, textName: basename(values.card!), maxTokens: values.cardTokens },
         recipe: {
-          ...{
-            type,
-            targetBits,
-            maxBytes,
-            like,
-            generations,
-            window,
-            windows,
-            imatrix,
-            tensorType,
-            outputTensorType,
-            tokenEmbeddingType,
-            pure,
-            nested,
-            keepZeros,
-            allowRequantize,
-          },
+          ...{ ...how, window, windows, imatrix, tensorType, nested },
           tune: steps,
           tuneWeights: values.tuneWeights,
           calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
@@ -199,7 +147,7 @@ async function run(source: string, output: string, values: Values): Promise<void
     }
     progress.stop();
     if (values.tensors) printTable(['tensor', 'shape', 'format', 'bytes', 'method', 'error'], result.tensors.map(row));
-    if (values.json) return printJson(result);
+    if (values.json) return printJson({ ...result, ...(tuned && { tuned }), ...(paths.length > 0 && { card: paths }) });
     for (const { name, notes = [] } of result.tensors) for (const text of notes) print(`${name}: ${text}`);
     printFields({
       ...summary(output, result, dryRun),
@@ -209,6 +157,37 @@ async function run(source: string, output: string, values: Values): Promise<void
   } finally {
     progress.stop();
   }
+}
+
+/** @throws {OptionError} for options that have no effect without others */
+function refuseUselessOptions(values: Values): void {
+  const needed = [
+    ['--tune', values.tune, '--calibrate', values.calibrate],
+    ['--tune-weights', values.tuneWeights, '--tune', values.tune],
+    ['--window', values.window, '--calibrate', values.calibrate],
+    ['--windows', values.windows, '--calibrate', values.calibrate],
+    ['--card-tokens', values.cardTokens, '--card', values.card],
+  ] as const;
+  for (const [option, value, other, found] of needed)
+    if (value !== undefined && found === undefined) throw new OptionError(option, value, `${other} to be set too`);
+  if (values.imatrix !== undefined && values.calibrate !== undefined)
+    throw new OptionError('--imatrix', values.imatrix, 'no value beside --calibrate: use one of them');
+  if (values.tune !== undefined && values.nested)
+    throw new OptionError('--tune', values.tune, 'nothing with --nested, whose planes share their scales');
+  if (values.tune !== undefined && !(Number.isInteger(values.tune) && values.tune > 0))
+    throw new OptionError('--tune', values.tune, 'a whole number of updates, at least 1');
+}
+
+function tunedRecipe(source: string, output: string, values: Values, how: object): ShapeRecipe {
+  const { calibrate = '', window, windows, tensorType, tune: steps = 0, tuneWeights } = values;
+  const isFirst = ([pattern]: readonly [string, string], i: number) =>
+    tensorType!.findIndex(([other]) => other === pattern) === i;
+  const tensorTypes = tensorType && Object.fromEntries(tensorType.filter(isFirst));
+  const train = tuneWeights ? 'weights' : 'scales';
+  return {
+    ...{ source, output, calibration: { text: calibrate, window, windows } },
+    stages: [{ quantize: { ...how, tensorTypes, calibrate: true } }, { tune: { train, steps, learningRate: 0.002 } }],
+  };
 }
 
 function summary(output: string, result: QuantizeResult, dryRun = false): Record<string, unknown> {
@@ -225,9 +204,10 @@ function summary(output: string, result: QuantizeResult, dryRun = false): Record
   };
 }
 
-function describeTuning({ before, after, isImproved, steps }: TuneResult): string {
+function describeTuning({ before, after, isImproved, steps, untrained }: TuneResult): string {
   const change = `divergence ${before.toExponential(3)} → ${after.toExponential(3)} on held-out windows`;
-  return isImproved ? `${steps} updates, ${change}` : `not used: ${change}`;
+  const left = untrained.length > 0 ? `; ${untrained.length} matrices in codebook formats were not trained` : '';
+  return (isImproved ? `${steps} updates, ${change}` : `not used: ${change}`) + left;
 }
 
 function row({ name, shape, format, hasLowPlane, bytes, method, errors = {} }: QuantizedTensor): string[] {

@@ -2,6 +2,7 @@
  * Plans a stage without running it: the resulting model, and rough estimates of time and memory. The planned model has names, shapes and
  * formats but no values; later stages are planned from it.
  */
+import { OptionError } from '../../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import { lent, tensorBytes } from '../../formats/checkpoint.ts';
 import { buildModel } from '../../models/buildModel.ts';
@@ -17,6 +18,7 @@ import { narrowSizes } from '../prune/narrowSizes.ts';
 import { quantize } from '../quantize.ts';
 import { refuseRotation } from '../rotate.ts';
 import { enoughWindows } from '../statistic.ts';
+import { BATCH, tuningWindows } from '../tune/tune.ts';
 import type { ShapeStage } from './schema.ts';
 
 export interface StagePlan {
@@ -41,10 +43,11 @@ export async function planStage(
   calibration: CalibrationOptions | undefined,
   keepZeros: boolean,
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
+  refuseMissingText(stage, calibration);
   if ('quantize' in stage) return planQuantizing({ keepZeros, ...stage.quantize }, from, calibration);
   if ('tune' in stage) {
-    const { steps } = stage.tune;
-    return { plan: planTraining(from, from, steps * 4 * (calibration?.window ?? 256)), to: from };
+    const { size } = tuningWindows(from, calibration!);
+    return { plan: planTraining(from, from, stage.tune.steps * BATCH * size), to: from };
   }
   if ('rotate' in stage) {
     refuseRotation(from);
@@ -65,6 +68,13 @@ export async function planStage(
   const planned = planOf(from, formats, { allowRequantize: true }, prepared);
   const [memoryBytes, seconds] = [memoryOf(planned, prepared), secondsOf(planned, prepared)];
   return { plan: { bytes: tensorBytes(to), memoryBytes, seconds }, to };
+}
+
+/** @throws {OptionError} */
+function refuseMissingText(stage: ShapeStage, calibration: CalibrationOptions | undefined): void {
+  const [name] = Object.keys(stage);
+  if (calibration || !['narrow', 'distill', 'tune'].includes(name)) return;
+  throw new OptionError('calibration', 'missing', `a text, which the stage ${name} needs`);
 }
 
 type QuantizeStage = Extract<ShapeStage, { quantize: unknown }>['quantize'];

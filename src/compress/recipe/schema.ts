@@ -69,8 +69,13 @@ const narrowStage = z.strictObject({
 
 const rotateStage = z.strictObject({
   rotate: z
-    .strictObject({ seed: z.int().min(0).default(1) })
-    .describe('rotates the residual stream, so that no channel stands out; the result is in F32'),
+    .strictObject({
+      seed: z.int().min(0).default(1),
+      always: z.boolean().default(false).describe('true: without a trial'),
+    })
+    .describe(
+      'rotates the residual stream, so that no channel stands out; before a stage quantize only if a trial on the calibration text loses less; the result is in F32',
+    ),
 });
 
 const distillStage = z.strictObject({

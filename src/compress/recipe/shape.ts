@@ -21,6 +21,7 @@ import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
 import { distill } from './distill.ts';
 import { planStage, type StagePlan } from './planStage.ts';
+import { type RotationTrial, rotateIfBetter } from './rotateIfBetter.ts';
 import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts';
 
 export interface ShapeOptions {
@@ -45,16 +46,36 @@ export interface ShapeResult {
 
 /** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError} and the errors of the stages */
 export async function shape(path: string, options: ShapeOptions = {}): Promise<ShapeResult> {
-  const { onStage, signal, dryRun } = options;
   const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
-  const calibration = recipe.calibration && { ...recipe.calibration, text: await textOf(recipe.calibration.text) };
+  const calibration = recipe.calibration && (await textOf(recipe.calibration.text));
   const evaluated = recipe.card && (await textOf(recipe.card.text));
-  refuseSameText(evaluated, calibration?.text);
-  const context: Context = { recipe, calibration, evaluated, options };
-  const kept = checkpointFolder(`${recipe.output}.stages`);
+  refuseSameText(evaluated, calibration);
   refuseUselessCard(recipe, path);
   refuseLostZeros(recipe, path);
-  if (dryRun) return { output: recipe.output, stages: await plans(recipe, calibration, options), cardFiles: [] };
+  return runRecipe(recipe, { calibration, evaluated }, options);
+}
+
+/** Texts that a recipe names. */
+export interface RecipeTexts {
+  readonly calibration?: string;
+  /** Text of the card. */
+  readonly evaluated?: string;
+}
+
+/** Runs the stages of a recipe whose texts are read. All stages are planned first, so that what cannot work is refused early. */
+export async function runRecipe(
+  recipe: ShapeRecipe,
+  { calibration: text, evaluated }: RecipeTexts,
+  options: ShapeOptions,
+): Promise<ShapeResult> {
+  const { onStage, signal, dryRun } = options;
+  const calibration = text === undefined ? undefined : { ...recipe.calibration, text };
+  const context: Context = { recipe, calibration, evaluated, options };
+  if (recipe.source === recipe.output)
+    throw new OptionError('the output', recipe.output, 'another file than the source');
+  const kept = checkpointFolder(`${recipe.output}.stages`);
+  const planned = await plans(recipe, calibration, options);
+  if (dryRun) return { output: recipe.output, stages: planned, cardFiles: [] };
   const { window, windows } = recipe.calibration ?? {};
   let key = hashOf([await sourceFingerprint(recipe.source, signal), calibration?.text ?? '', window, windows]);
   let current = recipe.source;
@@ -74,12 +95,18 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
     onStage?.(name, isDone ? 'was done before' : 'runs');
     const result = isDone
       ? (JSON.parse(await textOf(`${target}.json`)) as object)
-      : await runStage(stage, current, target, { ...context, original, keepZeros });
+      : await runStage(stage, current, target, {
+          ...context,
+          original,
+          keepZeros,
+          next: recipe.stages.slice(index + 1),
+        });
     if (!isDone) await kept.replace(`${file}.json`, (sink) => sink.write(bytesOf(JSON.stringify(result))));
     done.push({ name, result });
     if (name === 'quantize') original = current;
     keepZeros = keepsZeros(stage, keepZeros);
-    current = target;
+    // a rotation that is not better is passed over
+    if (!('rotate' in stage) || (result as RotationTrial).isRotated) current = target;
   }
   await copy(current, recipe.output, signal);
   const quantized = done.findLast(({ name }) => name === 'quantize')?.result as QuantizeResult | undefined;
@@ -99,6 +126,8 @@ interface Context {
   readonly original?: string;
   /** True if the current model was pruned, and its zeros are kept. */
   readonly keepZeros?: boolean;
+  /** Stages behind the current one. */
+  readonly next?: readonly ShapeStage[];
 }
 
 async function plans(
@@ -138,14 +167,19 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     });
   }
   if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
-  if ('narrow' in stage)
-    return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration ?? missing('narrow') });
+  if ('narrow' in stage) return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration! });
   if ('rotate' in stage) {
-    await rotate(from, to, { ...stage.rotate, signal });
-    return {};
+    const { seed, always } = stage.rotate;
+    const later = context.next?.find((next) => 'quantize' in next)?.quantize;
+    if (!always && later && calibration) {
+      const { text, window } = calibration;
+      return rotateIfBetter(from, to, { ...common, seed, text, window, type: later.type ?? later.like ?? 'Q4_0' });
+    }
+    await rotate(from, to, { seed, signal });
+    return { isRotated: true } satisfies RotationTrial;
   }
   if ('distill' in stage) {
-    const text = recipe.calibration?.text ?? missing('distill');
+    const { text } = recipe.calibration!;
     const folder = `${recipe.output}.training`;
     return distill(recipe.source, from, to, { ...stage.distill, text, keepZeros, folder, threads, signal, onProgress });
   }
@@ -156,14 +190,9 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     keepZeros,
     // a source that was quantized before has no other values than its own
     original: context.original ?? from,
-    text: calibration?.text ?? missing('tune'),
-    window: calibration?.window,
+    text: calibration!.text,
+    window: calibration!.window,
   });
-}
-
-/** @throws {OptionError} */
-function missing(stage: string): never {
-  throw new OptionError('calibration', 'missing', `a text, which the stage ${stage} needs`);
 }
 
 async function cardOf(context: Context, result: QuantizeResult): Promise<Card> {

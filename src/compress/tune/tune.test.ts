@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
 import { seededRandom } from '../../core/random.ts';
+import { openCheckpoint } from '../../formats/open.ts';
 import { blockFormats } from '../../tensor/formats.ts';
 import { compare } from '../compare.ts';
 import type { GridFormat } from '../matrix/gridBlocks.ts';
@@ -120,6 +121,17 @@ describe('tune', () => {
     const first = readFileSync(tuned);
     await tune(source, low, tuned, { ...run, train: 'weights', threads: 2 });
     expect(readFileSync(tuned).equals(first)).toBe(true);
+  });
+
+  it('names a weight of the source that is NaN', async () => {
+    const bytes = await makeModel({ architecture: 'llama', format: 'F32' });
+    const checkpoint = await openCheckpoint(bytes);
+    const { offset } = checkpoint.tensors.get('blk.1.ffn_up.weight') as unknown as { offset: number };
+    new DataView(bytes.buffer, bytes.byteOffset).setFloat32(offset, Number.NaN, true);
+    writeFileSync(join(folder, 'wrong.gguf'), bytes);
+    await expect(tune(join(folder, 'wrong.gguf'), model, tuned, options)).rejects.toThrow(
+      /wrong\.gguf: tensor blk\.1\.ffn_up\.weight has NaN in row 0, column 0/,
+    );
   });
 
   it('refuses a text that is too short', async () => {

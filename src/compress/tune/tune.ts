@@ -26,6 +26,7 @@ import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { weightStore } from '../../models/weightStore.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
 import { calibrationWindows, type Windows } from '../calibrationText.ts';
+import { finiteValues } from '../finiteValues.ts';
 import type { GridFormat } from '../matrix/gridBlocks.ts';
 import { isSearched } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
@@ -74,12 +75,16 @@ export interface TuneResult {
   readonly after: number;
   /** False if training did not improve it; the output is then the model as it was. */
   readonly isImproved: boolean;
+  /** Quantized matrices that were not trained, because their format has no grid (codebooks). */
+  readonly untrained: readonly string[];
   readonly seconds: number;
 }
 
 /** What is trained: the scales of quantized matrices with frozen integers, or weights behind the integers. */
 export type Trained = 'scales' | 'weights';
 
+/** Windows per update. */
+export const BATCH = 4;
 /** Windows that judge the result. */
 const HELD_OUT = 8;
 const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'gradients', tick: 'tick' };
@@ -91,14 +96,14 @@ const NAMES = { teacher: 'teacher', weights: 'weights', loss: 'loss', update: 'g
  */
 export async function tune(source: string, model: string, output: string, options: TuneOptions): Promise<TuneResult> {
   const started = performance.now();
-  const { train = 'scales', steps = 200, batch = 4, learningRate = 0.002, seed = 1, signal, onProgress } = options;
+  const { train = 'scales', steps = 200, batch = BATCH, learningRate = 0.002, seed = 1, signal, onProgress } = options;
   const opened = [await openCheckpoint(source, options)];
   const programs: Program[] = [];
   try {
     for (const path of [model, options.original ?? source]) opened.push(await openCheckpoint(path, options));
     const [from, to, original] = opened.map(inGgufTerms) as [Checkpoint, Checkpoint, Checkpoint];
     if (train === 'weights') refuseOtherOriginal(original, to);
-    const windows = windowsOf(to, options, batch);
+    const windows = tuningWindows(to, options);
     const teacher = await Teacher.create(from, windows, batch, options);
     programs.push(teacher.program);
     const student = await Student.create(to, windows, batch, options, (tensor) =>
@@ -121,14 +126,21 @@ export async function tune(source: string, model: string, output: string, option
       return sum / held.length;
     };
     const before = await judge();
+    const refuseNaN = async (loss: number, step: number) => {
+      if (Number.isFinite(loss)) return;
+      for (const checkpoint of [from, to])
+        for (const tensor of checkpoint.tensors.values()) await finiteValues(checkpoint, tensor);
+      const advice = step === 0 ? 'a model overflows on this text' : 'lower the learning rate';
+      throw new EspalierError('DIVERGED', `the loss is ${loss} at step ${step}; ${advice}`, { step });
+    };
+    await refuseNaN(before, 0);
     const random = seededRandom(seed);
     for (let step = 0; step < steps; step++) {
       signal?.throwIfAborted();
       const chosen = Array.from({ length: batch }, () => random.integer(windows.count - HELD_OUT));
       const rate = learningRate * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
       const loss = await student.update(chosen, await teacher.logits(chosen), rate);
-      if (!Number.isFinite(loss))
-        throw new EspalierError('DIVERGED', `the loss is ${loss} at step ${step}; lower the learning rate`, { step });
+      await refuseNaN(loss, step);
       onProgress?.({
         stage: 'tune',
         done: step + 1,
@@ -151,7 +163,11 @@ export async function tune(source: string, model: string, output: string, option
     }));
     await writeFile(output, { metadata, tensors }, { signal });
     const tokens = steps * batch * windows.size;
-    return { steps, tokens, before, after: end, isImproved, seconds: (performance.now() - started) / 1000 };
+    const untrained = [...to.tensors.values()]
+      .filter(({ name, format }) => isSearched(format) && !student.isTrained(name))
+      .map(({ name }) => name);
+    const seconds = (performance.now() - started) / 1000;
+    return { steps, tokens, before, after: end, isImproved, untrained, seconds };
   } finally {
     for (const program of programs) program.dispose();
     for (const checkpoint of opened) await checkpoint.close();
@@ -187,7 +203,11 @@ function refuseOtherOriginal(original: Checkpoint, { name: model, tensors }: Che
   }
 }
 
-function windowsOf({ tokenizer, name, metadata }: Checkpoint, { text, window }: TuneOptions, batch: number): Windows {
+/** Cuts the text of a training. @throws {OptionError} if it is too short @throws {EspalierError} NO_TOKENIZER */
+export function tuningWindows(
+  { tokenizer, name, metadata }: Checkpoint,
+  { text, window, batch = BATCH }: Pick<TuneOptions, 'text' | 'window' | 'batch'>,
+): Windows {
   if (!tokenizer) throw new EspalierError('NO_TOKENIZER', `${name}: the model has no tokenizer, so it cannot be tuned`);
   const trained = metadata.get(`${String(metadata.get('general.architecture'))}.context_length`);
   const size = Math.min(window ?? 256, typeof trained === 'number' ? trained : 2048);
@@ -327,6 +347,10 @@ class Student {
       format.decode(bytes, 0, elements, 0, bytes.length / format.blockBytes);
       await this.program.writeTensor(tensor.name, elements);
     }
+  }
+
+  isTrained(tensor: string): boolean {
+    return this.#trained.some(({ name }) => name === tensor);
   }
 
   /** The bytes of a tensor after training; undefined if it was not trained. */

@@ -1,0 +1,87 @@
+/** `quantize --tune`: the output is tuned or not there, and a run that was killed continues. */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { gardenText } from '../../scripts/models/index.ts';
+import { espalier, json, scratchFolder, writeTinyModel } from './espalier.ts';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+let folder: Awaited<ReturnType<typeof scratchFolder>>;
+let model: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  model = await writeTinyModel(folder.path('tiny.gguf'), { format: 'F32' });
+  await writeFile(folder.path('garden.txt'), gardenText);
+});
+afterAll(() => folder.remove());
+
+const calibrated = () => ['--calibrate', folder.path('garden.txt'), '--window', '32', '--windows', '16'];
+
+test('a run that was killed while it tuned continues there', async () => {
+  const output = folder.path('out.gguf');
+  const stages = `${output}.stages`;
+  const args = (steps: number) => [
+    'quantize',
+    model,
+    output,
+    '--type',
+    'Q4_0',
+    ...calibrated(),
+    '--tune',
+    String(steps),
+  ];
+  const child = spawn(process.execPath, [main, ...args(2000)], { stdio: 'ignore' });
+  const isQuantized = () => existsSync(stages) && readdirSync(stages).some((name) => name.endsWith('.gguf.json'));
+  const timer = setInterval(() => isQuantized() && child.kill('SIGKILL'), 20);
+  await new Promise((done) => child.on('close', done));
+  clearInterval(timer);
+  expect(isQuantized()).toBe(true);
+  expect(existsSync(output)).toBe(false);
+  const [kept] = readdirSync(stages).filter((name) => name.endsWith('.gguf'));
+  const quantized = readFileSync(`${stages}/${kept}`);
+  const { tuned, tensors } = await json(args(3));
+  expect(tuned).toMatchObject({ steps: 3, untrained: [] });
+  expect((tensors as unknown[]).length).toBeGreaterThan(10);
+  expect(readFileSync(output).length).toBe(quantized.length);
+  expect(readdirSync(stages)).toEqual([]);
+  await rm(output);
+});
+
+test('matrices in codebook formats are named as not trained', async () => {
+  const large = await writeTinyModel(folder.path('wide.gguf'), { format: 'F32', dimensions: { width: 256, ffn: 256 } });
+  const args = ['quantize', large, folder.path('iq.gguf'), '--type', 'IQ3_S', '--pure', ...calibrated(), '--tune', '1'];
+  const { stdout } = await espalier(args);
+  expect(stdout).toMatch(/\d+ matrices in codebook formats were not trained/);
+});
+
+test.each([
+  [['--window', '64'], /--window is 64, expected --calibrate to be set too/],
+  [['--windows', '8'], /--windows is 8, expected --calibrate/],
+  [['--card-tokens', '100'], /--card-tokens is 100, expected --card/],
+  [['--tune', '10'], /--tune is 10, expected --calibrate/],
+])('%o without the option that it needs is refused', async (options, message) => {
+  const { code, stderr } = await espalier([
+    'quantize',
+    model,
+    folder.path('refused.gguf'),
+    '--type',
+    'Q4_0',
+    ...options,
+  ]);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(message);
+});
+
+test('a text that is too short for tuning is refused before anything is written', async () => {
+  const short = folder.path('short.txt');
+  await writeFile(short, gardenText.slice(0, 900));
+  const output = folder.path('short.gguf');
+  const args = ['quantize', model, output, '--type', 'Q4_0', '--calibrate', short, '--window', '32', '--tune', '2'];
+  const { code, stderr } = await espalier(args);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(/the text is \d+ windows of 32 tokens long, expected at least 12/);
+  expect(existsSync(output)).toBe(false);
+  expect(existsSync(`${output}.stages`)).toBe(false);
+});

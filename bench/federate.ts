@@ -62,21 +62,20 @@ const result: Record<string, unknown> = {};
 if (wanted.has('dropout')) {
   const [clients, parameters] = [Number(values.clients), Number(values.parameters)];
   const rows: DropoutRow[] = [];
-  const cases = [
+  const stages = ['keys', 'update', 'confirm', 'unmask'] as const;
+  // a threshold below half survives the loss of half
+  const low = Math.floor(0.3 * Math.min(50, clients - 1));
+  const cases: [number, (typeof stages)[number], number?][] = [
     [0, 'update'],
-    [0.1, 'update'],
-    [0.3, 'update'],
-    [0.5, 'update'],
-    [0.3, 'keys'],
-    [0.3, 'unmask'],
-    // a threshold below half survives the loss of half
-    [0.5, 'update', Math.floor(0.3 * Math.min(50, clients - 1))],
-  ] as const;
+    ...stages.flatMap((stage) => [0.1, 0.3, 0.5].map((dropout) => [dropout, stage] as [number, typeof stage])),
+    [0.5, 'update', low],
+    [0.5, 'unmask', low],
+  ];
   for (const [dropout, before, threshold] of cases) {
     const row = await sumUnderDropout(clients, parameters, dropout, before, threshold);
     rows.push(row);
     console.log(
-      `${100 * dropout}% lost before ${before}, threshold ${row.threshold}: ${row.result}; server ${row.serverSeconds.toFixed(2)} s, bytes × ${row.bytesRatio.toFixed(3)}`,
+      `${100 * dropout}% lost before ${before}, threshold ${row.threshold}: ${row.result}; server ${row.serverSeconds.toFixed(2)} s (processor ${row.processorSeconds.toFixed(2)} s), bytes × ${row.bytesRatio.toFixed(3)}`,
     );
   }
   result.dropout = rows;

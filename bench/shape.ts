@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { machineFacts } from './machine.ts';
 import { benchAutoRound } from './shape/autoRound.ts';
+import { benchLoads } from './shape/loads.ts';
 import { benchMixedBits } from './shape/mixedBits.ts';
 import { benchQuality } from './shape/quality.ts';
 import { benchRepeat } from './shape/repeat.ts';
@@ -27,6 +28,7 @@ Parts:
   rotate    pure types with and without a rotated residual stream, plain and with calibration. Types (default: Q4_0 Q3_K_M Q2_K).
             Bar: less divergence
   repeat    the same recipe twice, and killed and resumed: the same bytes (needs npm run prepare)
+  loads     every kind of file in llama.cpp (npm ci --prefix bench/peers): it loads, and has our distribution. Names of kinds limit it
   speed     a 1B F16 file beside llama-quantize. Types (default: Q4_0, plain; Q3_K_M and Q4_K_M by importance). Bars: 0.8, 1.5 ×
   solve     OBS on --layers blocks of a 0.5B model with 128 × 512 tokens. Bars: 30 minutes, 3 GB
 The KL divergence of a file is computed exactly (weights dequantized to F32), on text that is not the calibration text.
@@ -92,6 +94,7 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),
   rotate: async () => benchRotate(await setting(), positionals.length > 0 ? positionals : ['Q4_0', 'Q3_K_M', 'Q2_K']),
   repeat: async () => benchRepeat(await setting(), number('kills')),
+  loads: async () => benchLoads(await setting(), positionals),
   speed: () => benchSpeed(positionals, threads, number('rounds')),
   solve: () => benchCalibration(values.text, number('layers'), threads),
 };

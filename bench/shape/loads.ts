@@ -1,0 +1,71 @@
+/** Every kind of file that is made here, in llama.cpp: it must load there and give the distribution that it gives here. */
+import { rm, writeFile } from 'node:fs/promises';
+import { fileTypes, shape } from '../../src/compress/index.ts';
+import { load } from '../../src/index.ts';
+import { distance } from '../architectures/compare.ts';
+import { espalier, llamaCpp } from '../architectures/engines.ts';
+import type { Setting } from './setting.ts';
+
+const CONTEXT = 256;
+/**
+ * Mean KL in nats. In products with quantized weights both engines round the other factor to 8 bits, each in its own blocks; with half floats
+ * llama.cpp rounds it to them.
+ */
+const BARS = { exact: 1e-5, half: 1e-4, quantized: 5e-3 };
+
+type Stages = readonly Readonly<Record<string, object>>[];
+
+/** Stages by the name of what they make; a recipe's calibration is cheap here, as only the function of the file is looked at. */
+const kinds: Readonly<Record<string, Stages>> = {
+  ...Object.fromEntries(fileTypes.map(({ name }) => [name, [{ quantize: { type: name } }]])),
+  'mixed bits': [{ quantize: { targetBits: 4.5, generations: 0 } }],
+  'Q4_K_M, trained scales': [{ quantize: { type: 'Q4_K_M' } }, { tune: { steps: 4 } }],
+  'TQ2_0, trained weights': [{ quantize: { type: 'TQ2_0' } }, { tune: { steps: 4, train: 'weights' } }],
+  'narrow, distilled': [{ narrow: { keep: 0.75 } }, { distill: { steps: 4, sequence: 64 } }],
+  'narrow, Q4_0': [{ narrow: { keep: 0.75 } }, { quantize: { type: 'Q4_0' } }],
+  'fewer blocks': [{ dropLayers: { layers: 1 } }],
+  'SparseGPT 2:4': [{ prune: { method: 'sparsegpt', pattern: '2:4' } }],
+  rotated: [{ rotate: {} }],
+  'rotated, Q3_K_S': [{ rotate: {} }, { quantize: { type: 'Q3_K_S' } }],
+};
+
+export async function benchLoads(setting: Setting, only: readonly string[]): Promise<object[]> {
+  const { threads, window } = setting.options;
+  using model = await load(setting.source);
+  const tokens = model.tokenizer.encode(setting.evaluated.slice(0, 4000)).slice(0, CONTEXT - 1);
+  const text = `${setting.folder}/loads.txt`;
+  await writeFile(text, setting.calibrating.slice(0, 200_000));
+  const peer = llamaCpp();
+  const rows: object[] = [];
+  for (const [name, stages] of Object.entries(kinds)) {
+    if (only.length > 0 && !only.includes(name)) continue;
+    const output = `${setting.folder}/loads.gguf`;
+    const recipe = `${setting.folder}/loads.json`;
+    const calibration = { text, window, windows: 32 };
+    await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration, stages }));
+    await shape(recipe, { threads });
+    const ours = await espalier(output, tokens, CONTEXT);
+    const job = {
+      model: output,
+      tokens,
+      logits: true,
+      kv: 'F32',
+      flashAttention: false,
+      context: CONTEXT,
+      mayFail: true,
+    };
+    const theirs = await peer.ask(job);
+    const isQuantized = stages.some((stage) => 'quantize' in stage) && name !== 'F32';
+    const bar = BARS[/F16$/.test(name) ? 'half' : isQuantized ? 'quantized' : 'exact'];
+    const problem = 'refused' in ours ? ours.refused : 'refused' in theirs ? `llama.cpp: ${theirs.refused}` : undefined;
+    const found = 'logits' in ours && 'logits' in theirs ? distance(ours.logits, theirs.logits) : undefined;
+    const isReached = found !== undefined && found.meanKl <= bar;
+    rows.push({ name, ...found, problem, bar, isReached });
+    console.log(
+      `${name.padEnd(24)} ${found ? `KL ${found.meanKl.toExponential(1)} (bar ${bar.toExponential(0)}), top-1 ${(100 * found.top1).toFixed(1)}%` : problem} ${isReached ? 'reached' : 'MISSED'}`,
+    );
+    await Promise.all([rm(output), rm(recipe)]);
+  }
+  await peer.stop();
+  return rows;
+}

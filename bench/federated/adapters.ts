@@ -43,10 +43,10 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
   const { rounds, steps, personalSteps } = options;
   const model = await base.open(format, { rank: 8, targets: ['attn_q', 'attn_v', 'attn_output', 'ffn_down'] });
   const { roles } = base;
-  /** Of each role, the text before the test: its end is held out for choices. */
-  const data = await Promise.all(
-    roles.map(([role, text]) => openText(model, role, text.slice(0, Math.floor((1 - HELD_OUT) * text.length)))),
-  );
+  /** Of each role, the text before the test: its end is held out for choices, and then trained on as well. */
+  const before = (text: string) => text.slice(0, Math.floor((1 - HELD_OUT) * text.length));
+  const data = await Promise.all(roles.map(([role, text]) => openText(model, role, before(text))));
+  const wholes = await Promise.all(roles.map(([role, text]) => openText(model, role, before(text), 0)));
   const tests = await Promise.all(roles.map(([role, text]) => openText(model, `${role}, test`, text)));
   const start = await model.readWeights();
   const settings = checkSettings({
@@ -68,14 +68,14 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
   const adapted = async (
     own: Dataset,
     weights: Float32Array,
-    options: { steps: number; learningRate: number; from: number },
+    options: { steps: number; learningRate: number; from: number; whole: Dataset },
   ) => (await personalize(model, own, weights, options)).weights;
   const sums = { base: 0, shared: 0, local: 0, personal: 0 };
   const byRole: RoleLosses[] = [];
   const from = rounds * steps;
   for (const [client, own] of data.entries()) {
-    const alone = { steps: from + personalSteps, learningRate: RATE, from: 0 };
-    const after = { steps: personalSteps, learningRate: PERSONAL_RATE, from };
+    const alone = { steps: from + personalSteps, learningRate: RATE, from: 0, whole: wholes[client] };
+    const after = { steps: personalSteps, learningRate: PERSONAL_RATE, from, whole: wholes[client] };
     const losses = {
       base: await lossOf(client, start),
       shared: await lossOf(client, shared),
@@ -87,7 +87,7 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
     byRole.push({ role, characters: text.length, ...losses });
   }
   const best = byRole.filter(({ personal, shared, local }) => personal < Math.min(shared, local)).length;
-  for (const one of [...data, ...tests]) await one.close();
+  for (const one of [...data, ...wholes, ...tests]) await one.close();
   await model.dispose();
   return { format, ...sums, best, roles: data.length, byRole };
 }

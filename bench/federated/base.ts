@@ -86,6 +86,8 @@ export class Base {
   }
 }
 
-export function openText(model: TrainableModel, name: string, text: string): Promise<Dataset> {
-  return model.openData([{ weight: 1, open: async () => memorySource(new TextEncoder().encode(text), name) }]);
+/** @param heldOut default: the base's fraction */
+export function openText(model: TrainableModel, name: string, text: string, heldOut?: number): Promise<Dataset> {
+  const open = async () => memorySource(new TextEncoder().encode(text), name);
+  return model.openData([{ weight: 1, open }], { heldOut });
 }

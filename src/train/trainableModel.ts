@@ -36,6 +36,11 @@ export interface CompileTrainingOptions {
   readonly onProgress?: OnProgress;
 }
 
+export interface OpenDataOptions extends Pick<CompileTrainingOptions, 'signal' | 'onProgress'> {
+  /** Fraction at the end of every text that is held out from training; 0: nothing. Default: what the recipe says. */
+  readonly heldOut?: number;
+}
+
 export class TrainableModel {
   readonly recipe: Recipe;
   readonly start: StartingPoint;
@@ -146,9 +151,9 @@ export class TrainableModel {
   }
 
   /** Opens texts in the recipe's form. Default: the recipe's own texts. The caller closes it. */
-  openData(texts?: readonly WeightedText[], options: Pick<CompileTrainingOptions, 'signal' | 'onProgress'> = {}) {
+  openData(texts?: readonly WeightedText[], { heldOut, ...options }: OpenDataOptions = {}) {
     const own = datasetOptions(this.recipe, this.start.tokenizer, options);
-    return openDataset(texts ? { ...own, texts } : own);
+    return openDataset({ ...own, ...(texts && { texts }), ...(heldOut !== undefined && { heldOut }) });
   }
 
   /** Evaluates the current weights on the held-out texts. */

@@ -39,12 +39,16 @@ let settings: FederationSettings;
 let model: TrainableModel;
 let data: Dataset;
 
+function openOwn(heldOut?: number): Promise<Dataset> {
+  const bytes = new TextEncoder().encode(text.slice(0, 2000));
+  return model.openData([{ weight: 1, open: async () => memorySource(bytes, 'own') }], { heldOut });
+}
+
 beforeAll(async () => {
   writeFileSync(join(folder, 'base.gguf'), await makeModel({ architecture: 'llama', format: 'F32', dimensions }));
   settings = checkSettings(given);
   model = await openTrainingModel(settings.training, { threads: 1 });
-  const bytes = new TextEncoder().encode(text.slice(0, 2000));
-  data = await model.openData([{ weight: 1, open: async () => memorySource(bytes, 'own') }]);
+  data = await openOwn();
 });
 afterAll(async () => {
   await data.close();
@@ -132,6 +136,20 @@ describe('a personal adapter', () => {
     expect(result.loss).toBeLessThan(result.sharedLoss);
     expect(await model.readWeights()).toEqual(result.weights);
     expect((await model.heldOutLoss(data)).loss).toBeCloseTo(result.loss, 5);
+  });
+
+  it('is trained as far on all texts, the held-out ones as well', async () => {
+    const shared = await model.readWeights();
+    const chosen = await personalize(model, data, shared, { learningRate: 0.01, steps: 96 });
+    const whole = await openOwn(0);
+    expect(whole.heldOut).toEqual([]);
+    expect(whole.tokens).toBeGreaterThan(data.tokens);
+    const result = await personalize(model, data, shared, { learningRate: 0.01, steps: 96, whole });
+    await whole.close();
+    expect(result).toMatchObject({ steps: chosen.steps, share: chosen.share, loss: chosen.loss });
+    // it has now seen what the choice was made on
+    expect((await model.heldOutLoss(data)).loss).toBeLessThan(chosen.loss);
+    expect(await model.readWeights()).toEqual(result.weights);
   });
 
   it('is the shared one where training does not help', async () => {

@@ -181,7 +181,9 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
         const { weightsHash } = await connection.status(identity.name, signal);
         const { learningRate } = settings.training;
         const shared = await connection.weights(weightsHash, model.parameters, signal);
-        const found = await personalize(model, data, shared, { steps: personalSteps, learningRate, signal });
+        const whole = await model.openData(textsOf(paths), { heldOut: 0, signal });
+        const options = { steps: personalSteps, learningRate, whole, signal };
+        const found = await personalize(model, data, shared, options).finally(() => whole.close());
         await model.write(personal);
         const { loss, sharedLoss, steps } = found;
         const gain = steps === 0 ? 'training on the own texts did not help' : `${steps} steps on the own texts`;

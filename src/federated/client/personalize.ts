@@ -1,6 +1,7 @@
 /**
  * Adapts shared weights to the texts of one device. How far they move from the shared ones is decided on texts that the device holds out from
- * training, so that a device with few texts does not make its model worse. Nothing leaves the device.
+ * training, so that a device with few texts does not make its model worse. Then they can be trained as far on all texts: the held-out ones
+ * are the last, and so the most like those that come next. Nothing leaves the device.
  */
 import type { Dataset } from '../../train/data/dataset.ts';
 import { learningRateAt } from '../../train/schedule.ts';
@@ -13,17 +14,22 @@ export interface PersonalOptions {
   readonly learningRate: number;
   /** Number of the first batch. Default: 0. */
   readonly from?: number;
+  /** The same texts with nothing held out. Default: the weights are not trained again. */
+  readonly whole?: Dataset;
   readonly signal?: AbortSignal;
 }
 
 export interface PersonalResult {
-  /** [parameters] the weights that are best on the held-out texts: the shared ones if training did not help. */
+  /**
+   * [parameters] the weights that are best on the held-out texts: the shared ones if training did not help. With `whole`, those that as
+   * many passes over all texts give.
+   */
   readonly weights: Float32Array;
   /** Number of updates that were made for them. */
   readonly steps: number;
   /** How far they lie on the way from the shared weights (0) to the trained ones (1). */
   readonly share: number;
-  /** Held-out loss of the shared weights, and of `weights`, in nats per token. */
+  /** Held-out loss of the shared weights and of the best ones, in nats per token. */
   readonly sharedLoss: number;
   readonly loss: number;
 }
@@ -37,29 +43,57 @@ export async function personalize(
   model: TrainableModel,
   data: Dataset,
   shared: Float32Array,
-  { steps = 64, learningRate, from = 0, signal }: PersonalOptions,
+  { steps = 64, learningRate, from = 0, whole, signal }: PersonalOptions,
 ): Promise<PersonalResult> {
   const lossOf = async (weights: Float32Array) => {
     await model.writeWeights(weights);
     return (await model.heldOutLoss(data, signal)).loss;
   };
-  const schedule = { learningRate, minimumLearningRate: learningRate / 10, warmup: 0, steps };
   const every = Math.max(1, Math.round(steps / STOPS));
   const sharedLoss = await lossOf(shared);
   let best: PersonalResult = { weights: shared, steps: 0, share: 0, sharedLoss, loss: sharedLoss };
-  await model.writeWeights(shared);
-  await model.resetOptimizer();
-  for (let step = 0; step < steps; step++) {
-    await model.learner.update([await data.batch(from + step)], step, learningRateAt(step, schedule), signal);
-    if ((step + 1) % every !== 0 && step + 1 !== steps) continue;
+  const judge = async (step: number) => {
+    if (step % every !== 0 && step !== steps) return;
     const trained = await model.readWeights();
     for (const share of SHARES) {
-      const weights = shared.map((value, i) => value + share * (trained[i] - value));
+      const weights = between(shared, trained, share);
       const loss = await lossOf(weights);
-      if (loss < best.loss) best = { weights, steps: step + 1, share, sharedLoss, loss };
+      if (loss < best.loss) best = { weights, steps: step, share, sharedLoss, loss };
     }
     await model.writeWeights(trained);
+  };
+  await trainFrom(shared, model, data, { total: steps, steps, learningRate, from, signal }, judge);
+  if (whole && best.steps > 0) {
+    const passes = (count: number) => Math.round((count * whole.tokens) / data.tokens);
+    const options = { total: passes(steps), steps: passes(best.steps), learningRate, from, signal };
+    await trainFrom(shared, model, whole, options);
+    best = { ...best, weights: between(shared, await model.readWeights(), best.share) };
   }
   await model.writeWeights(best.weights);
   return best;
 }
+
+interface TrainOptions extends Required<Pick<PersonalOptions, 'steps' | 'learningRate' | 'from'>> {
+  /** Number of updates after which the learning rate would be least. */
+  readonly total: number;
+  readonly signal?: AbortSignal;
+}
+
+async function trainFrom(
+  weights: Float32Array,
+  model: TrainableModel,
+  data: Dataset,
+  { total, steps, learningRate, from, signal }: TrainOptions,
+  onStep?: (step: number) => Promise<void>,
+): Promise<void> {
+  const schedule = { learningRate, minimumLearningRate: learningRate / 10, warmup: 0, steps: total };
+  await model.writeWeights(weights);
+  await model.resetOptimizer();
+  for (let step = 0; step < steps; step++) {
+    await model.learner.update([await data.batch(from + step)], step, learningRateAt(step, schedule), signal);
+    await onStep?.(step + 1);
+  }
+}
+
+const between = (from: Float32Array, to: Float32Array, share: number): Float32Array =>
+  from.map((value, i) => value + share * (to[i] - value));

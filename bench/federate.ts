@@ -145,7 +145,7 @@ if (wanted.has('adapters') || wanted.has('privacy')) {
     if (wanted.has('adapters')) {
       const figures = [];
       for (const format of values.formats.split(',') as BaseFormat[]) {
-        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 64 });
+        const row = await adaptRoles(base, format, { rounds: 8, steps: 8, personalSteps: 128 });
         figures.push(row);
         console.log(
           `${format}, 20 roles: base ${row.base.toFixed(4)}, local ${row.local.toFixed(4)}, shared ${row.shared.toFixed(4)}, personal ${row.personal.toFixed(4)}; personal is best for ${row.best} of ${row.roles}`,

@@ -37,7 +37,6 @@ interface RoleLosses {
 }
 
 const RATE = 5e-3;
-const PERSONAL_RATE = 2e-3;
 
 export async function adaptRoles(base: Base, format: BaseFormat, options: AdapterOptions): Promise<AdapterFigures> {
   const { rounds, steps, personalSteps } = options;
@@ -65,17 +64,14 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
     await model.writeWeights(weights);
     return (await model.heldOutLoss(tests[client])).loss;
   };
-  const adapted = async (
-    own: Dataset,
-    weights: Float32Array,
-    options: { steps: number; learningRate: number; from: number; whole: Dataset },
-  ) => (await personalize(model, own, weights, options)).weights;
+  const adapted = async (own: Dataset, weights: Float32Array, options: Parameters<typeof personalize>[3]) =>
+    (await personalize(model, own, weights, options)).weights;
   const sums = { base: 0, shared: 0, local: 0, personal: 0 };
   const byRole: RoleLosses[] = [];
   const from = rounds * steps;
   for (const [client, own] of data.entries()) {
     const alone = { steps: from + personalSteps, learningRate: RATE, from: 0, whole: wholes[client] };
-    const after = { steps: personalSteps, learningRate: PERSONAL_RATE, from, whole: wholes[client] };
+    const after = { steps: personalSteps, learningRate: RATE, from, start, whole: wholes[client] };
     const losses = {
       base: await lossOf(client, start),
       shared: await lossOf(client, shared),

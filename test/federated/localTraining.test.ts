@@ -38,6 +38,8 @@ const given: FederationInput = {
 let settings: FederationSettings;
 let model: TrainableModel;
 let data: Dataset;
+/** Weights before all tests. */
+let shared: Float32Array;
 
 function openOwn(heldOut?: number): Promise<Dataset> {
   const bytes = new TextEncoder().encode(text.slice(0, 2000));
@@ -49,6 +51,7 @@ beforeAll(async () => {
   settings = checkSettings(given);
   model = await openTrainingModel(settings.training, { threads: 1 });
   data = await openOwn();
+  shared = await model.readWeights();
 });
 afterAll(async () => {
   await data.close();
@@ -131,7 +134,6 @@ describe('the learning rate of a round', () => {
 
 describe('a personal adapter', () => {
   it('is better than the shared one on held-out texts', async () => {
-    const shared = await model.readWeights();
     const result = await personalize(model, data, shared, { learningRate: 0.01, steps: 16 });
     expect(result.loss).toBeLessThan(result.sharedLoss);
     expect(await model.readWeights()).toEqual(result.weights);
@@ -139,7 +141,6 @@ describe('a personal adapter', () => {
   });
 
   it('is trained as far on all texts, the held-out ones as well', async () => {
-    const shared = await model.readWeights();
     const chosen = await personalize(model, data, shared, { learningRate: 0.01, steps: 96 });
     const whole = await openOwn(0);
     expect(whole.heldOut).toEqual([]);
@@ -152,8 +153,16 @@ describe('a personal adapter', () => {
     expect(await model.readWeights()).toEqual(result.weights);
   });
 
+  it('is mixed with one that the device trained alone, where that is better on held-out texts', async () => {
+    // shared weights of others' texts, which are no use here
+    const poor = shared.map((value, i) => value + Math.sin(i));
+    const result = await personalize(model, data, poor, { learningRate: 0.01, steps: 16, start: shared });
+    expect(result.alone).toBeGreaterThan(0);
+    expect(result.loss).toBeLessThan(result.sharedLoss);
+    expect((await model.heldOutLoss(data)).loss).toBeCloseTo(result.loss, 5);
+  });
+
   it('is the shared one where training does not help', async () => {
-    const shared = await model.readWeights();
     const result = await personalize(model, data, shared, { learningRate: 100, steps: 4 });
     expect(result).toMatchObject({ steps: 0, share: 0, weights: shared });
     expect(await model.readWeights()).toEqual(shared);

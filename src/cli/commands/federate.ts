@@ -166,6 +166,7 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   const compile = { backend, threads, signal, onProgress: bar.onProgress, model: base };
   const model = await patiently(() => openTrainingModel(settings.training, compile), signal);
   try {
+    const start = await model.readWeights();
     const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
     bar.stop();
     try {
@@ -182,7 +183,7 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
         const { learningRate } = settings.training;
         const shared = await connection.weights(weightsHash, model.parameters, signal);
         const whole = await model.openData(textsOf(paths), { heldOut: 0, signal });
-        const options = { steps: personalSteps, learningRate, whole, signal };
+        const options = { steps: personalSteps, learningRate, start, whole, signal };
         const found = await personalize(model, data, shared, options).finally(() => whole.close());
         await model.write(personal);
         const { loss, sharedLoss, steps } = found;

@@ -103,11 +103,11 @@ if (wanted.has('roles') || wanted.has('poisoning')) {
       const { rounds, steps } = lengthOf(80, 5);
       const central = await roles.central(rounds * steps);
       console.log(`central, ${rounds * steps} steps: loss ${central.toFixed(4)}`);
-      const average = await roles.federated({ rounds, steps, every: 1 });
+      const average = await roles.federated({ rounds, steps, every: 5 });
       console.log(`FedAvg, ${rounds} rounds of ${steps} steps: loss ${last(average).toFixed(4)}`);
-      const adam = await roles.federated({ rounds, steps, optimizer: FEDADAM, every: 1 });
+      const adam = await roles.federated({ rounds, steps, optimizer: FEDADAM, every: 5 });
       console.log(`FedAdam, ${rounds} rounds of ${steps} steps: loss ${last(adam).toFixed(4)}`);
-      const once = await roles.federated({ rounds: 3 * rounds, steps: 1, every: 1 });
+      const once = await roles.federated({ rounds: 3 * rounds, steps: 1, every: 5 });
       const target = last(once);
       const needed = average.find(({ loss }) => loss <= target)?.round;
       console.log(

@@ -73,7 +73,11 @@ describe('the statistic of experts', () => {
     const [x, routes] = [input(graph, 'x', 'T', width, 'f32'), input(graph, 'routes', 'T', 2 * USED, 'f32')];
     const matrix = weight(graph, 'w', F32, EXPERTS * 64, size);
     expertLinear(x, routes, matrix, EXPERTS);
-    const products = [{ weight: matrix, x, experts: { count: EXPERTS, routes } }];
+    // a dense matrix of the same input, as a router and shared experts are, belongs to no expert
+    const products = [
+      { weight: matrix, x, experts: { count: EXPERTS, routes } },
+      { weight: weight(graph, 'router', F32, EXPERTS, width), x },
+    ];
     const stage = { graph, inputs: new Map(), outputs: new Map(), products };
     return ExpertInputs.of(stage, () => true, measure)[0];
   };
@@ -85,7 +89,8 @@ describe('the statistic of experts', () => {
       // token 0 has experts 1 and 3, token 1 has 3 and 0
       inputs.add(x.subarray(0, width), Float32Array.of(1, 3, 0.5, 0.5), false);
       inputs.add(x.subarray(width), Float32Array.of(3, 0, 0.9, 0.1), true);
-      const { squares, tokens } = inputs.squares();
+      const { squares, tokens, tensors } = inputs.squares();
+      expect(tensors).toEqual(['w']);
       expect(tokens).toEqual([1, 1, 0, 2]);
       const [first, second] =
         width === size
@@ -179,6 +184,7 @@ describe('a mixture of experts', () => {
     expect(down.tokens).toHaveLength(EXPERTS);
     expect(down.tokens.reduce((sum, count) => sum + count, 0)).toBe(USED * 8 * 64);
     expect(measured.entries.get('blk.1.ffn_gate_exps.weight')!.tokens).toEqual(down.tokens);
+    expect(measured.entries.get('blk.1.ffn_gate_inp.weight')!.tokens).toEqual([8 * 64]);
     await writeImatrix(path('imatrix.gguf'), measured);
     expect(await readImatrix(path('imatrix.gguf'))).toEqual(measured);
     const imatrix = path('imatrix.gguf');

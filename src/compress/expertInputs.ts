@@ -62,7 +62,9 @@ export class ExpertInputs {
     const found = new Map<Value, ExpertInputs>();
     for (const { x, weight, experts } of products) {
       if (!experts || found.has(x)) continue;
-      const tensors = products.filter((other) => other.x === x).map((other) => other.weight.attributes.tensor);
+      const tensors = products
+        .filter((other) => other.experts && other.x === x)
+        .map((other) => other.weight.attributes.tensor);
       const wanted = [...new Set(tensors.filter(isWanted))];
       if (wanted.length === 0) continue;
       const inputs = new ExpertInputs(x, experts.routes, wanted, weight.shape[1], experts.count, measure);

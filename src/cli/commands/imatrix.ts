@@ -1,18 +1,15 @@
 /** `espalier imatrix`: measures the importance of the columns of a model's matrices. */
-import { basename } from 'node:path';
 import { Command } from 'commander';
 import { measureImportance, writeImatrix } from '../../compress/index.ts';
-import type { BackendName } from '../../index.ts';
+import { type BackendName, OptionError } from '../../index.ts';
+import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
-import { addComputeOptions, examples, number } from '../options.ts';
+import { addComputeOptions, examples } from '../options.ts';
 import { printFields } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values extends TextValues {
-  readonly text: string;
-  readonly window?: number;
-  readonly windows?: number;
+interface Values extends CalibrationValues {
+  readonly text?: readonly string[];
   readonly processOutput?: boolean;
   readonly threads?: number;
   readonly backend: BackendName;
@@ -25,25 +22,25 @@ export function imatrixCommand(): Command {
     )
     .argument('<model>', 'GGUF file or Hugging Face folder: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
-    .requiredOption('--text <path>', 'text file')
-    .option('--window <tokens>', 'tokens per window (default: 512, at most the trained context)', number)
-    .option('--windows <count>', 'maximum number of windows (default: 128)', number)
     .option('--process-output', 'measure the output matrix, too; for tied embeddings that is the embedding')
     .action(run);
-  return examples(addEncodingOption(command), [
+  return examples(addCalibrationOptions(command, 'text to measure on', '--text'), [
     'espalier imatrix model-f16.gguf imatrix.gguf --text texts.txt',
     'espalier quantize model-f16.gguf model-q4.gguf --type Q4_K_M --imatrix imatrix.gguf',
   ]);
 }
 
 async function run(source: string, output: string, values: Values): Promise<void> {
+  if (!values.text) throw new OptionError('--text', 'missing', 'a text file, or self');
   const signal = interruptSignal();
   const progress = progressBar();
-  const { window, windows, processOutput, threads, backend } = values;
-  const text = await readTextFile(values.text, values);
+  const { processOutput, threads, backend } = values;
+  const common = { threads, signal, onProgress: progress.onProgress };
   try {
-    const options = { window, windows, processOutput, threads, backend, signal, onProgress: progress.onProgress };
-    const matrix = await measureImportance(source, { ...options, text, textName: basename(values.text) });
+    const calibration = await readCalibration(source, { ...values, calibrate: values.text }, common);
+    const { facts, ...texts } = calibration!;
+    const options = { ...common, ...texts, processOutput, backend, textName: facts.name };
+    const matrix = await measureImportance(source, options);
     await writeImatrix(output, matrix);
     progress.stop();
     printFields({ output, tensors: matrix.entries.size, tokens: matrix.windows * matrix.windowSize });

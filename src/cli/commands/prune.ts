@@ -1,25 +1,23 @@
 /** `espalier prune`: sets weights of a model to zero. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { dropLayers, narrow, type PruneOptions, prune } from '../../compress/index.ts';
+import { type DropLayersOptions, dropLayers, narrow, type PruneOptions, prune } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
+import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values extends TextValues {
+interface Values extends CalibrationValues {
   readonly method?: PruneOptions['method'];
   readonly sparsity?: number;
   readonly pattern?: string;
-  readonly dropLayers?: number;
+  readonly dropLayers?: number | 'auto';
+  readonly maxDivergence?: number;
   readonly keep?: number;
   readonly keepNeurons?: number;
   readonly keepHeads?: number;
   readonly dropBlocks?: readonly number[];
-  readonly calibrate?: string;
-  readonly window?: number;
-  readonly windows?: number;
   readonly threads?: number;
   readonly backend: BackendName;
   readonly json?: boolean;
@@ -35,8 +33,13 @@ export function pruneCommand(): Command {
     .option('--sparsity <share>', 'share of zeros, e.g. 0.5', number)
     .option('--pattern <N:M>', 'keep N of every M consecutive weights, e.g. 2:4')
     .option(
-      '--drop-layers <count>',
-      'remove the blocks that matter least to the calibration text; smaller and faster',
+      '--drop-layers <count|auto>',
+      'remove the blocks that matter least to the calibration text; auto: as many as --max-divergence allows; smaller and faster',
+      count,
+    )
+    .option(
+      '--max-divergence <nats>',
+      'with --drop-layers auto: maximum KL divergence per token on the last eighth of the text (default: 0.1)',
       number,
     )
     .option('--drop-blocks <list>', 'remove these blocks, e.g. 3,7', blockList)
@@ -53,30 +56,26 @@ export function pruneCommand(): Command {
         'how weights are chosen (default: sparsegpt with --calibrate, else magnitude)',
       ).choices(['magnitude', 'wanda', 'sparsegpt']),
     )
-    .option('--calibrate <path>', 'text file by which weights, blocks, neurons and heads are chosen')
-    .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
-    .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
-  return examples(addEncodingOption(command), [
+  return examples(addCalibrationOptions(command, 'text by which weights, blocks, neurons and heads are chosen'), [
     'espalier prune model-f16.gguf sparse.gguf --sparsity 0.5 --calibrate texts.txt',
     'espalier prune model.gguf smaller.gguf --drop-layers 2 --calibrate texts.txt',
+    'espalier prune model.gguf smaller.gguf --drop-layers auto --calibrate texts.txt --calibrate self',
     'espalier prune model-f16.gguf narrower.gguf --keep 0.85 --calibrate texts.txt',
     'espalier prune model-f16.gguf sparse.gguf --pattern 2:4 --method wanda --calibrate texts.txt',
   ]);
 }
 
 async function run(source: string, output: string, values: Values): Promise<void> {
+  refuseIgnored(values);
   const signal = interruptSignal();
   const progress = progressBar();
-  const { method, sparsity, pattern, calibrate, window, windows, threads, backend } = values;
-  const text = calibrate === undefined ? undefined : await readTextFile(calibrate, values);
+  const { method, sparsity, pattern, maxDivergence, keep, keepNeurons, keepHeads, threads, backend } = values;
   try {
-    const calibration = text === undefined ? undefined : { text, window, windows };
-    const layers = values.dropBlocks ?? values.dropLayers;
-    const { keep, keepNeurons, keepHeads } = values;
     const common = { threads, backend, signal, onProgress: progress.onProgress };
-    refuseTwoWays({ sparsity, pattern, layers, keep: keep ?? keepNeurons ?? keepHeads });
+    const calibration = await readCalibration(source, values, common);
+    const layers = values.dropBlocks ?? values.dropLayers;
     if ((keep ?? keepNeurons ?? keepHeads) !== undefined) {
       if (!calibration)
         throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
@@ -92,15 +91,21 @@ async function run(source: string, output: string, values: Values): Promise<void
       });
     }
     if (layers !== undefined) {
-      const options = { ...common, layers, calibration };
+      const options: DropLayersOptions = { ...common, layers, maxDivergence, calibration };
       const found = await dropLayers(source, output, options);
       progress.stop();
       if (values.json) return printJson(found);
-      return printFields({ output, 'dropped blocks': found.dropped.join(', '), size: bytesForPeople(found.bytes) });
+      const { divergence } = found;
+      return printFields({
+        output,
+        'dropped blocks': found.dropped.join(', '),
+        'KL divergence': divergence && `${divergence.toPrecision(3)} nats per token on held-out text`,
+        size: bytesForPeople(found.bytes),
+      });
     }
     const result = await prune(source, output, {
-      ...{ method, sparsity, pattern, threads, backend, signal, onProgress: progress.onProgress },
-      calibration,
+      ...common,
+      ...{ method, sparsity, pattern, calibration },
     });
     progress.stop();
     if (values.json) return printJson(result);
@@ -117,16 +122,34 @@ async function run(source: string, output: string, values: Values): Promise<void
   }
 }
 
-/** @throws {OptionError} if several ways of pruning are asked for */
-function refuseTwoWays({ layers, keep, ...zeros }: Record<string, unknown>): void {
-  const names = Object.entries({ 'drop-layers': layers, keep, sparsity: zeros.sparsity ?? zeros.pattern });
-  const [first, second] = names.filter(([, value]) => value !== undefined);
+/** @throws {OptionError} if several ways of pruning are asked for, or an option that the way does not use */
+function refuseIgnored(values: Values): void {
+  const { sparsity, pattern, dropLayers: layers, dropBlocks, keep, keepNeurons, keepHeads } = values;
+  const ways = Object.entries({
+    'drop-layers': layers,
+    'drop-blocks': dropBlocks,
+    keep: keep ?? keepNeurons ?? keepHeads,
+    sparsity: sparsity ?? pattern,
+  });
+  const [first, second] = ways.filter(([, value]) => value !== undefined);
   if (first && second)
     throw new OptionError(
       `--${first[0]}`,
       String(first[1]),
       `nothing beside it, not --${second[0]}: prune in two steps`,
     );
+  const refuse = (name: string, value: unknown, expected: string) => {
+    if (value !== undefined) throw new OptionError(`--${name}`, String(value), expected);
+  };
+  if (first && first[0] !== 'sparsity') refuse('method', values.method, `no value with --${first[0]}`);
+  if (layers !== 'auto') refuse('max-divergence', values.maxDivergence, '--drop-layers auto to be set too');
+  if (dropBlocks) refuse('calibrate', values.calibrate, 'no value with --drop-blocks, which names the blocks');
+  if (values.method === 'magnitude') refuse('calibrate', values.calibrate, 'no value with --method magnitude');
+}
+
+/** Parses '2' and 'auto'. */
+function count(text: string): number | 'auto' {
+  return text === 'auto' ? text : number(text);
 }
 
 /** Parses '3,7'. */

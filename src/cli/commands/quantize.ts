@@ -10,27 +10,23 @@ import {
   refuseSameText,
   runRecipe,
   type ShapeRecipe,
-  sampleText,
   type TuneResult,
-  textFacts,
   writeCard,
 } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
+import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
+import { readTextFile } from '../textInput.ts';
 
-interface Values extends TextValues {
+interface Values extends CalibrationValues {
   readonly type?: string;
   readonly targetBits?: number;
   readonly maxBytes?: number;
   readonly like?: string;
   readonly generations?: number;
-  readonly calibrate?: string;
-  readonly window?: number;
-  readonly windows?: number;
   readonly imatrix?: string;
   readonly tensorType?: readonly (readonly [string, string])[];
   readonly outputTensorType?: string;
@@ -66,12 +62,6 @@ export function quantizeCommand(): Command {
       'with a number of bits or bytes: generations of the evolution of formats (default: 12; 0: none)',
       number,
     )
-    .option(
-      '--calibrate <path>',
-      'text file like the texts that the model will see, or "self": the model writes the text; takes minutes and halves the loss',
-    )
-    .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
-    .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
     .option('--imatrix <path>', 'importance matrix (GGUF) of llama-imatrix or espalier imatrix; faster, gains less')
     .option('--tensor-type <regex=format>', 'format of the tensors that match; may be repeated', tensorType)
     .option('--output-tensor-type <format>', 'format of the output matrix')
@@ -91,7 +81,8 @@ export function quantizeCommand(): Command {
     .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
-  return examples(addEncodingOption(command), [
+  const purpose = 'text like the texts that the model will see; takes minutes and halves the loss';
+  return examples(addCalibrationOptions(command, purpose), [
     'espalier quantize model-f16.gguf model-q4.gguf --type Q4_K_M --calibrate texts.txt',
     'espalier quantize SmolLM2-135M/ small.gguf --type Q4_0 --imatrix imatrix.gguf',
     'espalier quantize model-f16.gguf nested.gguf --type Q4_0 --nested --calibrate texts.txt',
@@ -104,14 +95,12 @@ async function run(source: string, output: string, values: Values): Promise<void
   const signal = interruptSignal();
   const progress = progressBar();
   const { type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType } = values;
-  const { calibrate, window, windows, imatrix, tensorType, tune: steps } = values;
+  const { window, windows, imatrix, tensorType, tune: steps } = values;
   const { pure, nested, keepZeros, allowRequantize, dryRun, threads, backend } = values;
   refuseUselessOptions(values);
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
-  const text =
-    calibrate === 'self'
-      ? await sampleText(source, { window, windows, threads, signal, onProgress: progress.onProgress })
-      : calibrate && (await readTextFile(calibrate, values));
+  const calibration = await readCalibration(source, values, { threads, signal, onProgress: progress.onProgress });
+  const text = calibration?.text;
   refuseSameText(evaluated, text);
   const how = {
     ...{ type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType },
@@ -122,9 +111,8 @@ async function run(source: string, output: string, values: Values): Promise<void
     let result: QuantizeResult;
     let tuned: TuneResult | undefined;
     if (steps === undefined || text === undefined || dryRun) {
-      const calibration = text === undefined ? undefined : { text, window, windows };
-      const options = { ...how, ...common, imatrix, nested, dryRun, calibration, tensorTypes: tensorType };
-      result = await quantize(source, output, options);
+      const options = { ...how, ...common, imatrix, nested, dryRun, tensorTypes: tensorType };
+      result = await quantize(source, output, { ...options, calibration });
     } else {
       // stages of a recipe, so that the output is there only when it is tuned, and an interrupted run continues
       const recipe = tunedRecipe(source, output, values, how);
@@ -140,7 +128,7 @@ async function run(source: string, output: string, values: Values): Promise<void
           ...{ ...how, window, windows, imatrix, tensorType, nested },
           tune: steps,
           tuneWeights: values.tuneWeights,
-          calibration: text === undefined ? undefined : textFacts(basename(calibrate!), text),
+          calibration: calibration?.facts,
         },
       });
       paths.push(...(await writeCard(card, output)));
@@ -164,8 +152,6 @@ function refuseUselessOptions(values: Values): void {
   const needed = [
     ['--tune', values.tune, '--calibrate', values.calibrate],
     ['--tune-weights', values.tuneWeights, '--tune', values.tune],
-    ['--window', values.window, '--calibrate', values.calibrate],
-    ['--windows', values.windows, '--calibrate', values.calibrate],
     ['--card-tokens', values.cardTokens, '--card', values.card],
   ] as const;
   for (const [option, value, other, found] of needed)
@@ -179,13 +165,13 @@ function refuseUselessOptions(values: Values): void {
 }
 
 function tunedRecipe(source: string, output: string, values: Values, how: object): ShapeRecipe {
-  const { calibrate = '', window, windows, tensorType, tune: steps = 0, tuneWeights } = values;
+  const { calibrate = [], window, windows, tensorType, tune: steps = 0, tuneWeights } = values;
   const isFirst = ([pattern]: readonly [string, string], i: number) =>
     tensorType!.findIndex(([other]) => other === pattern) === i;
   const tensorTypes = tensorType && Object.fromEntries(tensorType.filter(isFirst));
   const train = tuneWeights ? 'weights' : 'scales';
   return {
-    ...{ source, output, calibration: { text: calibrate, window, windows } },
+    ...{ source, output, calibration: { text: [...calibrate], window, windows } },
     stages: [{ quantize: { ...how, tensorTypes, calibrate: true } }, { tune: { train, steps, learningRate: 0.002 } }],
   };
 }

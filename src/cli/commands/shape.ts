@@ -18,10 +18,10 @@ const RECIPE = `
 A recipe is a JSON object. Relative paths are relative to the recipe file.
   source       GGUF file or Hugging Face folder
   output       GGUF file to write
-  calibration  { "text": file, "window": tokens, "windows": count }
+  calibration  { "text": file, "self" (the source writes it) or a list, "window": tokens, "windows": count }
   card         { "text": file, "maxTokens": count }: measures the result on this text, and writes a card
   stages       list of stages, with the fields of the options of the commands. Each starts from the result of the one before:
-    { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }
+    { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }, or "auto" and "maxDivergence"
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
     { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }
     { "tune": { "steps": 200 } }

@@ -1,17 +1,15 @@
 /** `espalier sort-neurons`: makes nested widths. */
 import { Command, InvalidArgumentError } from 'commander';
 import { sortNeurons } from '../../compress/index.ts';
+import { OptionError } from '../../index.ts';
+import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
-import { addComputeOptions, examples, number } from '../options.ts';
+import { addComputeOptions, examples } from '../options.ts';
 import { bytesForPeople, printFields, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
 
-interface Values extends TextValues {
+interface Values extends CalibrationValues {
   readonly widths: readonly number[];
-  readonly calibrate: string;
-  readonly window?: number;
-  readonly windows?: number;
   readonly threads?: number;
   readonly backend: string;
   readonly json?: boolean;
@@ -25,24 +23,22 @@ export function sortNeuronsCommand(): Command {
     .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
     .requiredOption('--widths <shares>', 'shares of the neurons of the narrower models, e.g. 0.5,0.75', shares)
-    .requiredOption('--calibrate <path>', 'text file like the texts that the model will see')
-    .option('--window <tokens>', 'tokens per calibration window (default: 512, at most the trained context)', number)
-    .option('--windows <count>', 'maximum number of calibration windows (default: 128)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
-  return examples(addEncodingOption(command), [
+  return examples(addCalibrationOptions(command, 'text like the texts that the model will see'), [
     'espalier sort-neurons model-f16.gguf sorted.gguf --widths 0.75 --calibrate texts.txt',
   ]);
 }
 
 async function run(source: string, output: string, values: Values): Promise<void> {
-  const { widths, calibrate, window, windows, threads, backend, json } = values;
+  const { widths, threads, backend, json } = values;
   const signal = interruptSignal();
   const progress = progressBar();
-  const text = await readTextFile(calibrate, values);
   try {
     const { onProgress } = progress;
-    const options = { widths, calibration: { text, window, windows }, threads, backend, signal, onProgress };
+    const calibration = await readCalibration(source, values, { threads, signal, onProgress });
+    if (!calibration) throw new OptionError('--calibrate', 'missing', 'a text file, or self');
+    const options = { widths, calibration, threads, backend, signal, onProgress };
     const result = await sortNeurons(source, output, options);
     progress.stop();
     if (json) return printJson(result);

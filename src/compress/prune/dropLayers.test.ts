@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -36,6 +36,25 @@ describe('dropLayers', () => {
     expect(losses[dropped[0]]).toBeLessThan(Math.max(...losses));
   });
 
+  it('drops as many blocks as the divergence on held-out text allows', async () => {
+    const run = (maxDivergence: number) =>
+      dropLayers(path('llama.gguf'), path('auto.gguf'), { layers: 'auto', maxDivergence, calibration });
+    const { dropped, divergence, tried, influence } = await run(1e3);
+    expect(dropped).toHaveLength(3);
+    expect(tried!.map(({ dropped: each }) => each.length)).toEqual([1, 2, 3]);
+    expect(tried![0].dropped).toEqual([influence!.indexOf(Math.min(...influence!))]);
+    expect(divergence).toBe(tried![2].divergence);
+    const limit = (tried![0].divergence! + Math.min(tried![1].divergence!, 1e3)) / 2;
+    if (tried![1].divergence! > tried![0].divergence!) {
+      const one = await run(limit);
+      expect(one).toMatchObject({ dropped: tried![0].dropped, divergence: tried![0].divergence });
+      expect(one.tried).toEqual(tried!.slice(0, 2));
+      await dropLayers(path('llama.gguf'), path('named.gguf'), { layers: one.dropped });
+      expect(readFileSync(path('auto.gguf')).equals(readFileSync(path('named.gguf')))).toBe(true);
+    }
+    await expect(run(1e-9)).rejects.toThrow(/maxDivergence is 1e-9, expected at least .*which dropping block \d costs/);
+  });
+
   it('refuses where another part would fall to a block', async () => {
     await make('gemma.gguf', { architecture: 'gemma3', format: 'F32', dimensions: { layers: 6 } });
     await expect(dropLayers(path('gemma.gguf'), path('refused.gguf'), { layers: [1] })).rejects.toThrow(
@@ -59,6 +78,8 @@ describe('dropLayers', () => {
   it.each([
     ['an index outside', { layers: [7] }, /layers is 7, expected indices from 0 to 3/],
     ['all blocks', { layers: [0, 1, 2, 3] }, /expected 1 to 3 of the 4 blocks/],
+    ['a count below 1', { layers: -1, calibration }, /layers is -1, expected 1 to 3 of the 4 blocks/],
+    ['a limit for a count', { layers: 1, maxDivergence: 1, calibration }, /maxDivergence is 1, expected layers/],
     ['a number without a text', { layers: 1 }, /calibration is missing, expected a text/],
   ])('refuses %s', async (_, options, message) => {
     await expect(dropLayers(path('llama.gguf'), path('refused.gguf'), options)).rejects.toThrow(message);

@@ -1,11 +1,11 @@
 /**
  * Removes whole blocks of a model. Unless they are named, those go that change the residual stream least: the mean of
- * 1 − cos(input, output) over the tokens of a calibration text (ShortGPT: Men et al. 2024). The result is a smaller dense model in
- * the source's formats.
+ * 1 − cos(input, output) over the tokens of a calibration text (ShortGPT: Men et al. 2024). Their number is given, or as large as the
+ * divergence on held-out text allows. The result is a smaller dense model in the source's formats.
  */
 import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
-import { type Checkpoint, type CheckpointTensor, tensorBytes } from '../../formats/checkpoint.ts';
+import { type Checkpoint, type CheckpointTensor, lent, tensorBytes } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
@@ -15,15 +15,25 @@ import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { finiteBytes, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { type Activations, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
+import { dropsWithin, type TriedDrop } from './dropAuto.ts';
+
+/** With 'auto': share of the text that measures the divergence, and the limit. */
+const HELD_OUT = 1 / 8;
+const MAX_DIVERGENCE = 0.1;
 
 export interface DropLayersOptions {
-  /** Number of blocks to remove, chosen by the calibration text, or the indices of the blocks. */
-  readonly layers: number | readonly number[];
+  /**
+   * Number of blocks to remove, chosen by the calibration text, or the indices of the blocks. 'auto': as many as `maxDivergence` allows;
+   * the last eighth of the text is held out to measure it, and three models are in memory then.
+   */
+  readonly layers: number | 'auto' | readonly number[];
+  /** With 'auto': maximum KL divergence from the whole model, in nats per token. Default: 0.1. */
+  readonly maxDivergence?: number;
   readonly calibration?: CalibrationOptions;
   readonly threads?: number;
   readonly backend?: string;
   readonly signal?: AbortSignal;
-  /** Progress with stage 'influence', a piece per block. */
+  /** Progress with stage 'influence', a piece per block; with 'auto' 'drop', too. */
   readonly onProgress?: OnProgress;
 }
 
@@ -32,6 +42,9 @@ export interface DropLayersResult {
   readonly dropped: readonly number[];
   /** Influence of each block on the residual stream, if it was measured. */
   readonly influence?: readonly number[];
+  /** With 'auto': the divergence, and what was tried. */
+  readonly divergence?: number;
+  readonly tried?: readonly TriedDrop[];
   readonly bytes: number;
 }
 
@@ -50,23 +63,15 @@ export async function dropLayers(
   try {
     const checkpoint = inGgufTerms(opened);
     const count = blockCount(checkpoint);
-    const { layers } = options;
-    const influence = typeof layers === 'number' ? await influenceOf(checkpoint, count, options) : undefined;
-    const dropped =
-      typeof layers === 'number' ? leastOf(influence!, layers) : [...new Set(layers)].sort((a, b) => a - b);
-    const wrong = dropped.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < count));
-    if (wrong !== undefined) throw new OptionError('layers', wrong, `indices from 0 to ${count - 1}`);
-    if (dropped.length === 0 || dropped.length >= count)
-      throw new OptionError('layers', dropped.length, `1 to ${count - 1} of the ${count} blocks`);
-    const result = without(checkpoint, dropped, count);
-    refuseOtherBlocks(checkpoint, result, dropped, count);
+    const { dropped, ...facts } = await chosenBlocks(checkpoint, count, options);
+    const result = withoutBlocks(checkpoint, dropped, count);
     const tensors = [...result.tensors].map(([name, tensor]) => {
       const { shape, format } = tensor;
       return { name, shape, format, data: () => finiteBytes(checkpoint, tensor) };
     });
     await writeFile(output, { metadata: [...result.metadata] as [string, GgufValue][], tensors }, options);
     await opened.finish?.(options.signal);
-    return { dropped, ...(influence && { influence }), bytes: tensorBytes(result) };
+    return { dropped, ...facts, bytes: tensorBytes(result) };
   } finally {
     await opened.close();
   }
@@ -80,10 +85,52 @@ export function blockCount(checkpoint: Checkpoint): number {
   return Number(checkpoint.metadata.get(keyOf(checkpoint, 'block_count')) ?? 0);
 }
 
-async function influenceOf(checkpoint: Checkpoint, count: number, options: DropLayersOptions): Promise<number[]> {
-  const { calibration: text, threads, backend, signal, onProgress } = options;
-  if (!text)
+/** The model without some blocks. @throws {OptionError} @throws {UnsupportedError} if a kept block computes something else */
+function withoutBlocks(checkpoint: Checkpoint, dropped: readonly number[], count: number): Checkpoint {
+  const wrong = dropped.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < count));
+  if (wrong !== undefined) throw new OptionError('layers', wrong, `indices from 0 to ${count - 1}`);
+  if (dropped.length === 0 || dropped.length >= count)
+    throw new OptionError('layers', dropped.length, `1 to ${count - 1} of the ${count} blocks`);
+  const result = { ...lent(checkpoint), ...without(checkpoint, dropped, count) };
+  refuseOtherBlocks(checkpoint, result, dropped, count);
+  return result;
+}
+
+async function chosenBlocks(
+  checkpoint: Checkpoint,
+  count: number,
+  options: DropLayersOptions,
+): Promise<Omit<DropLayersResult, 'bytes'>> {
+  const { layers, maxDivergence, calibration } = options;
+  const isAuto = layers === 'auto';
+  if (maxDivergence !== undefined && !(isAuto && maxDivergence > 0))
+    throw new OptionError('maxDivergence', maxDivergence, isAuto ? 'a number above 0' : "layers to be 'auto'");
+  if (typeof layers === 'object') return { dropped: [...new Set(layers)].sort((a, b) => a - b) };
+  if (!isAuto && !(Number.isInteger(layers) && layers >= 1 && layers < count))
+    throw new OptionError('layers', layers, `1 to ${count - 1} of the ${count} blocks, or 'auto'`);
+  if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text, by which the blocks are chosen; or name the blocks');
+  if (!isAuto) {
+    const influence = await influenceOf(checkpoint, count, calibration, options);
+    return { dropped: leastOf(influence, layers), influence };
+  }
+  const { text } = calibration;
+  const end = Math.floor((1 - HELD_OUT) * text.length);
+  const influence = await influenceOf(checkpoint, count, { ...calibration, text: text.slice(0, end) }, options);
+  const found = await dropsWithin(checkpoint, {
+    ...{ influence, text: text.slice(end), maxDivergence: maxDivergence ?? MAX_DIVERGENCE },
+    ...{ threads: options.threads, signal: options.signal, onProgress: options.onProgress },
+    without: (dropped) => withoutBlocks(checkpoint, dropped, count),
+  });
+  return { ...found, influence };
+}
+
+async function influenceOf(
+  checkpoint: Checkpoint,
+  count: number,
+  text: CalibrationOptions,
+  { threads, backend, signal, onProgress }: DropLayersOptions,
+): Promise<number[]> {
   const { windows, stages, weights } = await prepareCalibration(checkpoint, text);
   const activations: Activations = new Map();
   const influence: number[] = [];

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,6 +60,31 @@ describe('prune', () => {
       }
     },
   );
+
+  it('continues when it was interrupted, with the same bytes, and keeps what it has when the disk is full', async () => {
+    const whole = await run('whole.gguf', { sparsity: 0.5, calibration });
+    const controller = new AbortController();
+    const onProgress = ({ item }: { item?: string }) => {
+      if (item?.startsWith('blk.1')) controller.abort(new Error('enough'));
+    };
+    const options = { sparsity: 0.5, calibration };
+    await expect(run('again.gguf', { ...options, signal: controller.signal, onProgress })).rejects.toThrow('enough');
+    const kept = () => readdirSync(folder).filter((name) => name.startsWith('again.gguf.solved.tensor.blk.0'));
+    const before = kept();
+    expect(before.length).toBeGreaterThan(4);
+    if (existsSync('/dev/full')) {
+      symlinkSync('/dev/full', path('again.gguf.partial'));
+      await expect(run('again.gguf', options)).rejects.toThrow(
+        /again\.gguf: the disk is full; free some space and resume/,
+      );
+      expect(kept()).toEqual(before);
+      expect(existsSync(path('again.gguf'))).toBe(false);
+    }
+    const resumed = await run('again.gguf', options);
+    expect({ ...resumed, seconds: 0 }).toEqual({ ...whole, seconds: 0 });
+    expect(readFileSync(path('again.gguf')).equals(readFileSync(path('whole.gguf')))).toBe(true);
+    expect(kept()).toEqual([]);
+  });
 
   it('leaves embeddings, norms and the output as they are', async () => {
     for (const name of ['token_embd.weight', 'blk.0.attn_norm.weight', 'output_norm.weight'])

@@ -1,14 +1,16 @@
 /** Prunes the matrices of a model's blocks: sets weights to zero and writes a GGUF file in the source's float format. */
-import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
+import { EspalierError, MemoryError, OptionError, SourceError, UnsupportedError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { refuseNestedBits } from '../../models/nestedBits.ts';
+import type { BlockFormat } from '../../tensor/blockFormat.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
 import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
+import { keyOf, SolvedStore } from '../solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
 import type { Solved } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
@@ -21,7 +23,7 @@ export interface PruneOptions {
   readonly sparsity?: number;
   /** N:M, e.g. '2:4': N of every M consecutive weights of a row are kept. */
   readonly pattern?: string;
-  /** A text for Wanda and SparseGPT. */
+  /** A text for Wanda and SparseGPT. A run that is interrupted continues when it is started again, from files beside the output. */
   readonly calibration?: CalibrationOptions;
   readonly threads?: number;
   readonly backend?: string;
@@ -69,39 +71,42 @@ export async function prune(source: CheckpointSource, output: string, options: P
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const pruner = await Pruner.create(options.threads);
-    /** By tensor. Experts of a mixture are pruned one after another. */
-    const pruned = new Map<string, { zeros: number; elements: number; notes: ReadonlySet<string> }>();
+    const pruned = new Map<string, { zeros: number; elements: number; notes: readonly string[] }>();
     const treatment: Treatment = {
       // half of the weights are gone: what follows must make up for it
       isSequential: true,
       isTreated: ({ tensor }) => tensor.name.startsWith('blk.') && isQuantizable(tensor),
-      treat(values, columns, { tensor, format }, { statistic }): Solved {
+      treat(values, columns, { format }, { statistic }): Solved {
         const isDone = pruner.prune(values, columns, method, sparsity, statistic);
-        const zeros = values.reduce((sum, value) => sum + Number(value === 0), 0);
         const notes = isDone ? [] : ['the factorization of its statistic failed, so it was pruned by Wanda'];
-        const before = pruned.get(tensor.name) ?? { zeros: 0, elements: 0, notes: new Set<string>() };
-        pruned.set(tensor.name, {
-          zeros: before.zeros + zeros,
-          elements: before.elements + values.length,
-          notes: new Set([...before.notes, ...notes]),
-        });
         return { bytes: encode(values, columns, format, undefined), method: 'pruned', errors: {}, notes };
       },
     };
-    const work = solvedTensors(plan, { treatment, checkpoint, calibration, bytes, options });
-    const tensors = plan.map(({ tensor: { name, shape }, format }) => ({
-      name,
-      shape,
-      format,
-      async data() {
+    const settings = [method, sparsity, plan.map(({ tensor, format, stage }) => [tensor.name, format.name, stage])];
+    const store =
+      calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
+    const work = solvedTensors(plan, { treatment, checkpoint, calibration, bytes, options, store });
+    const tensors = plan.map((planned) => {
+      const {
+        tensor: { name, shape },
+        format,
+      } = planned;
+      const data = async () => {
         const solved = (await work.next()).value as NamedSolution;
         if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
+        if (treatment.isTreated(planned)) pruned.set(name, { ...zerosOf(solved.bytes, format), notes: solved.notes });
         return solved.bytes;
-      },
-    }));
+      };
+      return { name, shape, format, data };
+    });
     const metadata = [...checkpoint.metadata].filter(([key]) => !key.startsWith('split.')) as [string, GgufValue][];
     try {
       await writeFile(output, { metadata, tensors }, options);
+      await store?.clear();
+    } catch (error) {
+      const canContinue = options.signal?.aborted || error instanceof SourceError || error instanceof MemoryError;
+      if (!canContinue) await store?.clear();
+      throw error;
     } finally {
       await work.return(undefined);
       pruner.dispose();
@@ -111,7 +116,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
     return {
       method,
       tensors: [...pruned].map(([name, { zeros, elements, notes }]) => ({
-        ...{ name, sparsity: zeros / elements, notes: [...notes] },
+        ...{ name, sparsity: zeros / elements, notes },
       })),
       sparsity: sum('zeros') / sum('elements'),
       bytes,
@@ -120,6 +125,13 @@ export async function prune(source: CheckpointSource, output: string, options: P
   } finally {
     await opened.close();
   }
+}
+
+function zerosOf(bytes: Uint8Array, format: BlockFormat): { readonly zeros: number; readonly elements: number } {
+  const blocks = bytes.length / format.blockBytes;
+  const values = new Float32Array(blocks * format.blockSize);
+  format.decode(bytes, 0, values, 0, blocks);
+  return { zeros: values.reduce((sum, value) => sum + Number(value === 0), 0), elements: values.length };
 }
 
 /** @throws {OptionError} if there is not exactly one of share and pattern, or it is not possible */

@@ -118,8 +118,9 @@ function prunedModel(stage: ShapeStage, from: Checkpoint): Checkpoint {
   if ('dropLayers' in stage) {
     const { layers } = stage.dropLayers;
     const count = blockCount(from);
-    const dropped =
-      typeof layers === 'number' ? Array.from({ length: layers }, (_, i) => count - 1 - i) : [...new Set(layers)];
+    // with 'auto' at least one is dropped
+    const length = layers === 'auto' ? 1 : Number(layers);
+    const dropped = typeof layers === 'object' ? [...new Set(layers)] : Array.from({ length }, (_, i) => count - 1 - i);
     return { ...lent(from), ...without(from, dropped, count) };
   }
   return withFormats(from, keptFormat);

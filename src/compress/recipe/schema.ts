@@ -49,8 +49,11 @@ const dropLayersStage = z.strictObject({
   dropLayers: z
     .strictObject({
       layers: z
-        .union([z.int().positive(), z.array(z.int().min(0)).min(1)])
-        .describe('number of blocks, chosen by the calibration text, or their indices'),
+        .union([z.int().positive(), z.literal('auto'), z.array(z.int().min(0)).min(1)])
+        .describe(
+          'number of blocks, chosen by the calibration text, or their indices; auto: as many as maxDivergence allows',
+        ),
+      maxDivergence: z.number().positive().optional().describe('with auto: nats per token on held-out text'),
     })
     .describe('removes whole blocks'),
 });
@@ -95,7 +98,9 @@ const schema = z.strictObject({
   output: z.string().min(1).describe('GGUF file to write'),
   calibration: z
     .strictObject({
-      text: z.string().min(1).describe('text file'),
+      text: z
+        .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+        .describe('text file, "self" (the source writes it), or a list of them'),
       window: z.int().min(2).optional(),
       windows: z.int().min(2).optional(),
     })

@@ -145,6 +145,18 @@ describe('shape', () => {
     );
   });
 
+  it('calibrates and trains on a file and on a text that the source writes', async () => {
+    const calibration = { ...recipe.calibration, text: ['garden.txt', 'self'] };
+    const stages = [
+      { dropLayers: { layers: 'auto', maxDivergence: 1e3 } },
+      { distill: { steps: 2, sequence: 16, batch: 2 } },
+    ];
+    write('self.json', { ...recipe, output: 'self.gguf', calibration, card: undefined, stages });
+    const { stages: done } = await shape(path('self.json'));
+    expect(done.map(({ name }) => name)).toEqual(['dropLayers', 'distill']);
+    expect(readdirSync(path('self.gguf.stages'))).toEqual([]);
+  });
+
   it('does not continue with another source under the same name', async () => {
     const own = { ...recipe, source: 'changing.gguf', output: 'changing-out.gguf', card: undefined };
     write('changing.json', {

@@ -12,6 +12,7 @@ import { openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type Card, makeCard, refuseSameText, textFacts, writeCard } from '../card/card.ts';
 import { fingerprintOf } from '../fingerprint.ts';
+import { joinTexts, SELF } from '../joinTexts.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
@@ -47,7 +48,7 @@ export interface ShapeResult {
 /** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError} and the errors of the stages */
 export async function shape(path: string, options: ShapeOptions = {}): Promise<ShapeResult> {
   const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
-  const calibration = recipe.calibration && (await textOf(recipe.calibration.text));
+  const calibration = recipe.calibration && (await calibrationText(recipe, options));
   const evaluated = recipe.card && (await textOf(recipe.card.text));
   refuseSameText(evaluated, calibration);
   refuseUselessCard(recipe, path);
@@ -78,6 +79,8 @@ export async function runRecipe(
   if (dryRun) return { output: recipe.output, stages: planned, cardFiles: [] };
   const { window, windows } = recipe.calibration ?? {};
   let key = hashOf([await sourceFingerprint(recipe.source, signal), calibration?.text ?? '', window, windows]);
+  if (calibration && trainingText(recipe) === joinedText(recipe) && recipe.stages.some((stage) => 'distill' in stage))
+    await kept.replace(JOINED, (sink) => sink.write(bytesOf(calibration.text)));
   let current = recipe.source;
   /** The file that the last stage quantize started from. */
   let original: string | undefined;
@@ -179,7 +182,7 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     return { isRotated: true } satisfies RotationTrial;
   }
   if ('distill' in stage) {
-    const { text } = recipe.calibration!;
+    const text = trainingText(recipe)!;
     const folder = `${recipe.output}.training`;
     return distill(recipe.source, from, to, { ...stage.distill, text, keepZeros, folder, threads, signal, onProgress });
   }
@@ -195,11 +198,35 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
   });
 }
 
+/** File name of several calibration texts, or of what the source has written, in the folder of the stages. */
+const JOINED = 'calibration.txt';
+
+const joinedText = ({ output }: ShapeRecipe): string => `${output}.stages/${JOINED}`;
+
+const textsOf = ({ calibration }: ShapeRecipe): readonly string[] => [calibration?.text ?? []].flat();
+
+/** Path of the calibration text for training. */
+function trainingText(recipe: ShapeRecipe): string | undefined {
+  const [first, ...others] = textsOf(recipe);
+  return first === undefined || (others.length === 0 && first !== SELF) ? first : joinedText(recipe);
+}
+
+function calibrationText(recipe: ShapeRecipe, { threads, signal, onProgress }: ShapeOptions): Promise<string> {
+  const { window, windows } = recipe.calibration!;
+  return joinTexts(recipe.source, textsOf(recipe), { read: textOf, window, windows, threads, signal, onProgress });
+}
+
 async function cardOf(context: Context, result: QuantizeResult): Promise<Card> {
   const { recipe, evaluated: text = '', options } = context;
   const { threads, signal, onProgress } = options;
   const calibration =
-    context.calibration && textFacts(splitPath(recipe.calibration!.text)[1], context.calibration.text);
+    context.calibration &&
+    textFacts(
+      textsOf(recipe)
+        .map((name) => splitPath(name)[1])
+        .join(' + '),
+      context.calibration.text,
+    );
   return makeCard({
     ...{ source: recipe.source, model: recipe.output, result, threads, signal, onProgress },
     ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },
@@ -240,7 +267,12 @@ function resolved(recipe: ShapeRecipe, folder: string): ShapeRecipe {
   return {
     ...recipe,
     ...{ source: beside(source), output: beside(output) },
-    ...(calibration && { calibration: { ...calibration, text: beside(calibration.text) } }),
+    ...(calibration && {
+      calibration: {
+        ...calibration,
+        text: [calibration.text].flat().map((name) => (name === SELF ? name : beside(name))),
+      },
+    }),
     ...(card && { card: { ...card, text: beside(card.text) } }),
   };
 }

@@ -31,7 +31,9 @@ export async function serveFederation(
   const handle = httpHandler(federation, { publishedModel: model === undefined ? undefined : 'model' });
   const server = createServer((request, response) => {
     const isModel = model !== undefined && request.url === '/model';
-    const done = isModel ? sendFile(model, request, response) : answer(handle, request, response);
+    const done = isModel
+      ? sendFile(model, request, response).then((bytes) => federation.countSent(bytes))
+      : answer(handle, request, response);
     done.catch(() => response.destroy());
   });
   await listen(server, port, host);
@@ -57,7 +59,7 @@ function listen(server: Server, port: number, host: string): Promise<void> {
 }
 
 async function answer(
-  handle: (request: Request) => Promise<Response>,
+  handle: (request: Request, address?: string) => Promise<Response>,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -67,13 +69,14 @@ async function answer(
     headers: Object.entries(message.headers).map(([name, value]) => [name, String(value)] as [string, string]),
     ...(hasBody && { body: Readable.toWeb(message) as ReadableStream<Uint8Array>, duplex: 'half' }),
   };
-  const answered = await handle(new Request(new URL(message.url ?? '/', 'http://federation'), init));
+  const request = new Request(new URL(message.url ?? '/', 'http://federation'), init);
+  const answered = await handle(request, message.socket.remoteAddress);
   response.writeHead(answered.status, Object.fromEntries(answered.headers));
   response.end(Buffer.from(await answered.arrayBuffer()));
 }
 
-/** Sends the whole file; a page of another origin may read it. */
-async function sendFile(path: string, { method }: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Sends the whole file; a page of another origin may read it. @returns number of bytes sent */
+async function sendFile(path: string, { method }: IncomingMessage, response: ServerResponse): Promise<number> {
   const { size } = await stat(path);
   response.writeHead(method === 'OPTIONS' ? 204 : 200, {
     'content-type': 'application/octet-stream',
@@ -82,6 +85,10 @@ async function sendFile(path: string, { method }: IncomingMessage, response: Ser
     'cross-origin-resource-policy': 'cross-origin',
     ...(method !== 'OPTIONS' && { 'content-length': size }),
   });
-  if (method === 'GET') await pipeline(createReadStream(path), response);
-  else response.end();
+  if (method !== 'GET') {
+    response.end();
+    return 0;
+  }
+  await pipeline(createReadStream(path), response);
+  return size;
 }

@@ -60,7 +60,7 @@ export {
   signMessage,
   type UnsignedMessage,
 } from './round/messages.ts';
-export { type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
+export { type Dropouts, type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
 export {
   checkRoundConfig,
   configHash,
@@ -73,6 +73,7 @@ export type { InstructionOf } from './secure/secureMember.ts';
 export { type MemberState, SecureMember } from './secure/secureMember.ts';
 export type { SecureSum } from './secure/unmask.ts';
 export { unmask } from './secure/unmask.ts';
+export type { AdmissionOptions } from './server/admission.ts';
 export { Federation, type FederationOptions, type Status } from './server/federation.ts';
 export type { HttpHandlerOptions } from './server/httpHandler.ts';
 export { httpHandler } from './server/httpHandler.ts';

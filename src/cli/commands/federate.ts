@@ -47,6 +47,8 @@ interface ServeValues extends ComputeValues {
   readonly port: number;
   readonly output?: string;
   readonly linger: number;
+  readonly allow?: string;
+  readonly perAddress?: number;
   readonly json?: boolean;
 }
 
@@ -73,6 +75,8 @@ export function federateCommand(): Command {
     .option('--port <number>', 'port to listen on; 0: any free one', number, 8090)
     .option('--output <path>', 'GGUF file for the result')
     .option('--linger <seconds>', 'how long to answer clients after the last round', number, 30)
+    .option('--allow <file>', 'let only these clients join: a file with one public key per line')
+    .option('--per-address <count>', 'maximum number of clients per address and round (not behind a proxy)', number)
     .option('--json', 'print the report as JSON lines')
     .action(runServer);
   serve.addHelpText('after', `\n\n${describeSettings()}`);
@@ -103,6 +107,10 @@ async function runServer(path: string, values: ServeValues): Promise<void> {
   const signal = interruptSignal();
   const settings = await readSettings(path);
   const published = await publishedModel(settings);
+  const { allow, perAddress: maximumPerAddress } = values;
+  const admission = { allowed: allow === undefined ? undefined : await readNames(allow), maximumPerAddress };
+  if (allow === undefined && maximumPerAddress === undefined && !isLoopback(values.host))
+    note('anybody who reaches this server can fill its rounds with clients: use --allow or --per-address');
   const bar = progressBar();
   const { backend, threads, output, json } = values;
   const compile = { backend, threads, signal, onProgress: bar.onProgress };
@@ -114,6 +122,7 @@ async function runServer(path: string, values: ServeValues): Promise<void> {
       {
         journal: await fileJournal(values.folder),
         weights: await model.readWeights(),
+        admission,
         onLine: (line) => (json ? printJson(line) : print(describeLine(line))),
       },
       Date.now(),
@@ -243,6 +252,19 @@ async function readSettings(path: string): Promise<FederationSettings> {
   }
 }
 
+/** Reads public keys, one per line. Empty lines and lines that begin with # are skipped. */
+async function readNames(path: string): Promise<ReadonlySet<string>> {
+  const lines = (await readFile(path, 'utf8')).split(/\r?\n/).map((line) => line.trim().toLowerCase());
+  const names = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  for (const name of names)
+    if (!/^[0-9a-f]{64}$/.test(name)) throw new FormatError(path, `${name} is no public key (64 hexadecimal digits)`);
+  return new Set(names);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
 async function textPaths(given: readonly string[]): Promise<string[]> {
   const paths: string[] = [];
   for (const path of given) {
@@ -268,13 +290,14 @@ function describeLine({
   contributors,
   joined,
   bytesReceived,
+  bytesSent,
   epsilon,
   loss,
 }: ReportLine): string {
   if (outcome === 'aborted') return `${round}: aborted, ${reason}`;
   if (loss !== undefined) return `${round}: ${contributors} held-out devices, loss ${loss.toFixed(4)}`;
   const privacy = epsilon === undefined ? '' : `, ε ${epsilon.toFixed(3)}`;
-  return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)}${privacy}`;
+  return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
 }
 
 function withSlash(url: string): string {

@@ -10,45 +10,10 @@ import { type Roster, rosterOf, sumHash } from '../secure/roster.ts';
 import type { SecureSum } from '../secure/unmask.ts';
 import { keysProblem, shareProblem, updateProblem } from './checks.ts';
 import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
+import type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent } from './protocol.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
-export type Phase = 'open' | 'keys' | 'update' | 'confirm' | 'unmask' | 'closed' | 'aborted';
-
-export type RoundEvent =
-  /** @param at server's time in milliseconds; clients' clocks are never read */
-  | { readonly kind: 'message'; readonly at: number; readonly message: RoundMessage }
-  | { readonly kind: 'time'; readonly at: number }
-  /** Ends the round: the sum was unmasked, or updates were aggregated. */
-  | { readonly kind: 'close'; readonly at: number }
-  | { readonly kind: 'abort'; readonly at: number; readonly reason: string };
-
-export interface Receipt {
-  /** 'duplicate': the same message was accepted before; nothing changes. */
-  readonly status: 'accepted' | 'duplicate' | 'refused';
-  readonly code?: string;
-  readonly reason?: string;
-}
-
-/** A client's next step. */
-export type Instruction =
-  | { readonly phase: 'open' | 'closed' }
-  | { readonly phase: 'wait'; readonly for: Phase }
-  | { readonly phase: 'keys'; readonly roster: readonly MessageOf<'join'>[] }
-  | {
-      readonly phase: 'update';
-      /** Members whose masks belong into the update, and their shares for this member. Mode 'secure'. */
-      readonly senders?: readonly string[];
-      readonly sealed?: Readonly<Record<string, string>>;
-    }
-  | { readonly phase: 'confirm'; readonly survivors: readonly string[]; readonly dropped: readonly string[] }
-  | {
-      readonly phase: 'unmask';
-      readonly survivors: readonly string[];
-      readonly dropped: readonly string[];
-      /** Signatures of the messages 'confirm', by member. */
-      readonly confirmations: Readonly<Record<string, string>>;
-    }
-  | { readonly phase: 'aborted'; readonly reason: string };
+export type { Dropouts, Instruction, Phase, Receipt, RoundEvent };
 
 const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
   join: 'open',
@@ -59,6 +24,10 @@ const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
 };
 const order: readonly Phase[] = ['open', 'keys', 'update', 'confirm', 'unmask', 'closed', 'aborted'];
 const ACCEPTED: Receipt = { status: 'accepted' };
+
+function isAnswered(phase: Phase): phase is AnsweredPhase {
+  return phase === 'keys' || phase === 'update' || phase === 'confirm' || phase === 'unmask';
+}
 
 export class Round {
   readonly config: RoundConfig;
@@ -75,6 +44,7 @@ export class Round {
   readonly #confirms = new Map<string, MessageOf<'confirm'>>();
   readonly #unmasks = new Map<string, MessageOf<'unmask'>>();
   readonly #withdrawn = new Set<string>();
+  readonly #dropouts = { keys: 0, update: 0, confirm: 0, unmask: 0 };
   /** Digests of accepted messages by kind and client. */
   readonly #digests = new Map<string, string>();
   /** Sum of the masked updates mod 2³². */
@@ -115,6 +85,10 @@ export class Round {
   get contributors(): readonly { readonly client: string; readonly examples: number }[] {
     const names = [...this.#updates.keys()].sort();
     return names.map((client) => ({ client, examples: this.#joins.get(client)!.examples }));
+  }
+
+  get dropouts(): Dropouts {
+    return { ...this.#dropouts, withdrawn: this.#withdrawn.size };
   }
 
   /** True if the result can be computed: then the server computes it and applies 'close', or 'abort'. */
@@ -241,15 +215,19 @@ export class Round {
   #advance(at: number): void {
     if (this.#phase === 'open') {
       if (this.#joins.size === this.config.cohort) this.#finishPhase(at);
-    } else if (this.#phase === 'keys' || this.#phase === 'update' || this.#phase === 'confirm') {
-      const [waited, sent] = {
-        keys: [this.#joins, this.#shares] as const,
-        update: [this.config.mode === 'secure' ? this.#shares : this.#joins, this.#updates] as const,
-        confirm: [this.#updates, this.#confirms] as const,
-      }[this.#phase];
-      const isWaiting = [...waited.keys()].some((client) => !sent.has(client) && !this.#withdrawn.has(client));
-      if (!isWaiting) this.#finishPhase(at);
-    }
+    } else if (this.#phase !== 'unmask' && isAnswered(this.#phase) && this.#missing(this.#phase) === 0)
+      this.#finishPhase(at);
+  }
+
+  /** Number of members from which a phase waits for a message. */
+  #missing(phase: AnsweredPhase): number {
+    const [waited, sent] = {
+      keys: [this.#joins, this.#shares] as const,
+      update: [this.config.mode === 'secure' ? this.#shares : this.#joins, this.#updates] as const,
+      confirm: [this.#updates, this.#confirms] as const,
+      unmask: [this.#updates, this.#unmasks] as const,
+    }[phase];
+    return [...waited.keys()].filter((client) => !sent.has(client) && !this.#withdrawn.has(client)).length;
   }
 
   /** A deadline passes at its own time, however late the server notices it. */
@@ -259,6 +237,8 @@ export class Round {
 
   /** Enters the next phase with those who are there, or aborts. */
   #finishPhase(at: number): void {
+    const phase = this.#phase;
+    if (isAnswered(phase)) this.#dropouts[phase] = this.#missing(phase);
     const problem = this.#phaseProblem();
     if (problem !== undefined) this.#abort(problem);
     else if (this.#phase === 'open' && this.config.mode === 'secure') {

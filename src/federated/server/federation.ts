@@ -11,9 +11,11 @@ import { normOf } from '../aggregation/update.ts';
 import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
-import { type Instruction, type Receipt, Round, type RoundEvent } from '../round/round.ts';
+import { type Instruction, type Receipt, Round } from '../round/round.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
+import { Admission, type AdmissionOptions } from './admission.ts';
 import { combineRound } from './combineRound.ts';
+import { decodeEntry, type Entry, encodeEntry, newCounters } from './entries.ts';
 import type { Journal } from './journal.ts';
 import { PrivacyLedger } from './privacyLedger.ts';
 import type { ReportLine } from './reportLine.ts';
@@ -32,6 +34,8 @@ export interface FederationOptions {
   readonly signed?: boolean;
   /** Key that decides which clients are chosen: 32 bytes in hexadecimal. Default: a random one, which the journal keeps. */
   readonly samplingKey?: string;
+  /** Who may join. Default: everybody. */
+  readonly admission?: AdmissionOptions;
 }
 
 /** Answer to a client that asks for its next step. */
@@ -49,15 +53,14 @@ export class Federation {
   readonly #signed: boolean;
   readonly #onLine?: (line: ReportLine) => void;
   readonly #privacy?: PrivacyLedger;
+  readonly #admission: Admission;
   #state: FederationState;
   #optimizer: ServerOptimizer;
   #round: Round | undefined;
   #openedAt = 0;
   #weightsHash: string;
   #finished = '';
-  #bytesReceived = 0;
-  #refused: Record<string, number> = {};
-  #serverMilliseconds = 0;
+  #counters = newCounters();
   /** Messages and time are applied one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
@@ -67,6 +70,7 @@ export class Federation {
     this.#journal = options.journal;
     this.#signed = options.signed ?? true;
     this.#onLine = options.onLine;
+    this.#admission = new Admission(options.admission ?? {});
     this.#state = state;
     this.#optimizer = new ServerOptimizer(settings.optimizer, state.optimizer);
     this.#weightsHash = hashOfWeights(state.weights);
@@ -150,40 +154,68 @@ export class Federation {
     return { ...common, config, instruction };
   }
 
-  /** Receives a client's message. @param bytes as `encodeMessage` makes them */
-  async receive(bytes: Uint8Array, now: number): Promise<Receipt> {
+  /**
+   * Receives a client's message.
+   * @param bytes as `encodeMessage` makes them
+   * @param address of the client, for limits
+   */
+  async receive(bytes: Uint8Array, now: number, address?: string): Promise<Receipt> {
+    this.#counters.bytesReceived += bytes.length;
     const round = this.#round;
-    if (!round) return { status: 'refused', code: 'TOO_LATE', reason: `the federation is finished: ${this.#finished}` };
+    if (!round) return this.refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
     let message: RoundMessage;
     try {
       message = decodeMessage(bytes);
     } catch (error) {
-      return this.#refuse((error as FederatedError).code, (error as Error).message);
+      return this.refuse((error as FederatedError).code, (error as Error).message);
     }
     if (message.round !== round.config.id)
-      return this.#refuse('WRONG_ROUND', `the message is for round ${message.round}, this is ${round.config.id}`);
+      return this.refuse('WRONG_ROUND', `the message is for round ${message.round}, this is ${round.config.id}`);
     if (this.#signed && !hasValidSignature(message, round.configHash))
-      return this.#refuse('BAD_SIGNATURE', `${message.client} did not sign this message for round ${round.config.id}`);
-    return this.receiveMessage(message, now, bytes);
+      return this.refuse('BAD_SIGNATURE', `${message.client} did not sign this message for round ${round.config.id}`);
+    return this.receiveMessage(message, now, bytes, address);
   }
 
   /** Receives a message whose signature was checked. @param bytes its encoded form, for the journal */
-  receiveMessage(message: RoundMessage, now: number, bytes?: Uint8Array): Promise<Receipt> {
+  receiveMessage(message: RoundMessage, now: number, bytes?: Uint8Array, address?: string): Promise<Receipt> {
     return this.#inTurn(async () => {
       const started = performance.now();
       await this.#passTime(now);
       const round = this.#round;
-      if (!round) return this.#refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
-      if (message.kind === 'join' && !this.#mayJoin(message.client, round))
-        return this.#refuse('NOT_SAMPLED', `${message.client} was not chosen for round ${round.config.id}`);
+      if (!round) return this.refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
+      const { client, kind } = message;
+      if (kind === 'join') {
+        if (!this.#mayJoin(client, round))
+          return this.refuse('NOT_SAMPLED', `${client} was not chosen for round ${round.config.id}`);
+        const problem = this.#admission.problem(client, round.config.id, address);
+        if (problem !== undefined) return this.refuse('NOT_ADMITTED', problem);
+      }
       const receipt = round.apply({ kind: 'message', at: now, message });
-      this.#bytesReceived += bytes?.length ?? 0;
       if (receipt.status === 'refused') this.#count(receipt.code!);
-      if (receipt.status === 'accepted' && bytes) await this.#journal.append(entryOf('m', now, bytes));
-      this.#serverMilliseconds += performance.now() - started;
+      this.#counters.serverMilliseconds += performance.now() - started;
+      if (receipt.status === 'accepted') {
+        if (kind === 'join') this.#admission.count(client, round.config.id, address);
+        if (bytes) await this.#append('message', now, bytes);
+      }
       await this.#closeIfComplete(now);
       return receipt;
     });
+  }
+
+  /** Refuses a message, and counts it. */
+  refuse(code: string, reason: string): Receipt {
+    this.#count(code);
+    return { status: 'refused', code, reason };
+  }
+
+  #count(code: string): void {
+    const { refused } = this.#counters;
+    refused[code] = (refused[code] ?? 0) + 1;
+  }
+
+  /** Counts bytes that were sent to clients, for the report. */
+  countSent(bytes: number): void {
+    this.#counters.bytesSent += bytes;
   }
 
   /** Lets time pass: deadlines end phases. Call it at `round.deadline`, or every second. */
@@ -213,7 +245,7 @@ export class Federation {
     const round = this.#round;
     if (!round || now < round.deadline) return;
     round.apply({ kind: 'time', at: now });
-    await this.#journal.append(entryOf('t', now));
+    await this.#append('time', now);
     await this.#closeIfComplete(now);
   }
 
@@ -236,12 +268,12 @@ export class Federation {
     }
     round.apply({ kind: 'close', at: now });
     if (isEvaluation(round.config)) {
-      this.#serverMilliseconds += performance.now() - started;
+      this.#counters.serverMilliseconds += performance.now() - started;
       return this.#finishRound(round, now, { weights: this.#state.weights, loss: update[0] });
     }
     const weights = this.#optimizer.step(this.#state.weights, update);
     this.#privacy?.spend(this.#state.begun);
-    this.#serverMilliseconds += performance.now() - started;
+    this.#counters.serverMilliseconds += performance.now() - started;
     await this.#finishRound(round, now, { weights, updateNorm: normOf(update) });
   }
 
@@ -261,12 +293,12 @@ export class Federation {
       ...(this.settings.weighting === 'examples' && { examples: sumOfExamples(contributors) }),
       ...(done?.loss !== undefined && { loss: done.loss }),
       updateNorm: done?.updateNorm,
-      bytesReceived: this.#bytesReceived,
-      refused: this.#refused,
+      dropouts: round.dropouts,
+      ...this.#counters,
       ...(this.#privacy && { epsilon: this.#privacy.epsilon, delta: this.#privacy.delta }),
       milliseconds: now - this.#openedAt,
-      serverMilliseconds: this.#serverMilliseconds,
     };
+    this.#counters = newCounters();
     this.#state = {
       ...this.#state,
       weights: done?.weights ?? this.#state.weights,
@@ -288,7 +320,7 @@ export class Federation {
     }
     const number = this.#state.begun + 1;
     this.#state = { ...this.#state, begun: number };
-    await this.#journal.append(entryOf('r', now, new TextEncoder().encode(String(number))));
+    await this.#append('round', now, new TextEncoder().encode(String(number)));
     this.#start(number, now);
   }
 
@@ -297,9 +329,6 @@ export class Federation {
     const config = roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash, kind);
     this.#round = new Round(config, now);
     this.#openedAt = now;
-    this.#bytesReceived = 0;
-    this.#refused = {};
-    this.#serverMilliseconds = 0;
   }
 
   #endReason(): string | undefined {
@@ -320,32 +349,22 @@ export class Federation {
 
   /** Applies an entry of the journal again, without acknowledging anything. */
   #replay(entry: Uint8Array): void {
-    const kind = String.fromCharCode(entry[0]);
-    const at = new DataView(entry.buffer, entry.byteOffset).getFloat64(1, true);
-    const content = entry.subarray(9);
-    if (kind === 'r') {
+    const { kind, at, counters, content } = decodeEntry(entry);
+    if (kind === 'round') {
       const number = Number(new TextDecoder().decode(content));
       this.#state = { ...this.#state, begun: number };
       this.#start(number, at);
-      return;
-    }
-    const event: RoundEvent =
-      kind === 't' ? { kind: 'time', at } : { kind: 'message', at, message: decodeMessage(content) };
-    this.#round?.apply(event);
-    this.#bytesReceived += kind === 'm' ? content.length : 0;
+    } else if (kind === 'time') this.#round?.apply({ kind, at });
+    else this.#round?.apply({ kind, at, message: decodeMessage(content) });
+    this.#counters = counters;
+  }
+
+  #append(kind: Entry['kind'], at: number, content: Uint8Array = new Uint8Array()): Promise<void> {
+    return this.#journal.append(encodeEntry({ kind, at, counters: this.#counters, content }));
   }
 
   #mayJoin(client: string, { config }: Round): boolean {
     return mayJoin(client, config, this.settings, this.#state.samplingKey);
-  }
-
-  #refuse(code: string, reason: string): Receipt {
-    this.#count(code);
-    return { status: 'refused', code, reason };
-  }
-
-  #count(code: string): void {
-    this.#refused[code] = (this.#refused[code] ?? 0) + 1;
   }
 }
 
@@ -359,12 +378,4 @@ function isClosedTraining({ outcome, kind }: ReportLine): boolean {
 
 export function hashOfWeights(weights: Float32Array): string {
   return hashOf(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength));
-}
-
-function entryOf(kind: 'r' | 'm' | 't', at: number, content: Uint8Array = new Uint8Array()): Uint8Array {
-  const entry = new Uint8Array(9 + content.length);
-  entry[0] = kind.charCodeAt(0);
-  new DataView(entry.buffer).setFloat64(1, at, true);
-  entry.set(content, 9);
-  return entry;
 }

@@ -24,18 +24,22 @@ export interface HttpHandlerOptions {
   readonly publishedModel?: string;
 }
 
+/** The function takes the client's address as a second argument, for limits per address. */
 export function httpHandler(
   federation: Federation,
   { now = Date.now, publishedModel }: HttpHandlerOptions = {},
-): (request: Request) => Promise<Response> {
-  const route = async (request: Request): Promise<Response> => {
+): (request: Request, address?: string) => Promise<Response> {
+  const route = async (request: Request, address?: string): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url);
     const path = pathname.replace(/\/$/, '');
     if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: HEADERS });
     if (request.method === 'POST' && path === '/messages') {
       const bytes = await readBody(request, 4 * federation.weights.length + OVERHEAD);
-      if (!bytes) return json({ code: 'TOO_LARGE', message: 'the message is larger than an update' }, 413);
-      return json(await federation.receive(bytes, now()));
+      if (!bytes) {
+        const { code, reason } = federation.refuse('TOO_LARGE', 'the message is larger than an update');
+        return json({ code, message: reason }, 413);
+      }
+      return json(await federation.receive(bytes, now(), address));
     }
     if (request.method !== 'GET') return json({ code: 'NOT_FOUND', message: `${request.method} ${path}` }, 405);
     if (path === '/status') {
@@ -51,30 +55,38 @@ export function httpHandler(
       if (searchParams.get('hash') !== weightsHash)
         return json({ code: 'WRONG_ROUND', message: 'the server does not have these weights any more' }, 404);
       const bytes = new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength).slice();
-      return new Response(bytes, { headers: { ...HEADERS, 'content-type': 'application/octet-stream' } });
+      return answer(bytes, 'application/octet-stream');
     }
     if (path === '/report.jsonl') {
       const lines = federation.report.map((line) => `${JSON.stringify(line)}\n`).join('');
-      return new Response(lines, { headers: { ...HEADERS, 'content-type': 'application/jsonl' } });
+      return answer(new TextEncoder().encode(lines), 'application/jsonl');
     }
     if (path === '') {
       const html = federationReport(federation.settings.name, federation.report);
-      return new Response(html, { headers: { ...HEADERS, 'content-type': 'text/html; charset=utf-8' } });
+      return answer(new TextEncoder().encode(html), 'text/html; charset=utf-8');
     }
     return json({ code: 'NOT_FOUND', message: `there is no ${path}` }, 404);
   };
-  return async (request) => {
+  return async (request, address) => {
+    let response: Response;
     try {
-      return await route(request);
+      response = await route(request, address);
     } catch (error) {
       const code = error instanceof EspalierError ? error.code : 'FAILED';
-      return json({ code, message: error instanceof Error ? error.message : String(error) }, 500);
+      response = json({ code, message: error instanceof Error ? error.message : String(error) }, 500);
     }
+    federation.countSent(Number(response.headers.get('content-length') ?? 0));
+    return response;
   };
 }
 
 function json(value: unknown, status = 200): Response {
-  return new Response(JSON.stringify(value), { status, headers: { ...HEADERS, 'content-type': 'application/json' } });
+  return answer(new TextEncoder().encode(JSON.stringify(value)), 'application/json', status);
+}
+
+function answer(bytes: Uint8Array<ArrayBuffer>, type: string, status = 200): Response {
+  const headers = { ...HEADERS, 'content-type': type, 'content-length': String(bytes.length) };
+  return new Response(bytes, { status, headers });
 }
 
 /** Returns undefined if there are more bytes than `maximum`; never holds more. */

@@ -4,12 +4,14 @@ import type { ReportLine } from './reportLine.ts';
 export function federationReport(name: string, lines: readonly ReportLine[]): string {
   const closed = lines.filter(({ outcome }) => outcome === 'closed');
   const evaluations = closed.filter(({ loss }) => loss !== undefined);
-  const bytes = lines.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+  const total = (key: 'bytesReceived' | 'bytesSent') =>
+    lines.reduce((sum, line) => sum + line[key], 0).toLocaleString('en-US');
   const last = lines.at(-1);
   const facts = [
     ['Rounds closed', String(closed.length)],
     ['Rounds aborted', String(lines.length - closed.length)],
-    ['Bytes received', bytes.toLocaleString('en-US')],
+    ['Bytes received', total('bytesReceived')],
+    ['Bytes sent', total('bytesSent')],
     ...(evaluations.length > 0 ? [['Loss of held-out devices', evaluations.at(-1)!.loss!.toFixed(4)]] : []),
     // an ε is shown only if an accountant computed it
     ...(last?.epsilon !== undefined ? [['Privacy spent', `ε = ${last.epsilon.toFixed(3)} at δ = ${last.delta}`]] : []),
@@ -29,7 +31,7 @@ th:first-child, td:first-child, td.reason { text-align: left } tr.aborted td { c
 <h1>${escapeHtml(name)}</h1>
 <dl>${facts.map(([what, value]) => `<dt>${what}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>
 <table>
-<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
+<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes received</th><th>Bytes sent</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
@@ -39,23 +41,26 @@ ${rows}
 }
 
 function rowOf(line: ReportLine): string {
-  const refused = Object.entries(line.refused).map(([code, count]) => `${count} ${code}`);
+  const start = [line.round, String(line.joined), String(line.contributors), countsOf(line.dropouts)];
+  const bytes = [line.bytesReceived.toLocaleString('en-US'), line.bytesSent.toLocaleString('en-US')];
+  const end = [...bytes, countsOf(line.refused), line.epsilon?.toFixed(3) ?? '', line.serverMilliseconds.toFixed(0)];
+  const cellsOf = (texts: readonly string[]) => texts.map((text) => `<td>${escapeHtml(text)}</td>`).join('');
   if (line.outcome === 'aborted')
-    return `<tr class="aborted"><td>${escapeHtml(line.round)}</td><td>${line.joined}</td><td class="reason" colspan="9">${escapeHtml(line.reason ?? '')}</td></tr>`;
-  const cells = [
-    line.round,
-    String(line.joined),
-    String(line.contributors),
-    String(line.joined - line.contributors),
+    return `<tr class="aborted">${cellsOf(start)}<td class="reason" colspan="3">${escapeHtml(line.reason ?? '')}</td>${cellsOf(end)}</tr>`;
+  const middle = [
     line.examples?.toLocaleString('en-US') ?? '',
     line.updateNorm?.toPrecision(4) ?? '',
     line.loss?.toFixed(4) ?? '',
-    line.bytesReceived.toLocaleString('en-US'),
-    refused.join(', '),
-    line.epsilon?.toFixed(3) ?? '',
-    line.serverMilliseconds.toFixed(0),
   ];
-  return `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
+  return `<tr>${cellsOf([...start, ...middle, ...end])}</tr>`;
+}
+
+/** Returns e.g. '2 update, 1 withdrawn'. */
+function countsOf(counts: object): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
 }
 
 function escapeHtml(text: string): string {

@@ -1,3 +1,5 @@
+import type { Dropouts } from '../round/round.ts';
+
 /** A line of a federation's report (JSON Lines): one per round. */
 export interface ReportLine {
   readonly round: string;
@@ -14,8 +16,11 @@ export interface ReportLine {
   readonly loss?: number;
   /** Norm of the combined update. */
   readonly updateNorm?: number;
-  /** Bytes of clients' messages. */
+  readonly dropouts: Dropouts;
+  /** Bytes of clients' messages, refused ones too. */
   readonly bytesReceived: number;
+  /** Bytes of the server's answers: weights, models, states, receipts. 0 within one process. */
+  readonly bytesSent: number;
   /** Messages that were refused, by code. */
   readonly refused: Readonly<Record<string, number>>;
   /** ε spent so far. Only with a privacy budget. */

@@ -132,13 +132,18 @@ class Allocation {
 
   /** Improves the levels by the true divergence of whole models, within the bytes of all matrices. */
   async evolve(start: readonly number[], budget: number, generations: number): Promise<readonly number[]> {
-    const { onProgress } = this.#options;
+    const { store, onProgress } = this.#options;
     const { levels } = await evolve({
       costs: this.#candidates.map(({ tensor, formats }) => formats.map((format) => sizeAs(tensor, format))),
       ...{ budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
       evaluate: async (candidate, effort) => {
+        const key = `${effort} ${candidate.join()}`;
+        const known = store?.loss(key);
+        if (known !== undefined) return known;
         await this.#take(candidate);
-        return this.#model.divergence(effort === 1 ? 'all' : 'some');
+        const loss = await this.#model.divergence(effort === 1 ? 'all' : 'some');
+        await store?.putLoss(key, loss);
+        return loss;
       },
       onGeneration: (done, loss) => {
         const item = `divergence ${loss.toPrecision(3)}`;

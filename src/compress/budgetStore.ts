@@ -12,6 +12,8 @@ interface State {
   readonly key: string;
   /** Divergence of each matrix in each of its formats, by tensor name. */
   readonly costs: Record<string, readonly number[]>;
+  /** Divergences of whole models that the evolution has measured: it takes the same way again up to where it was. */
+  readonly losses: Record<string, number>;
   /** Chosen formats: indices, in the order of the matrices. */
   levels?: readonly number[];
 }
@@ -33,7 +35,7 @@ export class BudgetStore {
     const folder = checkpointFolder(path);
     const file = `${name}.budget.json`;
     const found = (await folder.list()).includes(file) ? await stateIn(`${path}/${file}`) : undefined;
-    return new BudgetStore(folder, file, found?.key === key ? found : { key, costs: {} });
+    return new BudgetStore(folder, file, found?.key === key ? found : { key, costs: {}, losses: {} });
   }
 
   get levels(): readonly number[] | undefined {
@@ -45,7 +47,19 @@ export class BudgetStore {
   }
 
   async putCosts(tensor: string, costs: readonly number[]): Promise<void> {
+    // JSON has no infinity
+    if (!costs.every(Number.isFinite)) return;
     this.#state.costs[tensor] = costs;
+    await this.#write();
+  }
+
+  loss(model: string): number | undefined {
+    return this.#state.losses[model];
+  }
+
+  async putLoss(model: string, loss: number): Promise<void> {
+    if (!Number.isFinite(loss)) return;
+    this.#state.losses[model] = loss;
     await this.#write();
   }
 
@@ -70,7 +84,9 @@ async function stateIn(path: string): Promise<State | undefined> {
   const source = await fileSource(path);
   try {
     const state = JSON.parse(await readText(source)) as State;
-    return typeof state.key === 'string' && typeof state.costs === 'object' ? state : undefined;
+    const isState =
+      typeof state?.key === 'string' && [state.costs, state.losses].every((each) => each instanceof Object);
+    return isState ? state : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

@@ -16,6 +16,7 @@ export { type PruneOptions, type PruneResult, prune } from './prune/prune.ts';
 export type { PruningMethod } from './prune/pruneMatrix.ts';
 export { type QuantizedTensor, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts';
 export type { StagePlan } from './recipe/planStage.ts';
+export type { RotationTrial } from './recipe/rotateIfBetter.ts';
 export type { ShapeRecipe } from './recipe/schema.ts';
 export { type RecipeTexts, runRecipe, type ShapeOptions, type ShapeResult, shape } from './recipe/shape.ts';
 export { type RotateOptions, rotate } from './rotate.ts';

@@ -275,9 +275,10 @@ describe('a budget', () => {
 
   it('continues a search that was interrupted, and chooses the same formats', async () => {
     const found = files();
-    const options = { type: undefined, targetBits: 5.5, generations: 1, calibration };
+    const options = { type: undefined, targetBits: 5.5, generations: 2, calibration };
     for (const [stage, item] of [
       ['sensitivities', 'blk.1'],
+      ['evolution', ''],
       ['quantize', ''],
     ] as const) {
       const controller = new AbortController();

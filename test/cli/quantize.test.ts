@@ -49,6 +49,14 @@ test('a run that was killed while it tuned continues there', async () => {
   await rm(output);
 });
 
+test('a dry run counts the time of tuning, too', async () => {
+  const args = ['quantize', model, folder.path('dry.gguf'), '--type', 'Q4_0', ...calibrated(), '--dry-run'];
+  const [alone, tuned] = [await json(args), await json([...args, '--tune', '200'])];
+  expect(tuned.seconds).toBeGreaterThan(2 * (alone.seconds as number));
+  expect(tuned.tensors).toEqual(alone.tensors);
+  expect(existsSync(folder.path('dry.gguf'))).toBe(false);
+});
+
 test('matrices in codebook formats are named as not trained', async () => {
   const large = await writeTinyModel(folder.path('wide.gguf'), { format: 'F32', dimensions: { width: 256, ffn: 256 } });
   const args = ['quantize', large, folder.path('iq.gguf'), '--type', 'IQ3_S', '--pure', ...calibrated(), '--tune', '1'];

@@ -10,6 +10,7 @@ import {
   refuseSameText,
   runRecipe,
   type ShapeRecipe,
+  type StagePlan,
   type TuneResult,
   writeCard,
 } from '../../compress/index.ts';
@@ -70,7 +71,7 @@ export function quantizeCommand(): Command {
     .option('--nested', 'with --type Q4_0: one file of the size of Q8_0 that Espalier reads at 4 bits or at 8 (--bits)')
     .option('--keep-zeros', 'keep weights that are 0 at 0, for pruned models; needs formats with an exact zero')
     .option('--allow-requantize', 'accept a source that is already quantized')
-    .option('--dry-run', 'show formats, bytes and memory without writing a file')
+    .option('--dry-run', 'show formats, bytes, memory and time without writing a file; formats in a budget are guessed')
     .option('--tensors', 'list every tensor with its format, method and error')
     .option('--tune <steps>', 'then train the scales for so many updates on the calibration text, e.g. 200', number)
     .option(
@@ -110,12 +111,18 @@ async function run(source: string, output: string, values: Values): Promise<void
   try {
     let result: QuantizeResult;
     let tuned: TuneResult | undefined;
-    if (steps === undefined || text === undefined || dryRun) {
+    const recipe = steps === undefined ? undefined : tunedRecipe(source, output, values, how);
+    if (!recipe || text === undefined || dryRun) {
       const options = { ...how, ...common, imatrix, nested, dryRun, tensorTypes: tensorType };
       result = await quantize(source, output, { ...options, calibration });
+      if (recipe && text !== undefined) {
+        const planned = await runRecipe(recipe, { calibration: text }, { ...common, dryRun });
+        const plans = planned.stages.map((stage) => stage.result as StagePlan);
+        const memoryBytes = Math.max(...plans.map((plan) => plan.memoryBytes));
+        result = { ...result, memoryBytes, seconds: plans.reduce((sum, { seconds }) => sum + seconds, 0) };
+      }
     } else {
       // stages of a recipe, so that the output is there only when it is tuned, and an interrupted run continues
-      const recipe = tunedRecipe(source, output, values, how);
       const { stages } = await runRecipe(recipe, { calibration: text }, common);
       [result, tuned] = stages.map((stage) => stage.result) as [QuantizeResult, TuneResult];
     }

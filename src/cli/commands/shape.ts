@@ -1,6 +1,6 @@
 /** `espalier shape`: runs a recipe of pruning, quantizing and tuning stages. */
 import { Command } from 'commander';
-import { type ShapeResult, type StagePlan, shape } from '../../compress/index.ts';
+import { type RotationTrial, type ShapeResult, type StagePlan, shape } from '../../compress/index.ts';
 import type { BackendName } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples } from '../options.ts';
@@ -25,6 +25,8 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
     { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }
     { "tune": { "steps": 200 } }
+               rotate is passed over if the model that quantize makes then loses more; { "always": true } rotates anyway
+               zeros of prune stay zeros in later stages
                distill and tune learn the distribution of the source on the calibration text`;
 
 export function shapeCommand(): Command {
@@ -58,6 +60,7 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
     printFields({
       output: result.output,
       stages: result.stages.map(({ name }) => name).join(', '),
+      rotation: describeRotation(result),
       'KL divergence': kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}`,
       'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)}%`,
       card: result.cardFiles.join(', ') || undefined,
@@ -65,6 +68,15 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
   } finally {
     progress.stop();
   }
+}
+
+/** What the trial of a rotation found. */
+function describeRotation({ stages }: ShapeResult): string | undefined {
+  const trial = stages.find(({ name }) => name === 'rotate')?.result as RotationTrial | undefined;
+  if (!trial?.divergence) return undefined;
+  const { original, rotated } = trial.divergence;
+  const change = `KL divergence of the trial ${original.toExponential(3)} → ${rotated.toExponential(3)}`;
+  return `${trial.isRotated ? 'kept' : 'passed over'}: ${change}`;
 }
 
 function printPlan({ stages }: ShapeResult): void {

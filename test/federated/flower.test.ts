@@ -1,6 +1,7 @@
 /** TypeScript nodes and Python SuperNodes in one real Flower federation. Needs flwr 1.42: FLOWER_BIN=/folder/of/its/commands */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FederatedError, FlowerNode, flowerKey, type RecordDict } from '../../src/federated/index.ts';
+import { memoryStore } from './clients.ts';
 import { FLOWER, type SuperLink, startSuperLink } from './superLink.ts';
 
 if (!FLOWER) console.log('skipped: FLOWER_BIN names no folder with the commands of flwr 1.42');
@@ -65,6 +66,40 @@ describe.skipIf(!FLOWER)('a Flower federation', { timeout: 300_000 }, () => {
     await ours.stop();
     // a key that registered itself is spent
     await expect(new FlowerNode(link.url, key, { handle }).start()).rejects.toMatchObject({ data: { status: 412 } });
+  });
+
+  it('continues after a crash with the message that it had, and replies once', async () => {
+    const key = flowerKey();
+    const store = memoryStore();
+    const kinds: string[] = [];
+    const [first, second] = [new AbortController(), new AbortController()];
+    let crash = () => {};
+    const crashed = new Promise<void>((resolve) => {
+      crash = resolve;
+    });
+    // beside the Python node of the test before; the first process never ends its handler, as if it were killed while it trains
+    const before = new FlowerNode(link.url, key, {
+      store,
+      handle: () => {
+        first.abort();
+        crash();
+        return new Promise(() => {});
+      },
+    });
+    await before.start();
+    void before.run({ signal: first.signal });
+    const result = link.run('num-rounds=1 size=6');
+    await crashed;
+    const after = new FlowerNode(link.url, key, { handle, store, onEvent: ({ kind }) => void kinds.push(kind) });
+    await after.start();
+    expect(after.nodeId).toBe(before.nodeId);
+    const running = after.run({ signal: second.signal });
+    expect((await result).weights).toEqual([2.5, 3.5, 4.5, 5.5, 6.5, 7.5]);
+    expect(kinds).toEqual(['online', 'received', 'replied', 'received', 'replied']);
+    second.abort();
+    await running;
+    await after.stop();
+    await before.stop().catch(() => {});
   });
 
   it('refuses strangers', async () => {

@@ -1,11 +1,14 @@
 /**
- * A node of a Flower federation: what a SuperNode with one client does, over the SuperLink's HTTP Fleet API. A message is kept until its
- * reply is complete, a reply is built once, and what Flower refuses silently is reported.
+ * A node of a Flower federation: what a SuperNode with one client does, over the SuperLink's HTTP Fleet API. With a store, a message is
+ * kept until its reply is complete, over crashes too. A reply is built once, and what Flower refuses silently is reported.
  */
 
+import { SourceError } from '../../core/errors.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
+import type { ClientStore } from '../client/participant.ts';
 import { FederatedError } from '../federatedError.ts';
 import { FleetApi, type FleetApiOptions, type FlowerKey } from './fleetApi.ts';
+import { decodeState, encodeState, type NodeState, type Pending, type Reply, type Tree } from './nodeState.ts';
 import { encodeProto, type Message } from './protobuf.ts';
 import {
   type FlowerObject,
@@ -29,6 +32,8 @@ export interface FlowerNodeOptions extends FleetApiOptions {
   readonly handle: (message: FlowerMessage) => Promise<RecordDict>;
   /** Seconds between heartbeats are two thirds of this. Default: 30. */
   readonly heartbeatInterval?: number;
+  /** Keeps the node's id, and the message under way until its reply is complete. Default: none, so a crash loses both. */
+  readonly store?: ClientStore;
   readonly onEvent?: (event: FlowerEvent) => void;
 }
 
@@ -39,21 +44,6 @@ export interface FlowerEvent {
   readonly problem?: string;
 }
 
-interface Tree {
-  readonly objectId?: string;
-  readonly children?: readonly Tree[];
-}
-interface Metadata {
-  readonly runId: bigint;
-  readonly messageId: string;
-  readonly ttl: number;
-  readonly createdAt: number;
-  readonly groupId?: string;
-  readonly messageType: string;
-  readonly srcTaskId?: bigint;
-  readonly dstTaskId?: bigint;
-}
-
 const SERVER = 1n;
 const APP_RAISED = 2n;
 const ALREADY_ONLINE = 2004;
@@ -62,7 +52,7 @@ const RUN_IS_OVER = 2007;
 export class FlowerNode {
   readonly #api: FleetApi;
   readonly #options: FlowerNodeOptions;
-  #nodeId: bigint | undefined;
+  #state: NodeState = {};
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   readonly #done = new Set<string>();
 
@@ -73,19 +63,29 @@ export class FlowerNode {
   }
 
   get nodeId(): bigint | undefined {
-    return this.#nodeId;
+    return this.#state.nodeId;
   }
 
-  /** Registers the key and goes online. @param isRegistered true if the operator, or an earlier start, has registered it */
-  async start({ isRegistered = false } = {}): Promise<void> {
-    const { heartbeatInterval = 30 } = this.#options;
+  /**
+   * Registers the key and goes online; continues from the store after a crash.
+   * @param isRegistered true if the operator has registered the key. Default: true if the store knows the node
+   */
+  async start({ isRegistered }: { readonly isRegistered?: boolean } = {}): Promise<void> {
+    const { heartbeatInterval = 30, store } = this.#options;
     const { publicKey } = this.#api;
-    if (!isRegistered) await this.#api.call('register-node', { publicKey });
+    const text = await store?.load();
+    if (text !== undefined) this.#state = decodeState(text);
+    if (!(isRegistered ?? this.nodeId !== undefined)) {
+      const { nodeId } = await this.#api.call('register-node', { publicKey });
+      await this.#save({ nodeId: nodeId as bigint });
+    }
     try {
-      this.#nodeId = (await this.#api.call('activate-node', { publicKey, heartbeatInterval })).nodeId as bigint;
+      const { nodeId } = await this.#api.call('activate-node', { publicKey, heartbeatInterval });
+      await this.#save({ ...this.#state, nodeId: nodeId as bigint });
     } catch (error) {
+      // this node before a crash: Flower counts it as online until two heartbeats are missing
       const isOnline = error instanceof FederatedError && error.data.flowerCode === ALREADY_ONLINE;
-      if (!isOnline || this.#nodeId === undefined) throw error;
+      if (!isOnline || this.nodeId === undefined) throw error;
     }
     await this.#beat();
     // heartbeats go on while the handler trains; a handler that blocks this thread for minutes takes the node offline
@@ -102,18 +102,30 @@ export class FlowerNode {
 
   /** Asks once and answers. @returns false if there was no message */
   async step(): Promise<boolean> {
-    const { messages = [], trees = [] } = (await this.#api.call('pull-messages', { node: this.#node() })) as {
-      messages?: { metadata: Metadata }[];
-      trees?: Tree[];
-    };
-    if (messages.length === 0) return false;
-    const { metadata } = messages[0];
+    if (!this.#state.pending) {
+      const { messages = [], trees = [] } = (await this.#api.call('pull-messages', { node: this.#node() })) as {
+        messages?: Pick<Pending, 'metadata'>[];
+        trees?: Tree[];
+      };
+      if (messages.length === 0) return false;
+      const { metadata } = messages[0];
+      if (this.#done.has(metadata.messageId)) {
+        await this.#confirm(metadata.runId, metadata.messageId);
+        return true;
+      }
+      await this.#save({ ...this.#state, pending: { metadata, tree: trees[0] } });
+    }
+    const pending = this.#state.pending!;
     try {
-      await this.#answer(metadata, trees[0]);
+      await this.#answer(pending);
     } catch (error) {
+      // Flower is away: the next step goes on with this message
+      if (error instanceof SourceError) throw error;
+      await this.#save({ nodeId: this.nodeId });
       // the run has ended meanwhile: its message needs no answer
       if (!(error instanceof FederatedError) || error.data.flowerCode !== RUN_IS_OVER) throw error;
-      this.#options.onEvent?.({ kind: 'lost', messageType: metadata.messageType, problem: error.message });
+      const { messageType } = pending.metadata;
+      this.#options.onEvent?.({ kind: 'lost', messageType, problem: error.message });
     }
     return true;
   }
@@ -121,55 +133,61 @@ export class FlowerNode {
   /** Goes offline and forgets the node. A key that registered itself cannot be used again. */
   async stop({ unregister = true } = {}): Promise<void> {
     clearInterval(this.#heartbeat);
-    if (this.#nodeId === undefined) return;
-    await this.#api.call('deactivate-node', { nodeId: this.#nodeId });
-    if (unregister) await this.#api.call('unregister-node', { nodeId: this.#nodeId });
-    this.#nodeId = undefined;
+    const { nodeId } = this;
+    if (nodeId === undefined) return;
+    await this.#api.call('deactivate-node', { nodeId });
+    if (unregister) await this.#api.call('unregister-node', { nodeId });
+    await this.#save({});
   }
 
-  async #answer(metadata: Metadata, tree: Tree): Promise<void> {
-    const { messageId, runId, messageType: type } = metadata;
-    const { onEvent, handle } = this.#options;
-    if (this.#done.has(messageId)) return this.#confirm(runId, messageId);
-    const objects = new Map<string, Uint8Array>();
-    for (const id of idsOf(tree)) objects.set(id, await this.#pull(runId, id));
-    await this.#confirm(runId, messageId);
-    this.#done.add(messageId);
-    onEvent?.({ kind: 'received', messageType: type });
+  async #answer(pending: Pending): Promise<void> {
+    const { metadata, tree } = pending;
+    const { messageId, runId, messageType } = metadata;
+    const { onEvent } = this.#options;
+    if (!pending.reply) {
+      if (!pending.objects) {
+        const objects: Record<string, Uint8Array> = {};
+        for (const id of idsOf(tree)) objects[id] = await this.#pull(runId, id);
+        pending.objects = objects;
+        await this.#save(this.#state);
+      }
+      await this.#confirm(runId, messageId);
+      this.#done.add(messageId);
+      onEvent?.({ kind: 'received', messageType });
+      pending.reply = await this.#handle(pending, pending.objects);
+      await this.#save(this.#state);
+    }
+    const isTaken = await this.#push(runId, pending.reply);
+    const { problem } = pending.reply;
+    await this.#save({ nodeId: this.nodeId });
+    onEvent?.({ kind: isTaken ? (problem === undefined ? 'replied' : 'failed') : 'lost', messageType, problem });
+  }
+
+  async #handle({ metadata: to, tree }: Pending, objects: Record<string, Uint8Array>): Promise<Reply> {
+    const { messageType: type, runId } = to;
     const find = (id: string) => {
-      const bytes = objects.get(id);
-      if (!bytes) throw new FederatedError('BAD_ANSWER', `the message lacks the object ${id}`);
-      return bytes;
+      if (!Object.hasOwn(objects, id)) throw new FederatedError('BAD_ANSWER', `the message lacks the object ${id}`);
+      return objects[id];
     };
     const started = performance.now();
     let content: FlowerObject | undefined;
     let problem: string | undefined;
     try {
       const [child] = parse(find(tree.objectId ?? '')).children;
-      content = recordDictObject(await handle({ type, runId, content: readRecordDict(child, find) }));
+      content = recordDictObject(await this.#options.handle({ type, runId, content: readRecordDict(child, find) }));
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }
     const seconds = (performance.now() - started) / 1000;
-    const isTaken = await this.#push(metadata, content, problem, seconds);
-    onEvent?.({ kind: isTaken ? (problem === undefined ? 'replied' : 'failed') : 'lost', messageType: type, problem });
-  }
-
-  async #push(
-    to: Metadata,
-    content: FlowerObject | undefined,
-    problem: string | undefined,
-    seconds: number,
-  ): Promise<boolean> {
     const createdAt = this.#api.now();
     const metadata: Message = {
-      runId: to.runId,
-      srcNodeId: this.#nodeId,
+      runId,
+      srcNodeId: this.nodeId,
       dstNodeId: SERVER,
       replyToMessageId: to.messageId,
       groupId: to.groupId,
       ttl: to.createdAt + to.ttl - createdAt,
-      messageType: to.messageType,
+      messageType: type,
       createdAt,
       srcTaskId: to.dstTaskId,
       dstTaskId: to.srcTaskId,
@@ -177,20 +195,29 @@ export class FlowerNode {
     const error = content ? undefined : { code: APP_RAISED, reason: problem };
     const root = flowerObject('Message', content ? [content] : [], encodeProto(messageSchema, { metadata, error }));
     const message = { metadata: { ...metadata, messageId: root.id }, content: content && {}, error };
+    const replied = Object.fromEntries(flat(root).map(({ id, bytes }) => [id, bytes]));
+    return { message, tree: treeOf(root), objects: replied, seconds, problem };
+  }
+
+  /** @returns false if Flower does not take the reply */
+  async #push(runId: bigint, { message, tree, objects, seconds }: Reply): Promise<boolean> {
     const node = this.#node();
     const { objectsToPush = [], sessionId } = (await this.#api.call('push-messages', {
-      ...{ node, messages: [message], trees: [treeOf(root)], runtimes: [seconds] },
+      ...{ node, messages: [message], trees: [tree], runtimes: [seconds] },
     })) as { objectsToPush?: string[]; sessionId?: string };
     // Flower answers 200 to a reply that it does not take; only this list tells
     if (objectsToPush.length === 0) return false;
-    const all = new Map(flat(root).map((object) => [object.id, object.bytes]));
     for (const objectId of objectsToPush) {
-      const bytes = all.get(objectId);
-      if (!bytes)
+      if (!Object.hasOwn(objects, objectId))
         throw new FederatedError('BAD_ANSWER', `Flower asks for an object that is not in the reply: ${objectId}`);
-      await this.#api.call('push-object', { node, runId: to.runId, objectId, content: bytes, sessionId });
+      await this.#api.call('push-object', { node, runId, objectId, content: objects[objectId], sessionId });
     }
     return true;
+  }
+
+  async #save(state: NodeState): Promise<void> {
+    this.#state = state;
+    await this.#options.store?.save(encodeState(state));
   }
 
   async #pull(runId: bigint, objectId: string): Promise<Uint8Array> {
@@ -222,8 +249,8 @@ export class FlowerNode {
   }
 
   #node(): Message {
-    if (this.#nodeId === undefined) throw new FederatedError('NOT_STARTED', 'the Flower node has not been started');
-    return { nodeId: this.#nodeId };
+    if (this.nodeId === undefined) throw new FederatedError('NOT_STARTED', 'the Flower node has not been started');
+    return { nodeId: this.nodeId };
   }
 }
 

@@ -92,6 +92,13 @@ describe('an optimizer', () => {
     expect(restarted).toEqual(second);
     const fresh = moved(first, await modelTrainer(model, data).train(first, inRound(short, 2)));
     expect(fresh).not.toEqual(second);
+    // a client that was killed after training, before it stored its update, trains the same round again
+    const again = moved(first, await modelTrainer(model, data, { optimizerStore }).train(first, inRound(short, 2)));
+    expect(again).toEqual(second);
+    stored.bytes = afterOne;
+    // the optimizer of another federation is left out
+    const other = modelTrainer(model, data, { optimizerStore, settings });
+    expect(moved(first, await other.train(first, inRound(short, 2)))).toEqual(fresh);
     // a damaged file and one of another model are left out
     for (const bytes of [afterOne!.slice(1), new Uint8Array(afterOne!.length).fill(255)]) {
       stored.bytes = bytes;

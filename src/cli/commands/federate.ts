@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { deviceSensors } from '../../adapt/index.ts';
 import {
+  type CompressionOptions,
   checkSettings,
   describeSettings,
   Federation,
@@ -35,6 +36,8 @@ const MAXIMUM_TRIES = 30;
 /** Milliseconds. */
 const RETRY_AFTER = 2000;
 const SENSOR_INTERVAL = 2000;
+/** Milliseconds to tell the server that this device leaves. */
+const LEAVE_WITHIN = 5000;
 
 interface ComputeValues {
   readonly threads?: number;
@@ -60,6 +63,9 @@ interface JoinValues extends ComputeValues {
   readonly allowVisible?: boolean;
   readonly allowLowThreshold?: boolean;
   readonly minimumCohort: number;
+  readonly trusted?: string;
+  readonly compress?: number;
+  readonly compressTop?: number;
   readonly when?: string;
   readonly personal?: string;
   readonly personalSteps: number;
@@ -93,6 +99,9 @@ export function federateCommand(): Command {
       'also join if half of the neighbours suffice to remove masks, so that a lying server could see one update',
     )
     .option('--minimum-cohort <count>', 'join no round that sums fewer updates', number, 3)
+    .option('--trusted <file>', 'public keys of the clients that may be in a secure round, one per line (default: any)')
+    .option('--compress <bits>', 'bits per value of an update that the server sees: 8 or 4', number)
+    .option('--compress-top <fraction>', 'send only this fraction of such an update, its largest values', number)
     .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
     .option('--personal-steps <count>', 'maximum number of steps of the personal adapter', number, 64)
@@ -165,6 +174,8 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   const connection = httpConnection(url);
   const settings = await connection.settings(signal);
   const paths = await textPaths(values.data);
+  const trusted = values.trusted === undefined ? undefined : await readTrusted(values.trusted);
+  const compression = compressionOf(values, settings);
   print(whatLeaves(settings));
   if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
   const bar = progressBar();
@@ -180,12 +191,28 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     bar.stop();
     try {
       const { identity, store, optimizerStore } = await clientFolder(values.state);
+      note(`this device is ${identity.name}`);
       const participant = new Participant(connection, {
-        ...{ identity, store, settings, allowVisible, allowLowThreshold, minimumCohort, isReady: ready?.isReady },
-        trainer: modelTrainer(model, data, { optimizerStore }),
+        ...{
+          identity,
+          store,
+          settings,
+          trusted,
+          compression,
+          allowVisible,
+          allowLowThreshold,
+          minimumCohort,
+          isReady: ready?.isReady,
+        },
+        trainer: modelTrainer(model, data, { optimizerStore, settings }),
         onEvent: (event) => note(describeEvent(event)),
       });
-      await participant.run({ interval: ready ? SENSOR_INTERVAL : 500, signal });
+      try {
+        await participant.run({ interval: ready ? SENSOR_INTERVAL : 500, signal });
+      } catch (error) {
+        if (signal.aborted) await leave(participant);
+        throw error;
+      }
       note(`finished; ${bytesForPeople(participant.bytesSent)} left this device`);
       if (personal !== undefined) {
         const { weightsHash } = await connection.status(identity.name, signal);
@@ -206,6 +233,42 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     bar.stop();
     await model.dispose();
   }
+}
+
+/** Lets the others go on without this device. */
+async function leave(participant: Participant): Promise<void> {
+  try {
+    await participant.withdraw(AbortSignal.timeout(LEAVE_WITHIN));
+  } catch (error) {
+    note(`the server does not know that this device left: ${(error as Error).message}`);
+  }
+}
+
+/** Reads public keys, one per line; text after # is a comment. */
+async function readTrusted(path: string): Promise<ReadonlySet<string>> {
+  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.replace(/#.*/, '').trim());
+  for (const [i, line] of lines.entries())
+    if (line !== '' && !/^[0-9a-f]{64}$/.test(line))
+      throw new FormatError(path, `line ${i + 1} is not a public key of 64 lower-case hexadecimal digits`);
+  return new Set(lines.filter((line) => line !== ''));
+}
+
+function compressionOf(
+  { compress, compressTop }: JoinValues,
+  { mode }: FederationSettings,
+): CompressionOptions | undefined {
+  if (compress === undefined && compressTop === undefined) return undefined;
+  if (mode === 'secure')
+    throw new OptionError('--compress', compress ?? compressTop, 'no compression: masked updates cannot be compressed');
+  if (compressTop !== undefined) {
+    if (compress !== undefined) throw new OptionError('--compress', compress, 'only one of --compress, --compress-top');
+    // a value has 8 bytes with its index, and a message at most 4 for each parameter
+    if (!(compressTop > 0 && compressTop <= 0.5))
+      throw new OptionError('--compress-top', compressTop, 'above 0, at most 0.5');
+    return { top: compressTop };
+  }
+  if (compress !== 8 && compress !== 4) throw new OptionError('--compress', compress, '8 or 4');
+  return { bits: compress };
 }
 
 function describeEvent(event: ParticipantEvent): string {

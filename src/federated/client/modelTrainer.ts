@@ -4,9 +4,11 @@ import type { Dataset } from '../../train/data/dataset.ts';
 import type { RecipeInput } from '../../train/recipe/readRecipe.ts';
 import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
 import { prepareTraining } from '../../train/trainer.ts';
+import { configHash } from '../round/roundConfig.ts';
 import type { FederationSettings } from '../server/settings.ts';
-import { type ClientOptimizer, trainLocally } from './localTraining.ts';
-import { decodeOptimizer, encodeOptimizer } from './optimizerFile.ts';
+import { hashOfSettings } from './clientState.ts';
+import { trainLocally } from './localTraining.ts';
+import { decodeOptimizer, encodeOptimizer, type KeptOptimizer } from './optimizerFile.ts';
 import type { Trainer } from './participant.ts';
 
 export type Training = FederationSettings['training'];
@@ -44,7 +46,12 @@ export interface OptimizerStore {
 export interface ModelTrainerOptions {
   /** Default: none, so the first round after a restart has a fresh optimizer. */
   readonly optimizerStore?: OptimizerStore;
+  /** Settings of the federation: a stored optimizer of another one is not used. */
+  readonly settings?: FederationSettings;
 }
+
+/** Stands for the settings if none are given. */
+const NO_SETTINGS = '0'.repeat(64);
 
 /**
  * Makes a client's trainer. Between rounds it keeps the moments of AdamW, unless the federation says otherwise: with fresh ones in
@@ -54,31 +61,37 @@ export interface ModelTrainerOptions {
 export function modelTrainer(
   model: TrainableModel,
   data: Dataset,
-  { optimizerStore }: ModelTrainerOptions = {},
+  { optimizerStore, settings }: ModelTrainerOptions = {},
 ): Trainer {
-  let optimizer: ClientOptimizer | undefined;
+  const federation = settings ? hashOfSettings(settings) : NO_SETTINGS;
+  let kept: KeptOptimizer | undefined;
   let isLoaded = false;
   return {
     examples: data.tokens,
     parameters: model.parameters,
-    async train(weights, { task }, signal) {
+    async train(weights, config, signal) {
+      const { task } = config;
+      const round = configHash(config);
       const keepsOptimizer = task.keepOptimizer === true;
       if (keepsOptimizer && !isLoaded) {
         const bytes = await optimizerStore?.load();
-        optimizer = bytes && decodeOptimizer(bytes, model.parameters);
+        kept = bytes && decodeOptimizer(bytes, model.parameters);
+        if (kept?.federation !== federation) kept = undefined;
         isLoaded = true;
       }
+      // the same round again: the client was stopped before it stored its update
+      const before = kept?.round === round ? kept.before : kept?.after;
       const result = await trainLocally(model, data, weights, {
         steps: positive(task.steps, 'steps'),
         learningRate: positive(task.learningRate, 'learningRate'),
         proximal: Number(task.proximal ?? 0),
         from: (Number(task.round ?? 1) - 1) * positive(task.steps, 'steps'),
-        optimizer: keepsOptimizer ? optimizer : undefined,
+        optimizer: keepsOptimizer ? before : undefined,
         signal,
       });
       if (keepsOptimizer) {
-        optimizer = result.optimizer;
-        await optimizerStore?.save(encodeOptimizer(optimizer));
+        kept = { federation, round, before, after: result.optimizer };
+        await optimizerStore?.save(encodeOptimizer(kept));
       }
       return result.update;
     },

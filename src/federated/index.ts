@@ -33,6 +33,7 @@ export {
 } from './client/participant.ts';
 export { type PersonalOptions, type PersonalResult, personalize } from './client/personalize.ts';
 export { busyReason, type ReadyWhen, readyWhen } from './client/readiness.ts';
+export { offerSensors, sensorsFrom } from './client/sharedSensors.ts';
 export { textsOf } from './client/texts.ts';
 export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';

@@ -175,6 +175,30 @@ describe('espalier federate', () => {
     await first.ended;
   }, 120_000);
 
+  it('tells the server at Ctrl-C, trusts only listed keys, and refuses what cannot be compressed', async () => {
+    const port = await freePort();
+    const server = start('serve', 'settings.json', '--folder', 'left', '--port', `${port}`, '--threads', '1');
+    const url = `http://127.0.0.1:${port}`;
+    await until('the server answers', () =>
+      fetch(`${url}/settings`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const joining = ['join', url, '--data', path('texts-1'), '--state', path('leaving'), '--yes', '--threads', '1'];
+    const client = start(...joining);
+    await until('the client has joined', () => client.output().includes('sent join'));
+    client.child.kill('SIGINT');
+    const { output } = await client.ended;
+    expect(output).toMatch(/gardens-1: sent withdraw, \d+ B\n/);
+    writeFileSync(path('keys'), `# gardeners\n${'a'.repeat(64)} # Ann\nBob\n`);
+    const refused = async (...options: string[]) => (await espalier(['federate', ...joining, ...options])).stderr;
+    expect(await refused('--trusted', path('keys'))).toMatch(/line 3 is not a public key/);
+    expect(await refused('--compress', '8')).toMatch(/masked updates cannot be compressed/);
+    server.child.kill('SIGTERM');
+    await server.ended;
+  }, 120_000);
+
   it('refuses settings with all their problems', async () => {
     writeFileSync(path('wrong.json'), JSON.stringify({ ...settings, rounds: 0, extra: 1 }));
     const { code, stderr } = await espalier(['federate', 'serve', path('wrong.json')]);

@@ -5,6 +5,9 @@ import { describe, expect, it } from 'vitest';
 import {
   type Connection,
   checkSettings,
+  configHash,
+  decodeMessage,
+  encodeMessage,
   FederatedError,
   Federation,
   type FederationInput,
@@ -13,6 +16,7 @@ import {
   memoryJournal,
   type ParticipantEvent,
   type Status,
+  signMessage,
 } from '../../src/federated/index.ts';
 import { identityOf, memoryStore, PARAMETERS, participant, settings, trainerOf } from './clients.ts';
 
@@ -145,6 +149,35 @@ describe('an error of one round', () => {
     expect(told.slice(4)).toContain('test-2 update');
   });
 
+  it('names the member that declared other shares than it sent, before anything is masked', async () => {
+    const federation = await open();
+    const connection = localConnection(federation, () => 0);
+    const [liar] = [identityOf(1)];
+    const { config } = federation.round!;
+    // declares wrong hashes to client 0
+    const declaring: Connection = {
+      ...connection,
+      send: (bytes) => {
+        const message = decodeMessage(bytes);
+        if (message.kind !== 'shares') return connection.send(bytes);
+        const { signature: _, ...unsigned } = message;
+        const wrong = ['0'.repeat(64), '0'.repeat(64)] as [string, string];
+        const commitments = { ...message.commitments, [identityOf(0).name]: wrong };
+        return connection.send(
+          encodeMessage(signMessage({ ...unsigned, commitments }, configHash(config), liar.secretKey)),
+        );
+      },
+    };
+    const failures: FederatedError[] = [];
+    const onEvent = (event: ParticipantEvent) => 'error' in event && failures.push(event.error);
+    const clients = [0, 1, 2, 3, 4].map((i) =>
+      participant(i === 1 ? declaring : connection, i, i === 0 ? { onEvent } : {}),
+    );
+    await Promise.all(clients.map((client) => client.run({ interval: 1 })));
+    expect(failures).toMatchObject([{ code: 'BAD_SHARES', data: { client: liar.name } }]);
+    expect(federation.report).toMatchObject([{ outcome: 'closed', contributors: 4 }]);
+  });
+
   it('does not make a client send or train again and again when the server refuses its update', async () => {
     const federation = await open({ mode: 'visible', secure: undefined, minimumCohort: 3 });
     const connection = localConnection(federation, () => 0);
@@ -213,6 +246,67 @@ describe('an error of one round', () => {
     const clients = [0, 1, 2, 3, 4].map((i) => participant(connection, i, i === 0 ? { store } : {}));
     while (!second.finished) for (const client of clients) await client.step();
     expect(second.report).toMatchObject([{ outcome: 'closed', contributors: 5 }]);
+  });
+});
+
+describe('what compression leaves out', () => {
+  const given = { mode: 'visible', secure: undefined, rounds: 4, minimumCohort: 3 };
+  const compression = { top: 0.25 };
+
+  it('is added to the next update, also after a restart', async () => {
+    const play = async (restarts: boolean) => {
+      const federation = await open(given);
+      const connection = localConnection(federation, () => 0);
+      const stores = Array.from({ length: 5 }, memoryStore);
+      const started = () =>
+        stores.map((store, i) => participant(connection, i, { store, compression, allowVisible: true }));
+      let clients = started();
+      while (!federation.finished) {
+        for (const client of clients) await client.step();
+        if (restarts) clients = started();
+      }
+      return federation.weights;
+    };
+    const expected = await play(false);
+    expect(await play(true)).toEqual(expected);
+    const none = await open(given);
+    const plain = [0, 1, 2, 3, 4].map((i) =>
+      participant(
+        localConnection(none, () => 0),
+        i,
+        { allowVisible: true },
+      ),
+    );
+    while (!none.finished) for (const client of plain) await client.step();
+    expect(none.weights).not.toEqual(expected);
+  });
+
+  it('is as before if the server refuses the update', async () => {
+    const federation = await open(given);
+    const connection = localConnection(federation, () => 0);
+    const store = memoryStore();
+    const residuals: (string | undefined)[] = [];
+    const refusing: Connection = {
+      ...connection,
+      send: async (bytes) => {
+        const isRefused = decodeMessage(bytes).kind === 'update' && federation.round!.config.id === 'test-2';
+        return isRefused ? { status: 'refused', code: 'TOO_LATE', reason: 'test' } : connection.send(bytes);
+      },
+    };
+    const clients = [0, 1, 2, 3, 4].map((i) =>
+      participant(i === 0 ? refusing : connection, i, { allowVisible: true, compression, ...(i === 0 && { store }) }),
+    );
+    for (let turn = 0; !federation.finished; turn++) {
+      if (turn > 60) throw new Error('stuck');
+      const results = [];
+      for (const client of clients) results.push(await client.step());
+      residuals[federation.report.length] = JSON.parse(store.text!).residual;
+      if (!results.includes('acted') && federation.round) await federation.tick(federation.round.deadline);
+    }
+    const [, first, second, third] = residuals;
+    expect(first).toBeDefined();
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
   });
 });
 

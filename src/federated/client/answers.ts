@@ -16,6 +16,7 @@ const instruction = z.discriminatedUnion('phase', [
     phase: z.literal('update'),
     senders: names().optional(),
     sealed: z.record(name(), z.string().max(400)).optional(),
+    commitments: z.record(name(), z.tuple([name(), name()])).optional(),
   }),
   z.object({ phase: z.literal('confirm'), survivors: names(), dropped: names() }),
   z.object({

@@ -16,6 +16,7 @@ export interface ConsentOptions {
   readonly allowLowThreshold?: boolean;
 }
 
+/** Default of `minimumCohort`. */
 export const MINIMUM_COHORT = 3;
 /** Relative difference of numbers that processors and browsers may compute differently. */
 const TOLERANCE = 1e-6;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Signals } from '../../adapt/sensors/signals.ts';
 import { busyReason, readyWhen } from './readiness.ts';
+import { offerSensors, sensorsFrom } from './sharedSensors.ts';
 
 const all = { charging: true, unmetered: true, idle: true };
 const signal = <T>(value: T) => ({ value, source: 'test' });
@@ -25,4 +26,16 @@ it.each<[Partial<Signals>, RegExp | undefined]>([
   const isReady = readyWhen({ read: async () => given }, all, (text) => said.push(text));
   expect(await isReady()).toBe(!expected);
   expect(said).toHaveLength(expected ? 1 : 0);
+});
+
+it('reads the sensors of a page from its worker', async () => {
+  const { port1, port2 } = new MessageChannel();
+  let isCharging = false;
+  offerSensors({ read: async () => ({ at: 0, battery: signal({ level: 0.4, isCharging }) }) }, port1);
+  const sensors = sensorsFrom(port2);
+  const isReady = readyWhen(sensors, { charging: true });
+  expect(await Promise.all([isReady(), isReady()])).toEqual([false, false]);
+  isCharging = true;
+  expect(await isReady()).toBe(true);
+  sensors.close?.();
 });

@@ -35,6 +35,8 @@ export type Instruction =
       /** Members whose masks belong into the update, and their shares for this member. Mode 'secure'. */
       readonly senders?: readonly string[];
       readonly sealed?: Readonly<Record<string, string>>;
+      /** SHA-256 of the share of the seed and of the share of the key in each of `sealed`, as their sender declared them. */
+      readonly commitments?: Readonly<Record<string, readonly [string, string]>>;
     }
   | { readonly phase: 'confirm'; readonly survivors: readonly string[]; readonly dropped: readonly string[] }
   | {

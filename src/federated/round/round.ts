@@ -328,7 +328,7 @@ export class Round {
       if (this.#updates.has(client)) return wait;
       if (this.config.mode === 'visible') return { phase };
       if (!this.#shares.has(client)) return wait;
-      return { phase, senders: [...this.#shares.keys()].sort(), sealed: this.#sealedFor(client) };
+      return { phase, senders: [...this.#shares.keys()].sort(), ...this.#sharesFor(client) };
     }
     if (this.config.mode === 'visible' || !this.#updates.has(client)) return wait;
     if (phase === 'confirm') return this.#confirms.has(client) ? wait : { phase, ...this.#sumMembers() };
@@ -344,13 +344,16 @@ export class Round {
     return { survivors, dropped };
   }
 
-  #sealedFor(client: string): Record<string, string> {
+  #sharesFor(client: string) {
     const sealed: Record<string, string> = {};
+    const commitments: Record<string, readonly [string, string]> = {};
     for (const other of this.#roster!.neighbours.get(client)!) {
-      const share = this.#shares.get(other)?.sealed[client];
-      if (share !== undefined) sealed[other] = share;
+      const shares = this.#shares.get(other);
+      if (!shares) continue;
+      sealed[other] = shares.sealed[client];
+      commitments[other] = shares.commitments[client];
     }
-    return sealed;
+    return { sealed, commitments };
   }
 
   /** Input of `unmask`, which removes the masks from the sum. @throws {FederatedError} if the round is not complete */

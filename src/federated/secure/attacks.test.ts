@@ -50,9 +50,13 @@ async function attack(tell: Lie, config: RoundConfig): Promise<{ bare?: Int32Arr
   let masked: Int32Array | undefined;
   for (const [i, member] of members.entries()) {
     const delivered = roster.neighbours.get(names[i])!;
+    const commitments = Object.fromEntries(delivered.map((other) => [other, shares.get(other)!.commitments[names[i]]]));
     const sealed = Object.fromEntries(delivered.map((other) => [other, shares.get(other)!.sealed[names[i]]]));
     const update = await refusing(() =>
-      member.update({ phase: 'update', senders: named(lie.senders(i)), sealed }, integersOf(i, PARAMETERS)),
+      member.update(
+        { phase: 'update', senders: named(lie.senders(i)), sealed, commitments },
+        integersOf(i, PARAMETERS),
+      ),
     );
     if (update && i === VICTIM) masked = new Int32Array(update.body.slice().buffer);
   }

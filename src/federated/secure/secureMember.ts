@@ -109,10 +109,11 @@ export class SecureMember {
   /**
    * Answers 'update'. It may be called again with the same instruction, but only with the same integers.
    * @param integers the update [parameters]; overwritten with the masked update
-   * @throws {FederatedError} if the server names strangers, or too few members
+   * @throws {FederatedError} if the server names strangers, or too few members; BAD_SHARES if a member's shares are not those that
+   * it declared, which `data.client` names
    */
   async update(
-    { senders = [], sealed = {} }: InstructionOf<'update'>,
+    { senders = [], sealed = {}, commitments = {} }: InstructionOf<'update'>,
     integers: Int32Array,
   ): Promise<MessageOf<'update'>> {
     const roster = this.#requireRoster();
@@ -129,11 +130,14 @@ export class SecureMember {
     if (masked < roster.threshold)
       throw this.#bad('BAD_ROSTER', `named ${masked} neighbours of this client, expected at least ${roster.threshold}`);
     const { seed, maskKey, sealKey } = this.#secrets();
-    // masks are only added if the shares that remove them can be opened
+    // masks are only added if the shares that remove them can be opened, and will be accepted
     for (const other of roster.neighbours.get(name)!) {
       if (!set.has(other)) continue;
       if (sealed[other] === undefined) throw this.#bad('BAD_ROSTER', `did not deliver the shares of ${other}`);
-      this.#openShares(sealKey, roster, other, sealed[other]);
+      const { seed: seedShare, key } = this.#openShares(sealKey, roster, other, sealed[other]);
+      const [seedHash, keyHash] = commitments[other] ?? [];
+      if (hashOf(seedShare) !== seedHash || hashOf(key) !== keyHash)
+        throw this.#badShares(other, 'are not those that it declared');
     }
     const masks: Mask[] = [{ seed, sign: 1 }];
     for (const other of roster.neighbours.get(name)!) {
@@ -212,9 +216,13 @@ export class SecureMember {
     try {
       return openShares(sealKey, roster, from, this.#identity.name, text);
     } catch (cause) {
-      const message = `round ${this.#config.id}: the shares of ${from} cannot be opened`;
-      throw new FederatedError('BAD_SHARES', message, { client: from }, { cause });
+      throw this.#badShares(from, 'cannot be opened', { cause });
     }
+  }
+
+  #badShares(client: string, problem: string, options?: ErrorOptions): FederatedError {
+    const message = `round ${this.#config.id}: the shares of ${client} ${problem}`;
+    return new FederatedError('BAD_SHARES', message, { client }, options);
   }
 
   #head() {

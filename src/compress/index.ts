@@ -1,8 +1,8 @@
 /** Entry point `espalier/compress`: quantizes models, measures what their matrices see in a text, and compares the results. */
 
 export type { CalibrationOptions } from './calibration.ts';
-export type { FileFacts, SideBySide, TextFacts } from './card/card.ts';
-export { type Card, type CardOptions, makeCard, refuseSameText, textFacts, writeCard } from './card/card.ts';
+export type { FileFacts, SideBySide, StageResult, TextFacts } from './card/card.ts';
+export { type Card, type CardOptions, fileFacts, makeCard, refuseSameText, textFacts, writeCard } from './card/card.ts';
 export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { comparePage, writeComparePage } from './comparePage.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';

@@ -173,6 +173,19 @@ describe('quantize', () => {
     expect(files().some((name) => name.endsWith('.partial'))).toBe(false);
   });
 
+  it.each(['token_embd.weight', 'blk.1.attn_norm.weight', 'blk.0.ffn_down.weight'])(
+    'names NaN in %s, not the calibration text',
+    async (name) => {
+      const bad = await makeModel({ architecture: 'llama', format: 'F32' });
+      const tensor = (await openCheckpoint(bad)).tensors.get(name) as unknown as { offset: number };
+      new DataView(bad.buffer, bad.byteOffset).setFloat32(tensor.offset + 4, Number.NaN, true);
+      await expect(quantize(bad, path('nan.gguf'), { type: 'Q4_0', calibration })).rejects.toThrow(
+        `${name} has NaN in row 0, column 1, expected finite numbers`,
+      );
+      expect(files().some((file) => file.startsWith('nan.gguf'))).toBe(false);
+    },
+  );
+
   it.each([
     [
       'a text that is too short',
@@ -322,10 +335,17 @@ describe('a card', () => {
   it('has what was lost, the texts of both models, and what makes it again', async () => {
     const result = await run('card.gguf', { calibration });
     const text = gardenText.slice(0, 3000);
-    const options = { source, model: path('card.gguf'), result, text, textName: 'garden.txt', maxTokens: 400 };
+    const options = {
+      source,
+      model: path('card.gguf'),
+      stages: [{ name: 'quantize', result }],
+      text,
+      textName: 'garden.txt',
+      maxTokens: 400,
+    };
     const card = await makeCard({
       ...options,
-      recipe: { type: 'Q4_0', calibration: textFacts('garden.txt', gardenText) },
+      recipe: { type: 'Q4_0', like: undefined, calibration: textFacts('garden.txt', gardenText) },
     });
     expect(card.quality.model.kld!.mean).toBeGreaterThan(0);
     expect(card.prompts).toHaveLength(20);
@@ -337,10 +357,24 @@ describe('a card', () => {
     const [json, html] = await writeCard(card, path('card.gguf'));
     expect(JSON.parse(readFileSync(json, 'utf8'))).toEqual(JSON.parse(JSON.stringify(card)));
     const page = readFileSync(html, 'utf8');
-    for (const part of ['blk.0.attn_q.weight', 'garden.txt', card.model.sha256, 'obs', 'weighted'])
+    for (const part of [
+      'blk.0.attn_q.weight',
+      'garden.txt',
+      card.model.sha256,
+      'obs',
+      'weighted',
+      'the format of Q4_0',
+    ])
       expect(page).toContain(part);
     expect(page).not.toMatch(/<script/);
   });
+});
+
+it('a card refuses a model of another vocabulary', async () => {
+  const dimensions = { vocabulary: 384 };
+  writeFileSync(path('other-words.gguf'), await makeModel({ architecture: 'llama', format: 'F32', dimensions }));
+  const options = { source, model: path('other-words.gguf'), stages: [], recipe: {}, text: gardenText, textName: 'a' };
+  await expect(makeCard(options)).rejects.toThrow(/vocabulary of the reference model is \d+, expected \d+/);
 });
 
 describe('an importance matrix', () => {

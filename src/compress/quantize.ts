@@ -11,6 +11,7 @@ import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
+import { formatReason } from './formatReason.ts';
 import { type ImportanceMatrix, readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
 import { keyOf, SolvedStore } from './solvedStore.ts';
@@ -74,6 +75,8 @@ export interface QuantizedTensor {
   readonly from: string;
   readonly format: string;
   readonly bytes: number;
+  /** Reason of the format. */
+  readonly reason: string;
   /** True if it has a low plane, too (nested bits); `bytes` contains it. */
   readonly hasLowPlane?: boolean;
   /** The way it was quantized. In a dry run: undefined. */
@@ -148,6 +151,7 @@ export async function quantize(
           format: planned.format.name,
           ...(planned.hasLowPlane && { hasLowPlane: true }),
           bytes: bytesAfter(planned),
+          reason: formatReason(planned, options),
         },
       ]),
     );

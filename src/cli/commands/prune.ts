@@ -1,12 +1,23 @@
 /** `espalier prune`: sets weights of a model to zero. */
+import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type DropLayersOptions, dropLayers, narrow, type PruneOptions, prune } from '../../compress/index.ts';
+import {
+  type DropLayersOptions,
+  dropLayers,
+  makeCard,
+  narrow,
+  type PruneOptions,
+  prune,
+  refuseSameText,
+  writeCard,
+} from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
 import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, print, printFields, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
+import { readTextFile } from '../textInput.ts';
 
 interface Values extends CalibrationValues {
   readonly method?: PruneOptions['method'];
@@ -18,6 +29,8 @@ interface Values extends CalibrationValues {
   readonly keepNeurons?: number;
   readonly keepHeads?: number;
   readonly dropBlocks?: readonly number[];
+  readonly card?: string;
+  readonly cardTokens?: number;
   readonly threads?: number;
   readonly backend: BackendName;
   readonly json?: boolean;
@@ -56,6 +69,8 @@ export function pruneCommand(): Command {
         'how weights are chosen (default: sparsegpt with --calibrate, else magnitude)',
       ).choices(['magnitude', 'wanda', 'sparsegpt']),
     )
+    .option('--card <path>', 'measure what was lost on this text file, and write it beside the output as HTML and JSON')
+    .option('--card-tokens <count>', 'maximum number of tokens to measure for the card (default: 8192)', number)
     .option('--json', 'print one JSON object on the last line')
     .action(run);
   return examples(addCalibrationOptions(command, 'text by which weights, blocks, neurons and heads are chosen'), [
@@ -69,6 +84,7 @@ export function pruneCommand(): Command {
 
 async function run(source: string, output: string, values: Values): Promise<void> {
   refuseIgnored(values);
+  const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   const signal = interruptSignal();
   const progress = progressBar();
   const { method, sparsity, pattern, maxDivergence, keep, keepNeurons, keepHeads, threads, backend } = values;
@@ -76,11 +92,26 @@ async function run(source: string, output: string, values: Values): Promise<void
     const common = { threads, backend, signal, onProgress: progress.onProgress };
     const calibration = await readCalibration(source, values, common);
     const layers = values.dropBlocks ?? values.dropLayers;
+    refuseSameText(evaluated, calibration?.text);
+    const card = async (name: string, result: object): Promise<string | undefined> => {
+      if (evaluated !== undefined) {
+        const made = await makeCard({
+          ...{ source, model: output, stages: [{ name, result }], threads, signal, onProgress: progress.onProgress },
+          ...{ text: evaluated, textName: basename(values.card!), maxTokens: values.cardTokens },
+          recipe: { ...recipeOf(values), calibration: calibration?.facts },
+        });
+        const files = await writeCard(made, output);
+        progress.stop();
+        return files.join(', ');
+      }
+      progress.stop();
+      return undefined;
+    };
     if ((keep ?? keepNeurons ?? keepHeads) !== undefined) {
       if (!calibration)
         throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
       const found = await narrow(source, output, { ...common, keep, keepNeurons, keepHeads, calibration });
-      progress.stop();
+      const written = await card('narrow', found);
       if (values.json) return printJson(found);
       for (const text of found.notes) print(text);
       return printFields({
@@ -88,12 +119,13 @@ async function run(source: string, output: string, values: Values): Promise<void
         neurons: `${found.neurons[1]} of ${found.neurons[0]} in each block`,
         'key-value heads': `${found.heads[1]} of ${found.heads[0]} in each block`,
         size: bytesForPeople(found.bytes),
+        card: written,
       });
     }
     if (layers !== undefined) {
       const options: DropLayersOptions = { ...common, layers, maxDivergence, calibration };
       const found = await dropLayers(source, output, options);
-      progress.stop();
+      const written = await card('dropLayers', found);
       if (values.json) return printJson(found);
       const { divergence } = found;
       return printFields({
@@ -101,13 +133,11 @@ async function run(source: string, output: string, values: Values): Promise<void
         'dropped blocks': found.dropped.join(', '),
         'KL divergence': divergence && `${divergence.toPrecision(3)} nats per token on held-out text`,
         size: bytesForPeople(found.bytes),
+        card: written,
       });
     }
-    const result = await prune(source, output, {
-      ...common,
-      ...{ method, sparsity, pattern, calibration },
-    });
-    progress.stop();
+    const result = await prune(source, output, { ...common, ...{ method, sparsity, pattern, calibration } });
+    const written = await card('prune', result);
     if (values.json) return printJson(result);
     for (const { name, notes } of result.tensors) for (const note of notes) print(`${name}: ${note}`);
     printFields({
@@ -116,6 +146,7 @@ async function run(source: string, output: string, values: Values): Promise<void
       zeros: `${(100 * result.sparsity).toFixed(1)}% of ${result.tensors.length} matrices`,
       size: bytesForPeople(result.bytes),
       time: `${result.seconds.toFixed(1)} s`,
+      card: written,
     });
   } finally {
     progress.stop();
@@ -142,9 +173,20 @@ function refuseIgnored(values: Values): void {
     if (value !== undefined) throw new OptionError(`--${name}`, String(value), expected);
   };
   if (first && first[0] !== 'sparsity') refuse('method', values.method, `no value with --${first[0]}`);
+  if (values.card === undefined) refuse('card-tokens', values.cardTokens, '--card to be set too');
   if (layers !== 'auto') refuse('max-divergence', values.maxDivergence, '--drop-layers auto to be set too');
   if (dropBlocks) refuse('calibrate', values.calibrate, 'no value with --drop-blocks, which names the blocks');
   if (values.method === 'magnitude') refuse('calibrate', values.calibrate, 'no value with --method magnitude');
+}
+
+/** Options to make the model again. */
+function recipeOf(values: Values): Readonly<Record<string, unknown>> {
+  const { method, sparsity, pattern, dropLayers, dropBlocks, maxDivergence, keep, keepNeurons, keepHeads } = values;
+  const { window, windows } = values;
+  return {
+    ...{ method, sparsity, pattern, dropLayers, dropBlocks, maxDivergence, keep, keepNeurons, keepHeads },
+    ...{ window, windows },
+  };
 }
 
 /** Parses '2' and 'auto'. */

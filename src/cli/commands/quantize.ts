@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import {
+  fileFacts,
   fileTypes,
   makeCard,
   type QuantizedTensor,
@@ -129,10 +130,12 @@ async function run(source: string, output: string, values: Values): Promise<void
     const paths: string[] = [];
     if (evaluated !== undefined && !dryRun) {
       const card = await makeCard({
-        ...{ source, model: output, result, threads, signal, onProgress: progress.onProgress },
+        ...{ source, model: output, threads, signal, onProgress: progress.onProgress },
+        stages: [{ name: 'quantize', result }, ...(tuned ? [{ name: 'tune', result: tuned }] : [])],
         ...{ text: evaluated, textName: basename(values.card!), maxTokens: values.cardTokens },
         recipe: {
-          ...{ ...how, window, windows, imatrix, tensorType, nested },
+          ...{ ...how, window, windows, tensorType, nested },
+          imatrix: imatrix && (await fileFacts(imatrix)),
           tune: steps,
           tuneWeights: values.tuneWeights,
           calibration: calibration?.facts,

@@ -1,5 +1,5 @@
 /**
- * The card of a quantized model: what each tensor became and why, what was lost and how that was measured, how fast it is here, what it
+ * The card of a model that was made smaller: what each tensor became and why, what was lost and how that was measured, how fast it is here, what it
  * writes beside its source, and what is needed to make it again. JSON-safe; cardPage.ts shows it as a page.
  */
 
@@ -20,7 +20,10 @@ export interface Card {
   readonly source: FileFacts;
   /** Options that made it, and the hashes of the texts among them. */
   readonly recipe: Readonly<Record<string, unknown>>;
-  readonly result: QuantizeResult;
+  /** Results of the stages in order, e.g. of `prune`, `quantize` and `tune`: what was tried, kept and lost. */
+  readonly stages: readonly StageResult[];
+  /** Formats of the tensors, if the model was quantized. */
+  readonly result?: QuantizeResult;
   readonly quality: {
     /** Text that was evaluated; not the calibration text. */
     readonly text: TextFacts;
@@ -30,6 +33,11 @@ export interface Card {
     readonly model: Comparison;
   };
   readonly prompts: readonly SideBySide[];
+}
+
+export interface StageResult {
+  readonly name: string;
+  readonly result: object;
 }
 
 export interface FileFacts {
@@ -52,11 +60,12 @@ export interface SideBySide {
 }
 
 export interface CardOptions {
-  /** Paths of the source and of the quantized model. */
+  /** Paths of the source and of the model. */
   readonly source: string;
   readonly model: string;
-  readonly result: QuantizeResult;
-  /** Options of `quantize` that a person would write: the type, the names of files. */
+  /** Results of what made the model, in order. The tensors of the last 'quantize' are shown one by one. */
+  readonly stages: readonly StageResult[];
+  /** Options that a person would write: the type, the names of files. */
   readonly recipe: Readonly<Record<string, unknown>>;
   /** Text to evaluate, and its name. */
   readonly text: string;
@@ -73,17 +82,19 @@ const PROMPTS = 20;
 const PROMPT_LENGTH = 60;
 const CONTINUATION = 32;
 
-/** Measures a quantized model. @throws the errors of `load` and `evaluateText` */
+/** Measures a model. @throws the errors of `load` and `evaluateText` */
 export async function makeCard(options: CardOptions): Promise<Card> {
-  const { source, model, result, recipe, text, textName, maxTokens = 8192, threads, signal, onProgress } = options;
+  const { source, model, stages, recipe, text, textName, maxTokens = 8192, threads, signal, onProgress } = options;
+  const result = stages.findLast(({ name }) => name === 'quantize')?.result as QuantizeResult | undefined;
   const measured = await compare(source, [model], { text, maxTokens, exact: true, threads, signal, onProgress });
   const prompts = promptsOf(text);
   const [before, after] = [await continuations(source, prompts, options), await continuations(model, prompts, options)];
   return {
-    model: await factsOf(model),
-    source: await factsOf(source),
+    model: await fileFacts(model),
+    source: await fileFacts(source),
     recipe,
-    result,
+    stages: stages.map(({ name, result }) => ({ name, result: withoutTensors(name, result) })),
+    ...(result && { result }),
     quality: { text: textFacts(textName, text), exact: true, source: measured[0], model: measured[1] },
     prompts: prompts.map((prompt, i) => ({ prompt, source: before[i], model: after[i] })),
   };
@@ -118,7 +129,15 @@ export function textFacts(name: string, text: string): TextFacts {
   return { name, characters: text.length, sha256: hash.hex() };
 }
 
-async function factsOf(path: string): Promise<FileFacts> {
+/** The tensors of a quantized model are in the card once. */
+function withoutTensors(stage: string, result: object): object {
+  if (stage !== 'quantize') return result;
+  const { tensors: _, ...facts } = result as QuantizeResult;
+  return facts;
+}
+
+/** Name, size and hash of a file. @throws {SourceError} */
+export async function fileFacts(path: string): Promise<FileFacts> {
   const file = await fileSource(path);
   try {
     const hash = sha256();

@@ -1,7 +1,7 @@
 /** Shows a card as one self-contained HTML page without scripts. */
 import { grouped } from '../../core/errors.ts';
 import { escaped } from '../../train/report/html.ts';
-import type { QuantizedTensor } from '../quantize.ts';
+import type { QuantizedTensor, QuantizeResult } from '../quantize.ts';
 import type { Card } from './card.ts';
 
 const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -9,25 +9,19 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:t
 td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.wide{overflow-x:auto}small{opacity:.8}`;
 
 export function cardPage(card: Card): string {
-  const { model, result, recipe, prompts } = card;
+  const { model, stages, result, recipe, prompts } = card;
   const title = escaped(model.name);
   const sections = [
     table(summary(card)),
     `<h2>Side by side</h2><p>Continuations by the most likely token each time.</p>`,
     grid(
-      ['prompt', 'source', 'quantized'],
+      ['prompt', 'source', 'model'],
       prompts.map((each) => [each.prompt, each.source, each.source === each.model ? '(the same)' : each.model]),
     ),
-    '<h2>Tensors</h2><p>The error is that of a matrix’s outputs, relative to their squares, on calibration data that the solver did not see.</p>',
-    grid(
-      ['tensor', 'shape', 'was', 'is', 'bytes', 'method', 'error', 'tried and lost', 'notes'],
-      result.tensors.map(tensorRow),
-    ),
+    `<h2>Stages</h2>${table(stages.flatMap(({ name, result: found }) => rowsOf(found, `${name}: `)))}`,
+    ...(result ? tensorSection(result) : []),
     `<h2>To make it again</h2>${table([
-      ...Object.entries(recipe).map(([name, value]): [string, string] => [
-        name,
-        typeof value === 'string' ? value : JSON.stringify(value),
-      ]),
+      ...rowsOf(recipe),
       ['source', `${card.source.name}, SHA-256 ${card.source.sha256}`],
       ['model', `${model.name}, SHA-256 ${model.sha256}`],
     ])}`,
@@ -36,14 +30,31 @@ export function cardPage(card: Card): string {
   return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${title}</h1>\n${sections.join('\n')}\n</body></html>\n`;
 }
 
-function summary({ model, source, result, quality }: Card): [string, string][] {
+/** A row for each field that is defined. */
+function rowsOf(fields: object, prefix = ''): [string, string][] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [prefix + name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+function tensorSection({ tensors }: QuantizeResult): string[] {
+  return [
+    '<h2>Tensors</h2><p>The error is that of a matrix’s outputs after quantizing, relative to their squares, on calibration data that the solver did not see.</p>',
+    grid(
+      ['tensor', 'shape', 'was', 'is', 'why', 'bytes', 'method', 'error', 'tried and lost', 'notes'],
+      tensors.map(tensorRow),
+    ),
+  ];
+}
+
+function summary({ model, source, result, quality }: Card): (readonly [string, string])[] {
   const { kld, top1 = 0, perplexity, perplexityRatio, tokens, decodeTokensPerSecond = 0 } = quality.model;
   const speed = `${decodeTokensPerSecond.toFixed(1)} tokens per second on this device; the source ${(quality.source.decodeTokensPerSecond ?? 0).toFixed(1)}`;
   return [
-    ['type', result.type],
+    ...(result ? ([['type', result.type]] as const) : []),
     [
       'size',
-      `${grouped(model.bytes)} bytes of ${grouped(source.bytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`,
+      `${grouped(model.bytes)} bytes of ${grouped(source.bytes)}${result ? `, ${result.bitsPerWeight.toFixed(2)} bits per weight` : ''}`,
     ],
     [
       'KL divergence',
@@ -58,11 +69,11 @@ function summary({ model, source, result, quality }: Card): [string, string][] {
       `${grouped(tokens)} tokens of ${quality.text.name} (SHA-256 ${quality.text.sha256}), weights dequantized to F32`,
     ],
     ['speed', speed],
-    ['made in', `${result.seconds.toFixed(1)} s`],
   ];
 }
 
-function tensorRow({ name, shape, from, format, bytes, method, errors = {}, notes = [] }: QuantizedTensor): string[] {
+function tensorRow(tensor: QuantizedTensor): string[] {
+  const { name, shape, from, format, reason, bytes, method, errors = {}, notes = [] } = tensor;
   const error = method && errors[method];
   const lost = Object.entries(errors).filter(([other]) => other !== method);
   return [
@@ -70,6 +81,7 @@ function tensorRow({ name, shape, from, format, bytes, method, errors = {}, note
     shape.join(' × '),
     from,
     format,
+    reason,
     grouped(bytes),
     method ?? '',
     error?.toExponential(2) ?? '',

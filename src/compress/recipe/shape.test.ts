@@ -50,6 +50,10 @@ describe('shape', () => {
     expect(stages.map(({ name }) => name)).toEqual(['prune', 'quantize', 'tune']);
     expect(stages.every(({ result }) => result)).toBe(true);
     expect(card!.quality.model.kld!.mean).toBeGreaterThan(0);
+    expect(card!.stages.map(({ name }) => name)).toEqual(['prune', 'quantize', 'tune']);
+    expect(card!.stages[2].result).toMatchObject({ before: expect.any(Number), after: expect.any(Number) });
+    const page = readFileSync(cardFiles.find((file) => file.endsWith('.html'))!, 'utf8');
+    for (const part of ['prune: method', 'tune: before', 'the format of Q5_0']) expect(page).toContain(part);
     for (const file of [path('out.gguf'), ...cardFiles]) expect(existsSync(file)).toBe(true);
     expect(readdirSync(path('out.gguf.stages'))).toEqual([]);
   });
@@ -64,7 +68,7 @@ describe('shape', () => {
     expect(existsSync(path('again.gguf'))).toBe(false);
     const states: string[] = [];
     const { card } = await shape(path('again.json'), { onStage: (name, state) => states.push(`${name} ${state}`) });
-    expect(card!.result.tensors.length).toBeGreaterThan(10);
+    expect(card!.result!.tensors.length).toBeGreaterThan(10);
     expect(states).toEqual(['prune was done before', 'quantize was done before', 'tune runs']);
     expect(readFileSync(path('again.gguf')).equals(readFileSync(path('out.gguf')))).toBe(true);
   });
@@ -189,6 +193,15 @@ describe('shape', () => {
     }
   });
 
+  it('writes a card of a model that is not quantized', async () => {
+    write('pruned.json', { ...recipe, output: 'pruned.gguf', stages: [{ prune: { sparsity: 0.3 } }] });
+    const { card, cardFiles } = await shape(path('pruned.json'));
+    expect(card!.result).toBeUndefined();
+    expect(card!.stages[0].result).toMatchObject({ method: 'sparsegpt' });
+    expect(card!.quality.model.kld!.mean).toBeGreaterThan(0);
+    expect(readFileSync(cardFiles.find((file) => file.endsWith('.html'))!, 'utf8')).not.toContain('<h2>Tensors');
+  });
+
   it('reads the text of the card before any stage', async () => {
     const run = (card: string) => {
       write('card.json', { ...recipe, output: 'card.gguf', card: { text: card } });
@@ -286,11 +299,6 @@ describe('shape', () => {
 
   it.each([
     ['a field that does not exist', { ...recipe, stage: [] }, /stage/],
-    [
-      'a card without quantizing',
-      { ...recipe, stages: [{ prune: { sparsity: 0.5 } }] },
-      /has a card but no stage quantize/,
-    ],
     ['no stages', { ...recipe, stages: [] }, /stages/],
     ['a stage that does not exist', { ...recipe, stages: [{ squeeze: {} }] }, /stages\.0/],
   ])('refuses %s', async (_, value, message) => {

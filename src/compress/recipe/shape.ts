@@ -16,7 +16,7 @@ import { joinTexts, SELF } from '../joinTexts.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
-import { type QuantizeOptions, type QuantizeResult, quantize } from '../quantize.ts';
+import { type QuantizeOptions, quantize } from '../quantize.ts';
 import { rotate } from '../rotate.ts';
 import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
@@ -51,7 +51,6 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const calibration = recipe.calibration && (await calibrationText(recipe, options));
   const evaluated = recipe.card && (await textOf(recipe.card.text));
   refuseSameText(evaluated, calibration);
-  refuseUselessCard(recipe, path);
   refuseLostZeros(recipe, path);
   return runRecipe(recipe, { calibration, evaluated }, options);
 }
@@ -112,8 +111,7 @@ export async function runRecipe(
     if (!('rotate' in stage) || (result as RotationTrial).isRotated) current = target;
   }
   await copy(current, recipe.output, signal);
-  const quantized = done.findLast(({ name }) => name === 'quantize')?.result as QuantizeResult | undefined;
-  const card = recipe.card && quantized ? await cardOf(context, quantized) : undefined;
+  const card = recipe.card && (await cardOf(context, done));
   const cardFiles = card ? await writeCard(card, recipe.output) : [];
   for (const file of await kept.list()) await kept.remove(file);
   return { output: recipe.output, stages: done, card, cardFiles };
@@ -216,7 +214,7 @@ function calibrationText(recipe: ShapeRecipe, { threads, signal, onProgress }: S
   return joinTexts(recipe.source, textsOf(recipe), { read: textOf, window, windows, threads, signal, onProgress });
 }
 
-async function cardOf(context: Context, result: QuantizeResult): Promise<Card> {
+async function cardOf(context: Context, stages: Card['stages']): Promise<Card> {
   const { recipe, evaluated: text = '', options } = context;
   const { threads, signal, onProgress } = options;
   const calibration =
@@ -228,7 +226,7 @@ async function cardOf(context: Context, result: QuantizeResult): Promise<Card> {
       context.calibration.text,
     );
   return makeCard({
-    ...{ source: recipe.source, model: recipe.output, result, threads, signal, onProgress },
+    ...{ source: recipe.source, model: recipe.output, stages, threads, signal, onProgress },
     ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },
     recipe: { stages: recipe.stages, calibration },
   });
@@ -305,13 +303,4 @@ function refuseLostZeros({ stages }: ShapeRecipe, file: string): void {
   if (pruned < 0 || !filling) return;
   const [name] = Object.keys(filling);
   throw new FormatError(file, `has the stage ${name} after prune, whose zeros it would fill: put ${name} before prune`);
-}
-
-/** @throws {FormatError} */
-function refuseUselessCard({ card, stages }: ShapeRecipe, file: string): void {
-  if (!card || stages.some((stage) => 'quantize' in stage)) return;
-  throw new FormatError(
-    file,
-    'has a card but no stage quantize, whose formats and errors a card shows: remove one or add the other',
-  );
 }

@@ -16,7 +16,7 @@ export type { WriteSample } from './samples.ts';
 export { sparkline } from './sparkline.ts';
 export type { StartingPoint } from './startingPoint.ts';
 export type { Teacher, TeachingStep } from './teacher.ts';
-export type { CompileTrainingOptions, TrainableModel } from './trainableModel.ts';
+export type { CompileTrainingOptions, OpenDataOptions, TrainableModel } from './trainableModel.ts';
 export { prepareTraining, type RecipeSource, train } from './trainer.ts';
 export { DivergedError, ResumeError } from './trainingError.ts';
 export type { TrainingOptions, TrainingResult } from './trainingRun.ts';

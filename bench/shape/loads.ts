@@ -5,6 +5,7 @@ import { load } from '../../src/index.ts';
 import { distance } from '../architectures/compare.ts';
 import { espalier, llamaCpp } from '../architectures/engines.ts';
 import type { Setting } from './setting.ts';
+import { writeUntied } from './untied.ts';
 
 const CONTEXT = 256;
 /**
@@ -25,8 +26,8 @@ const kinds: Readonly<Record<string, Stages>> = {
   'narrow, Q4_0': [{ narrow: { keep: 0.75 } }, { quantize: { type: 'Q4_0' } }],
   'fewer blocks': [{ dropLayers: { layers: 1 } }],
   'SparseGPT 2:4': [{ prune: { method: 'sparsegpt', pattern: '2:4' } }],
-  rotated: [{ rotate: {} }],
-  'rotated, Q3_K_S': [{ rotate: {} }, { quantize: { type: 'Q3_K_S' } }],
+  rotated: [{ rotate: { always: true } }],
+  'rotated, Q3_K_S': [{ rotate: { always: true } }, { quantize: { type: 'Q3_K_S' } }],
 };
 
 export async function benchLoads(setting: Setting, only: readonly string[]): Promise<object[]> {
@@ -35,6 +36,7 @@ export async function benchLoads(setting: Setting, only: readonly string[]): Pro
   const tokens = model.tokenizer.encode(setting.evaluated.slice(0, 4000)).slice(0, CONTEXT - 1);
   const text = `${setting.folder}/loads.txt`;
   await writeFile(text, setting.calibrating.slice(0, 200_000));
+  const untied = await setting.made('untied.gguf', (path) => writeUntied(setting.source, path));
   const peer = llamaCpp();
   const rows: object[] = [];
   for (const [name, stages] of Object.entries(kinds)) {
@@ -42,7 +44,8 @@ export async function benchLoads(setting: Setting, only: readonly string[]): Pro
     const output = `${setting.folder}/loads.gguf`;
     const recipe = `${setting.folder}/loads.json`;
     const calibration = { text, window, windows: 32 };
-    await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration, stages }));
+    const source = stages.some((stage) => 'rotate' in stage) ? untied.path : setting.source;
+    await writeFile(recipe, JSON.stringify({ source, output, calibration, stages }));
     await shape(recipe, { threads });
     const ours = await espalier(output, tokens, CONTEXT);
     const job = {

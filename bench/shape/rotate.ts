@@ -1,11 +1,7 @@
 /** Quantized files with and without a rotated residual stream, at the same bytes. */
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
 import { quantize, rotate } from '../../src/compress/index.ts';
-import { type GgufValue, writeGguf } from '../../src/formats/gguf/write.ts';
-import { openCheckpoint } from '../../src/formats/open.ts';
-import { readTensor } from '../../src/formats/readTensor.ts';
 import type { Setting } from './setting.ts';
+import { writeUntied } from './untied.ts';
 
 /** A rotation helps where it leaves less divergence. */
 const BAR = 1;
@@ -34,24 +30,4 @@ export async function benchRotate(setting: Setting, types: readonly string[]): P
       rows.push({ type, way, kld: without, rotatedKld: turned, ratio, bar: BAR, isReached });
     }
   return rows;
-}
-
-/** Copies a model with tied embeddings, and writes its output matrix, too. */
-async function writeUntied(source: string, path: string): Promise<void> {
-  const checkpoint = await openCheckpoint(source);
-  const tensors = [...checkpoint.tensors.values()];
-  const embedding = checkpoint.tensors.get('token_embd.weight')!;
-  if (!checkpoint.tensors.has('output.weight')) tensors.push({ ...embedding, name: 'output.weight' });
-  const written = tensors.map(({ name, shape, format }) => {
-    const from = checkpoint.tensors.get(name) ?? embedding;
-    return { name, shape, format, data: () => readTensor(from) };
-  });
-  const stream = createWriteStream(path);
-  const sink = {
-    write: (bytes: Uint8Array) => new Promise<void>((done) => stream.write(bytes, () => done())),
-  };
-  const metadata = [...checkpoint.metadata] as [string, GgufValue][];
-  await writeGguf(sink, { metadata, tensors: written });
-  await finished(stream.end());
-  await checkpoint.close();
 }

@@ -17,7 +17,7 @@ import { ExpertInputs } from './expertInputs.ts';
 import { channelsOf, type Product, type Stage } from './stages.ts';
 
 export interface Statistic {
-  /** H [n, n] of the windows that the solver uses. From eight windows on, the held-out ones are in it, too (LOG.md). */
+  /** H [n, n] of the windows that the solver uses. */
   readonly gram: Float32Array;
   /** H [n, n] of the windows that are held out. */
   readonly heldOut: Float32Array;
@@ -28,6 +28,9 @@ export interface Statistic {
   /** Weights that read this input. */
   readonly tensors: readonly string[];
 }
+
+/** H [n, n] of all windows, for what is judged by the model's outputs and needs no held-out windows. */
+export const gramOfAll = ({ gram, heldOut }: Statistic): Float32Array => gram.map((value, i) => value + heldOut[i]);
 
 /** The sums of the squares of an input, Σ x²: the diagonal of H. */
 export interface Squares {
@@ -145,23 +148,20 @@ export class StageRun {
     const [fit, held] = [false, true].map((isHeld) =>
       all.filter((window) => isHeldOut(window, windows.count) === isHeld),
     ) as [number[], number[]];
-    const early = new Map<Tap, Float32Array>();
-    // a step runs all updates before the last one that is wanted, so those of the held-out windows change both sums
-    const readEarly = async () => {
-      for (const tap of this.#taps) early.set(tap, await this.#program.readTensor(sumName(FIT, tap.name)));
+    const grams: Float32Array[] = [];
+    // a step runs all updates before the last one that is wanted, so those of the held-out windows will change both sums
+    const readGrams = async () => {
+      for (const { name } of this.#taps) grams.push(await this.#program.readTensor(sumName(FIT, name)));
     };
-    const isShort = windows.count < HELD_OUT_EVERY;
     const tokens = await this.#runAll(activations, [
-      { sums: FIT, chosen: fit, afterwards: isShort ? readEarly : undefined },
+      { sums: FIT, chosen: fit, afterwards: readGrams },
       { sums: HELD_OUT, chosen: held },
     ]);
     const statistics: Statistic[] = [];
-    for (const [i, tap] of this.#taps.entries()) {
-      const { name, size, tensors } = tap;
-      const gram = early.get(tap) ?? (await this.#program.readTensor(sumName(FIT, name)));
+    for (const [i, { name, size, tensors }] of this.#taps.entries()) {
       const heldOut = await this.#program.readTensor(sumName(HELD_OUT, name));
       const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]) as [number, number];
-      statistics.push({ gram, heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
+      statistics.push({ gram: grams[i], heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
     }
     return statistics;
   }

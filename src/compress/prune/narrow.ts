@@ -15,7 +15,7 @@ import { type Calibration, type CalibrationOptions, prepareCalibration } from '.
 import { encode } from '../encodeRows.ts';
 import { finiteBytes, finiteValues, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { Matrices } from '../matrix/matrices.ts';
-import { type Activations, enoughWindows, forget, StageRun } from '../statistic.ts';
+import { type Activations, enoughWindows, forget, gramOfAll, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
 import { keptColumns } from './keptColumns.ts';
 import type { Channels } from './leastSquares.ts';
@@ -170,7 +170,8 @@ class Narrowing {
       signal,
     });
     try {
-      const statistics = await run.measure(this.#activations);
+      const measured = await run.measure(this.#activations);
+      const statistics = measured.map((each) => ({ ...each, gram: gramOfAll(each) }));
       for (const { gram, tensors } of statistics)
         if (!isFiniteArray(gram)) await refuseNotFinite(this.#checkpoint, stages[stage], `the inputs of ${tensors[0]}`);
       forget(this.#activations, stages.slice(stage + 1));

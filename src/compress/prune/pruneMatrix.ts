@@ -9,7 +9,7 @@
  */
 import { inverseCholesky } from '../matrix/inverseCholesky.ts';
 import { Matrices } from '../matrix/matrices.ts';
-import type { Statistic } from '../statistic.ts';
+import { gramOfAll, type Statistic } from '../statistic.ts';
 
 export type PruningMethod = 'magnitude' | 'wanda' | 'sparsegpt';
 
@@ -70,8 +70,8 @@ export class Pruner {
 
   #factor(statistic: Statistic): number | undefined {
     if (this.#prepared?.statistic === statistic) return this.#prepared.factor;
-    const { heldOut, size } = statistic;
-    const gram = statistic.gram.map((value, i) => value + heldOut[i]);
+    const { size } = statistic;
+    const gram = gramOfAll(statistic);
     this.#matrices.clear();
     let mean = 0;
     for (let i = 0; i < size; i++) mean += gram[i * (size + 1)] / size;

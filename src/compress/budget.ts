@@ -7,13 +7,14 @@ import { formatByName } from '../tensor/formats.ts';
 import { allocate } from './allocate.ts';
 import { BudgetStore } from './budgetStore.ts';
 import type { Calibration } from './calibration.ts';
+import { finiteValues } from './finiteValues.ts';
 import { sumOfRows } from './imatrix.ts';
 import { importanceOf } from './measureImportance.ts';
 import { keptFormat } from './mixture.ts';
-import { elementsOf, formatsOf, namedFormats } from './plan.ts';
+import { elementsOf, formatsOf, namedFormats, refuseRequantizing } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
-import { chosenFormats, guessFormats, roomFor } from './room.ts';
-import { keyOf } from './solvedStore.ts';
+import { chosenFormats, guessFormats, type Room, roomFor } from './room.ts';
+import { canContinue, keyOf } from './solvedStore.ts';
 
 export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
 
@@ -60,6 +61,7 @@ export async function formatsInBudget(
   const named = namedFormats(checkpoint, options);
   const room = roomFor(checkpoint, bytes, named);
   if (bytes < room.least) await refuseSmall(checkpoint, budget, bytes, room.least);
+  refuseQuantizedMatrices(checkpoint, room, options);
   const complete = (chosen: ReadonlyMap<string, BlockFormat>) =>
     new Map([...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]));
   if (options.dryRun) return { formats: complete(guessFormats(room)) };
@@ -68,13 +70,30 @@ export async function formatsInBudget(
   const settings = room.candidates.map(({ tensor, formats }) => [tensor.name, formats.map(({ name }) => name)]);
   const store = await BudgetStore.open(output, await keyOf(checkpoint, [bytes, generations, settings], windows));
   if (store.levels) return { formats: complete(chosenFormats(room.candidates, store.levels)), store };
+  for (const tensor of checkpoint.tensors.values())
+    if (tensor.format.blockSize === 1) await finiteValues(checkpoint, tensor);
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
   const importance = new Map(
     [...entries].map(([name, { squares, tokens }]) => [name, sumOfRows(squares, squares.length / tokens.length)]),
   );
   const common = { threads, backend, signal, onProgress };
-  const chosen = await allocate(checkpoint, room, { windows, importance, generations, store, ...common });
-  return { formats: complete(chosen), store };
+  try {
+    const chosen = await allocate(checkpoint, room, { windows, importance, generations, store, ...common });
+    return { formats: complete(chosen), store };
+  } catch (error) {
+    if (!canContinue(error, signal)) await store.clear();
+    throw error;
+  }
+}
+
+/** Refuses a quantized matrix before the search. @throws {OptionError} */
+function refuseQuantizedMatrices(checkpoint: Checkpoint, { candidates }: Room, options: QuantizeOptions): void {
+  const changed = candidates.map(({ tensor, formats }) => {
+    const format = formats.find((each) => each !== tensor.format) ?? tensor.format;
+    return [tensor.name, format] as const;
+  });
+  const kept = [...checkpoint.tensors.values()].map((tensor) => [tensor.name, keptFormat(tensor)] as const);
+  refuseRequantizing(checkpoint, new Map([...kept, ...changed]), options);
 }
 
 /** Bytes that all tensors may take. */

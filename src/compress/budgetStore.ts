@@ -2,8 +2,8 @@
  * What a search for formats has measured so far, in a file beside the output (`model.gguf.budget.json`): a run that is interrupted
  * continues when it is started again, and chooses the same formats.
  */
-import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import type { ByteSource } from '../formats/byteSource.ts';
 import { readText } from '../formats/json.ts';
 import { splitPath } from './writeFile.ts';
 
@@ -34,7 +34,7 @@ export class BudgetStore {
     const [path, name] = splitPath(output);
     const folder = checkpointFolder(path);
     const file = `${name}.budget.json`;
-    const found = (await folder.list()).includes(file) ? await stateIn(`${path}/${file}`) : undefined;
+    const found = (await folder.list()).includes(file) ? await stateIn(await folder.open(file)) : undefined;
     return new BudgetStore(folder, file, found?.key === key ? found : { key, costs: {}, losses: {} });
   }
 
@@ -80,8 +80,7 @@ export class BudgetStore {
 }
 
 /** The state in a file; undefined if it is damaged. */
-async function stateIn(path: string): Promise<State | undefined> {
-  const source = await fileSource(path);
+async function stateIn(source: ByteSource): Promise<State | undefined> {
   try {
     const state = JSON.parse(await readText(source)) as State;
     const isState =

@@ -1,7 +1,7 @@
 /** Entry point `espalier/compress`: quantizes models, measures what their matrices see in a text, and compares the results. */
 
 export type { CalibrationOptions } from './calibration.ts';
-export type { FileFacts, SideBySide, StageResult, TextFacts } from './card/card.ts';
+export type { FileFacts, SideBySide, SourceFacts, StageResult, TextFacts } from './card/card.ts';
 export { type Card, type CardOptions, fileFacts, makeCard, refuseSameText, textFacts, writeCard } from './card/card.ts';
 export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { comparePage, writeComparePage } from './comparePage.ts';

@@ -126,7 +126,7 @@ function patternOf(pattern: string): RegExp {
   }
 }
 
-function refuseRequantizing(
+export function refuseRequantizing(
   { name, tensors }: Checkpoint,
   formats: ReadonlyMap<string, BlockFormat>,
   { allowRequantize }: Pick<QuantizeOptions, 'allowRequantize'>,
@@ -164,7 +164,7 @@ export const elementsOf = ({ byteLength, format }: CheckpointTensor): number =>
   (byteLength / format.blockBytes) * format.blockSize;
 
 /** Bytes of a low plane of nested bits. */
-export const lowBytesOf = (planned: Planned): number => (planned.hasLowPlane ? elementsOf(planned.tensor) / 2 : 0);
+const lowBytesOf = (planned: Planned): number => (planned.hasLowPlane ? elementsOf(planned.tensor) / 2 : 0);
 
 export const bytesAfter = (planned: Planned): number =>
   bytesOf(planned.format, elementsOf(planned.tensor)) + lowBytesOf(planned);

@@ -1,15 +1,5 @@
 /** Quantizes tiny models: what is written, what is refused, and that nothing is half-written. */
-import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,7 +8,6 @@ import { openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { evaluateText } from '../runtime/evaluateText.ts';
 import { load } from '../runtime/load.ts';
-import { makeCard, textFacts, writeCard } from './card/card.ts';
 import { compare } from './compare.ts';
 import { readImatrix, writeImatrix } from './imatrix.ts';
 import { measureImportance } from './measureImportance.ts';
@@ -237,144 +226,6 @@ describe('quantize', () => {
   it('refuses to overwrite its source', async () => {
     await expect(quantize(source, source, { type: 'Q4_0' })).rejects.toThrow(/another file than the source/);
   });
-});
-
-describe('a budget', () => {
-  const calibration = { text: gardenText, window: 64, windows: 4 };
-
-  it('gives a better model in at most the bytes of a type', async () => {
-    const stages = new Set<string>();
-    const onProgress = ({ stage }: { stage: string }) => stages.add(stage);
-    const like = await run('like.gguf', { type: undefined, like: 'Q4_0', generations: 2, calibration, onProgress });
-    expect(stages).toContain('evolution');
-    const plain = await run('q4.gguf', { calibration });
-    expect(like.bytes).toBeLessThanOrEqual(plain.bytes);
-    const text = gardenText.slice(0, 2000);
-    const [, a, b] = await compare(source, [path('q4.gguf'), path('like.gguf')], { text, exact: true, speed: false });
-    expect(b.kld!.mean).toBeLessThan(a.kld!.mean);
-  });
-
-  it('holds for the whole file', async () => {
-    await run('bytes.gguf', { type: undefined, maxBytes: 560_000, generations: 0, calibration });
-    expect(statSync(path('bytes.gguf')).size).toBeLessThanOrEqual(560_000);
-    const { bitsPerWeight } = await run('bits.gguf', { type: undefined, targetBits: 5.5, generations: 0, calibration });
-    expect(bitsPerWeight).toBeLessThanOrEqual(5.5);
-    expect(bitsPerWeight).toBeGreaterThan(5.2);
-  });
-
-  it('keeps the formats that options name', async () => {
-    const named = { tensorTypes: [['blk.1.ffn_up', 'q8_0']] as const, outputTensorType: 'q5_1' };
-    const options = { type: undefined, targetBits: 6, generations: 1, calibration, ...named };
-    const { tensors, bitsPerWeight } = await run('named.gguf', options);
-    const formats = new Map(tensors.map(({ name, format }) => [name, format]));
-    expect(formats.get('blk.1.ffn_up.weight')).toBe('Q8_0');
-    expect(formats.get('output.weight')).toBe('Q5_1');
-    expect(new Set(formats.values()).size).toBeGreaterThan(3);
-    expect(bitsPerWeight).toBeLessThanOrEqual(6);
-    rmSync(path('named.gguf'));
-  });
-
-  it('is planned without measuring', async () => {
-    const stages: string[] = [];
-    const onProgress = ({ stage }: { stage: string }) => stages.push(stage);
-    const options = { type: undefined, targetBits: 5.5, calibration, dryRun: true, onProgress };
-    const { bitsPerWeight, memoryBytes } = await run('planned.gguf', options);
-    expect(stages).toEqual([]);
-    expect(bitsPerWeight).toBeLessThanOrEqual(5.5);
-    expect(bitsPerWeight).toBeGreaterThan(5.2);
-    // the search has the whole model in F32
-    expect(memoryBytes).toBeGreaterThan(statSync(source).size);
-  });
-
-  it('continues a search that was interrupted, and chooses the same formats', async () => {
-    const found = files();
-    const options = { type: undefined, targetBits: 5.5, generations: 2, calibration };
-    for (const [stage, item] of [
-      ['sensitivities', 'blk.1'],
-      ['evolution', ''],
-      ['quantize', ''],
-    ] as const) {
-      const controller = new AbortController();
-      const onProgress = (each: { stage: string; item?: string }) => {
-        if (each.stage === stage && each.item?.startsWith(item)) controller.abort(new Error('enough'));
-      };
-      const interrupted = run('search.gguf', { ...options, signal: controller.signal, onProgress });
-      await expect(interrupted).rejects.toThrow('enough');
-      expect(files()).toContain('search.gguf.budget.json');
-      expect(files()).not.toContain('search.gguf');
-    }
-    const stages = new Set<string>();
-    await run('search.gguf', { ...options, onProgress: ({ stage }) => stages.add(stage) });
-    expect([...stages]).toEqual(['quantize']);
-    await run('whole.gguf', options);
-    expect(readFileSync(path('search.gguf')).equals(readFileSync(path('whole.gguf')))).toBe(true);
-    for (const name of ['search.gguf', 'whole.gguf']) rmSync(path(name));
-    expect(files()).toEqual(found);
-  });
-
-  it.each([
-    ['bits that are too few', { targetBits: 2 }, /targetBits is 2, expected at least \d\.\d+ bits per weight/],
-    ['bytes that are too few', { maxBytes: 100_000 }, /maxBytes is 100000, expected at least \d+ bytes/],
-    ['one with pure', { targetBits: 5, pure: true }, /pure is true/],
-    [
-      'one beside a type',
-      { type: 'Q4_0', targetBits: 4 },
-      /expected exactly one of type, targetBits, maxBytes and like/,
-    ],
-    ['neither', {}, /type is missing, expected exactly one/],
-    ['one without a text', { targetBits: 5, calibration: undefined }, /calibration is missing, expected a text/],
-    ['nonsense', { maxBytes: -1 }, /maxBytes is -1/],
-    ['generations beside a type', { type: 'Q4_0', generations: 3 }, /generations is given beside type Q4_0/],
-    ['half a generation', { targetBits: 5, generations: 0.5 }, /generations is 0.5/],
-  ] as [string, Partial<QuantizeOptions>, RegExp][])('refuses %s', async (_, options, message) => {
-    await expect(run('refused.gguf', { type: undefined, calibration, ...options })).rejects.toThrow(message);
-  });
-});
-
-describe('a card', () => {
-  it('has what was lost, the texts of both models, and what makes it again', async () => {
-    const result = await run('card.gguf', { calibration });
-    const text = gardenText.slice(0, 3000);
-    const options = {
-      source,
-      model: path('card.gguf'),
-      stages: [{ name: 'quantize', result }],
-      text,
-      textName: 'garden.txt',
-      maxTokens: 400,
-    };
-    const card = await makeCard({
-      ...options,
-      recipe: { type: 'Q4_0', like: undefined, calibration: textFacts('garden.txt', gardenText) },
-    });
-    expect(card.quality.model.kld!.mean).toBeGreaterThan(0);
-    expect(card.prompts).toHaveLength(20);
-    expect(card.model.sha256).toBe(
-      createHash('sha256')
-        .update(readFileSync(path('card.gguf')))
-        .digest('hex'),
-    );
-    const [json, html] = await writeCard(card, path('card.gguf'));
-    expect(JSON.parse(readFileSync(json, 'utf8'))).toEqual(JSON.parse(JSON.stringify(card)));
-    const page = readFileSync(html, 'utf8');
-    for (const part of [
-      'blk.0.attn_q.weight',
-      'garden.txt',
-      card.model.sha256,
-      'obs',
-      'weighted',
-      'the format of Q4_0',
-    ])
-      expect(page).toContain(part);
-    expect(page).not.toMatch(/<script/);
-  });
-});
-
-it('a card refuses a model of another vocabulary', async () => {
-  const dimensions = { vocabulary: 384 };
-  writeFileSync(path('other-words.gguf'), await makeModel({ architecture: 'llama', format: 'F32', dimensions }));
-  const options = { source, model: path('other-words.gguf'), stages: [], recipe: {}, text: gardenText, textName: 'a' };
-  await expect(makeCard(options)).rejects.toThrow(/vocabulary of the reference model is \d+, expected \d+/);
 });
 
 describe('an importance matrix', () => {

@@ -1,5 +1,5 @@
 /** Quantizes a model: reads it tensor by tensor, solves for the blocks of each, and writes a GGUF file that llama.cpp loads. */
-import { EspalierError, FormatError, MemoryError, OptionError, SourceError } from '../core/errors.ts';
+import { EspalierError, FormatError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
@@ -14,7 +14,7 @@ import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { formatReason } from './formatReason.ts';
 import { type ImportanceMatrix, readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
-import { keyOf, SolvedStore } from './solvedStore.ts';
+import { canContinue, keyOf, SolvedStore } from './solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
 import { enoughWindows } from './statistic.ts';
@@ -203,8 +203,7 @@ export async function quantize(
         await writeFile(output, { metadata, tensors }, options);
         await clear();
       } catch (error) {
-        const canContinue = options.signal?.aborted || error instanceof SourceError || error instanceof MemoryError;
-        if (!canContinue) await clear();
+        if (!canContinue(error, options.signal)) await clear();
         throw error;
       } finally {
         await work.return(undefined);

@@ -5,6 +5,7 @@
 
 import { sha256 } from '#leaf/formats/download/sha256';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { MemoryError, SourceError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { Windows } from './calibrationText.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -123,6 +124,10 @@ export class SolvedStore {
     }
   }
 }
+
+/** True if a run that failed continues when it is started again. */
+export const canContinue = (error: unknown, signal: AbortSignal | undefined): boolean =>
+  signal?.aborted === true || error instanceof SourceError || error instanceof MemoryError;
 
 /** Distinguishes runs by the source, their settings (JSON) and the calibration text. */
 export async function keyOf(checkpoint: Checkpoint, settings: unknown, { tokens, size }: Windows): Promise<string> {

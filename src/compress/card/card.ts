@@ -6,10 +6,12 @@
 import { sha256 } from '#leaf/formats/download/sha256';
 import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
-import { OptionError } from '../../core/errors.ts';
+import { OptionError, SourceError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
+import { openCheckpoint } from '../../formats/open.ts';
 import { load } from '../../runtime/load.ts';
 import { type Comparison, compare } from '../compare.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import type { QuantizeResult } from '../quantize.ts';
 import { splitPath } from '../writeFile.ts';
 import { cardPage } from './cardPage.ts';
@@ -17,7 +19,7 @@ import { cardPage } from './cardPage.ts';
 export interface Card {
   /** File name, bytes and hash of the model. */
   readonly model: FileFacts;
-  readonly source: FileFacts;
+  readonly source: SourceFacts;
   /** Options that made it, and the hashes of the texts among them. */
   readonly recipe: Readonly<Record<string, unknown>>;
   /** Results of the stages in order, e.g. of `prune`, `quantize` and `tune`: what was tried, kept and lost. */
@@ -44,6 +46,12 @@ export interface FileFacts {
   readonly name: string;
   readonly bytes: number;
   readonly sha256: string;
+}
+
+/** A file has its hash; a folder, or a model of the network, the fingerprint of its tensors. */
+export interface SourceFacts extends Omit<FileFacts, 'sha256'> {
+  readonly sha256?: string;
+  readonly fingerprint?: string;
 }
 
 export interface TextFacts {
@@ -91,7 +99,7 @@ export async function makeCard(options: CardOptions): Promise<Card> {
   const [before, after] = [await continuations(source, prompts, options), await continuations(model, prompts, options)];
   return {
     model: await fileFacts(model),
-    source: await fileFacts(source),
+    source: await sourceFacts(source, signal),
     recipe,
     stages: stages.map(({ name, result }) => ({ name, result: withoutTensors(name, result) })),
     ...(result && { result }),
@@ -100,9 +108,12 @@ export async function makeCard(options: CardOptions): Promise<Card> {
   };
 }
 
-/** @throws {OptionError} if a model is evaluated on its calibration text, where its loss looks smaller than it is */
+/**
+ * @param calibration the text, or several joined by line ends (`joinTexts`)
+ * @throws {OptionError} if a model is evaluated on a calibration text, or on whole lines of one: its loss looks smaller there than it is
+ */
 export function refuseSameText(evaluated: string | undefined, calibration: string | undefined): void {
-  if (evaluated === undefined || evaluated !== calibration) return;
+  if (!evaluated || calibration === undefined || !`\n${calibration}\n`.includes(`\n${evaluated}\n`)) return;
   throw new OptionError(
     'the text of the card',
     'the calibration text',
@@ -134,6 +145,22 @@ function withoutTensors(stage: string, result: object): object {
   if (stage !== 'quantize') return result;
   const { tensors: _, ...facts } = result as QuantizeResult;
   return facts;
+}
+
+async function sourceFacts(source: string, signal: AbortSignal | undefined): Promise<SourceFacts> {
+  try {
+    return await fileFacts(source);
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+  }
+  const opened = await openCheckpoint(source, { signal });
+  try {
+    const isUrl = /^[a-z]{2,}:/i.test(source);
+    const name = isUrl ? opened.name : splitPath(source.replace(/[/\\]+$/, ''))[1];
+    return { name, bytes: opened.byteLength, fingerprint: await fingerprintOf(opened) };
+  } finally {
+    await opened.close();
+  }
 }
 
 /** Name, size and hash of a file. @throws {SourceError} */

@@ -22,7 +22,7 @@ export function cardPage(card: Card): string {
     ...(result ? tensorSection(result) : []),
     `<h2>To make it again</h2>${table([
       ...rowsOf(recipe),
-      ['source', `${card.source.name}, SHA-256 ${card.source.sha256}`],
+      ['source', sourceLine(card.source)],
       ['model', `${model.name}, SHA-256 ${model.sha256}`],
     ])}`,
   ];
@@ -46,6 +46,9 @@ function tensorSection({ tensors }: QuantizeResult): string[] {
     ),
   ];
 }
+
+const sourceLine = ({ name, sha256, fingerprint }: Card['source']): string =>
+  sha256 === undefined ? `${name}, fingerprint ${fingerprint}` : `${name}, SHA-256 ${sha256}`;
 
 function summary({ model, source, result, quality }: Card): (readonly [string, string])[] {
   const { kld, top1 = 0, perplexity, perplexityRatio, tokens, decodeTokensPerSecond = 0 } = quality.model;

@@ -86,7 +86,7 @@ export function blockCount(checkpoint: Checkpoint): number {
 }
 
 /** The model without some blocks. @throws {OptionError} @throws {UnsupportedError} if a kept block computes something else */
-function withoutBlocks(checkpoint: Checkpoint, dropped: readonly number[], count: number): Checkpoint {
+export function withoutBlocks(checkpoint: Checkpoint, dropped: readonly number[], count: number): Checkpoint {
   const wrong = dropped.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < count));
   if (wrong !== undefined) throw new OptionError('layers', wrong, `indices from 0 to ${count - 1}`);
   if (dropped.length === 0 || dropped.length >= count)
@@ -96,21 +96,28 @@ function withoutBlocks(checkpoint: Checkpoint, dropped: readonly number[], count
   return result;
 }
 
+/** @throws {OptionError} if the options do not fit a model of `count` blocks */
+export function refuseWrongLayers({ layers, maxDivergence, calibration }: DropLayersOptions, count: number): void {
+  const isAuto = layers === 'auto';
+  if (maxDivergence !== undefined && !(isAuto && maxDivergence > 0))
+    throw new OptionError('maxDivergence', maxDivergence, isAuto ? 'a number above 0' : "layers to be 'auto'");
+  if (typeof layers === 'object') return;
+  if (!isAuto && !(Number.isInteger(layers) && layers >= 1 && layers < count))
+    throw new OptionError('layers', layers, `1 to ${count - 1} of the ${count} blocks, or 'auto'`);
+  if (!calibration)
+    throw new OptionError('calibration', 'missing', 'a text, by which the blocks are chosen; or name the blocks');
+}
+
 async function chosenBlocks(
   checkpoint: Checkpoint,
   count: number,
   options: DropLayersOptions,
 ): Promise<Omit<DropLayersResult, 'bytes'>> {
-  const { layers, maxDivergence, calibration } = options;
-  const isAuto = layers === 'auto';
-  if (maxDivergence !== undefined && !(isAuto && maxDivergence > 0))
-    throw new OptionError('maxDivergence', maxDivergence, isAuto ? 'a number above 0' : "layers to be 'auto'");
+  const { layers, maxDivergence } = options;
+  refuseWrongLayers(options, count);
   if (typeof layers === 'object') return { dropped: [...new Set(layers)].sort((a, b) => a - b) };
-  if (!isAuto && !(Number.isInteger(layers) && layers >= 1 && layers < count))
-    throw new OptionError('layers', layers, `1 to ${count - 1} of the ${count} blocks, or 'auto'`);
-  if (!calibration)
-    throw new OptionError('calibration', 'missing', 'a text, by which the blocks are chosen; or name the blocks');
-  if (!isAuto) {
+  const calibration = options.calibration!;
+  if (layers !== 'auto') {
     const influence = await influenceOf(checkpoint, count, calibration, options);
     return { dropped: leastOf(influence, layers), influence };
   }

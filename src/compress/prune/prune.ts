@@ -1,6 +1,7 @@
 /** Prunes the matrices of a model's blocks: sets weights to zero and writes a GGUF file in the source's float format. */
-import { EspalierError, MemoryError, OptionError, SourceError, UnsupportedError } from '../../core/errors.ts';
+import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
@@ -10,7 +11,7 @@ import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
 import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
-import { keyOf, SolvedStore } from '../solvedStore.ts';
+import { canContinue, keyOf, SolvedStore } from '../solvedStore.ts';
 import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
 import type { Solved } from '../solver.ts';
 import { writeFile } from '../writeFile.ts';
@@ -48,26 +49,15 @@ export interface PruneResult {
  */
 export async function prune(source: CheckpointSource, output: string, options: PruneOptions): Promise<PruneResult> {
   const started = performance.now();
-  const sparsity = sparsityOf(options);
-  const { calibration: text, method = text ? 'sparsegpt' : 'magnitude' } = options;
-  if (!['magnitude', 'wanda', 'sparsegpt'].includes(method))
-    throw new OptionError('method', method, 'magnitude, wanda or sparsegpt');
-  if (!text && method !== 'magnitude') throw new OptionError('calibration', 'missing', `a text, which ${method} needs`);
+  const { method, sparsity } = pruningOf(options);
   if (source === output) throw new OptionError('the output', output, 'another file than the source');
   const opened = await openCheckpoint(source, options);
   try {
     const checkpoint = inGgufTerms(opened);
     refuseNestedBits(checkpoint);
-    const all = [...checkpoint.tensors.values()];
-    const quantized = all.find((tensor) => tensor.format.blockSize > 1);
-    if (quantized)
-      throw new UnsupportedError(`${checkpoint.name}: pruning a model with tensors in`, quantized.format.name, [
-        'F32',
-        'F16',
-        'BF16',
-      ]);
-    const calibration = method === 'magnitude' ? undefined : await prepareCalibration(checkpoint, text!);
-    const formats = new Map(all.map((tensor) => [tensor.name, keptFormat(tensor)]));
+    refuseQuantized(checkpoint);
+    const calibration = method === 'magnitude' ? undefined : await prepareCalibration(checkpoint, options.calibration!);
+    const formats = new Map([...checkpoint.tensors.values()].map((tensor) => [tensor.name, keptFormat(tensor)]));
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
     const pruner = await Pruner.create(options.threads);
@@ -104,8 +94,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
       await writeFile(output, { metadata, tensors }, options);
       await store?.clear();
     } catch (error) {
-      const canContinue = options.signal?.aborted || error instanceof SourceError || error instanceof MemoryError;
-      if (!canContinue) await store?.clear();
+      if (!canContinue(error, options.signal)) await store?.clear();
       throw error;
     } finally {
       await work.return(undefined);
@@ -125,6 +114,25 @@ export async function prune(source: CheckpointSource, output: string, options: P
   } finally {
     await opened.close();
   }
+}
+
+/** How a model is pruned. @throws {OptionError} for options that do not fit together */
+export function pruningOf(options: PruneOptions): { readonly method: PruningMethod; readonly sparsity: Sparsity } {
+  const sparsity = sparsityOf(options);
+  const { calibration, method = calibration ? 'sparsegpt' : 'magnitude' } = options;
+  if (!['magnitude', 'wanda', 'sparsegpt'].includes(method))
+    throw new OptionError('method', method, 'magnitude, wanda or sparsegpt');
+  if (!calibration && method !== 'magnitude')
+    throw new OptionError('calibration', 'missing', `a text, which ${method} needs`);
+  return { method, sparsity };
+}
+
+/** @throws {UnsupportedError} */
+export function refuseQuantized({ name, tensors }: Checkpoint): void {
+  const quantized = [...tensors.values()].find((tensor) => tensor.format.blockSize > 1);
+  if (!quantized) return;
+  const supported = ['F32', 'F16', 'BF16'];
+  throw new UnsupportedError(`${name}: pruning a model with tensors in`, quantized.format.name, supported);
 }
 
 function zerosOf(bytes: Uint8Array, format: BlockFormat): { readonly zeros: number; readonly elements: number } {

@@ -13,8 +13,9 @@ import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { memoryOf, secondsOf, secondsOfProducts } from '../estimate.ts';
 import { keptFormat } from '../mixture.ts';
 import { elementsOf, planOf } from '../plan.ts';
-import { blockCount, without } from '../prune/dropLayers.ts';
+import { blockCount, refuseWrongLayers, without, withoutBlocks } from '../prune/dropLayers.ts';
 import { narrowSizes } from '../prune/narrowSizes.ts';
+import { pruningOf, refuseQuantized } from '../prune/prune.ts';
 import { quantize } from '../quantize.ts';
 import { refuseRotation } from '../rotate.ts';
 import { enoughWindows } from '../statistic.ts';
@@ -27,6 +28,8 @@ export interface StagePlan {
   /** Rough estimates. */
   readonly memoryBytes: number;
   readonly seconds: number;
+  /** Of a stage quantize: bits per weight behind it. */
+  readonly bitsPerWeight?: number;
 }
 
 /** Forward passes that cost as much as an update: one of the teacher; forward, recomputed and twice backward of the student. */
@@ -61,9 +64,9 @@ export async function planStage(
     const to = withFormats(from, (tensor) => (tensor.shape.length > 1 ? formatByName('F32') : tensor.format));
     return { plan: planTraining(from, to, steps * batch * sequence), to };
   }
-  const text = 'prune' in stage && stage.prune.method === 'magnitude' ? undefined : calibration;
-  const to = prunedModel(stage, from);
-  const prepared = text && enoughWindows(await prepareCalibration(from, text));
+  const to = prunedModel(stage, from, calibration);
+  const all = calibration && choosesByText(stage) ? await prepareCalibration(from, calibration) : undefined;
+  const prepared = all && 'narrow' in stage ? enoughWindows(all) : all;
   const formats = new Map([...from.tensors.values()].map((tensor) => [tensor.name, keptFormat(tensor)]));
   const planned = planOf(from, formats, { allowRequantize: true }, prepared);
   const [memoryBytes, seconds] = [memoryOf(planned, prepared), secondsOf(planned, prepared)];
@@ -90,9 +93,9 @@ async function planQuantizing(
     ...(calibrate && calibration && { calibration }),
   });
   const formats = new Map(result.tensors.map(({ name, format }) => [name, formatByName(format)]));
-  const { bytes, memoryBytes, seconds } = result;
+  const { bytes, memoryBytes, seconds, bitsPerWeight } = result;
   return {
-    plan: { bytes, memoryBytes, seconds },
+    plan: { bytes, memoryBytes, seconds, bitsPerWeight },
     to: withFormats(from, ({ name, format }) => formats.get(name) ?? format),
   };
 }
@@ -106,8 +109,16 @@ function planTraining(from: Checkpoint, to: Checkpoint, tokens: number): StagePl
   return { bytes: tensorBytes(to), memoryBytes: TRAINING_BYTES * parameters, seconds };
 }
 
-/** The model without what a stage removes. Which blocks, neurons and heads are removed makes no difference to its sizes. */
-function prunedModel(stage: ShapeStage, from: Checkpoint): Checkpoint {
+function choosesByText(stage: ShapeStage): boolean {
+  if ('prune' in stage) return stage.prune.method !== 'magnitude';
+  return !('dropLayers' in stage && typeof stage.dropLayers.layers === 'object');
+}
+
+/**
+ * The model without what a stage removes. Which blocks, neurons and heads are removed makes no difference to its sizes.
+ * @throws the errors of the stage
+ */
+function prunedModel(stage: ShapeStage, from: Checkpoint, calibration: CalibrationOptions | undefined): Checkpoint {
   if ('narrow' in stage) {
     const sizes = narrowSizes(from, stage.narrow);
     const tensors = new Map(
@@ -118,10 +129,15 @@ function prunedModel(stage: ShapeStage, from: Checkpoint): Checkpoint {
   if ('dropLayers' in stage) {
     const { layers } = stage.dropLayers;
     const count = blockCount(from);
+    refuseWrongLayers({ ...stage.dropLayers, calibration }, count);
+    if (typeof layers === 'object') return withoutBlocks(from, [...new Set(layers)], count);
     // with 'auto' at least one is dropped
-    const length = layers === 'auto' ? 1 : Number(layers);
-    const dropped = typeof layers === 'object' ? [...new Set(layers)] : Array.from({ length }, (_, i) => count - 1 - i);
+    const dropped = Array.from({ length: layers === 'auto' ? 1 : layers }, (_, i) => count - 1 - i);
     return { ...lent(from), ...without(from, dropped, count) };
+  }
+  if ('prune' in stage) {
+    pruningOf({ ...stage.prune, calibration });
+    refuseQuantized(from);
   }
   return withFormats(from, keptFormat);
 }

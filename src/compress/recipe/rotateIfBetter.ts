@@ -16,7 +16,7 @@ export interface RotationTrial {
   readonly divergence?: { readonly original: number; readonly rotated: number };
 }
 
-export interface TrialOptions extends Pick<QuantizeOptions, 'threads' | 'signal' | 'onProgress'> {
+interface TrialOptions extends Pick<QuantizeOptions, 'threads' | 'signal' | 'onProgress'> {
   readonly seed: number;
   /** Type that the trial quantizes to. */
   readonly type: string;
@@ -45,6 +45,18 @@ export async function rotateIfBetter(source: string, output: string, options: Tr
   } finally {
     for (const trial of trials) await checkpointFolder(folder).remove(splitPath(trial)[1]);
   }
+}
+
+/** Types for budgets of bits or bytes. */
+const TYPES = ['Q2_K', 'Q3_K_M', 'Q4_0', 'Q5_0', 'Q6_K', 'Q8_0'];
+
+/** The type whose matrices have the number of bits per weight that is nearest. */
+export function typeOfBits(bitsPerWeight: number): string {
+  const distance = (type: string) => {
+    const { blockBytes, blockSize } = formatByName(fileTypeByName(type).format);
+    return Math.abs((8 * blockBytes) / blockSize - bitsPerWeight);
+  };
+  return TYPES.reduce((nearest, type) => (distance(type) < distance(nearest) ? type : nearest));
 }
 
 /** The type itself if it can be quantized without calibration, else the one with a grid of about its bits. */

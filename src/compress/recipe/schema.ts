@@ -77,7 +77,7 @@ const rotateStage = z.strictObject({
       always: z.boolean().default(false).describe('true: without a trial'),
     })
     .describe(
-      'rotates the residual stream, so that no channel stands out; before a stage quantize only if a trial on the calibration text loses less; the result is in F32',
+      'rotates the residual stream, so that no channel stands out; before a stage quantize only if a trial on the calibration text loses less, without such a text always; the result is in F32',
     ),
 });
 

@@ -9,6 +9,7 @@ import { dropLayers } from '../prune/dropLayers.ts';
 import { quantize } from '../quantize.ts';
 import { tune } from '../tune/tune.ts';
 import type { StagePlan } from './planStage.ts';
+import { typeOfBits } from './rotateIfBetter.ts';
 import { shape } from './shape.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-shape-'));
@@ -120,7 +121,12 @@ describe('shape', () => {
     [{ narrow: { keep: 0.5 } }, /the stage narrow after prune/],
     [{ quantize: { type: 'Q4_K_M' } }, /keepZeros is true, expected false, or one of .*Q4_K cannot keep zeros: .*Q4_0/],
   ])('refuses %o where it would fill the zeros of pruned weights', async (stage, message) => {
-    write('filled.json', { ...recipe, output: 'f.gguf', card: undefined, stages: [{ prune: {} }, stage] });
+    write('filled.json', {
+      ...recipe,
+      output: 'f.gguf',
+      card: undefined,
+      stages: [{ prune: { sparsity: 0.3 } }, stage],
+    });
     await expect(shape(path('filled.json'), { dryRun: true })).rejects.toThrow(message);
   });
 
@@ -253,10 +259,48 @@ describe('shape', () => {
     [{ quantize: { targetBits: 1 } }, /targetBits is 1, expected at least/],
     [{ quantize: { type: 'Q4_0', targetBits: 5 } }, /exactly one of type, targetBits/],
     [{ quantize: { targetBits: 5, calibrate: false } }, /calibration is missing/],
+    [{ prune: {} }, /sparsity is missing, expected exactly one/],
+    [{ prune: { sparsity: 0.5, pattern: '2:4' } }, /sparsity is given beside a pattern/],
+    [{ dropLayers: { layers: 40 } }, /layers is 40, expected 1 to 1 of the 2 blocks/],
+    [{ dropLayers: { layers: [40] } }, /layers is 40, expected indices from 0 to 1/],
+    [{ dropLayers: { layers: 1, maxDivergence: 1 } }, /maxDivergence is 1, expected layers to be 'auto'/],
   ])('refuses %o before an earlier stage runs', async (stage, message) => {
     write('late.json', { ...recipe, output: 'late.gguf', card: undefined, stages: [{ rotate: {} }, stage] });
     for (const dryRun of [true, false]) await expect(shape(path('late.json'), { dryRun })).rejects.toThrow(message);
     expect(existsSync(path('late.gguf.stages'))).toBe(false);
+  });
+
+  it.each([
+    [[{ prune: { method: 'wanda', sparsity: 0.5 } }], /calibration is missing, expected a text, which wanda needs/],
+    [[{ dropLayers: { layers: 1 } }], /calibration is missing, expected a text, by which the blocks are chosen/],
+    [[{ quantize: { type: 'Q4_0' } }, { prune: { sparsity: 0.5 } }], /pruning a model with tensors in Q4_0/],
+  ])('refuses %o without a calibration text before a stage runs', async (stages, message) => {
+    write('late.json', { source: 'source.gguf', output: 'late.gguf', stages: [{ rotate: {} }, ...stages] });
+    await expect(shape(path('late.json'))).rejects.toThrow(message);
+    expect(existsSync(path('late.gguf.stages'))).toBe(false);
+  });
+
+  it('tries a rotation again for another type, or another number of bits', async () => {
+    const states: string[] = [];
+    const run = async (quantize: object) => {
+      write('trial.json', { ...recipe, output: 'trial.gguf', card: undefined, stages: [{ rotate: {} }, { quantize }] });
+      const controller = new AbortController();
+      const onStage = (name: string, state: string) => {
+        if (name === 'rotate') states.push(state);
+        else controller.abort(new Error('enough'));
+      };
+      await expect(shape(path('trial.json'), { signal: controller.signal, onStage })).rejects.toThrow('enough');
+    };
+    for (const options of [
+      { type: 'Q4_0' },
+      { type: 'Q2_K' },
+      { targetBits: 8 },
+      { targetBits: 8.1 },
+      { type: 'Q2_K' },
+    ])
+      await run(options);
+    expect(states).toEqual(['runs', 'runs', 'runs', 'was done before', 'was done before']);
+    expect([2.3, 3.4, 5, 9].map(typeOfBits)).toEqual(['Q2_K', 'Q3_K_M', 'Q4_0', 'Q8_0']);
   });
 
   it('plans all stages without writing: the bytes that each model then has', async () => {

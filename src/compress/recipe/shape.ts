@@ -22,7 +22,7 @@ import { tune } from '../tune/tune.ts';
 import { splitPath } from '../writeFile.ts';
 import { distill } from './distill.ts';
 import { planStage, type StagePlan } from './planStage.ts';
-import { type RotationTrial, rotateIfBetter } from './rotateIfBetter.ts';
+import { type RotationTrial, rotateIfBetter, typeOfBits } from './rotateIfBetter.ts';
 import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts';
 
 export interface ShapeOptions {
@@ -87,7 +87,8 @@ export async function runRecipe(
   const done: { name: string; result: object }[] = [];
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
-    key = hashOf([key, stage]);
+    const trial = calibration && trialTypeOf(recipe.stages, planned, index);
+    key = hashOf(trial === undefined ? [key, stage] : [key, stage, trial]);
     const name = Object.keys(stage)[0];
     const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
     const target = `${recipe.output}.stages/${file}`;
@@ -101,7 +102,7 @@ export async function runRecipe(
           ...context,
           original,
           keepZeros,
-          next: recipe.stages.slice(index + 1),
+          trial,
         });
     if (!isDone) await kept.replace(`${file}.json`, (sink) => sink.write(bytesOf(JSON.stringify(result))));
     done.push({ name, result });
@@ -127,8 +128,8 @@ interface Context {
   readonly original?: string;
   /** True if the current model was pruned, and its zeros are kept. */
   readonly keepZeros?: boolean;
-  /** Stages behind the current one. */
-  readonly next?: readonly ShapeStage[];
+  /** Type in which a rotation is tried. Absent if it is not tried. */
+  readonly trial?: string;
 }
 
 async function plans(
@@ -170,11 +171,10 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
   if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
   if ('narrow' in stage) return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration! });
   if ('rotate' in stage) {
-    const { seed, always } = stage.rotate;
-    const later = context.next?.find((next) => 'quantize' in next)?.quantize;
-    if (!always && later && calibration) {
-      const { text, window } = calibration;
-      return rotateIfBetter(from, to, { ...common, seed, text, window, type: later.type ?? later.like ?? 'Q4_0' });
+    const { seed } = stage.rotate;
+    if (context.trial !== undefined) {
+      const { text, window } = calibration!;
+      return rotateIfBetter(from, to, { ...common, seed, text, window, type: context.trial });
     }
     await rotate(from, to, { seed, signal });
     return { isRotated: true } satisfies RotationTrial;
@@ -290,6 +290,19 @@ async function sourceFingerprint(source: string, signal?: AbortSignal): Promise<
   } finally {
     await opened.close();
   }
+}
+
+/** Type of the next stage quantize, in which a stage rotate is tried; undefined: the stage is none, or is not tried. */
+function trialTypeOf(
+  stages: readonly ShapeStage[],
+  plans: readonly { readonly result: StagePlan }[],
+  index: number,
+): string | undefined {
+  const stage = stages[index];
+  const next = stages.findIndex((other, i) => i > index && 'quantize' in other);
+  const later = stages[next];
+  if (!('rotate' in stage) || stage.rotate.always || !later || !('quantize' in later)) return undefined;
+  return later.quantize.type ?? later.quantize.like ?? typeOfBits(plans[next].result.bitsPerWeight!);
 }
 
 /** True if the weights that a stage prune set to 0 are to be 0 behind a stage. */

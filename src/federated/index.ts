@@ -1,4 +1,5 @@
 /** `espalier/federated`: devices train together; the server sees sums of updates, not the data of anyone. */
+import { clientFolder } from '#leaf/federated/client/clientFolder';
 import { fileJournal } from '#leaf/federated/server/fileJournal';
 
 export type { Random } from '../core/random.ts';
@@ -8,6 +9,7 @@ export { mean } from './aggregation/mean.ts';
 export { type OptimizerState, ServerOptimizer, type ServerOptimizerOptions } from './aggregation/serverOptimizer.ts';
 export type { Aggregate, WeightedUpdate } from './aggregation/update.ts';
 export { type BufferedUpdate, UpdateBuffer, type UpdateBufferOptions } from './aggregation/updateBuffer.ts';
+export type { ClientFolder } from './client/clientState.ts';
 export { type CompressionOptions, decodeUpdate, encodeUpdate, UpdateCompressor } from './client/compression.ts';
 export { type Connection, localConnection } from './client/connection.ts';
 export type { ConsentOptions } from './client/consent.ts';
@@ -83,4 +85,4 @@ export { federationReport } from './server/report.ts';
 export type { ReportLine } from './server/reportLine.ts';
 export { checkSettings, describeSettings, type FederationInput, type FederationSettings } from './server/settings.ts';
 export { type SimulationOptions, type SimulationResult, simulate } from './simulate.ts';
-export { fileJournal };
+export { clientFolder, fileJournal };

@@ -170,7 +170,7 @@ describe('espalier federate', () => {
       '0',
     ]);
     expect(second.code).not.toBe(0);
-    expect(second.stderr).toMatch(/another process uses this journal/);
+    expect(second.stderr).toMatch(/another process uses this folder/);
     first.child.kill('SIGTERM');
     await first.ended;
   }, 120_000);

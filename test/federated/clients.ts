@@ -28,6 +28,9 @@ export const settings = {
   training: { model: 'none' },
 } as const;
 
+/** Decides which clients are held out, and in which group each one is: without it, a group may be smaller than a cohort. */
+export const samplingKey = '00'.repeat(32);
+
 /** The point that a client pulls to. */
 export const pointOf = (client: number) =>
   Float32Array.from({ length: PARAMETERS }, (_, i) => ((client * 7 + i) % 11) - 5);

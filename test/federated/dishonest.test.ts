@@ -1,5 +1,5 @@
 /** Clients of a server that changes its mind, lies, or answers nonsense. */
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import {
@@ -90,7 +90,7 @@ describe('a client refuses', () => {
     ['less noise', { ...agreed, privacy: { ...privacy, epsilon: 2 } }, /secure.noise is .*, expected/],
     ['no noise', { ...agreed, privacy: undefined }, /secure.scale is .*, expected|secure.noise is 0, expected/],
     ['a smaller cohort', { ...agreed, minimumCohort: 3 }, /minimumCohort is 3, expected 6/],
-    ['another clip', { ...agreed, secure: { clip: 10 } }, /secure/],
+    ['another clip', { ...agreed, secure: { clip: 10 } }, /secure\.(clip|scale) is .*, expected/],
     ['a sum weighted by examples', { ...agreed, privacy: undefined, weighting: 'examples' }, /expected/],
     ['an update in the clear', { mode: 'visible', secure: undefined }, /expected/],
     ['other training', { ...agreed, training: { model: 'none', steps: 1000 } }, /task.steps is 1000, expected 10/],
@@ -188,12 +188,12 @@ describe('an error of one round', () => {
       ...connection,
       send: async (message) => {
         sent++;
-        return connection.send(message);
+        if (decodeMessage(message).kind !== 'update') return connection.send(message);
+        return { status: 'refused', code: 'TOO_LARGE', reason: 'test' };
       },
     };
     const client = participant(refusing, 0, {
       allowVisible: true,
-      compression: { top: 0.9 }, // 8 bytes a value: larger than the update may be
       trainer: {
         ...sizes,
         train: (...given) => {
@@ -247,6 +247,21 @@ describe('an error of one round', () => {
     while (!second.finished) for (const client of clients) await client.step();
     expect(second.report).toMatchObject([{ outcome: 'closed', contributors: 5 }]);
   });
+});
+
+it('a client refuses a compression that makes updates larger than a server takes', async () => {
+  const given = { mode: 'visible', secure: undefined, rounds: 1, minimumCohort: 3 };
+  const federation = await open(given);
+  const connection = localConnection(federation, () => 0);
+  for (const top of [0, 0.5, 1, Number.NaN])
+    expect(() => participant(connection, 0, { allowVisible: true, compression: { top } }), `${top}`).toThrow(
+      /compression.top.*at most 9 of 20 values/,
+    );
+  const clients = [0, 1, 2, 3, 4].map((i) =>
+    participant(connection, i, { allowVisible: true, compression: { top: 0.45 } }),
+  );
+  while (!federation.finished) for (const client of clients) await client.step();
+  expect(federation.report).toMatchObject([{ outcome: 'closed', contributors: 5 }]);
 });
 
 describe('what compression leaves out', () => {
@@ -311,12 +326,16 @@ describe('what compression leaves out', () => {
 });
 
 describe('answers over HTTP', () => {
-  async function answering(body: string | Uint8Array, work: (connection: Connection) => Promise<void>): Promise<void> {
-    const server = createServer((_, response) => response.end(body)).listen(0, '127.0.0.1');
+  async function answering(
+    answer: string | Uint8Array | ((response: ServerResponse) => void),
+    work: (connection: Connection) => Promise<void>,
+    patience = 0,
+  ): Promise<void> {
+    const respond = typeof answer === 'function' ? answer : (response: ServerResponse) => response.end(answer);
+    const server = createServer((_, response) => respond(response)).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
-    await work(httpConnection(`http://127.0.0.1:${port}`, { patience: 0 }));
-    server.close();
+    await work(httpConnection(`http://127.0.0.1:${port}`, { patience })).finally(() => server.close());
   }
 
   it.each([
@@ -333,6 +352,37 @@ describe('answers over HTTP', () => {
       for (const asked of [connection.status(identityOf(0).name), connection.send(new Uint8Array(4))])
         await expect(asked).rejects.toMatchObject({ code: 'BAD_ANSWER' });
       await expect(connection.settings()).rejects.toThrow(FederatedError);
+    });
+  });
+
+  it('are asked for again if the server dies while it sends them', async () => {
+    const body = new Uint8Array(4 * PARAMETERS);
+    let asked = 0;
+    const cutting = (response: ServerResponse) => {
+      response.setHeader('content-length', body.length);
+      if (asked++ === 0) response.write(body.subarray(0, 10), () => response.destroy());
+      else response.end(body);
+    };
+    await answering(
+      cutting,
+      async (connection) => {
+        expect(await connection.weights('0'.repeat(64), PARAMETERS)).toHaveLength(PARAMETERS);
+        expect(asked).toBe(2);
+      },
+      60_000,
+    );
+  });
+
+  it('of a refusal are read to a limit only', async () => {
+    const refusing = (length: number) => (response: ServerResponse) => {
+      response.statusCode = 400;
+      response.end(JSON.stringify({ code: 'BAD_MESSAGE', message: 'x'.repeat(length) }));
+    };
+    await answering(refusing(5), async (connection) => {
+      await expect(connection.settings()).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+    });
+    await answering(refusing(1 << 20), async (connection) => {
+      await expect(connection.settings()).rejects.toMatchObject({ code: 'REFUSED' });
     });
   });
 

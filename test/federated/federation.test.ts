@@ -15,7 +15,7 @@ import {
   memoryJournal,
   simulate,
 } from '../../src/federated/index.ts';
-import { memoryStore, participant, play, pointOf, run, settings, trainerOf, weights } from './clients.ts';
+import { memoryStore, participant, play, pointOf, run, samplingKey, settings, trainerOf, weights } from './clients.ts';
 
 /** The weights that plain averaging gives. */
 function averaged(rounds: number, clients: number[]): number[] {
@@ -141,7 +141,11 @@ describe('an evaluation', () => {
 
   it.each(['secure', 'visible'] as const)('reports the mean loss of devices that never train: %s', async (mode) => {
     const given = { ...settings, ...changes, mode, ...(mode === 'visible' && { secure: undefined }) };
-    const federation = await Federation.open(checkSettings(given), { journal: memoryJournal(), weights }, 0);
+    const federation = await Federation.open(
+      checkSettings(given),
+      { journal: memoryJournal(), weights, samplingKey },
+      0,
+    );
     const connection = localConnection(federation, () => 0);
     const [trained, evaluated] = [new Set<number>(), new Set<number>()];
     const before: Float32Array[] = [];
@@ -184,7 +188,7 @@ describe('an evaluation', () => {
   it('is left out by clients that cannot evaluate, and by nobody who trains', async () => {
     const federation = await Federation.open(
       checkSettings({ ...settings, ...changes }),
-      { journal: memoryJournal(), weights },
+      { journal: memoryJournal(), weights, samplingKey },
       0,
     );
     const connection = localConnection(federation, () => 0);

@@ -10,9 +10,15 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { clientFolder } from '../../dist/cli/clientFolder.js';
 import { serveFederation } from '../../dist/cli/federationServer.js';
-import { checkSettings, Federation, fileJournal, httpConnection, Participant } from '../../dist/federated/index.js';
+import {
+  checkSettings,
+  clientFolder,
+  Federation,
+  fileJournal,
+  httpConnection,
+  Participant,
+} from '../../dist/federated/index.js';
 
 const [, , kind, text] = process.argv;
 const given = JSON.parse(text);

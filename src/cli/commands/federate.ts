@@ -6,8 +6,10 @@ import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { deviceSensors } from '../../adapt/index.ts';
 import {
+  type ClientFolder,
   type CompressionOptions,
   checkSettings,
+  clientFolder,
   describeSettings,
   Federation,
   type FederationSettings,
@@ -25,7 +27,6 @@ import {
   whatLeaves,
 } from '../../federated/index.ts';
 import { type BackendName, FormatError, OptionError, SourceError } from '../../index.ts';
-import { clientFolder } from '../clientFolder.ts';
 import { serveFederation } from '../federationServer.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
@@ -185,12 +186,14 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
   const compile = { backend, threads, signal, onProgress: bar.onProgress, model: base };
   const model = await patiently(() => openTrainingModel(settings.training, compile), signal);
+  let folder: ClientFolder | undefined;
   try {
     const start = await model.readWeights();
     const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
     bar.stop();
     try {
-      const { identity, store, optimizerStore } = await clientFolder(values.state);
+      folder = await clientFolder(values.state);
+      const { identity, store, optimizerStore } = folder;
       note(`this device is ${identity.name}`);
       const participant = new Participant(connection, {
         ...{
@@ -231,6 +234,7 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
     }
   } finally {
     bar.stop();
+    await folder?.close();
     await model.dispose();
   }
 }
@@ -263,8 +267,8 @@ function compressionOf(
   if (compressTop !== undefined) {
     if (compress !== undefined) throw new OptionError('--compress', compress, 'only one of --compress, --compress-top');
     // a value has 8 bytes with its index, and a message at most 4 for each parameter
-    if (!(compressTop > 0 && compressTop <= 0.5))
-      throw new OptionError('--compress-top', compressTop, 'above 0, at most 0.5');
+    if (!(compressTop > 0 && compressTop < 0.5))
+      throw new OptionError('--compress-top', compressTop, 'above 0 and below 0.5');
     return { top: compressTop };
   }
   if (compress !== 8 && compress !== 4) throw new OptionError('--compress', compress, '8 or 4');

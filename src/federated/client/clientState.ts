@@ -4,6 +4,18 @@ import { hashOf } from '../../formats/packages/hash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import type { MemberState } from '../secure/secureMember.ts';
 import type { FederationSettings } from '../server/settings.ts';
+import type { Identity } from './identity.ts';
+import type { OptimizerStore } from './modelTrainer.ts';
+import type { ClientStore } from './participant.ts';
+
+/** What a client keeps in a folder. */
+export interface ClientFolder {
+  readonly identity: Identity;
+  readonly store: ClientStore;
+  readonly optimizerStore: OptimizerStore;
+  /** Lets another process use the folder. */
+  close(): Promise<void>;
+}
 
 export interface ClientState {
   /** Hash of the settings: the state of another federation is ignored. */

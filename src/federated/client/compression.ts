@@ -53,7 +53,7 @@ export function encodeUpdate(values: Float32Array, options: CompressionOptions, 
 
 function encodeTop(values: Float32Array, top: number): Uint8Array {
   if (!(top > 0 && top <= 1)) throw new OptionError('compression.top', top, 'above 0, at most 1');
-  const count = Math.max(1, Math.round(top * values.length));
+  const count = topCount(top, values.length);
   const order = Uint32Array.from(values.keys()).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
   const kept = order.subarray(0, count).sort();
   const bytes = new Uint8Array(5 + 8 * count);
@@ -65,6 +65,18 @@ function encodeTop(values: Float32Array, top: number): Uint8Array {
     view.setFloat32(5 + 4 * (count + i), values[index], true);
   }
   return bytes;
+}
+
+function topCount(top: number, parameters: number): number {
+  return Math.max(1, Math.round(top * parameters));
+}
+
+/** @throws {OptionError} if `top` keeps so many values that the update would have more bytes than an uncompressed one: a server refuses it */
+export function checkCompression({ top }: CompressionOptions, parameters: number): void {
+  if (top === undefined) return;
+  const most = Math.floor((parameters - 1) / 2);
+  if (top > 0 && topCount(top, parameters) <= most) return;
+  throw new OptionError('compression.top', top, `above 0, and at most ${most} of ${parameters} values`);
 }
 
 function bytesOf(bits: number, parameters: number): number {

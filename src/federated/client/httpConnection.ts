@@ -15,13 +15,14 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 /** Bytes of an answer in JSON. The roster of 100,000 members has 50 MB. */
 const MAXIMUM_JSON = 1 << 26;
+const MAXIMUM_ERROR = 1 << 16;
 
 /** @param url of the server, e.g. http://localhost:8090 */
 export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): Connection {
   const base = new URL(url);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
 
-  const ask = async (path: string, init: RequestInit): Promise<Response> => {
+  const ask = async (path: string, init: RequestInit, maximum: number): Promise<Uint8Array> => {
     const target = new URL(path, base);
     const started = performance.now();
     for (let pause = FIRST_WAIT; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
@@ -29,8 +30,13 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
       let cause: unknown;
       try {
         const response = await fetch(target, init);
-        if (response.ok) return response;
-        const { code, message } = (await response.json().catch(() => ({}))) as { code?: string; message?: string };
+        if (response.ok) {
+          // a server that dies while it answers fails here
+          const bytes = await readAtMost(response.body, maximum);
+          if (bytes) return bytes;
+          throw new FederatedError('BAD_ANSWER', `${target.href}: the answer is larger than ${maximum} bytes`);
+        }
+        const { code, message } = await errorOf(response);
         problem = `HTTP status ${response.status}${message ? `: ${message}` : ''}`;
         if (response.status < 500) throw new FederatedError(code ?? 'REFUSED', `${base.href}: ${problem}`);
       } catch (error) {
@@ -44,14 +50,8 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
     }
   };
 
-  const read = async (path: string, init: RequestInit, maximum: number): Promise<Uint8Array> => {
-    const bytes = await readAtMost((await ask(path, init)).body, maximum);
-    if (bytes) return bytes;
-    throw new FederatedError('BAD_ANSWER', `${base.href}${path}: the answer is larger than ${maximum} bytes`, {});
-  };
-
   const readJson = async (path: string, init: RequestInit): Promise<unknown> => {
-    const bytes = await read(path, init, MAXIMUM_JSON);
+    const bytes = await ask(path, init, MAXIMUM_JSON);
     try {
       return JSON.parse(new TextDecoder().decode(bytes));
     } catch (cause) {
@@ -64,7 +64,7 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
       return checkStatus(await readJson(`status?client=${client}`, { signal }));
     },
     async weights(hash, parameters, signal) {
-      const bytes = await read(`weights?hash=${hash}`, { signal }, 4 * parameters);
+      const bytes = await ask(`weights?hash=${hash}`, { signal }, 4 * parameters);
       if (bytes.length % 4 !== 0) throw new FederatedError('BAD_WEIGHTS', `${base.href}: the weights are truncated`);
       return new Float32Array(bytes.slice().buffer);
     },
@@ -76,4 +76,15 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
       return checkSettings(await readJson('settings', { signal }));
     },
   };
+}
+
+/** Returns what a refusal says, as far as it is JSON. */
+async function errorOf(response: Response): Promise<{ readonly code?: string; readonly message?: string }> {
+  const bytes = await readAtMost(response.body, MAXIMUM_ERROR);
+  try {
+    const { code, message } = JSON.parse(new TextDecoder().decode(bytes));
+    return { code: typeof code === 'string' ? code : undefined, message: message && String(message) };
+  } catch {
+    return {};
+  }
 }

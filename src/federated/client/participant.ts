@@ -22,7 +22,7 @@ import {
   valuesOfText,
   valuesToText,
 } from './clientState.ts';
-import { type CompressionOptions, encodeUpdate, UpdateCompressor } from './compression.ts';
+import { type CompressionOptions, checkCompression, encodeUpdate, UpdateCompressor } from './compression.ts';
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
@@ -96,7 +96,9 @@ export class Participant {
   #isWithdrawn = false;
   #bytesSent = 0;
 
+  /** @throws {OptionError} if the compression does not suit the model's number of parameters */
   constructor(connection: Connection, options: ParticipantOptions) {
+    checkCompression(options.compression ?? {}, options.trainer.parameters);
     this.#connection = connection;
     this.#options = options;
     this.#compressor = new UpdateCompressor(options.compression ?? {}, secureRandom());

@@ -24,8 +24,16 @@ type Lie = (neighbours: readonly number[]) => {
   readonly survivors: (member: number) => readonly number[];
 };
 
-/** Plays a round with a lying server. @returns the victim's bare update, if the server can compute it, and the refusals */
-async function attack(tell: Lie, config: RoundConfig): Promise<{ bare?: Int32Array; refusals: string[] }> {
+interface Outcome {
+  /** The victim's update without masks, if the server can compute it. */
+  readonly bare?: Int32Array;
+  readonly refusals: string[];
+  /** Members of whose mask keys the server has shares. */
+  readonly exposed: string[];
+}
+
+/** Plays a round with a lying server. */
+async function attack(tell: Lie, config: RoundConfig): Promise<Outcome> {
   const clients = identities(config.cohort);
   const names = clients.map(({ name }) => name);
   const named = (members: readonly number[]) => members.map((member) => names[member]).sort();
@@ -88,6 +96,7 @@ async function attack(tell: Lie, config: RoundConfig): Promise<{ bare?: Int32Arr
         found,
       )),
     refusals,
+    exposed: [...found.keys.keys()],
   };
 }
 
@@ -148,6 +157,14 @@ describe('a lying server does not see one update', () => {
     );
     expect(bare).toBeUndefined();
     expect(refusals.join()).toMatch(/confirmations of the sum, expected at least 6/);
+  });
+
+  it('nor shares of a neighbour that nobody confirmed as dropped', async () => {
+    const named = range(1, COHORT);
+    const { exposed, refusals } = await attack(() => ({ senders: () => named, survivors: () => named }), config);
+    expect(exposed).toEqual([]);
+    // the member that was left out
+    expect(refusals).toHaveLength(3);
   });
 
   it('if it tells each member of other dropouts', async () => {

@@ -187,6 +187,7 @@ export class SecureMember {
     const roster = this.#requireRoster();
     const { sealed = {} } = this.#state;
     const alive = new Set(survivors);
+    const gone = new Set(dropped);
     const hash = configHash(this.#config);
     for (const [client, signature] of Object.entries(confirmations))
       if (
@@ -204,7 +205,8 @@ export class SecureMember {
     const seeds: Record<string, string> = {};
     const keys: Record<string, string> = {};
     for (const other of roster.neighbours.get(this.#identity.name)!) {
-      if (sealed[other] === undefined) continue;
+      // the shares of a neighbour that is in neither set were not checked, and nobody confirmed that it dropped out
+      if (!alive.has(other) && !gone.has(other)) continue;
       const opened = this.#openShares(sealKey, roster, other, sealed[other]);
       if (alive.has(other)) seeds[other] = toBase64(opened.seed);
       else keys[other] = toBase64(opened.key);

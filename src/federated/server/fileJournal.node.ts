@@ -1,9 +1,9 @@
 /** A journal in a folder. A snapshot names its journal file, so that replacing both is one rename. */
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
-import { tryLock } from '../../formats/packages/lockFile.node.ts';
-import { FederatedError } from '../federatedError.ts';
+import { replaceFile, syncFolder } from '../../formats/sources/replaceFile.node.ts';
+import { lockFolder } from '../folderLock.ts';
 import { entriesOf, frameHead, type Journal } from './journal.ts';
 
 /** Node reads at most 2³¹ − 1 bytes at once. */
@@ -14,13 +14,7 @@ const MAXIMUM_READ = 1 << 30;
  * @throws {FederatedError} FOLDER_IN_USE if another one does
  */
 export async function fileJournal(folder: string): Promise<Journal> {
-  const release = await tryLock(join(folder, 'lock'));
-  if (!release)
-    throw new FederatedError(
-      'FOLDER_IN_USE',
-      `${folder}: another process uses this journal: end it, or use another folder`,
-      { folder },
-    );
+  const release = await lockFolder(folder);
   try {
     return await openJournal(folder, release);
   } catch (error) {
@@ -55,16 +49,12 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
     },
     async replace(next) {
       const following = await open(path(number + 1), 'w+');
-      const temporary = `${snapshotPath}.new`;
-      const target = await open(temporary, 'w');
-      for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
-        await target.writeFile(frameHead(entry));
-        await target.writeFile(entry);
-      }
-      await target.sync();
-      await target.close();
-      await rename(temporary, snapshotPath);
-      await syncFolder(folder);
+      await replaceFile(snapshotPath, `${snapshotPath}.new`, async (sink) => {
+        for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
+          await sink.write(frameHead(entry));
+          await sink.write(entry);
+        }
+      });
       await file.close();
       await rm(path(number));
       number++;
@@ -106,11 +96,4 @@ async function* framesOf(file: FileHandle): ReturnType<typeof entriesOf> {
     }
     return bytes;
   });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
-  // Windows cannot open folders
-  await handle?.sync().catch(() => {});
-  await handle?.close();
 }

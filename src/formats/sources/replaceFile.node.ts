@@ -6,16 +6,18 @@ import type { ByteSink } from '../byteSink.ts';
 /**
  * Writes a file under another name, syncs it, renames it and syncs its folder. Both folders are created.
  * @param temporary path on the same disk; it is removed on failure
+ * @param mode permissions of the file. Default: 0o666 without the process's umask.
  */
 export async function replaceFile(
   path: string,
   temporary: string,
   write: (sink: ByteSink) => Promise<void>,
+  mode?: number,
 ): Promise<void> {
   await mkdir(dirname(temporary), { recursive: true });
   const created = await mkdir(dirname(path), { recursive: true });
   try {
-    const handle = await open(temporary, 'w');
+    const handle = await open(temporary, 'w', mode);
     try {
       await write({
         async write(bytes) {
@@ -38,7 +40,7 @@ export async function replaceFile(
 }
 
 /** Makes a rename durable. Windows cannot open folders and does not need it. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path).catch(() => undefined);
   await handle?.sync().catch(() => {});
   await handle?.close();

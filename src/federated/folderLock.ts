@@ -1,0 +1,15 @@
+/** The lock of a folder of a federation: one process at a time may use it. */
+import { tryLock } from '#leaf/formats/packages/lockFile';
+import { FederatedError } from './federatedError.ts';
+
+/** @returns releases the lock @throws {FederatedError} FOLDER_IN_USE if another process holds it */
+export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  const release = await tryLock(`${folder}/lock`);
+  if (release) return release;
+  throw new FederatedError(
+    'FOLDER_IN_USE',
+    `${folder}: another process uses this folder: end it, or use another folder. If that process was killed on another machine or in ` +
+      'another container, wait for 5 minutes: then its lock is free',
+    { folder },
+  );
+}

@@ -63,7 +63,15 @@ export {
   signMessage,
   type UnsignedMessage,
 } from './round/messages.ts';
-export { type Dropouts, type Instruction, type Phase, type Receipt, Round, type RoundEvent } from './round/round.ts';
+export {
+  type AnsweredPhase,
+  type Dropouts,
+  type Instruction,
+  type Phase,
+  type Receipt,
+  Round,
+  type RoundEvent,
+} from './round/round.ts';
 export {
   checkRoundConfig,
   configHash,

@@ -13,7 +13,7 @@ import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from '.
 import type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent } from './protocol.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
-export type { Dropouts, Instruction, Phase, Receipt, RoundEvent };
+export type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent };
 
 const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
   join: 'open',

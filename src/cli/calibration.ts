@@ -1,7 +1,7 @@
 /** Options of commands that calibrate: their texts, which may be files and the model's own, and the windows that they are cut into. */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { type CalibrationOptions, joinTexts, type TextFacts, textFacts } from '../compress/index.ts';
+import { type CalibrationOptions, joinTexts, SELF, type TextFacts, textFacts } from '../compress/index.ts';
 import { OptionError, type Progress } from '../index.ts';
 import { collect, number } from './options.ts';
 import { addEncodingOption, readTextFile, type TextValues } from './textInput.ts';
@@ -25,6 +25,10 @@ export function addCalibrationOptions(command: Command, purpose: string, flag = 
 }
 
 interface Run {
+  /** Does not let the model write a text: a placeholder of the same length stands for it. */
+  readonly dryRun?: boolean;
+  /** Checks the other options before the model writes a text, which takes minutes. The calibration has a placeholder for it. */
+  readonly check?: (calibration: CalibrationOptions) => Promise<unknown>;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -34,7 +38,7 @@ interface Run {
 export async function readCalibration(
   source: string,
   values: CalibrationValues,
-  run: Run,
+  { dryRun = false, check, ...run }: Run,
 ): Promise<(CalibrationOptions & { readonly facts: TextFacts }) | undefined> {
   const { calibrate: names = [], window, windows } = values;
   if (names.length === 0) {
@@ -42,6 +46,10 @@ export async function readCalibration(
       if (value !== undefined) throw new OptionError(`--${name}`, value, '--calibrate to be set too');
     return undefined;
   }
-  const text = await joinTexts(source, names, { ...run, window, windows, read: (path) => readTextFile(path, values) });
+  const read = (path: string) => readTextFile(path, values);
+  const joined = (hasPlaceholder: boolean) =>
+    joinTexts(source, names, { ...run, window, windows, hasPlaceholder, read });
+  if (check && !dryRun && names.includes(SELF)) await check({ text: await joined(true), window, windows });
+  const text = await joined(dryRun);
   return { text, window, windows, facts: textFacts(names.map((name) => basename(name)).join(' + '), text) };
 }

@@ -1,11 +1,14 @@
 /** Calibration texts by name: files, and a text that the model writes itself. */
 import { OptionError } from '../core/errors.ts';
 import type { CheckpointSource } from '../formats/open.ts';
+import { checkWindows } from './calibrationText.ts';
 import { type SampleTextOptions, sampleText } from './sampleText.ts';
 
 export interface JoinTextsOptions extends SampleTextOptions {
   /** Reads a text file. */
   readonly read: (path: string) => Promise<string>;
+  /** For plans: a placeholder of the same length stands for the text that the model writes, which takes minutes. */
+  readonly hasPlaceholder?: boolean;
 }
 
 /** Name of the text that the model writes. */
@@ -18,7 +21,7 @@ export const SELF = 'self';
 export async function joinTexts(
   source: CheckpointSource,
   names: readonly string[],
-  { read, ...options }: JoinTextsOptions,
+  { read, hasPlaceholder, ...options }: JoinTextsOptions,
 ): Promise<string> {
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new OptionError('the calibration texts', `${twice}, twice`, 'each text once');
@@ -26,5 +29,11 @@ export async function joinTexts(
   if (!names.includes(SELF)) return texts.join('\n');
   const { windows = 128 } = options;
   const own = texts.length === 0 ? windows : Math.max(2, Math.ceil(windows / 2));
-  return [await sampleText(source, { ...options, windows: own }), ...texts].join('\n');
+  const sampled = { ...options, windows: own };
+  return [hasPlaceholder ? placeholder(sampled) : await sampleText(source, sampled), ...texts].join('\n');
+}
+
+function placeholder({ window = 512, windows = 128 }: SampleTextOptions): string {
+  checkWindows({ window, windows });
+  return `${'a '.repeat(window)}\n`.repeat(windows);
 }

@@ -176,7 +176,16 @@ export async function quantize(
         await store?.clear();
         await allocated.store?.clear();
       };
-      const work = solvedTensors(plan, { treatment, checkpoint, calibration, importance, bytes, options, store });
+      const work = solvedTensors(plan, {
+        stage: 'quantize',
+        treatment,
+        checkpoint,
+        calibration,
+        importance,
+        bytes,
+        options,
+        store,
+      });
       /** Low plane of the last tensor, which is written behind it. */
       let low: Uint8Array | undefined;
       const tensors = plan.flatMap(({ tensor: { name, shape }, format, hasLowPlane }) => {

@@ -37,6 +37,8 @@ export interface Treatment {
 }
 
 export interface Work {
+  /** Stage of the progress. */
+  readonly stage: 'quantize' | 'prune';
   readonly treatment: Treatment;
   readonly checkpoint: Checkpoint;
   readonly calibration?: Calibration;
@@ -89,7 +91,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
         await checkStatistic(checkpoint, now, statistic);
         for (const name of statistic.tensors) {
           signal?.throwIfAborted();
-          onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
+          onProgress?.({ stage: work.stage, done, total: bytes, unit: 'bytes', item: name });
           const planned = wanted.get(name)!;
           const isKnown = store?.has(name) === true;
           const values = isKnown ? undefined : await finiteValues(checkpoint, planned.tensor);
@@ -106,7 +108,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
         if (missing.length === 0) continue;
         const onExpert = (item: string) => {
           signal?.throwIfAborted();
-          onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item });
+          onProgress?.({ stage: work.stage, done, total: bytes, unit: 'bytes', item });
         };
         for (const [name, solution] of await solvedExperts(inputs, missing, now, work, onExpert)) {
           solved.set(name, solution);
@@ -124,7 +126,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
       const { name } = planned.tensor;
       const solution = solved.get(name) ?? (await withoutStatistic(planned, work));
       done += solution.bytes.length;
-      onProgress?.({ stage: 'quantize', done, total: bytes, unit: 'bytes', item: name });
+      onProgress?.({ stage: work.stage, done, total: bytes, unit: 'bytes', item: name });
       yield { name, ...solution };
     }
   }

@@ -82,6 +82,49 @@ test.each([
   expect(stderr).toMatch(message);
 });
 
+test.each([
+  [['quantize', '--type', 'Q4_Z'], /Q4_Z is not supported/],
+  [['quantize', '--type', 'Q4_K', '--keep-zeros'], /keepZeros is true, expected false/],
+  [['quantize', '--target-bits', '1'], /targetBits is 1, expected at least/],
+  [['prune', '--sparsity', '2'], /sparsity is 2, expected a share between 0 and 1/],
+  [['prune', '--drop-layers', '40'], /layers is 40, expected 1 to/],
+  [['prune', '--keep', '1'], /keep is 1, expected a share/],
+])('%o is refused before the model writes a text', async ([command, ...options], message) => {
+  // the text alone would take minutes
+  const self = ['--calibrate', 'self', '--windows', '20000', '--window', '32'];
+  const { code, stderr } = await espalier([command, model, folder.path('self.gguf'), ...options, ...self]);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(message);
+});
+
+test('a dry run does not let the model write a text', async () => {
+  const args = ['quantize', model, folder.path('self.gguf'), '--type', 'Q4_0', '--dry-run'];
+  const { tensors, seconds } = await json([...args, '--calibrate', 'self', '--windows', '20000', '--window', '32']);
+  expect((tensors as unknown[]).length).toBeGreaterThan(10);
+  expect(seconds).toBeGreaterThan(1);
+});
+
+test.each([
+  ['--window', ['--drop-blocks', '0']],
+  ['--windows', ['--sparsity', '0.5', '--method', 'magnitude']],
+])('prune refuses %s with %o, which uses no text', async (name, options) => {
+  const { code, stderr } = await espalier(['prune', model, folder.path('refused.gguf'), ...options, name, '8']);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(new RegExp(`${name} is 8, expected no value with ${options.at(-2)}`));
+});
+
+test('prune prints the paths of the card as JSON, too', async () => {
+  await writeFile(folder.path('card.txt'), gardenText.slice(0, 900));
+  const card = ['--card', folder.path('card.txt'), '--card-tokens', '100'];
+  for (const how of [
+    ['--sparsity', '0.5'],
+    ['--drop-blocks', '0'],
+  ]) {
+    const found = await json(['prune', model, folder.path('pruned.gguf'), ...how, ...card]);
+    expect(found.card).toEqual(['json', 'html'].map((end) => folder.path(`pruned.card.${end}`)));
+  }
+});
+
 test('a text that is too short for tuning is refused before anything is written', async () => {
   const short = folder.path('short.txt');
   await writeFile(short, gardenText.slice(0, 900));

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
+  type CalibrationOptions,
   type DropLayersOptions,
   dropLayers,
   makeCard,
@@ -9,6 +10,8 @@ import {
   type PruneOptions,
   prune,
   refuseSameText,
+  runRecipe,
+  type ShapeStage,
   writeCard,
 } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
@@ -90,10 +93,21 @@ async function run(source: string, output: string, values: Values): Promise<void
   const { method, sparsity, pattern, maxDivergence, keep, keepNeurons, keepHeads, threads, backend } = values;
   try {
     const common = { threads, backend, signal, onProgress: progress.onProgress };
-    const calibration = await readCalibration(source, values, common);
     const layers = values.dropBlocks ?? values.dropLayers;
+    const check = async (own: CalibrationOptions) => {
+      refuseSameText(evaluated, own.text);
+      const { text: calibration, ...windows } = own;
+      const recipe = {
+        source,
+        output,
+        calibration: { text: [...values.calibrate!], ...windows },
+        stages: [stageOf(values)],
+      };
+      await runRecipe(recipe, { calibration }, { ...common, dryRun: true });
+    };
+    const calibration = await readCalibration(source, values, { ...common, check });
     refuseSameText(evaluated, calibration?.text);
-    const card = async (name: string, result: object): Promise<string | undefined> => {
+    const card = async (name: string, result: object): Promise<readonly string[] | undefined> => {
       if (evaluated !== undefined) {
         const made = await makeCard({
           ...{ source, model: output, stages: [{ name, result }], threads, signal, onProgress: progress.onProgress },
@@ -102,7 +116,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         });
         const files = await writeCard(made, output);
         progress.stop();
-        return files.join(', ');
+        return files;
       }
       progress.stop();
       return undefined;
@@ -112,33 +126,33 @@ async function run(source: string, output: string, values: Values): Promise<void
         throw new OptionError('--calibrate', 'missing', 'a text file, by which neurons and heads are chosen');
       const found = await narrow(source, output, { ...common, keep, keepNeurons, keepHeads, calibration });
       const written = await card('narrow', found);
-      if (values.json) return printJson(found);
+      if (values.json) return printJson({ ...found, card: written });
       for (const text of found.notes) print(text);
       return printFields({
         output,
         neurons: `${found.neurons[1]} of ${found.neurons[0]} in each block`,
         'key-value heads': `${found.heads[1]} of ${found.heads[0]} in each block`,
         size: bytesForPeople(found.bytes),
-        card: written,
+        card: written?.join(', '),
       });
     }
     if (layers !== undefined) {
       const options: DropLayersOptions = { ...common, layers, maxDivergence, calibration };
       const found = await dropLayers(source, output, options);
       const written = await card('dropLayers', found);
-      if (values.json) return printJson(found);
+      if (values.json) return printJson({ ...found, card: written });
       const { divergence } = found;
       return printFields({
         output,
         'dropped blocks': found.dropped.join(', '),
         'KL divergence': divergence && `${divergence.toPrecision(3)} nats per token on held-out text`,
         size: bytesForPeople(found.bytes),
-        card: written,
+        card: written?.join(', '),
       });
     }
     const result = await prune(source, output, { ...common, ...{ method, sparsity, pattern, calibration } });
     const written = await card('prune', result);
-    if (values.json) return printJson(result);
+    if (values.json) return printJson({ ...result, card: written });
     for (const { name, notes } of result.tensors) for (const note of notes) print(`${name}: ${note}`);
     printFields({
       output,
@@ -146,11 +160,19 @@ async function run(source: string, output: string, values: Values): Promise<void
       zeros: `${(100 * result.sparsity).toFixed(1)}% of ${result.tensors.length} matrices`,
       size: bytesForPeople(result.bytes),
       time: `${result.seconds.toFixed(1)} s`,
-      card: written,
+      card: written?.join(', '),
     });
   } finally {
     progress.stop();
   }
+}
+
+/** What is to be done, as a stage of a recipe. */
+function stageOf(values: Values): ShapeStage {
+  const { method, sparsity, pattern, dropLayers, dropBlocks, maxDivergence, keep, keepNeurons, keepHeads } = values;
+  if ((keep ?? keepNeurons ?? keepHeads) !== undefined) return { narrow: { keep, keepNeurons, keepHeads } };
+  const layers = dropBlocks ? [...dropBlocks] : dropLayers;
+  return layers === undefined ? { prune: { method, sparsity, pattern } } : { dropLayers: { layers, maxDivergence } };
 }
 
 /** @throws {OptionError} if several ways of pruning are asked for, or an option that the way does not use */
@@ -175,8 +197,10 @@ function refuseIgnored(values: Values): void {
   if (first && first[0] !== 'sparsity') refuse('method', values.method, `no value with --${first[0]}`);
   if (values.card === undefined) refuse('card-tokens', values.cardTokens, '--card to be set too');
   if (layers !== 'auto') refuse('max-divergence', values.maxDivergence, '--drop-layers auto to be set too');
-  if (dropBlocks) refuse('calibrate', values.calibrate, 'no value with --drop-blocks, which names the blocks');
-  if (values.method === 'magnitude') refuse('calibrate', values.calibrate, 'no value with --method magnitude');
+  for (const name of ['calibrate', 'window', 'windows'] as const) {
+    if (dropBlocks) refuse(name, values[name], 'no value with --drop-blocks, which names the blocks');
+    if (values.method === 'magnitude') refuse(name, values[name], 'no value with --method magnitude');
+  }
 }
 
 /** Options to make the model again. */

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import {
+  type CalibrationOptions,
   fileFacts,
   fileTypes,
   makeCard,
@@ -101,28 +102,31 @@ async function run(source: string, output: string, values: Values): Promise<void
   const { pure, nested, keepZeros, allowRequantize, dryRun, threads, backend } = values;
   refuseUselessOptions(values);
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
-  const calibration = await readCalibration(source, values, { threads, signal, onProgress: progress.onProgress });
-  const text = calibration?.text;
-  refuseSameText(evaluated, text);
   const how = {
     ...{ type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType },
     ...{ pure, keepZeros, allowRequantize },
   };
   const common = { threads, backend, signal, onProgress: progress.onProgress };
+  const options = { ...how, ...common, imatrix, nested, tensorTypes: tensorType };
+  const recipe = steps === undefined ? undefined : tunedRecipe(source, output, values, how);
+  const plan = async (calibration: CalibrationOptions | undefined): Promise<QuantizeResult> => {
+    refuseSameText(evaluated, calibration?.text);
+    const planned = await quantize(source, output, { ...options, calibration, dryRun: true });
+    if (!recipe || !calibration) return planned;
+    const { stages } = await runRecipe(recipe, { calibration: calibration.text }, { ...common, dryRun: true });
+    const plans = stages.map((stage) => stage.result as StagePlan);
+    const memoryBytes = Math.max(...plans.map((each) => each.memoryBytes));
+    return { ...planned, memoryBytes, seconds: plans.reduce((sum, { seconds }) => sum + seconds, 0) };
+  };
   try {
+    const calibration = await readCalibration(source, values, { ...common, dryRun, check: plan });
+    const text = calibration?.text;
+    refuseSameText(evaluated, text);
     let result: QuantizeResult;
     let tuned: TuneResult | undefined;
-    const recipe = steps === undefined ? undefined : tunedRecipe(source, output, values, how);
-    if (!recipe || text === undefined || dryRun) {
-      const options = { ...how, ...common, imatrix, nested, dryRun, tensorTypes: tensorType };
-      result = await quantize(source, output, { ...options, calibration });
-      if (recipe && text !== undefined) {
-        const planned = await runRecipe(recipe, { calibration: text }, { ...common, dryRun });
-        const plans = planned.stages.map((stage) => stage.result as StagePlan);
-        const memoryBytes = Math.max(...plans.map((plan) => plan.memoryBytes));
-        result = { ...result, memoryBytes, seconds: plans.reduce((sum, { seconds }) => sum + seconds, 0) };
-      }
-    } else {
+    if (dryRun) result = await plan(calibration);
+    else if (!recipe || text === undefined) result = await quantize(source, output, { ...options, calibration });
+    else {
       // stages of a recipe, so that the output is there only when it is tuned, and an interrupted run continues
       const { stages } = await runRecipe(recipe, { calibration: text }, common);
       [result, tuned] = stages.map((stage) => stage.result) as [QuantizeResult, TuneResult];

@@ -25,7 +25,8 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
     { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }
     { "tune": { "steps": 200 } }
-               rotate is passed over if the model that quantize makes then loses more, or if there is no text to try it on it always rotates; { "always": true } rotates anyway
+               rotate is passed over if a trial without calibration loses more; no calibration text means no trial.
+               { "always": true } rotates without a trial
                zeros of prune stay zeros in later stages
                distill and tune learn the distribution of the source on the calibration text`;
 

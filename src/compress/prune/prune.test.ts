@@ -64,7 +64,8 @@ describe('prune', () => {
   it('continues when it was interrupted, with the same bytes, and keeps what it has when the disk is full', async () => {
     const whole = await run('whole.gguf', { sparsity: 0.5, calibration });
     const controller = new AbortController();
-    const onProgress = ({ item }: { item?: string }) => {
+    const onProgress = ({ item, stage }: { item?: string; stage: string }) => {
+      expect(stage).toBe('prune');
       if (item?.startsWith('blk.1')) controller.abort(new Error('enough'));
     };
     const options = { sparsity: 0.5, calibration };

@@ -75,7 +75,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
     const settings = [method, sparsity, plan.map(({ tensor, format, stage }) => [tensor.name, format.name, stage])];
     const store =
       calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
-    const work = solvedTensors(plan, { treatment, checkpoint, calibration, bytes, options, store });
+    const work = solvedTensors(plan, { stage: 'prune', treatment, checkpoint, calibration, bytes, options, store });
     const tensors = plan.map((planned) => {
       const {
         tensor: { name, shape },

@@ -204,6 +204,7 @@ describe('shape', () => {
     const { card, cardFiles } = await shape(path('pruned.json'));
     expect(card!.result).toBeUndefined();
     expect(card!.stages[0].result).toMatchObject({ method: 'sparsegpt' });
+    expect(card!.recipe).toMatchObject({ window: 32, windows: 16, calibration: { name: 'garden.txt' } });
     expect(card!.quality.model.kld!.mean).toBeGreaterThan(0);
     expect(readFileSync(cardFiles.find((file) => file.endsWith('.html'))!, 'utf8')).not.toContain('<h2>Tensors');
   });
@@ -253,6 +254,17 @@ describe('shape', () => {
     const { result, isFolded } = await rotating('grid.gguf');
     expect(result).toMatchObject({ isRotated: false });
     expect(isFolded).toBe(false);
+  });
+
+  it('refuses a stage before the source writes a text, and plans without one', async () => {
+    const calibration = { text: 'self', window: 32, windows: 20_000 };
+    const plan = (stage: object) =>
+      write('planned.json', { ...recipe, output: 'planned.gguf', calibration, card: undefined, stages: [stage] });
+    plan({ prune: {} });
+    await expect(shape(path('planned.json'))).rejects.toThrow(/sparsity is missing/);
+    plan({ quantize: { type: 'Q4_0' } });
+    const { stages } = await shape(path('planned.json'), { dryRun: true });
+    expect((stages[0].result as StagePlan).seconds).toBeGreaterThan(1);
   });
 
   it.each([

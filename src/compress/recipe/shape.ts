@@ -48,11 +48,16 @@ export interface ShapeResult {
 /** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError} and the errors of the stages */
 export async function shape(path: string, options: ShapeOptions = {}): Promise<ShapeResult> {
   const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
-  const calibration = recipe.calibration && (await calibrationText(recipe, options));
   const evaluated = recipe.card && (await textOf(recipe.card.text));
-  refuseSameText(evaluated, calibration);
   refuseLostZeros(recipe, path);
-  return runRecipe(recipe, { calibration, evaluated }, options);
+  const run = async (dryRun: boolean) => {
+    const calibration = recipe.calibration && (await calibrationText(recipe, options, dryRun));
+    refuseSameText(evaluated, calibration);
+    return runRecipe(recipe, { calibration, evaluated }, { ...options, dryRun });
+  };
+  // what cannot work is refused before the model writes a text
+  if (!options.dryRun && textsOf(recipe).includes(SELF)) await run(true);
+  return run(options.dryRun === true);
 }
 
 /** Texts that a recipe names. */
@@ -209,14 +214,20 @@ function trainingText(recipe: ShapeRecipe): string | undefined {
   return first === undefined || (others.length === 0 && first !== SELF) ? first : joinedText(recipe);
 }
 
-function calibrationText(recipe: ShapeRecipe, { threads, signal, onProgress }: ShapeOptions): Promise<string> {
+function calibrationText(
+  recipe: ShapeRecipe,
+  { threads, signal, onProgress }: ShapeOptions,
+  hasPlaceholder: boolean,
+): Promise<string> {
   const { window, windows } = recipe.calibration!;
-  return joinTexts(recipe.source, textsOf(recipe), { read: textOf, window, windows, threads, signal, onProgress });
+  const common = { window, windows, threads, signal, onProgress };
+  return joinTexts(recipe.source, textsOf(recipe), { read: textOf, hasPlaceholder, ...common });
 }
 
 async function cardOf(context: Context, stages: Card['stages']): Promise<Card> {
   const { recipe, evaluated: text = '', options } = context;
   const { threads, signal, onProgress } = options;
+  const { window, windows } = recipe.calibration ?? {};
   const calibration =
     context.calibration &&
     textFacts(
@@ -228,7 +239,7 @@ async function cardOf(context: Context, stages: Card['stages']): Promise<Card> {
   return makeCard({
     ...{ source: recipe.source, model: recipe.output, stages, threads, signal, onProgress },
     ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },
-    recipe: { stages: recipe.stages, calibration },
+    recipe: { stages: recipe.stages, window, windows, calibration },
   });
 }
 

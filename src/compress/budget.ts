@@ -35,15 +35,9 @@ export function budgetOf({ type, targetBits, maxBytes, like, generations }: Quan
   return type === undefined ? { targetBits, maxBytes, like } : undefined;
 }
 
-export interface Allocated {
-  /** Format of each tensor, by name. */
-  readonly formats: Map<string, BlockFormat>;
-  /** What the search has measured, until the output is written. */
-  readonly store?: BudgetStore;
-}
-
 /**
- * Chooses formats. In a dry run they are guessed, without measuring.
+ * Chooses formats. In a dry run they are guessed, without measuring. What the search has measured stays beside the output.
+ * @returns format of each tensor, by name
  * @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest
  */
 export async function formatsInBudget(
@@ -52,7 +46,7 @@ export async function formatsInBudget(
   output: string,
   options: QuantizeOptions,
   calibration: Calibration | undefined,
-): Promise<Allocated> {
+): Promise<Map<string, BlockFormat>> {
   if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
   if (options.pure && budget.like === undefined)
@@ -64,12 +58,12 @@ export async function formatsInBudget(
   refuseQuantizedMatrices(checkpoint, room, options);
   const complete = (chosen: ReadonlyMap<string, BlockFormat>) =>
     new Map([...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]));
-  if (options.dryRun) return { formats: complete(guessFormats(room)) };
+  if (options.dryRun) return complete(guessFormats(room));
   const { generations, threads, backend, signal, onProgress } = options;
   const { windows } = calibration;
   const settings = room.candidates.map(({ tensor, formats }) => [tensor.name, formats.map(({ name }) => name)]);
   const store = await BudgetStore.open(output, await keyOf(checkpoint, [bytes, generations, settings], windows));
-  if (store.levels) return { formats: complete(chosenFormats(room.candidates, store.levels)), store };
+  if (store.levels) return complete(chosenFormats(room.candidates, store.levels));
   for (const tensor of checkpoint.tensors.values())
     if (tensor.format.blockSize === 1) await finiteValues(checkpoint, tensor);
   const entries = await importanceOf(calibration, { ...options, processOutput: true });
@@ -78,8 +72,7 @@ export async function formatsInBudget(
   );
   const common = { threads, backend, signal, onProgress };
   try {
-    const chosen = await allocate(checkpoint, room, { windows, importance, generations, store, ...common });
-    return { formats: complete(chosen), store };
+    return complete(await allocate(checkpoint, room, { windows, importance, generations, store, ...common }));
   } catch (error) {
     if (!canContinue(error, signal)) await store.clear();
     throw error;

@@ -1,8 +1,18 @@
 /** Quantizes tiny models: what is written, what is refused, and that nothing is half-written. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { gardenText, makeModel, writeHuggingFaceModel } from '../../scripts/models/index.ts';
 import { openCheckpoint } from '../formats/open.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
@@ -13,6 +23,7 @@ import { readImatrix, writeImatrix } from './imatrix.ts';
 import { measureImportance } from './measureImportance.ts';
 import { type QuantizeOptions, quantize } from './quantize.ts';
 import { sampleText } from './sampleText.ts';
+import { Solver } from './solver.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-compress-'));
 const path = (name: string) => join(folder, name);
@@ -123,6 +134,22 @@ describe('quantize', () => {
     expect(readFileSync(path('full.gguf')).equals(readFileSync(path('solved.gguf')))).toBe(true);
     rmSync(path('full.gguf'));
     expect(files()).toEqual(found);
+  });
+
+  it('ends its threads if what it has kept cannot be read', async () => {
+    const create = vi.spyOn(Solver, 'create');
+    mkdirSync(path('folder.gguf.solved.key'));
+    await expect(run('folder.gguf', { calibration })).rejects.toThrow(/solved\.key: is not a file/);
+    rmdirSync(path('folder.gguf.solved.key'));
+    expect(create).not.toHaveBeenCalled();
+    create.mockRestore();
+  });
+
+  it('removes what an interrupted run with other options has kept for the same output', async () => {
+    for (const kept of ['budget.json', 'solved.key']) writeFileSync(path(`other.gguf.${kept}`), '{}');
+    await run('other.gguf');
+    expect(files().filter((name) => name.startsWith('other'))).toEqual(['other.gguf']);
+    rmSync(path('other.gguf'));
   });
 
   it('is calibrated by a text that the model writes', async () => {

@@ -1,5 +1,5 @@
 /** Quantizes a model: reads it tensor by tensor, solves for the blocks of each, and writes a GGUF file that llama.cpp loads. */
-import { EspalierError, FormatError, OptionError } from '../core/errors.ts';
+import { FormatError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { GgufValue } from '../formats/gguf/write.ts';
@@ -7,18 +7,18 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { lowPlane, plainProducts, REACH, refuseNestedBits } from '../models/nestedBits.ts';
 import { I8 } from '../tensor/quant/i8.ts';
-import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
+import { budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { formatReason } from './formatReason.ts';
 import { type ImportanceMatrix, readImatrix } from './imatrix.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
-import { canContinue, keyOf, SolvedStore } from './solvedStore.ts';
-import { type NamedSolution, solvedTensors, type Treatment } from './solvedTensors.ts';
+import { keyOf, SolvedStore } from './solvedStore.ts';
+import { solvedTensors, type Treatment } from './solvedTensors.ts';
 import { isSearched, type Method, type Solved, Solver } from './solver.ts';
 import { enoughWindows } from './statistic.ts';
-import { writeFile } from './writeFile.ts';
+import { nextSolution, writeSolved } from './writeSolved.ts';
 
 export interface QuantizeOptions {
   /** Type of the file by llama.cpp's name, e.g. 'Q4_K_M'. Not together with a budget. */
@@ -132,10 +132,10 @@ export async function quantize(
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
-    const allocated: Allocated = budget
+    const formats = budget
       ? await formatsInBudget(checkpoint, budget, output, options, calibration)
-      : { formats: formatsOf(checkpoint, options.type!, options) };
-    const whole = planOf(checkpoint, allocated.formats, options, calibration);
+      : formatsOf(checkpoint, options.type!, options);
+    const whole = planOf(checkpoint, formats, options, calibration);
     const plan = options.nested ? withLowPlanes(whole, plainProducts(checkpoint)) : whole;
     if (importance) refuseOtherImatrix(importance, options.imatrix!, checkpoint);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
@@ -157,6 +157,9 @@ export async function quantize(
     );
     const type = budget ? commonType(plan) : fileTypeByName(options.type!);
     if (!options.dryRun) {
+      const settings = plan.map(({ tensor, format, ...rest }) => [tensor.name, format.name, rest]);
+      const store =
+        calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
       const solver = await Solver.create(options.threads);
       const treatment: Treatment = {
         isTreated: ({ tensor, format }) => tensor.format !== format && isSearched(format),
@@ -168,13 +171,6 @@ export async function quantize(
         // both planes are made from the values
         treatStored: async ({ tensor, format, hasLowPlane }, importance) =>
           hasLowPlane ? undefined : solver.quantizeStored(tensor, format, importance, options.signal),
-      };
-      const settings = plan.map(({ tensor, format, ...rest }) => [tensor.name, format.name, rest]);
-      const store =
-        calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
-      const clear = async () => {
-        await store?.clear();
-        await allocated.store?.clear();
       };
       const work = solvedTensors(plan, {
         stage: 'quantize',
@@ -194,9 +190,7 @@ export async function quantize(
           shape,
           format,
           async data() {
-            const { value } = await work.next();
-            const solved = value as NamedSolution;
-            if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
+            const solved = await nextSolution(work, name);
             const { method, errors, notes } = solved;
             report.set(name, { ...report.get(name)!, method, errors, notes });
             low = solved.low;
@@ -209,13 +203,8 @@ export async function quantize(
       });
       const metadata = metadataOf(checkpoint, type.id);
       try {
-        await writeFile(output, { metadata, tensors }, options);
-        await clear();
-      } catch (error) {
-        if (!canContinue(error, options.signal)) await clear();
-        throw error;
+        await writeSolved(output, { metadata, tensors }, work, options);
       } finally {
-        await work.return(undefined);
         solver.dispose();
       }
       await opened.finish?.(options.signal);

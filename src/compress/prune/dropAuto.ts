@@ -17,6 +17,8 @@ export interface DropSearch {
   /** Text that did not choose the blocks. */
   readonly text: string;
   readonly maxDivergence: number;
+  /** Tokens of context. Default: 512, at most the trained context. */
+  readonly context?: number;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   /** Progress with stage 'drop', a piece per tried block. */
@@ -37,8 +39,8 @@ export async function dropsWithin(
   checkpoint: Checkpoint,
   search: DropSearch,
 ): Promise<{ readonly dropped: readonly number[]; readonly divergence: number; readonly tried: readonly TriedDrop[] }> {
-  const { influence, text, maxDivergence, threads, signal } = search;
-  const order = [...influence.keys()].sort((a, b) => influence[a] - influence[b] || a - b);
+  const { influence, text, context, maxDivergence, threads, signal } = search;
+  const order = byInfluence(influence);
   const tried: TriedDrop[] = [];
   let dropped: readonly number[] = [];
   let divergence = 0;
@@ -51,7 +53,7 @@ export async function dropsWithin(
       tried.push({ dropped: next });
       continue;
     }
-    const options = { text, maxTokens: TOKENS, speed: false, threads, signal };
+    const options = { text, context, maxTokens: TOKENS, speed: false, threads, signal };
     const [, { kld }] = await compare(lent(checkpoint), [lent(candidate)], options);
     tried.push({ dropped: next, divergence: kld!.mean });
     if (!(kld!.mean <= maxDivergence)) break;
@@ -65,6 +67,10 @@ export async function dropsWithin(
     : 'a model whose blocks can be dropped';
   throw new OptionError('maxDivergence', maxDivergence, costs);
 }
+
+/** Indices of the blocks, that with the least influence first. */
+export const byInfluence = (influence: readonly number[]): number[] =>
+  [...influence.keys()].sort((a, b) => influence[a] - influence[b] || a - b);
 
 function candidateOf({ without }: DropSearch, dropped: readonly number[]): Checkpoint | undefined {
   try {

@@ -15,7 +15,7 @@ import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { finiteBytes, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { type Activations, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
-import { dropsWithin, type TriedDrop } from './dropAuto.ts';
+import { byInfluence, dropsWithin, type TriedDrop } from './dropAuto.ts';
 
 /** With 'auto': share of the text that measures the divergence, and the limit. */
 const HELD_OUT = 1 / 8;
@@ -121,11 +121,12 @@ async function chosenBlocks(
     const influence = await influenceOf(checkpoint, count, calibration, options);
     return { dropped: leastOf(influence, layers), influence };
   }
-  const { text } = calibration;
+  const { text, window } = calibration;
   const end = Math.floor((1 - HELD_OUT) * text.length);
   const influence = await influenceOf(checkpoint, count, { ...calibration, text: text.slice(0, end) }, options);
   const found = await dropsWithin(checkpoint, {
     ...{ influence, text: text.slice(end), maxDivergence: maxDivergence ?? MAX_DIVERGENCE },
+    context: window && Math.min(window, buildModel(checkpoint).trainedContext),
     ...{ threads: options.threads, signal: options.signal, onProgress: options.onProgress },
     without: (dropped) => withoutBlocks(checkpoint, dropped, count),
   });
@@ -178,8 +179,7 @@ function distance(a: Float32Array, b: Float32Array, rows: number): number {
 }
 
 function leastOf(influence: readonly number[], count: number): number[] {
-  return [...influence.keys()]
-    .sort((a, b) => influence[a] - influence[b] || a - b)
+  return byInfluence(influence)
     .slice(0, count)
     .sort((a, b) => a - b);
 }

@@ -1,5 +1,5 @@
 /** Prunes the matrices of a model's blocks: sets weights to zero and writes a GGUF file in the source's float format. */
-import { EspalierError, OptionError, UnsupportedError } from '../../core/errors.ts';
+import { OptionError, UnsupportedError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import type { GgufValue } from '../../formats/gguf/write.ts';
@@ -11,10 +11,10 @@ import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
 import { encode } from '../encodeRows.ts';
 import { isQuantizable, keptFormat } from '../mixture.ts';
 import { bytesAfter, planOf } from '../plan.ts';
-import { canContinue, keyOf, SolvedStore } from '../solvedStore.ts';
-import { type NamedSolution, solvedTensors, type Treatment } from '../solvedTensors.ts';
+import { keyOf, SolvedStore } from '../solvedStore.ts';
+import { solvedTensors, type Treatment } from '../solvedTensors.ts';
 import type { Solved } from '../solver.ts';
-import { writeFile } from '../writeFile.ts';
+import { nextSolution, writeSolved } from '../writeSolved.ts';
 import { Pruner, type PruningMethod, type Sparsity } from './pruneMatrix.ts';
 
 export interface PruneOptions {
@@ -60,6 +60,9 @@ export async function prune(source: CheckpointSource, output: string, options: P
     const formats = new Map([...checkpoint.tensors.values()].map((tensor) => [tensor.name, keptFormat(tensor)]));
     const plan = planOf(checkpoint, formats, {}, calibration);
     const bytes = plan.reduce((sum, planned) => sum + bytesAfter(planned), 0);
+    const settings = [method, sparsity, plan.map(({ tensor, format, stage }) => [tensor.name, format.name, stage])];
+    const store =
+      calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
     const pruner = await Pruner.create(options.threads);
     const pruned = new Map<string, { zeros: number; elements: number; notes: readonly string[] }>();
     const treatment: Treatment = {
@@ -72,9 +75,6 @@ export async function prune(source: CheckpointSource, output: string, options: P
         return { bytes: encode(values, columns, format, undefined), method: 'pruned', errors: {}, notes };
       },
     };
-    const settings = [method, sparsity, plan.map(({ tensor, format, stage }) => [tensor.name, format.name, stage])];
-    const store =
-      calibration && (await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows)));
     const work = solvedTensors(plan, { stage: 'prune', treatment, checkpoint, calibration, bytes, options, store });
     const tensors = plan.map((planned) => {
       const {
@@ -82,8 +82,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
         format,
       } = planned;
       const data = async () => {
-        const solved = (await work.next()).value as NamedSolution;
-        if (solved.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${solved.name}`);
+        const solved = await nextSolution(work, name);
         if (treatment.isTreated(planned)) pruned.set(name, { ...zerosOf(solved.bytes, format), notes: solved.notes });
         return solved.bytes;
       };
@@ -91,13 +90,8 @@ export async function prune(source: CheckpointSource, output: string, options: P
     });
     const metadata = [...checkpoint.metadata].filter(([key]) => !key.startsWith('split.')) as [string, GgufValue][];
     try {
-      await writeFile(output, { metadata, tensors }, options);
-      await store?.clear();
-    } catch (error) {
-      if (!canContinue(error, options.signal)) await store?.clear();
-      throw error;
+      await writeSolved(output, { metadata, tensors }, work, options);
     } finally {
-      await work.return(undefined);
       pruner.dispose();
     }
     await opened.finish?.(options.signal);

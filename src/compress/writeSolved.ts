@@ -1,0 +1,45 @@
+/** Writes a model whose tensors are solved one after another, and removes what runs have kept beside it. */
+import { checkpointFolder } from '#leaf/train/checkpoint/folder';
+import { EspalierError } from '../core/errors.ts';
+import type { GgufContents } from '../formats/gguf/write.ts';
+import { canContinue } from './solvedStore.ts';
+import type { NamedSolution } from './solvedTensors.ts';
+import { splitPath, writeFile } from './writeFile.ts';
+
+type Work = AsyncGenerator<NamedSolution, void>;
+
+/** The next solution, which is that of a tensor by name. */
+export async function nextSolution(work: Work, name: string): Promise<NamedSolution> {
+  const { value } = await work.next();
+  if (value?.name !== name) throw new EspalierError('BUG', `expected ${name}, got ${value?.name}`);
+  return value;
+}
+
+/**
+ * @param contents their data are `nextSolution` of the work
+ * @throws {SourceError} e.g. if the disk is full; what is solved is then kept, as after an abort
+ */
+export async function writeSolved(
+  output: string,
+  contents: GgufContents,
+  work: Work,
+  options: { readonly signal?: AbortSignal },
+): Promise<void> {
+  try {
+    await writeFile(output, contents, options);
+    await removeKept(output);
+  } catch (error) {
+    if (!canContinue(error, options.signal)) await removeKept(output);
+    throw error;
+  } finally {
+    await work.return(undefined);
+  }
+}
+
+/** Removes what any run has kept for an output: solved tensors, and a search for formats. */
+async function removeKept(output: string): Promise<void> {
+  const [path, file] = splitPath(output);
+  const folder = checkpointFolder(path);
+  for (const name of await folder.list())
+    if (name.startsWith(`${file}.solved.`) || name === `${file}.budget.json`) await folder.remove(name);
+}

@@ -13,7 +13,7 @@ import { importanceOf } from './measureImportance.ts';
 import { keptFormat } from './mixture.ts';
 import { elementsOf, formatsOf, namedFormats, refuseRequantizing } from './plan.ts';
 import type { QuantizeOptions } from './quantize.ts';
-import { chosenFormats, guessFormats, type Room, roomFor } from './room.ts';
+import { type Candidate, chosenFormats, guessFormats, type Room, roomFor } from './room.ts';
 import { canContinue, keyOf } from './solvedStore.ts';
 
 export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
@@ -35,9 +35,15 @@ export function budgetOf({ type, targetBits, maxBytes, like, generations }: Quan
   return type === undefined ? { targetBits, maxBytes, like } : undefined;
 }
 
+export interface Allocated {
+  /** Format of each tensor, by name. */
+  readonly formats: Map<string, BlockFormat>;
+  /** Matrices and the formats that are tried for them. */
+  readonly candidates: readonly Candidate[];
+}
+
 /**
  * Chooses formats. In a dry run they are guessed, without measuring. What the search has measured stays beside the output.
- * @returns format of each tensor, by name
  * @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest
  */
 export async function formatsInBudget(
@@ -46,7 +52,7 @@ export async function formatsInBudget(
   output: string,
   options: QuantizeOptions,
   calibration: Calibration | undefined,
-): Promise<Map<string, BlockFormat>> {
+): Promise<Allocated> {
   if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
   if (options.pure && budget.like === undefined)
@@ -56,8 +62,12 @@ export async function formatsInBudget(
   const room = roomFor(checkpoint, bytes, named);
   if (bytes < room.least) await refuseSmall(checkpoint, budget, bytes, room.least);
   refuseQuantizedMatrices(checkpoint, room, options);
-  const complete = (chosen: ReadonlyMap<string, BlockFormat>) =>
-    new Map([...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]));
+  const complete = (chosen: ReadonlyMap<string, BlockFormat>): Allocated => ({
+    formats: new Map(
+      [...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]),
+    ),
+    candidates: room.candidates,
+  });
   if (options.dryRun) return complete(guessFormats(room));
   const { generations, threads, backend, signal, onProgress } = options;
   const { windows } = calibration;

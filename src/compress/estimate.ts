@@ -2,6 +2,7 @@
 import { GENERATIONS, KEPT_BYTES } from './allocate.ts';
 import type { Calibration } from './calibration.ts';
 import { elementsOf, type Planned } from './plan.ts';
+import type { Candidate } from './room.ts';
 import { LOGIT_BYTES, STEP_TOKENS, STEPS } from './sensitivity.ts';
 import { isSearched } from './solver.ts';
 import { channelsOf } from './stages.ts';
@@ -14,14 +15,12 @@ const SOLVER_FLOPS = 20e9;
 const SEARCHED_WEIGHTS = 50e6;
 const CODEBOOK_WEIGHTS = 0.15e6;
 const PLAIN_WEIGHTS = 500e6;
-/** Formats that a budget tries for each matrix. */
-const LEVELS = 7;
 
 /** Seconds of the engine's products. */
 export const secondsOfProducts = (flops: number): number => flops / ENGINE_FLOPS;
 
 /** Seconds of encoding a tensor once. */
-function secondsOfEncoding({ tensor, format }: Planned): number {
+function secondsOfEncoding({ tensor, format }: Pick<Planned, 'tensor' | 'format'>): number {
   const isQuick = !isSearched(format) || (!format.codebook && format.grid?.scales === undefined);
   const rate = isQuick ? PLAIN_WEIGHTS : format.codebook ? CODEBOOK_WEIGHTS : SEARCHED_WEIGHTS;
   return elementsOf(tensor) / rate;
@@ -34,15 +33,20 @@ export function budgetMemoryOf(plan: readonly Planned[]): number {
   return model + STEPS * LOGIT_BYTES + Math.min(KEPT_BYTES, model) + 3 * Math.max(...sizes);
 }
 
-/** Seconds of the search for formats in a budget. */
-export function budgetSecondsOf(plan: readonly Planned[], { stages }: Calibration, generations = GENERATIONS): number {
+/** Seconds of the search for formats in a budget, which tries each format of each matrix. */
+export function budgetSecondsOf(
+  candidates: readonly Candidate[],
+  { stages }: Pick<Calibration, 'stages'>,
+  generations = GENERATIONS,
+): number {
   const T = STEP_TOKENS;
   const flops = stages.reduce((sum, { graph }) => sum + graph.cost({ T, P: 0, R: T, S: T }).flops, 0);
-  const matrices = plan.filter(({ format }) => format.blockSize > 1);
+  const matrices = candidates.filter(({ formats }) => formats.length > 1);
   // two formats of each matrix; eight children of each generation, two of them on all steps
   const runs = 2 * matrices.length + generations * (8 + 2 * STEPS);
-  const encoded = matrices.reduce((sum, each) => sum + secondsOfEncoding(each), 0);
-  return secondsOfProducts(flops * runs) + LEVELS * encoded;
+  const tried = matrices.flatMap(({ tensor, formats }) => formats.map((format) => ({ tensor, format })));
+  const encoded = tried.reduce((sum, each) => sum + secondsOfEncoding(each), 0);
+  return secondsOfProducts(flops * runs) + encoded;
 }
 
 /** Seconds, as a rough estimate. */

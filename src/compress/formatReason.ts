@@ -7,7 +7,12 @@ import type { QuantizeOptions } from './quantize.ts';
 
 const EMBEDDINGS = ['token_embd.weight', 'per_layer_token_embd.weight'];
 
-export function formatReason({ tensor, format, hasLowPlane }: Planned, options: QuantizeOptions): string {
+/** @param isTied true if the token embedding is the output matrix, too */
+export function formatReason(
+  { tensor, format, hasLowPlane }: Planned,
+  options: QuantizeOptions,
+  isTied: boolean,
+): string {
   const { name, shape } = tensor;
   if (!isQuantizable(tensor))
     return format === tensor.format
@@ -19,6 +24,7 @@ export function formatReason({ tensor, format, hasLowPlane }: Planned, options: 
   if (options.outputTensorType && name === 'output.weight') return 'named by outputTensorType';
   const pattern = options.tensorTypes?.find(([each]) => new RegExp(each).test(name))?.[0];
   if (pattern !== undefined) return `named by tensorTypes: ${pattern}`;
+  if (options.outputTensorType && isTied && EMBEDDINGS.includes(name)) return 'named by outputTensorType';
   if (options.type === undefined) return 'chosen within the budget, by what each format loses';
   const type = fileTypeByName(options.type);
   if (format.name === type.format) return `the format of ${type.name}`;

@@ -73,6 +73,21 @@ describe('mixtures', () => {
     expect(format('blk.0.attn_q.weight', { tensorTypes })).toBe('Q4_K');
   });
 
+  it('of floats have the formats of patterns, too', () => {
+    const more = { type: fileTypeByName('F16'), tensorTypes: [[/ffn_down/, formatByName('Q8_0')]] };
+    expect(format('blk.0.ffn_down.weight', more)).toBe('Q8_0');
+    expect(format('blk.0.ffn_up.weight', more)).toBe('F16');
+  });
+
+  it('give a tied embedding the format of the output', () => {
+    const outputTensorType = formatByName('Q8_0');
+    for (const more of [{}, { pure: true }, { type: fileTypeByName('F16') }])
+      expect(format('token_embd.weight', { ...more, outputTensorType })).toBe('Q8_0');
+    expect(format('token_embd.weight', { tensorTypes: [[/embd/, formatByName('Q5_0')]], outputTensorType })).toBe(
+      'Q5_0',
+    );
+  });
+
   it('refuse a named format that does not fit, and one without an encoder', () => {
     const tensorTypes = [[/ffn/, formatByName('Q5_K')]] as const;
     expect(() => format('blk.0.ffn_up.weight', { tensorTypes }, 96)).toThrow(

@@ -107,21 +107,21 @@ function chosen(tensor: MixtureTensor, choice: Choice): BlockFormat {
   const { type, pure } = choice;
   const category = categoryOf(name);
   const format = formatByName(type.format);
-  const isFloat = ['F32', 'F16', 'BF16'].includes(type.format);
-  const named = namedFormat(tensor, isFloat ? { ...choice, tensorTypes: [] } : choice);
+  const named = namedFormat(tensor, choice);
   if (named) return named;
-  if (isFloat) return format;
+  if (format.blockSize === 1) return format;
   return fallback(pure ? format : formatByName(mixed(category, name, shape.at(-1)!, choice)), shape.at(-1)!);
 }
 
-/** The format that the options name for a tensor, if any. @throws {OptionError} if it does not fit */
+/** The format that the options name for a tensor, if any. A tied embedding is the output matrix, too. @throws {OptionError} if it does not fit */
 export function namedFormat(
   tensor: MixtureTensor,
-  { tensorTypes = [], outputTensorType, tokenEmbeddingType }: Partial<MixtureOptions>,
+  { tensorTypes = [], outputTensorType, tokenEmbeddingType, isTied }: Partial<Choice>,
 ): BlockFormat | undefined {
   const category = categoryOf(tensor.name);
   const ofHead = { embedding: tokenEmbeddingType, output: outputTensorType }[category as 'embedding' | 'output'];
-  const format = ofHead ?? tensorTypes.find(([pattern]) => pattern.test(tensor.name))?.[1];
+  const ofTied = isTied && category === 'embedding' ? outputTensorType : undefined;
+  const format = ofHead ?? tensorTypes.find(([pattern]) => pattern.test(tensor.name))?.[1] ?? ofTied;
   return format && fitting(tensor, format);
 }
 
@@ -157,7 +157,6 @@ function mixed(category: Category, name: string, width: number, choice: Choice):
   const isFalcon = architecture === 'falcon';
   const is = (...types: readonly string[]) => types.includes(type.name);
   if (category === 'output' || (isTied && category === 'embedding')) {
-    if (choice.outputTensorType) return choice.outputTensorType.name;
     if (isFalcon || width % formatByName(type.format).blockSize !== 0 || type.format === 'Q8_0') return 'Q8_0';
     return FEW_BITS.includes(type.name) || is('IQ3_XXS') ? 'Q5_K' : 'Q6_K';
   }

@@ -52,14 +52,12 @@ function namingOf({ tensorTypes, outputTensorType, tokenEmbeddingType }: Quantiz
   };
 }
 
-/** Formats of the matrices that the options name, by tensor name. A tied embedding is the output matrix, too. */
+/** Formats of the matrices that the options name, by tensor name. */
 export function namedFormats({ tensors }: Checkpoint, options: QuantizeOptions): Map<string, BlockFormat> {
-  const naming = namingOf(options);
-  const tokenEmbeddingType =
-    naming.tokenEmbeddingType ?? (tensors.has('output.weight') ? undefined : naming.outputTensorType);
+  const naming = { ...namingOf(options), isTied: !tensors.has('output.weight') };
   const named = new Map<string, BlockFormat>();
   for (const tensor of tensors.values()) {
-    const format = isQuantizable(tensor) ? namedFormat(tensor, { ...naming, tokenEmbeddingType }) : undefined;
+    const format = isQuantizable(tensor) ? namedFormat(tensor, naming) : undefined;
     if (format) named.set(tensor.name, format);
   }
   return named;

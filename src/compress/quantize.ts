@@ -7,7 +7,7 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { lowPlane, plainProducts, REACH, refuseNestedBits } from '../models/nestedBits.ts';
 import { I8 } from '../tensor/quant/i8.ts';
-import { budgetOf, formatsInBudget } from './budget.ts';
+import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
@@ -132,9 +132,9 @@ export async function quantize(
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
-    const formats = budget
+    const { formats, candidates }: Allocated = budget
       ? await formatsInBudget(checkpoint, budget, output, options, calibration)
-      : formatsOf(checkpoint, options.type!, options);
+      : { formats: formatsOf(checkpoint, options.type!, options), candidates: [] };
     const whole = planOf(checkpoint, formats, options, calibration);
     const plan = options.nested ? withLowPlanes(whole, plainProducts(checkpoint)) : whole;
     if (importance) refuseOtherImatrix(importance, options.imatrix!, checkpoint);
@@ -151,7 +151,7 @@ export async function quantize(
           format: planned.format.name,
           ...(planned.hasLowPlane && { hasLowPlane: true }),
           bytes: bytesAfter(planned),
-          reason: formatReason(planned, options),
+          reason: formatReason(planned, options, !checkpoint.tensors.has('output.weight')),
         },
       ]),
     );
@@ -209,7 +209,7 @@ export async function quantize(
       }
       await opened.finish?.(options.signal);
     }
-    const searching = budget && calibration ? budgetSecondsOf(plan, calibration, options.generations) : 0;
+    const searching = budget && calibration ? budgetSecondsOf(candidates, calibration, options.generations) : 0;
     const seconds = secondsOf(plan, calibration) + searching;
     return {
       type: type.name,

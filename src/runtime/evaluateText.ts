@@ -7,6 +7,7 @@ import { logNormalizer } from '../sampling/logProbabilities.ts';
 import { firstIds } from '../tokenizer/firstIds.ts';
 import { type PartRule, textParts } from '../tokenizer/textParts.ts';
 import { abortSignal, callback, checkOptions, wholeNumber } from './checkOptions.ts';
+import { encodeAlike } from './drafting/sameTokens.ts';
 import type { Model } from './model.ts';
 import type { Sequence } from './sequence.ts';
 import { mean, quantile, standardError } from './statistics.ts';
@@ -114,6 +115,7 @@ export async function evaluateText(
   return summarize(scores, options.reference !== undefined);
 }
 
+/** Divergences between models with other tokens mean nothing. */
 function checkModels(models: readonly Model[], size: number): void {
   for (const { context, summary } of models) {
     if (size > context) {
@@ -124,6 +126,9 @@ function checkModels(models: readonly Model[], size: number): void {
     if (summary.vocabulary !== vocabulary)
       throw new OptionError('vocabulary of the reference model', summary.vocabulary, `${vocabulary} like the model's`);
   }
+  if (encodeAlike(...models)) return;
+  const [model, reference] = models.map(({ summary }) => summary.source);
+  throw new OptionError('reference', `${reference}, which encodes texts differently`, `the tokenizer of ${model}`);
 }
 
 function chunksOf({ tokenizer }: Model, text: string, size: number, { all, maxTokens }: EvaluateTextOptions): Chunk[] {

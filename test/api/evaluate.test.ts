@@ -122,6 +122,14 @@ describe('evaluating a text', () => {
     quantized.dispose();
   });
 
+  test('a reference with another tokenizer is refused, even with as many tokens', async () => {
+    using gpt2 = await load(await tinyModel('gpt2'), { context: 256, kv: 'f32' });
+    expect(gpt2.summary.vocabulary).toBe(model.summary.vocabulary);
+    await expect(evaluateText(model, gardenText, { context: 128, reference: gpt2 })).rejects.toThrow(
+      /reference is .*, which encodes texts differently, expected the tokenizer of/,
+    );
+  });
+
   test('invalid input is rejected', async () => {
     await expect(evaluateText(model, 'short', { context: 128 })).rejects.toThrow(/expected at least a chunk of 128/);
     await expect(evaluateText(model, gardenText, { context: 512 })).rejects.toThrow(/chunks have 512 tokens but/);

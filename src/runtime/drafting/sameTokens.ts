@@ -1,5 +1,6 @@
 /** Checks that a draft model has the tokens of the model that it drafts for. */
 import { OptionError } from '../../core/errors.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Engine } from '../engine.ts';
 
 /** Texts with letters, digits, code, accents and other scripts. Vocabularies that cut all of them alike are taken for the same. */
@@ -18,14 +19,22 @@ export function checkSameTokens(model: Engine, draft: Engine): void {
   // padding of the embedding differs between sizes of a family
   const [small, large] = [draft.vocabulary, model.vocabulary].sort((a, b) => a - b) as [number, number];
   if (large - small > MAX_PADDING) refuse(`with ${draft.vocabulary} tokens`, `the ${model.vocabulary} tokens`);
-  let encoded: (readonly (readonly number[])[])[];
-  try {
-    encoded = [model, draft].map(({ tokenizer }) => PROBES.map((text) => tokenizer.encode(text)));
-  } catch {
-    // without a tokenizer, prompts are token ids, and only the caller knows what they mean
-    return;
+  if (!encodeAlike(model, draft)) refuse('encodes texts differently', 'the tokenizer');
+}
+
+/** True if both encode texts alike, or one has no tokenizer: then only the caller knows what its ids mean. */
+export function encodeAlike(...models: readonly { readonly tokenizer: Tokenizer }[]): boolean {
+  const encoded: string[] = [];
+  for (const model of models) {
+    let tokenizer: Tokenizer;
+    try {
+      ({ tokenizer } = model);
+    } catch {
+      return true;
+    }
+    encoded.push(PROBES.map((text) => tokenizer.encode(text)).join(';'));
   }
-  if (encoded[0].join(';') !== encoded[1].join(';')) refuse('encodes texts differently', 'the tokenizer');
+  return new Set(encoded).size <= 1;
 }
 
 const MAX_PADDING = 1024;

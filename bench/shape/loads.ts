@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { fileTypes, shape } from '../../src/compress/index.ts';
 import { load } from '../../src/index.ts';
 import { distance } from '../architectures/compare.ts';
-import { espalier, llamaCpp } from '../architectures/engines.ts';
+import { espalier, llamaCpp, type Peer } from '../architectures/engines.ts';
 import type { Setting } from './setting.ts';
 import { writeUntied } from './untied.ts';
 
@@ -30,8 +30,11 @@ const kinds: Readonly<Record<string, Stages>> = {
   'rotated, Q3_K_S': [{ rotate: { always: true } }, { quantize: { type: 'Q3_K_S' } }],
 };
 
+/** @param only names of kinds; none: all */
 export async function benchLoads(setting: Setting, only: readonly string[]): Promise<object[]> {
-  const { threads, window } = setting.options;
+  const unknown = only.find((name) => !Object.hasOwn(kinds, name));
+  if (unknown !== undefined) throw new Error(`there is no kind ${unknown}: ${Object.keys(kinds).join(', ')}`);
+  const names = only.length > 0 ? only : Object.keys(kinds);
   using model = await load(setting.source);
   const tokens = model.tokenizer.encode(setting.evaluated.slice(0, 4000)).slice(0, CONTEXT - 1);
   const text = `${setting.folder}/loads.txt`;
@@ -39,36 +42,40 @@ export async function benchLoads(setting: Setting, only: readonly string[]): Pro
   const untied = await setting.made('untied.gguf', (path) => writeUntied(setting.source, path));
   const peer = llamaCpp();
   const rows: object[] = [];
-  for (const [name, stages] of Object.entries(kinds)) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    const output = `${setting.folder}/loads.gguf`;
-    const recipe = `${setting.folder}/loads.json`;
-    const calibration = { text, window, windows: 32 };
-    const source = stages.some((stage) => 'rotate' in stage) ? untied.path : setting.source;
-    await writeFile(recipe, JSON.stringify({ source, output, calibration, stages }));
-    await shape(recipe, { threads });
-    const ours = await espalier(output, tokens, CONTEXT);
-    const job = {
-      model: output,
-      tokens,
-      logits: true,
-      kv: 'F32',
-      flashAttention: false,
-      context: CONTEXT,
-      mayFail: true,
-    };
-    const theirs = await peer.ask(job);
-    const isQuantized = stages.some((stage) => 'quantize' in stage) && name !== 'F32';
-    const bar = BARS[/F16$/.test(name) ? 'half' : isQuantized ? 'quantized' : 'exact'];
-    const problem = 'refused' in ours ? ours.refused : 'refused' in theirs ? `llama.cpp: ${theirs.refused}` : undefined;
-    const found = 'logits' in ours && 'logits' in theirs ? distance(ours.logits, theirs.logits) : undefined;
-    const isReached = found !== undefined && found.meanKl <= bar;
-    rows.push({ name, ...found, problem, bar, isReached });
-    console.log(
-      `${name.padEnd(24)} ${found ? `KL ${found.meanKl.toExponential(1)} (bar ${bar.toExponential(0)}), top-1 ${(100 * found.top1).toFixed(1)}%` : problem} ${isReached ? 'reached' : 'MISSED'}`,
-    );
-    await Promise.all([rm(output), rm(recipe)]);
+  try {
+    for (const name of names) {
+      const source = kinds[name].some((stage) => 'rotate' in stage) ? untied.path : setting.source;
+      const output = await make(name, source, text, setting);
+      rows.push(await compare(name, output, tokens, peer));
+      await rm(output);
+    }
+  } finally {
+    await peer.stop();
   }
-  await peer.stop();
   return rows;
+}
+
+async function make(name: string, source: string, text: string, { folder, options }: Setting): Promise<string> {
+  const [output, recipe] = [`${folder}/loads.gguf`, `${folder}/loads.json`];
+  const calibration = { text, window: options.window, windows: 32 };
+  await writeFile(recipe, JSON.stringify({ source, output, calibration, stages: kinds[name] }));
+  await shape(recipe, { threads: options.threads });
+  await rm(recipe);
+  return output;
+}
+
+async function compare(name: string, model: string, tokens: readonly number[], peer: Peer): Promise<object> {
+  const ours = await espalier(model, tokens, CONTEXT);
+  const job = { model, tokens, logits: true, kv: 'F32', flashAttention: false, context: CONTEXT, mayFail: true };
+  const theirs = await peer.ask(job);
+  const isQuantized = kinds[name].some((stage) => 'quantize' in stage) && name !== 'F32';
+  const bar = BARS[/F16$/.test(name) ? 'half' : isQuantized ? 'quantized' : 'exact'];
+  const problem = 'refused' in ours ? ours.refused : 'refused' in theirs ? `llama.cpp: ${theirs.refused}` : undefined;
+  const found = 'logits' in ours && 'logits' in theirs ? distance(ours.logits, theirs.logits) : undefined;
+  const isReached = found !== undefined && found.meanKl <= bar;
+  const figures =
+    found &&
+    `KL ${found.meanKl.toExponential(1)} (bar ${bar.toExponential(0)}), top-1 ${(100 * found.top1).toFixed(1)}%`;
+  console.log(`${name.padEnd(24)} ${figures ?? problem} ${isReached ? 'reached' : 'MISSED'}`);
+  return { name, ...found, problem, bar, isReached };
 }

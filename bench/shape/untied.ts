@@ -1,7 +1,6 @@
 /** A model with an output matrix of its own, which rotations need, made from one with tied embeddings. */
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
-import { type GgufValue, writeGguf } from '../../src/formats/gguf/write.ts';
+import { writeFile } from '../../src/compress/writeFile.ts';
+import type { GgufValue } from '../../src/formats/gguf/write.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
 import { readTensor } from '../../src/formats/readTensor.ts';
 
@@ -15,12 +14,7 @@ export async function writeUntied(source: string, path: string): Promise<void> {
     const from = checkpoint.tensors.get(name) ?? embedding;
     return { name, shape, format, data: () => readTensor(from) };
   });
-  const stream = createWriteStream(path);
-  const sink = {
-    write: (bytes: Uint8Array) => new Promise<void>((done) => stream.write(bytes, () => done())),
-  };
   const metadata = [...checkpoint.metadata] as [string, GgufValue][];
-  await writeGguf(sink, { metadata, tensors: written });
-  await finished(stream.end());
+  await writeFile(path, { metadata, tensors: written });
   await checkpoint.close();
 }

@@ -70,7 +70,8 @@ describe('a round whose settings change after a client joined', () => {
       expect(await client.step()).toBe('waiting');
       if (!store) continue;
       // a restart does not forget what the client joined
-      expect(await participant(turning, 1, { store, allowVisible: true }).step()).toBe('waiting');
+      const again = participant(turning, 1, { store, allowVisible: true });
+      await expect(again.step()).rejects.toMatchObject({ code: 'WRONG_SETTINGS' });
     }
     expect(sent).toEqual(['join', 'join']);
   });
@@ -112,7 +113,7 @@ describe('a client refuses', () => {
     const store = memoryStore();
     await participant(localConnection(await open(given)), 0, { store }).step();
     const state = JSON.parse(store.text!);
-    store.text = JSON.stringify({ ...state, round: undefined, updates: 1000 });
+    store.text = JSON.stringify({ ...state, round: undefined, updates: { [state.federation]: 1000 } });
     const again = participant(localConnection(await open(given)), 0, { store });
     await expect(again.step()).rejects.toMatchObject({ code: 'BUDGET_SPENT' });
   });

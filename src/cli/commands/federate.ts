@@ -27,6 +27,7 @@ import {
   whatLeaves,
 } from '../../federated/index.ts';
 import { type BackendName, FormatError, OptionError, SourceError } from '../../index.ts';
+import { describePersonal } from '../describePersonal.ts';
 import { serveFederation } from '../federationServer.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
@@ -118,7 +119,7 @@ async function runServer(path: string, values: ServeValues): Promise<void> {
   const settings = await readSettings(path);
   const published = await publishedModel(settings);
   const { allow, perAddress: maximumPerAddress } = values;
-  const admission = { allowed: allow === undefined ? undefined : await readNames(allow), maximumPerAddress };
+  const admission = { allowed: allow === undefined ? undefined : await readKeys(allow), maximumPerAddress };
   if (allow === undefined && maximumPerAddress === undefined && !isLoopback(values.host))
     note('anybody who reaches this server can fill its rounds with clients: use --allow or --per-address');
   const bar = progressBar();
@@ -175,7 +176,9 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
   const connection = httpConnection(url);
   const settings = await connection.settings(signal);
   const paths = await textPaths(values.data);
-  const trusted = values.trusted === undefined ? undefined : await readTrusted(values.trusted);
+  if (values.trusted !== undefined && settings.mode === 'visible')
+    throw new OptionError('--trusted', values.trusted, 'no list: a visible round has no roster to check');
+  const trusted = values.trusted === undefined ? undefined : await readKeys(values.trusted);
   const compression = compressionOf(values, settings);
   print(whatLeaves(settings));
   if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
@@ -225,9 +228,7 @@ async function takePart(url: string, values: JoinValues): Promise<void> {
         const options = { steps: personalSteps, learningRate, start, whole, signal };
         const found = await personalize(model, data, shared, options).finally(() => whole.close());
         await model.write(personal);
-        const { loss, sharedLoss, steps } = found;
-        const gain = steps === 0 ? 'training on the own texts did not help' : `${steps} steps on the own texts`;
-        note(`personal adapter in ${personal}: ${gain}, held-out loss ${sharedLoss.toFixed(4)} → ${loss.toFixed(4)}`);
+        note(`personal adapter in ${personal}: ${describePersonal(found)}`);
       }
     } finally {
       await data.close();
@@ -249,11 +250,12 @@ async function leave(participant: Participant): Promise<void> {
 }
 
 /** Reads public keys, one per line; text after # is a comment. */
-async function readTrusted(path: string): Promise<ReadonlySet<string>> {
-  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.replace(/#.*/, '').trim());
+async function readKeys(path: string): Promise<ReadonlySet<string>> {
+  const text = (await readFile(path, 'utf8')).toLowerCase();
+  const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim());
   for (const [i, line] of lines.entries())
     if (line !== '' && !/^[0-9a-f]{64}$/.test(line))
-      throw new FormatError(path, `line ${i + 1} is not a public key of 64 lower-case hexadecimal digits`);
+      throw new FormatError(path, `line ${i + 1} is not a public key of 64 hexadecimal digits`);
   return new Set(lines.filter((line) => line !== ''));
 }
 
@@ -317,15 +319,6 @@ async function readSettings(path: string): Promise<FederationSettings> {
     if (error instanceof SyntaxError) throw new FormatError(path, `is not JSON: ${error.message}`);
     throw error;
   }
-}
-
-/** Reads public keys, one per line. Empty lines and lines that begin with # are skipped. */
-async function readNames(path: string): Promise<ReadonlySet<string>> {
-  const lines = (await readFile(path, 'utf8')).split(/\r?\n/).map((line) => line.trim().toLowerCase());
-  const names = lines.filter((line) => line !== '' && !line.startsWith('#'));
-  for (const name of names)
-    if (!/^[0-9a-f]{64}$/.test(name)) throw new FormatError(path, `${name} is no public key (64 hexadecimal digits)`);
-  return new Set(names);
 }
 
 function isLoopback(host: string): boolean {

@@ -18,10 +18,10 @@ export interface ClientFolder {
 }
 
 export interface ClientState {
-  /** Hash of the settings: the state of another federation is ignored. */
+  /** Hash of the settings: of another federation, only `updates` counts. */
   readonly federation: string;
-  /** Number of updates that were masked for the server; each one spends privacy. */
-  readonly updates: number;
+  /** Number of updates that were masked for the server, by hash of the settings; each one spends privacy. */
+  readonly updates: Readonly<Record<string, number>>;
   /** Error of compression that the next update makes up for, as float32 in base64. */
   readonly residual?: string;
   readonly round?: RoundState;
@@ -46,7 +46,12 @@ export function hashOfSettings(settings: FederationSettings): string {
 /** Returns the stored state of this federation, or a new one. @param text as `ClientStore` keeps it */
 export function readClientState(text: string | undefined, federation: string): ClientState {
   const found = text === undefined ? undefined : (JSON.parse(text) as ClientState);
-  return found?.federation === federation ? found : { federation, updates: 0 };
+  return found?.federation === federation ? found : { federation, updates: found?.updates ?? {} };
+}
+
+/** Returns the number of updates that were masked in this federation. */
+export function updatesOf({ federation, updates }: ClientState): number {
+  return updates[federation] ?? 0;
 }
 
 export function valuesToText(values: Float32Array | undefined): string | undefined {

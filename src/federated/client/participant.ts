@@ -1,17 +1,17 @@
 /** A client of a federation: asks the server what to do, trains, and answers. Its state survives a restart. */
+import { OptionError } from '../../core/errors.ts';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { normOf } from '../aggregation/update.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { PrivacyBudget } from '../privacy/budget.ts';
-import { discreteGaussian } from '../privacy/discreteGaussian.ts';
-import { notFinite, quantize } from '../privacy/quantize.ts';
+import { notFinite } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
 import type { Instruction, Receipt } from '../round/round.ts';
 import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { SecureMember } from '../secure/secureMember.ts';
-import { hashOfWeights } from '../server/federation.ts';
+import { hashOfWeights, type Status } from '../server/federation.ts';
 import { mechanismOf } from '../server/roundConfigOf.ts';
 import type { FederationSettings } from '../server/settings.ts';
 import {
@@ -19,6 +19,7 @@ import {
   hashOfSettings,
   type RoundState,
   readClientState,
+  updatesOf,
   valuesOfText,
   valuesToText,
 } from './clientState.ts';
@@ -26,6 +27,7 @@ import { type CompressionOptions, checkCompression, encodeUpdate, UpdateCompress
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
+import { integersOf } from './integersOf.ts';
 
 /** A client's training. */
 export interface Trainer {
@@ -83,6 +85,8 @@ export type StepResult = 'finished' | 'acted' | 'waiting';
 
 /** Errors that end the client, because every round would have them. */
 const LASTING = new Set(['NOT_ALLOWED', 'WRONG_MODEL', 'BUDGET_SPENT']);
+/** Number of answers in a row that may be nonsense, e.g. the page of a proxy while the server is started again. */
+const MAXIMUM_BAD_ANSWERS = 60;
 
 export class Participant {
   readonly #connection: Connection;
@@ -94,7 +98,10 @@ export class Participant {
   /** Id of a round that the client has left. */
   #skipped: string | undefined;
   #isWithdrawn = false;
+  #badAnswers = 0;
   #bytesSent = 0;
+  /** Resolves when the last message has been sent, or has failed. */
+  #sending: Promise<unknown> = Promise.resolve();
 
   /** @throws {OptionError} if the compression does not suit the model's number of parameters */
   constructor(connection: Connection, options: ParticipantOptions) {
@@ -129,7 +136,10 @@ export class Participant {
       if (result === 'finished') return;
       if (typeof result !== 'string') {
         this.#options.onEvent?.(result);
-        await this.#leave(signal);
+        await this.#leave(signal).catch((error) => {
+          if (!(error instanceof FederatedError)) throw error;
+          this.#options.onEvent?.({ round: result.round, error });
+        });
       }
       if (result !== 'acted') await wait(interval, signal);
     }
@@ -143,17 +153,42 @@ export class Participant {
 
   async #next(signal?: AbortSignal): Promise<StepResult | RoundFailed> {
     await this.#load(signal);
-    const { config, instruction } = await this.#connection.status(this.#options.identity.name, signal);
+    const status = await this.#status(signal);
+    if (!status) return 'waiting';
+    const { config, instruction } = status;
     if (instruction.phase === 'finished') return 'finished';
     if (this.#isWithdrawn || !config || config.id === this.#skipped) return 'waiting';
     if (['wait', 'closed', 'aborted'].includes(instruction.phase)) return 'waiting';
     try {
-      return await this.#act(instruction as Instruction, checkRoundConfig(config), signal);
+      const checked = checkRoundConfig(config);
+      this.#restoreMember(checked);
+      return await this.#act(instruction as Instruction, checked, signal);
     } catch (error) {
       if (!(error instanceof FederatedError) || LASTING.has(error.code)) throw error;
       this.#skipped = config.id;
       return { round: config.id, error };
     }
+  }
+
+  /** Returns undefined if the answer is nonsense, but not too often in a row. */
+  async #status(signal?: AbortSignal): Promise<Status | undefined> {
+    try {
+      const status = await this.#connection.status(this.#options.identity.name, signal);
+      this.#badAnswers = 0;
+      return status;
+    } catch (error) {
+      const isBad = error instanceof FederatedError && error.code === 'BAD_ANSWER';
+      if (!isBad || ++this.#badAnswers > MAXIMUM_BAD_ANSWERS) throw error;
+      return undefined;
+    }
+  }
+
+  /** Continues the stored round after a restart. */
+  #restoreMember(config: RoundConfig): void {
+    const { identity, trusted } = this.#options;
+    const { round } = this.#state!;
+    if (this.#member || !round?.member || round.config !== configHash(config)) return;
+    this.#member = SecureMember.restore(config, identity, round.member, trusted);
   }
 
   async #act(instruction: Instruction, config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
@@ -163,10 +198,15 @@ export class Participant {
     if (joined.config !== configHash(config))
       throw new FederatedError('WRONG_SETTINGS', `round ${config.id} has other settings than when this client joined`);
     const message = await this.#answer(instruction, config, signal);
-    const { status, code } = await this.#send(message, signal);
-    if (message.kind === 'update') await this.#keepResidual(status !== 'refused');
+    if (this.#isWithdrawn) return 'waiting';
+    const receipt = await this.#send(message, signal);
+    if (message.kind === 'update') await this.#keepResidual(receipt.status !== 'refused');
+    return this.#resultOf(receipt, config);
+  }
+
+  #resultOf({ status, code }: Receipt, { id }: RoundConfig): StepResult {
     if (status !== 'refused') return 'acted';
-    if (code !== 'TOO_EARLY') this.#skipped = config.id; // the same message would be refused again
+    if (code !== 'TOO_EARLY') this.#skipped = id; // the same message would be refused again
     return 'waiting';
   }
 
@@ -195,8 +235,8 @@ export class Participant {
       );
     }
     await this.#saveRound({ id: config.id, config: hash, member: this.#member?.state });
-    const { status } = await this.#send(message, signal);
-    return status === 'refused' ? 'waiting' : 'acted';
+    if (this.#isWithdrawn) return 'waiting';
+    return this.#resultOf(await this.#send(message, signal), config);
   }
 
   async #answer(instruction: Instruction, config: RoundConfig, signal?: AbortSignal): Promise<RoundMessage> {
@@ -246,7 +286,9 @@ export class Participant {
       update: toBase64(encodeMessage(message)),
       residual: valuesToText(residual),
     };
-    await this.#save({ ...this.#state!, round, updates: this.#state!.updates + 1 });
+    const { federation, updates } = this.#state!;
+    const counted = { ...updates, [federation]: updatesOf(this.#state!) + 1 };
+    await this.#save({ ...this.#state!, round, updates: counted });
     return message;
   }
 
@@ -271,7 +313,7 @@ export class Participant {
     if (privacy?.noise !== 'distributed') return;
     const budget = new PrivacyBudget(privacy);
     const mechanism = mechanismOf(this.#settings!)!;
-    for (let i = 0; i <= this.#state!.updates; i++) budget.spend(mechanism);
+    for (let i = 0; i <= updatesOf(this.#state!); i++) budget.spend(mechanism);
   }
 
   /** What an accepted update left out is added to the next one. A refused update changes nothing. */
@@ -294,7 +336,10 @@ export class Participant {
 
   async #send(message: RoundMessage, signal?: AbortSignal): Promise<Receipt> {
     const bytes = encodeMessage(message);
-    const receipt = await this.#connection.send(bytes, signal);
+    // in order: a server that has not seen this client join would refuse that it withdraws
+    const sent = this.#sending.then(() => this.#connection.send(bytes, signal));
+    this.#sending = sent.catch(() => {});
+    const receipt = await sent;
     this.#bytesSent += bytes.length;
     this.#options.onEvent?.({ round: message.round, sent: message.kind, bytes: bytes.length, receipt });
     return receipt;
@@ -302,17 +347,14 @@ export class Participant {
 
   async #load(signal?: AbortSignal): Promise<void> {
     if (this.#settings) return;
-    const { identity, store, trusted } = this.#options;
+    const { store, trusted, compression } = this.#options;
     const settings = this.#options.settings ?? (await this.#connection.settings(signal));
     checkConsent(settings, this.#options);
-    let state = readClientState(await store?.load(), hashOfSettings(settings));
-    if (state.round?.member) {
-      const { config: given } = await this.#connection.status(identity.name, signal);
-      const config = given && checkRoundConfig(given);
-      if (config && configHash(config) === state.round.config)
-        this.#member = SecureMember.restore(config, identity, state.round.member, trusted);
-      else state = { ...state, round: undefined };
-    }
+    if (trusted && settings.mode === 'visible')
+      throw new OptionError('trusted', `${trusted.size} keys`, 'none, because a visible round has no roster to check');
+    if (compression && settings.mode === 'secure')
+      throw new OptionError('compression', compression, 'none, because masked updates cannot be compressed');
+    const state = readClientState(await store?.load(), hashOfSettings(settings));
     this.#compressor.residual = valuesOfText(state.residual);
     this.#state = state;
     this.#settings = settings;
@@ -326,23 +368,6 @@ export class Participant {
     await this.#options.store?.save(canonicalJson(state as never));
     this.#state = state;
   }
-}
-
-/** Clips, weights and rounds an update, and adds this client's part of the noise. */
-function integersOf(update: Float32Array, config: RoundConfig, examples: number): Int32Array {
-  const { clip, scale, noise } = config.secure!;
-  const random = secureRandom();
-  const weight = config.task.weighting === 'uniform' ? 1 : examples / config.maximumExamples;
-  const norm = normOf(update);
-  const factor = weight * Math.min(1, norm > 0 ? clip / norm : 1);
-  const { integers } = quantize(
-    update.map((value) => factor * value),
-    { clip, scale },
-    random,
-  );
-  if (noise === 0) return integers;
-  const sample = discreteGaussian(noise, random);
-  return integers.map((value) => value + sample());
 }
 
 function wait(milliseconds: number, signal?: AbortSignal): Promise<void> {

@@ -24,8 +24,8 @@ export interface PersonalOptions {
 
 export interface PersonalResult {
   /**
-   * [parameters] the weights that are best on the held-out texts: the shared ones if training did not help. With `whole`, those that as
-   * many passes over all texts give.
+   * [parameters] the weights that are best on the held-out texts: the shared ones if training did not help. With `whole`, weights that
+   * were trained for as many passes over all texts, unless training did not help.
    */
   readonly weights: Float32Array;
   /** Number of updates that were made from the shared weights. */

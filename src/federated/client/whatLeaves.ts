@@ -25,7 +25,7 @@ export function whatLeaves(settings: FederationSettings): string {
       `${Math.round(100 * evaluation.devices)}% of the devices do not train: they send the mean loss of the model on their texts${mode === 'secure' ? ', masked in the same way' : ''}.`,
     );
   lines.push(
-    `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update, and shares of keys.`,
+    `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update${mode === 'secure' ? ', and shares of keys' : ''}.`,
     'You can stop at any time with Ctrl-C; a sum that contains your update already keeps it.',
   );
   return lines.join('\n');

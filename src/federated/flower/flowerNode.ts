@@ -130,14 +130,17 @@ export class FlowerNode {
     return true;
   }
 
-  /** Goes offline and forgets the node. A key that registered itself cannot be used again. */
+  /**
+   * Goes offline. By default it also forgets the node; a key that registered itself cannot be used again. Without `unregister`, the
+   * store keeps the node's id and its message under way.
+   */
   async stop({ unregister = true } = {}): Promise<void> {
     clearInterval(this.#heartbeat);
     const { nodeId } = this;
     if (nodeId === undefined) return;
     await this.#api.call('deactivate-node', { nodeId });
     if (unregister) await this.#api.call('unregister-node', { nodeId });
-    await this.#save({});
+    await this.#save(unregister ? {} : this.#state);
   }
 
   async #answer(pending: Pending): Promise<void> {

@@ -12,7 +12,7 @@ const milliseconds = () =>
     .max(2 ** 40);
 
 /** Shares of a secret are numbered by one byte. */
-export const MAXIMUM_NEIGHBOURS = 254;
+const MAXIMUM_NEIGHBOURS = 254;
 const MAXIMUM_PARAMETERS = 2 ** 28;
 const INTEGERS = 2 ** 31;
 

@@ -60,7 +60,7 @@ function thresholdFor(neighbours: number, secure: RoundConfig['secure']): number
 /**
  * Checks a roster that the server sent, as a member.
  * @param own the message with which this client joined
- * @param trusted names of the clients that may be members. Without it, a dishonest server can invent members.
+ * @param trusted names of the other clients that may be members. Without it, a dishonest server can invent members.
  * @throws {FederatedError} BAD_ROSTER
  */
 export function checkRoster(
@@ -80,7 +80,8 @@ export function checkRoster(
   for (const join of joins) {
     if (join.round !== config.id || !join.keys) throw bad(`has a member without keys for this round: ${join.client}`);
     if (!hasValidSignature(join, hash)) throw bad(`has a member with a wrong signature: ${join.client}`);
-    if (trusted && !trusted.has(join.client)) throw bad(`has a member that is not trusted: ${join.client}`);
+    if (trusted && join.client !== own.client && !trusted.has(join.client))
+      throw bad(`has a member that is not trusted: ${join.client}`);
   }
   const mine = joins.find(({ client }) => client === own.client);
   if (!mine || mine.signature !== own.signature) throw bad('lacks this client, or has other keys for it');

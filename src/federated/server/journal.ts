@@ -19,7 +19,7 @@ export interface Journal {
 }
 
 /** Bytes in front of an entry. */
-export const FRAME_HEAD = 12;
+const FRAME_HEAD = 12;
 
 /** The bytes in front of an entry: its length, and the first 8 bytes of its SHA-256. */
 export function frameHead(entry: Uint8Array): Uint8Array {

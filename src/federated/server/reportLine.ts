@@ -17,7 +17,7 @@ export interface ReportLine {
   /** Norm of the combined update. */
   readonly updateNorm?: number;
   readonly dropouts: Dropouts;
-  /** Bytes of clients' messages, refused ones too. */
+  /** Bytes of clients' messages, refused ones too, but not those that are larger than any message may be. 0 in `simulate`. */
   readonly bytesReceived: number;
   /** Bytes of the server's answers: weights, models, states, receipts. 0 within one process. */
   readonly bytesSent: number;

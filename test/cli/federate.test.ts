@@ -141,6 +141,10 @@ describe('espalier federate', () => {
       '--yes',
     ]);
     expect(unwilling.stderr).toMatch(/shows this client's update to the server/);
+    const joining = ['federate', 'join', url, '--data', path('texts-1'), '--state', path('new')];
+    writeFileSync(path('friends'), `${'A'.repeat(64)}\n`);
+    const trusting = await espalier([...joining, '--trusted', path('friends')]);
+    expect(trusting.stderr).toMatch(/--trusted.*a visible round has no roster/);
     server.child.kill('SIGTERM');
     await server.ended;
   }, 120_000);

@@ -1,13 +1,16 @@
 /** Flower's objects: the same bytes and ids as Flower's own package makes (1.42; the ids were printed by Python). */
 
 import { createPublicKey } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { FederatedError } from '../federatedError.ts';
 import { flowerKey, openSshKey } from './fleetApi.ts';
+import { FlowerNode } from './flowerNode.ts';
 import { decodeNpy, encodeNpy } from './npy.ts';
 import { decodeProto, encodeProto } from './protobuf.ts';
 import { type FlowerObject, flowerObject, type RecordDict, readRecordDict, recordDictObject } from './records.ts';
-import { message as messageSchema } from './schemas.ts';
+import { message as messageSchema, methods } from './schemas.ts';
 
 const records: RecordDict = {
   arrays: { kind: 'arrays', arrays: { w: { dtype: 'float32', shape: [3], data: Float32Array.of(1, 2, 3) } } },
@@ -85,5 +88,44 @@ describe('a key', () => {
     const pem = new TextDecoder().decode(key.publicKey);
     expect(createPublicKey(pem).export({ type: 'spki', format: 'pem' })).toBe(pem);
     expect(openSshKey(key)).toMatch(/^ecdsa-sha2-nistp256 AAAA/);
+  });
+});
+
+describe('a node that stops without unregistering', () => {
+  it('keeps its id and its message for the next start', async () => {
+    const called: string[] = [];
+    const server = createServer((request, response) => {
+      const method = request.url!.split('/').at(-1)!;
+      called.push(method);
+      const { answer } = methods[method as 'register-node'];
+      request.resume().on('end', () => response.end('nodeId' in answer ? encodeProto(answer, { nodeId: 7n }) : ''));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    let text: string | undefined;
+    const store = {
+      load: async () => text,
+      save: async (state: string) => {
+        text = state;
+      },
+    };
+    const started = async () => {
+      const node = new FlowerNode(url, flowerKey(new Uint8Array(32).fill(1)), {
+        store,
+        handle: async (message) => message.content,
+      });
+      await node.start();
+      return node;
+    };
+    try {
+      await (await started()).stop({ unregister: false });
+      const again = await started();
+      expect(again.nodeId).toBe(7n);
+      expect(called.filter((method) => method === 'register-node')).toHaveLength(1);
+      await again.stop();
+      expect(text).toBe('{}');
+    } finally {
+      server.close();
+    }
   });
 });

@@ -303,6 +303,9 @@ describe('a member refuses', () => {
     await refused([...keys.roster.slice(0, 5), keys.roster[0]], /twice/);
     const careful = SecureMember.join(config, clients[0], 5, new Set([clients[0].name, clients[1].name]));
     await refused(keys.roster, /not trusted/, careful);
+    // a client trusts itself: the list may have the others only
+    const others = new Set(clients.slice(1).map(({ name }) => name));
+    await refused(keys.roster, /has other keys for it/, SecureMember.join(config, clients[0], 5, others));
   });
 });
 

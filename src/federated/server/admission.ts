@@ -2,7 +2,7 @@
 export interface AdmissionOptions {
   /** Names (public keys) of the clients that may join. Default: everybody. */
   readonly allowed?: ReadonlySet<string>;
-  /** Maximum number of names that may join a round from one address. Default: no limit. */
+  /** Maximum number of names that may join a round from one address. A restart in an open round counts anew. Default: no limit. */
   readonly maximumPerAddress?: number;
 }
 

@@ -92,8 +92,12 @@ describe('a client refuses', () => {
     ['no noise', { ...agreed, privacy: undefined }, /secure.scale is .*, expected|secure.noise is 0, expected/],
     ['a smaller cohort', { ...agreed, minimumCohort: 3 }, /minimumCohort is 3, expected 6/],
     ['another clip', { ...agreed, secure: { clip: 10 } }, /secure\.(clip|scale) is .*, expected/],
-    ['a sum weighted by examples', { ...agreed, privacy: undefined, weighting: 'examples' }, /expected/],
-    ['an update in the clear', { mode: 'visible', secure: undefined }, /expected/],
+    [
+      'a sum weighted by examples',
+      { ...agreed, privacy: undefined, weighting: 'examples' },
+      /maximumExamples is .*, expected 1/,
+    ],
+    ['an update in the clear', { mode: 'visible', secure: undefined }, /mode is "visible", expected "secure"/],
     ['other training', { ...agreed, training: { model: 'none', steps: 1000 } }, /task.steps is 1000, expected 10/],
   ])('rounds with %s than its owner agreed to', async (_, changes, message) => {
     const connection = localConnection(await open(changes), () => 0);

@@ -1,9 +1,6 @@
 /** The state that a client keeps over restarts. It contains secrets of the round. */
-import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
-import { hashOf } from '../../formats/packages/hash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import type { MemberState } from '../secure/secureMember.ts';
-import type { FederationSettings } from '../server/settings.ts';
 import type { Identity } from './identity.ts';
 import type { OptimizerStore } from './modelTrainer.ts';
 import type { ClientStore } from './participant.ts';
@@ -37,10 +34,6 @@ export interface RoundState {
   readonly update?: string;
   /** The residual if the server accepts the update. */
   readonly residual?: string;
-}
-
-export function hashOfSettings(settings: FederationSettings): string {
-  return hashOf(new TextEncoder().encode(canonicalJson(settings as never)));
 }
 
 /** Returns the stored state of this federation, or a new one. @param text as `ClientStore` keeps it */

@@ -1,12 +1,13 @@
 /** Trains a model for a federation: opens it as the federation's settings say, and makes a client's trainer of it. */
+
 import { OptionError } from '../../core/errors.ts';
 import type { Dataset } from '../../train/data/dataset.ts';
 import type { RecipeInput } from '../../train/recipe/readRecipe.ts';
 import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
 import { prepareTraining } from '../../train/trainer.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { configHash } from '../round/roundConfig.ts';
 import type { FederationSettings } from '../server/settings.ts';
-import { hashOfSettings } from './clientState.ts';
 import { trainLocally } from './localTraining.ts';
 import { decodeOptimizer, encodeOptimizer, type KeptOptimizer } from './optimizerFile.ts';
 import type { Trainer } from './participant.ts';
@@ -63,7 +64,7 @@ export function modelTrainer(
   data: Dataset,
   { optimizerStore, settings }: ModelTrainerOptions = {},
 ): Trainer {
-  const federation = settings ? hashOfSettings(settings) : NO_SETTINGS;
+  const federation = settings ? canonicalHash(settings) : NO_SETTINGS;
   let kept: KeptOptimizer | undefined;
   let isLoaded = false;
   return {

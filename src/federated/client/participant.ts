@@ -1,7 +1,9 @@
 /** A client of a federation: asks the server what to do, trains, and answers. Its state survives a restart. */
+
 import { OptionError } from '../../core/errors.ts';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { normOf } from '../aggregation/update.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { PrivacyBudget } from '../privacy/budget.ts';
@@ -16,7 +18,6 @@ import { mechanismOf } from '../server/roundConfigOf.ts';
 import type { FederationSettings } from '../server/settings.ts';
 import {
   type ClientState,
-  hashOfSettings,
   type RoundState,
   readClientState,
   updatesOf,
@@ -354,7 +355,7 @@ export class Participant {
       throw new OptionError('trusted', `${trusted.size} keys`, 'none, because a visible round has no roster to check');
     if (compression && settings.mode === 'secure')
       throw new OptionError('compression', compression, 'none, because masked updates cannot be compressed');
-    const state = readClientState(await store?.load(), hashOfSettings(settings));
+    const state = readClientState(await store?.load(), canonicalHash(settings));
     this.#compressor.residual = valuesOfText(state.residual);
     this.#state = state;
     this.#settings = settings;

@@ -7,7 +7,7 @@ export interface Tree {
   readonly children?: readonly Tree[];
 }
 
-export interface Metadata {
+interface Metadata {
   readonly runId: bigint;
   readonly messageId: string;
   readonly ttl: number;

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { isSignedBy } from '#leaf/federated/secure/curve25519';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { bytesToHex, hexToBytes } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 
@@ -89,7 +90,7 @@ function signedBytes(message: UnsignedMessage, config: string): Uint8Array {
 
 /** Hash of a message's content: two messages with the same digest say the same. */
 export function digestOf({ signature: _, ...message }: RoundMessage): string {
-  return hashOf(new TextEncoder().encode(canonicalJson(headerOf(message as UnsignedMessage))));
+  return canonicalHash(headerOf(message as UnsignedMessage));
 }
 
 /** The message with its body replaced by the body's hash. */

@@ -1,7 +1,7 @@
 /** Settings of a round. The server publishes them; clients check them before they join, and sign their hash. */
+
 import * as z from 'zod';
-import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
-import { hashOf } from '../../formats/packages/hash.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { FederatedError } from '../federatedError.ts';
 
 const count = (maximum: number) => z.int().positive().max(maximum);
@@ -114,7 +114,7 @@ export function isEvaluation({ task }: RoundConfig): boolean {
 
 /** Hash that all messages of a round sign. */
 export function configHash(config: RoundConfig): string {
-  return hashOf(new TextEncoder().encode(canonicalJson(config as never)));
+  return canonicalHash(config);
 }
 
 /** Default of `secure.neighbours` and `secure.threshold` for a cohort. */

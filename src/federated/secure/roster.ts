@@ -1,6 +1,7 @@
 /** The roster of a secure round: its members' signed keys, its hash, and who shares masks with whom. */
-import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+
 import { hashOf } from '../../formats/packages/hash.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { FederatedError } from '../federatedError.ts';
 import { hasValidSignature, type MessageOf } from '../round/messages.ts';
 import { configHash, type RoundConfig } from '../round/roundConfig.ts';
@@ -22,7 +23,7 @@ export interface Roster {
 /** @param joins of all members */
 export function rosterOf(joins: Iterable<MessageOf<'join'>>, { secure }: RoundConfig): Roster {
   const sorted = [...joins].sort((a, b) => (a.client < b.client ? -1 : 1)) as Member[];
-  const hash = hashOf(new TextEncoder().encode(canonicalJson(sorted as never)));
+  const hash = canonicalHash(sorted);
   // members stand on a ring in an order that depends on all their keys
   const ring = sorted
     .map(({ client }) => ({ client, place: hashOf(new TextEncoder().encode(`${hash} ${client}`)) }))
@@ -48,7 +49,7 @@ export function rosterOf(joins: Iterable<MessageOf<'join'>>, { secure }: RoundCo
 /** Hash of the members of a sum, which its survivors confirm. */
 export function sumHash({ hash }: Roster, survivors: readonly string[], dropped: readonly string[]): string {
   const members = { roster: hash, survivors: [...survivors].sort(), dropped: [...dropped].sort() };
-  return hashOf(new TextEncoder().encode(canonicalJson(members)));
+  return canonicalHash(members);
 }
 
 /** A cohort below its target has fewer neighbours; the threshold shrinks in proportion, rounded up, and is at least 2. */

@@ -3,11 +3,12 @@
  * in the journal before it is acknowledged, so it can be killed at any point. Without sockets and without clocks: callers pass the
  * time in milliseconds.
  */
+
 import { randomBytes } from '@noble/hashes/utils.js';
-import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import { ServerOptimizer } from '../aggregation/serverOptimizer.ts';
 import { normOf } from '../aggregation/update.ts';
+import { canonicalHash } from '../canonicalHash.ts';
 import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
@@ -84,7 +85,7 @@ export class Federation {
    */
   static async open(settings: FederationSettings, options: FederationOptions, now: number): Promise<Federation> {
     const { snapshot, entries } = await options.journal.read();
-    const settingsHash = hashOf(new TextEncoder().encode(canonicalJson(settings as never)));
+    const settingsHash = canonicalHash(settings);
     if (!snapshot) {
       if (!options.weights) throw new FederatedError('BAD_JOURNAL', 'a new federation needs starting weights');
       const { samplingKey = bytesToHex(randomBytes(32)) } = options;

@@ -139,17 +139,23 @@ describe('a client', () => {
   it('that withdraws while it joins is no member', async () => {
     const federation = await open();
     const connection = localConnection(federation, () => 0);
+    let joins = () => {};
+    const joining = new Promise<void>((resolve) => {
+      joins = resolve;
+    });
     const slow: Connection = {
       ...connection,
       send: async (bytes) => {
-        if (decodeMessage(bytes).kind === 'join') await new Promise((resolve) => setTimeout(resolve, 20));
+        if (decodeMessage(bytes).kind === 'join') {
+          joins();
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
         return connection.send(bytes);
       },
     };
-    const saved = memoryStore();
-    const client = participant(slow, 0, { store: saved });
+    const client = participant(slow, 0);
     const step = client.step();
-    await expect.poll(() => saved.text, patiently).toBeDefined();
+    await joining;
     await client.withdraw();
     await step;
     expect(federation.round!.dropouts.withdrawn).toBe(1);

@@ -1,6 +1,7 @@
 /** Calls of Flower's Fleet API over HTTP: protobuf bodies, and a signature of the time with every call. */
 import { p256 } from '@noble/curves/nist.js';
 import { SourceError } from '../../core/errors.ts';
+import { readAtMost } from '../../core/readAtMost.ts';
 import { toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { decodeProto, encodeProto, type Message } from './protobuf.ts';
@@ -12,6 +13,9 @@ const SPKI = [
   0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 const RETRIED = new Set([502, 503, 504]);
+/** Objects have 5 MiB at most; lists of messages with their trees of objects are shorter. */
+const MAXIMUM_ANSWER = 64 * 2 ** 20;
+const MAXIMUM_REFUSAL = 2 ** 16;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 20_000;
 
@@ -78,14 +82,14 @@ export class FleetApi {
         const response = await fetch(new URL(`v1/fleet/${method}`, this.#url), {
           ...{ method: 'POST', headers: this.#headers(), body, signal },
         });
-        if (response.ok) return decodeProto(answer, new Uint8Array(await response.arrayBuffer()));
+        if (response.ok) return decodeProto(answer, await bodyOf(response, method));
         // a clock that is off looks like a wrong signature: take the server's time and try once more
         if (response.status === 401 && !isClockSet && this.#setClock(response)) {
           isClockSet = true;
           pause = FIRST_WAIT / 2;
           continue;
         }
-        const { code, detail } = (await response.json().catch(() => ({}))) as { code?: number; detail?: string };
+        const { code, detail } = await refusalOf(response);
         problem = `status ${response.status}${code === undefined ? '' : `, code ${code}`}${detail ? `: ${detail}` : ''}`;
         if (!RETRIED.has(response.status))
           throw new FederatedError('REFUSED', `Flower refused ${method}: ${problem}`, {
@@ -119,5 +123,23 @@ export class FleetApi {
     if (Number.isNaN(date)) return false;
     this.#clockOffset = date - Date.now();
     return Math.abs(this.#clockOffset) > 2000;
+  }
+}
+
+/** @throws {FederatedError} BAD_ANSWER if it is too long */
+async function bodyOf({ body }: Response, method: Method): Promise<Uint8Array> {
+  const bytes = await readAtMost(body, MAXIMUM_ANSWER);
+  if (bytes) return bytes;
+  throw new FederatedError('BAD_ANSWER', `Flower's answer to ${method} has more than ${MAXIMUM_ANSWER} bytes`, {
+    method,
+  });
+}
+
+/** Returns what a refusal says, as far as it is JSON. */
+async function refusalOf({ body }: Response): Promise<{ readonly code?: number; readonly detail?: string }> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readAtMost(body, MAXIMUM_REFUSAL))) ?? {};
+  } catch {
+    return {};
   }
 }

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { FederatedError } from '../federatedError.ts';
-import { flowerKey, openSshKey } from './fleetApi.ts';
+import { FleetApi, flowerKey, openSshKey } from './fleetApi.ts';
 import { FlowerNode } from './flowerNode.ts';
 import { decodeNpy, encodeNpy } from './npy.ts';
 import { decodeProto, encodeProto } from './protobuf.ts';
@@ -124,6 +124,35 @@ describe('a node that stops without unregistering', () => {
       expect(called.filter((method) => method === 'register-node')).toHaveLength(1);
       await again.stop();
       expect(text).toBe('{}');
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('a call of the Fleet API', () => {
+  it.each([
+    [200, /more than 67108864 bytes/],
+    [400, /Flower refused register-node: status 400/],
+  ])('ends where an answer with status %d does not', async (status, message) => {
+    let isClosed = false;
+    const server = createServer((request, response) => {
+      response.writeHead(status).on('close', () => {
+        isClosed = true;
+      });
+      const piece = Buffer.alloc(2 ** 20);
+      const write = () => {
+        while (!isClosed && response.write(piece));
+      };
+      request.resume();
+      response.on('drain', write);
+      write();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      const api = new FleetApi(`http://127.0.0.1:${port}`, flowerKey(), { patience: 0 });
+      await expect(api.call('register-node', {})).rejects.toThrow(message);
     } finally {
       server.close();
     }

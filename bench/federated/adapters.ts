@@ -42,7 +42,7 @@ export async function adaptRoles(base: Base, format: BaseFormat, options: Adapte
   const { rounds, steps, personalSteps } = options;
   const model = await base.open(format, { rank: 8, targets: ['attn_q', 'attn_v', 'attn_output', 'ffn_down'] });
   const { roles } = base;
-  /** Of each role, the text before the test: its end is held out for choices, and then trained on as well. */
+  /** The part of a role's text before the test. The end of this part is held out while steps and mixtures are chosen; then it is trained on, too. */
   const before = (text: string) => text.slice(0, Math.floor((1 - HELD_OUT) * text.length));
   const data = await Promise.all(roles.map(([role, text]) => openText(model, role, before(text))));
   const wholes = await Promise.all(roles.map(([role, text]) => openText(model, role, before(text), 0)));

@@ -16,7 +16,7 @@ export interface DropoutRow {
   readonly before: string;
   readonly threshold: number;
   readonly result: string;
-  /** Of the whole round, with signatures, the journal on disk and the snapshot, without HTTP. */
+  /** Time that the server took for the whole round. It includes signatures, the journal on disk and the snapshot, and excludes HTTP. */
   readonly serverSeconds: number;
   /** The part of it in which this process used a processor; the rest is the disk's. */
   readonly processorSeconds: number;

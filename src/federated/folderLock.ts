@@ -2,8 +2,22 @@
 import { tryLock } from '#leaf/formats/packages/lockFile';
 import { FederatedError } from './federatedError.ts';
 
-/** @returns releases the lock @throws {FederatedError} FOLDER_IN_USE if another process holds it */
-export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+/**
+ * Opens what is in a folder while this process has its lock.
+ * @param open is given what releases the lock; if it fails, the lock is released
+ * @throws {FederatedError} FOLDER_IN_USE if another process holds it
+ */
+export async function openLocked<T>(folder: string, open: (release: () => Promise<void>) => Promise<T>): Promise<T> {
+  const release = await lockFolder(folder);
+  try {
+    return await open(release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const release = await tryLock(`${folder}/lock`);
   if (release) return release;
   throw new FederatedError(

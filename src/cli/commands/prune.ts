@@ -167,7 +167,7 @@ async function run(source: string, output: string, values: Values): Promise<void
   }
 }
 
-/** What is to be done, as a stage of a recipe. */
+/** Returns the recipe's stage that does what the options ask for. */
 function stageOf(values: Values): ShapeStage {
   const { method, sparsity, pattern, dropLayers, dropBlocks, maxDivergence, keep, keepNeurons, keepHeads } = values;
   if ((keep ?? keepNeurons ?? keepHeads) !== undefined) return { narrow: { keep, keepNeurons, keepHeads } };

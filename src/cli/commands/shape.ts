@@ -71,7 +71,7 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
   }
 }
 
-/** What the trial of a rotation found. */
+/** Describes the result of a rotation's trial. */
 function describeRotation({ stages }: ShapeResult): string | undefined {
   const trial = stages.find(({ name }) => name === 'rotate')?.result as RotationTrial | undefined;
   if (!trial?.divergence) return undefined;

@@ -110,7 +110,7 @@ export async function prune(source: CheckpointSource, output: string, options: P
   }
 }
 
-/** How a model is pruned. @throws {OptionError} for options that do not fit together */
+/** Returns the method, share and pattern of a pruning. @throws {OptionError} for options that do not fit together */
 export function pruningOf(options: PruneOptions): { readonly method: PruningMethod; readonly sparsity: Sparsity } {
   const sparsity = sparsityOf(options);
   const { calibration, method = calibration ? 'sparsegpt' : 'magnitude' } = options;

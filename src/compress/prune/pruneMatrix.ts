@@ -58,8 +58,10 @@ export class Pruner {
     }
     const factor = method === 'sparsegpt' ? this.#factor(statistic) : undefined;
     if (factor === undefined) {
-      const gram = gramOfAll(statistic);
-      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(gram[(i % columns) * (columns + 1)]));
+      const { gram, heldOut, size } = statistic;
+      // only the diagonal of gramOfAll, which has n² elements
+      const norms = Float32Array.from({ length: size }, (_, j) => gram[j * (size + 1)] + heldOut[j * (size + 1)]);
+      const scores = values.map((value, i) => Math.abs(value) * Math.sqrt(norms[i % columns]));
       zeroLeast(values, columns, sparsity, scores, columns);
       return method === 'wanda';
     }

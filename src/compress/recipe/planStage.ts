@@ -28,7 +28,7 @@ export interface StagePlan {
   /** Rough estimates. */
   readonly memoryBytes: number;
   readonly seconds: number;
-  /** Of a stage quantize: bits per weight behind it. */
+  /** Bits per weight of the file that the stage writes. Only stages `quantize` have it. */
   readonly bitsPerWeight?: number;
 }
 

@@ -3,7 +3,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
 import { replaceFile } from '../../formats/sources/replaceFile.node.ts';
-import { lockFolder } from '../folderLock.ts';
+import { openLocked } from '../folderLock.ts';
 import type { ClientFolder } from './clientState.ts';
 import { identity } from './identity.ts';
 
@@ -15,13 +15,7 @@ import { identity } from './identity.ts';
 export async function clientFolder(folder: string): Promise<ClientFolder> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
-  const release = await lockFolder(folder);
-  try {
-    return await openFolder(folder, release);
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  return openLocked(folder, (release) => openFolder(folder, release));
 }
 
 async function openFolder(folder: string, close: () => Promise<void>): Promise<ClientFolder> {

@@ -5,7 +5,7 @@ import type { Identity } from './identity.ts';
 import type { OptimizerStore } from './modelTrainer.ts';
 import type { ClientStore } from './participant.ts';
 
-/** What a client keeps in a folder. */
+/** The identity and the stores of a client, in a folder that is locked until `close`. */
 export interface ClientFolder {
   readonly identity: Identity;
   readonly store: ClientStore;

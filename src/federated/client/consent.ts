@@ -1,4 +1,4 @@
-/** What the owner of a device agrees to: the settings of a federation, and rounds that follow those settings. */
+/** The owner of a device agrees to the settings of a federation. Rounds must follow those settings. */
 import { FederatedError } from '../federatedError.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { roundConfigOf } from '../server/roundConfigOf.ts';

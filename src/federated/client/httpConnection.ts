@@ -2,6 +2,7 @@
 import { SourceError } from '../../core/errors.ts';
 import { readAtMost } from '../../core/readAtMost.ts';
 import { FederatedError } from '../federatedError.ts';
+import { refusalBody } from '../refusalBody.ts';
 import { checkSettings } from '../server/settings.ts';
 import { checkReceipt, checkStatus } from './answers.ts';
 import type { Connection } from './connection.ts';
@@ -15,7 +16,6 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 /** Bytes of an answer in JSON. The roster of 100,000 members has 50 MB. */
 const MAXIMUM_JSON = 1 << 26;
-const MAXIMUM_ERROR = 1 << 16;
 
 /** @param url of the server, e.g. http://localhost:8090 */
 export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): Connection {
@@ -80,11 +80,6 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
 
 /** Returns what a refusal says, as far as it is JSON. */
 async function errorOf(response: Response): Promise<{ readonly code?: string; readonly message?: string }> {
-  const bytes = await readAtMost(response.body, MAXIMUM_ERROR);
-  try {
-    const { code, message } = JSON.parse(new TextDecoder().decode(bytes));
-    return { code: typeof code === 'string' ? code : undefined, message: message && String(message) };
-  } catch {
-    return {};
-  }
+  const { code, message } = await refusalBody(response);
+  return { code: typeof code === 'string' ? code : undefined, message: message ? String(message) : undefined };
 }

@@ -317,7 +317,7 @@ export class Participant {
     for (let i = 0; i <= updatesOf(this.#state!); i++) budget.spend(mechanism);
   }
 
-  /** What an accepted update left out is added to the next one. A refused update changes nothing. */
+  /** Keeps the values that compression left out of an accepted update: they are added to the next one. A refused update changes nothing. */
   async #keepResidual(isAccepted: boolean): Promise<void> {
     const { round, residual } = this.#state!;
     if (round?.residual === undefined) return;

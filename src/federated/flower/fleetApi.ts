@@ -4,6 +4,7 @@ import { SourceError } from '../../core/errors.ts';
 import { readAtMost } from '../../core/readAtMost.ts';
 import { toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
+import { refusalBody } from '../refusalBody.ts';
 import { decodeProto, encodeProto, type Message } from './protobuf.ts';
 import { type Method, methods } from './schemas.ts';
 
@@ -15,7 +16,6 @@ const SPKI = [
 const RETRIED = new Set([502, 503, 504]);
 /** Objects have 5 MiB at most; lists of messages with their trees of objects are shorter. */
 const MAXIMUM_ANSWER = 64 * 2 ** 20;
-const MAXIMUM_REFUSAL = 2 ** 16;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 20_000;
 
@@ -89,7 +89,7 @@ export class FleetApi {
           pause = FIRST_WAIT / 2;
           continue;
         }
-        const { code, detail } = await refusalOf(response);
+        const { code, detail }: Refusal = await refusalBody(response).catch(() => ({}));
         problem = `status ${response.status}${code === undefined ? '' : `, code ${code}`}${detail ? `: ${detail}` : ''}`;
         if (!RETRIED.has(response.status))
           throw new FederatedError('REFUSED', `Flower refused ${method}: ${problem}`, {
@@ -126,6 +126,12 @@ export class FleetApi {
   }
 }
 
+/** Of Flower's refusals. */
+interface Refusal {
+  readonly code?: number;
+  readonly detail?: string;
+}
+
 /** @throws {FederatedError} BAD_ANSWER if it is too long */
 async function bodyOf({ body }: Response, method: Method): Promise<Uint8Array> {
   const bytes = await readAtMost(body, MAXIMUM_ANSWER);
@@ -133,13 +139,4 @@ async function bodyOf({ body }: Response, method: Method): Promise<Uint8Array> {
   throw new FederatedError('BAD_ANSWER', `Flower's answer to ${method} has more than ${MAXIMUM_ANSWER} bytes`, {
     method,
   });
-}
-
-/** Returns what a refusal says, as far as it is JSON. */
-async function refusalOf({ body }: Response): Promise<{ readonly code?: number; readonly detail?: string }> {
-  try {
-    return JSON.parse(new TextDecoder().decode(await readAtMost(body, MAXIMUM_REFUSAL))) ?? {};
-  } catch {
-    return {};
-  }
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.ts';
 import { replaceFile, syncFolder } from '../../formats/sources/replaceFile.node.ts';
-import { lockFolder } from '../folderLock.ts';
+import { openLocked } from '../folderLock.ts';
 import { entriesOf, frameHead, type Journal } from './journal.ts';
 
 /** Node reads at most 2³¹ − 1 bytes at once. */
@@ -13,14 +13,8 @@ const MAXIMUM_READ = 1 << 30;
  * @param folder is created if needed; one process at a time may use it
  * @throws {FederatedError} FOLDER_IN_USE if another one does
  */
-export async function fileJournal(folder: string): Promise<Journal> {
-  const release = await lockFolder(folder);
-  try {
-    return await openJournal(folder, release);
-  } catch (error) {
-    await release();
-    throw error;
-  }
+export function fileJournal(folder: string): Promise<Journal> {
+  return openLocked(folder, (release) => openJournal(folder, release));
 }
 
 async function openJournal(folder: string, release: () => Promise<void>): Promise<Journal> {

@@ -18,10 +18,12 @@ export interface Given {
   readonly undo: (() => void)[];
   /** Rejects the call with an error of a callback. */
   fail(error: unknown): void;
+  /** Called when one of the signals fires, after the worker was told. */
+  abort(reason: unknown): void;
 }
 
 export function nothingGiven(): Given {
-  return { signals: [], callbacks: [], undo: [], fail: () => undefined };
+  return { signals: [], callbacks: [], undo: [], fail: () => undefined, abort: () => undefined };
 }
 
 interface Call {
@@ -199,7 +201,10 @@ export class Connection {
       },
       signal: (signal) => {
         const id = this.#number();
-        const abort = () => this.#post({ type: 'abort', signal: id, reason: encode(signal.reason, {}) });
+        const abort = () => {
+          this.#post({ type: 'abort', signal: id, reason: encode(signal.reason, {}) });
+          given.abort(signal.reason);
+        };
         signal.addEventListener('abort', abort);
         given.undo.push(() => signal.removeEventListener('abort', abort));
         this.#signals.set(id, signal);

@@ -20,10 +20,13 @@ export class RemoteStream {
   #taken = 0;
   #isDone = false;
   #failure: { readonly error: unknown } | undefined;
+  /** The signal's reason, once it has fired. The stream ends when the worker's does, which leaves the session free. */
+  #aborted: { readonly error: unknown } | undefined;
 
   constructor(remote: Parts) {
     this.#remote = remote;
     remote.given.fail = (error) => this.#finish({ error });
+    remote.given.abort = (reason) => this.#abort(reason);
   }
 
   async next(): Promise<IteratorResult<unknown, undefined>> {
@@ -66,13 +69,13 @@ export class RemoteStream {
     const { end, ask } = connection.iterate(id, AHEAD, (piece) => this.#push(piece));
     this.#ask = ask;
     end.then(
-      () => this.#finish(),
+      () => this.#finish(this.#aborted),
       (error) => this.#finish({ error }),
     );
   }
 
   #push(piece: unknown): void {
-    if (this.#isDone) return;
+    if (this.#isDone || this.#aborted) return;
     this.#ready.push(piece);
     this.#waiting.shift()?.resolve({ value: this.#take(), done: false });
   }
@@ -80,6 +83,15 @@ export class RemoteStream {
   #take(): unknown {
     if (++this.#taken % (AHEAD / 2) === 0) this.#ask?.(AHEAD / 2);
     return this.#ready.shift();
+  }
+
+  /** Drops the pieces sent ahead, because a generation in the page yields none after its signal has fired. */
+  #abort(error: unknown): void {
+    if (!this.#ask || this.#isDone) return;
+    this.#aborted = { error };
+    this.#ready.length = 0;
+    // the worker's loop may be waiting for a request
+    this.#ask(1);
   }
 
   #finish(failure?: { readonly error: unknown }): void {

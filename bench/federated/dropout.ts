@@ -57,32 +57,41 @@ export async function sumUnderDropout(
   };
   let now = 0;
   const sent = new Map<number, number>();
-  const send = async (index: number, message: RoundMessage) => {
-    const bytes = encodeMessage(message);
-    sent.set(index, (sent.get(index) ?? 0) + bytes.length);
-    const receipt = await timed(() => federation.receive(bytes, now));
-    if (receipt.status !== 'accepted') throw new Error(receipt.reason);
+  /** Sends the messages of a stage, which arrive at the same time. */
+  const send = async (messages: ReadonlyMap<number, Uint8Array>) => {
+    for (const [index, { length }] of messages) sent.set(index, (sent.get(index) ?? 0) + length);
+    const receipts = await timed(() =>
+      Promise.all([...messages.values()].map((bytes) => federation.receive(bytes, now))),
+    );
+    // shares that arrive after the sum is complete are not needed
+    for (const { status, code, reason } of receipts)
+      if (status !== 'accepted' && !(code === 'TOO_LATE' && federation.report[0]?.outcome === 'closed'))
+        throw new Error(reason);
   };
   const identities = Array.from({ length: clients }, () => identity());
   const { config } = federation.status(identities[0].name);
   const members = identities.map((own) => SecureMember.join(config!, own, 1));
-  for (const [i, member] of members.entries()) await send(i, member.joinMessage);
+  await send(new Map(members.map(({ joinMessage }, i) => [i, encodeMessage(joinMessage)])));
   const expected = new Int32Array(parameters);
   const lost = Math.round(dropout * clients);
   for (const stage of stages) {
+    const messages = new Map<number, Uint8Array>();
     for (const [i, member] of members.entries()) {
       if (i < lost && stages.indexOf(stage) >= stages.indexOf(before)) continue;
       const { instruction } = await timed(() => federation.status(identities[i].name));
       sent.set(i, (sent.get(i) ?? 0) + JSON.stringify(instruction).length);
-      if (instruction.phase === 'keys') await send(i, await member.shares(instruction));
+      let message: RoundMessage | undefined;
+      if (instruction.phase === 'keys') message = await member.shares(instruction);
       else if (instruction.phase === 'update') {
         const random = seededRandom(i + 1);
         const integers = Int32Array.from({ length: parameters }, () => random.integer(2001) - 1000);
         for (let k = 0; k < parameters; k++) expected[k] += integers[k];
-        await send(i, await member.update(instruction, integers));
-      } else if (instruction.phase === 'confirm') await send(i, member.confirm(instruction));
-      else if (instruction.phase === 'unmask') await send(i, member.unmask(instruction));
+        message = await member.update(instruction, integers);
+      } else if (instruction.phase === 'confirm') message = member.confirm(instruction);
+      else if (instruction.phase === 'unmask') message = member.unmask(instruction);
+      if (message) messages.set(i, encodeMessage(message));
     }
+    await send(messages);
     if (federation.round?.phase === stage) await timed(() => federation.tick((now += 1000 * HOUR)));
   }
   const [line] = federation.report;

@@ -255,9 +255,9 @@ describe('a crash', () => {
     };
     return {
       ...journal,
-      append: async (entry) => {
+      append: async (...parts) => {
         spend();
-        return journal.append(entry);
+        return journal.append(...parts);
       },
       replace: async (snapshot) => {
         spend();

@@ -18,7 +18,11 @@ export interface Connection {
 /** A connection within one process. @param now server's time in milliseconds */
 export function localConnection(federation: Federation, now: () => number = Date.now): Connection {
   return {
-    status: async (client) => federation.status(client),
+    async status(client) {
+      const status = federation.status(client);
+      await federation.durable;
+      return status;
+    },
     settings: async () => federation.settings,
     async weights(hash) {
       if (hash === federation.weightsHash) return federation.weights.slice();

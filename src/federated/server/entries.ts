@@ -30,16 +30,16 @@ export function newCounters(): Counters {
   return { bytesReceived: 0, bytesSent: 0, refused: {}, serverMilliseconds: 0 };
 }
 
-export function encodeEntry({ kind, at, counters, content }: Entry): Uint8Array {
+/** @returns the parts of an entry: what stands before the content, and the content */
+export function encodeEntry({ kind, at, counters, content }: Entry): [Uint8Array, Uint8Array] {
   const text = new TextEncoder().encode(JSON.stringify(counters));
-  const entry = new Uint8Array(HEAD + text.length + content.length);
-  const view = new DataView(entry.buffer);
-  entry[0] = kinds.indexOf(kind);
+  const head = new Uint8Array(HEAD + text.length);
+  const view = new DataView(head.buffer);
+  head[0] = kinds.indexOf(kind);
   view.setFloat64(1, at, true);
   view.setUint32(9, text.length, true);
-  entry.set(text, HEAD);
-  entry.set(content, HEAD + text.length);
-  return entry;
+  head.set(text, HEAD);
+  return [head, content];
 }
 
 /** @throws {FederatedError} BAD_JOURNAL */

@@ -65,6 +65,7 @@ export class Federation {
   /** Messages and time are applied one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
+  #durable: Promise<void> = Promise.resolve();
 
   private constructor(settings: FederationSettings, state: FederationState, options: FederationOptions) {
     this.settings = settings;
@@ -144,7 +145,12 @@ export class Federation {
     return mechanismOf(this.settings)?.noiseMultiplier;
   }
 
-  /** Returns a client's next step. @param client its name */
+  /** Resolves when the journal holds everything that the state holds now. Answers to clients wait for it. */
+  get durable(): Promise<void> {
+    return this.#durable;
+  }
+
+  /** Returns a client's next step, which may be told once `durable` has resolved. @param client its name */
   status(client: string): Status {
     const common = { federation: this.settings.name, weightsHash: this.#weightsHash };
     if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };
@@ -178,29 +184,37 @@ export class Federation {
   }
 
   /** Receives a message whose signature was checked. @param bytes its encoded form, for the journal */
-  receiveMessage(message: RoundMessage, now: number, bytes?: Uint8Array, address?: string): Promise<Receipt> {
-    return this.#inTurn(async () => {
-      const started = performance.now();
-      await this.#passTime(now);
-      const round = this.#round;
-      if (!round) return this.refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
-      const { client, kind } = message;
-      if (kind === 'join') {
-        if (!this.#mayJoin(client, round))
-          return this.refuse('NOT_SAMPLED', `${client} was not chosen for round ${round.config.id}`);
-        const problem = this.#admission.problem(client, round.config.id, address);
-        if (problem !== undefined) return this.refuse('NOT_ADMITTED', problem);
-      }
-      const receipt = round.apply({ kind: 'message', at: now, message });
-      if (receipt.status === 'refused') this.#count(receipt.code!);
-      this.#counters.serverMilliseconds += performance.now() - started;
-      if (receipt.status === 'accepted') {
-        if (kind === 'join') this.#admission.count(client, round.config.id, address);
-        if (bytes) await this.#append('message', now, bytes);
-      }
-      await this.#closeIfComplete(now);
-      return receipt;
+  async receiveMessage(message: RoundMessage, now: number, bytes?: Uint8Array, address?: string): Promise<Receipt> {
+    // the next message is read while the journal writes this one
+    const { receipt, durable } = await this.#inTurn(async () => {
+      const receipt = await this.#receiveInTurn(message, now, bytes, address);
+      return { receipt, durable: this.#durable };
     });
+    await durable;
+    return receipt;
+  }
+
+  async #receiveInTurn(message: RoundMessage, now: number, bytes?: Uint8Array, address?: string): Promise<Receipt> {
+    const started = performance.now();
+    await this.#passTime(now);
+    const round = this.#round;
+    if (!round) return this.refuse('TOO_LATE', `the federation is finished: ${this.#finished}`);
+    const { client, kind } = message;
+    if (kind === 'join') {
+      if (!this.#mayJoin(client, round))
+        return this.refuse('NOT_SAMPLED', `${client} was not chosen for round ${round.config.id}`);
+      const problem = this.#admission.problem(client, round.config.id, address);
+      if (problem !== undefined) return this.refuse('NOT_ADMITTED', problem);
+    }
+    const receipt = round.apply({ kind: 'message', at: now, message });
+    if (receipt.status === 'refused') this.#count(receipt.code!);
+    this.#counters.serverMilliseconds += performance.now() - started;
+    if (receipt.status === 'accepted') {
+      if (kind === 'join') this.#admission.count(client, round.config.id, address);
+      if (bytes) void this.#append('message', now, bytes);
+    }
+    await this.#closeIfComplete(now);
+    return receipt;
   }
 
   /** Refuses a message, and counts it. */
@@ -308,7 +322,8 @@ export class Federation {
     };
     if (done) this.#weightsHash = hashOfWeights(done.weights);
     this.#round = undefined;
-    await this.#journal.replace(encodeSnapshot(this.#state));
+    this.#durable = this.#durable.then(() => this.#journal.replace(encodeSnapshot(this.#state)));
+    await this.#durable;
     this.#onLine?.(line);
     await this.#openRound(now);
   }
@@ -360,8 +375,13 @@ export class Federation {
     this.#counters = counters;
   }
 
+  /** After an error of the journal nothing more is acknowledged. */
   #append(kind: Entry['kind'], at: number, content: Uint8Array = new Uint8Array()): Promise<void> {
-    return this.#journal.append(encodeEntry({ kind, at, counters: this.#counters, content }));
+    this.#durable = this.#journal.append(...encodeEntry({ kind, at, counters: this.#counters, content }));
+    this.#durable.catch((error: Error) => {
+      this.#broken ??= error;
+    });
+    return this.#durable;
   }
 
   #mayJoin(client: string, { config }: Round): boolean {

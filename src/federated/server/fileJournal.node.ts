@@ -9,6 +9,13 @@ import { entriesOf, frameHead, type Journal } from './journal.ts';
 /** Node reads at most 2³¹ − 1 bytes at once. */
 const MAXIMUM_READ = 1 << 30;
 
+/** An entry that is not durable yet. */
+interface Waiting {
+  readonly parts: readonly Uint8Array[];
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
 /**
  * @param folder is created if needed; one process at a time may use it
  * @throws {FederatedError} FOLDER_IN_USE if another one does
@@ -27,6 +34,27 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
     if (/^journal-\d+$/.test(name) && name !== `journal-${number}`) await rm(join(folder, name));
   let file = await open(path(number), 'a+');
   await syncFolder(folder);
+  let waiting: Waiting[] = [];
+  let writing: Promise<void> | undefined;
+  /** The first error of a write: an entry after a torn one would be lost. */
+  let failure: { readonly error: unknown } | undefined;
+  /** Writes what waits, as long as something does. Entries that arrive during a write share the next synchronization. */
+  const writeAll = async () => {
+    while (waiting.length > 0) {
+      const group = waiting;
+      waiting = [];
+      try {
+        if (failure) throw failure.error;
+        for (const { parts } of group) for (const part of [frameHead(...parts), ...parts]) await file.appendFile(part);
+        await file.datasync();
+        for (const { resolve } of group) resolve();
+      } catch (error) {
+        failure ??= { error };
+        for (const { reject } of group) reject(error);
+      }
+    }
+    writing = undefined;
+  };
   async function* readEntries() {
     let whole = 0;
     for await (const { entry, end } of framesOf(file)) {
@@ -37,11 +65,15 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
   }
   return {
     read: async () => ({ snapshot, entries: readEntries() }),
-    async append(entry) {
-      await file.appendFile(Buffer.concat([frameHead(entry), entry]));
-      await file.datasync();
+    append(...parts) {
+      if (failure) return Promise.reject(failure.error);
+      const durable = new Promise<void>((resolve, reject) => waiting.push({ parts, resolve, reject }));
+      writing ??= writeAll();
+      return durable;
     },
     async replace(next) {
+      await writing;
+      if (failure) throw failure.error;
       const following = await open(path(number + 1), 'w+');
       await replaceFile(snapshotPath, `${snapshotPath}.new`, async (sink) => {
         for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
@@ -56,6 +88,7 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
       snapshot = next;
     },
     async close() {
+      await writing;
       await file.close();
       await release();
     },

@@ -44,7 +44,9 @@ export function httpHandler(
     if (request.method !== 'GET') return json({ code: 'NOT_FOUND', message: `${request.method} ${path}` }, 405);
     if (path === '/status') {
       await federation.tick(now());
-      return json(federation.status(searchParams.get('client') ?? ''));
+      const status = federation.status(searchParams.get('client') ?? '');
+      await federation.durable;
+      return json(status);
     }
     if (path === '/settings') {
       const { training, ...settings } = federation.settings;

@@ -2,7 +2,8 @@
  * The durable state of a federation: a snapshot of the last closed round, and the events since. Entries are framed as length
  * (uint32), SHA-256 (first 8 bytes) and content, so that an entry torn by a crash is found and left out.
  */
-import { hashOf } from '../../formats/packages/hash.ts';
+import { sha256 } from '#leaf/formats/download/sha256';
+import { concatenated } from '../../core/concatenated.ts';
 import { hexToBytes } from '../encoding.ts';
 
 export interface Journal {
@@ -11,9 +12,13 @@ export interface Journal {
    * you append.
    */
   read(): Promise<{ readonly snapshot?: Uint8Array; readonly entries: AsyncIterable<Uint8Array> }>;
-  /** Appends an entry. It is durable when the promise resolves. */
-  append(entry: Uint8Array): Promise<void>;
-  /** Replaces snapshot and entries by a new snapshot, completely or not at all. */
+  /**
+   * Appends an entry, which is durable when the promise resolves. More may be appended meanwhile; they keep their order. After an
+   * error none is.
+   * @param parts of the entry, which nobody changes: large ones are not copied
+   */
+  append(...parts: readonly Uint8Array[]): Promise<void>;
+  /** Replaces snapshot and entries by a new snapshot, completely or not at all. Nothing is appended meanwhile. */
   replace(snapshot: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -22,11 +27,17 @@ export interface Journal {
 const FRAME_HEAD = 12;
 
 /** The bytes in front of an entry: its length, and the first 8 bytes of its SHA-256. */
-export function frameHead(entry: Uint8Array): Uint8Array {
+export function frameHead(...parts: readonly Uint8Array[]): Uint8Array {
   const head = new Uint8Array(FRAME_HEAD);
-  new DataView(head.buffer).setUint32(0, entry.length, true);
-  head.set(hexToBytes(hashOf(entry).slice(0, 16)), 4);
+  const hash = sha256();
+  for (const part of parts) hash.update(part);
+  new DataView(head.buffer).setUint32(0, lengthOf(parts), true);
+  head.set(hexToBytes(hash.hex().slice(0, 16)), 4);
   return head;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /**
@@ -58,7 +69,7 @@ export function memoryJournal(): Journal {
   }
   return {
     read: async () => ({ snapshot, entries: all() }),
-    append: async (entry) => void entries.push(entry.slice()),
+    append: async (...parts) => void entries.push(concatenated(parts)),
     async replace(next) {
       snapshot = next;
       entries = [];

@@ -1,6 +1,6 @@
 /**
- * Chooses the format of each tensor under a budget of bytes (mixed bits). For every matrix the true KL divergence is measured that it
- * causes when it alone is quantized, in two formats; errors tell that of the others. A dynamic program over the bytes finds the formats with the least
+ * Chooses the format of each tensor under a budget of bytes, time or energy (mixed bits). For every matrix the true KL divergence is measured that it
+ * causes when it alone is quantized, in two formats; errors tell that of the others. A dynamic program over the budget finds the formats with the least
  * sum; evolution goes on from there with the true divergence of whole models, because divergences only nearly add up.
  */
 import type { OnProgress } from '../core/progress.ts';
@@ -10,11 +10,10 @@ import { tensorValues } from '../formats/tensorValues.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { BudgetStore } from './budgetStore.ts';
 import type { Windows } from './calibrationText.ts';
-import { type Choice, cheapest } from './cheapest.ts';
 import { encodeRows } from './encodeRows.ts';
 import { evolve } from './evolve.ts';
 import { Matrices } from './matrix/matrices.ts';
-import { type Candidate, chosenFormats, type Room, sizeAs } from './room.ts';
+import { type Candidate, chosenFormats, leastLoss, type Room } from './room.ts';
 import { Sensitivity } from './sensitivity.ts';
 
 export interface AllocateOptions {
@@ -44,11 +43,11 @@ export async function allocate(
   options: AllocateOptions,
 ): Promise<Map<string, BlockFormat>> {
   const { generations = GENERATIONS, store } = options;
-  const { candidates, bytes } = room;
+  const { candidates } = room;
   const allocation = await Allocation.create(checkpoint, candidates, options);
   try {
-    const start = cheapest(await allocation.sensitivities(), bytes)!;
-    const levels = generations > 0 ? await allocation.evolve(start, bytes, generations) : start;
+    const start = leastLoss(room, await allocation.sensitivities());
+    const levels = generations > 0 ? await allocation.evolve(start, room, generations) : start;
     await store?.finish(levels);
     return chosenFormats(candidates, levels);
   } finally {
@@ -95,9 +94,9 @@ class Allocation {
    * Divergence of each matrix in each of its formats, the others having their own values. It is measured in two formats; that of the
    * others follows from their errors, to a power of which divergences are nearly proportional.
    */
-  async sensitivities(): Promise<Choice<number>[][]> {
+  async sensitivities(): Promise<(readonly number[])[]> {
     const { store, onProgress } = this.#options;
-    const choices: Choice<number>[][] = [];
+    const losses: (readonly number[])[] = [];
     for (const [index, candidate] of this.#candidates.entries()) {
       const { tensor, formats } = candidate;
       let costs = store?.costs(tensor.name);
@@ -105,11 +104,11 @@ class Allocation {
         costs = formats.length === 1 ? [0] : await this.#costsOf(candidate);
         await store?.putCosts(tensor.name, costs);
       }
-      choices.push(costs.map((cost, value): Choice<number> => ({ value, size: sizeAs(tensor, formats[value]), cost })));
+      losses.push(costs);
       const { length: total } = this.#candidates;
       onProgress?.({ stage: 'sensitivities', done: index + 1, total, unit: 'pieces', item: tensor.name });
     }
-    return choices;
+    return losses;
   }
 
   async #costsOf({ tensor, formats }: Candidate): Promise<number[]> {
@@ -130,12 +129,15 @@ class Allocation {
     return errors.map(powerLaw(points));
   }
 
-  /** Improves the levels by the true divergence of whole models, within the bytes of all matrices. */
-  async evolve(start: readonly number[], budget: number, generations: number): Promise<readonly number[]> {
+  /** Improves the levels by the true divergence of whole models, within the room of all matrices. */
+  async evolve(
+    start: readonly number[],
+    { costs, limit: budget, total }: Room,
+    generations: number,
+  ): Promise<readonly number[]> {
     const { store, onProgress } = this.#options;
     const { levels } = await evolve({
-      costs: this.#candidates.map(({ tensor, formats }) => formats.map((format) => sizeAs(tensor, format))),
-      ...{ budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
+      ...{ costs, total, budget, start, generations, isOrdered: true, random: seededRandom(SEED) },
       evaluate: async (candidate, effort) => {
         const key = `${effort} ${candidate.join()}`;
         const known = store?.loss(key);

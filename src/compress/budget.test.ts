@@ -100,7 +100,7 @@ describe('a budget', () => {
     [
       'one beside a type',
       { type: 'Q4_0', targetBits: 4 },
-      /expected exactly one of type, targetBits, maxBytes and like/,
+      /expected exactly one of type, targetBits, maxBytes, like, maxMs and maxJoules/,
     ],
     ['neither', {}, /type is missing, expected exactly one/],
     ['one without a text', { targetBits: 5, calibration: undefined }, /calibration is missing, expected a text/],

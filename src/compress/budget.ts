@@ -1,4 +1,4 @@
-/** Budgets of bytes: what they allow, and the formats that lose least within them. */
+/** Budgets of bytes, or of a token's time or energy: what they allow, and the formats that lose least within them. */
 import { OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { type GgufValue, writeGguf } from '../formats/gguf/write.ts';
@@ -7,8 +7,10 @@ import { formatByName } from '../tensor/formats.ts';
 import { allocate } from './allocate.ts';
 import { BudgetStore } from './budgetStore.ts';
 import type { Calibration } from './calibration.ts';
+import type { DecodePrediction } from './decodeCosts.ts';
 import { finiteValues } from './finiteValues.ts';
 import { sumOfRows } from './imatrix.ts';
+import { limitedRoom } from './limitedRoom.ts';
 import { importanceOf } from './measureImportance.ts';
 import { keptFormat } from './mixture.ts';
 import { elementsOf, formatsOf, namedFormats, refuseRequantizing } from './plan.ts';
@@ -16,23 +18,29 @@ import type { QuantizeOptions } from './quantize.ts';
 import { type Candidate, chosenFormats, guessFormats, type Room, roomFor } from './room.ts';
 import { canContinue, keyOf } from './solvedStore.ts';
 
-export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like'>;
+export type Budget = Pick<QuantizeOptions, 'targetBits' | 'maxBytes' | 'like' | 'maxMs' | 'maxJoules'>;
 
 /** @throws {OptionError} if there is not exactly one of a type and the budgets */
-export function budgetOf({ type, targetBits, maxBytes, like, generations }: QuantizeOptions): Budget | undefined {
-  const given = Object.entries({ type, targetBits, maxBytes, like }).filter(([, value]) => value !== undefined);
+export function budgetOf(options: QuantizeOptions): Budget | undefined {
+  const { type, targetBits, maxBytes, like, maxMs, maxJoules, generations } = options;
+  const given = Object.entries({ type, targetBits, maxBytes, like, maxMs, maxJoules }).filter(
+    ([, value]) => value !== undefined,
+  );
   if (given.length !== 1) {
     const found = given.length === 0 ? 'missing' : `given beside ${given[1][0]}`;
-    throw new OptionError(given[0]?.[0] ?? 'type', found, 'exactly one of type, targetBits, maxBytes and like');
+    const expected = 'exactly one of type, targetBits, maxBytes, like, maxMs and maxJoules';
+    throw new OptionError(given[0]?.[0] ?? 'type', found, expected);
   }
-  for (const [name, value] of Object.entries({ targetBits, maxBytes }))
+  for (const [name, value] of Object.entries({ targetBits, maxBytes, maxMs, maxJoules }))
     if (value !== undefined && !(value > 0 && Number.isFinite(value)))
       throw new OptionError(name, value, 'a number above 0');
   if (generations !== undefined && !(type === undefined && Number.isInteger(generations) && generations >= 0)) {
-    const expected = 'a whole number beside a budget: targetBits, maxBytes or like';
+    const expected = 'a whole number beside a budget: targetBits, maxBytes, like, maxMs or maxJoules';
     throw new OptionError('generations', type === undefined ? generations : `given beside type ${type}`, expected);
   }
-  return type === undefined ? { targetBits, maxBytes, like } : undefined;
+  if (options.device !== undefined && (maxMs ?? maxJoules) === undefined)
+    throw new OptionError('device', options.device, 'no value without maxMs or maxJoules, which it is for');
+  return type === undefined ? { targetBits, maxBytes, like, maxMs, maxJoules } : undefined;
 }
 
 export interface Allocated {
@@ -40,11 +48,14 @@ export interface Allocated {
   readonly formats: Map<string, BlockFormat>;
   /** Matrices and the formats that are tried for them. */
   readonly candidates: readonly Candidate[];
+  /** With a limit on time or energy: what a token of the chosen formats costs. */
+  readonly decode?: DecodePrediction;
 }
 
 /**
- * Chooses formats. In a dry run they are guessed, without measuring. What the search has measured stays beside the output.
+ * Chooses formats. In a dry run they are guessed, without measuring the model. What the search has measured stays beside the output.
  * @throws {OptionError} without a calibration text, and for a budget that is too small; it names the smallest
+ * @throws {OptionError} for a limit without a meter, or on energy where the meter does not know it
  */
 export async function formatsInBudget(
   checkpoint: Checkpoint,
@@ -56,23 +67,23 @@ export async function formatsInBudget(
   if (!calibration)
     throw new OptionError('calibration', 'missing', 'a text: a budget is divided by what each matrix loses on it');
   if (options.pure && budget.like === undefined)
-    throw new OptionError('pure', true, 'no value beside a budget of bits or bytes, which mixes formats');
-  const bytes = await bytesFor(checkpoint, budget, options);
+    throw new OptionError('pure', true, 'no value beside a budget, which mixes formats');
   const named = namedFormats(checkpoint, options);
-  const room = roomFor(checkpoint, bytes, named);
-  if (bytes < room.least) await refuseSmall(checkpoint, budget, bytes, room.least);
+  const limited = await limitedRoom(checkpoint, budget, named, options);
+  const { room, size } = limited ?? (await roomOfBytes(checkpoint, budget, named, options));
   refuseQuantizedMatrices(checkpoint, room, options);
   const complete = (chosen: ReadonlyMap<string, BlockFormat>): Allocated => ({
     formats: new Map(
       [...checkpoint.tensors.values()].map((each) => [each.name, chosen.get(each.name) ?? keptFormat(each)]),
     ),
     candidates: room.candidates,
+    decode: limited?.predict(chosen),
   });
   if (options.dryRun) return complete(guessFormats(room));
   const { generations, threads, backend, signal, onProgress } = options;
   const { windows } = calibration;
   const settings = room.candidates.map(({ tensor, formats }) => [tensor.name, formats.map(({ name }) => name)]);
-  const store = await BudgetStore.open(output, await keyOf(checkpoint, [bytes, generations, settings], windows));
+  const store = await BudgetStore.open(output, await keyOf(checkpoint, [size, generations, settings], windows));
   if (store.levels) return complete(chosenFormats(room.candidates, store.levels));
   for (const tensor of checkpoint.tensors.values())
     if (tensor.format.blockSize === 1) await finiteValues(checkpoint, tensor);
@@ -87,6 +98,24 @@ export async function formatsInBudget(
     if (!canContinue(error, signal)) await store.clear();
     throw error;
   }
+}
+
+interface SizedRoom {
+  readonly room: Room;
+  /** Distinguishes budgets. */
+  readonly size: unknown;
+}
+
+async function roomOfBytes(
+  checkpoint: Checkpoint,
+  budget: Budget,
+  named: ReadonlyMap<string, BlockFormat>,
+  options: QuantizeOptions,
+): Promise<SizedRoom> {
+  const bytes = await bytesFor(checkpoint, budget, options);
+  const room = roomFor(checkpoint, bytes, named);
+  if (bytes < room.least) await refuseSmall(checkpoint, budget, bytes, room.least);
+  return { room, size: bytes };
 }
 
 /** Refuses a quantized matrix before the search. @throws {OptionError} */

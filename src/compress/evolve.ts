@@ -8,8 +8,10 @@ import type { Random } from '../core/random.ts';
 export interface EvolveOptions {
   /** Cost of each level of each part. */
   readonly costs: readonly (readonly number[])[];
-  /** Maximum sum of costs. The start must not exceed it. */
+  /** Maximum cost of all parts. The start must not exceed it. */
   readonly budget: number;
+  /** Cost of all parts together, if costs do not add up exactly. Default: the sum of their costs. */
+  readonly total?: (levels: readonly number[]) => number;
   /** Level of each part to start from. */
   readonly start: readonly number[];
   /** Loss of a candidate, the lower the better. @param effort 0: on little text; 1: on all of it */
@@ -54,13 +56,17 @@ export async function evolve(
   return parent;
 }
 
+const sumOf =
+  (costs: EvolveOptions['costs']) =>
+  (levels: readonly number[]): number =>
+    levels.reduce((sum, level, block) => sum + costs[block][level], 0);
+
 /** Switches levels of one or two parts, and pays for it with others. */
 function childOf(
   parent: readonly number[],
-  { costs, budget, random, isOrdered = false }: EvolveOptions,
+  { costs, budget, total = sumOf(costs), random, isOrdered = false }: EvolveOptions,
   seen: ReadonlySet<string>,
 ): readonly number[] | undefined {
-  const total = (levels: readonly number[]) => levels.reduce((sum, level, block) => sum + costs[block][level], 0);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const levels = [...parent];
     // fewer switches are likelier

@@ -3,8 +3,17 @@
 export type { CalibrationOptions } from './calibration.ts';
 export type { FileFacts, SideBySide, SourceFacts, StageResult, TextFacts } from './card/card.ts';
 export { type Card, type CardOptions, fileFacts, makeCard, refuseSameText, textFacts, writeCard } from './card/card.ts';
+export { limitLine } from './card/cardPage.ts';
 export { type CompareOptions, type Comparison, compare } from './compare.ts';
 export { comparePage, writeComparePage } from './comparePage.ts';
+export type {
+  DecodeCosts,
+  DecodeMeter,
+  DecodePrediction,
+  DecodeRequest,
+  TokenCost,
+  TokenEnergy,
+} from './decodeCosts.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';
 export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix } from './imatrix.ts';
 export { type JoinTextsOptions, joinTexts, SELF } from './joinTexts.ts';

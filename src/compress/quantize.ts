@@ -9,6 +9,7 @@ import { lowPlane, plainProducts, REACH, refuseNestedBits } from '../models/nest
 import { I8 } from '../tensor/quant/i8.ts';
 import { type Allocated, budgetOf, formatsInBudget } from './budget.ts';
 import { type CalibrationOptions, prepareCalibration } from './calibration.ts';
+import type { DecodeMeter, DecodePrediction } from './decodeCosts.ts';
 import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate.ts';
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { formatReason } from './formatReason.ts';
@@ -32,6 +33,17 @@ export interface QuantizeOptions {
   readonly maxBytes?: number;
   /** or the bytes that a type's mixture would take, e.g. 'Q4_K_M'. */
   readonly like?: string;
+  /**
+   * A limit instead of a type, on what a token costs that continues a text, in milliseconds; needs `calibration` and `meter`. The formats
+   * that lose least are chosen, by the costs that the meter knows of each matrix in each format.
+   */
+  readonly maxMs?: number;
+  /** The same in joules. Refused if the meter does not know the device's energy. */
+  readonly maxJoules?: number;
+  /** With `maxMs` and `maxJoules`: tells the cost of a token. `decodeMeter()` of `espalier/search` measures this device, a few seconds per format. */
+  readonly meter?: DecodeMeter;
+  /** With `maxMs` and `maxJoules`: path of a JSON file that describes the device. Default: this device. */
+  readonly device?: string;
   /** With a budget: generations of the evolution that follows, on the true divergence of whole models. Default: 12; 0: none. */
   readonly generations?: number;
   /**
@@ -97,6 +109,8 @@ export interface QuantizeResult {
   readonly memoryBytes: number;
   /** Time, in a dry run as a rough estimate. */
   readonly seconds: number;
+  /** With a limit on time or energy: the predicted cost of a token, and the limit. */
+  readonly decode?: DecodePrediction;
 }
 
 /** Version of the quantized blocks' scales (GGML_QNT_VERSION in llama.cpp). */
@@ -132,7 +146,7 @@ export async function quantize(
     const importance = options.imatrix === undefined ? undefined : await readImatrix(options.imatrix);
     const calibration = options.calibration && enoughWindows(await prepareCalibration(checkpoint, options.calibration));
     const budget = budgetOf(options);
-    const { formats, candidates }: Allocated = budget
+    const { formats, candidates, decode }: Allocated = budget
       ? await formatsInBudget(checkpoint, budget, output, options, calibration)
       : { formats: formatsOf(checkpoint, options.type!, options), candidates: [] };
     const whole = planOf(checkpoint, formats, options, calibration);
@@ -218,6 +232,7 @@ export async function quantize(
       bitsPerWeight: (8 * bytes) / elements,
       memoryBytes,
       seconds: options.dryRun ? seconds : (performance.now() - started) / 1000,
+      ...(decode && { decode }),
     };
   } finally {
     await opened.close();

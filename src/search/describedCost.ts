@@ -1,8 +1,7 @@
 /** Cost of a model's step on a described device: the roofline of every product, overheads, and energy by counts, with bounds. */
-import { OptionError } from '../core/errors.ts';
-import type { Graph, Registers } from '../graph/graph.ts';
+import type { Graph } from '../graph/graph.ts';
 import { type DeviceFile, type Figure, type Range, rangeOf } from './deviceFile.ts';
-import { footprintOf, type ProductShape, type StepSize, workOf } from './stepCost.ts';
+import { type ProductShape, type StepSize, type WholeWork, wholeWork } from './stepCost.ts';
 import { systolicCycles } from './systolic.ts';
 
 export interface DescribedCost {
@@ -21,18 +20,12 @@ export interface DescribedCost {
 type End = 'low' | 'value' | 'high';
 
 /** @throws {OptionError} for sizes that are not positive */
-export function describedCost(
-  device: DeviceFile,
-  graph: Graph,
-  { tokens = 1, rows = tokens, depth = 0 }: Omit<StepSize, 'threads'> = {},
-): DescribedCost {
-  if (!(Number.isInteger(tokens) && tokens >= 1))
-    throw new OptionError('tokens', tokens, 'a whole number of at least 1');
-  if (!(depth >= 0)) throw new OptionError('depth', depth, 'a number of at least 0');
-  const registers: Registers = { T: tokens, P: depth, R: rows, S: tokens };
-  const work = workOf(graph, registers);
-  const cost = graph.cost(registers);
-  const file = footprintOf(graph);
+export function describedCost(device: DeviceFile, graph: Graph, size: Omit<StepSize, 'threads'> = {}): DescribedCost {
+  return describedWorkCost(device, wholeWork(graph, size));
+}
+
+export function describedWorkCost(device: DeviceFile, work: WholeWork): DescribedCost {
+  const { multiplyAdds, footprint: file } = work;
   const stored = (weights: number, bytes: number) =>
     device.bitsPerWeight === undefined ? bytes : (weights * device.bitsPerWeight) / 8;
   let weightBytes = 0;
@@ -66,7 +59,6 @@ export function describedCost(
   };
   const times = { low: timeAt('low'), value: timeAt('value'), high: timeAt('high') };
   const { memory, arithmetic, overhead } = times.value;
-  const multiplyAdds = cost.flops / 2;
   const joulesAt = (end: End) =>
     at(device.joulesPerMultiplyAdd, end) * multiplyAdds +
     at(device.memory.joulesPerByte, end) * (weightBytes + keyBytes) +

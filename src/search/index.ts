@@ -5,6 +5,7 @@ export { paretoPage } from './blocks/paretoPage.ts';
 export { type SearchedModel, type SearchOptions, type SearchResult, searchBlocks } from './blocks/searchBlocks.ts';
 export { writeVariant } from './blocks/writeVariant.ts';
 export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
+export { decodeMeter } from './decodeMeter.ts';
 export { type DescribedCost, describedCost } from './describedCost.ts';
 export { type DeviceFile, type Figure, type Range, readDeviceFile } from './deviceFile.ts';
 export {

@@ -1,7 +1,8 @@
 /** Predicts what a step of a model costs on a measured device: time, bytes read, multiply-adds. */
 import { OptionError, UnsupportedError } from '../core/errors.ts';
-import { type Graph, isWeight, type Registers, rowsOf, type Value } from '../graph/graph.ts';
+import { type Graph, isWeight, type Registers, rowsOf, type Value, type WeightAttributes } from '../graph/graph.ts';
 import { weightBytes } from '../graph/ops/weight.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { type CostTable, formatsOf } from './costTable.ts';
 
 /** Size of a step of one sequence. */
@@ -85,22 +86,62 @@ export function workOf(graph: Graph, registers: Registers): StepWork {
   return { products, attention, other: { nodes, elements } };
 }
 
-/**
- * @throws {UnsupportedError} if a block format of the graph was not measured; {OptionError} for a number of threads that was
- *   not, or sizes that are not positive
- */
-export function stepCost(
-  table: CostTable,
+/** Work of a step with its sums. */
+export interface WholeWork extends StepWork {
+  readonly tokens: number;
+  /** Bytes of weights and of the cache that are read. */
+  readonly bytes: number;
+  readonly multiplyAdds: number;
+  /** See `footprintOf`. */
+  readonly footprint: number;
+}
+
+/** @throws {OptionError} for sizes that are not positive */
+export function wholeWork(
   graph: Graph,
-  { tokens = 1, rows = tokens, depth = 0, threads = mostThreads(table) }: StepSize = {},
-): StepCost {
+  { tokens = 1, rows = tokens, depth = 0 }: Omit<StepSize, 'threads'>,
+): WholeWork {
   if (!(Number.isInteger(tokens) && tokens >= 1))
     throw new OptionError('tokens', tokens, 'a whole number of at least 1');
   if (!(depth >= 0)) throw new OptionError('depth', depth, 'a number of at least 0');
   const registers: Registers = { T: tokens, P: depth, R: rows, S: tokens };
   const { flops, bytes } = graph.cost(registers);
-  const work = workOf(graph, registers);
-  const share = streamedShare(table, footprintOf(graph));
+  return { ...workOf(graph, registers), tokens, bytes, multiplyAdds: flops / 2, footprint: footprintOf(graph) };
+}
+
+/**
+ * The same work with matrices in other formats, without building the graph again.
+ * @param formatOf format of a tensor; undefined: its own
+ */
+export function recoded(work: WholeWork, formatOf: (tensor: string) => BlockFormat | undefined): WholeWork {
+  let { bytes, footprint } = work;
+  const counted = new Set<Value>();
+  const products = work.products.map((product) => {
+    const matrix = product.node.inputs.find(isMatrix)!;
+    const { tensor, format: own } = matrix.attributes as WeightAttributes;
+    const format = formatOf(tensor) ?? own;
+    if (format === own) return product;
+    const more = product.bytes * ((format.blockBytes * own.blockSize) / (format.blockSize * own.blockBytes) - 1);
+    bytes += more;
+    if (!counted.has(matrix)) footprint += more;
+    counted.add(matrix);
+    return { ...product, format: format.name, bytes: product.bytes + more };
+  });
+  return { ...work, products, bytes, footprint };
+}
+
+/**
+ * @throws {UnsupportedError} if a block format of the graph was not measured; {OptionError} for a number of threads that was
+ *   not, or sizes that are not positive
+ */
+export function stepCost(table: CostTable, graph: Graph, size: StepSize = {}): StepCost {
+  return workCost(table, wholeWork(graph, size), size.threads);
+}
+
+/** @throws {UnsupportedError} if a block format of the work was not measured; {OptionError} for a number of threads that was not */
+export function workCost(table: CostTable, work: WholeWork, threads: number = mostThreads(table)): StepCost {
+  const { tokens, bytes, multiplyAdds } = work;
+  const share = streamedShare(table, work.footprint);
   let products = 0;
   for (const { format, outputs, inputs, rows: count } of work.products) {
     const measured = table.products.filter((entry) => entry.format === format);
@@ -127,7 +168,7 @@ export function stepCost(
   const seconds = blended(team, tokens, ({ cached, streamed, other, barrier, step }) => {
     return products * (cached + share * (streamed - cached)) + rest * other + barrier * all + step;
   });
-  return { seconds, bytes, multiplyAdds: flops / 2 };
+  return { seconds, bytes, multiplyAdds };
 }
 
 /** 0 if a model of this size stays in the caches, 1 if it does not; between them by the logarithm of its bytes. */

@@ -136,3 +136,20 @@ test('a text that is too short for tuning is refused before anything is written'
   expect(existsSync(output)).toBe(false);
   expect(existsSync(`${output}.stages`)).toBe(false);
 });
+
+test('a limit on the time of a token is predicted for a described device', async () => {
+  const figure = (value: number) => ({ value, from: 'assumed' });
+  const device = {
+    ...{ version: 1, name: 'a plan' },
+    unit: { clock: figure(1e9), multiplyAddsPerCycle: figure(100) },
+    memory: { bytes: figure(1e9), bytesPerSecond: figure(1e8) },
+  };
+  await writeFile(folder.path('device.json'), JSON.stringify(device));
+  const args = ['quantize', model, folder.path('dry.gguf'), ...calibrated(), '--dry-run'];
+  const { decode } = await json([...args, '--max-ms', '12', '--device', folder.path('device.json')]);
+  expect(decode).toMatchObject({ device: 'a plan', maxMs: 12 });
+  expect((decode as { ms: number }).ms).toBeLessThanOrEqual(12);
+  const refused = await espalier([...args, '--max-joules', '1', '--device', folder.path('device.json')]);
+  expect(refused.stderr).toMatch(/maxJoules is 1, expected no value: nothing is known of the energy that a plan needs/);
+  expect(refused.code).not.toBe(0);
+});

@@ -5,6 +5,7 @@ import {
   type CalibrationOptions,
   fileFacts,
   fileTypes,
+  limitLine,
   makeCard,
   type QuantizedTensor,
   type QuantizeResult,
@@ -17,6 +18,7 @@ import {
   writeCard,
 } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
+import { decodeMeter } from '../../search/index.ts';
 import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
@@ -29,6 +31,9 @@ interface Values extends CalibrationValues {
   readonly targetBits?: number;
   readonly maxBytes?: number;
   readonly like?: string;
+  readonly maxMs?: number;
+  readonly maxJoules?: number;
+  readonly device?: string;
   readonly generations?: number;
   readonly imatrix?: string;
   readonly tensorType?: readonly (readonly [string, string])[];
@@ -61,8 +66,22 @@ export function quantizeCommand(): Command {
     .option('--max-bytes <size>', 'instead of a type: size of the file, e.g. 250M', size)
     .option('--like <type>', "instead of a type: as many bytes as this type's mixture takes, e.g. Q4_K_M")
     .option(
+      '--max-ms <milliseconds>',
+      'instead of a type: time of a token, by what the kernels cost on this device, which are measured once per format',
+      number,
+    )
+    .option(
+      '--max-joules <joules>',
+      'instead of a type: energy of a token; on this device it is modelled from time, bytes and multiply-adds',
+      number,
+    )
+    .option(
+      '--device <file>',
+      'with --max-ms or --max-joules: JSON file that describes the device, see recipes/devices',
+    )
+    .option(
       '--generations <count>',
-      'with a number of bits or bytes: generations of the evolution of formats (default: 12; 0: none)',
+      'with a budget of bits, bytes, time or energy: generations of the evolution of formats (default: 12; 0: none)',
       number,
     )
     .option('--imatrix <path>', 'importance matrix (GGUF) of llama-imatrix or espalier imatrix; faster, gains less')
@@ -90,6 +109,7 @@ export function quantizeCommand(): Command {
     'espalier quantize SmolLM2-135M/ small.gguf --type Q4_0 --imatrix imatrix.gguf',
     'espalier quantize model-f16.gguf nested.gguf --type Q4_0 --nested --calibrate texts.txt',
     'espalier quantize model.gguf small.gguf --max-bytes 250M --calibrate texts.txt --card held-out.txt',
+    'espalier quantize model.gguf quick.gguf --max-ms 20 --calibrate texts.txt',
     'espalier quantize model.gguf out.gguf --type Q3_K_M --tensor-type ffn_down=q5_k --dry-run --tensors',
   ]).addHelpText('after', `\nTypes: ${fileTypes.map(({ name }) => name).join(', ')}`);
 }
@@ -97,16 +117,17 @@ export function quantizeCommand(): Command {
 async function run(source: string, output: string, values: Values): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
-  const { type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType } = values;
+  const { type, targetBits, maxBytes, like, maxMs, maxJoules, device } = values;
+  const { generations, outputTensorType, tokenEmbeddingType } = values;
   const { window, windows, imatrix, tensorType, tune: steps } = values;
   const { pure, nested, keepZeros, allowRequantize, dryRun, threads, backend } = values;
   refuseUselessOptions(values);
   const evaluated = values.card === undefined ? undefined : await readTextFile(values.card, values);
   const how = {
-    ...{ type, targetBits, maxBytes, like, generations, outputTensorType, tokenEmbeddingType },
-    ...{ pure, keepZeros, allowRequantize },
+    ...{ type, targetBits, maxBytes, like, maxMs, maxJoules, device },
+    ...{ generations, outputTensorType, tokenEmbeddingType, pure, keepZeros, allowRequantize },
   };
-  const common = { threads, backend, signal, onProgress: progress.onProgress };
+  const common = { threads, backend, meter: decodeMeter(), signal, onProgress: progress.onProgress };
   const options = { ...how, ...common, imatrix, nested, tensorTypes: tensorType };
   const recipe = steps === undefined ? undefined : tunedRecipe(source, output, values, how);
   const plan = async (calibration: CalibrationOptions | undefined): Promise<QuantizeResult> => {
@@ -140,6 +161,7 @@ async function run(source: string, output: string, values: Values): Promise<void
         recipe: {
           ...{ ...how, window, windows, tensorType, nested },
           imatrix: imatrix && (await fileFacts(imatrix)),
+          device: device && (await fileFacts(device)),
           tune: steps,
           tuneWeights: values.tuneWeights,
           calibration: calibration?.facts,
@@ -199,6 +221,7 @@ function summary(output: string, result: QuantizeResult, dryRun = false): Record
     type,
     size: `${bytesForPeople(bytes)}, ${bitsPerWeight.toFixed(2)} bits per weight`,
     tensors: [...methods].map(([method, count]) => `${count} ${method}`).join(', '),
+    limit: result.decode && limitLine(result.decode),
     memory: `at most about ${bytesForPeople(memoryBytes)}`,
     time: dryRun ? `roughly ${Math.ceil(seconds)} s` : `${seconds.toFixed(1)} s`,
   };

@@ -1,10 +1,11 @@
 /** `espalier shape`: runs a recipe of pruning, quantizing and tuning stages. */
 import { Command } from 'commander';
-import { type RotationTrial, type ShapeResult, type StagePlan, shape } from '../../compress/index.ts';
+import { limitLine, type RotationTrial, type ShapeResult, type StagePlan, shape } from '../../compress/index.ts';
 import type { BackendName } from '../../index.ts';
+import { decodeMeter } from '../../search/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples } from '../options.ts';
-import { bytesForPeople, note, printFields, printJson, printTable } from '../output.ts';
+import { bytesForPeople, note, print, printFields, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 
 interface Values {
@@ -23,7 +24,7 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
   stages       list of stages, with the fields of the options of the commands. Each starts from the result of the one before:
     { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }, or "auto" and "maxDivergence"
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
-    { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }
+    { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }, or "maxMs" …
     { "tune": { "steps": 200 } }
                rotate is passed over if a trial without calibration loses more; no calibration text means no trial.
                { "always": true } rotates without a trial
@@ -53,7 +54,8 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
     note(`${name} ${state}`);
   };
   try {
-    const result = await shape(path, { dryRun, threads, backend, signal, onProgress: progress.onProgress, onStage });
+    const common = { threads, backend, signal, onProgress: progress.onProgress };
+    const result = await shape(path, { ...common, meter: decodeMeter(), dryRun, onStage });
     progress.stop();
     if (json) return printJson(result);
     if (dryRun) return printPlan(result);
@@ -64,6 +66,7 @@ async function run(path: string, { dryRun, threads, backend, json }: Values): Pr
       rotation: describeRotation(result),
       'KL divergence': kld && `${kld.mean.toExponential(3)} ± ${kld.sigma.toExponential(1)}`,
       'same top token': top1 === undefined ? undefined : `${(100 * top1).toFixed(2)}%`,
+      limit: describeLimits(result),
       card: result.cardFiles.join(', ') || undefined,
     });
   } finally {
@@ -80,12 +83,22 @@ function describeRotation({ stages }: ShapeResult): string | undefined {
   return `${trial.isRotated ? 'kept' : 'passed over'}: ${change}`;
 }
 
-function printPlan({ stages }: ShapeResult): void {
+/** Predicted cost of a token of the stages with a limit on it. */
+function describeLimits({ stages }: ShapeResult): string | undefined {
+  const found = stages.flatMap(({ result }) => (result as StagePlan).decode ?? []);
+  return found.map(limitLine).join('; ') || undefined;
+}
+
+function printPlan(result: ShapeResult): void {
+  const { stages } = result;
+
   const rows = stages.map(({ name, result }) => {
     const { bytes, memoryBytes, seconds } = result as StagePlan;
     return [name, bytesForPeople(bytes), `about ${bytesForPeople(memoryBytes)}`, timeForPeople(seconds)];
   });
   printTable(['stage', 'model behind it', 'memory', 'time on two cores'], rows);
+  const limit = describeLimits(result);
+  if (limit !== undefined) print(limit);
 }
 
 function timeForPeople(seconds: number): string {

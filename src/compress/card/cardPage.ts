@@ -1,6 +1,7 @@
 /** Shows a card as one self-contained HTML page without scripts. */
 import { grouped } from '../../core/errors.ts';
 import { escaped } from '../../train/report/html.ts';
+import type { DecodePrediction } from '../decodeCosts.ts';
 import type { QuantizedTensor, QuantizeResult } from '../quantize.ts';
 import type { Card } from './card.ts';
 
@@ -50,6 +51,15 @@ function tensorSection({ tensors }: QuantizeResult): string[] {
 const sourceLine = ({ name, sha256, fingerprint }: Card['source']): string =>
   sha256 === undefined ? `${name}, fingerprint ${fingerprint}` : `${name}, SHA-256 ${sha256}`;
 
+/** The limit and the prediction, in one sentence. */
+export function limitLine({ device, ms, joules, maxMs, maxJoules }: DecodePrediction): string {
+  const limit = maxMs === undefined ? `${maxJoules} J` : `${maxMs} ms`;
+  const energy = joules
+    ? `, ${joules.value.toPrecision(2)} J (between ${joules.low.toPrecision(2)} and ${joules.high.toPrecision(2)}; ${joules.note})`
+    : '';
+  return `at most ${limit} per token; predicted ${Number(ms.toPrecision(3))} ms${energy} on ${device}`;
+}
+
 function summary({ model, source, result, quality }: Card): (readonly [string, string])[] {
   const { kld, top1 = 0, perplexity, perplexityRatio, tokens, decodeTokensPerSecond = 0 } = quality.model;
   const speed = `${decodeTokensPerSecond.toFixed(1)} tokens per second on this device; the source ${(quality.source.decodeTokensPerSecond ?? 0).toFixed(1)}`;
@@ -72,6 +82,7 @@ function summary({ model, source, result, quality }: Card): (readonly [string, s
       `${grouped(tokens)} tokens of ${quality.text.name} (SHA-256 ${quality.text.sha256}), weights dequantized to F32`,
     ],
     ['speed', speed],
+    ...(result?.decode ? ([['limit', limitLine(result.decode)]] as const) : []),
   ];
 }
 

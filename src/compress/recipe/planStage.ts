@@ -10,13 +10,14 @@ import { dequantized } from '../../models/dequantized.ts';
 import { type BlockFormat, bytesOf } from '../../tensor/blockFormat.ts';
 import { formatByName } from '../../tensor/formats.ts';
 import { type CalibrationOptions, prepareCalibration } from '../calibration.ts';
+import type { DecodePrediction } from '../decodeCosts.ts';
 import { memoryOf, secondsOf, secondsOfProducts } from '../estimate.ts';
 import { keptFormat } from '../mixture.ts';
 import { elementsOf, planOf } from '../plan.ts';
 import { blockCount, refuseWrongLayers, without, withoutBlocks } from '../prune/dropLayers.ts';
 import { narrowSizes } from '../prune/narrowSizes.ts';
 import { pruningOf, refuseQuantized } from '../prune/prune.ts';
-import { quantize } from '../quantize.ts';
+import { type QuantizeOptions, quantize } from '../quantize.ts';
 import { refuseRotation } from '../rotate.ts';
 import { enoughWindows } from '../statistic.ts';
 import { BATCH, tuningWindows } from '../tune/tune.ts';
@@ -30,6 +31,8 @@ export interface StagePlan {
   readonly seconds: number;
   /** Bits per weight of the file that the stage writes. Only stages `quantize` have it. */
   readonly bitsPerWeight?: number;
+  /** Predicted cost of a token, where a stage `quantize` has a limit on it. */
+  readonly decode?: DecodePrediction;
 }
 
 /** Forward passes that cost as much as an update: one of the teacher; forward, recomputed and twice backward of the student. */
@@ -39,15 +42,19 @@ const ROTATED_BYTES = 100e6;
 /** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
 const TRAINING_BYTES = 20;
 
+/** What measuring the device needs. */
+export type PlanOptions = Pick<QuantizeOptions, 'meter' | 'threads' | 'signal' | 'onProgress'>;
+
 /** @param keepZeros true if the model was pruned @throws {OptionError} and the errors that the stage itself has for this model */
 export async function planStage(
   stage: ShapeStage,
   from: Checkpoint,
   calibration: CalibrationOptions | undefined,
   keepZeros: boolean,
+  options: PlanOptions = {},
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
   refuseMissingText(stage, calibration);
-  if ('quantize' in stage) return planQuantizing({ keepZeros, ...stage.quantize }, from, calibration);
+  if ('quantize' in stage) return planQuantizing({ keepZeros, ...stage.quantize }, from, calibration, options);
   if ('tune' in stage) {
     const { size } = tuningWindows(from, calibration!);
     return { plan: planTraining(from, from, stage.tune.steps * BATCH * size), to: from };
@@ -86,16 +93,17 @@ async function planQuantizing(
   { calibrate, tensorTypes, ...options }: QuantizeStage,
   from: Checkpoint,
   calibration: CalibrationOptions | undefined,
+  common: PlanOptions,
 ): Promise<{ readonly plan: StagePlan; readonly to: Checkpoint }> {
   const result = await quantize(lent(from), '', {
-    ...{ ...options, dryRun: true },
+    ...{ ...common, ...options, dryRun: true },
     tensorTypes: tensorTypes && Object.entries(tensorTypes),
     ...(calibrate && calibration && { calibration }),
   });
   const formats = new Map(result.tensors.map(({ name, format }) => [name, formatByName(format)]));
-  const { bytes, memoryBytes, seconds, bitsPerWeight } = result;
+  const { bytes, memoryBytes, seconds, bitsPerWeight, decode } = result;
   return {
-    plan: { bytes, memoryBytes, seconds, bitsPerWeight },
+    plan: { bytes, memoryBytes, seconds, bitsPerWeight, ...(decode && { decode }) },
     to: withFormats(from, ({ name, format }) => formats.get(name) ?? format),
   };
 }

@@ -11,6 +11,7 @@ import { readText } from '../../formats/json.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type Card, makeCard, refuseSameText, textFacts, writeCard } from '../card/card.ts';
+import type { DecodeMeter } from '../decodeCosts.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { joinTexts, SELF } from '../joinTexts.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
@@ -28,6 +29,8 @@ import { parseShapeRecipe, type ShapeRecipe, type ShapeStage } from './schema.ts
 export interface ShapeOptions {
   readonly threads?: number;
   readonly backend?: string;
+  /** Tells the cost of a token, for stages `quantize` with a limit on it; see `quantize`. */
+  readonly meter?: DecodeMeter;
   /** Plans all stages without writing anything: the results of the stages are plans (StagePlan). */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -140,7 +143,7 @@ interface Context {
 async function plans(
   { source, stages }: ShapeRecipe,
   calibration: QuantizeOptions['calibration'],
-  { signal, onProgress }: ShapeOptions,
+  { meter, threads, signal, onProgress }: ShapeOptions,
 ): Promise<{ name: string; result: StagePlan }[]> {
   const opened = await openCheckpoint(source, { signal, onProgress });
   try {
@@ -148,7 +151,9 @@ async function plans(
     const found: { name: string; result: StagePlan }[] = [];
     let keepZeros = false;
     for (const stage of stages) {
-      const { plan, to } = await planStage(stage, current, calibration, keepZeros);
+      const { plan, to } = await planStage(stage, current, calibration, keepZeros, {
+        ...{ meter, threads, signal, onProgress },
+      });
       keepZeros = keepsZeros(stage, keepZeros);
       found.push({ name: Object.keys(stage)[0], result: plan });
       current = to;
@@ -167,6 +172,7 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     const { calibrate, tensorTypes, ...rest } = stage.quantize;
     return quantize(from, to, {
       ...common,
+      meter: context.options.meter,
       keepZeros,
       ...rest,
       tensorTypes: tensorTypes && Object.entries(tensorTypes),
@@ -273,8 +279,14 @@ async function copy(from: string, to: string, signal?: AbortSignal): Promise<voi
 function resolved(recipe: ShapeRecipe, folder: string): ShapeRecipe {
   const beside = (path: string) => (/^(?:[/\\]|[a-z]:[/\\]|https?:|hf:)/i.test(path) ? path : `${folder}/${path}`);
   const { source, output, calibration, card } = recipe;
+  const stages = recipe.stages.map((stage) =>
+    'quantize' in stage && stage.quantize.device !== undefined
+      ? { quantize: { ...stage.quantize, device: beside(stage.quantize.device) } }
+      : stage,
+  );
   return {
     ...recipe,
+    stages,
     ...{ source: beside(source), output: beside(output) },
     ...(calibration && {
       calibration: {

@@ -230,6 +230,7 @@ async function bundle(): Promise<void> {
       espalier: `${root}dist/index.js`,
       train: `${root}dist/page/trainPage.js`,
       package: `${root}dist/package/index.js`,
+      federated: `${root}dist/page/federatedPage.js`,
       'espalier.worker': `${root}dist/page/espalier.worker.js`,
     },
     outdir: bundleFolder,

@@ -36,6 +36,17 @@ export {
 export { type PersonalOptions, type PersonalResult, personalize } from './client/personalize.ts';
 export { busyReason, type ReadyWhen, readyWhen } from './client/readiness.ts';
 export { offerSensors, sensorsFrom } from './client/sharedSensors.ts';
+export {
+  type ClientReady,
+  type DeviceBusy,
+  type LeaveFailed,
+  type PersonalAdapter,
+  type ServerAway,
+  type TakePartEvent,
+  type TakePartOptions,
+  type TakePartResult,
+  takePart,
+} from './client/takePart.ts';
 export { textsOf } from './client/texts.ts';
 export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';

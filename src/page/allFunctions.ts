@@ -3,5 +3,6 @@ export async function functionsFor(name: string): Promise<Record<string, unknown
   const loading = await import('./loadFunctions.ts');
   if (name in loading) return loading;
   const functions = await import('./functions.ts');
-  return name in functions ? functions : import('./trainFunctions.ts');
+  if (name in functions) return functions;
+  return name === 'takePart' ? import('./federatedFunctions.ts') : import('./trainFunctions.ts');
 }

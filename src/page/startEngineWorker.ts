@@ -1,6 +1,7 @@
 /** Starts the worker that runs a page's calls. */
 import * as coreErrors from '../core/errors.ts';
 import { trustedUrl } from '../core/trustedUrl.ts';
+import * as federatedErrors from '../federated/federatedError.ts';
 import * as trainingErrors from '../train/trainingError.ts';
 import { Connection } from './connection.ts';
 import type { ToPage } from './messages.ts';
@@ -13,7 +14,7 @@ interface StartOptions {
 
 const { EspalierError } = coreErrors;
 const errors = new Map(
-  Object.entries({ ...coreErrors, ...trainingErrors }).flatMap(([name, type]) =>
+  Object.entries({ ...coreErrors, ...trainingErrors, ...federatedErrors }).flatMap(([name, type]) =>
     name.endsWith('Error') ? [[name, type as unknown as typeof EspalierError] as const] : [],
   ),
 );

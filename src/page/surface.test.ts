@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
+import * as federated from '../federated/index.ts';
 import * as training from '../train/index.ts';
 import { describe as describeObject, isRemote } from './describe.ts';
 import * as entry from './entry.browser.ts';
+import * as federatedPage from './federatedPage.ts';
 import * as functions from './functions.ts';
 import { promises, synchronous } from './synchronous.ts';
 import * as page from './trainPage.ts';
@@ -16,6 +18,7 @@ describe('the API in a page', () => {
     // a checkpoint is opened in the page itself
     expect(Object.keys(entry).sort()).toEqual([...Object.keys(functions), 'openCheckpoint'].sort());
     expect(Object.keys(page).sort()).toEqual(Object.keys(training).sort());
+    expect(Object.keys(federatedPage).sort()).toEqual(Object.keys(federated).sort());
   });
 
   it('exports the same names from the main entry in Node and in browsers', () => {

@@ -4,42 +4,26 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
-import { deviceSensors } from '../../adapt/index.ts';
 import {
-  type ClientFolder,
   type CompressionOptions,
   checkSettings,
-  clientFolder,
   describeSettings,
   Federation,
   type FederationSettings,
   fileJournal,
-  httpConnection,
-  modelTrainer,
   openTrainingModel,
-  Participant,
-  type ParticipantEvent,
-  personalize,
   type ReadyWhen,
   type ReportLine,
-  readyWhen,
-  textsOf,
-  whatLeaves,
+  type TakePartEvent,
+  takePart,
 } from '../../federated/index.ts';
-import { type BackendName, FormatError, OptionError, SourceError } from '../../index.ts';
+import { type BackendName, FormatError, OptionError } from '../../index.ts';
 import { describePersonal } from '../describePersonal.ts';
 import { serveFederation } from '../federationServer.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { addComputeOptions, examples, number } from '../options.ts';
 import { bytesForPeople, note, print, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
-
-const MAXIMUM_TRIES = 30;
-/** Milliseconds. */
-const RETRY_AFTER = 2000;
-const SENSOR_INTERVAL = 2000;
-/** Milliseconds to tell the server that this device leaves. */
-const LEAVE_WITHIN = 5000;
 
 interface ComputeValues {
   readonly threads?: number;
@@ -107,7 +91,7 @@ export function federateCommand(): Command {
     .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
     .option('--personal-steps <count>', 'maximum number of steps of the personal adapter', number, 64)
-    .action(takePart);
+    .action(joinFederation);
   return examples(command, [
     'espalier federate serve federation.json --output adapter.gguf',
     'espalier federate join http://localhost:8090 --data texts/ --personal mine.gguf',
@@ -171,82 +155,39 @@ async function publishedModel({ training: { model } }: FederationSettings): Prom
   return found && model;
 }
 
-async function takePart(url: string, values: JoinValues): Promise<void> {
+async function joinFederation(url: string, values: JoinValues): Promise<void> {
   const signal = interruptSignal();
-  const connection = httpConnection(url);
-  const settings = await connection.settings(signal);
   const paths = await textPaths(values.data);
-  if (values.trusted !== undefined && settings.mode === 'visible')
-    throw new OptionError('--trusted', values.trusted, 'no list: a visible round has no roster to check');
   const trusted = values.trusted === undefined ? undefined : await readKeys(values.trusted);
-  const compression = compressionOf(values, settings);
-  print(whatLeaves(settings));
-  if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
+  const compression = compressionOf(values);
   const bar = progressBar();
-  const { backend, threads, allowVisible, allowLowThreshold, minimumCohort, personal, personalSteps, when } = values;
-  const ready = when === undefined ? undefined : readyOption(when);
-  const base =
-    values.model ?? (settings.training.model === 'model' ? new URL('model', withSlash(url)).href : undefined);
-  const compile = { backend, threads, signal, onProgress: bar.onProgress, model: base };
-  const model = await patiently(() => openTrainingModel(settings.training, compile), signal);
-  let folder: ClientFolder | undefined;
-  try {
-    const start = await model.readWeights();
-    const data = await model.openData(textsOf(paths), { signal, onProgress: bar.onProgress });
-    bar.stop();
-    try {
-      folder = await clientFolder(values.state);
-      const { identity, store, optimizerStore } = folder;
-      note(`this device is ${identity.name}`);
-      const participant = new Participant(connection, {
-        ...{
-          identity,
-          store,
-          settings,
-          trusted,
-          compression,
-          allowVisible,
-          allowLowThreshold,
-          minimumCohort,
-          isReady: ready?.isReady,
-        },
-        trainer: modelTrainer(model, data, { optimizerStore, settings }),
-        onEvent: (event) => note(describeEvent(event)),
-      });
-      try {
-        await participant.run({ interval: ready ? SENSOR_INTERVAL : 500, signal });
-      } catch (error) {
-        if (signal.aborted) await leave(participant);
-        throw error;
-      }
-      note(`finished; ${bytesForPeople(participant.bytesSent)} left this device`);
-      if (personal !== undefined) {
-        const { weightsHash } = await connection.status(identity.name, signal);
-        const { learningRate } = settings.training;
-        const shared = await connection.weights(weightsHash, model.parameters, signal);
-        const whole = await model.openData(textsOf(paths), { heldOut: 0, signal });
-        const options = { steps: personalSteps, learningRate, start, whole, signal };
-        const found = await personalize(model, data, shared, options).finally(() => whole.close());
-        await model.write(personal);
-        note(`personal adapter in ${personal}: ${describePersonal(found)}`);
-      }
-    } finally {
-      await data.close();
-    }
-  } finally {
-    bar.stop();
-    await folder?.close();
-    await model.dispose();
-  }
+  const { backend, threads, model, allowVisible, allowLowThreshold, minimumCohort, personal, when } = values;
+  const { bytesSent, ...result } = await takePart(url, {
+    ...{ texts: paths, folder: values.state, model, backend, threads, signal, onProgress: bar.onProgress },
+    ...{ allowVisible, allowLowThreshold, minimumCohort, trusted, compression },
+    when: when === undefined ? undefined : conditionsOf(when),
+    personal: personal === undefined ? undefined : { path: personal, steps: values.personalSteps },
+    agree: async (account, settings) => {
+      checkMode(values, settings);
+      print(`${account}\nCtrl-C stops.`);
+      if (!values.yes && !(await agrees())) throw new OptionError('consent', 'no', 'y, or --yes');
+      return true;
+    },
+    onEvent: (event) => {
+      bar.stop();
+      note(describeEvent(event));
+    },
+  }).finally(() => bar.stop());
+  note(`finished; ${bytesForPeople(bytesSent)} left this device`);
+  if (result.personal) note(`personal adapter in ${personal}: ${describePersonal(result.personal)}`);
 }
 
-/** Lets the others go on without this device. */
-async function leave(participant: Participant): Promise<void> {
-  try {
-    await participant.withdraw(AbortSignal.timeout(LEAVE_WITHIN));
-  } catch (error) {
-    note(`the server does not know that this device left: ${(error as Error).message}`);
-  }
+/** Refuses options that have no effect. */
+function checkMode({ trusted, compress, compressTop }: JoinValues, { mode }: FederationSettings): void {
+  if (trusted !== undefined && mode === 'visible')
+    throw new OptionError('--trusted', trusted, 'no list: a visible round has no roster to check');
+  if ((compress !== undefined || compressTop !== undefined) && mode === 'secure')
+    throw new OptionError('--compress', compress ?? compressTop, 'no compression: masked updates cannot be compressed');
 }
 
 /** Reads public keys, one per line; text after # is a comment. */
@@ -259,13 +200,8 @@ async function readKeys(path: string): Promise<ReadonlySet<string>> {
   return new Set(lines.filter((line) => line !== ''));
 }
 
-function compressionOf(
-  { compress, compressTop }: JoinValues,
-  { mode }: FederationSettings,
-): CompressionOptions | undefined {
+function compressionOf({ compress, compressTop }: JoinValues): CompressionOptions | undefined {
   if (compress === undefined && compressTop === undefined) return undefined;
-  if (mode === 'secure')
-    throw new OptionError('--compress', compress ?? compressTop, 'no compression: masked updates cannot be compressed');
   if (compressTop !== undefined) {
     if (compress !== undefined) throw new OptionError('--compress', compress, 'only one of --compress, --compress-top');
     // a value has 8 bytes with its index, and a message at most 4 for each parameter
@@ -277,7 +213,11 @@ function compressionOf(
   return { bits: compress };
 }
 
-function describeEvent(event: ParticipantEvent): string {
+function describeEvent(event: TakePartEvent): string {
+  if ('client' in event) return `this device is ${event.client}`;
+  if ('waiting' in event) return `waiting: ${event.waiting}`;
+  if ('away' in event) return `${event.away.message}; trying again`;
+  if ('notLeft' in event) return `the server does not know that this device left: ${event.notLeft.message}`;
   if ('error' in event) return `${event.round}: left, ${event.error.message}`;
   const { round, sent, bytes, receipt } = event;
   return `${round}: sent ${sent}, ${bytesForPeople(bytes)}${receipt.reason ? `, ${receipt.reason}` : ''}`;
@@ -286,29 +226,11 @@ function describeEvent(event: ParticipantEvent): string {
 /** The values of --when. */
 const conditions: Readonly<Record<keyof ReadyWhen, true>> = { charging: true, unmetered: true, idle: true };
 
-function readyOption(text: string): { readonly isReady: () => Promise<boolean> } {
+function conditionsOf(text: string): ReadyWhen {
   const names = text.split(',').map((name) => name.trim());
   for (const name of names)
     if (!Object.hasOwn(conditions, name)) throw new OptionError('--when', name, Object.keys(conditions).join(', '));
-  let said: string | undefined;
-  const isReady = readyWhen(deviceSensors(), Object.fromEntries(names.map((name) => [name, true])), (reason) => {
-    if (reason !== said) note(`waiting: ${reason}`);
-    said = reason;
-  });
-  return { isReady };
-}
-
-/** Tries again while the server that has the model is away, e.g. because it is started again. */
-async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof SourceError) || tries === MAXIMUM_TRIES) throw error;
-      note(`${error.message}; trying again`);
-      await pause(RETRY_AFTER, signal);
-    }
-  }
+  return Object.fromEntries(names.map((name) => [name, true]));
 }
 
 async function readSettings(path: string): Promise<FederationSettings> {
@@ -358,10 +280,6 @@ function describeLine({
   if (loss !== undefined) return `${round}: ${contributors} held-out devices, loss ${loss.toFixed(4)}`;
   const privacy = epsilon === undefined ? '' : `, ε ${epsilon.toFixed(3)}`;
   return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
-}
-
-function withSlash(url: string): string {
-  return url.endsWith('/') ? url : `${url}/`;
 }
 
 /** @throws the signal's reason if it aborts */

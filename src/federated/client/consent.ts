@@ -1,8 +1,10 @@
 /** The owner of a device agrees to the settings of a federation. Rounds must follow those settings. */
+import { OptionError } from '../../core/errors.ts';
 import { FederatedError } from '../federatedError.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { roundConfigOf } from '../server/roundConfigOf.ts';
 import { type FederationSettings, neighboursOf } from '../server/settings.ts';
+import type { CompressionOptions } from './compression.ts';
 
 export interface ConsentOptions {
   /** Also joins federations in which the server sees this client's update. Default: false. */
@@ -14,6 +16,10 @@ export interface ConsentOptions {
    * to the members can see the update of one of them. Default: false.
    */
   readonly allowLowThreshold?: boolean;
+  /** Names of the clients that may be in a secure round. Default: any, as the server says. */
+  readonly trusted?: ReadonlySet<string>;
+  /** Compression of updates in visible rounds. */
+  readonly compression?: CompressionOptions;
 }
 
 /** Default of `minimumCohort`. */
@@ -21,16 +27,29 @@ export const MINIMUM_COHORT = 3;
 /** Relative difference of numbers that processors and browsers may compute differently. */
 const TOLERANCE = 1e-6;
 
-/** @throws {FederatedError} NOT_ALLOWED if the client must not take part in this federation */
+/**
+ * @throws {FederatedError} NOT_ALLOWED if the client must not take part in this federation
+ * @throws {OptionError} if an option has no effect in this federation
+ */
 export function checkConsent(
   settings: FederationSettings,
-  { allowVisible = false, minimumCohort = MINIMUM_COHORT, allowLowThreshold = false }: ConsentOptions,
+  {
+    allowVisible = false,
+    minimumCohort = MINIMUM_COHORT,
+    allowLowThreshold = false,
+    trusted,
+    compression,
+  }: ConsentOptions,
 ): void {
   const refuse = (problem: string) => new FederatedError('NOT_ALLOWED', `federation ${settings.name} ${problem}`, {});
   if (settings.mode === 'visible') {
-    if (allowVisible) return;
-    throw refuse("shows this client's update to the server: allow it explicitly");
+    if (!allowVisible) throw refuse("shows this client's update to the server: allow it explicitly");
+    if (trusted)
+      throw new OptionError('trusted', `${trusted.size} keys`, 'none, because a visible round has no roster to check');
+    return;
   }
+  if (compression)
+    throw new OptionError('compression', compression, 'none, because masked updates cannot be compressed');
   if (settings.minimumCohort < minimumCohort)
     throw refuse(`may sum ${settings.minimumCohort} updates, expected at least ${minimumCohort}`);
   if (allowLowThreshold) return;

@@ -1,6 +1,5 @@
 /** A client of a federation: asks the server what to do, trains, and answers. Its state survives a restart. */
 
-import { OptionError } from '../../core/errors.ts';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { normOf } from '../aggregation/update.ts';
 import { canonicalHash } from '../canonicalHash.ts';
@@ -24,11 +23,12 @@ import {
   valuesOfText,
   valuesToText,
 } from './clientState.ts';
-import { type CompressionOptions, checkCompression, encodeUpdate, UpdateCompressor } from './compression.ts';
+import { checkCompression, encodeUpdate, UpdateCompressor } from './compression.ts';
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
 import { integersOf } from './integersOf.ts';
+import { wait } from './wait.ts';
 
 /** A client's training. */
 export interface Trainer {
@@ -56,10 +56,6 @@ export interface ParticipantOptions extends ConsentOptions {
   readonly settings?: FederationSettings;
   /** Default: none, so a restart leaves the round. */
   readonly store?: ClientStore;
-  /** Names of the clients that may be in a secure round. Default: any, as the server says. */
-  readonly trusted?: ReadonlySet<string>;
-  /** Compression of updates in visible rounds. */
-  readonly compression?: CompressionOptions;
   /** Asked before each round, e.g. whether the device is charging and idle. Default: always. */
   readonly isReady?: () => boolean | Promise<boolean>;
   readonly onEvent?: (event: ParticipantEvent) => void;
@@ -348,13 +344,9 @@ export class Participant {
 
   async #load(signal?: AbortSignal): Promise<void> {
     if (this.#settings) return;
-    const { store, trusted, compression } = this.#options;
+    const { store } = this.#options;
     const settings = this.#options.settings ?? (await this.#connection.settings(signal));
     checkConsent(settings, this.#options);
-    if (trusted && settings.mode === 'visible')
-      throw new OptionError('trusted', `${trusted.size} keys`, 'none, because a visible round has no roster to check');
-    if (compression && settings.mode === 'secure')
-      throw new OptionError('compression', compression, 'none, because masked updates cannot be compressed');
     const state = readClientState(await store?.load(), canonicalHash(settings));
     this.#compressor.residual = valuesOfText(state.residual);
     this.#state = state;
@@ -369,19 +361,4 @@ export class Participant {
     await this.#options.store?.save(canonicalJson(state as never));
     this.#state = state;
   }
-}
-
-function wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(done, milliseconds);
-    function done() {
-      signal?.removeEventListener('abort', aborted);
-      resolve();
-    }
-    function aborted() {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    }
-    signal?.addEventListener('abort', aborted, { once: true });
-  });
 }

@@ -26,7 +26,7 @@ export function whatLeaves(settings: FederationSettings): string {
     );
   lines.push(
     `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update${mode === 'secure' ? ', and shares of keys' : ''}.`,
-    'You can stop at any time with Ctrl-C; a sum that contains your update already keeps it.',
+    'You can stop at any time; a sum that contains your update already keeps it.',
   );
   return lines.join('\n');
 }

@@ -43,8 +43,8 @@ describe.skipIf(!haveChromium())('a member in a page', () => {
     const member = await open();
     const { events, names, page } = member;
     const ended = () => member.takePart(test.url).catch(() => undefined);
+    await test.play(() => test.federation.round?.joined === 2);
     void ended();
-    await test.play(() => test.federation.round?.phase === 'keys');
     await expect.poll(() => events, patiently).toContain('shares accepted');
     // its keys are in the roster, but it has not trained yet
     await page.reload();

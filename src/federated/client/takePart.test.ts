@@ -1,0 +1,23 @@
+/** What `takePart` and its folder refuse by name. test/browser/federatePage.test.ts runs them in a page. */
+import { afterEach, expect, it, vi } from 'vitest';
+import { clientFolder } from './clientFolder.browser.ts';
+import { takePart } from './takePart.ts';
+
+afterEach(() => vi.unstubAllGlobals());
+
+it('in a worker needs the sensors of its page, because conditions on a battery would be ignored', async () => {
+  vi.stubGlobal('WorkerGlobalScope', class {});
+  const agree = vi.fn();
+  const taking = takePart('http://localhost:1/', { texts: [], agree, when: { charging: true } });
+  await expect(taking).rejects.toMatchObject({ code: 'BAD_OPTION', data: { option: 'sensors' } });
+  expect(agree).not.toHaveBeenCalled();
+});
+
+it('keeps no state in a browser that cannot replace files, or outside the private file system', async () => {
+  await expect(clientFolder('state')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  for (const folder of ['', '/', '../state', 'state/..'])
+    await expect(clientFolder(folder), folder).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      data: { option: 'folder' },
+    });
+});

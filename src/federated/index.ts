@@ -7,8 +7,8 @@ export type { Moments } from '../train/learner.ts';
 export { type AggregationRule, aggregationRules } from './aggregation/index.ts';
 export { mean } from './aggregation/mean.ts';
 export { type OptimizerState, ServerOptimizer, type ServerOptimizerOptions } from './aggregation/serverOptimizer.ts';
+export { discountStale, type StaleUpdate, stalenessDiscount } from './aggregation/staleness.ts';
 export type { Aggregate, WeightedUpdate } from './aggregation/update.ts';
-export { type BufferedUpdate, UpdateBuffer, type UpdateBufferOptions } from './aggregation/updateBuffer.ts';
 export type { ClientFolder } from './client/clientState.ts';
 export { type CompressionOptions, decodeUpdate, encodeUpdate, UpdateCompressor } from './client/compression.ts';
 export { type Connection, localConnection } from './client/connection.ts';
@@ -64,6 +64,7 @@ export type { Quantized } from './privacy/quantize.ts';
 export { type Quantization, quantize, quantizedNorm } from './privacy/quantize.ts';
 export type { Uniform } from './privacy/secureRandom.ts';
 export { secureRandom } from './privacy/secureRandom.ts';
+export { BufferedRound, type Carried, type EarlierVersion, type TrainingMember } from './round/bufferedRound.ts';
 export type { MessageKind, Unsigned } from './round/messages.ts';
 export {
   decodeMessage,
@@ -74,15 +75,18 @@ export {
   signMessage,
   type UnsignedMessage,
 } from './round/messages.ts';
-export {
-  type AnsweredPhase,
-  type Dropouts,
-  type Instruction,
-  type Phase,
-  type Receipt,
-  Round,
-  type RoundEvent,
-} from './round/round.ts';
+export type {
+  AnsweredPhase,
+  Contribution,
+  Dropouts,
+  Instruction,
+  Phase,
+  Receipt,
+  RoundEvent,
+  RoundMachine,
+  VisibleUpdate,
+} from './round/protocol.ts';
+export { Round } from './round/round.ts';
 export {
   checkRoundConfig,
   configHash,
@@ -101,7 +105,7 @@ export type { HttpHandlerOptions } from './server/httpHandler.ts';
 export { httpHandler } from './server/httpHandler.ts';
 export { type Journal, memoryJournal } from './server/journal.ts';
 export { federationReport } from './server/report.ts';
-export type { ReportLine } from './server/reportLine.ts';
+export type { ReportLine, Staleness } from './server/reportLine.ts';
 export { checkSettings, describeSettings, type FederationInput, type FederationSettings } from './server/settings.ts';
 export { type SimulationOptions, type SimulationResult, simulate } from './simulate.ts';
 export { clientFolder, fileJournal };

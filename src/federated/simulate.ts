@@ -1,20 +1,20 @@
 /**
- * Simulates a federation with many clients in one process: real rounds, without signatures and masks. Memory does not depend on the
- * number of clients.
+ * Simulates a federation with many clients in one process: real rounds, without signatures and masks. Time is simulated: it passes by what
+ * clients are said to take. Memory does not depend on the number of clients.
  */
-import { type Random, seededRandom } from '../core/random.ts';
-import { encodeUpdate } from './client/compression.ts';
+import { seededRandom } from '../core/random.ts';
 import { bytesToHex } from './encoding.ts';
 import { FederatedError } from './federatedError.ts';
-import type { Round } from './round/round.ts';
-import { isEvaluation, type RoundConfig } from './round/roundConfig.ts';
+import type { RoundConfig } from './round/roundConfig.ts';
 import { Federation } from './server/federation.ts';
 import { memoryJournal } from './server/journal.ts';
 import type { ReportLine } from './server/reportLine.ts';
 import type { FederationSettings } from './server/settings.ts';
+import { simulatedRounds } from './simulation/rounds.ts';
+import { simulatedVersions } from './simulation/versions.ts';
 
 export interface SimulationOptions {
-  /** Number of clients. Each round samples `cohort` of them. */
+  /** Number of clients. Each round samples `cohort` of them; with asynchronous rounds, `concurrency` of them train at a time. */
   readonly clients: number;
   /** Starting weights. */
   readonly weights: Float32Array;
@@ -24,12 +24,17 @@ export interface SimulationOptions {
   readonly evaluate?: (client: number, weights: Float32Array, config: RoundConfig) => Promise<number | undefined>;
   /** Number of examples of a client. Default: 1. */
   readonly examples?: (client: number) => number;
+  /**
+   * Simulated milliseconds between a client's start and the arrival of its update. An update after the deadline of a synchronous round is
+   * lost. Default: 0; with asynchronous rounds 1.
+   */
+  readonly duration?: (client: number, config: RoundConfig) => number;
   /** Seed of the sampling. Default: 1. */
   readonly seed?: number;
   /** Number of aborted rounds in a row after which the simulation fails. Default: 10. */
   readonly maximumAborts?: number;
   readonly signal?: AbortSignal;
-  /** Called after each round. */
+  /** Called after each round. `line.milliseconds` is its simulated time. */
   readonly onRound?: (line: ReportLine, weights: Float32Array) => void | Promise<void>;
 }
 
@@ -59,12 +64,13 @@ export async function simulate(settings: FederationSettings, options: Simulation
     { journal: memoryJournal(), weights, signed: false, samplingKey },
     0,
   );
+  const playRound = (settings.asynchronous ? simulatedVersions : simulatedRounds)(federation, options, random);
   let aborts = 0;
-  for (let now = 0; federation.round; ) {
+  while (federation.round) {
     // a turn of the event loop, so that timers and abort signals fire
     await new Promise((resolve) => setTimeout(resolve, 0));
     signal?.throwIfAborted();
-    now = await playRound(federation, federation.round, options, random, now);
+    await playRound(federation.round);
     const line = federation.report.at(-1)!;
     await onRound?.(line, federation.weights);
     aborts = line.outcome === 'aborted' ? aborts + 1 : 0;
@@ -75,53 +81,4 @@ export async function simulate(settings: FederationSettings, options: Simulation
       });
   }
   return { weights: federation.weights, report: federation.report };
-}
-
-/** @param now simulated time in milliseconds @returns the time after the round */
-async function playRound(
-  federation: Federation,
-  round: Round,
-  { clients, train, evaluate, examples = () => 1, signal }: SimulationOptions,
-  random: Random,
-  now: number,
-): Promise<number> {
-  const { config } = round;
-  const members: number[] = [];
-  const head = (client: number) => ({ round: config.id, signature: '', client: nameOf(client) });
-  for (const client of shuffled(clients, random.integer)) {
-    if (round.phase !== 'open') break;
-    const { status } = await federation.receiveMessage(
-      { kind: 'join', ...head(client), examples: Math.min(examples(client), config.maximumExamples) },
-      now,
-    );
-    if (status === 'accepted') members.push(client);
-  }
-  if (round.phase === 'open') await federation.tick((now = round.deadline));
-  for (const client of round.phase === 'update' ? members : []) {
-    signal?.throwIfAborted();
-    let update: Float32Array | undefined;
-    if (isEvaluation(config)) {
-      const loss = await evaluate!(client, federation.weights, config);
-      update = loss === undefined ? undefined : Float32Array.of(loss);
-    } else update = await train(client, federation.weights, config);
-    if (!update) continue;
-    await federation.receiveMessage({ kind: 'update', ...head(client), body: encodeUpdate(update, {}, random) }, now);
-  }
-  if (federation.round === round) await federation.tick((now = round.deadline));
-  return now;
-}
-
-/** Name of a simulated client, as long as a real one. */
-function nameOf(client: number): string {
-  return client.toString(16).padStart(64, '0');
-}
-
-/** Yields the numbers below `total` in random order (Fisher–Yates). Memory grows with the numbers taken. */
-function* shuffled(total: number, integer: (bound: number) => number): Generator<number> {
-  const swapped = new Map<number, number>();
-  for (let i = 0; i < total; i++) {
-    const pick = i + integer(total - i);
-    yield swapped.get(pick) ?? pick;
-    swapped.set(pick, swapped.get(i) ?? i);
-  }
 }

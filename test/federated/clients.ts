@@ -85,3 +85,22 @@ export async function run(changes: object = {}, clients = 5, journal: Journal = 
   );
   return federation;
 }
+
+/** A journal that fails after so many operations, as if the process were killed there. */
+export function failing(journal: Journal, after: number): Journal {
+  let left = after;
+  const spend = () => {
+    if (left-- <= 0) throw new Error('killed');
+  };
+  return {
+    ...journal,
+    append: async (...parts) => {
+      spend();
+      return journal.append(...parts);
+    },
+    replace: async (snapshot) => {
+      spend();
+      return journal.replace(snapshot);
+    },
+  };
+}

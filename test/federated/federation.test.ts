@@ -10,12 +10,22 @@ import {
   Federation,
   federationReport,
   fileJournal,
-  type Journal,
   localConnection,
   memoryJournal,
   simulate,
 } from '../../src/federated/index.ts';
-import { memoryStore, participant, play, pointOf, run, samplingKey, settings, trainerOf, weights } from './clients.ts';
+import {
+  failing,
+  memoryStore,
+  participant,
+  play,
+  pointOf,
+  run,
+  samplingKey,
+  settings,
+  trainerOf,
+  weights,
+} from './clients.ts';
 
 /** The weights that plain averaging gives. */
 function averaged(rounds: number, clients: number[]): number[] {
@@ -247,25 +257,6 @@ describe('a network that repeats, delays and reorders', () => {
 });
 
 describe('a crash', () => {
-  /** A journal that fails after so many operations, as if the process were killed there. */
-  function failing(journal: Journal, after: number): Journal {
-    let left = after;
-    const spend = () => {
-      if (left-- <= 0) throw new Error('killed');
-    };
-    return {
-      ...journal,
-      append: async (...parts) => {
-        spend();
-        return journal.append(...parts);
-      },
-      replace: async (snapshot) => {
-        spend();
-        return journal.replace(snapshot);
-      },
-    };
-  }
-
   it('of the server at any point, and of the clients with it, changes nothing in the result', async () => {
     const expected = (await run({ rounds: 2 })).weights;
     let survived = 0;

@@ -1,6 +1,6 @@
 /** Simulations end: with too few clients, with dropouts, with evaluations, and when they are aborted. */
 import { describe, expect, it } from 'vitest';
-import { checkSettings, simulate } from '../../src/federated/index.ts';
+import { checkSettings, type SimulationOptions, simulate } from '../../src/federated/index.ts';
 import { settings } from './clients.ts';
 
 const weights = new Float32Array(4);
@@ -75,5 +75,104 @@ describe('a simulation', () => {
     await expect(simulate(visible({ evaluation: {} }), { clients: 100, weights, train: pull })).rejects.toMatchObject({
       code: 'BAD_SETTINGS',
     });
+  });
+});
+
+describe('an asynchronous simulation', () => {
+  const asynchronous = { maximumStaleness: 10, concurrency: 20 };
+  const buffered = (changes: object = {}) =>
+    visible({ cohort: 10, minimumCohort: 3, rounds: 40, deadlines: { update: 1000 }, asynchronous, ...changes });
+  /** A fifth of the clients is ten times slower. */
+  const duration = (client: number) => (client % 5 === 0 ? 10_000 : 1000);
+
+  it('repeats its result, and holds no more clients than train at a time', async () => {
+    const once = async (seed: number) => {
+      const running = new Set<number>();
+      let most = 0;
+      const found = await simulate(buffered(), {
+        clients: 100_000,
+        weights,
+        seed,
+        duration: (client) => {
+          running.add(client);
+          most = Math.max(most, running.size);
+          return duration(client);
+        },
+        train: async (client, now) => {
+          running.delete(client);
+          return pull(client, now);
+        },
+      });
+      return { ...found, most };
+    };
+    const [first, second, other] = [await once(1), await once(1), await once(2)];
+    expect(second.weights).toEqual(first.weights);
+    expect(second.report.map(({ staleness }) => staleness)).toEqual(first.report.map(({ staleness }) => staleness));
+    expect(other.weights).not.toEqual(first.weights);
+    expect(first.weights[0]).toBeCloseTo(1, 4);
+    expect(first.most).toBeLessThanOrEqual(20);
+    for (const { outcome, contributors } of first.report) expect([outcome, contributors]).toEqual(['closed', 10]);
+  });
+
+  it('reaches a target in less simulated time than rounds that wait for slow clients', async () => {
+    /** Simulated milliseconds until the weights are near the mean of the clients' points. */
+    const timeToTarget = async (changes: object): Promise<number> => {
+      const controller = new AbortController();
+      let time = 0;
+      const options: SimulationOptions = {
+        clients: 1000,
+        weights,
+        duration,
+        signal: controller.signal,
+        train: async (client, now) => now.map((weight) => (1 + (client % 7) / 70 - weight) / 4),
+        onRound: ({ milliseconds }, now) => {
+          time += milliseconds;
+          if (Math.abs(now[0] - 1.043) < 0.03) controller.abort('reached');
+        },
+      };
+      await expect(simulate(buffered({ rounds: 1000, ...changes }), options)).rejects.toBe('reached');
+      return time;
+    };
+    const [synchronous, buffer] = [await timeToTarget({ asynchronous: undefined }), await timeToTarget({})];
+    expect(buffer).toBeLessThan(synchronous / 2);
+  });
+
+  it('passes over clients that vanish or are too slow, and fails when nobody is left', async () => {
+    const { report } = await simulate(buffered({ rounds: 20, asynchronous: { maximumStaleness: 2 } }), {
+      clients: 1000,
+      weights,
+      duration: (client) => (client % 5 === 0 ? 1e6 : 1000 + client),
+      train: async (client, now) => (client % 5 === 1 ? undefined : pull(client, now)),
+    });
+    expect(report.filter(({ outcome }) => outcome === 'closed')).toHaveLength(20);
+    expect(report.reduce((sum, { dropouts }) => sum + dropouts.update, 0)).toBeGreaterThan(0);
+    const train = async () => undefined;
+    await expect(simulate(buffered(), { clients: 50, weights, train })).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  it('refuses durations that are none', async () => {
+    for (const changes of [{}, { asynchronous: undefined }])
+      await expect(
+        simulate(buffered(changes), { clients: 50, weights, train: pull, duration: () => Number.NaN }),
+      ).rejects.toThrow(/duration/);
+  });
+});
+
+describe('a simulation with durations', () => {
+  it('lasts as long as its slowest member, and loses updates after the deadline', async () => {
+    const { report } = await simulate(visible({ cohort: 4, minimumCohort: 2, rounds: 1, deadlines: { update: 10 } }), {
+      clients: 4,
+      weights,
+      train: pull,
+      duration: (client) => (client === 3 ? 10_000 : 1000 * (client + 1)),
+    });
+    expect(report).toMatchObject([{ contributors: 3, dropouts: { update: 1 }, milliseconds: 10_000 }]);
+    const whole = await simulate(visible({ cohort: 4, minimumCohort: 2, rounds: 1 }), {
+      clients: 4,
+      weights,
+      train: pull,
+      duration: (client) => 1000 * (client + 1),
+    });
+    expect(whole.report).toMatchObject([{ contributors: 4, milliseconds: 4000 }]);
   });
 });

@@ -275,11 +275,15 @@ function describeLine({
   bytesSent,
   epsilon,
   loss,
+  staleness,
 }: ReportLine): string {
   if (outcome === 'aborted') return `${round}: aborted, ${reason}`;
   if (loss !== undefined) return `${round}: ${contributors} held-out devices, loss ${loss.toFixed(4)}`;
   const privacy = epsilon === undefined ? '' : `, ε ${epsilon.toFixed(3)}`;
-  return `${round}: ${contributors} of ${joined} clients, ${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
+  const clients = staleness
+    ? `${contributors} updates, staleness ${staleness.mean.toFixed(1)} (at most ${staleness.maximum})`
+    : `${contributors} of ${joined} clients`;
+  return `${round}: ${clients}, ${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
 }
 
 /** @throws the signal's reason if it aborts */

@@ -5,8 +5,8 @@ import { type AggregationRule, aggregationRules } from './index.ts';
 import { mean } from './mean.ts';
 import { normBound } from './normBound.ts';
 import { ServerOptimizer } from './serverOptimizer.ts';
+import { discountStale } from './staleness.ts';
 import type { WeightedUpdate } from './update.ts';
-import { UpdateBuffer } from './updateBuffer.ts';
 
 const update = (client: string, weight: number, ...values: number[]): WeightedUpdate => ({
   client,
@@ -95,19 +95,30 @@ describe('a server optimizer', () => {
   });
 });
 
-describe('an update buffer', () => {
-  it('makes a version of every full buffer, counts stale updates less, and takes each update once', () => {
-    const buffer = new UpdateBuffer({ size: 2, maximumStaleness: 3 });
-    expect(buffer.add({ ...update('a', 1, 1), version: 0 })).toBe(true);
-    expect(buffer.add({ ...update('a', 1, 1), version: 0 })).toBe(false);
-    expect(buffer.take()).toBeUndefined();
-    buffer.add({ ...update('b', 1, 3), version: 0 });
-    expect([...buffer.take()!]).toEqual([2]);
-    expect(buffer.version).toBe(1);
-    buffer.add({ ...update('a', 1, 1), version: 1 });
-    buffer.add({ ...update('c', 1, 1), version: 0 });
-    // one update of staleness 1: (1 + 1 / √2) / 2
-    expect(buffer.take()![0]).toBeCloseTo((1 + Math.SQRT1_2) / 2, 6);
-    expect(() => buffer.add({ ...update('d', 1, 1), version: 3 })).toThrow(/expected 0 to 2/);
+describe('the discount of stale updates', () => {
+  const stale = (staleness: number, ...values: number[]) => ({ ...update(`${staleness}`, 1, ...values), staleness });
+
+  it('scales each update by 1/√(1 + staleness), and gives what it lacks to nobody', () => {
+    expect([...discountStale(mean)([stale(3, 1, -8)])]).toEqual([0.5, -4]);
+    const [value] = discountStale(mean)([stale(0, 1), stale(1, 1)]);
+    expect(value).toBeCloseTo((1 + Math.SQRT1_2) / 2, 6);
   });
+
+  it.each(rules.filter((name) => name !== 'mean'))(
+    'leaves %s as robust: an attacker gains nothing by waiting',
+    (name) => {
+      const honest = Array.from({ length: 8 }, (_, i) => ({
+        ...update(`h${i}`, 1, 1 + i / 100, -1 - i / 100),
+        staleness: i % 2,
+      }));
+      const attackers = [0, 20].map((staleness) => ({ ...update(`a${staleness}`, 1e9, -1e6, 1e6), staleness }));
+      const [x, y] = discountStale(ruleOf(name))([...honest, ...attackers]);
+      // between the values of fresh and of stale clients; a bounded mean is still moved by as much as the attackers' share
+      const least = name === 'boundedMean' ? 0.4 : Math.SQRT1_2;
+      expect(x).toBeGreaterThanOrEqual(least);
+      expect(x).toBeLessThan(1.1);
+      expect(y).toBeLessThanOrEqual(-least);
+      expect(y).toBeGreaterThan(-1.1);
+    },
+  );
 });

@@ -162,6 +162,8 @@ export class Participant {
       return await this.#act(instruction as Instruction, checked, signal);
     } catch (error) {
       if (!(error instanceof FederatedError) || LASTING.has(error.code)) throw error;
+      // the version ended before this client had its weights
+      if (config.asynchronous && error.code === 'WRONG_ROUND') return this.#leaveVersion(config, signal);
       this.#skipped = config.id;
       return { round: config.id, error };
     }
@@ -191,7 +193,8 @@ export class Participant {
   async #act(instruction: Instruction, config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
     if (instruction.phase === 'open') return this.#join(config, signal);
     const joined = this.#state!.round;
-    if (joined?.id !== config.id) return 'waiting'; // joined before a restart that forgot the secrets
+    // joined before a restart that forgot it
+    if (joined?.id !== config.id) return config.asynchronous ? this.#leaveVersion(config, signal) : 'waiting';
     if (joined.config !== configHash(config))
       throw new FederatedError('WRONG_SETTINGS', `round ${config.id} has other settings than when this client joined`);
     const message = await this.#answer(instruction, config, signal);
@@ -324,11 +327,19 @@ export class Participant {
 
   /** Tells the server that this client leaves the round, so that the others need not wait for it. */
   async #leave(signal?: AbortSignal): Promise<void> {
-    const { identity } = this.#options;
     const round = this.#state?.round;
-    if (!round) return;
-    const message = { kind: 'withdraw', round: round.id, client: identity.name } as const;
-    await this.#send(signMessage(message, round.config, identity.secretKey), signal);
+    if (round) await this.#withdrawFrom(round.id, round.config, signal);
+  }
+
+  /** Leaves the version of an asynchronous round that this client cannot train from, to join the current one. */
+  async #leaveVersion(config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
+    return this.#resultOf(await this.#withdrawFrom(config.id, configHash(config), signal), config);
+  }
+
+  #withdrawFrom(round: string, config: string, signal?: AbortSignal): Promise<Receipt> {
+    const { identity } = this.#options;
+    const message = { kind: 'withdraw', round, client: identity.name } as const;
+    return this.#send(signMessage(message, config, identity.secretKey), signal);
   }
 
   async #send(message: RoundMessage, signal?: AbortSignal): Promise<Receipt> {

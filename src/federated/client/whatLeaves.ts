@@ -2,10 +2,13 @@
 import type { FederationSettings } from '../server/settings.ts';
 
 export function whatLeaves(settings: FederationSettings): string {
-  const { name, mode, cohort, minimumCohort, rounds, training, privacy, weighting, evaluation } = settings;
+  const { name, mode, cohort, minimumCohort, rounds, training, privacy, weighting, evaluation, asynchronous } =
+    settings;
   const what = training.lora ? `an adapter of rank ${training.lora.rank}` : 'all weights';
   const lines = [
-    `The federation "${name}" trains ${what} on the texts of up to ${cohort} devices, in ${rounds} rounds.`,
+    asynchronous
+      ? `The federation "${name}" trains ${what} on the texts of its devices, in ${rounds} versions of up to ${cohort} updates. Your device may contribute to each.`
+      : `The federation "${name}" trains ${what} on the texts of up to ${cohort} devices, in ${rounds} rounds.`,
     'Your texts stay on this device.',
   ];
   if (mode === 'secure')

@@ -4,13 +4,23 @@
  * no confirmation and no shares.
  * Messages must have valid signatures; who applies events checks them.
  */
-import { FederatedError } from '../federatedError.ts';
 import { addIntegers } from '../secure/mask.ts';
 import { type Roster, rosterOf, sumHash } from '../secure/roster.ts';
 import type { SecureSum } from '../secure/unmask.ts';
-import { keysProblem, shareProblem, updateProblem } from './checks.ts';
+import { keysProblem, shareProblem } from './checks.ts';
 import { digestOf, type MessageKind, type MessageOf, type RoundMessage } from './messages.ts';
-import type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent } from './protocol.ts';
+import type {
+  AnsweredPhase,
+  Contribution,
+  Dropouts,
+  Instruction,
+  Phase,
+  Receipt,
+  RoundEvent,
+  RoundMachine,
+  VisibleUpdate,
+} from './protocol.ts';
+import { ACCEPTED, bodyProblem, notComplete, refused } from './receipts.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
 export type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent };
@@ -23,13 +33,12 @@ const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
   unmask: 'unmask',
 };
 const order: readonly Phase[] = ['open', 'keys', 'update', 'confirm', 'unmask', 'closed', 'aborted'];
-const ACCEPTED: Receipt = { status: 'accepted' };
 
 function isAnswered(phase: Phase): phase is AnsweredPhase {
   return phase === 'keys' || phase === 'update' || phase === 'confirm' || phase === 'unmask';
 }
 
-export class Round {
+export class Round implements RoundMachine {
   readonly config: RoundConfig;
   /** Hash that messages sign. */
   readonly configHash: string;
@@ -82,7 +91,7 @@ export class Round {
   }
 
   /** Members whose update counts, by name, with the examples that they declared. */
-  get contributors(): readonly { readonly client: string; readonly examples: number }[] {
+  get contributors(): readonly Contribution[] {
     const names = [...this.#updates.keys()].sort();
     return names.map((client) => ({ client, examples: this.#joins.get(client)!.examples }));
   }
@@ -117,7 +126,7 @@ export class Round {
   #receive(message: RoundMessage, at: number): Receipt {
     const { id } = this.config;
     const { client, kind } = message;
-    if (message.round !== id) return refused('WRONG_ROUND', `the message is for round ${message.round}, this is ${id}`);
+    if (message.round !== id) return this.refusalOf(message.round);
     const key = `${kind} ${client}`;
     const digest = digestOf(message);
     const known = this.#digests.get(key);
@@ -152,19 +161,13 @@ export class Round {
 
   #memberProblem(message: MessageOf<'shares' | 'update' | 'confirm' | 'unmask'>): Receipt | undefined {
     const { client, kind } = message;
-    const { id, mode, parameters, maximumBytes = 4 * parameters + 1 } = this.config;
+    const { id, mode } = this.config;
     const isMember = this.#joins.has(client) && !this.#withdrawn.has(client);
     if (!isMember) return refused('NOT_A_MEMBER', `${client} is no member of round ${id}`);
     if (kind === 'update') {
       if (mode === 'secure' && !this.#shares.has(client))
         return refused('NOT_A_MEMBER', `${client} sent no shares in time`);
-      const { length } = message.body;
-      if (mode === 'secure' && length !== 4 * parameters)
-        return refused('BAD_MESSAGE', `the update has ${length} bytes, expected ${4 * parameters}`);
-      if (length > maximumBytes)
-        return refused('TOO_LARGE', `the update has ${length} bytes, expected at most ${maximumBytes}`);
-      const problem = mode === 'visible' ? updateProblem(message.body, parameters) : undefined;
-      return problem === undefined ? undefined : refused('BAD_MESSAGE', problem);
+      return bodyProblem(message.body, this.config);
     }
     if (kind !== 'shares' && !this.#updates.has(client))
       return refused('NOT_A_MEMBER', `${client} sent no update in time`);
@@ -314,6 +317,18 @@ export class Round {
     return lacking;
   }
 
+  configFor(): RoundConfig {
+    return this.config;
+  }
+
+  hashOf(round: string): string | undefined {
+    return round === this.config.id ? this.configHash : undefined;
+  }
+
+  refusalOf(round: string): Receipt {
+    return refused('WRONG_ROUND', `the message is for round ${round}, this is ${this.config.id}`);
+  }
+
   /** Returns a client's next step; the same one until the client has taken it. */
   instructionFor(client: string): Instruction {
     const phase = this.#phase;
@@ -358,7 +373,7 @@ export class Round {
 
   /** Input of `unmask`, which removes the masks from the sum. @throws {FederatedError} if the round is not complete */
   get secureSum(): SecureSum {
-    if (!this.isComplete || !this.#sum) throw this.#notComplete();
+    if (!this.isComplete || !this.#sum) throw notComplete(this);
     const { contributors } = this;
     return {
       roster: this.#roster!,
@@ -370,24 +385,8 @@ export class Round {
   }
 
   /** Updates by client, in the order of names. Mode 'visible'. @throws {FederatedError} if the round is not complete */
-  get visibleUpdates(): readonly { readonly client: string; readonly examples: number; readonly body: Uint8Array }[] {
-    if (!this.isComplete || this.config.mode !== 'visible') throw this.#notComplete();
+  get visibleUpdates(): readonly VisibleUpdate[] {
+    if (!this.isComplete || this.config.mode !== 'visible') throw notComplete(this);
     return this.contributors.map((contributor) => ({ ...contributor, body: this.#updates.get(contributor.client)! }));
   }
-
-  #notComplete(): FederatedError {
-    const reason = this.#phase === 'aborted' ? `was aborted: ${this.#reason}` : `is ${this.#phase}`;
-    return new FederatedError(
-      this.#phase === 'aborted' ? 'ABORTED' : 'NOT_COMPLETE',
-      `round ${this.config.id} ${reason}`,
-      {
-        round: this.config.id,
-        phase: this.#phase,
-      },
-    );
-  }
-}
-
-function refused(code: string, reason: string): Receipt {
-  return { status: 'refused', code, reason };
 }

@@ -15,6 +15,8 @@ const milliseconds = () =>
 const MAXIMUM_NEIGHBOURS = 254;
 const MAXIMUM_PARAMETERS = 2 ** 28;
 const INTEGERS = 2 ** 31;
+/** A server keeps the settings of so many versions. */
+export const MAXIMUM_STALENESS = 1000;
 
 const schema = z.strictObject({
   /** Unique: a client takes part in a round once. */
@@ -61,6 +63,15 @@ const schema = z.strictObject({
       noise: z.number().min(0),
     })
     .optional(),
+  /** Settings of an asynchronous version (FedBuff): members train and send whenever they are done. Mode 'visible'. */
+  asynchronous: z
+    .strictObject({
+      /** Number of later versions that still take the update of a member. */
+      maximumStaleness: z.int().min(0).max(MAXIMUM_STALENESS),
+      /** Maximum number of clients that train at a time. */
+      concurrency: count(1_000_000),
+    })
+    .optional(),
   /** Data for the client's training; the round does not read it. */
   task: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
 });
@@ -79,12 +90,13 @@ export function checkRoundConfig(value: unknown): RoundConfig {
   return result.data;
 }
 
-function* contradictions({ mode, cohort, minimumCohort, secure }: RoundConfig): Generator<string> {
+function* contradictions({ mode, cohort, minimumCohort, secure, asynchronous }: RoundConfig): Generator<string> {
   if (minimumCohort > cohort) yield `minimumCohort is ${minimumCohort}, expected at most cohort (${cohort})`;
   if (mode === 'visible') {
     if (secure) yield 'secure is set, but mode is visible';
     return;
   }
+  if (asynchronous) yield 'asynchronous is set, but mode is secure';
   if (!secure) {
     yield 'secure is missing';
     return;

@@ -1,6 +1,8 @@
 /** One attacker with many names: without limits it fills every cohort, with them it does not. */
 import { describe, expect, it } from 'vitest';
 import { settings, weights } from '../../../test/federated/clients.ts';
+import { seededRandom } from '../../core/random.ts';
+import { encodeUpdate } from '../client/compression.ts';
 import { identity } from '../client/identity.ts';
 import { encodeMessage, signMessage } from '../round/messages.ts';
 import { type AdmissionOptions, networkOf } from './admission.ts';
@@ -52,6 +54,27 @@ describe('a server', () => {
       '2 clients of 2001:db8:1:2::/64 have joined round test-1, which is the maximum for one address',
     );
     expect(refused).toEqual({ NOT_ADMITTED: 48 });
+  });
+
+  it('counts names of one address that still train from earlier versions, but none that have contributed', async () => {
+    const federation = await Federation.open(
+      checkSettings({ ...given, mode: 'visible', cohort: 1, rounds: 9, asynchronous: {} }),
+      { journal: memoryJournal(), weights, admission: { maximumPerAddress: 2 }, signed: false },
+      0,
+    );
+    const send = async (client: string, isUpdate: boolean) => {
+      const head = { round: federation.round!.config.id, client: client.padStart(64, '0'), signature: '0'.repeat(128) };
+      const body = encodeUpdate(weights, {}, seededRandom(1));
+      const message = isUpdate
+        ? ({ kind: 'update', ...head, body } as const)
+        : ({ kind: 'join', ...head, examples: 1 } as const);
+      return (await federation.receive(encodeMessage(message), 0, '10.0.0.1')).code ?? 'accepted';
+    };
+    expect([await send('a', false), await send('b', false)]).toEqual(['accepted', 'accepted']);
+    // ends the version
+    expect(await send('b', true)).toBe('accepted');
+    expect(federation.report).toHaveLength(1);
+    expect([await send('c', false), await send('d', false)]).toEqual(['accepted', 'NOT_ADMITTED']);
   });
 
   it('lets only listed clients in', async () => {

@@ -2,7 +2,10 @@
 export interface AdmissionOptions {
   /** Names (public keys) of the clients that may join. Default: everybody. */
   readonly allowed?: ReadonlySet<string>;
-  /** Maximum number of names that may join a round from one address. A restart in an open round counts anew. Default: no limit. */
+  /**
+   * Maximum number of names that may join a round from one address. With asynchronous rounds, names that still train from earlier versions
+   * count, too. A restart in an open round counts anew. Default: no limit.
+   */
   readonly maximumPerAddress?: number;
 }
 
@@ -17,23 +20,31 @@ export class Admission {
   }
 
   /** Returns why a client may not join, or undefined. @param address from which it asks; undefined within a process */
-  problem(client: string, round: string, address?: string): string | undefined {
+  problem(client: string, address?: string): string | undefined {
     const { allowed, maximumPerAddress = Number.POSITIVE_INFINITY } = this.#options;
     if (allowed && !allowed.has(client)) return `${client} is not on the server's list of clients`;
     if (address === undefined) return undefined;
-    const names = this.#namesOf(address, round);
+    const names = this.#namesOf(address);
     if (names.has(client) || names.size < maximumPerAddress) return undefined;
-    return `${names.size} clients of ${networkOf(address)} have joined round ${round}, which is the maximum for one address`;
+    return `${names.size} clients of ${networkOf(address)} have joined round ${this.#round}, which is the maximum for one address`;
+  }
+
+  /** Begins to count for another round. @param kept clients that joined an earlier one and are still in it */
+  startRound(round: string, kept: readonly string[]): void {
+    this.#round = round;
+    const members = new Set(kept);
+    for (const [network, names] of this.#names) {
+      for (const name of names) if (!members.has(name)) names.delete(name);
+      if (names.size === 0) this.#names.delete(network);
+    }
   }
 
   /** Counts a client that has joined. */
-  count(client: string, round: string, address?: string): void {
-    if (address !== undefined) this.#namesOf(address, round).add(client);
+  count(client: string, address?: string): void {
+    if (address !== undefined) this.#namesOf(address).add(client);
   }
 
-  #namesOf(address: string, round: string): Set<string> {
-    if (this.#round !== round) this.#names.clear();
-    this.#round = round;
+  #namesOf(address: string): Set<string> {
     const network = networkOf(address);
     let names = this.#names.get(network);
     if (!names) this.#names.set(network, (names = new Set()));

@@ -11,16 +11,19 @@ import { normOf } from '../aggregation/update.ts';
 import { canonicalHash } from '../canonicalHash.ts';
 import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
+import { BufferedRound } from '../round/bufferedRound.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
-import { type Instruction, type Receipt, Round } from '../round/round.ts';
+import type { Instruction, Receipt, RoundMachine } from '../round/protocol.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
+import { startRound } from '../round/startRound.ts';
 import { Admission, type AdmissionOptions } from './admission.ts';
 import { combineRound } from './combineRound.ts';
 import { decodeEntry, type Entry, encodeEntry, newCounters } from './entries.ts';
 import type { Journal } from './journal.ts';
 import { PrivacyLedger } from './privacyLedger.ts';
-import type { ReportLine } from './reportLine.ts';
+import { type ReportLine, stalenessOf, sumOfExamples } from './reportLine.ts';
 import { mechanismOf, roundConfigOf } from './roundConfigOf.ts';
+import { closedTrainings, isEvaluationDue } from './schedule.ts';
 import { mayJoin } from './selection.ts';
 import type { FederationSettings } from './settings.ts';
 import { decodeSnapshot, encodeSnapshot, type FederationState } from './snapshot.ts';
@@ -44,6 +47,7 @@ export interface Status {
   readonly federation: string;
   /** SHA-256 of the current weights. */
   readonly weightsHash: string;
+  /** The current round; with asynchronous rounds, the version from which the client trains. */
   readonly config?: RoundConfig;
   readonly instruction: Instruction | { readonly phase: 'finished'; readonly reason: string };
 }
@@ -57,7 +61,7 @@ export class Federation {
   readonly #admission: Admission;
   #state: FederationState;
   #optimizer: ServerOptimizer;
-  #round: Round | undefined;
+  #round: RoundMachine | undefined;
   #openedAt = 0;
   #weightsHash: string;
   #finished = '';
@@ -126,7 +130,7 @@ export class Federation {
   }
 
   /** The round that is under way. Undefined at the end. */
-  get round(): Round | undefined {
+  get round(): RoundMachine | undefined {
     return this.#round;
   }
 
@@ -154,7 +158,7 @@ export class Federation {
   status(client: string): Status {
     const common = { federation: this.settings.name, weightsHash: this.#weightsHash };
     if (!this.#round) return { ...common, instruction: { phase: 'finished', reason: this.#finished } };
-    const { config } = this.#round;
+    const config = this.#round.configFor(client);
     const instruction = this.#round.instructionFor(client);
     if (instruction.phase === 'open' && !this.#mayJoin(client, this.#round))
       return { ...common, config, instruction: { phase: 'wait', for: 'open' } };
@@ -176,10 +180,13 @@ export class Federation {
     } catch (error) {
       return this.refuse((error as FederatedError).code, (error as Error).message);
     }
-    if (message.round !== round.config.id)
-      return this.refuse('WRONG_ROUND', `the message is for round ${message.round}, this is ${round.config.id}`);
-    if (this.#signed && !hasValidSignature(message, round.configHash))
-      return this.refuse('BAD_SIGNATURE', `${message.client} did not sign this message for round ${round.config.id}`);
+    const hash = round.hashOf(message.round);
+    if (hash === undefined) {
+      const { code, reason } = round.refusalOf(message.round);
+      return this.refuse(code!, reason!);
+    }
+    if (this.#signed && !hasValidSignature(message, hash))
+      return this.refuse('BAD_SIGNATURE', `${message.client} did not sign this message for round ${message.round}`);
     return this.receiveMessage(message, now, bytes, address);
   }
 
@@ -203,14 +210,14 @@ export class Federation {
     if (kind === 'join') {
       if (!this.#mayJoin(client, round))
         return this.refuse('NOT_SAMPLED', `${client} was not chosen for round ${round.config.id}`);
-      const problem = this.#admission.problem(client, round.config.id, address);
+      const problem = this.#admission.problem(client, address);
       if (problem !== undefined) return this.refuse('NOT_ADMITTED', problem);
     }
     const receipt = round.apply({ kind: 'message', at: now, message });
     if (receipt.status === 'refused') this.#count(receipt.code!);
     this.#counters.serverMilliseconds += performance.now() - started;
     if (receipt.status === 'accepted') {
-      if (kind === 'join') this.#admission.count(client, round.config.id, address);
+      if (kind === 'join') this.#admission.count(client, address);
       if (bytes) void this.#append('message', now, bytes);
     }
     await this.#closeIfComplete(now);
@@ -271,7 +278,7 @@ export class Federation {
     else if (round.phase === 'aborted') await this.#finishRound(round, now);
   }
 
-  async #combine(round: Round, now: number): Promise<void> {
+  async #combine(round: RoundMachine, now: number): Promise<void> {
     const started = performance.now();
     let update: Float32Array;
     try {
@@ -293,11 +300,12 @@ export class Federation {
   }
 
   async #finishRound(
-    round: Round,
+    round: RoundMachine,
     now: number,
     done?: { weights: Float32Array; updateNorm?: number; loss?: number },
   ): Promise<void> {
     const { contributors } = round;
+    const staleness = stalenessOf(contributors);
     const line: ReportLine = {
       round: round.config.id,
       kind: isEvaluation(round.config) ? 'evaluate' : 'train',
@@ -306,6 +314,7 @@ export class Federation {
       joined: round.joined,
       contributors: contributors.length,
       ...(this.settings.weighting === 'examples' && { examples: sumOfExamples(contributors) }),
+      ...(staleness && { staleness }),
       ...(done?.loss !== undefined && { loss: done.loss }),
       updateNorm: done?.updateNorm,
       dropouts: round.dropouts,
@@ -319,6 +328,7 @@ export class Federation {
       weights: done?.weights ?? this.#state.weights,
       optimizer: this.#optimizer.state,
       report: [...this.#state.report, line],
+      ...(round instanceof BufferedRound && { carried: round.carried }),
     };
     if (done) this.#weightsHash = hashOfWeights(done.weights);
     this.#round = undefined;
@@ -341,26 +351,18 @@ export class Federation {
   }
 
   #start(number: number, now: number): void {
-    const kind = this.#isEvaluationDue() ? 'evaluate' : 'train';
+    const kind = isEvaluationDue(this.settings, this.report) ? 'evaluate' : 'train';
     const config = roundConfigOf(this.settings, number, this.weights.length, this.#weightsHash, kind);
-    this.#round = new Round(config, now);
+    const { carried } = this.#state;
+    this.#round = startRound(config, now, carried);
+    this.#admission.startRound(config.id, carried?.members.map(({ client }) => client) ?? []);
     this.#openedAt = now;
   }
 
   #endReason(): string | undefined {
-    if (this.#isEvaluationDue()) return undefined;
-    const closed = this.#state.report.filter(isClosedTraining).length;
-    if (closed >= this.settings.rounds) return 'all rounds are done';
+    if (isEvaluationDue(this.settings, this.report)) return undefined;
+    if (closedTrainings(this.report) >= this.settings.rounds) return 'all rounds are done';
     return this.#privacy?.problem(this.#state.begun + 1);
-  }
-
-  /** True after every n-th training round, and after the last one, until an evaluation was tried. Depends on the report only. */
-  #isEvaluationDue(): boolean {
-    const { evaluation, rounds } = this.settings;
-    const last = this.#state.report.at(-1);
-    if (!evaluation || !last || !isClosedTraining(last)) return false;
-    const closed = this.#state.report.filter(isClosedTraining).length;
-    return closed % evaluation.every === 0 || closed === rounds;
   }
 
   /** Applies an entry of the journal again, without acknowledging anything. */
@@ -384,17 +386,9 @@ export class Federation {
     return this.#durable;
   }
 
-  #mayJoin(client: string, { config }: Round): boolean {
+  #mayJoin(client: string, { config }: RoundMachine): boolean {
     return mayJoin(client, config, this.settings, this.#state.samplingKey);
   }
-}
-
-function sumOfExamples(contributors: Round['contributors']): number {
-  return contributors.reduce((sum, { examples }) => sum + examples, 0);
-}
-
-function isClosedTraining({ outcome, kind }: ReportLine): boolean {
-  return outcome === 'closed' && kind !== 'evaluate';
 }
 
 export function hashOfWeights(weights: Float32Array): string {

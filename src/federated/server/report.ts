@@ -16,7 +16,8 @@ export function federationReport(name: string, lines: readonly ReportLine[]): st
     // an ε is shown only if an accountant computed it
     ...(last?.epsilon !== undefined ? [['Privacy spent', `ε = ${last.epsilon.toFixed(3)} at δ = ${last.delta}`]] : []),
   ];
-  const rows = lines.map(rowOf).join('\n');
+  const hasStaleness = lines.some(({ staleness }) => staleness);
+  const rows = lines.map((line) => rowOf(line, hasStaleness)).join('\n');
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -31,7 +32,7 @@ th:first-child, td:first-child, td.reason { text-align: left } tr.aborted td { c
 <h1>${escapeHtml(name)}</h1>
 <dl>${facts.map(([what, value]) => `<dt>${what}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>
 <table>
-<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th><th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes received</th><th>Bytes sent</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
+<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th>${hasStaleness ? '<th>Staleness</th>' : ''}<th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes received</th><th>Bytes sent</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
@@ -40,14 +41,17 @@ ${rows}
 `;
 }
 
-function rowOf(line: ReportLine): string {
+/** @param hasStaleness whether the table has that column */
+function rowOf(line: ReportLine, hasStaleness: boolean): string {
   const start = [line.round, String(line.joined), String(line.contributors), countsOf(line.dropouts)];
   const bytes = [line.bytesReceived.toLocaleString('en-US'), line.bytesSent.toLocaleString('en-US')];
   const end = [...bytes, countsOf(line.refused), line.epsilon?.toFixed(3) ?? '', line.serverMilliseconds.toFixed(0)];
   const cellsOf = (texts: readonly string[]) => texts.map((text) => `<td>${escapeHtml(text)}</td>`).join('');
   if (line.outcome === 'aborted')
-    return `<tr class="aborted">${cellsOf(start)}<td class="reason" colspan="3">${escapeHtml(line.reason ?? '')}</td>${cellsOf(end)}</tr>`;
+    return `<tr class="aborted">${cellsOf(start)}<td class="reason" colspan="${hasStaleness ? 4 : 3}">${escapeHtml(line.reason ?? '')}</td>${cellsOf(end)}</tr>`;
+  const { staleness } = line;
   const middle = [
+    ...(hasStaleness ? [staleness ? `${staleness.mean.toFixed(1)}, at most ${staleness.maximum}` : ''] : []),
     line.examples?.toLocaleString('en-US') ?? '',
     line.updateNorm?.toPrecision(4) ?? '',
     line.loss?.toFixed(4) ?? '',

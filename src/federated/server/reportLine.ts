@@ -1,4 +1,9 @@
-import type { Dropouts } from '../round/round.ts';
+import type { Contribution, Dropouts } from '../round/protocol.ts';
+
+export interface Staleness {
+  readonly mean: number;
+  readonly maximum: number;
+}
 
 /** A line of a federation's report (JSON Lines): one per round. */
 export interface ReportLine {
@@ -12,6 +17,8 @@ export interface ReportLine {
   readonly contributors: number;
   /** Examples of the clients whose update counts. Only with weighting by examples: otherwise clients do not say theirs. */
   readonly examples?: number;
+  /** Number of times that the weights moved while a contributor trained. Only of asynchronous versions that have contributors. */
+  readonly staleness?: Staleness;
   /** Mean loss of the held-out devices in nats per token, weighted as updates are. Only of an evaluation. */
   readonly loss?: number;
   /** Norm of the combined update. */
@@ -29,4 +36,15 @@ export interface ReportLine {
   /** Server's time of the round in milliseconds: from its opening to its end, and computing. */
   readonly milliseconds: number;
   readonly serverMilliseconds: number;
+}
+
+/** Returns undefined if nobody contributed, or if the round is synchronous. */
+export function stalenessOf(contributors: readonly Contribution[]): Staleness | undefined {
+  const values = contributors.flatMap(({ staleness }) => staleness ?? []);
+  if (values.length === 0) return undefined;
+  return { mean: values.reduce((sum, value) => sum + value, 0) / values.length, maximum: Math.max(...values) };
+}
+
+export function sumOfExamples(contributors: readonly Contribution[]): number {
+  return contributors.reduce((sum, { examples }) => sum + examples, 0);
 }

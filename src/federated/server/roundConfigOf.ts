@@ -44,7 +44,7 @@ export function roundConfigOf(
   kind: 'train' | 'evaluate' = 'train',
 ): RoundConfig {
   if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
-  const { name, mode, cohort, minimumCohort, deadlines, training, weighting } = settings;
+  const { name, mode, cohort, minimumCohort, deadlines, training, weighting, asynchronous } = settings;
   const { model: _, lora: __, minimumLearningRate: ___, warmup: ____, ...task } = training;
   return checkRoundConfig({
     id: `${name}-${number}`,
@@ -56,6 +56,7 @@ export function roundConfigOf(
     maximumExamples: maximumExamplesOf(settings),
     deadlines: inMilliseconds(deadlines),
     ...(mode === 'secure' && { secure: secureOf(settings, parameters) }),
+    ...(asynchronous && { asynchronous }),
     task: { ...task, learningRate: learningRateOf(settings, number), kind, weighting, round: number },
   });
 }

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { describeFields } from '../../train/recipe/describeRecipe.ts';
 import { aggregationRules } from '../aggregation/index.ts';
 import { FederatedError } from '../federatedError.ts';
-import { defaultNeighbours } from '../round/roundConfig.ts';
+import { defaultNeighbours, MAXIMUM_STALENESS } from '../round/roundConfig.ts';
 
 const positive = () => z.number().positive();
 const count = () => z.int().positive();
@@ -20,7 +20,9 @@ const schema = z.strictObject({
     .default('secure')
     .describe('secure: the server learns only sums. visible: it sees each update, which robust rules need.'),
   rounds: count().describe('Number of rounds.'),
-  cohort: count().describe('Number of clients in a round. It starts when they have joined.'),
+  cohort: count().describe(
+    'Number of clients in a round. It starts when they have joined. With asynchronous: number of updates that make a new version of the weights.',
+  ),
   minimumCohort: count()
     .optional()
     .describe('A round with fewer clients is aborted. Default: half of cohort, at least 3.'),
@@ -30,6 +32,23 @@ const schema = z.strictObject({
     .optional()
     .describe(
       'Weight of a client in the mean. Default: examples; uniform with privacy or a robust rule other than mean, which require it.',
+    ),
+  asynchronous: z
+    .strictObject({
+      maximumStaleness: z
+        .int()
+        .min(0)
+        .max(MAXIMUM_STALENESS)
+        .default(20)
+        .describe('Number of later versions that still take the update of a client, discounted by 1/√(1 + staleness).'),
+      concurrency: count()
+        .max(1_000_000)
+        .optional()
+        .describe('Maximum number of clients that train at a time. Default: 10 × cohort.'),
+    })
+    .optional()
+    .describe(
+      'Asynchronous training (FedBuff): nobody waits for slow clients. Clients join at any time, and every cohort updates make a new version of the weights, which counts as a round. It lasts at most deadlines.update; the other deadlines do not apply. Needs mode visible; excludes evaluation and privacy. Default: rounds in which all members start together.',
     ),
   deadlines: z
     .strictObject({
@@ -147,7 +166,8 @@ const schema = z.strictObject({
     .describe('What clients train.'),
 });
 
-export type FederationSettings = z.output<typeof schema> & {
+export type FederationSettings = Omit<z.output<typeof schema>, 'asynchronous'> & {
+  readonly asynchronous?: { readonly maximumStaleness: number; readonly concurrency: number };
   readonly minimumCohort: number;
   readonly weighting: 'examples' | 'uniform';
 };
@@ -160,7 +180,7 @@ export function checkSettings(value: unknown): FederationSettings {
     const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`);
     throw bad(problems);
   }
-  const settings = result.data;
+  const { asynchronous, ...settings } = result.data;
   const { mode, cohort, privacy, robust, evaluation } = settings;
   const least = mode === 'secure' ? 3 : 1;
   const problems: string[] = [];
@@ -175,9 +195,16 @@ export function checkSettings(value: unknown): FederationSettings {
     problems.push('evaluation excludes privacy: ε would not cover the losses that devices report');
   if (evaluation?.cohort !== undefined && evaluation.cohort < least)
     problems.push(`evaluation.cohort is ${evaluation.cohort}, expected at least ${least}`);
+  if (asynchronous) {
+    if (mode !== 'visible')
+      problems.push('asynchronous needs mode visible, because masks cancel only among members that start together');
+    if (privacy) problems.push('asynchronous excludes privacy, which needs secure sums');
+    if (evaluation) problems.push('asynchronous excludes evaluation: clients still train when a version ends');
+  }
   if (problems.length > 0) throw bad(problems);
   return {
     ...settings,
+    ...(asynchronous && { asynchronous: { ...asynchronous, concurrency: asynchronous.concurrency ?? 10 * cohort } }),
     minimumCohort: settings.minimumCohort ?? Math.max(least, Math.ceil(cohort / 2)),
     weighting: settings.weighting ?? (privacy || ignoresExamples ? 'uniform' : 'examples'),
   };

@@ -1,6 +1,7 @@
 /** The state of a federation between two rounds, as bytes: a JSON header, then weights and the optimizer's moments (float32). */
 import type { OptimizerState } from '../aggregation/serverOptimizer.ts';
 import { FederatedError } from '../federatedError.ts';
+import type { Carried } from '../round/bufferedRound.ts';
 import type { ReportLine } from './reportLine.ts';
 
 export interface FederationState {
@@ -13,6 +14,8 @@ export interface FederationState {
   readonly weights: Float32Array;
   readonly optimizer?: OptimizerState;
   readonly report: readonly ReportLine[];
+  /** Clients that still train, and the versions that they train from. Of asynchronous rounds. */
+  readonly carried?: Carried;
 }
 
 export function encodeSnapshot({ weights, optimizer, ...header }: FederationState): Uint8Array {

@@ -4,6 +4,7 @@
  * enough, they are computed at once, and no rows are kept.
  */
 import type { Value } from '../graph/graph.ts';
+import { InputHistogram, type InputQuantiles } from './inputQuantiles.ts';
 import { Matrices } from './matrix/matrices.ts';
 import type { Stage } from './stages.ts';
 import type { Measure, Squares, Statistic } from './statistic.ts';
@@ -32,6 +33,7 @@ export class ExpertInputs {
   /** True if all experts of a token read the same row. */
   readonly #isShared: boolean;
   readonly #parts: Part[] = [];
+  readonly #histogram: InputHistogram | undefined;
   /** Σ x² of each expert [count, size], and the number of its tokens. Undefined: Gram matrices are measured. */
   readonly #sums: { readonly squares: Float64Array; readonly tokens: number[] } | undefined;
 
@@ -42,6 +44,7 @@ export class ExpertInputs {
     size: number,
     count: number,
     measure: Measure,
+    quantiles: boolean,
   ) {
     this.names = [`${tensors[0]}/x`, `${tensors[0]}/routes`];
     this.tensors = tensors;
@@ -49,6 +52,7 @@ export class ExpertInputs {
     this.count = count;
     this.#used = routes.shape[1] / 2;
     this.#isShared = x.shape[1] === size;
+    this.#histogram = quantiles ? new InputHistogram(size) : undefined;
     if (measure === 'squares')
       this.#sums = { squares: new Float64Array(count * size), tokens: new Array<number>(count).fill(0) };
   }
@@ -58,6 +62,7 @@ export class ExpertInputs {
     { graph, products }: Stage,
     isWanted: (tensor: string) => boolean,
     measure: Measure = 'gram',
+    quantiles = false,
   ): ExpertInputs[] {
     const found = new Map<Value, ExpertInputs>();
     for (const { x, weight, experts } of products) {
@@ -67,7 +72,7 @@ export class ExpertInputs {
         .map((other) => other.weight.attributes.tensor);
       const wanted = [...new Set(tensors.filter(isWanted))];
       if (wanted.length === 0) continue;
-      const inputs = new ExpertInputs(x, experts.routes, wanted, weight.shape[1], experts.count, measure);
+      const inputs = new ExpertInputs(x, experts.routes, wanted, weight.shape[1], experts.count, measure, quantiles);
       graph.outputs.set(inputs.names[0], x);
       graph.outputs.set(inputs.names[1], experts.routes);
       found.set(x, inputs);
@@ -77,6 +82,7 @@ export class ExpertInputs {
 
   /** Adds the values of some tokens. */
   add(x: Float32Array, routes: Float32Array, isHeldOut: boolean): void {
+    this.#histogram?.add(x);
     if (this.#sums) this.#addSquares(x, routes, this.#sums);
     else this.#parts.push({ x: x.slice(), routes: routes.slice(), isHeldOut });
   }
@@ -84,7 +90,13 @@ export class ExpertInputs {
   /** Returns Σ x² of each expert. Only if the squares are measured. */
   squares(): Squares {
     const { squares, tokens } = this.#sums!;
-    return { squares: Float32Array.from(squares), tokens, tensors: this.tensors };
+    const input = this.quantiles();
+    return { squares: Float32Array.from(squares), tokens, tensors: this.tensors, ...(input && { input }) };
+  }
+
+  /** Quantiles of the input of all experts, if they were wanted. */
+  quantiles(): InputQuantiles | undefined {
+    return this.#histogram?.result(this.tensors);
   }
 
   #addSquares(

@@ -4,15 +4,17 @@
  *
  *     blk.0.attn_q.weight.in_sum2  F32 [matrices, columns]     one matrix, or one per expert
  *     blk.0.attn_q.weight.counts   F32 [matrices, 1]
+ *     blk.0.attn_q.weight.in_abs_quantiles  F32 [5]     ours, optional: |x| at the shares `espalier.imatrix.quantiles`
  */
 
 import { fileSource } from '#leaf/formats/sources/path';
 import { FormatError } from '../core/errors.ts';
 import type { CheckpointTensor } from '../formats/checkpoint.ts';
 import { readGguf } from '../formats/gguf/read.ts';
-import type { GgufContents } from '../formats/gguf/write.ts';
+import type { GgufContents, GgufValue } from '../formats/gguf/write.ts';
 import { tensorValues } from '../formats/tensorValues.ts';
 import { formatByName } from '../tensor/formats.ts';
+import { QUANTILES } from './inputQuantiles.ts';
 import { writeFile } from './writeFile.ts';
 
 export interface ImportanceEntry {
@@ -20,6 +22,8 @@ export interface ImportanceEntry {
   readonly squares: Float32Array;
   /** Number of tokens, of each expert. */
   readonly tokens: readonly number[];
+  /** Quantiles of |x| of the input of the matrix, by `QUANTILES`, if they were measured: a file keeps them beside the sums. */
+  readonly quantiles?: readonly number[];
 }
 
 /** Importance of the columns of matrices, by tensor name. */
@@ -35,6 +39,8 @@ export interface ImportanceMatrix {
 const F32 = formatByName('F32');
 const SUMS = '.in_sum2';
 const COUNTS = '.counts';
+/** llama-quantize passes over tensors with other endings. */
+const ABS_QUANTILES = '.in_abs_quantiles';
 
 /** Writes a file that llama-quantize and `quantize` read. @throws {SourceError} e.g. if the disk is full */
 export async function writeImatrix(path: string, matrix: ImportanceMatrix): Promise<void> {
@@ -44,7 +50,7 @@ export async function writeImatrix(path: string, matrix: ImportanceMatrix): Prom
 function contentsOf({ entries, texts, windows, windowSize }: ImportanceMatrix): GgufContents {
   const tensors = [...entries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([name, { squares, tokens }]) => [
+    .flatMap(([name, { squares, tokens, quantiles }]) => [
       {
         name: name + SUMS,
         format: F32,
@@ -52,13 +58,25 @@ function contentsOf({ entries, texts, windows, windowSize }: ImportanceMatrix): 
         data: bytesOfFloats(squares),
       },
       { name: name + COUNTS, format: F32, shape: [tokens.length, 1], data: bytesOfFloats(Float32Array.from(tokens)) },
+      ...(quantiles
+        ? [
+            {
+              name: name + ABS_QUANTILES,
+              format: F32,
+              shape: [quantiles.length],
+              data: bytesOfFloats(Float32Array.from(quantiles)),
+            },
+          ]
+        : []),
     ]);
+  const hasQuantiles = [...entries.values()].some(({ quantiles }) => quantiles);
   return {
     metadata: [
       ['general.type', 'imatrix'],
       ['imatrix.datasets', [...texts]],
       ['imatrix.chunk_count', windows],
       ['imatrix.chunk_size', windowSize],
+      ...(hasQuantiles ? ([['espalier.imatrix.quantiles', [...QUANTILES]]] as [string, GgufValue][]) : []),
     ],
     tensors,
   };
@@ -84,7 +102,11 @@ export async function readImatrix(path: string): Promise<ImportanceMatrix> {
       const weight = name.slice(0, -SUMS.length);
       const counts = tensors.get(weight + COUNTS);
       if (!counts) throw new FormatError(path, `tensor ${weight}${COUNTS} is missing`, { tensor: weight + COUNTS });
-      entries.set(weight, await entryOf(path, tensor, counts));
+      const quantiles = tensors.get(weight + ABS_QUANTILES);
+      entries.set(weight, {
+        ...(await entryOf(path, tensor, counts)),
+        ...(quantiles && { quantiles: [...(await tensorValues(quantiles))] }),
+      });
     }
     const texts = metadata.get('imatrix.datasets');
     return {

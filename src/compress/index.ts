@@ -16,6 +16,7 @@ export type {
 } from './decodeCosts.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';
 export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix } from './imatrix.ts';
+export { describeOutliers, type InputQuantiles, type OutlyingChannel, QUANTILES } from './inputQuantiles.ts';
 export { type JoinTextsOptions, joinTexts, SELF } from './joinTexts.ts';
 export { type ImportanceOptions, measureImportance } from './measureImportance.ts';
 export type { TriedDrop } from './prune/dropAuto.ts';

@@ -4,6 +4,7 @@ import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { inGgufTerms } from '../models/inGgufTerms.ts';
 import { type Calibration, type CalibrationOptions, prepareCalibration } from './calibration.ts';
 import type { ImportanceEntry, ImportanceMatrix } from './imatrix.ts';
+import type { InputQuantiles } from './inputQuantiles.ts';
 import { type Activations, forget, StageRun } from './statistic.ts';
 
 export interface ImportanceOptions extends CalibrationOptions {
@@ -11,6 +12,10 @@ export interface ImportanceOptions extends CalibrationOptions {
   readonly textName?: string;
   /** Measures the output matrix, too: llama-imatrix's --process-output. For tied embeddings, that is the embedding. */
   readonly processOutput?: boolean;
+  /** Measures quantiles of the inputs, too. Default: false. */
+  readonly quantiles?: boolean;
+  /** Called with the quantiles of each input. */
+  readonly onInput?: (input: InputQuantiles) => void;
   readonly threads?: number;
   readonly backend?: string;
   readonly signal?: AbortSignal;
@@ -44,7 +49,7 @@ export async function importanceOf(
   { windows, stages, weights }: Calibration,
   options: Omit<ImportanceOptions, keyof CalibrationOptions>,
 ): Promise<Map<string, ImportanceEntry>> {
-  const { processOutput, threads, backend, signal, onProgress } = options;
+  const { processOutput, quantiles, onInput, threads, backend, signal, onProgress } = options;
   const entries = new Map<string, ImportanceEntry>();
   const activations: Activations = new Map();
   const total = stages.length * windows.tokens.length;
@@ -56,11 +61,14 @@ export async function importanceOf(
   for (const [index, stage] of stages.entries()) {
     const isWanted = (tensor: string) => processOutput === true || !isOutput(tensor);
     const run = await StageRun.compile(stage, 'squares', isWanted, {
-      ...{ weights, windows, threads, backend, signal, onTokens },
+      ...{ weights, windows, threads, backend, signal, quantiles, onTokens },
     });
     try {
-      for (const { tensors, squares, tokens } of await run.measureSquares(activations))
-        for (const tensor of tensors) entries.set(tensor, { squares, tokens });
+      for (const { tensors, squares, tokens, input } of await run.measureSquares(activations)) {
+        if (input) onInput?.(input);
+        const found = { squares, tokens, ...(input && { quantiles: input.quantiles }) };
+        for (const tensor of tensors) entries.set(tensor, found);
+      }
       forget(activations, stages.slice(index + 1));
     } finally {
       run.dispose();

@@ -14,6 +14,7 @@ import { budgetMemoryOf, budgetSecondsOf, memoryOf, secondsOf } from './estimate
 import { type FileType, fileTypeByName, fileTypes } from './fileTypes.ts';
 import { formatReason } from './formatReason.ts';
 import { type ImportanceMatrix, readImatrix } from './imatrix.ts';
+import type { InputQuantiles } from './inputQuantiles.ts';
 import { bytesAfter, elementsOf, formatsOf, type Planned, planOf, withLowPlanes } from './plan.ts';
 import { keyOf, SolvedStore } from './solvedStore.ts';
 import { solvedTensors, type Treatment } from './solvedTensors.ts';
@@ -96,6 +97,8 @@ export interface QuantizedTensor {
   /** Relative error of its outputs on held-out data, by method. */
   readonly errors?: Solved['errors'];
   readonly notes?: readonly string[];
+  /** Quantiles of its input in the calibration text, and the channels that stand out. */
+  readonly input?: InputQuantiles;
 }
 
 export interface QuantizeResult {
@@ -205,8 +208,8 @@ export async function quantize(
           format,
           async data() {
             const solved = await nextSolution(work, name);
-            const { method, errors, notes } = solved;
-            report.set(name, { ...report.get(name)!, method, errors, notes });
+            const { method, errors, notes, input } = solved;
+            report.set(name, { ...report.get(name)!, method, errors, notes, ...(input && { input }) });
             low = solved.low;
             return solved.bytes;
           },

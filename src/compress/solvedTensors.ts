@@ -79,6 +79,7 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
         threads,
         backend,
         signal,
+        quantiles: work.stage === 'quantize',
       });
       let statistics: Statistic[];
       try {
@@ -96,7 +97,10 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           const isKnown = store?.has(name) === true;
           const values = isKnown ? undefined : await finiteValues(checkpoint, planned.tensor);
           const solution = values
-            ? await treatment.treat(values, planned.tensor.shape.at(-1)!, planned, { statistic })
+            ? withInput(
+                await treatment.treat(values, planned.tensor.shape.at(-1)!, planned, { statistic }),
+                statistic.input,
+              )
             : await store!.get(name);
           solved.set(name, solution);
           if (!isKnown) await store?.put(name, solution);
@@ -110,7 +114,8 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
           signal?.throwIfAborted();
           onProgress?.({ stage: work.stage, done, total: bytes, unit: 'bytes', item });
         };
-        for (const [name, solution] of await solvedExperts(inputs, missing, now, work, onExpert)) {
+        for (const [name, found] of await solvedExperts(inputs, missing, now, work, onExpert)) {
+          const solution = withInput(found, inputs.quantiles());
           solved.set(name, solution);
           await store?.put(name, solution);
         }
@@ -131,6 +136,8 @@ export async function* solvedTensors(plan: readonly Planned[], work: Work): Asyn
     }
   }
 }
+
+const withInput = (solved: Solved, input: Solved['input']): Solved => ({ ...solved, ...(input && { input }) });
 
 /** Runs a stage again with its treated tensors, which changes the activations that later stages read. */
 async function rerun(

@@ -10,6 +10,7 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { Q4_0 } from '../tensor/quant/q4_0.ts';
 import { channelOrder } from './channelOrder.ts';
 import { encodeRows, encodeStored } from './encodeRows.ts';
+import type { InputQuantiles } from './inputQuantiles.ts';
 import { lowPlaneOf } from './lowPlane.ts';
 import type { GridFormat } from './matrix/gridBlocks.ts';
 import { damped, inverseCholesky } from './matrix/inverseCholesky.ts';
@@ -29,6 +30,8 @@ export interface Solved {
   readonly notes: readonly string[];
   /** Low plane of nested bits, if one was wanted. */
   readonly low?: Uint8Array;
+  /** Quantiles of its input in the calibration text. */
+  readonly input?: InputQuantiles;
 }
 
 /** Statistics of the inputs of a matrix. */

@@ -14,6 +14,7 @@ import type { Program, WeightStore } from '../graph/program.ts';
 import type { Calibration } from './calibration.ts';
 import type { Windows } from './calibrationText.ts';
 import { ExpertInputs } from './expertInputs.ts';
+import { InputHistogram, type InputQuantiles } from './inputQuantiles.ts';
 import { channelsOf, type Product, type Stage } from './stages.ts';
 
 export interface Statistic {
@@ -27,6 +28,8 @@ export interface Statistic {
   readonly heldOutTokens: number;
   /** Weights that read this input. */
   readonly tensors: readonly string[];
+  /** Quantiles of the input, if they were wanted. */
+  readonly input?: InputQuantiles;
 }
 
 /** H [n, n] of all windows, for what is judged by the model's outputs and needs no held-out windows. */
@@ -39,6 +42,8 @@ export interface Squares {
   /** Number of tokens, of each expert. */
   readonly tokens: readonly number[];
   readonly tensors: readonly string[];
+  /** Quantiles of the input, if they were wanted. */
+  readonly input?: InputQuantiles;
 }
 
 /** Values between stages, [tokens, width], by name. */
@@ -50,6 +55,8 @@ export interface StageOptions {
   readonly threads?: number;
   readonly backend?: string;
   readonly signal?: AbortSignal;
+  /** True: quantiles of the inputs are measured, too. */
+  readonly quantiles?: boolean;
   /** Called after each step with the number of its tokens. */
   readonly onTokens?: (count: number) => void;
 }
@@ -107,6 +114,8 @@ export class StageRun {
   readonly #options: StageOptions;
   /** Values whose Gram matrix is wanted, with the weights that read them. */
   readonly #taps: readonly Tap[];
+  /** Histograms of the taps' inputs, by the tap's name. */
+  readonly #histograms: ReadonlyMap<string, InputHistogram>;
   /** Inputs of experts, which `measure` fills. */
   readonly experts: readonly ExpertInputs[];
 
@@ -122,6 +131,7 @@ export class StageRun {
     this.#taps = taps;
     this.experts = experts;
     this.#options = options;
+    this.#histograms = new Map(options.quantiles ? taps.map(({ name, size }) => [name, new InputHistogram(size)]) : []);
   }
 
   /** @param isWanted selects the weights whose inputs are measured */
@@ -131,8 +141,8 @@ export class StageRun {
     isWanted: (tensor: string) => boolean,
     options: StageOptions,
   ): Promise<StageRun> {
-    const taps = addTaps(stage, measure, isWanted);
-    const experts = ExpertInputs.of(stage, isWanted, measure);
+    const taps = addTaps(stage, measure, isWanted, options.quantiles);
+    const experts = ExpertInputs.of(stage, isWanted, measure, options.quantiles);
     const { windows, weights, threads, backend, signal } = options;
     const maxTokens = tokensPerStep(windows);
     const limits = { maxTokens, maxRows: maxTokens, context: windows.size };
@@ -161,7 +171,16 @@ export class StageRun {
     for (const [i, { name, size, tensors }] of this.#taps.entries()) {
       const heldOut = await this.#program.readTensor(sumName(HELD_OUT, name));
       const [fitTokens, heldOutTokens] = tokens.map((each) => each[i]) as [number, number];
-      statistics.push({ gram: grams[i], heldOut, size, tokens: fitTokens, heldOutTokens, tensors });
+      const input = this.#histograms.get(name)?.result(tensors);
+      statistics.push({
+        gram: grams[i],
+        heldOut,
+        size,
+        tokens: fitTokens,
+        heldOutTokens,
+        tensors,
+        ...(input && { input }),
+      });
     }
     return statistics;
   }
@@ -173,7 +192,8 @@ export class StageRun {
     const found: Squares[] = [];
     for (const { name, tensors } of this.#taps) {
       const squares = await this.#program.readTensor(sumName(SQUARES, name));
-      found.push({ squares, tokens: [windows.count * windows.size], tensors });
+      const input = this.#histograms.get(name)?.result(tensors);
+      found.push({ squares, tokens: [windows.count * windows.size], tensors, ...(input && { input }) });
     }
     return [...found, ...this.experts.map((experts) => experts.squares())];
   }
@@ -194,13 +214,17 @@ export class StageRun {
         });
         for (const tap of taps) counts[this.#taps.indexOf(tap)] += step.length * windows.size;
         const ofExperts = this.experts.flatMap(({ names }) => names);
-        const names = [...outputs.map(([name]) => name), ...ofExperts, ...taps.map(({ name }) => sumName(sums, name))];
+        const sumNames = taps.map(({ name }) => sumName(sums, name));
+        const inputs = taps.filter(({ name }) => this.#histograms.has(name)).map(({ name }) => name);
+        const names = [...outputs.map(([name]) => name), ...ofExperts, ...sumNames, ...inputs];
         if (names.length === 0) continue;
         const values = await this.#run(step, activations, names);
         for (const [i, experts] of this.experts.entries()) {
           const [x, routes] = values.slice(outputs.length + 2 * i);
           experts.add(x, routes, sums === HELD_OUT);
         }
+        const from = names.length - inputs.length;
+        for (const [i, name] of inputs.entries()) this.#histograms.get(name)!.add(values[from + i]);
         for (const [i, [, width]] of outputs.entries()) {
           const size = windows.size * width;
           for (const [place, window] of step.entries())
@@ -260,8 +284,16 @@ interface Tap {
   readonly tensors: readonly string[];
 }
 
-/** Adds the Gram matrices of the products' inputs, as states, and an output for each that updates it. */
-function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor: string) => boolean): Tap[] {
+/**
+ * Adds the Gram matrices of the products' inputs, as states, and an output for each that updates it.
+ * @param quantiles true: the inputs themselves are outputs, too, under the names of the taps
+ */
+function addTaps(
+  { graph, products }: Stage,
+  measure: Measure,
+  isWanted: (tensor: string) => boolean,
+  quantiles = false,
+): Tap[] {
   const wanted = products.filter(({ weight, experts }) => !experts && isWanted(weight.attributes.tensor));
   if (wanted.length === 0) return [];
   const values = [...new Set(wanted.map(({ x }) => x))];
@@ -270,6 +302,7 @@ function addTaps({ graph, products }: Stage, measure: Measure, isWanted: (tensor
     const tensors = wanted.filter((product) => product.x === x).map(({ weight }) => weight.attributes.tensor);
     return { name: `${tensors[0]}/input`, size: x.shape[1], tensors: [...new Set(tensors)] };
   });
+  if (quantiles) for (const [i, x] of values.entries()) graph.outputs.set(taps[i].name, x);
   for (const sums of measure === 'gram' ? [FIT, HELD_OUT] : [SQUARES])
     for (const [i, x] of values.entries()) {
       const width = x.shape[1];

@@ -2,6 +2,7 @@
 import { grouped } from '../../core/errors.ts';
 import { escaped } from '../../train/report/html.ts';
 import type { DecodePrediction } from '../decodeCosts.ts';
+import { QUANTILES } from '../inputQuantiles.ts';
 import type { QuantizedTensor, QuantizeResult } from '../quantize.ts';
 import type { Card } from './card.ts';
 
@@ -20,7 +21,7 @@ export function cardPage(card: Card): string {
       prompts.map((each) => [each.prompt, each.source, each.source === each.model ? '(the same)' : each.model]),
     ),
     `<h2>Stages</h2>${table(stages.flatMap(({ name, result: found }) => rowsOf(found, `${name}: `)))}`,
-    ...(result ? tensorSection(result) : []),
+    ...(result ? [...tensorSection(result), ...inputSection(result)] : []),
     `<h2>To make it again</h2>${table([
       ...rowsOf(recipe),
       ['source', sourceLine(card.source)],
@@ -36,6 +37,22 @@ function rowsOf(fields: object, prefix = ''): [string, string][] {
   return Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [prefix + name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+/** Inputs of the matrices, as the calibration text showed them. */
+function inputSection({ tensors }: QuantizeResult): string[] {
+  const inputs = new Map(tensors.flatMap(({ input }) => (input ? [[input.tensors[0], input] as const] : [])));
+  if (inputs.size === 0) return [];
+  const rows = [...inputs.values()].map(({ tensors: readers, quantiles, outliers }) => [
+    readers.join(', '),
+    ...quantiles.map((value) => value.toPrecision(3)),
+    outliers.map(({ channel, ratio }) => `${channel} (${ratio} ×)`).join(', ') || 'none',
+  ]);
+  const shares = QUANTILES.map((share) => (share === 1 ? 'maximum' : `${100 * share}%`));
+  return [
+    '<h2>Inputs</h2><p>Quantiles of the absolute values that matrices were multiplied with in the calibration text, and channels whose root mean square is over six times that of the median channel. Such channels make few bits hard.</p>',
+    grid(['read by', ...shares, 'channels that stand out'], rows),
+  ];
 }
 
 function tensorSection({ tensors }: QuantizeResult): string[] {

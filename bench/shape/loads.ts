@@ -25,6 +25,8 @@ const kinds: Readonly<Record<string, Stages>> = {
   'narrow, distilled': [{ narrow: { keep: 0.75 } }, { distill: { steps: 4, sequence: 64 } }],
   'narrow, Q4_0': [{ narrow: { keep: 0.75 } }, { quantize: { type: 'Q4_0' } }],
   'fewer blocks': [{ dropLayers: { layers: 1 } }],
+  'fewer tokens': [{ cutVocabulary: {} }],
+  'fewer tokens, Q4_K_M': [{ cutVocabulary: {} }, { quantize: { type: 'Q4_K_M' } }],
   'SparseGPT 2:4': [{ prune: { method: 'sparsegpt', pattern: '2:4' } }],
   rotated: [{ rotate: { always: true } }],
   'rotated, Q3_K_S': [{ rotate: { always: true } }, { quantize: { type: 'Q3_K_S' } }],
@@ -35,8 +37,6 @@ export async function benchLoads(setting: Setting, only: readonly string[]): Pro
   const unknown = only.find((name) => !Object.hasOwn(kinds, name));
   if (unknown !== undefined) throw new Error(`there is no kind ${unknown}: ${Object.keys(kinds).join(', ')}`);
   const names = only.length > 0 ? only : Object.keys(kinds);
-  using model = await load(setting.source);
-  const tokens = model.tokenizer.encode(setting.evaluated.slice(0, 4000)).slice(0, CONTEXT - 1);
   const text = `${setting.folder}/loads.txt`;
   await writeFile(text, setting.calibrating.slice(0, 200_000));
   const untied = await setting.made('untied.gguf', (path) => writeUntied(setting.source, path));
@@ -46,13 +46,19 @@ export async function benchLoads(setting: Setting, only: readonly string[]): Pro
     for (const name of names) {
       const source = kinds[name].some((stage) => 'rotate' in stage) ? untied.path : setting.source;
       const output = await make(name, source, text, setting);
-      rows.push(await compare(name, output, tokens, peer));
+      rows.push(await compare(name, output, await tokensOf(output, setting.evaluated), peer));
       await rm(output);
     }
   } finally {
     await peer.stop();
   }
   return rows;
+}
+
+/** Tokens of a text in a model's own vocabulary. */
+async function tokensOf(path: string, text: string): Promise<readonly number[]> {
+  using model = await load(path);
+  return model.tokenizer.encode(text.slice(0, 4000)).slice(0, CONTEXT - 1);
 }
 
 async function make(name: string, source: string, text: string, { folder, options }: Setting): Promise<string> {

@@ -19,6 +19,11 @@ export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix 
 export { describeOutliers, type InputQuantiles, type OutlyingChannel, QUANTILES } from './inputQuantiles.ts';
 export { type JoinTextsOptions, joinTexts, SELF } from './joinTexts.ts';
 export { type ImportanceOptions, measureImportance } from './measureImportance.ts';
+export {
+  type CutVocabularyOptions,
+  type CutVocabularyResult,
+  cutVocabulary,
+} from './prune/cutVocabulary.ts';
 export type { TriedDrop } from './prune/dropAuto.ts';
 export { type DropLayersOptions, type DropLayersResult, dropLayers } from './prune/dropLayers.ts';
 export { type NarrowOptions, type NarrowResult, narrow } from './prune/narrow.ts';

@@ -153,3 +153,22 @@ test('a limit on the time of a token is predicted for a described device', async
   expect(refused.stderr).toMatch(/maxJoules is 1, expected no value: nothing is known of the energy that a plan needs/);
   expect(refused.code).not.toBe(0);
 });
+
+test('prune --vocabulary removes tokens, and refuses what it does not use', async () => {
+  const output = folder.path('fewer.gguf');
+  await writeFile(folder.path('short.txt'), gardenText.slice(0, 600));
+  const args = ['prune', model, output, '--vocabulary', 'used', '--calibrate', folder.path('short.txt')];
+  const { tokens } = await json(args);
+  const [before, after] = tokens as [number, number];
+  expect(after).toBeLessThan(before);
+  for (const [option, value] of [
+    ['--window', '64'],
+    ['--card', folder.path('garden.txt')],
+    ['--keep', '0.5'],
+  ]) {
+    const { stderr, code } = await espalier([...args, option, value]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('--vocabulary');
+  }
+  await rm(output);
+});

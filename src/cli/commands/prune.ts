@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   type CalibrationOptions,
+  cutVocabulary,
   type DropLayersOptions,
   dropLayers,
   makeCard,
@@ -32,6 +33,7 @@ interface Values extends CalibrationValues {
   readonly keepNeurons?: number;
   readonly keepHeads?: number;
   readonly dropBlocks?: readonly number[];
+  readonly vocabulary?: 'used';
   readonly card?: string;
   readonly cardTokens?: number;
   readonly threads?: number;
@@ -42,7 +44,7 @@ interface Values extends CalibrationValues {
 export function pruneCommand(): Command {
   const command = addComputeOptions(new Command('prune'))
     .description(
-      "Set weights of a model's blocks to zero, or remove whole blocks, neurons and heads. With zeros the file keeps its size and speed, as kernels do not skip them; it compresses better.",
+      "Set weights of a model's blocks to zero, or remove whole blocks, neurons, heads and tokens. With zeros the file keeps its size and speed, as kernels do not skip them; it compresses better.",
     )
     .argument('<model>', 'GGUF file or Hugging Face folder in F32, F16 or BF16: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
@@ -68,6 +70,12 @@ export function pruneCommand(): Command {
     )
     .addOption(
       new Option(
+        '--vocabulary <tokens>',
+        'remove the tokens that the calibration texts never use, with their rows of embedding and output matrix; every text can still be encoded',
+      ).choices(['used']),
+    )
+    .addOption(
+      new Option(
         '--method <name>',
         'how weights are chosen (default: sparsegpt with --calibrate, else magnitude)',
       ).choices(['magnitude', 'wanda', 'sparsegpt']),
@@ -81,6 +89,7 @@ export function pruneCommand(): Command {
     'espalier prune model.gguf smaller.gguf --drop-layers 2 --calibrate texts.txt',
     'espalier prune model.gguf smaller.gguf --drop-layers auto --calibrate texts.txt --calibrate self',
     'espalier prune model-f16.gguf narrower.gguf --keep 0.85 --calibrate texts.txt',
+    'espalier prune model.gguf fewer-words.gguf --vocabulary used --calibrate texts.txt',
     'espalier prune model-f16.gguf sparse.gguf --pattern 2:4 --method wanda --calibrate texts.txt',
   ]);
 }
@@ -136,6 +145,14 @@ async function run(source: string, output: string, values: Values): Promise<void
         card: written?.join(', '),
       });
     }
+    if (values.vocabulary) {
+      if (!calibration) throw new OptionError('--calibrate', 'missing', 'text files, whose tokens are kept');
+      const found = await cutVocabulary(source, output, { ...common, calibration });
+      progress.stop();
+      if (values.json) return printJson(found);
+      const [before, after] = found.tokens;
+      return printFields({ output, tokens: `${after} of ${before}`, size: bytesForPeople(found.bytes) });
+    }
     if (layers !== undefined) {
       const options: DropLayersOptions = { ...common, layers, maxDivergence, calibration };
       const found = await dropLayers(source, output, options);
@@ -170,6 +187,7 @@ async function run(source: string, output: string, values: Values): Promise<void
 /** Returns the recipe's stage that does what the options ask for. */
 function stageOf(values: Values): ShapeStage {
   const { method, sparsity, pattern, dropLayers, dropBlocks, maxDivergence, keep, keepNeurons, keepHeads } = values;
+  if (values.vocabulary) return { cutVocabulary: {} };
   if ((keep ?? keepNeurons ?? keepHeads) !== undefined) return { narrow: { keep, keepNeurons, keepHeads } };
   const layers = dropBlocks ? [...dropBlocks] : dropLayers;
   return layers === undefined ? { prune: { method, sparsity, pattern } } : { dropLayers: { layers, maxDivergence } };
@@ -182,6 +200,7 @@ function refuseIgnored(values: Values): void {
     'drop-layers': layers,
     'drop-blocks': dropBlocks,
     keep: keep ?? keepNeurons ?? keepHeads,
+    vocabulary: values.vocabulary,
     sparsity: sparsity ?? pattern,
   });
   const [first, second] = ways.filter(([, value]) => value !== undefined);
@@ -195,6 +214,16 @@ function refuseIgnored(values: Values): void {
     if (value !== undefined) throw new OptionError(`--${name}`, String(value), expected);
   };
   if (first && first[0] !== 'sparsity') refuse('method', values.method, `no value with --${first[0]}`);
+  if (values.vocabulary) {
+    refuse(
+      'card',
+      values.card,
+      'no value with --vocabulary: a model of fewer tokens cannot be compared with its source',
+    );
+    if (!values.calibrate?.includes('self'))
+      for (const name of ['window', 'windows'] as const)
+        refuse(name, values[name], 'no value with --vocabulary, which reads all of the text');
+  }
   if (values.card === undefined) refuse('card-tokens', values.cardTokens, '--card to be set too');
   if (layers !== 'auto') refuse('max-divergence', values.maxDivergence, '--drop-layers auto to be set too');
   for (const name of ['calibrate', 'window', 'windows'] as const) {

@@ -24,6 +24,7 @@ A recipe is a JSON object. Relative paths are relative to the recipe file.
   stages       list of stages, with the fields of the options of the commands. Each starts from the result of the one before:
     { "prune": { "sparsity": 0.3 } }          { "dropLayers": { "layers": 2 } }, or "auto" and "maxDivergence"
     { "narrow": { "keep": 0.85 } }            { "distill": { "steps": 500, "learningRate": 0.0003 } }
+    { "cutVocabulary": {} }
     { "rotate": {} }                          { "quantize": { "type": "Q4_K_M" } }, or "maxMs" …
     { "tune": { "steps": 200 } }
                rotate is passed over if a trial without calibration loses more; no calibration text means no trial.

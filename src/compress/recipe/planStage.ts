@@ -14,6 +14,7 @@ import type { DecodePrediction } from '../decodeCosts.ts';
 import { memoryOf, secondsOf, secondsOfProducts } from '../estimate.ts';
 import { keptFormat } from '../mixture.ts';
 import { elementsOf, planOf } from '../plan.ts';
+import { withCutVocabulary } from '../prune/cutVocabulary.ts';
 import { blockCount, refuseWrongLayers, without, withoutBlocks } from '../prune/dropLayers.ts';
 import { narrowSizes } from '../prune/narrowSizes.ts';
 import { pruningOf, refuseQuantized } from '../prune/prune.ts';
@@ -39,6 +40,8 @@ export interface StagePlan {
 const PASSES = 5;
 /** Bytes of F32 that are rotated in a second. */
 const ROTATED_BYTES = 100e6;
+/** Bytes that are copied in a second. */
+const COPIED_BYTES = 500e6;
 /** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
 const TRAINING_BYTES = 20;
 
@@ -71,6 +74,12 @@ export async function planStage(
     const to = withFormats(from, (tensor) => (tensor.shape.length > 1 ? formatByName('F32') : tensor.format));
     return { plan: planTraining(from, to, steps * batch * sequence), to };
   }
+  if ('cutVocabulary' in stage) {
+    const to = withCutVocabulary(from, calibration!.text).result;
+    const bytes = tensorBytes(to);
+    const largest = Math.max(...[...from.tensors.values()].map(({ byteLength }) => byteLength));
+    return { plan: { bytes, memoryBytes: 2 * largest, seconds: bytes / COPIED_BYTES }, to };
+  }
   const to = prunedModel(stage, from, calibration);
   const all = calibration && choosesByText(stage) ? await prepareCalibration(from, calibration) : undefined;
   const prepared = all && 'narrow' in stage ? enoughWindows(all) : all;
@@ -83,7 +92,7 @@ export async function planStage(
 /** @throws {OptionError} */
 function refuseMissingText(stage: ShapeStage, calibration: CalibrationOptions | undefined): void {
   const [name] = Object.keys(stage);
-  if (calibration || !['narrow', 'distill', 'tune'].includes(name)) return;
+  if (calibration || !['narrow', 'cutVocabulary', 'distill', 'tune'].includes(name)) return;
   throw new OptionError('calibration', 'missing', `a text, which the stage ${name} needs`);
 }
 

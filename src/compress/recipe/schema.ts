@@ -61,6 +61,10 @@ const dropLayersStage = z.strictObject({
     .describe('removes whole blocks'),
 });
 
+const cutVocabularyStage = z.strictObject({
+  cutVocabulary: z.strictObject({}).describe('removes tokens that the calibration text never uses'),
+});
+
 const share = () => z.number().gt(0).max(1).optional();
 
 const narrowStage = z.strictObject({
@@ -115,9 +119,20 @@ const schema = z.strictObject({
     })
     .optional(),
   stages: z
-    .array(z.union([pruneStage, dropLayersStage, narrowStage, rotateStage, distillStage, quantizeStage, tuneStage]))
+    .array(
+      z.union([
+        pruneStage,
+        dropLayersStage,
+        narrowStage,
+        cutVocabularyStage,
+        rotateStage,
+        distillStage,
+        quantizeStage,
+        tuneStage,
+      ]),
+    )
     .min(1)
-    .describe('prune, dropLayers, narrow, rotate, distill, quantize, tune, in any order'),
+    .describe('prune, dropLayers, narrow, cutVocabulary, rotate, distill, quantize, tune, in any order'),
 });
 
 export type ShapeRecipe = z.infer<typeof schema>;

@@ -14,6 +14,7 @@ import { type Card, makeCard, refuseSameText, textFacts, writeCard } from '../ca
 import type { DecodeMeter } from '../decodeCosts.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { joinTexts, SELF } from '../joinTexts.ts';
+import { cutVocabulary } from '../prune/cutVocabulary.ts';
 import { dropLayers } from '../prune/dropLayers.ts';
 import { narrow } from '../prune/narrow.ts';
 import { prune } from '../prune/prune.ts';
@@ -53,6 +54,7 @@ export async function shape(path: string, options: ShapeOptions = {}): Promise<S
   const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
   const evaluated = recipe.card && (await textOf(recipe.card.text));
   refuseLostZeros(recipe, path);
+  refuseOtherVocabulary(recipe, path);
   const run = async (dryRun: boolean) => {
     const calibration = recipe.calibration && (await calibrationText(recipe, options, dryRun));
     refuseSameText(evaluated, calibration);
@@ -180,6 +182,7 @@ async function runStage(stage: ShapeStage, from: string, to: string, context: Co
     });
   }
   if ('dropLayers' in stage) return dropLayers(from, to, { ...common, ...stage.dropLayers, calibration });
+  if ('cutVocabulary' in stage) return cutVocabulary(from, to, { signal, onProgress, calibration: calibration! });
   if ('narrow' in stage) return narrow(from, to, { ...common, ...stage.narrow, calibration: calibration! });
   if ('rotate' in stage) {
     const { seed } = stage.rotate;
@@ -331,6 +334,16 @@ function trialTypeOf(
 /** True if the weights that a stage prune set to 0 are to be 0 behind a stage. */
 const keepsZeros = (stage: ShapeStage, before: boolean): boolean =>
   'prune' in stage || ('quantize' in stage ? (stage.quantize.keepZeros ?? before) : before);
+
+/** @throws {FormatError} if the source is compared with a model that has fewer tokens */
+function refuseOtherVocabulary({ stages, card }: ShapeRecipe, file: string): void {
+  const cut = stages.findIndex((stage) => 'cutVocabulary' in stage);
+  if (cut < 0) return;
+  const compared = stages.slice(cut + 1).find((stage) => 'distill' in stage || 'tune' in stage);
+  const what = compared ? `the stage ${Object.keys(compared)[0]} after cutVocabulary` : card && 'a card';
+  const advice = compared ? `put it before cutVocabulary` : 'leave the card or cutVocabulary out';
+  if (what) throw new FormatError(file, `has ${what}, which compares with the source's whole vocabulary: ${advice}`);
+}
 
 /** @throws {FormatError} if a stage behind a stage prune would fill its zeros */
 function refuseLostZeros({ stages }: ShapeRecipe, file: string): void {

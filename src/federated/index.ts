@@ -21,7 +21,7 @@ export {
   type LocalTrainingOptions,
   trainLocally,
 } from './client/localTraining.ts';
-export type { ModelTrainerOptions, OptimizerStore, Training } from './client/modelTrainer.ts';
+export type { ModelTrainer, ModelTrainerOptions, OptimizerStore, Training } from './client/modelTrainer.ts';
 export { modelTrainer, openTrainingModel } from './client/modelTrainer.ts';
 export {
   type ClientStore,
@@ -31,6 +31,7 @@ export {
   type ParticipantOptions,
   type RoundFailed,
   type StepResult,
+  type TrainedUpdate,
   type Trainer,
 } from './client/participant.ts';
 export { type PersonalOptions, type PersonalResult, personalize } from './client/personalize.ts';

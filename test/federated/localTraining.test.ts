@@ -15,6 +15,7 @@ import {
   openTrainingModel,
   personalize,
   type RoundConfig,
+  type TrainedUpdate,
 } from '../../src/federated/index.ts';
 import { roundConfigOf } from '../../src/federated/server/roundConfigOf.ts';
 import { memorySource } from '../../src/formats/sources/memory.ts';
@@ -67,7 +68,7 @@ async function configOf(changes: Partial<FederationInput['training']>): Promise<
 }
 
 const inRound = (config: RoundConfig, round: number): RoundConfig => ({ ...config, task: { ...config.task, round } });
-const moved = (weights: Float32Array, update: Float32Array) => weights.map((value, i) => value + update[i]);
+const moved = (weights: Float32Array, { update }: TrainedUpdate) => weights.map((value, i) => value + update[i]);
 
 describe('an optimizer', () => {
   it('goes on in the next round, and after a restart, as if there had been one long round', async () => {

@@ -276,6 +276,7 @@ function describeLine({
   epsilon,
   loss,
   staleness,
+  trainingLoss,
 }: ReportLine): string {
   if (outcome === 'aborted') return `${round}: aborted, ${reason}`;
   if (loss !== undefined) return `${round}: ${contributors} held-out devices, loss ${loss.toFixed(4)}`;
@@ -283,7 +284,8 @@ function describeLine({
   const clients = staleness
     ? `${contributors} updates, staleness ${staleness.mean.toFixed(1)} (at most ${staleness.maximum})`
     : `${contributors} of ${joined} clients`;
-  return `${round}: ${clients}, ${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
+  const training = trainingLoss === undefined ? '' : `training loss ${trainingLoss.toFixed(4)}, `;
+  return `${round}: ${clients}, ${training}${bytesForPeople(bytesReceived)} received, ${bytesForPeople(bytesSent)} sent${privacy}`;
 }
 
 /** @throws the signal's reason if it aborts */

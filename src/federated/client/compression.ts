@@ -1,6 +1,7 @@
 /**
  * Updates as bytes for rounds that are 'visible': one byte with the bits per value, then the values. 32: float32. 8 and 4: blocks of
  * 64 values, each a float32 scale and signed integers. 1: the largest values only, as a count, indices (uint32) and values (float32).
+ * If the first byte has LOSS added, the member's training loss follows as a float32.
  * The error of the compression is kept and added to the next update (error feedback, Karimireddy et al. 2019).
  */
 import { OptionError } from '../../core/errors.ts';
@@ -17,6 +18,9 @@ export interface CompressionOptions {
 
 const BLOCK = 64;
 const TOP = 1;
+const LOSS = 0x80;
+/** Bytes of a loss that follows an update. */
+export const LOSS_BYTES = 4;
 
 /** Returns the bytes of an update. */
 export function encodeUpdate(values: Float32Array, options: CompressionOptions, random: Uniform): Uint8Array {
@@ -86,12 +90,31 @@ function bytesOf(bits: number, parameters: number): number {
   return 1 + whole * blockBytes(BLOCK) + (rest > 0 ? blockBytes(rest) : 0);
 }
 
+/** Returns an update with the member's training loss, in nats per token. */
+export function withLoss(update: Uint8Array, loss: number): Uint8Array {
+  const bytes = new Uint8Array(update.length + LOSS_BYTES);
+  bytes.set(update);
+  bytes[0] |= LOSS;
+  new DataView(bytes.buffer).setFloat32(update.length, loss, true);
+  return bytes;
+}
+
+/** Returns the training loss that follows an update, or undefined. */
+export function lossOf(update: Uint8Array): number | undefined {
+  if ((update[0] & LOSS) === 0 || update.length <= LOSS_BYTES) return undefined;
+  return new DataView(update.buffer, update.byteOffset).getFloat32(update.length - LOSS_BYTES, true);
+}
+
 /**
+ * Returns the values of an update, without its loss.
  * @param parameters expected number of values
  * @throws {FederatedError} BAD_UPDATE if the bytes are not an update of this size; NOT_FINITE if it contains NaN or infinity
  */
-export function decodeUpdate(bytes: Uint8Array, parameters: number): Float32Array {
-  const bits = bytes[0];
+export function decodeUpdate(update: Uint8Array, parameters: number): Float32Array {
+  const loss = lossOf(update);
+  if (loss !== undefined && !(loss >= 0 && loss < Infinity)) throw bad(`has a training loss of ${loss}`);
+  const bytes = loss === undefined ? update : update.subarray(0, -LOSS_BYTES);
+  const bits = loss === undefined ? bytes[0] : bytes[0] ^ LOSS;
   const values = new Float32Array(parameters);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bits === TOP) decodeTop(bytes, view, values);

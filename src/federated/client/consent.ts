@@ -2,7 +2,7 @@
 import { OptionError } from '../../core/errors.ts';
 import { FederatedError } from '../federatedError.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
-import { roundConfigOf } from '../server/roundConfigOf.ts';
+import { roundConfigOf, valuesOf } from '../server/roundConfigOf.ts';
 import { type FederationSettings, neighboursOf } from '../server/settings.ts';
 import type { CompressionOptions } from './compression.ts';
 
@@ -70,10 +70,11 @@ export function checkConsent(
 export function checkRound(config: RoundConfig, settings: FederationSettings, parameters: number): void {
   const { id, task } = config;
   const kind = isEvaluation(config) ? 'evaluate' : 'train';
-  if (kind === 'train' && config.parameters !== parameters)
+  const values = valuesOf(settings, parameters);
+  if (kind === 'train' && config.parameters !== values)
     throw new FederatedError(
       'WRONG_MODEL',
-      `round ${id} has ${config.parameters} parameters, this client's model ${parameters}`,
+      `round ${id} has ${config.parameters} values in an update, this client's model ${values}`,
     );
   const refuse = (problem: string) =>
     new FederatedError('WRONG_SETTINGS', `round ${id} differs from the settings of the federation: ${problem}`, {

@@ -3,9 +3,13 @@ import { discreteGaussian } from '../privacy/discreteGaussian.ts';
 import { quantize } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import type { RoundConfig } from '../round/roundConfig.ts';
+import { LOSS_INTEGERS, lossIntegers } from '../round/trainingLoss.ts';
 
-/** Clips, weights and rounds an update, and adds this client's part of the noise. */
-export function integersOf(update: Float32Array, config: RoundConfig, examples: number): Int32Array {
+/**
+ * Clips, weights and rounds an update, and adds this client's part of the noise. Where members report their training loss, its integers
+ * follow.
+ */
+export function integersOf(update: Float32Array, config: RoundConfig, examples: number, loss?: number): Int32Array {
   const { clip, scale, noise } = config.secure!;
   const random = secureRandom();
   const weight = config.task.weighting === 'uniform' ? 1 : examples / config.maximumExamples;
@@ -16,6 +20,12 @@ export function integersOf(update: Float32Array, config: RoundConfig, examples: 
     { clip, scale },
     random,
   );
+  if (config.maximumLoss !== undefined) {
+    const all = new Int32Array(integers.length + LOSS_INTEGERS);
+    all.set(integers);
+    all.set(lossIntegers(loss, weight, config), integers.length);
+    return all;
+  }
   if (noise === 0) return integers;
   const sample = discreteGaussian(noise, random);
   return integers.map((value) => value + sample());

@@ -6,11 +6,11 @@ import type { RecipeInput } from '../../train/recipe/readRecipe.ts';
 import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
 import { prepareTraining } from '../../train/trainer.ts';
 import { canonicalHash } from '../canonicalHash.ts';
-import { configHash } from '../round/roundConfig.ts';
+import { configHash, type RoundConfig } from '../round/roundConfig.ts';
 import type { FederationSettings } from '../server/settings.ts';
 import { trainLocally } from './localTraining.ts';
 import { decodeOptimizer, encodeOptimizer, type KeptOptimizer } from './optimizerFile.ts';
-import type { Trainer } from './participant.ts';
+import type { TrainedUpdate, Trainer } from './participant.ts';
 
 export type Training = FederationSettings['training'];
 
@@ -51,6 +51,11 @@ export interface ModelTrainerOptions {
   readonly settings?: FederationSettings;
 }
 
+/** A trainer that knows the loss. */
+export interface ModelTrainer extends Trainer {
+  train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<TrainedUpdate>;
+}
+
 /** Stands for the settings if none are given. */
 const NO_SETTINGS = '0'.repeat(64);
 
@@ -63,7 +68,7 @@ export function modelTrainer(
   model: TrainableModel,
   data: Dataset,
   { optimizerStore, settings }: ModelTrainerOptions = {},
-): Trainer {
+): ModelTrainer {
   const federation = settings ? canonicalHash(settings) : NO_SETTINGS;
   let kept: KeptOptimizer | undefined;
   let isLoaded = false;
@@ -94,7 +99,7 @@ export function modelTrainer(
         kept = { federation, round, before, after: result.optimizer };
         await optimizerStore?.save(encodeOptimizer(kept));
       }
-      return result.update;
+      return { update: result.update, loss: result.loss };
     },
     async evaluate(weights, _, signal) {
       await model.writeWeights(weights);

@@ -11,6 +11,7 @@ import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
 import type { Instruction, Receipt } from '../round/round.ts';
 import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
+import { clippedLoss } from '../round/trainingLoss.ts';
 import { SecureMember } from '../secure/secureMember.ts';
 import { hashOfWeights, type Status } from '../server/federation.ts';
 import { mechanismOf } from '../server/roundConfigOf.ts';
@@ -23,7 +24,7 @@ import {
   valuesOfText,
   valuesToText,
 } from './clientState.ts';
-import { checkCompression, encodeUpdate, UpdateCompressor } from './compression.ts';
+import { checkCompression, encodeUpdate, UpdateCompressor, withLoss } from './compression.ts';
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
@@ -36,10 +37,17 @@ export interface Trainer {
   readonly examples: number;
   /** Number of values in an update. */
   readonly parameters: number;
-  /** Returns how far training on this client's data moves the weights [parameters]. */
-  train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<Float32Array>;
+  /** Returns how far training on this client's data moves the weights [parameters], and the loss if it is known. */
+  train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<Float32Array | TrainedUpdate>;
   /** Returns the mean loss of weights on this client's data, in nats per token. Default: the client joins no evaluation. */
   evaluate?(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<number>;
+}
+
+export interface TrainedUpdate {
+  /** [parameters] new weights minus old weights. */
+  readonly update: Float32Array;
+  /** Mean training loss, in nats per token. Reported in rounds that have a `maximumLoss`. */
+  readonly loss?: number;
 }
 
 /** Keeps the client's state. */
@@ -264,12 +272,14 @@ export class Participant {
     signal?: AbortSignal,
   ): Promise<RoundMessage> {
     const { identity, compression } = this.#options;
-    const update = await this.#train(config, signal);
+    const { update, loss } = await this.#train(config, signal);
     let message: RoundMessage;
     let residual: Float32Array | undefined;
     if (config.mode === 'visible') {
       const isCompressed = compression && !isEvaluation(config);
-      const body = isCompressed ? this.#compressor.encode(update) : encodeUpdate(update, {}, secureRandom());
+      const encoded = isCompressed ? this.#compressor.encode(update) : encodeUpdate(update, {}, secureRandom());
+      const isReported = config.maximumLoss !== undefined && loss !== undefined;
+      const body = isReported ? withLoss(encoded, clippedLoss(loss, config)) : encoded;
       if (isCompressed) residual = this.#compressor.residual;
       message = signMessage(
         { kind: 'update', round: config.id, client: identity.name, body },
@@ -278,7 +288,7 @@ export class Participant {
       );
     } else {
       const { examples } = this.#member!.joinMessage;
-      message = await this.#member!.update(instruction, integersOf(update, config, examples));
+      message = await this.#member!.update(instruction, integersOf(update, config, examples, loss));
     }
     const round = {
       ...this.#state!.round!,
@@ -292,7 +302,7 @@ export class Participant {
     return message;
   }
 
-  async #train(config: RoundConfig, signal?: AbortSignal): Promise<Float32Array> {
+  async #train(config: RoundConfig, signal?: AbortSignal): Promise<TrainedUpdate> {
     const { trainer } = this.#options;
     const weights = await this.#connection.weights(config.weights, trainer.parameters, signal);
     if (weights.length !== trainer.parameters || hashOfWeights(weights) !== config.weights)
@@ -300,11 +310,12 @@ export class Participant {
         'BAD_WEIGHTS',
         `round ${config.id}: the server sent weights that differ from their hash`,
       );
-    const update = isEvaluation(config)
+    const found = isEvaluation(config)
       ? Float32Array.of(await trainer.evaluate!(weights, config, signal))
       : await trainer.train(weights, config, signal);
-    if (!Number.isFinite(normOf(update))) throw notFinite();
-    return update;
+    const trained = found instanceof Float32Array ? { update: found } : found;
+    if (!Number.isFinite(normOf(trained.update)) || Number.isNaN(trained.loss)) throw notFinite();
+    return trained;
   }
 
   /** The noise of each update is this client's: it counts them itself. */

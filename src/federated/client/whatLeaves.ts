@@ -28,7 +28,7 @@ export function whatLeaves(settings: FederationSettings): string {
       `${Math.round(100 * evaluation.devices)}% of the devices do not train: they send the mean loss of the model on their texts${mode === 'secure' ? ', masked in the same way' : ''}.`,
     );
   lines.push(
-    `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update${mode === 'secure' ? ', and shares of keys' : ''}.`,
+    `What leaves: a public key that is your name, ${weighting === 'examples' ? 'the number of your tokens, ' : ''}the update${privacy ? '' : ` with the mean loss of its training${mode === 'secure' ? ' (masked too)' : ''}`}${mode === 'secure' ? ', and shares of keys' : ''}.`,
     'You can stop at any time; a sum that contains your update already keeps it.',
   );
   return lines.join('\n');

@@ -43,6 +43,11 @@ const schema = z.strictObject({
     update: milliseconds(),
     unmask: milliseconds(),
   }),
+  /**
+   * Members report their mean training loss, at most this, in nats per token: masked in the two last values of a secure update, see
+   * trainingLoss.ts; beside a visible one. Undefined: nobody does.
+   */
+  maximumLoss: z.number().positive().optional(),
   /** Maximum bytes of an update. Default: 4 per parameter and 1. */
   maximumBytes: count(2 ** 31).optional(),
   /** Settings of 'secure'. */

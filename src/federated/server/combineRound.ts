@@ -1,18 +1,26 @@
 /** Combines the updates of a complete round into one. */
 import { aggregationRules } from '../aggregation/index.ts';
 import { discountStale } from '../aggregation/staleness.ts';
-import { decodeUpdate } from '../client/compression.ts';
+import { decodeUpdate, lossOf } from '../client/compression.ts';
 import { discreteGaussian } from '../privacy/discreteGaussian.ts';
 import { quantizedNorm } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import type { RoundMachine } from '../round/protocol.ts';
 import { Round } from '../round/round.ts';
+import { clippedLoss, LOSS_INTEGERS, meanLossOf } from '../round/trainingLoss.ts';
 import { unmask } from '../secure/unmask.ts';
 import { mechanismOf } from './roundConfigOf.ts';
 import type { FederationSettings } from './settings.ts';
 
-/** @returns the mean update [parameters] @throws {FederatedError} if the masks cannot be removed */
-export async function combineRound(round: RoundMachine, settings: FederationSettings): Promise<Float32Array> {
+export interface Combined {
+  /** [parameters] the mean update. */
+  readonly update: Float32Array;
+  /** Mean training loss of the members that reported one, weighted by examples as updates are, in nats per token. */
+  readonly trainingLoss?: number;
+}
+
+/** @throws {FederatedError} if the masks cannot be removed */
+export async function combineRound(round: RoundMachine, settings: FederationSettings): Promise<Combined> {
   const { config, contributors } = round;
   const weightOf = (examples: number) => (settings.weighting === 'uniform' ? 1 : examples / config.maximumExamples);
   if (!(round instanceof Round) || config.mode === 'visible') {
@@ -23,7 +31,8 @@ export async function combineRound(round: RoundMachine, settings: FederationSett
       weight: weightOf(examples),
       values: decodeUpdate(body, config.parameters),
     }));
-    return discountStale(aggregationRules[rule]({ attackers }))(updates);
+    const update = discountStale(aggregationRules[rule]({ attackers }))(updates);
+    return { update, trainingLoss: visibleLoss(round, weightOf) };
   }
   const sum = await unmask(round.secureSum);
   const { clip, scale } = config.secure!;
@@ -34,5 +43,22 @@ export async function combineRound(round: RoundMachine, settings: FederationSett
     for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] + sample()) | 0;
   }
   const total = contributors.reduce((weight, { examples }) => weight + weightOf(examples), 0);
-  return Float32Array.from(sum, (value) => value / scale / total);
+  const meanOf = (integers: Int32Array) => Float32Array.from(integers, (value) => value / scale / total);
+  if (config.maximumLoss === undefined) return { update: meanOf(sum) };
+  return {
+    update: meanOf(sum.subarray(0, -LOSS_INTEGERS)),
+    trainingLoss: meanLossOf(sum.slice(-LOSS_INTEGERS), config),
+  };
+}
+
+function visibleLoss({ config, visibleUpdates }: RoundMachine, weightOf: (examples: number) => number): number | undefined {
+  if (config.maximumLoss === undefined) return undefined;
+  let [losses, weights] = [0, 0];
+  for (const { examples, body } of visibleUpdates) {
+    const loss = lossOf(body);
+    if (loss === undefined) continue;
+    losses += weightOf(examples) * clippedLoss(loss, config);
+    weights += weightOf(examples);
+  }
+  return weights > 0 ? losses / weights : undefined;
 }

@@ -17,7 +17,7 @@ import type { Instruction, Receipt, RoundMachine } from '../round/protocol.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { startRound } from '../round/startRound.ts';
 import { Admission, type AdmissionOptions } from './admission.ts';
-import { combineRound } from './combineRound.ts';
+import { type Combined, combineRound } from './combineRound.ts';
 import { decodeEntry, type Entry, encodeEntry, newCounters } from './entries.ts';
 import type { Journal } from './journal.ts';
 import { PrivacyLedger } from './privacyLedger.ts';
@@ -280,14 +280,15 @@ export class Federation {
 
   async #combine(round: RoundMachine, now: number): Promise<void> {
     const started = performance.now();
-    let update: Float32Array;
+    let combined: Combined;
     try {
-      update = await combineRound(round, this.settings);
+      combined = await combineRound(round, this.settings);
     } catch (error) {
       if (!(error instanceof FederatedError)) throw error;
       round.apply({ kind: 'abort', at: now, reason: error.message });
       return this.#finishRound(round, now);
     }
+    const { update, trainingLoss } = combined;
     round.apply({ kind: 'close', at: now });
     if (isEvaluation(round.config)) {
       this.#counters.serverMilliseconds += performance.now() - started;
@@ -296,13 +297,13 @@ export class Federation {
     const weights = this.#optimizer.step(this.#state.weights, update);
     this.#privacy?.spend(this.#state.begun);
     this.#counters.serverMilliseconds += performance.now() - started;
-    await this.#finishRound(round, now, { weights, updateNorm: normOf(update) });
+    await this.#finishRound(round, now, { weights, updateNorm: normOf(update), trainingLoss });
   }
 
   async #finishRound(
     round: RoundMachine,
     now: number,
-    done?: { weights: Float32Array; updateNorm?: number; loss?: number },
+    done?: { weights: Float32Array; updateNorm?: number; loss?: number; trainingLoss?: number },
   ): Promise<void> {
     const { contributors } = round;
     const staleness = stalenessOf(contributors);
@@ -316,6 +317,7 @@ export class Federation {
       ...(this.settings.weighting === 'examples' && { examples: sumOfExamples(contributors) }),
       ...(staleness && { staleness }),
       ...(done?.loss !== undefined && { loss: done.loss }),
+      ...(done?.trainingLoss !== undefined && { trainingLoss: done.trainingLoss }),
       updateNorm: done?.updateNorm,
       dropouts: round.dropouts,
       ...this.#counters,

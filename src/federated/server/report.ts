@@ -13,6 +13,7 @@ export function federationReport(name: string, lines: readonly ReportLine[]): st
     ['Bytes received', total('bytesReceived')],
     ['Bytes sent', total('bytesSent')],
     ...(evaluations.length > 0 ? [['Loss of held-out devices', evaluations.at(-1)!.loss!.toFixed(4)]] : []),
+    ...(last?.epsilon !== undefined ? [['Training loss', 'not reported: ε would not cover it']] : []),
     // an ε is shown only if an accountant computed it
     ...(last?.epsilon !== undefined ? [['Privacy spent', `ε = ${last.epsilon.toFixed(3)} at δ = ${last.delta}`]] : []),
   ];
@@ -32,7 +33,7 @@ th:first-child, td:first-child, td.reason { text-align: left } tr.aborted td { c
 <h1>${escapeHtml(name)}</h1>
 <dl>${facts.map(([what, value]) => `<dt>${what}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>
 <table>
-<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th>${hasStaleness ? '<th>Staleness</th>' : ''}<th>Examples</th><th>Norm</th><th>Loss</th><th>Bytes received</th><th>Bytes sent</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
+<thead><tr><th>Round</th><th>Joined</th><th>Counted</th><th>Dropped</th>${hasStaleness ? '<th>Staleness</th>' : ''}<th>Examples</th><th>Norm</th><th>Training loss</th><th>Loss</th><th>Bytes received</th><th>Bytes sent</th><th>Refused</th><th>ε</th><th>Server ms</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
@@ -48,12 +49,13 @@ function rowOf(line: ReportLine, hasStaleness: boolean): string {
   const end = [...bytes, countsOf(line.refused), line.epsilon?.toFixed(3) ?? '', line.serverMilliseconds.toFixed(0)];
   const cellsOf = (texts: readonly string[]) => texts.map((text) => `<td>${escapeHtml(text)}</td>`).join('');
   if (line.outcome === 'aborted')
-    return `<tr class="aborted">${cellsOf(start)}<td class="reason" colspan="${hasStaleness ? 4 : 3}">${escapeHtml(line.reason ?? '')}</td>${cellsOf(end)}</tr>`;
+    return `<tr class="aborted">${cellsOf(start)}<td class="reason" colspan="${hasStaleness ? 5 : 4}">${escapeHtml(line.reason ?? '')}</td>${cellsOf(end)}</tr>`;
   const { staleness } = line;
   const middle = [
     ...(hasStaleness ? [staleness ? `${staleness.mean.toFixed(1)}, at most ${staleness.maximum}` : ''] : []),
     line.examples?.toLocaleString('en-US') ?? '',
     line.updateNorm?.toPrecision(4) ?? '',
+    line.trainingLoss?.toFixed(4) ?? '',
     line.loss?.toFixed(4) ?? '',
   ];
   return `<tr>${cellsOf([...start, ...middle, ...end])}</tr>`;

@@ -21,6 +21,11 @@ export interface ReportLine {
   readonly staleness?: Staleness;
   /** Mean loss of the held-out devices in nats per token, weighted as updates are. Only of an evaluation. */
   readonly loss?: number;
+  /**
+   * Mean loss of the members while they trained, in nats per token, weighted as updates are. Only of training without privacy, and of
+   * members that reported one.
+   */
+  readonly trainingLoss?: number;
   /** Norm of the combined update. */
   readonly updateNorm?: number;
   readonly dropouts: Dropouts;

@@ -1,9 +1,11 @@
 /** The settings of one round, made from those of the federation. */
 import { learningRateAt } from '../../train/schedule.ts';
+import { LOSS_BYTES } from '../client/compression.ts';
 import type { Mechanism } from '../privacy/accountant.ts';
 import { noiseMultiplierFor } from '../privacy/accountant.ts';
 import { quantizedNorm } from '../privacy/quantize.ts';
 import { checkRoundConfig, type RoundConfig } from '../round/roundConfig.ts';
+import { LOSS_INTEGERS } from '../round/trainingLoss.ts';
 import { type FederationSettings, neighboursOf } from './settings.ts';
 
 /** Below this deviation of a client's noise, sums of discrete Gaussians differ from one (Kairouz et al. 2021: by e^−39 here). */
@@ -28,7 +30,7 @@ export function mechanismOf(settings: FederationSettings): Mechanism | undefined
   return mechanism;
 }
 
-/** Maximum loss that a device can report, in nats per token. */
+/** Maximum loss that a device can report, in nats per token: that of guessing among 8e13 tokens. */
 const MAXIMUM_LOSS = 32;
 
 /**
@@ -46,10 +48,13 @@ export function roundConfigOf(
   if (kind === 'evaluate') return evaluationConfigOf(settings, number, weights);
   const { name, mode, cohort, minimumCohort, deadlines, training, weighting, asynchronous } = settings;
   const { model: _, lora: __, minimumLearningRate: ___, warmup: ____, ...task } = training;
+  const hasLoss = reportsLoss(settings);
   return checkRoundConfig({
     id: `${name}-${number}`,
     mode,
-    parameters,
+    parameters: valuesOf(settings, parameters),
+    ...(hasLoss && { maximumLoss: MAXIMUM_LOSS }),
+    ...(hasLoss && mode === 'visible' && { maximumBytes: 4 * parameters + 1 + LOSS_BYTES }),
     weights,
     cohort,
     minimumCohort,
@@ -59,6 +64,16 @@ export function roundConfigOf(
     ...(asynchronous && { asynchronous }),
     task: { ...task, learningRate: learningRateOf(settings, number), kind, weighting, round: number },
   });
+}
+
+/** Members report their training loss, unless differential privacy excludes it: ε would not cover it. */
+export function reportsLoss({ privacy }: FederationSettings): boolean {
+  return !privacy;
+}
+
+/** Number of values in an update of training. @param parameters of the model */
+export function valuesOf(settings: FederationSettings, parameters: number): number {
+  return settings.mode === 'secure' && reportsLoss(settings) ? parameters + LOSS_INTEGERS : parameters;
 }
 
 /** Clients that all count the same do not say how many examples they have: ε would not cover that. */

@@ -87,21 +87,19 @@ describe('a client refuses', () => {
 
   const privacy = { epsilon: 1, noise: 'distributed' } as const;
   const agreed = { cohort: 6, minimumCohort: 6, privacy };
-  it.each<[string, object, RegExp]>([
+  const plain = { cohort: 6, minimumCohort: 6 };
+  it.each<[string, object, RegExp, object?]>([
     ['less noise', { ...agreed, privacy: { ...privacy, epsilon: 2 } }, /secure.noise is .*, expected/],
-    ['no noise', { ...agreed, privacy: undefined }, /secure.scale is .*, expected|secure.noise is 0, expected/],
+    ['no privacy', { ...agreed, privacy: undefined }, /maximumLoss is 32, expected undefined/],
+    ['no noise', { ...agreed, privacy: { ...privacy, noise: 'central' } }, /secure.noise is 0, expected/],
     ['a smaller cohort', { ...agreed, minimumCohort: 3 }, /minimumCohort is 3, expected 6/],
     ['another clip', { ...agreed, secure: { clip: 10 } }, /secure\.(clip|scale) is .*, expected/],
-    [
-      'a sum weighted by examples',
-      { ...agreed, privacy: undefined, weighting: 'examples' },
-      /maximumExamples is .*, expected 1/,
-    ],
+    ['a sum weighted by examples', { ...plain, weighting: 'examples' }, /maximumExamples is .*, expected 1/, plain],
     ['an update in the clear', { mode: 'visible', secure: undefined }, /mode is "visible", expected "secure"/],
     ['other training', { ...agreed, training: { model: 'none', steps: 1000 } }, /task.steps is 1000, expected 10/],
-  ])('rounds with %s than its owner agreed to', async (_, changes, message) => {
+  ])('rounds with %s than its owner agreed to', async (_, changes, message, agreedTo = agreed) => {
     const connection = localConnection(await open(changes), () => 0);
-    const shown = checkSettings({ ...settings, rounds: 1, ...agreed, weighting: 'uniform' });
+    const shown = checkSettings({ ...settings, rounds: 1, ...agreedTo, weighting: 'uniform' });
     const client = participant(connection, 0, { settings: shown, allowVisible: true });
     const refused = client.step();
     await expect(refused).rejects.toMatchObject({ code: 'WRONG_SETTINGS' });

@@ -2,7 +2,8 @@
 import { OptionError } from '../../core/errors.ts';
 import { FederatedError } from '../federatedError.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
-import { roundConfigOf, valuesOf } from '../server/roundConfigOf.ts';
+import { modelParameters } from '../round/trainingLoss.ts';
+import { roundConfigOf } from '../server/roundConfigOf.ts';
 import { type FederationSettings, neighboursOf } from '../server/settings.ts';
 import type { CompressionOptions } from './compression.ts';
 
@@ -70,12 +71,9 @@ export function checkConsent(
 export function checkRound(config: RoundConfig, settings: FederationSettings, parameters: number): void {
   const { id, task } = config;
   const kind = isEvaluation(config) ? 'evaluate' : 'train';
-  const values = valuesOf(settings, parameters);
-  if (kind === 'train' && config.parameters !== values)
-    throw new FederatedError(
-      'WRONG_MODEL',
-      `round ${id} has ${config.parameters} values in an update, this client's model ${values}`,
-    );
+  const found = modelParameters(config);
+  if (kind === 'train' && found !== parameters)
+    throw new FederatedError('WRONG_MODEL', `round ${id} has ${found} parameters, this client's model ${parameters}`);
   const refuse = (problem: string) =>
     new FederatedError('WRONG_SETTINGS', `round ${id} differs from the settings of the federation: ${problem}`, {
       round: id,

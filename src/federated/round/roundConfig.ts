@@ -26,6 +26,11 @@ const schema = z.strictObject({
    * bounds need.
    */
   mode: z.enum(['secure', 'visible']),
+  /**
+   * Members report their mean training loss, at most this, in nats per token: masked in the two last values of a secure update, see
+   * trainingLoss.ts; beside a visible one. Undefined: nobody does.
+   */
+  maximumLoss: z.number().positive().optional(),
   /** Number of values in an update. */
   parameters: count(MAXIMUM_PARAMETERS),
   /** SHA-256 of the weights that the round starts from. */
@@ -43,11 +48,6 @@ const schema = z.strictObject({
     update: milliseconds(),
     unmask: milliseconds(),
   }),
-  /**
-   * Members report their mean training loss, at most this, in nats per token: masked in the two last values of a secure update, see
-   * trainingLoss.ts; beside a visible one. Undefined: nobody does.
-   */
-  maximumLoss: z.number().positive().optional(),
   /** Maximum bytes of an update. Default: 4 per parameter and 1. */
   maximumBytes: count(2 ** 31).optional(),
   /** Settings of 'secure'. */

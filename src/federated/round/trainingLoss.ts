@@ -10,6 +10,11 @@ export const LOSS_INTEGERS = 2;
 /** Largest sum of either integer. */
 const LARGEST_SUM = 2 ** 30;
 
+/** Number of parameters of the model that a round trains. */
+export function modelParameters({ mode, parameters, maximumLoss }: RoundConfig): number {
+  return mode === 'secure' && maximumLoss !== undefined ? parameters - LOSS_INTEGERS : parameters;
+}
+
 /** @param weight of the member in the mean, 0 … 1 @param loss in nats per token */
 export function lossIntegers(loss: number | undefined, weight: number, config: RoundConfig): [number, number] {
   if (loss === undefined) return [0, 0];

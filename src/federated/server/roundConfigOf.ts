@@ -52,7 +52,7 @@ export function roundConfigOf(
   return checkRoundConfig({
     id: `${name}-${number}`,
     mode,
-    parameters: valuesOf(settings, parameters),
+    parameters: hasLoss && mode === 'secure' ? parameters + LOSS_INTEGERS : parameters,
     ...(hasLoss && { maximumLoss: MAXIMUM_LOSS }),
     ...(hasLoss && mode === 'visible' && { maximumBytes: 4 * parameters + 1 + LOSS_BYTES }),
     weights,
@@ -67,13 +67,8 @@ export function roundConfigOf(
 }
 
 /** Members report their training loss, unless differential privacy excludes it: ε would not cover it. */
-export function reportsLoss({ privacy }: FederationSettings): boolean {
+function reportsLoss({ privacy }: FederationSettings): boolean {
   return !privacy;
-}
-
-/** Number of values in an update of training. @param parameters of the model */
-export function valuesOf(settings: FederationSettings, parameters: number): number {
-  return settings.mode === 'secure' && reportsLoss(settings) ? parameters + LOSS_INTEGERS : parameters;
 }
 
 /** Clients that all count the same do not say how many examples they have: ε would not cover that. */

@@ -11,6 +11,7 @@ import {
   memoryJournal,
   Participant,
   type ParticipantOptions,
+  type RoundConfig,
   type Trainer,
 } from '../../src/federated/index.ts';
 
@@ -35,7 +36,12 @@ export const samplingKey = '00'.repeat(32);
 export const pointOf = (client: number) =>
   Float32Array.from({ length: PARAMETERS }, (_, i) => ((client * 7 + i) % 11) - 5);
 
-export function trainerOf(client: number): Trainer {
+/** A trainer that knows no loss. */
+interface PullingTrainer extends Trainer {
+  train(weights: Float32Array, config: RoundConfig): Promise<Float32Array>;
+}
+
+export function trainerOf(client: number): PullingTrainer {
   const point = pointOf(client);
   return {
     examples: 10 * (client + 1),

@@ -12,10 +12,12 @@ import {
   federationReport,
   localConnection,
   memoryJournal,
+  type RoundConfig,
   type RoundMessage,
   secureRandom,
   whatLeaves,
 } from '../../src/federated/index.ts';
+import { meanLossOf } from '../../src/federated/round/trainingLoss.ts';
 import { roundConfigOf } from '../../src/federated/server/roundConfigOf.ts';
 import { PARAMETERS, participant, play, settings, trainerOf, weights } from './clients.ts';
 
@@ -37,8 +39,8 @@ async function playRound(changes: Partial<FederationInput>, options: object = {}
   };
   const clients = losses.map((loss, i) => {
     const trainer = trainerOf(i);
-    const train = async (weights: Float32Array, config: never) => ({
-      update: (await trainer.train(weights, config)) as Float32Array,
+    const train = async (weights: Float32Array, config: RoundConfig) => ({
+      update: await trainer.train(weights, config),
       loss,
     });
     return participant(listening, i, { allowVisible: true, trainer: { ...trainer, train }, ...options });
@@ -87,7 +89,6 @@ it('is undefined if nobody knows it, or if a member adds what no loss can be', a
   const config = roundConfigOf(given, 1, PARAMETERS, '0'.repeat(64));
   expect(config).toMatchObject({ parameters: PARAMETERS + 2, maximumLoss: 32 });
   expect([...integersOf(weights, config, 1).slice(-2)]).toEqual([0, 0]);
-  const { meanLossOf } = await import('../../src/federated/round/trainingLoss.ts');
   expect(meanLossOf([0, 0], config)).toBeUndefined();
   expect(meanLossOf([-5, 10], config)).toBeUndefined();
   expect(meanLossOf([2 ** 30, 1], config)).toBeUndefined();

@@ -51,7 +51,10 @@ export async function combineRound(round: RoundMachine, settings: FederationSett
   };
 }
 
-function visibleLoss({ config, visibleUpdates }: RoundMachine, weightOf: (examples: number) => number): number | undefined {
+function visibleLoss(
+  { config, visibleUpdates }: RoundMachine,
+  weightOf: (examples: number) => number,
+): number | undefined {
   if (config.maximumLoss === undefined) return undefined;
   let [losses, weights] = [0, 0];
   for (const { examples, body } of visibleUpdates) {

@@ -73,6 +73,8 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
         ['closed', 3],
         ['closed', 3],
       ]);
+      // about ln of the 320 tokens of the vocabulary
+      for (const { trainingLoss } of federation.report) expect(trainingLoss).toBeCloseTo(Math.log(320), 0);
       expect(federation.weights).not.toEqual(weights);
       // the personal adapter is in the page's private file system
       const magic = await member.page.evaluate(async () => {

@@ -106,7 +106,7 @@ describe('an asynchronous federation', () => {
     expect(federation.report).toMatchObject([
       { outcome: 'aborted', reason: '1 clients sent updates, expected at least 2' },
     ]);
-    expect(federationReport('x', federation.report)).toContain('colspan="3"');
+    expect(federationReport('x', federation.report)).toContain('colspan="4"');
     await send(federation, devices.slice(1), 1);
     await federation.tick(federation.round!.deadline);
     expect(federation.report[1]).toMatchObject({ outcome: 'closed', contributors: 2, staleness: { maximum: 0 } });

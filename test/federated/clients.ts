@@ -38,7 +38,7 @@ export const pointOf = (client: number) =>
 
 /** A trainer that knows no loss. */
 interface PullingTrainer extends Trainer {
-  train(weights: Float32Array, config: RoundConfig): Promise<Float32Array>;
+  train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<Float32Array>;
 }
 
 export function trainerOf(client: number): PullingTrainer {

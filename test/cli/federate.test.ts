@@ -149,6 +149,40 @@ describe('espalier federate', () => {
     await server.ended;
   }, 120_000);
 
+  it('trains asynchronously, and says how stale updates were', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const given = { ...settings, mode: 'visible', rounds: 2, cohort: 2, asynchronous: { maximumStaleness: 3 } };
+    writeFileSync(path('asynchronous.json'), JSON.stringify(given));
+    const common = ['--threads', '1'];
+    const server = start(
+      'serve',
+      'asynchronous.json',
+      '--folder',
+      'buffer',
+      '--port',
+      `${port}`,
+      '--linger',
+      '1',
+      ...common,
+    );
+    await until('the server answers', () =>
+      fetch(`${url}/settings`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const clients = [1, 2].map((i) =>
+      start('join', url, '--data', `texts-${i}`, '--state', `buffer-${i}`, '--yes', '--allow-visible', ...common),
+    );
+    const { code, output } = await server.ended;
+    expect(code).toBe(0);
+    expect(output).toMatch(/gardens-1: 2 updates, staleness 0\.0 \(at most 0\)/);
+    for (const { child } of clients) child.kill('SIGKILL');
+    await Promise.all(clients.map(({ ended }) => ended));
+    expect(clients[0].output()).toContain('in 2 versions of up to 2 updates');
+  }, 120_000);
+
   it('refuses a model that clients could not download, and a folder that another server uses', async () => {
     mkdirSync(path('model-folder'));
     const training = { ...settings.training, model: path('model-folder') };

@@ -29,11 +29,14 @@ interface Case {
   readonly moment: 'before' | 'after';
   readonly killed: 'clients' | 'server' | 'both';
 }
-const cases: readonly Case[] = ['open', 'keys', 'update', 'confirm', 'unmask'].flatMap((phase) => [
-  { phase, moment: 'before', killed: 'server' },
-  { phase, moment: 'before', killed: 'clients' },
-  { phase, moment: 'after', killed: 'both' },
-]);
+const casesOf = (...phases: string[]): Case[] =>
+  phases.flatMap((phase) => [
+    { phase, moment: 'before', killed: 'server' },
+    { phase, moment: 'before', killed: 'clients' },
+    { phase, moment: 'after', killed: 'both' },
+  ]);
+/** All clients contribute to each version, so that the result does not depend on who is fast. */
+const asynchronous = { ...settings, mode: 'visible', secure: undefined, minimumCohort: CLIENTS, asynchronous: {} };
 
 interface Result {
   readonly report: readonly ReportLine[];
@@ -116,11 +119,11 @@ class Processes {
 }
 
 /** The same federation in one process that nothing happens to. */
-async function undisturbed(rounds: number): Promise<number[]> {
+async function undisturbed(rounds: number, given: object = settings): Promise<number[]> {
   const options = { journal: memoryJournal(), weights: new Float32Array(PARAMETERS) };
-  const federation = await Federation.open(checkSettings({ ...settings, deadlines, rounds }), options, 0);
+  const federation = await Federation.open(checkSettings({ ...given, deadlines, rounds }), options, 0);
   const connection = localConnection(federation, () => 0);
-  const clients = Array.from({ length: CLIENTS }, (_, i) => participant(connection, i));
+  const clients = Array.from({ length: CLIENTS }, (_, i) => participant(connection, i, { allowVisible: true }));
   while (!federation.finished) for (const client of clients) await client.step();
   return [...federation.weights];
 }
@@ -131,27 +134,34 @@ function expectClosed({ report }: Result, rounds: number): void {
 }
 
 describe('a federation of processes', () => {
-  it('has the same result when server and clients are killed at every stage of a round', async () => {
-    const rounds = cases.length;
-    const roundOf = (index: number) => `${settings.name}-${index + 1}`;
-    const stops = cases.map(({ phase, moment }, i) => ({ round: roundOf(i), phase, moment }));
-    const processes = await Processes.start({ ...settings, deadlines, rounds }, { stops });
-    for (const [i, { phase, moment, killed }] of cases.entries()) {
-      const names = STOPPED.map((client) => `stopped-${roundOf(i)}-${client}`);
-      // a round ends as soon as it has enough shares, so that one of the two may not be asked for its own
-      const isThere = (name: string) => processes.has(name);
-      const isReached = () => (phase === 'unmask' && moment === 'after' ? names.some(isThere) : names.every(isThere));
-      await processes.until(isReached, `${phase} ${moment}`);
-      if (killed !== 'server') for (const client of STOPPED) await processes.kill(`client-${client}`);
-      if (killed !== 'clients') await processes.kill('server');
-      writeFileSync(join(processes.folder, `${roundOf(i)}-released`), '');
-      if (killed !== 'clients') processes.startServer();
-      if (killed !== 'server') for (const client of STOPPED) processes.startClient(client);
-    }
-    const result = await processes.result();
-    expectClosed(result, rounds);
-    expect(result.weights).toEqual(await undisturbed(rounds));
-  }, 240_000);
+  it.each([
+    { kind: 'secure', given: settings, cases: casesOf('open', 'keys', 'update', 'confirm', 'unmask') },
+    { kind: 'asynchronous', given: asynchronous, cases: casesOf('open', 'update') },
+  ])(
+    'has the same result when server and clients are killed at every stage of a round: $kind',
+    async ({ given, cases }) => {
+      const rounds = cases.length;
+      const roundOf = (index: number) => `${settings.name}-${index + 1}`;
+      const stops = cases.map(({ phase, moment }, i) => ({ round: roundOf(i), phase, moment }));
+      const processes = await Processes.start({ ...given, deadlines, rounds }, { stops, allowVisible: true });
+      for (const [i, { phase, moment, killed }] of cases.entries()) {
+        const names = STOPPED.map((client) => `stopped-${roundOf(i)}-${client}`);
+        // a round ends as soon as it has enough shares, so that one of the two may not be asked for its own
+        const isThere = (name: string) => processes.has(name);
+        const isReached = () => (phase === 'unmask' && moment === 'after' ? names.some(isThere) : names.every(isThere));
+        await processes.until(isReached, `${phase} ${moment}`);
+        if (killed !== 'server') for (const client of STOPPED) await processes.kill(`client-${client}`);
+        if (killed !== 'clients') await processes.kill('server');
+        writeFileSync(join(processes.folder, `${roundOf(i)}-released`), '');
+        if (killed !== 'clients') processes.startServer();
+        if (killed !== 'server') for (const client of STOPPED) processes.startClient(client);
+      }
+      const result = await processes.result();
+      expectClosed(result, rounds);
+      expect(result.weights).toEqual(await undisturbed(rounds, given));
+    },
+    240_000,
+  );
 
   it('has the same result when every message comes 100 times more, late and in another order', async () => {
     const processes = await Processes.start({ ...settings, deadlines, rounds: 2 }, { copies: 100, repeating: STOPPED });

@@ -2,7 +2,7 @@
  * The server or a client of a federation in a process of its own.
  *
  *   node process.mjs server '{"folder", "port", "settings"}'             until it is killed; finished.json has the result
- *   node process.mjs client '{"folder", "url", "client", "copies"?, "repeating"?, "stops"?}'   until the federation ends
+ *   node process.mjs client '{"folder", "url", "client", "copies"?, "repeating"?, "stops"?, "allowVisible"?}'   until the federation ends
  *
  * A client stops at the points in `stops` (round, phase, before or after its message): it writes the file stopped-ROUND-CLIENT, and goes on
  * when ROUND-released exists. A client that was killed and started again does not stop a second time.
@@ -37,7 +37,18 @@ async function serve({ folder, port, settings, parameters }) {
   renameSync(join(folder, 'finished.new'), join(folder, 'finished.json'));
 }
 
-async function join_({ folder, url, client, point, examples, scale, copies = 0, repeating = [], stops = [] }) {
+async function join_({
+  folder,
+  url,
+  client,
+  point,
+  examples,
+  scale,
+  copies = 0,
+  repeating = [],
+  stops = [],
+  allowVisible,
+}) {
   const { identity, store } = await clientFolder(join(folder, `client-${client}`));
   const connection = httpConnection(url);
   const sent = [];
@@ -78,5 +89,5 @@ async function join_({ folder, url, client, point, examples, scale, copies = 0, 
     // exact in integers of the round, so that the sum does not depend on the rounding
     train: async (weights) => weights.map((weight, i) => Math.round(((point[i] - weight) / 2) * scale) / scale),
   };
-  await new Participant(stopping, { identity, store, trainer }).run({ interval: 30 });
+  await new Participant(stopping, { identity, store, trainer, allowVisible }).run({ interval: 30 });
 }

@@ -160,13 +160,19 @@ describe('an asynchronous simulation', () => {
 
 describe('a simulation with durations', () => {
   it('lasts as long as its slowest member, and loses updates after the deadline', async () => {
+    const trained = new Set<number>();
     const { report } = await simulate(visible({ cohort: 4, minimumCohort: 2, rounds: 1, deadlines: { update: 10 } }), {
       clients: 4,
       weights,
-      train: pull,
+      train: async (client, now) => {
+        trained.add(client);
+        return pull(client, now);
+      },
       duration: (client) => (client === 3 ? 10_000 : 1000 * (client + 1)),
     });
     expect(report).toMatchObject([{ contributors: 3, dropouts: { update: 1 }, milliseconds: 10_000 }]);
+    // what would come too late is not computed
+    expect(trained).not.toContain(3);
     const whole = await simulate(visible({ cohort: 4, minimumCohort: 2, rounds: 1 }), {
       clients: 4,
       weights,

@@ -33,11 +33,9 @@ export function simulatedVersions(
 
   /** Lets clients join until the server takes no more, or nobody is left. */
   const fill = async ({ config }: RoundMachine): Promise<void> => {
-    const { concurrency } = config.asynchronous!;
     for (const client of shuffled(clients, random.integer)) {
-      if (running.length >= concurrency) return;
       const { instruction } = federation.status(nameOf(client));
-      // the places of clients that vanished are not free yet
+      // as many train as may; places of clients that vanished are not free until their version is too old
       if (instruction.phase === 'wait' && instruction.for === 'open') return;
       if (instruction.phase !== 'open') continue;
       const declared = Math.min(examples(client), config.maximumExamples);

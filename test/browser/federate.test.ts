@@ -61,7 +61,7 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
     const pages = await servePages();
     serveFederated(pages);
     const browser = await startChromium();
-    const { federation, url, weights, play, close } = await openFederation({ rounds: 2 });
+    const { federation, url, weights, heldOutLoss, play, close } = await openFederation({ rounds: 2 });
     try {
       const member = await memberPage(await browser.newContext(), pages.isolated);
       const inPage = member.takePart(url, { interval: 100, personal: { path: 'mine/adapter.gguf', steps: 2 } });
@@ -73,8 +73,8 @@ describe.skipIf(!haveChromium())('a federation with a page', () => {
         ['closed', 3],
         ['closed', 3],
       ]);
-      // about ln of the 320 tokens of the vocabulary
-      for (const { trainingLoss } of federation.report) expect(trainingLoss).toBeCloseTo(Math.log(320), 0);
+      // all texts are alike, and two steps change little
+      for (const { trainingLoss } of federation.report) expect(trainingLoss).toBeCloseTo(heldOutLoss, 0);
       expect(federation.weights).not.toEqual(weights);
       // the personal adapter is in the page's private file system
       const magic = await member.page.evaluate(async () => {

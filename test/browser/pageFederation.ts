@@ -29,6 +29,8 @@ export interface TestFederation {
   readonly url: string;
   /** Weights before the first round. */
   readonly weights: Float32Array;
+  /** Loss of these weights on texts that the Node clients hold out, in nats per token. */
+  readonly heldOutLoss: number;
   /** Two clients, which take turns because they share one model. */
   readonly clients: readonly Participant[];
   /** Lets the clients take steps until the condition is true, or the federation ends. */
@@ -49,6 +51,7 @@ export async function openFederation(changes: Partial<FederationInput> = {}): Pr
   const model = await openTrainingModel(settings.training, { threads: 1 });
   const weights = await model.readWeights();
   const data = await model.openData(textsOf([new Blob([text.slice(500, 1500)])]));
+  const { loss: heldOutLoss } = await model.heldOutLoss(data);
   const federation = await Federation.open(settings, { journal: memoryJournal(), weights }, Date.now());
   let failure: Error | undefined;
   const server = await serveFederation(federation, { host: '127.0.0.1', port: 0, model: base }, (error) => {
@@ -57,7 +60,7 @@ export async function openFederation(changes: Partial<FederationInput> = {}): Pr
   const trainer = modelTrainer(model, data);
   const clients = [1, 2].map(() => new Participant(httpConnection(server.url), { identity: identity(), trainer }));
   return {
-    ...{ federation, url: server.url, weights, clients },
+    ...{ federation, url: server.url, weights, heldOutLoss, clients },
     async play(isDone = () => false) {
       while (!isDone()) {
         if (failure) throw failure;

@@ -1,5 +1,5 @@
 /**
- * Tensors that a run has solved so far, in files beside its output (`model.gguf.solved.…`): an interrupted run continues when it is
+ * Tensors that a run has solved, or stages that it has measured so far, in files beside its output (`model.gguf.solved.…`): an interrupted run continues when it is
  * started again, and writes the same bytes. A stage is finished when the activations behind it are stored, after its tensors.
  */
 
@@ -61,6 +61,24 @@ export class SolvedStore {
 
   async put(tensor: string, { bytes, low = new Uint8Array(), ...header }: Solved): Promise<void> {
     await this.#write(`tensor.${tensor}`, { ...header, lowBytes: low.length }, [bytes, low]);
+  }
+
+  /** Stores what a stage has measured: a header as JSON, and values. `finish` follows. */
+  async putStage(stage: number, header: object, values: readonly Float32Array[]): Promise<void> {
+    const bytes = values.map((each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength));
+    await this.#write(`stage.${stage}`, { header, lengths: values.map(({ length }) => length) }, bytes);
+  }
+
+  /** What `putStage` stored for a finished stage. */
+  async getStage(stage: number): Promise<{ readonly header: unknown; readonly values: readonly Float32Array[] }> {
+    const { header, bytes } = await this.#read(`stage.${stage}`);
+    const { header: own, lengths } = header as { header: unknown; lengths: readonly number[] };
+    let at = 0;
+    const values = lengths.map((length) => {
+      at += 4 * length;
+      return new Float32Array(bytes.slice(at - 4 * length, at).buffer);
+    });
+    return { header: own, values };
   }
 
   /** Stores the values that stages after `stage` read: the stage is finished. */

@@ -26,17 +26,28 @@ export async function writeSolved(
   options: { readonly signal?: AbortSignal },
 ): Promise<void> {
   try {
-    await writeFile(output, contents, options);
-    await removeKept(output);
-  } catch (error) {
-    if (!canContinue(error, options.signal)) await removeKept(output);
-    throw error;
+    await keeping(output, options.signal, () => writeFile(output, contents, options));
   } finally {
     await work.return(undefined);
   }
 }
 
-/** Removes what any run has kept for an output: solved tensors, and a search for formats. */
+/**
+ * Runs the work of an output, whose store keeps what is measured.
+ * @throws the errors of the work; what is kept is removed unless the next run can continue
+ */
+export async function keeping<R>(output: string, signal: AbortSignal | undefined, work: () => Promise<R>): Promise<R> {
+  try {
+    const result = await work();
+    await removeKept(output);
+    return result;
+  } catch (error) {
+    if (!canContinue(error, signal)) await removeKept(output);
+    throw error;
+  }
+}
+
+/** Removes what any run has kept for an output: solved tensors, measured stages, and a search for formats. */
 async function removeKept(output: string): Promise<void> {
   const [path, file] = splitPath(output);
   const folder = checkpointFolder(path);

@@ -1,6 +1,6 @@
 /** `espalier imatrix`: measures the importance of the columns of a model's matrices. */
 import { Command } from 'commander';
-import { describeOutliers, type InputQuantiles, measureImportance, writeImatrix } from '../../compress/index.ts';
+import { describeOutliers, type InputQuantiles, measureImportance } from '../../compress/index.ts';
 import { type BackendName, OptionError } from '../../index.ts';
 import { addCalibrationOptions, type CalibrationValues, readCalibration } from '../calibration.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -19,7 +19,7 @@ interface Values extends CalibrationValues {
 export function imatrixCommand(): Command {
   const command = addComputeOptions(new Command('imatrix'))
     .description(
-      'Measure the importance of the columns of all matrices on a text, in the file format of llama-imatrix.',
+      'Measure the importance of the columns of all matrices on a text, in the file format of llama-imatrix. An interrupted run continues when it is started again.',
     )
     .argument('<model>', 'GGUF file or Hugging Face folder: path, URL or hf:owner/repo')
     .argument('<output>', 'GGUF file to write')
@@ -46,9 +46,8 @@ async function run(source: string, output: string, values: Values): Promise<void
   try {
     const calibration = await readCalibration(source, { ...values, calibrate: values.text }, common);
     const { facts, ...texts } = calibration!;
-    const options = { ...common, ...texts, processOutput, quantiles, onInput, backend, textName: facts.name };
+    const options = { ...common, ...texts, processOutput, quantiles, onInput, backend, output, textName: facts.name };
     const matrix = await measureImportance(source, options);
-    await writeImatrix(output, matrix);
     progress.stop();
     for (const line of outlying) print(line);
     printFields({ output, tensors: matrix.entries.size, tokens: matrix.windows * matrix.windowSize });

@@ -15,8 +15,10 @@ import { type Calibration, type CalibrationOptions, prepareCalibration } from '.
 import { encode } from '../encodeRows.ts';
 import { finiteBytes, finiteValues, isFiniteArray, refuseNotFinite } from '../finiteValues.ts';
 import { Matrices } from '../matrix/matrices.ts';
+import { keyOf, SolvedStore } from '../solvedStore.ts';
 import { type Activations, enoughWindows, forget, gramOfAll, StageRun } from '../statistic.ts';
 import { writeFile } from '../writeFile.ts';
+import { keeping } from '../writeSolved.ts';
 import { keptColumns } from './keptColumns.ts';
 import type { Channels } from './leastSquares.ts';
 import { type NarrowSizes, narrowSizes } from './narrowSizes.ts';
@@ -47,6 +49,7 @@ export interface NarrowResult {
 }
 
 /**
+ * A run that is interrupted continues when it is started again, and writes the same bytes.
  * @param source in F32, F16 or BF16 @param output path of the GGUF file
  * @throws {UnsupportedError} for a quantized source, and for blocks with parts whose channels are not known, e.g. experts
  * @throws {OptionError} and the errors of `quantize`
@@ -58,7 +61,9 @@ export async function narrow(source: CheckpointSource, output: string, options: 
     const checkpoint = inGgufTerms(opened);
     const sizes = narrowSizes(checkpoint, options);
     const calibration = enoughWindows(await prepareCalibration(checkpoint, options.calibration));
-    const narrowing = await Narrowing.create(checkpoint, sizes, calibration, options);
+    const settings = ['narrow', sizes.neurons, sizes.heads];
+    const store = await SolvedStore.open(output, await keyOf(checkpoint, settings, calibration.windows));
+    const narrowing = await Narrowing.create(checkpoint, sizes, calibration, options, store);
     try {
       const tensors = [...checkpoint.tensors.values()].sort((a, b) => blockOf(a) - blockOf(b));
       const written = tensors.map((tensor) => {
@@ -66,7 +71,7 @@ export async function narrow(source: CheckpointSource, output: string, options: 
         return { name: tensor.name, shape, format: tensor.format, data: () => narrowing.bytesOf(tensor) };
       });
       const metadata = [...sizes.metadata] as [string, GgufValue][];
-      await writeFile(output, { metadata, tensors: written }, options);
+      await keeping(output, options.signal, () => writeFile(output, { metadata, tensors: written }, options));
       await opened.finish?.(options.signal);
       const elements = written.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
       return {
@@ -95,6 +100,15 @@ interface BlockCut {
   readonly replaced: ReadonlyMap<string, Float32Array>;
 }
 
+/** A cut in a file: `replaced` has the names of the matrices, whose values follow. */
+interface KeptCut {
+  readonly block: number;
+  readonly neurons: readonly number[];
+  readonly heads: readonly number[];
+  readonly replaced: readonly string[];
+  readonly notes: readonly string[];
+}
+
 /** Cuts block after block, in the order of the file: one block's matrices are in memory. */
 class Narrowing {
   readonly #checkpoint: Checkpoint;
@@ -102,7 +116,8 @@ class Narrowing {
   readonly #calibration: Calibration;
   readonly #options: NarrowOptions;
   readonly #matrices: Matrices;
-  readonly #activations: Activations = new Map();
+  readonly #store: SolvedStore;
+  #activations: Activations = new Map();
   readonly notes: string[] = [];
   #nextStage = 0;
   #cut: BlockCut | undefined;
@@ -112,12 +127,14 @@ class Narrowing {
     sizes: NarrowSizes,
     calibration: Calibration,
     options: NarrowOptions,
+    store: SolvedStore,
     matrices: Matrices,
   ) {
     this.#checkpoint = checkpoint;
     this.#sizes = sizes;
     this.#calibration = calibration;
     this.#options = options;
+    this.#store = store;
     this.#matrices = matrices;
   }
 
@@ -126,8 +143,9 @@ class Narrowing {
     sizes: NarrowSizes,
     calibration: Calibration,
     options: NarrowOptions,
+    store: SolvedStore,
   ): Promise<Narrowing> {
-    return new Narrowing(checkpoint, sizes, calibration, options, await Matrices.create(options.threads));
+    return new Narrowing(checkpoint, sizes, calibration, options, store, await Matrices.create(options.threads));
   }
 
   dispose(): void {
@@ -161,6 +179,10 @@ class Narrowing {
     const { stages, windows, weights } = this.#calibration;
     const stage = this.#nextStage++;
     const { threads, backend, signal, onProgress } = this.#options;
+    if (stage <= this.#store.finished) {
+      if (stage === this.#store.finished) this.#activations = await this.#store.activations();
+      return stage === 0 ? undefined : await this.#storedCut(stage);
+    }
     const isWanted = (name: string) => /\.(ffn_down|attn_output)\.weight$/.test(name);
     const run = await StageRun.compile(stages[stage], 'gram', isWanted, {
       weights,
@@ -175,16 +197,38 @@ class Narrowing {
       for (const { gram, tensors } of statistics)
         if (!isFiniteArray(gram)) await refuseNotFinite(this.#checkpoint, stages[stage], `the inputs of ${tensors[0]}`);
       forget(this.#activations, stages.slice(stage + 1));
-      if (stage === 0) return undefined;
+      if (stage === 0) {
+        await this.#store.finish(stage, this.#activations);
+        return undefined;
+      }
       const channels = (part: string): Channels => {
         const { gram, size } = statistics.find(({ tensors }) => tensors.some((name) => name.endsWith(part)))!;
         return { gram, size };
       };
       onProgress?.({ stage: 'narrow', done: stage, total: stages.length - 2, unit: 'pieces' });
-      return await this.#solve(stage - 1, channels);
+      const notes = this.notes.length;
+      const cut = await this.#solve(stage - 1, channels);
+      await this.#keep(stage, cut, this.notes.slice(notes));
+      return cut;
     } finally {
       run.dispose();
     }
+  }
+
+  async #keep(stage: number, { block, neurons, heads, replaced }: BlockCut, notes: readonly string[]): Promise<void> {
+    const kept: KeptCut = { block, neurons: [...neurons], heads: [...heads], replaced: [...replaced.keys()], notes };
+    await this.#store.putStage(stage, kept, [...replaced.values()]);
+    await this.#store.finish(stage, this.#activations);
+  }
+
+  async #storedCut(stage: number): Promise<BlockCut> {
+    const { header, values } = await this.#store.getStage(stage);
+    const { block, neurons, heads, replaced, notes } = header as KeptCut;
+    this.notes.push(...notes);
+    return {
+      ...{ block, neurons: Int32Array.from(neurons), heads: Int32Array.from(heads) },
+      replaced: new Map(replaced.map((part, i) => [part, values[i]])),
+    };
   }
 
   async #solve(block: number, channels: (part: string) => Channels): Promise<BlockCut> {

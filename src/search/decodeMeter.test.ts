@@ -2,6 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { Graph } from '../graph/graph.ts';
+import { expertLinear } from '../graph/ops/expertLinear.ts';
+import { input } from '../graph/ops/input.ts';
+import { linear } from '../graph/ops/linear.ts';
+import { route } from '../graph/ops/route.ts';
+import { weight } from '../graph/ops/weight.ts';
+import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
 import type { CostTable } from './costTable.ts';
 import { decodeMeter, measuredToken } from './decodeMeter.ts';
@@ -48,6 +55,64 @@ describe('work in other formats', () => {
     expect(seconds).toBe(Math.min(workCost(table, asQ8, 1).seconds, workCost(table, asQ8, 2).seconds));
     expect(joules!.low).toBeLessThan(joules!.value);
     expect(joules!.note).toMatch(/nothing was measured/);
+  });
+});
+
+describe('experts', () => {
+  const [EXPERTS, USED, WIDTH] = [64, 8, 256];
+  const routing = { used: USED, gating: 'softmax', normalize: true, scale: 1, groups: 1, usedGroups: 1 } as const;
+  const F16 = formatByName('F16');
+  /** One product with chosen experts, behind the router's, which stays in Q4_0. */
+  const mixture = (format: BlockFormat): Graph => {
+    const graph = new Graph();
+    const x = input(graph, 'x', 'T', WIDTH, 'f32');
+    const routes = route(linear(x, weight(graph, 'router', Q4_0, EXPERTS, WIDTH)), undefined, routing);
+    graph.outputs.set('y', expertLinear(x, routes, weight(graph, 'experts', format, EXPERTS * WIDTH, WIDTH), EXPERTS));
+    return graph;
+  };
+  const inOther = (graph: Graph, format: BlockFormat) =>
+    recoded(wholeWork(graph, {}), (tensor) => (tensor === 'experts' ? format : undefined));
+
+  it.each([
+    ['F16 to Q4_0', F16, Q4_0],
+    ['Q4_0 to Q8_0', Q4_0, Q8_0],
+  ])('%s: the work is that of a graph in that format', (_, from, to) => {
+    const [changed, own] = [inOther(mixture(from), to), wholeWork(mixture(to), {})];
+    expect(changed.bytes).toBeGreaterThan(0);
+    expect(changed.bytes).toBeCloseTo(own.bytes, 3);
+    expect(changed.footprint).toBeCloseTo(own.footprint, 3);
+    expect(changed.products.map(({ bytes }) => bytes)).toEqual(own.products.map(({ bytes }) => bytes));
+  });
+
+  it('a token takes the time of its chosen experts', () => {
+    const graph = new Graph();
+    const x = input(graph, 'x', 'T', WIDTH, 'f32');
+    const products = [EXPERTS, USED * WIDTH].map((rows, i) => linear(x, weight(graph, `w${i}`, Q4_0, rows, WIDTH)));
+    for (const [i, product] of products.entries()) graph.outputs.set(`${i}`, product);
+    const [chosen, dense] = [wholeWork(mixture(Q4_0), {}), wholeWork(graph, {})];
+    const sizes = ({ products: all }: typeof chosen) =>
+      all.map(({ outputs, weights, bytes }) => [outputs, weights, bytes]);
+    expect(sizes(chosen)).toEqual(sizes(dense));
+    const inputs = { footprint: dense.footprint, other: dense.other };
+    expect(workCost(table, { ...chosen, ...inputs }, 1).seconds).toBeCloseTo(workCost(table, dense, 1).seconds, 12);
+  });
+
+  it('must all fit into the memory of a described device that fixes the bits', () => {
+    const figure = (value: number) => ({ value, from: 'measured' });
+    const of = (bytes: number) =>
+      describedCost(
+        readDeviceFile(
+          JSON.stringify({
+            ...{ version: 1, name: 'a plan', bitsPerWeight: 8 },
+            unit: { clock: figure(1e9), multiplyAddsPerCycle: figure(100) },
+            memory: { bytes: figure(bytes), bytesPerSecond: figure(1e8) },
+          }),
+        ),
+        mixture(Q4_0),
+      );
+    const all = (EXPERTS + EXPERTS * WIDTH) * WIDTH;
+    expect(of(all)).toMatchObject({ fits: true, bytes: (EXPERTS + USED * WIDTH) * WIDTH });
+    expect(of(all - 1).fits).toBe(false);
   });
 });
 

@@ -28,11 +28,11 @@ export function describedWorkCost(device: DeviceFile, work: WholeWork): Describe
   const { multiplyAdds, footprint: file } = work;
   const stored = (weights: number, bytes: number) =>
     device.bitsPerWeight === undefined ? bytes : (weights * device.bitsPerWeight) / 8;
-  let weightBytes = 0;
+  let [weightBytes, storedBytes] = [0, 0];
   const products = work.products.map((product) => {
-    const weights = product.outputs * product.inputs;
-    const bytes = stored(weights, product.bytes);
+    const bytes = stored(product.weights, product.bytes);
     weightBytes += bytes;
+    storedBytes += bytes / product.share;
     return { product, bytes };
   });
   const keyBytes = work.attention.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -70,7 +70,7 @@ export function describedWorkCost(device: DeviceFile, work: WholeWork): Describe
     bytes: weightBytes + keyBytes,
     multiplyAdds,
     bound: overhead >= Math.max(memory, arithmetic) ? 'overhead' : memory >= arithmetic ? 'memory' : 'arithmetic',
-    fits: Math.max(weightBytes, device.bitsPerWeight === undefined ? file : 0) + keyBytes <= device.memory.bytes.value,
+    fits: Math.max(storedBytes, device.bitsPerWeight === undefined ? file : 0) + keyBytes <= device.memory.bytes.value,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Predicts what a step of a model costs on a measured device: time, bytes read, multiply-adds. */
 import { OptionError, UnsupportedError } from '../core/errors.ts';
 import { type Graph, isWeight, type Registers, rowsOf, type Value, type WeightAttributes } from '../graph/graph.ts';
+import { expertLinearOp } from '../graph/ops/expertLinear.ts';
 import { weightBytes } from '../graph/ops/weight.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { type CostTable, formatsOf } from './costTable.ts';
@@ -27,6 +28,7 @@ export interface StepCost {
 /** A product with the rows of a weight, e.g. `linear`. */
 export interface ProductShape {
   readonly format: string;
+  /** Outputs of a token. With experts: those of the chosen ones together. */
   readonly outputs: number;
   readonly inputs: number;
 }
@@ -36,8 +38,11 @@ export function productOf(node: Value, registers: Registers): ProductShape | und
   const matrix = node.inputs.find(isMatrix);
   if (!matrix || !isWeight(matrix)) return undefined;
   if (node.op.cost(node.inputs, node.attributes, node.shape, registers).flops === 0) return undefined;
-  return { format: matrix.attributes.format.name, outputs: Number(matrix.shape[0]), inputs: matrix.shape[1] };
+  const outputs = isOfExperts(node) ? node.shape[1] : Number(matrix.shape[0]);
+  return { format: matrix.attributes.format.name, outputs, inputs: matrix.shape[1] };
 }
+
+const isOfExperts = (node: Value): boolean => node.op.name === expertLinearOp.name;
 
 const isMatrix = (input: Value): boolean => isWeight(input) && Number(input.shape[0]) > 1;
 
@@ -60,22 +65,33 @@ export interface StepWork {
   readonly products: readonly (ProductShape & {
     readonly node: Value;
     readonly rows: number;
+    /** Weights of the matrix that the step reads, and their bytes. */
+    readonly weights: number;
     readonly bytes: number;
+    /** Share of the matrix that the step reads: 1, or less with experts that no token chose. */
+    readonly share: number;
   })[];
   readonly attention: readonly { readonly node: Value; readonly pairs: number; readonly bytes: number }[];
   readonly other: { readonly nodes: number; readonly elements: number };
 }
 
 export function workOf(graph: Graph, registers: Registers): StepWork {
-  const products: (ProductShape & { node: Value; rows: number; bytes: number })[] = [];
+  const products: StepWork['products'][number][] = [];
   const attention: { node: Value; pairs: number; bytes: number }[] = [];
   let [nodes, elements] = [0, 0];
   for (const node of graph.live()) {
     if (isFree(node)) continue;
     const product = productOf(node, registers);
     const rows = rowsOf(node.shape, registers);
-    if (product) products.push({ ...product, node, rows, bytes: weightBytes(node.inputs.find(isMatrix)!) });
-    else if (node.op.cacheSlot) {
+    if (product) {
+      const matrix = node.inputs.find(isMatrix)!;
+      const stored = weightBytes(matrix);
+      const share = isOfExperts(node)
+        ? node.op.cost(node.inputs, node.attributes, node.shape, registers).bytes / stored
+        : 1;
+      const weights = share * Number(matrix.shape[0]) * product.inputs;
+      products.push({ ...product, node, rows, weights, bytes: share * stored, share });
+    } else if (node.op.cacheSlot) {
       const { flops, bytes } = node.op.cost(node.inputs, node.attributes, node.shape, registers);
       attention.push({ node, pairs: flops / 4, bytes });
     } else {
@@ -123,7 +139,7 @@ export function recoded(work: WholeWork, formatOf: (tensor: string) => BlockForm
     if (format === own) return product;
     const more = product.bytes * ((format.blockBytes * own.blockSize) / (format.blockSize * own.blockBytes) - 1);
     bytes += more;
-    if (!counted.has(matrix)) footprint += more;
+    if (!counted.has(matrix)) footprint += more / product.share;
     counted.add(matrix);
     return { ...product, format: format.name, bytes: product.bytes + more };
   });

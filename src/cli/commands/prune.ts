@@ -71,7 +71,7 @@ export function pruneCommand(): Command {
     .addOption(
       new Option(
         '--vocabulary <tokens>',
-        'remove the tokens that the calibration texts never use, with their rows of embedding and output matrix; every text can still be encoded',
+        'remove the tokens that the calibration texts and the chat template never use, with their rows of embedding and output matrix; every text can still be encoded',
       ).choices(['used']),
     )
     .addOption(

@@ -7,9 +7,11 @@ import { backendByName } from '../../backends/index.ts';
 import { seededRandom } from '../../core/random.ts';
 import { ggufBytes } from '../../formats/gguf/write.ts';
 import { openCheckpoint } from '../../formats/open.ts';
+import type { TensorToWrite } from '../../formats/tensorToWrite.ts';
 import { buildModel } from '../../models/buildModel.ts';
 import { weightStore } from '../../models/weightStore.ts';
 import { load } from '../../runtime/load.ts';
+import { formatByName } from '../../tensor/formats.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
 import { shape } from '../recipe/shape.ts';
 import { cutVocabulary } from './cutVocabulary.ts';
@@ -112,7 +114,7 @@ it('a recipe has the stage, and its plan knows the size', async () => {
 });
 
 describe('what cannot be cut is refused by name', () => {
-  const changed = async (edit: (metadata: Map<string, unknown>) => void) => {
+  const changed = async (edit: (metadata: Map<string, unknown>) => void, more: TensorToWrite[] = []) => {
     const checkpoint = await openCheckpoint(await makeModel({ architecture: 'llama', format: 'F32' }));
     const metadata = new Map(checkpoint.metadata);
     edit(metadata);
@@ -124,7 +126,10 @@ describe('what cannot be cut is refused by name', () => {
         return bytes;
       },
     }));
-    writeFileSync(path('odd.gguf'), await ggufBytes({ metadata: [...metadata] as never, tensors }));
+    writeFileSync(
+      path('odd.gguf'),
+      await ggufBytes({ metadata: [...metadata] as never, tensors: [...tensors, ...more] }),
+    );
     return cutVocabulary(path('odd.gguf'), path('refused.gguf'), { calibration });
   };
 
@@ -143,6 +148,28 @@ describe('what cannot be cut is refused by name', () => {
     ],
   ])('%s', async (_, key, value, message) => {
     await expect(changed((metadata) => metadata.set(key, value))).rejects.toThrow(message);
+  });
+
+  it('another tensor with a value for each token', async () => {
+    const bias = { name: 'head.bias', format: formatByName('F32'), shape: [512], data: new Uint8Array(4 * 512) };
+    await expect(changed(() => {}, [bias])).rejects.toThrow(/of a model with the tensor head\.bias is not supported/);
+  });
+
+  it('but rows beyond the tokens go', async () => {
+    const PER_TOKEN = ['tokens', 'scores', 'token_type'].map((key) => `tokenizer.ggml.${key}`);
+    const result = await changed((metadata) => {
+      for (const key of PER_TOKEN) metadata.set(key, (metadata.get(key) as string[]).slice(0, 500));
+    });
+    expect(result.tokens[0]).toBe(500);
+    const cut = await openCheckpoint(path('refused.gguf'));
+    for (const name of ['token_embd.weight', 'output.weight'])
+      expect(cut.tensors.get(name)!.shape[0]).toBe(result.tokens[1]);
+    await cut.close();
+    const prompt = text.slice(0, 100);
+    const [before, after] = [await logitsOf(path('odd.gguf'), prompt), await logitsOf(path('refused.gguf'), prompt)];
+    expect(after.texts).toEqual(before.texts);
+    for (const [id, token] of after.names.entries())
+      expect(after.logits[id]).toBe(before.logits[before.names.indexOf(token)]);
   });
 
   it('a text that uses all tokens', async () => {

@@ -30,7 +30,7 @@ export interface CutVocabularyResult {
 /** Tensors with a row for each token, and others that may have as many rows by chance. */
 const ROWS =
   /^(token_embd|output|per_layer_token_embd)\.(weight|bias)$|\.nextn\.(embed_tokens|shared_head_head)\.weight$/;
-const NO_TOKENS = /^(blk\.|position_embd\.|token_types\.)/;
+const NO_TOKENS = /^(blk\.|position_embd\.|token_types\.|rope_)|norm\.(weight|bias)$/;
 
 /**
  * @param output path of the GGUF file; it is complete or not there
@@ -71,7 +71,7 @@ export async function cutVocabulary(
   }
 }
 
-/** The model behind the cut. Its tensors have new shapes; the values of those that were cut cannot be read. */
+/** The model after the cut. Its tensors have new shapes; the values of those that were cut cannot be read. */
 export function withCutVocabulary(
   checkpoint: Checkpoint,
   text: string,
@@ -93,7 +93,7 @@ export function withCutVocabulary(
 function cutTensor(file: string, tensor: CheckpointTensor, { kept, before }: VocabularyCut): CheckpointTensor {
   const { name, shape, byteLength } = tensor;
   if (!ROWS.test(name)) {
-    if (!NO_TOKENS.test(name) && shape.length > 1 && shape[0] === before)
+    if (!NO_TOKENS.test(name) && shape[0] === before)
       throw new UnsupportedError(`${file}: cutting the vocabulary of a model with the tensor`, name);
     return tensor;
   }

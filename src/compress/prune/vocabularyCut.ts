@@ -1,11 +1,14 @@
 /**
- * The vocabulary without tokens that a text never uses. Every text can still be encoded, and one whose tokens are all kept has the same
- * tokens as before: special tokens, single bytes, and the tokens that merges to kept tokens go through stay.
+ * The vocabulary without tokens that a text never uses. Every text that could be encoded still can, and one whose tokens are all kept has the
+ * same tokens as before: special tokens, tokens that end a generation, those of the chat template, single bytes, and the tokens that
+ * merges to kept tokens go through stay. Without all byte tokens, single characters stay, too.
  */
-import { UnsupportedError } from '../../core/errors.ts';
+import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { letterOfByte } from '../../tokenizer/byteAlphabet.ts';
+import { byteToken } from '../../tokenizer/models/tokenModel.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
+import { chatTemplateTexts } from './chatTemplateTexts.ts';
 
 export interface VocabularyCut {
   /** Ids of the kept tokens in the source, ascending: the new id is the index. */
@@ -32,8 +35,17 @@ const COPY = 'tokenizer.huggingface.json';
 /**
  * @param text its tokens are kept
  * @throws {UnsupportedError} for a tokenizer that is not made of merges, or with keys whose tokens are not known
+ * @throws {FormatError} if an id that must stay is outside the vocabulary
  */
-export function vocabularyCut({ name, metadata, tokenizer: spec }: Checkpoint, text: string): VocabularyCut {
+export function vocabularyCut(
+  {
+    name,
+    metadata,
+    tokenizer: spec,
+    chatTemplate,
+  }: Pick<Checkpoint, 'name' | 'metadata' | 'tokenizer' | 'chatTemplate'>,
+  text: string,
+): VocabularyCut {
   const model = String(metadata.get('tokenizer.ggml.model') ?? 'none');
   const what = `${name}: cutting the vocabulary of a tokenizer`;
   if (!spec || !KINDS.includes(model)) throw new UnsupportedError(`${what} of the kind`, model, KINDS);
@@ -42,15 +54,26 @@ export function vocabularyCut({ name, metadata, tokenizer: spec }: Checkpoint, t
   const tokens = metadata.get('tokenizer.ggml.tokens') as readonly string[];
   const types = metadata.get('tokenizer.ggml.token_type') as ArrayLike<unknown> | undefined;
   const merges = metadata.get(MERGES) as readonly string[] | undefined;
-  const needed = new Set<number>(createTokenizer(spec).encode(text));
+  const tokenizer = createTokenizer(spec);
+  const needed = new Set<number>(tokenizer.encode(text));
+  for (const prompt of chatTemplateTexts(chatTemplate, tokenizer.specialTokens))
+    for (const id of tokenizer.encode(prompt)) needed.add(id);
+  // some are known by their text alone
+  for (const id of tokenizer.endOfGeneration) needed.add(id);
   for (const { id } of spec.added) needed.add(id);
   for (const id of [spec.bos, spec.eos, spec.eot, spec.eom, spec.unknown, spec.padding])
     if (id !== undefined) needed.add(id);
   for (const [key, value] of metadata) if (ID.test(key) && isToken(value, tokens)) needed.add(value);
   const letters = new Set(letterOfByte);
+  // a character without a token is written in byte tokens, and is lost if one of them is missing
+  const spellsAll = model === 'gpt2' || letterOfByte.every((_, byte) => tokenizer.find(byteToken(byte)) !== undefined);
+  const isSingle = (token: string): boolean =>
+    model === 'gpt2' ? letters.has(token) : !spellsAll && [...token].length === 1;
   for (const [id, token] of tokens.entries())
-    if (KEPT_TYPES.includes(types?.[id]) || BYTE_TOKEN.test(token) || (model === 'gpt2' && letters.has(token)))
-      needed.add(id);
+    if (KEPT_TYPES.includes(types?.[id]) || BYTE_TOKEN.test(token) || isSingle(token)) needed.add(id);
+  const outside = [...needed].find((id) => id >= tokens.length);
+  if (outside !== undefined)
+    throw new FormatError(name, `the token ${outside} is used, but there are ${tokens.length} tokens`);
   const texts = addParts(needed, tokens, merges);
   const kept = Int32Array.from(needed).sort();
   return { kept, before: tokens.length, metadata: cutMetadata(metadata, kept, texts, spec) };
@@ -68,11 +91,15 @@ const isToken = (value: unknown, tokens: readonly string[]): value is number =>
  * @returns the texts of all of them, and those in between that are no tokens
  */
 function addParts(needed: Set<number>, tokens: readonly string[], merges: readonly string[] | undefined): Set<string> {
-  const ids = new Map(tokens.map((token, id) => [token, id]));
+  // of tokens with the same text, the tokenizer uses the first
+  const ids = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) if (token !== '' && !ids.has(token)) ids.set(token, id);
   const pairs = merges && pairsOf(merges);
   const queue = Array.from(needed, (id) => tokens[id]);
   const texts = new Set(queue);
-  for (let text = queue.pop(); text !== undefined; text = queue.pop()) {
+  for (const text of queue) {
+    const first = ids.get(text);
+    if (first !== undefined) needed.add(first);
     const ways = pairs ? (pairs.get(text) ?? []) : splitsOf(text);
     for (const sides of ways) {
       // without a list of merges, any two neighbours merge to a token; a side of several characters came from a merge, too
@@ -81,8 +108,6 @@ function addParts(needed: Set<number>, tokens: readonly string[], merges: readon
         if (texts.has(side)) continue;
         texts.add(side);
         queue.push(side);
-        const id = ids.get(side);
-        if (id !== undefined) needed.add(id);
       }
     }
   }

@@ -8,6 +8,8 @@ export interface TokenCost {
   readonly seconds: number;
   /** Undefined if the energy of the device is unknown. */
   readonly joules?: TokenEnergy;
+  /** False if weights and cache do not fit into the device's memory. Undefined: unknown. */
+  readonly fits?: boolean;
 }
 
 export interface TokenEnergy {

@@ -51,13 +51,27 @@ export function decodeRoom(
     };
   });
   const candidates = chosen.map(({ candidate }) => candidate);
+  const costs = chosen.map((each) => each.costs);
+  const allowed = NANO * (limit - least);
+  const best = new Map(candidates.map(({ tensor, formats }) => [tensor.name, formats.at(-1)!]));
+  // where memory is the bound, the choice of smaller formats starts from the largest cost, not from a limit far above it
+  const isSmall = tokenCost((tensor) => best.get(tensor)).fits === false;
+  const room = isSmall
+    ? Math.min(
+        allowed,
+        costs.reduce((sum, row) => sum + row.at(-1)!, 0),
+      )
+    : allowed;
   return {
     candidates,
-    costs: chosen.map(({ costs }) => costs),
-    limit: NANO * (limit - least),
+    costs,
+    limit: room,
     total(levels) {
       const formats = new Map(candidates.map(({ tensor, formats: own }, i) => [tensor.name, own[levels[i]]]));
-      return NANO * (totalOf(formats) - least);
+      const cost = tokenCost((tensor) => formats.get(tensor));
+      const found = NANO * (costOf(cost) - least);
+      // what does not fit into memory is over the limit, so that smaller formats are tried
+      return cost.fits === false ? Math.max(found, room + 1) : found;
     },
     least,
   };

@@ -28,24 +28,32 @@ const picoseconds = ({ name, blockBytes, blockSize }: BlockFormat): number =>
   /^Q5/.test(name) ? 150 : (80 * blockBytes) / blockSize;
 
 /** Costs that do not add up exactly: a larger model is slower per weight. */
-const meter: DecodeMeter = async ({ graph, device }) => ({
-  device: device ?? 'a toy',
-  tokenCost(formatOf) {
-    let [seconds, bytes] = [1e-6, 0];
-    for (const node of graph.live()) {
-      const matrix = node.op.name === 'linear' ? node.inputs[1] : undefined;
-      if (!matrix || !isWeight(matrix)) continue;
-      const { tensor, format: own } = matrix.attributes as WeightAttributes;
-      const format = formatOf(tensor) ?? own;
-      const elements = (weightBytes(matrix) / own.blockBytes) * own.blockSize;
-      seconds += 1e-12 * picoseconds(format) * elements;
-      bytes += (elements / format.blockSize) * format.blockBytes;
-    }
-    seconds *= 1 + bytes / 1e7;
-    const joules = { value: 2 * seconds, low: seconds, high: 3 * seconds, note: 'made up' };
-    return { seconds, ...(device !== 'unknown' && { joules }) };
-  },
-});
+const meter: DecodeMeter = (request) => meterWith()(request);
+const meterWith =
+  (memory?: number): DecodeMeter =>
+  async ({ graph, device }) => ({
+    device: device ?? 'a toy',
+    tokenCost(formatOf) {
+      let [seconds, bytes] = [1e-6, 0];
+      for (const node of graph.live()) {
+        const matrix = node.op.name === 'linear' ? node.inputs[1] : undefined;
+        if (!matrix || !isWeight(matrix)) continue;
+        const { tensor, format: own } = matrix.attributes as WeightAttributes;
+        const format = formatOf(tensor) ?? own;
+        const elements = (weightBytes(matrix) / own.blockBytes) * own.blockSize;
+        seconds += 1e-12 * picoseconds(format) * elements;
+        bytes += (elements / format.blockSize) * format.blockBytes;
+      }
+      seconds *= 1 + bytes / 1e7;
+      const joules = { value: 2 * seconds, low: seconds, high: 3 * seconds, note: 'made up' };
+      const fits = memory === undefined ? undefined : bytes <= memory;
+      return { seconds, fits, ...(device !== 'unknown' && { joules }) };
+    },
+  });
+
+function renamed(device: string): DecodeMeter {
+  return async (request) => ({ ...(await meter(request)), device });
+}
 
 const calibration = { text: gardenText, window: 64, windows: 4 };
 const run = (output: string, options: Partial<QuantizeOptions>) =>
@@ -99,6 +107,21 @@ describe('a limit on the time of a token', () => {
     expect(readdirSync(folder)).toEqual(before);
   });
 
+  it('has formats that fit into the memory, or is refused', async () => {
+    const sizes: number[] = [];
+    const matricesOf = async (memory: number) => {
+      const { tensors } = await run('', { maxMs: 1000, dryRun: true, meter: meterWith(memory) });
+      return tensors.filter(({ name, shape: { length } }) => length > 1 && name !== 'token_embd.weight');
+    };
+    for (const memory of [1e9, 2e5]) {
+      const all = await matricesOf(memory);
+      sizes.push(all.reduce((sum, { bytes }) => sum + bytes, 0));
+      expect(sizes.at(-1)).toBeLessThanOrEqual(memory);
+    }
+    expect(sizes[1]).toBeLessThan(sizes[0]);
+    await expect(matricesOf(1000)).rejects.toThrow(/device is a toy, .* do not fit into the memory of a toy/);
+  });
+
   it('gives the same file again after an interruption', async () => {
     const options = { maxMs: ((await msOf('Q4_0')) + (await msOf('Q8_0'))) / 2 };
     await run('whole.gguf', options);
@@ -150,6 +173,7 @@ it('a recipe has limits, with the device beside it', async () => {
     return meter(request);
   };
   writeFileSync(path('text.txt'), gardenText);
+  writeFileSync(path('toy.json'), '1');
   const maxMs = await msOf('Q8_0');
   const stages = [{ quantize: { maxMs, device: 'toy.json', generations: 0 } }];
   const recipe = {
@@ -162,6 +186,32 @@ it('a recipe has limits, with the device beside it', async () => {
   const { stages: done } = await shape(path('recipe.json'), { meter: listening });
   for (const { result } of [planned.stages[0], done[0]]) expect(result).toMatchObject({ decode: { maxMs } });
   expect(new Set(devices)).toEqual(new Set([path('toy.json')]));
+});
+
+it.each([
+  ['another content of the device file', 'toy.json', () => writeFileSync(path('toy.json'), '2'), meter],
+  ['another device', undefined, () => {}, renamed('another toy')],
+] as const)('an interrupted recipe is not continued for %s', async (_, device, change, changed) => {
+  writeFileSync(path('text.txt'), gardenText);
+  writeFileSync(path('toy.json'), '1');
+  const quantized = { quantize: { maxMs: await msOf('Q8_0'), device, generations: 0 } };
+  const calibration = { text: path('text.txt'), window: 64, windows: 4 };
+  const recipe = { source, output: path('moved.gguf'), calibration };
+  const stages = [quantized, { quantize: { type: 'Q8_0', allowRequantize: true } }];
+  writeFileSync(path('recipe.json'), JSON.stringify({ ...recipe, stages }));
+  /** What the first stage does, in a run that ends at the second. */
+  const firstOf = async (own: DecodeMeter) => {
+    const states: string[] = [];
+    const onStage = (_: string, state: string) => {
+      states.push(state);
+      if (states.length > 1) throw new Error('enough');
+    };
+    await expect(shape(path('recipe.json'), { meter: own, onStage })).rejects.toThrow('enough');
+    return states[0];
+  };
+  expect([await firstOf(meter), await firstOf(meter)]).toEqual(['runs', 'was done before']);
+  change();
+  expect(await firstOf(changed)).toBe('runs');
 });
 
 it.each([

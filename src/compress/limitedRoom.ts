@@ -23,7 +23,8 @@ export interface LimitedRoom {
 
 /**
  * @param named formats that are given, by tensor name @returns undefined without a limit
- * @throws {OptionError} without a meter, if it does not know the energy, and if the limit cannot be reached; it names the least
+ * @throws {OptionError} without a meter, if it does not know the energy, and if the limit cannot be reached; it names the least.
+ *   `predict` throws it if the formats do not fit into the device's memory
  */
 export async function limitedRoom(
   checkpoint: Checkpoint,
@@ -56,7 +57,13 @@ export async function limitedRoom(
     room,
     size: { option, limit, costs: room.costs },
     predict(chosen) {
-      const { seconds, joules } = costs.tokenCost((tensor) => chosen.get(tensor));
+      const { seconds, joules, fits } = costs.tokenCost((tensor) => chosen.get(tensor));
+      if (fits === false)
+        throw new OptionError(
+          'device',
+          device ?? costs.device,
+          `one with room for the weights and the cache: they do not fit into the memory of ${costs.device}`,
+        );
       return { device: costs.device, ms: 1000 * seconds, joules, maxMs, maxJoules };
     },
   };

@@ -35,15 +35,19 @@ export interface QuantizeOptions {
   /** or the bytes that a type's mixture would take, e.g. 'Q4_K_M'. */
   readonly like?: string;
   /**
-   * A limit instead of a type, on what a token costs that continues a text, in milliseconds; needs `calibration` and `meter`. The formats
-   * that lose least are chosen, by the costs that the meter knows of each matrix in each format.
+   * A limit instead of a type: predicted milliseconds of a token; needs `calibration` and `meter`. `decodeMeter()` predicts the token after
+   * 256 others, with `threads`, or the fastest number of threads. The formats that lose least are chosen, by the meter's cost of each
+   * matrix in each format.
    */
   readonly maxMs?: number;
-  /** The same in joules. Refused if the meter does not know the device's energy. */
+  /**
+   * The same in joules. On this device the energy is modelled, not measured: its bounds, in the result, are a factor of 20 apart. Refused if
+   * a device's file does not tell the energy.
+   */
   readonly maxJoules?: number;
   /** With `maxMs` and `maxJoules`: tells the cost of a token. `decodeMeter()` of `espalier/search` measures this device, a few seconds per format. */
   readonly meter?: DecodeMeter;
-  /** With `maxMs` and `maxJoules`: path of a JSON file that describes the device. Default: this device. */
+  /** With `maxMs` and `maxJoules`: path of a JSON file that describes the device, whose memory must hold the model. Default: this device. */
   readonly device?: string;
   /** With a budget: generations of the evolution that follows, on the true divergence of whole models. Default: 12; 0: none. */
   readonly generations?: number;

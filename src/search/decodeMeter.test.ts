@@ -139,6 +139,16 @@ describe('a described device', () => {
     expect(found.joules!.value / expected.joules!.value).toBeCloseTo(1, 9);
   });
 
+  it('tells whether the model fits into its memory', async () => {
+    for (const [bytes, fits] of [
+      [1e9, true],
+      [1e5, false],
+    ] as const) {
+      const costs = await meterOf({ ...device, memory: { ...device.memory, bytes: figure(bytes) } });
+      expect(costs.tokenCost(() => undefined).fits).toBe(fits);
+    }
+  });
+
   it('has no energy if the file does not say it', async () => {
     const { idleWatts: _, ...silent } = device;
     expect((await meterOf(silent)).tokenCost(() => undefined).joules).toBeUndefined();

@@ -40,9 +40,9 @@ export function measuredToken(table: CostTable, work: WholeWork): TokenCost {
 }
 
 function describedToken(device: DeviceFile, work: WholeWork): TokenCost {
-  const { seconds, joules } = describedWorkCost(device, work);
+  const { seconds, joules, fits } = describedWorkCost(device, work);
   const note = 'from the counts of the device file';
-  return { seconds: seconds.value, ...(joules && { joules: { ...joules, note } }) };
+  return { seconds: seconds.value, fits, ...(joules && { joules: { ...joules, note } }) };
 }
 
 async function textOf(path: string): Promise<string> {

@@ -67,17 +67,17 @@ export function quantizeCommand(): Command {
     .option('--like <type>', "instead of a type: as many bytes as this type's mixture takes, e.g. Q4_K_M")
     .option(
       '--max-ms <milliseconds>',
-      'instead of a type: time of a token, by what the kernels cost on this device, which are measured once per format',
+      'instead of a type: predicted time of a token after 256 others, with --threads or the fastest number, by what the WebAssembly kernels cost on this device; they are measured once per format',
       number,
     )
     .option(
       '--max-joules <joules>',
-      'instead of a type: energy of a token; on this device it is modelled from time, bytes and multiply-adds',
+      'instead of a type: energy of a token; on this device it is modelled from time, bytes and multiply-adds, within a factor of 20',
       number,
     )
     .option(
       '--device <file>',
-      'with --max-ms or --max-joules: JSON file that describes the device, see recipes/devices',
+      'with --max-ms or --max-joules: JSON file that describes the device, see recipes/devices; the model must fit into its memory',
     )
     .option(
       '--generations <count>',

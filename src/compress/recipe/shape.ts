@@ -98,7 +98,8 @@ export async function runRecipe(
   for (const [index, stage] of recipe.stages.entries()) {
     signal?.throwIfAborted();
     const trial = calibration && trialTypeOf(recipe.stages, planned, index);
-    key = hashOf(trial === undefined ? [key, stage] : [key, stage, trial]);
+    const device = await limitedDevice(stage, planned[index].result);
+    key = hashOf([key, stage, ...[trial, device].filter((part) => part !== undefined)]);
     const name = Object.keys(stage)[0];
     const file = `${index + 1}-${name}-${key.slice(0, 16)}.gguf`;
     const target = `${recipe.output}.stages/${file}`;
@@ -316,6 +317,12 @@ async function sourceFingerprint(source: string, signal?: AbortSignal): Promise<
   } finally {
     await opened.close();
   }
+}
+
+/** What a limit on a token depends on besides the recipe: the content of a device's file, or the name of this device. */
+async function limitedDevice(stage: ShapeStage, { decode }: StagePlan): Promise<string | undefined> {
+  const device = 'quantize' in stage ? stage.quantize.device : undefined;
+  return device === undefined ? decode?.device : textOf(device);
 }
 
 /** Type of the next stage quantize, in which a stage rotate is tried; undefined: the stage is none, or is not tried. */

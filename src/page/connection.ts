@@ -16,7 +16,7 @@ export interface Given {
   readonly signals: number[];
   readonly callbacks: number[];
   readonly undo: (() => void)[];
-  /** Rejects the call with an error of a callback. */
+  /** Ends the call with an error of a callback. */
   fail(error: unknown): void;
   /** Called when one of the signals fires, after the worker was told. */
   abort(reason: unknown): void;
@@ -160,9 +160,18 @@ export class Connection {
       return { type: 'call', id, target, member, args: wires, ...(result !== undefined && { result }) };
     }, transfer);
     if (result !== undefined) return asked;
+    let thrown: { readonly error: unknown } | undefined;
     return new Promise((resolve, reject) => {
-      given.fail = reject;
-      asked.then(resolve, reject);
+      given.fail = (error) => {
+        thrown ??= { error };
+        // the worker's call ends as if the page had aborted it: e.g. a client leaves its round
+        for (const signal of given.signals) this.#post({ type: 'abort', signal, reason: encode(error, {}) });
+        if (given.signals.length === 0) reject(error);
+      };
+      asked.then(
+        (value) => (thrown ? reject(thrown.error) : resolve(value)),
+        (error) => reject(thrown ? thrown.error : error),
+      );
     });
   }
 
@@ -217,7 +226,11 @@ export class Connection {
   /** Runs a callback. If it throws, the call that it was passed to rejects, as it would without a worker. */
   async #answer(id: number, callback: number, args: readonly Wire[]): Promise<void> {
     const known = this.#callbacks.get(callback);
-    if (!known) return;
+    if (!known) {
+      const error = new EspalierError('CALL_ENDED', 'the call that this function was passed to has ended');
+      this.#post({ type: 'thrown', id, error: encode(error, {}) });
+      return;
+    }
     try {
       const value = await known.run(...args.map((arg) => this.decode(arg)));
       this.#post({ type: 'returned', id, value: encode(value, {}) });

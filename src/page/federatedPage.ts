@@ -11,8 +11,11 @@ export const takePart: typeof inThread = async (url, options) => {
   if (typeof document === 'undefined') return inOwnWorker(url, options);
   // only the page knows its battery
   const sensors = options.when && !options.sensors ? browserSensors() : undefined;
+  // a callback that throws ends the client through its signal, so that it leaves its round
+  const { signal = new AbortController().signal } = options;
+  const all = { ...options, signal, sensors: options.sensors ?? sensors };
   try {
-    return await inOwnWorker(new URL(url, document.baseURI), { ...options, sensors: options.sensors ?? sensors });
+    return await inOwnWorker(new URL(url, document.baseURI), all);
   } finally {
     sensors?.close?.();
   }

@@ -7,6 +7,7 @@ import { serveFederation } from '../../src/cli/federationServer.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import {
   checkSettings,
+  decodeMessage,
   encodeMessage,
   encodeUpdate,
   Federation,
@@ -18,6 +19,7 @@ import {
   memoryJournal,
   type ParticipantEvent,
   type ParticipantOptions,
+  type Receipt,
   stalenessDiscount,
   whatLeaves,
 } from '../../src/federated/index.ts';
@@ -57,9 +59,9 @@ class Device {
 }
 
 /** Lets each device join and send an update, or fewer messages. */
-async function send(federation: Federation, devices: readonly Device[], messages = 2): Promise<void> {
+async function send(federation: Federation, devices: readonly Device[], messages = 2, now = 0): Promise<void> {
   for (const device of devices)
-    for (let i = 0; i < messages; i++) await federation.receive((await device.next(federation))!, 0);
+    for (let i = 0; i < messages; i++) await federation.receive((await device.next(federation))!, now);
 }
 
 describe('an asynchronous federation', () => {
@@ -100,16 +102,37 @@ describe('an asynchronous federation', () => {
   it('goes on after a version with too few updates, whose members carry on', async () => {
     const federation = await open({ rounds: 1 });
     const devices = Array.from({ length: 3 }, (_, i) => new Device(i));
-    await send(federation, devices, 1);
-    await send(federation, devices.slice(0, 1), 1);
-    await federation.tick(federation.round!.deadline);
+    const end = federation.round!.deadline;
+    await send(federation, devices, 1, end - 1);
+    await send(federation, devices.slice(0, 1), 1, end - 1);
+    await federation.tick(end);
     expect(federation.report).toMatchObject([
       { outcome: 'aborted', reason: '1 clients sent updates, expected at least 2' },
     ]);
     expect(federationReport('x', federation.report)).toContain('colspan="4"');
-    await send(federation, devices.slice(1), 1);
+    await send(federation, devices.slice(1), 1, end);
     await federation.tick(federation.round!.deadline);
     expect(federation.report[1]).toMatchObject({ outcome: 'closed', contributors: 2, staleness: { maximum: 0 } });
+  });
+
+  it('is not stopped by clients that take all places and vanish', async () => {
+    const journal = memoryJournal();
+    const asynchronous = { concurrency: 2 };
+    const federation = await open({ rounds: 2, cohort: 2, asynchronous }, journal);
+    const devices = Array.from({ length: 4 }, (_, i) => new Device(i));
+    const end = federation.round!.deadline;
+    await send(federation, devices.slice(0, 2), 1, end - 1);
+    const { name } = identityOf(2);
+    expect(federation.status(name).instruction).toEqual({ phase: 'wait', for: 'open' });
+    await federation.tick(end);
+    expect(federation.status(name).instruction).toEqual({ phase: 'wait', for: 'open' });
+    await federation.tick(federation.round!.deadline);
+    expect(federation.round!.deadline).toBe(2 * end);
+    // what the time has changed is in the journal
+    const again = await open({ rounds: 2, cohort: 2, asynchronous }, journal);
+    for (const each of [federation, again]) expect(each.status(name).instruction).toEqual({ phase: 'open' });
+    await send(federation, devices.slice(2), 2, 2 * end - 1);
+    expect(federation.report[1]).toMatchObject({ outcome: 'closed', contributors: 2, dropouts: { update: 2 } });
   });
 
   it('takes clients of robust rules, whom an attacker does not move', async () => {
@@ -217,6 +240,34 @@ describe('a client of an asynchronous federation', () => {
     const again = client(0);
     for (let i = 0; i < 3; i++) expect(await again.step()).toBe('acted');
     expect(federation.round!.contributors).toMatchObject([{ client: identityOf(0).name, staleness: 0 }]);
+  });
+
+  it.each([
+    {
+      refused: ['update'],
+      expected: ['1 update refused', '1 withdraw accepted', '2 join accepted', '2 update accepted'],
+    },
+    {
+      refused: ['update', 'withdraw'],
+      expected: ['1 update refused', '1 withdraw refused', '1 update accepted'],
+    },
+  ])('goes on after a refusal of its $refused', async ({ refused, expected }) => {
+    const { federation, others } = await start();
+    const connection = localConnection(federation, () => 0);
+    const left = new Set(refused);
+    const events: string[] = [];
+    const onEvent = (event: ParticipantEvent) =>
+      events.push('sent' in event ? `${event.round.slice(-1)} ${event.sent} ${event.receipt.status}` : 'error');
+    const send = async (bytes: Uint8Array): Promise<Receipt> =>
+      left.delete(decodeMessage(bytes).kind)
+        ? { status: 'refused', code: 'BAD_MESSAGE', reason: 'for once' }
+        : connection.send(bytes);
+    const each = participant({ ...connection, send }, 0, { allowVisible: true, onEvent });
+    await each.step();
+    await each.step();
+    await others();
+    for (let i = 0; i < 2; i++) await each.step();
+    expect(events).toEqual(['1 join accepted', ...expected]);
   });
 
   it('is told that no cohort trains together', () => {

@@ -5,15 +5,16 @@ import { normOf } from '../aggregation/update.ts';
 import { canonicalHash } from '../canonicalHash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
+import { hashOfWeights } from '../hashOfWeights.ts';
 import { PrivacyBudget } from '../privacy/budget.ts';
 import { notFinite } from '../privacy/quantize.ts';
 import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
-import type { Instruction, Receipt } from '../round/round.ts';
+import type { Instruction, Receipt } from '../round/protocol.ts';
 import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { clippedLoss } from '../round/trainingLoss.ts';
 import { SecureMember } from '../secure/secureMember.ts';
-import { hashOfWeights, type Status } from '../server/federation.ts';
+import type { Status } from '../server/federation.ts';
 import { mechanismOf } from '../server/roundConfigOf.ts';
 import type { FederationSettings } from '../server/settings.ts';
 import {
@@ -209,6 +210,9 @@ export class Participant {
     if (this.#isWithdrawn) return 'waiting';
     const receipt = await this.#send(message, signal);
     if (message.kind === 'update') await this.#keepResidual(receipt.status !== 'refused');
+    // until it leaves, the server tells it to train from this version
+    if (config.asynchronous && receipt.status === 'refused' && receipt.code !== 'TOO_EARLY')
+      return this.#leaveVersion(config, signal);
     return this.#resultOf(receipt, config);
   }
 
@@ -344,7 +348,9 @@ export class Participant {
 
   /** Leaves the version of an asynchronous round that this client cannot train from, to join the current one. */
   async #leaveVersion(config: RoundConfig, signal?: AbortSignal): Promise<StepResult> {
-    return this.#resultOf(await this.#withdrawFrom(config.id, configHash(config), signal), config);
+    const { status } = await this.#withdrawFrom(config.id, configHash(config), signal);
+    // a version takes a limited number of withdrawals: the next one takes it, or no longer counts this client
+    return status === 'refused' ? 'waiting' : 'acted';
   }
 
   #withdrawFrom(round: string, config: string, signal?: AbortSignal): Promise<Receipt> {

@@ -193,7 +193,8 @@ async function takePartWith(
   try {
     await participant.run({ interval, signal });
   } catch (error) {
-    if (signal?.aborted) await leave(participant, onEvent);
+    // an error of `onEvent` meanwhile adds nothing to the first one
+    await leave(participant, onEvent).catch(() => {});
     throw error;
   } finally {
     if (!options.sensors) sensors?.close?.();

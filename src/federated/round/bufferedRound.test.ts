@@ -212,11 +212,12 @@ describe('an asynchronous version', () => {
 
   it('closes at its deadline with `minimumCohort` updates, or is aborted and its members carry on', () => {
     const versions = new Versions();
+    versions.now = DEADLINE / 2;
     versions.send(join('a', 1), update('a', 1), join('b', 1), join('c', 1));
     const { round } = versions;
     round.apply({ kind: 'time', at: DEADLINE - 1 });
     expect(round.phase).toBe('update');
-    versions.now = 5 * DEADLINE;
+    versions.now = DEADLINE;
     expect(versions.send(update('b', 1))).toMatchObject([{ code: 'TOO_LATE' }]);
     expect(round).toMatchObject({ phase: 'aborted', reason: '1 clients sent updates, expected at least 2' });
     expect(round.contributors).toEqual([]);
@@ -227,6 +228,38 @@ describe('an asynchronous version', () => {
     versions.now += DEADLINE;
     versions.round.apply({ kind: 'time', at: versions.now });
     expect(versions.round.isComplete).toBe(true);
+  });
+
+  it('drops members that have not sent in time, whose places are free again', () => {
+    const versions = new Versions();
+    for (let i = 0; i < 5; i++) versions.send(join(i, 1));
+    versions.now = DEADLINE - 1;
+    versions.send(join('late', 1), update(0, 1), update(1, 1), join('a', 1), update('a', 1));
+    const ended = versions.next();
+    expect(ended.dropouts.update).toBe(0);
+    const { round } = versions;
+    expect([round.training, round.deadline]).toEqual([4, DEADLINE]);
+    versions.now = DEADLINE;
+    expect(round.apply({ kind: 'time', at: DEADLINE })).toEqual(accepted);
+    expect([round.training, round.dropouts.update, round.deadline]).toEqual([1, 3, 2 * DEADLINE - 1]);
+    expect(round.phase).toBe('update');
+    expect(versions.send(update(2, 1), update('late', 1), join(2, 2))).toMatchObject([
+      { code: 'TOO_LATE', reason: `${nameOf(2)} joined version test-1 more than ${DEADLINE} ms ago` },
+      accepted,
+      accepted,
+    ]);
+  });
+
+  it('is not entered again by a member that it dropped', () => {
+    const versions = new Versions();
+    // a clock that was set back
+    versions.now = -DEADLINE / 2;
+    versions.send(join('a', 1));
+    versions.now = DEADLINE / 2;
+    versions.round.apply({ kind: 'time', at: versions.now });
+    expect(versions.round.training).toBe(0);
+    expect(versions.round.instructionFor(nameOf('a'))).toEqual({ phase: 'wait', for: 'update' });
+    expect(versions.send(join('a', 1))).toEqual([{ status: 'duplicate' }]);
   });
 
   it('needs mode visible', () => {

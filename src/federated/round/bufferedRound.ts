@@ -1,8 +1,9 @@
 /**
  * One version of asynchronous federated learning (FedBuff, Nguyen et al. 2022) as a state machine without I/O. Clients join at any time,
  * train, and send whenever they are done; as soon as `cohort` updates are there, the version is complete and the next one opens. Members that
- * still train are carried over: later versions take their updates, up to `maximumStaleness` versions later. The state is a function of the
- * settings, of what was carried over, and of the events.
+ * still train are carried over: later versions take their updates, up to `maximumStaleness` versions later. A member that has not sent
+ * `deadlines.update` after its join is dropped, so that clients which vanish keep no place. The state is a function of the settings, of what
+ * was carried over, and of the events.
  * A client joins a version at most once, and contributes at most once to each, so that fast clients do not fill it.
  * Messages must have valid signatures; who applies events checks them.
  */
@@ -28,6 +29,8 @@ export interface TrainingMember {
   readonly examples: number;
   /** Digest of its message 'join'. */
   readonly join: string;
+  /** Server's time of the join, in milliseconds. */
+  readonly at: number;
 }
 
 /** A version that is over, whose members may still send. */
@@ -63,6 +66,8 @@ export class BufferedRound implements RoundMachine {
   readonly #training = new Map<string, TrainingMember>();
   readonly #buffer = new Map<string, Buffered>();
   #joined = 0;
+  /** Version and name of members that ran out of time while this version was open. */
+  readonly #dropped = new Set<string>();
   /** Version and name of clients that withdrew while this version was open. */
   readonly #withdrawn = new Set<string>();
   /** Digests of accepted messages by kind, version and client. */
@@ -87,7 +92,9 @@ export class BufferedRound implements RoundMachine {
   }
 
   get deadline(): number {
-    return this.#deadline;
+    if (this.#isOver()) return this.#deadline;
+    const [first] = this.#training.values();
+    return first ? Math.min(this.#deadline, this.#endOf(first)) : this.#deadline;
   }
 
   get reason(): string {
@@ -108,10 +115,10 @@ export class BufferedRound implements RoundMachine {
     return this.#inOrder().map(({ client, examples, staleness }) => ({ client, examples, staleness }));
   }
 
-  /** `update` counts the members that no later version takes an update from. */
+  /** `update` counts the members that ran out of time, and those that no later version takes an update from. */
   get dropouts(): Dropouts {
-    const update = this.#isOver() ? this.#training.size - this.carried.members.length : 0;
-    return { keys: 0, update, confirm: 0, unmask: 0, withdrawn: this.#withdrawn.size };
+    const tooStale = this.#isOver() ? this.#training.size - this.carried.members.length : 0;
+    return { keys: 0, update: this.#dropped.size + tooStale, confirm: 0, unmask: 0, withdrawn: this.#withdrawn.size };
   }
 
   get isComplete(): boolean {
@@ -130,9 +137,10 @@ export class BufferedRound implements RoundMachine {
 
   apply(event: RoundEvent): Receipt {
     const { id } = this.config;
+    if (!this.#isOver()) this.#dropLate(event.at);
     if (event.at >= this.#deadline) this.#finish();
     if (event.kind === 'time') return ACCEPTED;
-    if (event.kind === 'message') return this.#receive(event.message);
+    if (event.kind === 'message') return this.#receive(event.message, event.at);
     if (event.kind === 'close') {
       if (!this.isComplete) return refused('NOT_COMPLETE', `version ${id} is not complete`);
       this.#phase = 'closed';
@@ -142,6 +150,19 @@ export class BufferedRound implements RoundMachine {
     if (this.#isOver()) return refused('TOO_LATE', `version ${id} is over`);
     this.#abort(event.reason);
     return ACCEPTED;
+  }
+
+  /** Drops members whose time is over, in the order in which they joined. */
+  #dropLate(now: number): void {
+    for (const member of this.#training.values()) {
+      if (now < this.#endOf(member)) return;
+      this.#training.delete(member.client);
+      this.#dropped.add(memberKey(member));
+    }
+  }
+
+  #endOf({ at }: TrainingMember): number {
+    return at + this.config.deadlines.update;
   }
 
   /** The deadline has passed. */
@@ -163,7 +184,7 @@ export class BufferedRound implements RoundMachine {
     return this.#phase !== 'update';
   }
 
-  #receive(message: RoundMessage): Receipt {
+  #receive(message: RoundMessage, at: number): Receipt {
     const { client, kind, round } = message;
     if (!this.#versions.has(round)) return this.refusalOf(round);
     const digest = digestOf(message);
@@ -179,7 +200,7 @@ export class BufferedRound implements RoundMachine {
     const problem = this.#problem(message);
     if (problem) return problem;
     this.#digests.set(keyOf(kind, message), digest);
-    if (message.kind === 'join') this.#join(message, digest);
+    if (message.kind === 'join') this.#join(message, digest, at);
     else if (message.kind === 'update') this.#add(message);
     else this.#withdraw(message);
     return ACCEPTED;
@@ -190,6 +211,11 @@ export class BufferedRound implements RoundMachine {
     if (kind === 'join') return this.#joinProblem(message);
     const isTraining = this.#training.get(client)?.round === round;
     if (kind === 'update') {
+      if (this.#dropped.has(memberKey(message)))
+        return refused(
+          'TOO_LATE',
+          `${client} joined version ${round} more than ${this.config.deadlines.update} ms ago`,
+        );
       if (!isTraining) return refused('NOT_A_MEMBER', `${client} does not train from version ${round}`);
       return bodyProblem(message.body, this.config);
     }
@@ -223,8 +249,8 @@ export class BufferedRound implements RoundMachine {
     return this.#training.size >= this.#limits.concurrency;
   }
 
-  #join({ client, round, examples }: MessageOf<'join'>, digest: string): void {
-    this.#training.set(client, { client, round, examples, join: digest });
+  #join({ client, round, examples }: MessageOf<'join'>, digest: string, at: number): void {
+    this.#training.set(client, { client, round, examples, join: digest, at });
     this.#joined++;
   }
 
@@ -249,7 +275,8 @@ export class BufferedRound implements RoundMachine {
     if (phase === 'closed') return { phase };
     if (this.#isComplete) return { phase: 'wait', for: 'update' };
     if (this.#training.has(client)) return { phase: 'update' };
-    const hasLeft = this.#withdrawn.has(memberKey({ client, round: this.config.id }));
+    const member = memberKey({ client, round: this.config.id });
+    const hasLeft = this.#withdrawn.has(member) || this.#dropped.has(member);
     if (this.#buffer.has(client) || hasLeft) return { phase: 'wait', for: 'update' };
     return this.#isFull() ? { phase: 'wait', for: 'open' } : { phase: 'open' };
   }

@@ -198,5 +198,8 @@ describe('a round refuses', () => {
     expect(problems({ secure })).toMatch(/lower secure.scale/);
     expect(problems({ parameters: 2 ** 40, cohort: 0 })).toMatch(/cohort.*parameters|parameters.*cohort/);
     expect(() => checkRoundConfig(null)).toThrow(FederatedError);
+    expect(problems({ maximumLoss: 32, parameters: 2, secure: { ...secure, noise: 3 } })).toMatch(
+      /maximumLoss is set, but secure.noise is 3.*; parameters is 2, expected more than 2/,
+    );
   });
 });

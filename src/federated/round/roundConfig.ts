@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { canonicalHash } from '../canonicalHash.ts';
 import { FederatedError } from '../federatedError.ts';
+import { LOSS_INTEGERS } from './trainingLoss.ts';
 
 const count = (maximum: number) => z.int().positive().max(maximum);
 const milliseconds = () =>
@@ -95,7 +96,8 @@ export function checkRoundConfig(value: unknown): RoundConfig {
   return result.data;
 }
 
-function* contradictions({ mode, cohort, minimumCohort, secure, asynchronous }: RoundConfig): Generator<string> {
+function* contradictions(config: RoundConfig): Generator<string> {
+  const { mode, cohort, minimumCohort, secure, asynchronous, maximumLoss, parameters } = config;
   if (minimumCohort > cohort) yield `minimumCohort is ${minimumCohort}, expected at most cohort (${cohort})`;
   if (mode === 'visible') {
     if (secure) yield 'secure is set, but mode is visible';
@@ -110,6 +112,10 @@ function* contradictions({ mode, cohort, minimumCohort, secure, asynchronous }: 
   if (minimumCohort < 3)
     yield `minimumCohort is ${minimumCohort}, expected at least 3, because a sum of fewer hides nothing`;
   const { neighbours, threshold, clip, scale, noise } = secure;
+  if (maximumLoss !== undefined && noise > 0)
+    yield `maximumLoss is set, but secure.noise is ${noise}: a loss gets no noise, and ε would not cover it`;
+  if (maximumLoss !== undefined && parameters <= LOSS_INTEGERS)
+    yield `parameters is ${parameters}, expected more than ${LOSS_INTEGERS}, because the last ones are the loss`;
   if (neighbours > cohort - 1) yield `secure.neighbours is ${neighbours}, expected at most cohort − 1 (${cohort - 1})`;
   if (neighbours % 2 === 1 && neighbours !== cohort - 1)
     yield `secure.neighbours is ${neighbours}, expected an even number, or all others (${cohort - 1})`;

@@ -5,12 +5,12 @@
  */
 
 import { randomBytes } from '@noble/hashes/utils.js';
-import { hashOf } from '../../formats/packages/hash.ts';
 import { ServerOptimizer } from '../aggregation/serverOptimizer.ts';
 import { normOf } from '../aggregation/update.ts';
 import { canonicalHash } from '../canonicalHash.ts';
 import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
+import { hashOfWeights } from '../hashOfWeights.ts';
 import { BufferedRound } from '../round/bufferedRound.ts';
 import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
 import type { Instruction, Receipt, RoundMachine } from '../round/protocol.ts';
@@ -129,7 +129,7 @@ export class Federation {
     return this.#state.report;
   }
 
-  /** The round that is under way. Undefined at the end. */
+  /** The round that is under way, or is over and not yet in the journal. Undefined at the end of the federation. */
   get round(): RoundMachine | undefined {
     return this.#round;
   }
@@ -180,6 +180,7 @@ export class Federation {
     } catch (error) {
       return this.refuse((error as FederatedError).code, (error as Error).message);
     }
+    // a version that is over knows the hashes of those whose members still send
     const hash = round.hashOf(message.round);
     if (hash === undefined) {
       const { code, reason } = round.refusalOf(message.round);
@@ -325,17 +326,18 @@ export class Federation {
       milliseconds: now - this.#openedAt,
     };
     this.#counters = newCounters();
-    this.#state = {
+    const state = {
       ...this.#state,
       weights: done?.weights ?? this.#state.weights,
       optimizer: this.#optimizer.state,
       report: [...this.#state.report, line],
       ...(round instanceof BufferedRound && { carried: round.carried }),
     };
-    if (done) this.#weightsHash = hashOfWeights(done.weights);
-    this.#round = undefined;
-    this.#durable = this.#durable.then(() => this.#journal.replace(encodeSnapshot(this.#state)));
+    // messages and questions that arrive meanwhile find the round that is over; messages are applied to the next one
+    this.#durable = this.#durable.then(() => this.#journal.replace(encodeSnapshot(state)));
     await this.#durable;
+    this.#state = state;
+    if (done) this.#weightsHash = hashOfWeights(done.weights);
     this.#onLine?.(line);
     await this.#openRound(now);
   }
@@ -344,6 +346,7 @@ export class Federation {
     const reason = this.#endReason();
     if (reason) {
       this.#finished = reason;
+      this.#round = undefined;
       return;
     }
     const number = this.#state.begun + 1;
@@ -375,7 +378,11 @@ export class Federation {
       this.#state = { ...this.#state, begun: number };
       this.#start(number, at);
     } else if (kind === 'time') this.#round?.apply({ kind, at });
-    else this.#round?.apply({ kind, at, message: decodeMessage(content) });
+    else {
+      const { status, reason } = this.#round!.apply({ kind, at, message: decodeMessage(content) });
+      if (status !== 'accepted')
+        throw new FederatedError('BAD_JOURNAL', `a message that was accepted is ${status} now`, { reason });
+    }
     this.#counters = counters;
   }
 
@@ -391,8 +398,4 @@ export class Federation {
   #mayJoin(client: string, { config }: RoundMachine): boolean {
     return mayJoin(client, config, this.settings, this.#state.samplingKey);
   }
-}
-
-export function hashOfWeights(weights: Float32Array): string {
-  return hashOf(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength));
 }

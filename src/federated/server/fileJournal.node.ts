@@ -75,14 +75,21 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
       await writing;
       if (failure) throw failure.error;
       const following = await open(path(number + 1), 'w+');
-      await replaceFile(snapshotPath, `${snapshotPath}.new`, async (sink) => {
-        for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
-          await sink.write(frameHead(entry));
-          await sink.write(entry);
-        }
-      });
-      await file.close();
-      await rm(path(number));
+      try {
+        await replaceFile(snapshotPath, `${snapshotPath}.new`, async (sink) => {
+          for (const entry of [new TextEncoder().encode(String(number + 1)), next]) {
+            await sink.write(frameHead(entry));
+            await sink.write(entry);
+          }
+        });
+        await file.close();
+        await rm(path(number));
+      } catch (error) {
+        // which of the two files the snapshot names is not known
+        failure = { error };
+        await following.close();
+        throw error;
+      }
       number++;
       file = following;
       snapshot = next;

@@ -1,10 +1,10 @@
 /** A journal in files: torn entries, damaged snapshots, files of more than 2 GiB, and one process at a time. */
 import { fork } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { fileJournal } from '#leaf/federated/server/fileJournal';
 import { typeScriptNode } from '../../../test/typeScriptNode.ts';
 import type { Journal } from './journal.ts';
@@ -13,7 +13,17 @@ let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'espalier-journal-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true });
+});
+
+/** What all open files inherit. */
+async function fileMethods(): Promise<FileHandle> {
+  const file = await open(join(folder, 'any'), 'w');
+  await file.close();
+  return Object.getPrototypeOf(file);
+}
 
 async function contentOf(journal: Journal) {
   const { snapshot, entries } = await journal.read();
@@ -95,4 +105,62 @@ setInterval(() => {}, 1e6);
   expect((await contentOf(journal)).entries).toEqual([[4], [5, 6]]);
   await journal.close();
   expect(await readdir(folder)).not.toContain('lock');
+});
+
+it('makes many entries durable at once, in their order', async () => {
+  const journal = await fileJournal(folder);
+  const all = Array.from({ length: 100 }, (_, i) => i);
+  const synchronize = vi.spyOn(await fileMethods(), 'datasync');
+  const order: number[] = [];
+  await Promise.all(all.map((i) => journal.append(Uint8Array.of(i)).then(() => order.push(i))));
+  expect(order).toEqual(all);
+  expect((await contentOf(journal)).entries).toEqual(all.map((i) => [i]));
+  // the first one, and all that arrived while it was written
+  expect(synchronize).toHaveBeenCalledTimes(2);
+  await journal.close();
+});
+
+it('has written an entry when it says so', async () => {
+  const journal = await fileJournal(folder);
+  let finish = () => {};
+  const synchronize = vi.spyOn(await fileMethods(), 'datasync').mockImplementation(
+    () =>
+      new Promise((resolve) => {
+        finish = resolve;
+      }),
+  );
+  let isDurable = false;
+  const appended = journal.append(Uint8Array.of(1)).then(() => {
+    isDurable = true;
+  });
+  await vi.waitUntil(() => synchronize.mock.calls.length > 0, { timeout: 60_000 });
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(isDurable).toBe(false);
+  finish();
+  await appended;
+  await journal.close();
+});
+
+it('writes nothing after an error', async () => {
+  const journal = await fileJournal(folder);
+  await journal.append(Uint8Array.of(1));
+  const methods = await fileMethods();
+  vi.spyOn(methods, 'datasync').mockRejectedValueOnce(new Error('the disk is full'));
+  const append = vi.spyOn(methods, 'appendFile');
+  const first = journal.append(Uint8Array.of(2));
+  const second = journal.append(Uint8Array.of(3));
+  for (const each of await Promise.allSettled([first, second])) expect(each.status).toBe('rejected');
+  await expect(journal.append(Uint8Array.of(4))).rejects.toThrow('the disk is full');
+  await expect(journal.replace(Uint8Array.of(5))).rejects.toThrow('the disk is full');
+  // head and content of the second entry
+  expect(append).toHaveBeenCalledTimes(2);
+  await journal.close();
+});
+
+it('takes no entry after a snapshot that could not be written', async () => {
+  const journal = await fileJournal(folder);
+  vi.spyOn(await fileMethods(), 'sync').mockRejectedValue(new Error('the disk is full'));
+  await expect(journal.replace(Uint8Array.of(1))).rejects.toThrow('the disk is full');
+  await expect(journal.append(Uint8Array.of(2))).rejects.toThrow('the disk is full');
+  await journal.close();
 });

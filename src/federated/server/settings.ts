@@ -44,7 +44,9 @@ const schema = z.strictObject({
       concurrency: count()
         .max(1_000_000)
         .optional()
-        .describe('Maximum number of clients that train at a time. Default: 10 × cohort.'),
+        .describe(
+          'Maximum number of clients that train at a time. One that vanishes counts until deadlines.update after its join. Default: 10 × cohort.',
+        ),
     })
     .optional()
     .describe(
@@ -54,7 +56,10 @@ const schema = z.strictObject({
     .strictObject({
       open: seconds(60, 'Seconds to join.'),
       keys: seconds(30, 'Seconds to exchange keys.'),
-      update: seconds(600, 'Seconds to train and send the update.'),
+      update: seconds(
+        600,
+        'Seconds to train and send the update. With asynchronous, a client that takes longer is dropped.',
+      ),
       unmask: seconds(30, 'Seconds to send shares.'),
     })
     .prefault({})

@@ -35,7 +35,7 @@ export function simulatedVersions(
   const fill = async ({ config }: RoundMachine): Promise<void> => {
     for (const client of shuffled(clients, random.integer)) {
       const { instruction } = federation.status(nameOf(client));
-      // as many train as may; places of clients that vanished are not free until their version is too old
+      // as many train as may; a client that vanished keeps its place until its time is over
       if (instruction.phase === 'wait' && instruction.for === 'open') return;
       if (instruction.phase !== 'open') continue;
       const declared = Math.min(examples(client), config.maximumExamples);
@@ -47,14 +47,18 @@ export function simulatedVersions(
 
   return async (round) => {
     // clients whose version is too old give up
-    running = running.filter(({ client, config }) => round.configFor(nameOf(client)).id === config.id);
+    running = running.filter(isTraining(round));
     await fill(round);
     while (federation.round === round) {
       signal?.throwIfAborted();
       const next = running[0];
       if (!next || next.due >= round.deadline) {
         await federation.tick((now = round.deadline));
-        return;
+        // the end of the version, or of the time of its oldest member
+        if (federation.round !== round) return;
+        running = running.filter(isTraining(round));
+        await fill(round);
+        continue;
       }
       running.shift();
       now = next.due;
@@ -64,6 +68,13 @@ export function simulatedVersions(
       await federation.receiveMessage({ kind: 'update', ...headOf(next.client, next.config), body }, now);
       if (federation.round === round) await fill(round);
     }
+  };
+}
+
+function isTraining(round: RoundMachine): (client: Running) => boolean {
+  return ({ client, config }) => {
+    const name = nameOf(client);
+    return round.instructionFor(name).phase === 'update' && round.configFor(name).id === config.id;
   };
 }
 

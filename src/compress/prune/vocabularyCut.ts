@@ -6,6 +6,7 @@
 import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { letterOfByte } from '../../tokenizer/byteAlphabet.ts';
+import { sidesOf } from '../../tokenizer/merge/mergeRules.ts';
 import { byteToken } from '../../tokenizer/models/tokenModel.ts';
 import { createTokenizer } from '../../tokenizer/tokenizer.ts';
 import { chatTemplateTexts } from './chatTemplateTexts.ts';
@@ -125,11 +126,6 @@ function pairsOf(merges: readonly string[]): Map<string, (readonly [string, stri
     else pairs.set(result, [sides]);
   }
   return pairs;
-}
-
-function sidesOf(merge: string): readonly [string, string] {
-  const gap = merge.indexOf(' ', 1);
-  return [merge.slice(0, gap), merge.slice(gap + 1)];
 }
 
 /** All ways to cut a text in two, between characters. */

@@ -89,6 +89,9 @@ it('is undefined if nobody knows it, or if a member adds what no loss can be', a
   const config = roundConfigOf(given, 1, PARAMETERS, '0'.repeat(64));
   expect(config).toMatchObject({ parameters: PARAMETERS + 2, maximumLoss: 32 });
   expect([...integersOf(weights, config, 1).slice(-2)]).toEqual([0, 0]);
+  // a round has either noise or losses; noise would not be left out
+  const both = { ...config, secure: { ...config.secure!, noise: 100 } };
+  expect([...integersOf(weights, both, 1).slice(0, -2)].some((value) => value !== 0)).toBe(true);
   expect(meanLossOf([0, 0], config)).toBeUndefined();
   expect(meanLossOf([-5, 10], config)).toBeUndefined();
   expect(meanLossOf([2 ** 30, 1], config)).toBeUndefined();

@@ -6,6 +6,7 @@ import { refusalBody } from '../refusalBody.ts';
 import { checkSettings } from '../server/settings.ts';
 import { checkReceipt, checkStatus } from './answers.ts';
 import type { Connection } from './connection.ts';
+import { wait } from './wait.ts';
 
 export interface HttpConnectionOptions {
   /** Milliseconds for which a server may be unreachable. Default: 60,000. */
@@ -46,7 +47,7 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
       }
       if (performance.now() - started + pause > patience)
         throw new SourceError(target.href, `the server does not answer: ${problem}`, {}, { cause });
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await wait(pause, init.signal ?? undefined);
     }
   };
 

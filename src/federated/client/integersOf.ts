@@ -20,13 +20,15 @@ export function integersOf(update: Float32Array, config: RoundConfig, examples: 
     { clip, scale },
     random,
   );
+  if (noise > 0) {
+    const sample = discreteGaussian(noise, random);
+    for (let i = 0; i < integers.length; i++) integers[i] += sample();
+  }
   if (config.maximumLoss !== undefined) {
     const all = new Int32Array(integers.length + LOSS_INTEGERS);
     all.set(integers);
     all.set(lossIntegers(loss, weight, config), integers.length);
     return all;
   }
-  if (noise === 0) return integers;
-  const sample = discreteGaussian(noise, random);
-  return integers.map((value) => value + sample());
+  return integers;
 }

@@ -1,6 +1,7 @@
 /** What `takePart` and its folder refuse by name. test/browser/federatePage.test.ts runs them in a page. */
 import { afterEach, expect, it, vi } from 'vitest';
 import { clientFolder } from './clientFolder.browser.ts';
+import { httpConnection } from './httpConnection.ts';
 import { takePart } from './takePart.ts';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -20,4 +21,15 @@ it('keeps no state in a browser that cannot replace files, or outside the privat
       code: 'BAD_OPTION',
       data: { option: 'folder' },
     });
+});
+
+it('stops at once when it is withdrawn while the server does not answer', async () => {
+  vi.stubGlobal('fetch', async () => new Response('the server is started again', { status: 503 }));
+  const stopping = new AbortController();
+  const asked = httpConnection('http://localhost:1/').status('x', stopping.signal);
+  // while it pauses
+  setTimeout(() => stopping.abort(new Error('enough')), 10);
+  const waiting = vi.spyOn(stopping.signal, 'addEventListener');
+  await expect(asked).rejects.toThrow('enough');
+  expect(waiting).toHaveBeenCalledTimes(1);
 });

@@ -47,7 +47,8 @@ export interface ReportLine {
 export function stalenessOf(contributors: readonly Contribution[]): Staleness | undefined {
   const values = contributors.flatMap(({ staleness }) => staleness ?? []);
   if (values.length === 0) return undefined;
-  return { mean: values.reduce((sum, value) => sum + value, 0) / values.length, maximum: Math.max(...values) };
+  const sum = values.reduce((sum, value) => sum + value, 0);
+  return { mean: sum / values.length, maximum: values.reduce((most, value) => Math.max(most, value)) };
 }
 
 export function sumOfExamples(contributors: readonly Contribution[]): number {

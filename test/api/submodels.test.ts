@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { gardenText } from '../../scripts/models/index.ts';
 import { quantize, sortNeurons } from '../../src/compress/index.ts';
 import { type AdaptEvent, inspect, load, type Model } from '../../src/index.ts';
@@ -98,8 +98,7 @@ it('are chosen by the governor: the whole model in time, the smaller one under a
   });
   expect(await textOf(easy)).toHaveLength(20);
   // the sensors are read while the text goes on
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(events.at(-1)?.plan).toMatchObject({ submodel: '8 bits', quality: 1 });
+  await vi.waitFor(() => expect(events.at(-1)?.plan).toMatchObject({ submodel: '8 bits', quality: 1 }), 10_000);
   const names = new Set(events.map(({ plan }) => plan.submodel));
   expect([...names]).toEqual(['8 bits']);
 });

@@ -84,8 +84,9 @@ export async function sumUnderDropout(
       if (instruction.phase === 'keys') message = await member.shares(instruction);
       else if (instruction.phase === 'update') {
         const random = seededRandom(i + 1);
-        const integers = Int32Array.from({ length: parameters }, () => random.integer(2001) - 1000);
-        for (let k = 0; k < parameters; k++) expected[k] += integers[k];
+        // the integers of the training loss stay 0
+        const integers = new Int32Array(config!.parameters);
+        for (let k = 0; k < parameters; k++) expected[k] += integers[k] = random.integer(2001) - 1000;
         message = await member.update(instruction, integers);
       } else if (instruction.phase === 'confirm') message = member.confirm(instruction);
       else if (instruction.phase === 'unmask') message = member.unmask(instruction);

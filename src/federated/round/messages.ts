@@ -101,7 +101,8 @@ function headerOf(message: UnsignedMessage | RoundMessage): never {
 /** Hashes of bodies, which nobody changes: the signature and the digest of an update need the same one. */
 const bodyHashes = new WeakMap<Uint8Array, string>();
 
-function hashOfBody(body: Uint8Array): string {
+/** SHA-256 of an update. */
+export function hashOfBody(body: Uint8Array): string {
   let hash = bodyHashes.get(body);
   if (hash === undefined) bodyHashes.set(body, (hash = hashOf(body)));
   return hash;

@@ -30,16 +30,21 @@ export function newCounters(): Counters {
   return { bytesReceived: 0, bytesSent: 0, refused: {}, serverMilliseconds: 0 };
 }
 
-/** @returns the parts of an entry: what stands before the content, and the content */
-export function encodeEntry({ kind, at, counters, content }: Entry): [Uint8Array, Uint8Array] {
+/**
+ * @param body the end of `content`, which is not copied
+ * @returns an entry without `body`
+ */
+export function encodeEntry({ kind, at, counters, content }: Entry, body?: Uint8Array): Uint8Array {
   const text = new TextEncoder().encode(JSON.stringify(counters));
-  const head = new Uint8Array(HEAD + text.length);
-  const view = new DataView(head.buffer);
-  head[0] = kinds.indexOf(kind);
+  const copied = content.subarray(0, content.length - (body?.length ?? 0));
+  const entry = new Uint8Array(HEAD + text.length + copied.length);
+  const view = new DataView(entry.buffer);
+  entry[0] = kinds.indexOf(kind);
   view.setFloat64(1, at, true);
   view.setUint32(9, text.length, true);
-  head.set(text, HEAD);
-  return [head, content];
+  entry.set(text, HEAD);
+  entry.set(copied, HEAD + text.length);
+  return entry;
 }
 
 /** @throws {FederatedError} BAD_JOURNAL */

@@ -12,7 +12,7 @@ import { bytesToHex } from '../encoding.ts';
 import { FederatedError } from '../federatedError.ts';
 import { hashOfWeights } from '../hashOfWeights.ts';
 import { BufferedRound } from '../round/bufferedRound.ts';
-import { decodeMessage, hasValidSignature, type RoundMessage } from '../round/messages.ts';
+import { decodeMessage, hashOfBody, hasValidSignature, type RoundMessage } from '../round/messages.ts';
 import type { Instruction, Receipt, RoundMachine } from '../round/protocol.ts';
 import { isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
 import { startRound } from '../round/startRound.ts';
@@ -219,7 +219,7 @@ export class Federation {
     this.#counters.serverMilliseconds += performance.now() - started;
     if (receipt.status === 'accepted') {
       if (kind === 'join') this.#admission.count(client, address);
-      if (bytes) void this.#append('message', now, bytes);
+      if (bytes) void this.#append('message', now, bytes, kind === 'update' ? message.body : undefined);
     }
     await this.#closeIfComplete(now);
     return receipt;
@@ -387,8 +387,9 @@ export class Federation {
   }
 
   /** After an error of the journal nothing more is acknowledged. */
-  #append(kind: Entry['kind'], at: number, content: Uint8Array = new Uint8Array()): Promise<void> {
-    this.#durable = this.#journal.append(...encodeEntry({ kind, at, counters: this.#counters, content }));
+  #append(kind: Entry['kind'], at: number, content: Uint8Array = new Uint8Array(), body?: Uint8Array): Promise<void> {
+    const head = encodeEntry({ kind, at, counters: this.#counters, content }, body);
+    this.#durable = this.#journal.append(head, body, body && hashOfBody(body));
     this.#durable.catch((error: Error) => {
       this.#broken ??= error;
     });

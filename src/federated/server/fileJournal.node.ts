@@ -1,6 +1,7 @@
 /** A journal in a folder. A snapshot names its journal file, so that replacing both is one rename. */
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { concatenated } from '../../core/concatenated.ts';
 import { SourceError } from '../../core/errors.ts';
 import { replaceFile, syncFolder } from '../../formats/sources/replaceFile.node.ts';
 import { openLocked } from '../folderLock.ts';
@@ -45,7 +46,7 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
       waiting = [];
       try {
         if (failure) throw failure.error;
-        for (const { parts } of group) for (const part of [frameHead(...parts), ...parts]) await file.appendFile(part);
+        for (const { parts } of group) for (const part of parts) await file.appendFile(part);
         await file.datasync();
         for (const { resolve } of group) resolve();
       } catch (error) {
@@ -65,8 +66,9 @@ async function openJournal(folder: string, release: () => Promise<void>): Promis
   }
   return {
     read: async () => ({ snapshot, entries: readEntries() }),
-    append(...parts) {
+    append(head, content, hash) {
       if (failure) return Promise.reject(failure.error);
+      const parts = [concatenated([frameHead(head, content, hash), head]), ...(content ? [content] : [])];
       const durable = new Promise<void>((resolve, reject) => waiting.push({ parts, resolve, reject }));
       writing ??= writeAll();
       return durable;

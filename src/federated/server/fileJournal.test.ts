@@ -47,7 +47,7 @@ it('drops torn entries, and refuses a damaged snapshot', async () => {
   for (let cut = 0; cut <= whole.length; cut++) {
     await writeFile(file, whole.subarray(0, cut));
     const journal = await fileJournal(folder);
-    const entries = [[4], [5, 6]].slice(0, cut < 13 ? 0 : cut < whole.length ? 1 : 2);
+    const entries = [[4], [5, 6]].slice(0, cut < 17 ? 0 : cut < whole.length ? 1 : 2);
     expect(await contentOf(journal)).toEqual({ snapshot: [1, 2, 3], entries });
     // an entry after a torn one is found
     await journal.append(Uint8Array.of(7));
@@ -70,7 +70,7 @@ it('reads a journal of more than 2 GiB, and believes no length beyond its end', 
   expect((await stat(file)).size).toBe(size);
   await journal.close();
   const whole = await readFile(file);
-  await writeFile(file, Buffer.concat([whole, new Uint8Array(12).fill(255)]));
+  await writeFile(file, Buffer.concat([whole, new Uint8Array(16).fill(255)]));
   const longer = await fileJournal(folder);
   expect((await contentOf(longer)).entries).toEqual([[4], [5, 6]]);
   await longer.close();

@@ -34,9 +34,9 @@ class HeldJournal implements Journal {
     for (const { resume, fail } of this.#held.splice(0)) error ? fail(error) : resume();
   }
 
-  async append(...parts: readonly Uint8Array[]): Promise<void> {
+  async append(...entry: Parameters<Journal['append']>): Promise<void> {
     await this.#turn();
-    await this.#journal.append(...parts);
+    await this.#journal.append(...entry);
   }
 
   async replace(snapshot: Uint8Array): Promise<void> {

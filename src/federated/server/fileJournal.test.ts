@@ -152,8 +152,8 @@ it('writes nothing after an error', async () => {
   for (const each of await Promise.allSettled([first, second])) expect(each.status).toBe('rejected');
   await expect(journal.append(Uint8Array.of(4))).rejects.toThrow('the disk is full');
   await expect(journal.replace(Uint8Array.of(5))).rejects.toThrow('the disk is full');
-  // head and content of the second entry
-  expect(append).toHaveBeenCalledTimes(2);
+  // that of the first; the second is not tried
+  expect(append).toHaveBeenCalledTimes(1);
   await journal.close();
 });
 

@@ -127,4 +127,14 @@ describe.skipIf(!haveChromium())('a member in a page', () => {
     expect(test.federation.round?.joined).toBe(0);
     expect(await kept()).toContain('federation-client');
   });
+
+  it('leaves its round when a callback of the page throws, and may come again', async () => {
+    const member = await open();
+    expect(await member.takePart(test.url, { throwAt: 'join' })).toEqual({ failure: 'RangeError: the page is broken' });
+    expect(member.events).toEqual(['join accepted', 'withdraw accepted']);
+    expect(test.federation.round?.joined).toBe(0);
+    // the worker has let go of the folder
+    void member.takePart(test.url).catch(() => undefined);
+    await expect.poll(() => member.names, patiently).toHaveLength(2);
+  });
 });

@@ -83,7 +83,10 @@ export async function openFederation(changes: Partial<FederationInput> = {}): Pr
 export type PageOptions = Pick<
   Federated.TakePartOptions,
   'folder' | 'when' | 'personal' | 'interval' | 'allowVisible'
-> & { readonly refuse?: boolean };
+> & {
+  readonly refuse?: boolean /** `onEvent` throws at the first event whose name this is. */;
+  readonly throwAt?: string;
+};
 
 export type Taken = Federated.TakePartResult | { readonly failure: string };
 
@@ -131,7 +134,7 @@ export async function memberPage(context: BrowserContext, url: string): Promise<
       await page.addScriptTag({ url: '/federated.js', type: 'module' });
       await page.waitForFunction(() => 'federated' in globalThis);
       return page.evaluate(
-        async ([server, words, { refuse = false, ...options }]) => {
+        async ([server, words, { refuse = false, throwAt, ...options }]) => {
           const scope = globalThis as unknown as Scope;
           scope.withdrawing = new AbortController();
           try {
@@ -149,6 +152,7 @@ export async function memberPage(context: BrowserContext, url: string): Promise<
                 else if ('sent' in event) scope.report('event', `${event.sent} ${event.receipt.status}`);
                 else if ('waiting' in event) scope.report('event', `waiting: ${event.waiting}`);
                 else scope.report('event', String(Object.values(event)));
+                if ('sent' in event && event.sent === throwAt) throw new RangeError('the page is broken');
               },
             });
           } catch (error) {

@@ -27,7 +27,7 @@ export function integersOf(update: Float32Array, config: RoundConfig, examples: 
   if (config.maximumLoss !== undefined) {
     const all = new Int32Array(integers.length + LOSS_INTEGERS);
     all.set(integers);
-    all.set(lossIntegers(loss, weight, config), integers.length);
+    all.set(lossIntegers(loss, weight, config, random), integers.length);
     return all;
   }
   return integers;

@@ -1,8 +1,9 @@
 /**
  * The mean training loss of a round's members. In a secure round an update has two more integers: the member's loss times its weight,
  * and its weight. Both are masked with the update, so the server learns only their sums, whose quotient is the weighted mean. A member
- * that knows no loss adds zeros, and does not count.
+ * that knows no loss adds zeros. Then the mean is of fewer members than the update, of a single one even: it is not reported.
  */
+import type { Uniform } from '../privacy/secureRandom.ts';
 import type { RoundConfig } from './roundConfig.ts';
 
 /** Number of integers that follow a secure update. */
@@ -15,23 +16,40 @@ export function modelParameters({ mode, parameters, maximumLoss }: RoundConfig):
   return mode === 'secure' && maximumLoss !== undefined ? parameters - LOSS_INTEGERS : parameters;
 }
 
-/** @param weight of the member in the mean, 0 … 1 @param loss in nats per token */
-export function lossIntegers(loss: number | undefined, weight: number, config: RoundConfig): [number, number] {
+/**
+ * Rounds stochastically, so that sums of many small values are unbiased.
+ * @param loss in nats per token
+ * @param weight of the member in the mean, 0 … 1
+ */
+export function lossIntegers(
+  loss: number | undefined,
+  weight: number,
+  config: RoundConfig,
+  random: Uniform,
+): [number, number] {
   if (loss === undefined) return [0, 0];
   const [lossScale, weightScale] = scales(config);
-  return [Math.round(weight * clippedLoss(loss, config) * lossScale), Math.round(weight * weightScale)];
+  const rounded = (value: number) => Math.floor(value + random.uniform());
+  return [rounded(weight * clippedLoss(loss, config) * lossScale), rounded(weight * weightScale)];
 }
 
 /**
- * Returns the mean loss. Undefined if no member reported one, or if a member added what no loss can be.
+ * Returns the mean loss. Undefined if a member knows none, or added what no loss can be.
  * @param sums of both integers over all members
+ * @param weights of all members, whose sum the second integer has then
  */
-export function meanLossOf([losses, weights]: Iterable<number>, config: RoundConfig): number | undefined {
+export function meanLossOf(
+  [losses, sum]: Iterable<number>,
+  weights: readonly number[],
+  config: RoundConfig,
+): number | undefined {
   const [lossScale, weightScale] = scales(config);
-  const mean = losses / lossScale / (weights / weightScale);
-  // rounding moves each integer by half
+  const total = weightScale * weights.reduce((all, weight) => all + weight, 0);
+  // rounding moves each integer by less than one
+  if (!(sum > 0) || Math.abs(sum - total) > weights.length) return undefined;
+  const mean = losses / lossScale / (sum / weightScale);
   const largest = (config.maximumLoss ?? 0) * 1.01;
-  return weights > 0 && mean >= 0 && mean <= largest ? mean : undefined;
+  return mean >= 0 && mean <= largest ? mean : undefined;
 }
 
 /** Clips a loss to the range that the round agreed on. */

@@ -15,7 +15,7 @@ import type { FederationSettings } from './settings.ts';
 export interface Combined {
   /** [parameters] the mean update. */
   readonly update: Float32Array;
-  /** Mean training loss of the members that reported one, weighted by examples as updates are, in nats per token. */
+  /** Mean training loss, weighted by examples as updates are, in nats per token. Undefined if members know none. */
   readonly trainingLoss?: number;
 }
 
@@ -42,26 +42,29 @@ export async function combineRound(round: RoundMachine, settings: FederationSett
     const sample = discreteGaussian(deviation, secureRandom());
     for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] + sample()) | 0;
   }
-  const total = contributors.reduce((weight, { examples }) => weight + weightOf(examples), 0);
+  const weights = contributors.map(({ examples }) => weightOf(examples));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
   const meanOf = (integers: Int32Array) => Float32Array.from(integers, (value) => value / scale / total);
   if (config.maximumLoss === undefined) return { update: meanOf(sum) };
   return {
     update: meanOf(sum.subarray(0, -LOSS_INTEGERS)),
-    trainingLoss: meanLossOf(sum.slice(-LOSS_INTEGERS), config),
+    trainingLoss: meanLossOf(sum.slice(-LOSS_INTEGERS), weights, config),
   };
 }
 
+/** Of the members that report one, if they are as many as a round needs: the report is public. */
 function visibleLoss(
   { config, visibleUpdates }: RoundMachine,
   weightOf: (examples: number) => number,
 ): number | undefined {
   if (config.maximumLoss === undefined) return undefined;
-  let [losses, weights] = [0, 0];
+  let [losses, weights, count] = [0, 0, 0];
   for (const { examples, body } of visibleUpdates) {
     const loss = lossOf(body);
     if (loss === undefined) continue;
     losses += weightOf(examples) * clippedLoss(loss, config);
     weights += weightOf(examples);
+    count++;
   }
-  return weights > 0 ? losses / weights : undefined;
+  return count > 0 && count >= config.minimumCohort ? losses / weights : undefined;
 }

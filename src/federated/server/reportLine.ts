@@ -22,8 +22,8 @@ export interface ReportLine {
   /** Mean loss of the held-out devices in nats per token, weighted as updates are. Only of an evaluation. */
   readonly loss?: number;
   /**
-   * Mean loss of the members while they trained, in nats per token, weighted as updates are. Only of training without privacy, and of
-   * members that reported one.
+   * Mean loss of the members while they trained, in nats per token, weighted as updates are. Only of training without privacy. In a
+   * secure round all members must know theirs, in a visible one `minimumCohort`: the loss of a few would be told to everybody.
    */
   readonly trainingLoss?: number;
   /** Norm of the combined update. */

@@ -183,13 +183,17 @@ describe('espalier federate', () => {
     expect(clients[0].output()).toContain('in 2 versions of up to 2 updates');
   }, 120_000);
 
-  it('refuses a model that clients could not download, and a folder that another server uses', async () => {
+  it('refuses a model that clients could not download, a folder that another server uses, and steps of nothing', async () => {
     mkdirSync(path('model-folder'));
     const training = { ...settings.training, model: path('model-folder') };
     writeFileSync(path('folder.json'), JSON.stringify({ ...settings, training }));
     const refused = await espalier(['federate', 'serve', path('folder.json'), '--folder', path('unused')]);
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toMatch(/training\.model.*model-folder.*a file/);
+    const steps = ['--data', path('texts-1'), '--personal-steps', '3'];
+    const alone = await espalier(['federate', 'join', 'http://127.0.0.1:1/', ...steps]);
+    expect(alone.code).not.toBe(0);
+    expect(alone.stderr).toMatch(/--personal-steps is 3, expected --personal/);
     const port = await freePort();
     const first = start('serve', 'settings.json', '--folder', 'shared', '--port', `${port}`, '--threads', '1');
     await until('the server answers', () =>

@@ -54,7 +54,7 @@ interface JoinValues extends ComputeValues {
   readonly compressTop?: number;
   readonly when?: string;
   readonly personal?: string;
-  readonly personalSteps: number;
+  readonly personalSteps?: number;
 }
 
 export function federateCommand(): Command {
@@ -90,7 +90,7 @@ export function federateCommand(): Command {
     .option('--compress-top <fraction>', 'send only this fraction of such an update, its largest values', number)
     .option('--when <conditions>', `take part only while: ${Object.keys(conditions).join(', ')} (comma-separated)`)
     .option('--personal <path>', 'at the end, adapt the result to the own texts and write it here; it never leaves')
-    .option('--personal-steps <count>', 'maximum number of steps of the personal adapter', number, 64)
+    .option('--personal-steps <count>', 'maximum number of steps of the personal adapter; default: 64', number)
     .action(joinFederation);
   return examples(command, [
     'espalier federate serve federation.json --output adapter.gguf',
@@ -160,6 +160,8 @@ async function joinFederation(url: string, values: JoinValues): Promise<void> {
   const paths = await textPaths(values.data);
   const trusted = values.trusted === undefined ? undefined : await readKeys(values.trusted);
   const compression = compressionOf(values);
+  if (values.personalSteps !== undefined && values.personal === undefined)
+    throw new OptionError('--personal-steps', values.personalSteps, '--personal, which names the file of the adapter');
   const bar = progressBar();
   const { backend, threads, model, allowVisible, allowLowThreshold, minimumCohort, personal, when } = values;
   const { bytesSent, ...result } = await takePart(url, {

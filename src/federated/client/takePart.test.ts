@@ -1,5 +1,9 @@
 /** What `takePart` and its folder refuse by name. test/browser/federatePage.test.ts runs them in a page. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
+import { checkSettings } from '../server/settings.ts';
 import { clientFolder } from './clientFolder.browser.ts';
 import { httpConnection } from './httpConnection.ts';
 import { takePart } from './takePart.ts';
@@ -32,4 +36,18 @@ it('stops at once when it is withdrawn while the server does not answer', async 
   const waiting = vi.spyOn(stopping.signal, 'addEventListener');
   await expect(asked).rejects.toThrow('enough');
   expect(waiting).toHaveBeenCalledTimes(1);
+});
+
+it('does not wait for a model of its own that is not there', async () => {
+  const settings = checkSettings({ rounds: 1, cohort: 3, training: { model: 'model' } });
+  vi.stubGlobal('fetch', async () => Response.json(settings));
+  const folder = await mkdtemp(join(tmpdir(), 'espalier-own-model-'));
+  try {
+    const away = vi.fn();
+    const options = { texts: ['notes.txt'], folder, model: join(folder, 'absent.gguf'), onEvent: away };
+    await expect(takePart('http://localhost:1/', { ...options, agree: () => true })).rejects.toThrow(/absent\.gguf/);
+    expect(away).not.toHaveBeenCalled();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

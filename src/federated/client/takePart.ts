@@ -139,7 +139,7 @@ function checkSensors({ when, sensors }: TakePartOptions): void {
     throw new OptionError('sensors', sensors, "the page's sensors, because a worker sees no battery: see sensorsFrom");
 }
 
-/** Tries again while the server that has the model is away. */
+/** Tries again while the server that has the model is away. The owner's own file is read once. */
 async function openModel(
   url: string | URL,
   { training }: FederationSettings,
@@ -151,11 +151,15 @@ async function openModel(
     try {
       return await openTrainingModel(training, compile);
     } catch (error) {
-      if (!(error instanceof SourceError) || tries === MAXIMUM_TRIES) throw error;
+      if (!(error instanceof SourceError) || tries === MAXIMUM_TRIES || isFile(model)) throw error;
       onEvent?.({ away: error });
       await wait(RETRY_AFTER, signal);
     }
   }
+}
+
+function isFile(model: string | undefined): boolean {
+  return model !== undefined && !/^(https?|hf):/.test(model);
 }
 
 function openTexts(

@@ -20,6 +20,7 @@ process.once('message', async (seed) => {
     const { name } = await pull(store, remotes[i % remotes.length], i % 3 === 0 ? { probe: () => setTimeout(20) } : {});
     if (i % 4 === 0) await store.changing(name, () => store.rollback(name)).catch(ifNoPrevious);
     if (i % 2 === 0) await store.collect();
+    process.send('round');
   }
 });
 process.send('ready');

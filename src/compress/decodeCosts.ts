@@ -1,4 +1,4 @@
-/** What a token of a model costs on a device, by the formats of its matrices. `decodeMeter` of `espalier/search` measures it. */
+/** The cost of a token on a device, by the formats of a model's matrices. `decodeMeter` of `espalier/search` measures it. */
 import type { OnProgress } from '../core/progress.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -17,7 +17,7 @@ export interface TokenEnergy {
   /** Bounds. */
   readonly low: number;
   readonly high: number;
-  /** Where it comes from. */
+  /** Origin of the numbers. */
   readonly note: string;
 }
 

@@ -69,7 +69,7 @@ export class SolvedStore {
     await this.#write(`stage.${stage}`, { header, lengths: values.map(({ length }) => length) }, bytes);
   }
 
-  /** What `putStage` stored for a finished stage. */
+  /** Returns the values that `putStage` stored for a finished stage. */
   async getStage(stage: number): Promise<{ readonly header: unknown; readonly values: readonly Float32Array[] }> {
     const { header, bytes } = await this.#read(`stage.${stage}`);
     const { header: own, lengths } = header as { header: unknown; lengths: readonly number[] };

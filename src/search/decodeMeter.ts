@@ -1,8 +1,7 @@
 /** Costs of a token by the formats of a model's matrices, for `quantize` with a limit on time or energy. */
-import { fileSource } from '#leaf/formats/sources/path';
 import { modelledEnergy } from '../adapt/index.ts';
 import type { DecodeMeter, TokenCost } from '../compress/decodeCosts.ts';
-import { readText } from '../formats/json.ts';
+import { textOfFile } from '../formats/textOfFile.ts';
 import type { CostTable } from './costTable.ts';
 import { describedWorkCost } from './describedCost.ts';
 import { type DeviceFile, readDeviceFile } from './deviceFile.ts';
@@ -20,7 +19,7 @@ export function decodeMeter(options: Pick<MeterOptions, 'folder' | 'milliseconds
   return async ({ graph, formats, device, threads, signal, onProgress }) => {
     const work = wholeWork(graph, { depth: DEPTH });
     if (device !== undefined) {
-      const described = readDeviceFile(await textOf(device), device);
+      const described = readDeviceFile(await textOfFile(device), device);
       return { device: described.name, tokenCost: (formatOf) => describedToken(described, recoded(work, formatOf)) };
     }
     const needed = [...new Set([...work.products.map(({ format }) => format), ...formats])].sort();
@@ -43,13 +42,4 @@ function describedToken(device: DeviceFile, work: WholeWork): TokenCost {
   const { seconds, joules, fits } = describedWorkCost(device, work);
   const note = 'from the counts of the device file';
   return { seconds: seconds.value, fits, ...(joules && { joules: { ...joules, note } }) };
-}
-
-async function textOf(path: string): Promise<string> {
-  const file = await fileSource(path);
-  try {
-    return await readText(file);
-  } finally {
-    await file.close();
-  }
 }

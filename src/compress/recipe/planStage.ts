@@ -45,7 +45,7 @@ const COPIED_BYTES = 500e6;
 /** Bytes per parameter that training needs: weight, gradient, moments and the teacher's weight in F32. */
 const TRAINING_BYTES = 20;
 
-/** What measuring the device needs. */
+/** Options of the device's meter. */
 export type PlanOptions = Pick<QuantizeOptions, 'meter' | 'threads' | 'signal' | 'onProgress'>;
 
 /** @param keepZeros true if the model was pruned @throws {OptionError} and the errors that the stage itself has for this model */

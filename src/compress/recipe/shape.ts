@@ -7,8 +7,8 @@ import { fileSource } from '#leaf/formats/sources/path';
 import { checkpointFolder } from '#leaf/train/checkpoint/folder';
 import { FormatError, OptionError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
-import { readText } from '../../formats/json.ts';
 import { openCheckpoint } from '../../formats/open.ts';
+import { textOfFile } from '../../formats/textOfFile.ts';
 import { inGgufTerms } from '../../models/inGgufTerms.ts';
 import { type Card, makeCard, refuseSameText, textFacts, writeCard } from '../card/card.ts';
 import type { DecodeMeter } from '../decodeCosts.ts';
@@ -51,8 +51,8 @@ export interface ShapeResult {
 
 /** @param path of the recipe; relative paths in it are relative to its folder @throws {FormatError} and the errors of the stages */
 export async function shape(path: string, options: ShapeOptions = {}): Promise<ShapeResult> {
-  const recipe = resolved(parseShapeRecipe(await textOf(path), path), splitPath(path)[0]);
-  const evaluated = recipe.card && (await textOf(recipe.card.text));
+  const recipe = resolved(parseShapeRecipe(await textOfFile(path), path), splitPath(path)[0]);
+  const evaluated = recipe.card && (await textOfFile(recipe.card.text));
   refuseLostZeros(recipe, path);
   refuseOtherVocabulary(recipe, path);
   const run = async (dryRun: boolean) => {
@@ -108,7 +108,7 @@ export async function runRecipe(
     const isDone = found.includes(file) && found.includes(`${file}.json`);
     onStage?.(name, isDone ? 'was done before' : 'runs');
     const result = isDone
-      ? (JSON.parse(await textOf(`${target}.json`)) as object)
+      ? (JSON.parse(await textOfFile(`${target}.json`)) as object)
       : await runStage(stage, current, target, {
           ...context,
           original,
@@ -231,7 +231,7 @@ function calibrationText(
 ): Promise<string> {
   const { window, windows } = recipe.calibration!;
   const common = { window, windows, threads, signal, onProgress };
-  return joinTexts(recipe.source, textsOf(recipe), { read: textOf, hasPlaceholder, ...common });
+  return joinTexts(recipe.source, textsOf(recipe), { read: textOfFile, hasPlaceholder, ...common });
 }
 
 async function cardOf(context: Context, stages: Card['stages']): Promise<Card> {
@@ -251,15 +251,6 @@ async function cardOf(context: Context, stages: Card['stages']): Promise<Card> {
     ...{ text, textName: splitPath(recipe.card!.text)[1], maxTokens: recipe.card!.maxTokens },
     recipe: { stages: recipe.stages, window, windows, calibration },
   });
-}
-
-async function textOf(path: string): Promise<string> {
-  const file = await fileSource(path);
-  try {
-    return await readText(file);
-  } finally {
-    await file.close();
-  }
 }
 
 async function copy(from: string, to: string, signal?: AbortSignal): Promise<void> {
@@ -319,10 +310,10 @@ async function sourceFingerprint(source: string, signal?: AbortSignal): Promise<
   }
 }
 
-/** What a limit on a token depends on besides the recipe: the content of a device's file, or the name of this device. */
+/** Returns the content of a device's file, or the name of this device: a limit on a token depends on it. */
 async function limitedDevice(stage: ShapeStage, { decode }: StagePlan): Promise<string | undefined> {
   const device = 'quantize' in stage ? stage.quantize.device : undefined;
-  return device === undefined ? decode?.device : textOf(device);
+  return device === undefined ? decode?.device : textOfFile(device);
 }
 
 /** Type of the next stage quantize, in which a stage rotate is tried; undefined: the stage is none, or is not tried. */

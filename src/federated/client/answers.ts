@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { FederatedError } from '../federatedError.ts';
 import { joinSchema } from '../round/messages.ts';
-import type { Receipt } from '../round/round.ts';
+import type { Receipt } from '../round/protocol.ts';
 import type { Status } from '../server/federation.ts';
 
 const name = () => z.string().max(100);

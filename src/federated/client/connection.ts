@@ -1,7 +1,7 @@
 /** Interface between a client and its server. */
 
 import { FederatedError } from '../federatedError.ts';
-import type { Receipt } from '../round/round.ts';
+import type { Receipt } from '../round/protocol.ts';
 import type { Federation, Status } from '../server/federation.ts';
 import type { FederationSettings } from '../server/settings.ts';
 

@@ -1,12 +1,13 @@
 /** A connection to `espalier federate serve`. A lost answer is asked for again: messages are idempotent. */
+
 import { SourceError } from '../../core/errors.ts';
 import { readAtMost } from '../../core/readAtMost.ts';
+import { wait } from '../../formats/sources/retrying.ts';
 import { FederatedError } from '../federatedError.ts';
 import { refusalBody } from '../refusalBody.ts';
 import { checkSettings } from '../server/settings.ts';
 import { checkReceipt, checkStatus } from './answers.ts';
 import type { Connection } from './connection.ts';
-import { wait } from './wait.ts';
 
 export interface HttpConnectionOptions {
   /** Milliseconds for which a server may be unreachable. Default: 60,000. */
@@ -18,11 +19,16 @@ const LONGEST_WAIT = 5000;
 /** Bytes of an answer in JSON. The roster of 100,000 members has 50 MB. */
 const MAXIMUM_JSON = 1 << 26;
 
-/** @param url of the server, e.g. http://localhost:8090 */
-export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): Connection {
+/** The URL that a server's paths are relative to: with a slash at its end. */
+export function serverUrl(url: string | URL): URL {
   const base = new URL(url);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
+  return base;
+}
 
+/** @param url of the server, e.g. http://localhost:8090 */
+export function httpConnection(url: string | URL, { patience = 60_000 }: HttpConnectionOptions = {}): Connection {
+  const base = serverUrl(url);
   const ask = async (path: string, init: RequestInit, maximum: number): Promise<Uint8Array> => {
     const target = new URL(path, base);
     const started = performance.now();

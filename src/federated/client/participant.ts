@@ -1,6 +1,7 @@
 /** A client of a federation: asks the server what to do, trains, and answers. Its state survives a restart. */
 
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
+import { wait } from '../../formats/sources/retrying.ts';
 import { normOf } from '../aggregation/update.ts';
 import { canonicalHash } from '../canonicalHash.ts';
 import { fromBase64, toBase64 } from '../encoding.ts';
@@ -30,7 +31,6 @@ import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
 import { integersOf } from './integersOf.ts';
-import { wait } from './wait.ts';
 
 /** A client's training. */
 export interface Trainer {

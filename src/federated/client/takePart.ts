@@ -1,8 +1,10 @@
 /** Takes part in a federation from beginning to end, as `espalier federate join` does: consent, training, and a personal adapter. */
+
 import { deviceSensors } from '#leaf/adapt/sensors/deviceSensors';
 import { clientFolder } from '#leaf/federated/client/clientFolder';
 import type { Sensors } from '../../adapt/sensors/signals.ts';
 import { OptionError, SourceError } from '../../core/errors.ts';
+import { wait } from '../../formats/sources/retrying.ts';
 import type { Dataset } from '../../train/data/dataset.ts';
 import type { CompileTrainingOptions, TrainableModel } from '../../train/trainableModel.ts';
 import { FederatedError } from '../federatedError.ts';
@@ -10,13 +12,12 @@ import type { FederationSettings } from '../server/settings.ts';
 import type { ClientFolder } from './clientState.ts';
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent } from './consent.ts';
-import { httpConnection } from './httpConnection.ts';
+import { httpConnection, serverUrl } from './httpConnection.ts';
 import { modelTrainer, openTrainingModel } from './modelTrainer.ts';
 import { Participant, type ParticipantEvent } from './participant.ts';
 import { type PersonalResult, personalize } from './personalize.ts';
 import { type ReadyWhen, readyWhen } from './readiness.ts';
 import { textsOf } from './texts.ts';
-import { wait } from './wait.ts';
 import { whatLeaves } from './whatLeaves.ts';
 
 export interface TakePartOptions
@@ -145,7 +146,7 @@ async function openModel(
   { training }: FederationSettings,
   { model, backend, threads, signal, onProgress, onEvent }: TakePartOptions,
 ): Promise<TrainableModel> {
-  const published = training.model === 'model' ? new URL('model', withSlash(url)).href : undefined;
+  const published = training.model === 'model' ? new URL('model', serverUrl(url)).href : undefined;
   const compile = { backend, threads, signal, onProgress, model: model ?? published };
   for (let tries = 1; ; tries++) {
     try {
@@ -236,10 +237,4 @@ async function leave(participant: Participant, onEvent: TakePartOptions['onEvent
   } catch (error) {
     onEvent?.({ notLeft: error as Error });
   }
-}
-
-function withSlash(url: string | URL): URL {
-  const base = new URL(url);
-  if (!base.pathname.endsWith('/')) base.pathname += '/';
-  return base;
 }

@@ -126,7 +126,7 @@ export class FleetApi {
   }
 }
 
-/** Of Flower's refusals. */
+/** Body of Flower's refusals. */
 interface Refusal {
   readonly code?: number;
   readonly detail?: string;

@@ -23,8 +23,6 @@ import type {
 import { ACCEPTED, bodyProblem, notComplete, refused } from './receipts.ts';
 import { configHash, type RoundConfig } from './roundConfig.ts';
 
-export type { AnsweredPhase, Dropouts, Instruction, Phase, Receipt, RoundEvent };
-
 const phaseOf: Readonly<Record<Exclude<MessageKind, 'withdraw'>, Phase>> = {
   join: 'open',
   shares: 'keys',

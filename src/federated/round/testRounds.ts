@@ -4,7 +4,8 @@ import { type Identity, identity } from '../client/identity.ts';
 import { SecureMember } from '../secure/secureMember.ts';
 import { unmask } from '../secure/unmask.ts';
 import type { MessageOf, RoundMessage } from './messages.ts';
-import { type Instruction, Round, type RoundEvent } from './round.ts';
+import type { Instruction, RoundEvent } from './protocol.ts';
+import { Round } from './round.ts';
 import { checkRoundConfig, type RoundConfig } from './roundConfig.ts';
 
 export const DEADLINE = 1000;

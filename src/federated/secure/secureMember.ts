@@ -15,7 +15,7 @@ import {
   signMessage,
   type UnsignedMessage,
 } from '../round/messages.ts';
-import type { Instruction } from '../round/round.ts';
+import type { Instruction } from '../round/protocol.ts';
 import { configHash, type RoundConfig } from '../round/roundConfig.ts';
 import { agreementKeys, pairSeed } from './agreement.ts';
 import { addMasks, type Mask } from './mask.ts';

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { seededRandom } from '../../src/core/random.ts';
 import { identity } from '../../src/federated/client/identity.ts';
 import { encodeMessage, type RoundMessage } from '../../src/federated/round/messages.ts';
+import type { Receipt } from '../../src/federated/round/protocol.ts';
 import { defaultNeighbours } from '../../src/federated/round/roundConfig.ts';
 import { SecureMember } from '../../src/federated/secure/secureMember.ts';
 import { Federation } from '../../src/federated/server/federation.ts';
 import { fileJournal } from '../../src/federated/server/fileJournal.node.ts';
 import { checkSettings } from '../../src/federated/server/settings.ts';
+import { nextTask } from '../../src/runtime/nextTask.node.ts';
 
 export interface DropoutRow {
   readonly dropout: number;
@@ -57,12 +59,17 @@ export async function sumUnderDropout(
   };
   let now = 0;
   const sent = new Map<number, number>();
-  /** Sends the messages of a stage, which arrive at the same time. */
+  /** Sends the messages of a stage, which arrive at the same time: each in a task of its own, as from sockets. */
   const send = async (messages: ReadonlyMap<number, Uint8Array>) => {
     for (const [index, { length }] of messages) sent.set(index, (sent.get(index) ?? 0) + length);
-    const receipts = await timed(() =>
-      Promise.all([...messages.values()].map((bytes) => federation.receive(bytes, now))),
-    );
+    const receipts = await timed(async () => {
+      const received: Promise<Receipt>[] = [];
+      for (const bytes of messages.values()) {
+        received.push(federation.receive(bytes, now));
+        await nextTask();
+      }
+      return Promise.all(received);
+    });
     // shares that arrive after the sum is complete are not needed
     for (const { status, code, reason } of receipts)
       if (status !== 'accepted' && !(code === 'TOO_LATE' && federation.report[0]?.outcome === 'closed'))

@@ -44,7 +44,12 @@ export async function combineRound(round: RoundMachine, settings: FederationSett
   }
   const weights = contributors.map(({ examples }) => weightOf(examples));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const meanOf = (integers: Int32Array) => Float32Array.from(integers, (value) => value / scale / total);
+  const meanOf = (integers: Int32Array) => {
+    const mean = new Float32Array(integers.length);
+    // Float32Array.from with a function takes 20 times as long
+    for (let i = 0; i < mean.length; i++) mean[i] = integers[i] / scale / total;
+    return mean;
+  };
   if (config.maximumLoss === undefined) return { update: meanOf(sum) };
   return {
     update: meanOf(sum.subarray(0, -LOSS_INTEGERS)),

@@ -146,7 +146,7 @@ it('writes nothing after an error', async () => {
   await journal.append(Uint8Array.of(1));
   const methods = await fileMethods();
   vi.spyOn(methods, 'datasync').mockRejectedValueOnce(new Error('the disk is full'));
-  const append = vi.spyOn(methods, 'appendFile');
+  const append = vi.spyOn(methods, 'writev');
   const first = journal.append(Uint8Array.of(2));
   const second = journal.append(Uint8Array.of(3));
   for (const each of await Promise.allSettled([first, second])) expect(each.status).toBe('rejected');

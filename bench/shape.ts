@@ -40,7 +40,7 @@ The KL divergence of a file is computed exactly (weights dequantized to F32), on
   --window N          tokens per window (default: 256)   --windows N   windows (default: 256)
   --tokens N          tokens to evaluate (default: 8448) --threads N   (default: 2)
   --steps N           updates of tuned, autoround and structured (default: 200)
-  --keep SHARE        (default: 0.8)
+  --keep SHARE        (default: 0.8)                     --rate N      learning rate of structured (default: 0.0003)
   --layers N          (default: 2)                       --rounds N    of speed (default: 2)
   --kills N           of repeat (default: 4)
 Files that a run has made in runs/shape are not made again: remove them to measure anew. The last line is JSON.`;
@@ -59,6 +59,7 @@ const { values, positionals } = parseArgs({
     steps: { type: 'string', default: '200' },
     weights: { type: 'boolean' },
     keep: { type: 'string', default: '0.8' },
+    rate: { type: 'string', default: '0.0003' },
     layers: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
     kills: { type: 'string', default: '4' },
@@ -91,7 +92,7 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   },
   mixed: async () => benchMixedBits(await setting(), positionals),
   sparsity: async () => benchSparsity(await setting(), values.python),
-  structured: async () => benchStructured(await setting(), Number(values.keep), number('steps')),
+  structured: async () => benchStructured(await setting(), Number(values.keep), number('steps'), Number(values.rate)),
   rotate: async () => benchRotate(await setting(), positionals.length > 0 ? positionals : ['Q4_0', 'Q3_K_M', 'Q2_K']),
   repeat: async () => benchRepeat(await setting(), number('kills')),
   loads: async () => benchLoads(await setting(), positionals),

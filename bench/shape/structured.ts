@@ -8,8 +8,8 @@ import type { Setting } from './setting.ts';
 const BARS = { loss: 0.03, time: 0.15 };
 const ROUNDS = 15;
 
-/** @param keep share of the neurons and heads that are kept */
-export async function benchStructured(setting: Setting, keep: number, steps: number): Promise<object[]> {
+/** @param keep share of the neurons and heads that are kept @param learningRate of the distillation */
+export async function benchStructured(setting: Setting, keep: number, steps: number, learningRate: number): Promise<object[]> {
   const { threads, window, windows } = setting.options;
   const text = `${setting.folder}/structured.txt`;
   await writeFile(text, setting.calibrating);
@@ -18,9 +18,9 @@ export async function benchStructured(setting: Setting, keep: number, steps: num
     ['dropLayers', { dropLayers: { layers: 1 } }],
   ];
   const files: string[] = [];
-  const recover = { distill: { steps, sequence: window } };
+  const recover = { distill: { steps, sequence: window, learningRate } };
   for (const [name, stage] of ways) {
-    const { path } = await setting.made(`${name}${name === 'narrow' ? keep : ''}-${steps}.gguf`, async (output) => {
+    const { path } = await setting.made(`${name}${name === 'narrow' ? keep : ''}-${steps}-${learningRate}.gguf`, async (output) => {
       const recipe = `${output}.json`;
       const stages = [stage, ...(steps > 0 ? [recover] : [])];
       const calibration = { text, window, windows };

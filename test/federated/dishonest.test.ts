@@ -271,22 +271,39 @@ describe('what compression leaves out', () => {
   const given = { mode: 'visible', secure: undefined, rounds: 4, minimumCohort: 3 };
   const compression = { top: 0.25 };
 
-  it('is added to the next update, also after a restart', async () => {
-    const play = async (restarts: boolean) => {
+  it('is added to the next update once, also after a restart or if the answer was lost', async () => {
+    const play = async (restarts: boolean, loses = false) => {
       const federation = await open(given);
       const connection = localConnection(federation, () => 0);
+      let lost = 0;
+      const losing: Connection = {
+        ...connection,
+        send: async (bytes) => {
+          const receipt = await connection.send(bytes);
+          const { kind, round } = decodeMessage(bytes);
+          if (kind !== 'update' || round !== 'test-2') return receipt;
+          lost++;
+          throw new Error('the connection was closed');
+        },
+      };
       const stores = Array.from({ length: 5 }, memoryStore);
       const started = () =>
-        stores.map((store, i) => participant(connection, i, { store, compression, allowVisible: true }));
+        stores.map((store, i) =>
+          participant(loses && i === 0 ? losing : connection, i, { store, compression, allowVisible: true }),
+        );
       let clients = started();
       while (!federation.finished) {
-        for (const client of clients) await client.step();
+        for (const client of clients)
+          await client.step().catch((error) => expect(error.message).toBe('the connection was closed'));
         if (restarts) clients = started();
       }
+      expect(lost).toBe(loses ? 1 : 0);
       return federation.weights;
     };
     const expected = await play(false);
     expect(await play(true)).toEqual(expected);
+    expect(await play(false, true)).toEqual(expected);
+    expect(await play(true, true)).toEqual(expected);
     const none = await open(given);
     const plain = [0, 1, 2, 3, 4].map((i) =>
       participant(

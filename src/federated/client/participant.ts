@@ -233,6 +233,8 @@ export class Participant {
     if (!(await isReady())) return 'waiting';
     const examples = Math.max(1, Math.min(trainer.examples, config.maximumExamples));
     const joined = this.#state!.round;
+    // the answer to the last update was lost: adding what it contained to the next one might count it twice
+    if (joined?.id !== config.id) await this.#keepResidual(true);
     let message: RoundMessage;
     if (config.mode === 'secure') {
       const isKnown = joined?.id === config.id && joined.config === hash && this.#member;

@@ -1,7 +1,7 @@
 /**
  * Early exits (Balcony, Jamialahmadi et al. 2025, arXiv 2503.05005): after some layers of a frozen model, one block of its own, a norm and a
  * part of the output matrix predict the next token. GGUF has no room for them, so they are a file beside the model's:
- * general.type 'exit', espalier.exit.depth, espalier.exit.tokens, and the tensors `exit.<part>.weight`, named as a block's parts,
+ * general.type 'exit', espalier.exit.depth, .tokens, .layers and .vocabulary (of the model, which may have been cut since), and the tensors `exit.<part>.weight`, named as a block's parts,
  * with `exit.output_norm.weight` and `exit.output.weight` [S, D], the rows of the output matrix for the S tokens.
  */
 import { FormatError } from '../core/errors.ts';
@@ -22,6 +22,9 @@ export interface ExitPart {
 export interface ExitHeader extends ExitPart {
   /** Architecture of the model that it belongs to. */
   readonly architecture: string;
+  /** Number of layers of that model, and of tokens of its vocabulary. */
+  readonly layers: number;
+  readonly vocabulary: number;
   /** Ids of the rows of its output matrix. */
   readonly tokens: Int32Array;
   /** Promises that were calibrated, strictest first. */
@@ -45,6 +48,8 @@ const F32 = formatByName('F32');
 const keys = {
   depth: 'espalier.exit.depth',
   tokens: 'espalier.exit.tokens',
+  layers: 'espalier.exit.layers',
+  vocabulary: 'espalier.exit.vocabulary',
   promises: ['risk', 'delta', 'threshold', 'exited', 'prompts'] as const,
 };
 
@@ -64,9 +69,13 @@ export const exitTensor = (name: string): string => name.replace(/^blk\.\d+\./, 
 export function readExitHeader({ name, metadata, tensors }: Checkpoint): ExitHeader {
   const wrong = (problem: string, data = {}): FormatError => new FormatError(name, problem, data);
   if (metadata.get('general.type') !== 'exit') throw wrong('it is no exit: general.type is not exit');
-  const depth = metadata.get(keys.depth);
-  if (!(typeof depth === 'number' && Number.isInteger(depth) && depth > 0))
-    throw wrong(`${keys.depth} is ${String(depth)}, expected a number of layers`);
+  const count = (key: string, what: string): number => {
+    const value = metadata.get(key);
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+    throw wrong(`${key} is ${String(value)}, expected a number of ${what}`);
+  };
+  const [depth, layers] = [count(keys.depth, 'layers'), count(keys.layers, 'layers')];
+  const vocabulary = count(keys.vocabulary, 'tokens');
   const found = metadata.get(keys.tokens);
   const tokens = Int32Array.from(isNumbers(found) ? found : []);
   const rows = tensors.get('exit.output.weight')?.shape[0];
@@ -83,15 +92,24 @@ export function readExitHeader({ name, metadata, tensors }: Checkpoint): ExitHea
   }));
   if (promises.some((promise) => Object.values(promise).some((value) => !Number.isFinite(value))))
     throw wrong('its promises are incomplete', { found: promises });
-  return { architecture: String(metadata.get('general.architecture')), depth, tokens, promises };
+  return { architecture: String(metadata.get('general.architecture')), depth, layers, vocabulary, tokens, promises };
 }
 
 /** Metadata of an exit's file. */
-export function exitMetadata({ architecture, depth, tokens, promises }: ExitHeader): Map<string, GgufValue> {
+export function exitMetadata({
+  architecture,
+  depth,
+  layers,
+  vocabulary,
+  tokens,
+  promises,
+}: ExitHeader): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>([
     ['general.type', 'exit'],
     ['general.architecture', architecture],
     [keys.depth, depth],
+    [keys.layers, layers],
+    [keys.vocabulary, vocabulary],
     [keys.tokens, tokens],
   ]);
   if (promises.length > 0)
@@ -105,10 +123,10 @@ export function exitMetadata({ architecture, depth, tokens, promises }: ExitHead
 
 /**
  * A model with the tensors of an exit. @param base with GGUF names; closed by `close` of the result, as is `exit`
- * @throws {FormatError} if the exit is of another architecture, or a token is outside the vocabulary
+ * @throws {FormatError} if the exit is of another architecture, or of a model with more or fewer layers or tokens
  */
 export function withExit(base: Checkpoint, exit: Checkpoint): Checkpoint {
-  const { architecture, tokens, depth } = readExitHeader(exit);
+  const { architecture, tokens, depth, ...of } = readExitHeader(exit);
   const own = base.metadata.get('general.architecture');
   if (own !== architecture)
     throw new FormatError(
@@ -119,13 +137,26 @@ export function withExit(base: Checkpoint, exit: Checkpoint): Checkpoint {
         found: architecture,
       },
     );
-  const vocabulary = base.tensors.get('token_embd.weight')?.shape[0] ?? 0;
-  const outside = tokens.find((id) => id >= vocabulary);
+  const has = {
+    layers: Number(base.metadata.get(`${architecture}.block_count`)),
+    vocabulary: base.tensors.get('token_embd.weight')?.shape[0] ?? 0,
+  };
+  for (const [what, found] of Object.entries(has) as [keyof typeof has, number][])
+    if (of[what] !== found)
+      throw new FormatError(
+        exit.name,
+        `it was made for a model with ${what === 'layers' ? `${of[what]} layers` : `a vocabulary of ${of[what]} tokens`}, but ${base.name} has ${found}: train an exit of that one`,
+        { expected: found, found: of[what] },
+      );
+  const outside = tokens.find((id) => id >= has.vocabulary);
   if (outside !== undefined)
-    throw new FormatError(exit.name, `${keys.tokens} has ${outside}, but the vocabulary has ${vocabulary} tokens`, {});
-  const layers = Number(base.metadata.get(`${architecture}.block_count`));
-  if (depth >= layers)
-    throw new FormatError(exit.name, `${keys.depth} is ${depth}, expected less than the ${layers} layers`, {});
+    throw new FormatError(
+      exit.name,
+      `${keys.tokens} has ${outside}, but the vocabulary has ${has.vocabulary} tokens`,
+      {},
+    );
+  if (depth >= has.layers)
+    throw new FormatError(exit.name, `${keys.depth} is ${depth}, expected less than the ${has.layers} layers`, {});
   const parts = [...exit.tensors].filter(([part]) => part.startsWith('exit.'));
   const { name, kind, metadata, tokenizer, embedding, chatTemplate } = base;
   return {
@@ -159,14 +190,16 @@ export function freshExit(base: Checkpoint, depth: number, tokens: Int32Array): 
     if (name.startsWith(`blk.${layers - 1}.`)) add(exitTensor(name), decodedTensor(tensor));
   for (const [name, tensor] of base.tensors)
     if (name.startsWith('output_norm.')) add(`exit.${name}`, decodedTensor(tensor));
-  const output = base.tensors.get('output.weight') ?? base.tensors.get('token_embd.weight');
+  const embedding = base.tensors.get('token_embd.weight');
+  const output = base.tensors.get('output.weight') ?? embedding;
   if (!output) throw new FormatError(base.name, 'it has no output matrix', {});
   add('exit.output.weight', gathered(output, tokens));
   const byteLength = [...tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const [vocabulary] = (embedding ?? output).shape;
   return {
     name: base.name,
     kind: 'gguf',
-    metadata: exitMetadata({ architecture, depth, tokens, promises: [] }),
+    metadata: exitMetadata({ architecture, depth, layers, vocabulary, tokens, promises: [] }),
     tensors,
     byteLength,
     close: async () => undefined,

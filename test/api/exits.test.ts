@@ -3,14 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { writeGguf } from '../../src/formats/gguf/write.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
 import { type GenerateOptions, load } from '../../src/index.ts';
-import { type ExitPromise, exitMetadata, freshExit, readExitHeader } from '../../src/models/exits.ts';
+import { type ExitHeader, type ExitPromise, exitMetadata, freshExit, readExitHeader } from '../../src/models/exits.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const prompts = [[1, 40, 41, 42], [1, 9, 8, 7, 6, 5], [1]];
 const promise = { risk: 0.01, delta: 0.05, exited: 0.5, prompts: 400 };
 
 /** An untrained exit after the first layer. */
-async function exitOf(model: Uint8Array, promises: readonly ExitPromise[] = []): Promise<Uint8Array> {
+async function exitOf(
+  model: Uint8Array,
+  promises: readonly ExitPromise[] = [],
+  changes: Partial<ExitHeader> = {},
+): Promise<Uint8Array> {
   const base = await openCheckpoint(model);
   const vocabulary = base.tensors.get('token_embd.weight')!.shape[0];
   const exit = freshExit(
@@ -27,7 +31,7 @@ async function exitOf(model: Uint8Array, promises: readonly ExitPromise[] = []):
   );
   const parts: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void parts.push(bytes.slice()) };
-  await writeGguf(sink, { metadata: exitMetadata({ ...readExitHeader(exit), promises }), tensors });
+  await writeGguf(sink, { metadata: exitMetadata({ ...readExitHeader(exit), promises, ...changes }), tensors });
   return new Uint8Array(Buffer.concat(parts));
 }
 
@@ -131,5 +135,10 @@ describe('an exit', () => {
     await expect(load(file, { exit: file })).rejects.toThrow(/it is no exit/);
     const other = await exitOf(await tinyModel('qwen3', 'Q8_0'));
     await expect(load(file, { exit: other })).rejects.toThrow(/for architecture qwen3, but .* is llama/);
+    // of the model before blocks or tokens were removed
+    const deeper = await exitOf(file, [], { layers: 7 });
+    await expect(load(file, { exit: deeper })).rejects.toThrow(/for a model with 7 layers, but .* has \d+: train/);
+    const larger = await exitOf(file, [], { vocabulary: 9999 });
+    await expect(load(file, { exit: larger })).rejects.toThrow(/a vocabulary of 9999 tokens, but .* has \d+: train/);
   });
 });

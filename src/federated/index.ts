@@ -31,7 +31,6 @@ export {
   type ParticipantOptions,
   type RoundFailed,
   type StepResult,
-  type TrainedUpdate,
   type Trainer,
 } from './client/participant.ts';
 export { type PersonalOptions, type PersonalResult, personalize } from './client/personalize.ts';
@@ -49,6 +48,7 @@ export {
   takePart,
 } from './client/takePart.ts';
 export { textsOf } from './client/texts.ts';
+export type { TrainedUpdate } from './client/trainedUpdate.ts';
 export { whatLeaves } from './client/whatLeaves.ts';
 export { FederatedError } from './federatedError.ts';
 export type { FleetApiOptions } from './flower/fleetApi.ts';

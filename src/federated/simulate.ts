@@ -3,6 +3,7 @@
  * clients are said to take. Memory does not depend on the number of clients.
  */
 import { seededRandom } from '../core/random.ts';
+import type { TrainedUpdate } from './client/trainedUpdate.ts';
 import { bytesToHex } from './encoding.ts';
 import { FederatedError } from './federatedError.ts';
 import type { RoundConfig } from './round/roundConfig.ts';
@@ -18,8 +19,15 @@ export interface SimulationOptions {
   readonly clients: number;
   /** Starting weights. */
   readonly weights: Float32Array;
-  /** Trains one client. @returns how far its weights moved [parameters]; undefined if the client drops out */
-  readonly train: (client: number, weights: Float32Array, config: RoundConfig) => Promise<Float32Array | undefined>;
+  /**
+   * Trains one client.
+   * @returns how far its weights moved [parameters], with the training loss if the report shall have it; undefined if the client drops out
+   */
+  readonly train: (
+    client: number,
+    weights: Float32Array,
+    config: RoundConfig,
+  ) => Promise<Float32Array | TrainedUpdate | undefined>;
   /** Returns one held-out client's loss, or undefined if it drops out. Needed if the settings have `evaluation`. */
   readonly evaluate?: (client: number, weights: Float32Array, config: RoundConfig) => Promise<number | undefined>;
   /** Number of examples of a client. Default: 1. */

@@ -182,3 +182,25 @@ describe('a simulation with durations', () => {
     expect(whole.report).toMatchObject([{ contributors: 4, milliseconds: 4000 }]);
   });
 });
+
+describe('the training loss of a simulation', () => {
+  const train = async (client: number, now: Float32Array) => ({ update: await pull(client, now), loss: client + 1 });
+
+  it('is reported in rounds, weighted by examples', async () => {
+    const settings = visible({ cohort: 4, minimumCohort: 2, rounds: 2, weighting: 'examples' });
+    const { report } = await simulate(settings, { clients: 4, weights, train, examples: (client) => client + 1 });
+    expect(report.length).toBe(2);
+    for (const { trainingLoss } of report) expect(trainingLoss).toBeCloseTo((1 + 4 + 9 + 16) / 10);
+  });
+
+  it('is reported in asynchronous versions, and only if as many members know theirs as a round needs', async () => {
+    const settings = visible({ cohort: 4, minimumCohort: 3, rounds: 2, asynchronous: { concurrency: 4 } });
+    const { report } = await simulate(settings, { clients: 4, weights, train });
+    expect(report[0].trainingLoss).toBe(2.5);
+    const unsure = await simulate(visible({ cohort: 4, minimumCohort: 4, rounds: 1 }), {
+      ...{ clients: 4, weights },
+      train: (client, now) => (client === 2 ? pull(client, now) : train(client, now)),
+    });
+    expect(unsure.report[0]).not.toHaveProperty('trainingLoss');
+  });
+});

@@ -10,7 +10,8 @@ import { configHash, type RoundConfig } from '../round/roundConfig.ts';
 import type { FederationSettings } from '../server/settings.ts';
 import { trainLocally } from './localTraining.ts';
 import { decodeOptimizer, encodeOptimizer, type KeptOptimizer } from './optimizerFile.ts';
-import type { TrainedUpdate, Trainer } from './participant.ts';
+import type { Trainer } from './participant.ts';
+import type { TrainedUpdate } from './trainedUpdate.ts';
 
 export type Training = FederationSettings['training'];
 

@@ -13,7 +13,6 @@ import { secureRandom } from '../privacy/secureRandom.ts';
 import { decodeMessage, encodeMessage, type RoundMessage, signMessage } from '../round/messages.ts';
 import type { Instruction, Receipt } from '../round/protocol.ts';
 import { checkRoundConfig, configHash, isEvaluation, type RoundConfig } from '../round/roundConfig.ts';
-import { clippedLoss } from '../round/trainingLoss.ts';
 import { SecureMember } from '../secure/secureMember.ts';
 import type { Status } from '../server/federation.ts';
 import { mechanismOf } from '../server/roundConfigOf.ts';
@@ -26,11 +25,12 @@ import {
   valuesOfText,
   valuesToText,
 } from './clientState.ts';
-import { checkCompression, encodeUpdate, UpdateCompressor, withLoss } from './compression.ts';
+import { checkCompression, encodeUpdate, UpdateCompressor } from './compression.ts';
 import type { Connection } from './connection.ts';
 import { type ConsentOptions, checkConsent, checkRound, MINIMUM_COHORT } from './consent.ts';
 import type { Identity } from './identity.ts';
 import { integersOf } from './integersOf.ts';
+import { type TrainedUpdate, trainedUpdate, visibleBody } from './trainedUpdate.ts';
 
 /** A client's training. */
 export interface Trainer {
@@ -42,13 +42,6 @@ export interface Trainer {
   train(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<Float32Array | TrainedUpdate>;
   /** Returns the mean loss of weights on this client's data, in nats per token. Default: the client joins no evaluation. */
   evaluate?(weights: Float32Array, config: RoundConfig, signal?: AbortSignal): Promise<number>;
-}
-
-export interface TrainedUpdate {
-  /** [parameters] new weights minus old weights. */
-  readonly update: Float32Array;
-  /** Mean training loss, in nats per token. Reported in rounds that have a `maximumLoss`. */
-  readonly loss?: number;
 }
 
 /** Keeps the client's state. */
@@ -284,8 +277,7 @@ export class Participant {
     if (config.mode === 'visible') {
       const isCompressed = compression && !isEvaluation(config);
       const encoded = isCompressed ? this.#compressor.encode(update) : encodeUpdate(update, {}, secureRandom());
-      const isReported = config.maximumLoss !== undefined && loss !== undefined;
-      const body = isReported ? withLoss(encoded, clippedLoss(loss, config)) : encoded;
+      const body = visibleBody(encoded, loss, config);
       if (isCompressed) residual = this.#compressor.residual;
       message = signMessage(
         { kind: 'update', round: config.id, client: identity.name, body },
@@ -316,10 +308,11 @@ export class Participant {
         'BAD_WEIGHTS',
         `round ${config.id}: the server sent weights that differ from their hash`,
       );
-    const found = isEvaluation(config)
-      ? Float32Array.of(await trainer.evaluate!(weights, config, signal))
-      : await trainer.train(weights, config, signal);
-    const trained = found instanceof Float32Array ? { update: found } : found;
+    const trained = trainedUpdate(
+      isEvaluation(config)
+        ? Float32Array.of(await trainer.evaluate!(weights, config, signal))
+        : await trainer.train(weights, config, signal),
+    );
     if (!Number.isFinite(normOf(trained.update)) || Number.isNaN(trained.loss)) throw notFinite();
     return trained;
   }

@@ -1,6 +1,7 @@
 /** Plays synchronous rounds: a cohort joins at once, and the round lasts as long as its slowest member, or until its deadline. */
 import type { Random } from '../../core/random.ts';
 import { encodeUpdate } from '../client/compression.ts';
+import { type TrainedUpdate, trainedUpdate, visibleBody } from '../client/trainedUpdate.ts';
 import type { RoundMachine } from '../round/protocol.ts';
 import { isEvaluation } from '../round/roundConfig.ts';
 import type { Federation } from '../server/federation.ts';
@@ -32,13 +33,14 @@ export function simulatedRounds(
       signal?.throwIfAborted();
       if (start + milliseconds >= round.deadline) break;
       now = start + milliseconds;
-      let update: Float32Array | undefined;
+      let found: Float32Array | TrainedUpdate | undefined;
       if (isEvaluation(config)) {
         const loss = await evaluate!(client, federation.weights, config);
-        update = loss === undefined ? undefined : Float32Array.of(loss);
-      } else update = await train(client, federation.weights, config);
-      if (!update) continue;
-      const body = encodeUpdate(update, {}, random);
+        found = loss === undefined ? undefined : Float32Array.of(loss);
+      } else found = await train(client, federation.weights, config);
+      if (!found) continue;
+      const { update, loss } = trainedUpdate(found);
+      const body = visibleBody(encodeUpdate(update, {}, random), loss, config);
       await federation.receiveMessage({ kind: 'update', ...headOf(client, config), body }, now);
     }
     if (federation.round === round) await federation.tick((now = round.deadline));

@@ -5,6 +5,7 @@
  */
 import type { Random } from '../../core/random.ts';
 import { encodeUpdate } from '../client/compression.ts';
+import { trainedUpdate, visibleBody } from '../client/trainedUpdate.ts';
 import type { RoundMachine } from '../round/protocol.ts';
 import type { RoundConfig } from '../round/roundConfig.ts';
 import type { Federation } from '../server/federation.ts';
@@ -62,9 +63,10 @@ export function simulatedVersions(
       }
       running.shift();
       now = next.due;
-      const update = await train(next.client, next.weights, next.config);
-      if (!update) continue;
-      const body = encodeUpdate(update, {}, random);
+      const found = await train(next.client, next.weights, next.config);
+      if (!found) continue;
+      const { update, loss } = trainedUpdate(found);
+      const body = visibleBody(encodeUpdate(update, {}, random), loss, next.config);
       await federation.receiveMessage({ kind: 'update', ...headOf(next.client, next.config), body }, now);
       if (federation.round === round) await fill(round);
     }

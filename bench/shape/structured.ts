@@ -9,7 +9,12 @@ const BARS = { loss: 0.03, time: 0.15 };
 const ROUNDS = 15;
 
 /** @param keep share of the neurons and heads that are kept @param learningRate of the distillation */
-export async function benchStructured(setting: Setting, keep: number, steps: number, learningRate: number): Promise<object[]> {
+export async function benchStructured(
+  setting: Setting,
+  keep: number,
+  steps: number,
+  learningRate: number,
+): Promise<object[]> {
   const { threads, window, windows } = setting.options;
   const text = `${setting.folder}/structured.txt`;
   await writeFile(text, setting.calibrating);
@@ -20,14 +25,17 @@ export async function benchStructured(setting: Setting, keep: number, steps: num
   const files: string[] = [];
   const recover = { distill: { steps, sequence: window, learningRate } };
   for (const [name, stage] of ways) {
-    const { path } = await setting.made(`${name}${name === 'narrow' ? keep : ''}-${steps}-${learningRate}.gguf`, async (output) => {
-      const recipe = `${output}.json`;
-      const stages = [stage, ...(steps > 0 ? [recover] : [])];
-      const calibration = { text, window, windows };
-      await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration, stages }));
-      await shape(recipe, { threads, onStage: (stage, state) => console.log(`${name}: ${stage} ${state}`) });
-      await rm(recipe);
-    });
+    const { path } = await setting.made(
+      `${name}${name === 'narrow' ? keep : ''}-${steps}-${learningRate}.gguf`,
+      async (output) => {
+        const recipe = `${output}.json`;
+        const stages = [stage, ...(steps > 0 ? [recover] : [])];
+        const calibration = { text, window, windows };
+        await writeFile(recipe, JSON.stringify({ source: setting.source, output, calibration, stages }));
+        await shape(recipe, { threads, onStage: (stage, state) => console.log(`${name}: ${stage} ${state}`) });
+        await rm(recipe);
+      },
+    );
     files.push(path);
   }
   const judged = await setting.judge(files);

@@ -105,8 +105,13 @@ export class GovernedPacer implements Pacer {
     this.#isReading = false;
     if (this.#isClosed) return;
     // the clock of the sensors may be another one
-    const signals = this.#steady.see({ ...read, at: performance.now() });
-    this.#decide(signals);
+    const at = performance.now();
+    try {
+      this.#decide(this.#steady.see({ ...read, at }));
+    } catch {
+      // sensors of applications may return anything: what is malformed is unknown, and must not end the process
+      this.#decide({ at });
+    }
   }
 
   #decide(signals: Signals): void {

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type AdaptEvent, GovernedPacer } from './governedPacer.ts';
+import type { AdaptLimits } from './limits.ts';
+import type { Plan } from './plan.ts';
+import type { Signals } from './sensors/signals.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const plans: readonly Plan[] = [{ name: '1 thread', threads: 1, quality: 1, seconds: 0.01, watts: 2 }];
+const source = 'test';
+
+/** A pacer whose sensors read one of `readings` after the other, and its events. */
+function paced(readings: readonly unknown[], limits: AdaptLimits = {}) {
+  const events: AdaptEvent[] = [];
+  let next = 0;
+  const sensors = { read: async () => readings[Math.min(next++, readings.length - 1)] as Signals };
+  const pacer = new GovernedPacer(plans, limits, sensors, (event) => events.push(event));
+  return { pacer, events };
+}
+
+const step = (seconds: number) => ({ tokens: 1, rows: 1, isDecoding: true, seconds });
+
+describe('malformed signals', () => {
+  // a rejection that nobody handles ends a Node process
+  const rejected: unknown[] = [];
+  const onRejection = (reason: unknown) => rejected.push(reason);
+  beforeEach(() => {
+    rejected.length = 0;
+    process.on('unhandledRejection', onRejection);
+  });
+  afterEach(() => {
+    process.off('unhandledRejection', onRejection);
+  });
+
+  /** Lets Node report the rejections of the last turn. */
+  const turn = async () => {
+    vi.useRealTimers();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it.each([{ temperature: Number.NaN }, { battery: {} }, { temperature: { source } }])(
+    'count as unknown: %j',
+    async (reading) => {
+      const { events } = paced([{ at: 0, hidden: { value: true, source }, ...reading }]);
+      await vi.advanceTimersByTimeAsync(0);
+      await turn();
+      expect(rejected).toEqual([]);
+      expect(events.map(({ signals }) => Object.keys(signals))).toEqual([['at']]);
+      expect(events[0].duty).toBe(1);
+    },
+  );
+
+  it('of energy count as unknown for that reading only', async () => {
+    const hidden = { value: true, source };
+    const energy = (joules: number) => ({ value: { joules }, source });
+    const { pacer, events } = paced([{ hidden, energy: energy(1) }, { hidden, energy: energy(2) }, { hidden }]);
+    await vi.advanceTimersByTimeAsync(0);
+    for (let second = 0; second < 2; second++) {
+      await vi.advanceTimersByTimeAsync(1000);
+      pacer.observe(step(0.01));
+    }
+    await vi.advanceTimersByTimeAsync(0);
+    await turn();
+    expect(rejected).toEqual([]);
+    expect(events.map(({ duty }) => duty)).toEqual([0.5, 1, 0.5]);
+  });
+});

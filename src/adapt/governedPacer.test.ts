@@ -70,3 +70,45 @@ describe('malformed signals', () => {
     expect(events.map(({ duty }) => duty)).toEqual([0.5, 1, 0.5]);
   });
 });
+
+describe('pauses', () => {
+  /** Runs steps as the scheduler does. @returns the wait after each in milliseconds */
+  async function run(pacer: GovernedPacer, seconds: readonly number[]): Promise<number[]> {
+    const waits: number[] = [];
+    for (const each of seconds) {
+      await vi.advanceTimersByTimeAsync(1000 * each);
+      pacer.observe(step(each));
+      const wait = Math.max(0, pacer.wait());
+      await vi.advanceTimersByTimeAsync(wait);
+      waits.push(wait);
+    }
+    return waits;
+  }
+
+  // 0.6 of 2 watts: 30% of the time
+  const limits = { maxWatts: 0.6 };
+
+  it('that one sleep is too short for are made up for after the next steps', async () => {
+    const { pacer } = paced([{}], limits);
+    const steps = [3, ...new Array(20).fill(0.1)];
+    const waits = await run(pacer, steps);
+    expect(Math.max(...waits)).toBe(2000);
+    const computed = 1000 * steps.reduce((a, b) => a + b);
+    const paused = waits.reduce((a, b) => a + b);
+    expect(computed / (computed + paused)).toBeCloseTo(0.3, 2);
+    expect(waits.at(-1)).toBeCloseTo(233, -1);
+  });
+
+  it('count the time in which nobody asked for tokens', async () => {
+    const { pacer } = paced([{}], limits);
+    await run(pacer, [3]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect((await run(pacer, [0.1, 0.1])).map(Math.round)).toEqual([233, 233]);
+  });
+
+  it('are not made up for once nothing limits the model', async () => {
+    const { pacer } = paced([{ hidden: { value: true, source } }, {}]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await run(pacer, [6, 0.1])).toEqual([2000, 0]);
+  });
+});

@@ -26,7 +26,7 @@ const REPORTED = 0.1;
 const UNLIMITED = 0.99;
 /** Steps of more tokens are parts of prompts. */
 const FEW_TOKENS = 16;
-/** Longest sleep between two tokens in milliseconds. */
+/** Longest sleep between two tokens in milliseconds. The rest of a longer pause follows after the next steps. */
 const MAX_SLEEP = 2000;
 
 export class GovernedPacer implements Pacer {
@@ -43,6 +43,10 @@ export class GovernedPacer implements Pacer {
   #last: Signals | undefined;
   #steps: number[] = [];
   #resumeAt = 0;
+  /** End of the last step. */
+  #endedAt = performance.now();
+  /** Milliseconds of pauses that the steps until `#endedAt` still require. */
+  #owed = 0;
   #nextDecision = 0;
   #isReading = false;
   #isClosed = false;
@@ -86,8 +90,11 @@ export class GovernedPacer implements Pacer {
       this.#steps.push(seconds);
       if (this.#steps.length > RECENT) this.#steps.shift();
     }
-    const { duty } = this.#decision;
-    if (duty < 1) this.#resumeAt = now + Math.min(MAX_SLEEP, 1000 * seconds * (1 / duty - 1));
+    // any time without a step is a pause, also while nobody asks for tokens
+    const paused = Math.max(0, now - 1000 * seconds - this.#endedAt);
+    this.#owed = Math.max(0, this.#owed - paused) + 1000 * seconds * pausePerSecond(this.#decision);
+    this.#endedAt = now;
+    this.#resumeAt = now + Math.min(MAX_SLEEP, this.#owed);
     if (now >= this.#nextDecision) void this.#read();
   }
 
@@ -130,6 +137,9 @@ export class GovernedPacer implements Pacer {
     const { state, ...decision } = decide(this.#state, { ...signals, steps }, this.#limits, this.#plans);
     // steps of the last plan say nothing of the next
     if (decision.plan !== this.#decision.plan) this.#steps = [];
+    // a step that was slow under a low share of time must not hold the text up after the share has risen
+    const before = pausePerSecond(this.#decision);
+    if (before > 0) this.#owed *= Math.min(1, pausePerSecond(decision) / before);
     this.#state = state;
     this.#decision = decision;
     this.#report(signals);
@@ -148,6 +158,9 @@ export class GovernedPacer implements Pacer {
     }
   }
 }
+
+/** Seconds of pause for each second of computation. */
+const pausePerSecond = ({ duty }: Decision): number => 1 / duty - 1;
 
 /** Sensors of applications may throw or hang. */
 async function inTime(sensors: Sensors): Promise<Signals> {

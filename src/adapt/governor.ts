@@ -28,6 +28,8 @@ export interface GovernorState {
   readonly plan?: string;
   readonly duty: number;
   readonly heat?: HeatState;
+  /** Last limit that the device named, in degrees Celsius. */
+  readonly deviceLimit?: number;
   /** Budget in shares of the highest power, averaged slowly. */
   readonly budget: number;
   readonly slowdowns: Readonly<Record<string, Slowdown>>;
@@ -90,11 +92,12 @@ export function decide(
   const at = Number.isFinite(signals.at) ? Math.max(signals.at, last.at) : last.at;
   const seen = observe(last, { ...signals, at }, plans);
   const highest = Math.max(...plans.map(({ watts }) => watts));
-  const heat = heatOf(last, { ...signals, at }, limits);
-  const allowances = [
-    heatAllowance(heat, signals, limits),
-    ...allowancesOf(signals, limits, seen.wattScale, highest),
-  ].filter((allowance): allowance is Allowance => allowance !== undefined);
+  const deviceLimit = deviceLimitOf(last, signals);
+  const limit = hottest(limits, deviceLimit);
+  const heat = heatOf(last, { ...signals, at }, limit);
+  const allowances = [heatAllowance(heat, at, limit), ...allowancesOf(signals, limits, seen.wattScale, highest)].filter(
+    (allowance): allowance is Allowance => allowance !== undefined,
+  );
   const hard = smallest(allowances.filter(({ isHard }) => isHard));
   const any = smallest(allowances);
   const seconds = Math.min(60, (at - last.at) / 1000);
@@ -112,6 +115,7 @@ export function decide(
     plan: next.plan.name,
     duty,
     heat,
+    deviceLimit,
     budget,
     at,
     changedAt,
@@ -138,25 +142,27 @@ function observe(last: GovernorState, { steps, at }: GovernorSignals, plans: rea
   };
 }
 
-/** A temperature that vanishes leaves the last budget in force. */
-function heatOf(last: GovernorState, { temperature, at }: GovernorSignals, limits: AdaptLimits): HeatState | undefined {
-  if (!temperature || !Number.isFinite(temperature.value.celsius)) return last.heat;
-  const { celsius, limit } = temperature.value;
-  const most = Math.min(limits.maxTemperature ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
-  return Number.isFinite(most) ? heatBudget(last.heat, celsius, most, at) : undefined;
+/** The device's limit. Where a reading has none, the last one stays in force. */
+function deviceLimitOf(last: GovernorState, { temperature }: Signals): number | undefined {
+  const limit = temperature?.value.limit;
+  return limit !== undefined && Number.isFinite(limit) ? limit : last.deviceLimit;
 }
 
-function heatAllowance(
-  heat: HeatState | undefined,
-  { temperature }: Signals,
-  limits: AdaptLimits,
-): Allowance | undefined {
+/** Degrees Celsius that must not be exceeded: the lower one of the application's and the device's limit. Infinity: neither exists. */
+const hottest = ({ maxTemperature }: AdaptLimits, deviceLimit: number | undefined): number =>
+  Math.min(...[maxTemperature, deviceLimit].filter((each): each is number => Number.isFinite(each)));
+
+/** A temperature that vanishes leaves the last budget in force. */
+function heatOf(last: GovernorState, { temperature, at }: GovernorSignals, limit: number): HeatState | undefined {
+  if (!temperature || !Number.isFinite(temperature.value.celsius)) return last.heat;
+  return Number.isFinite(limit) ? heatBudget(last.heat, temperature.value.celsius, limit, at) : undefined;
+}
+
+function heatAllowance(heat: HeatState | undefined, at: number, limit: number): Allowance | undefined {
   if (!heat) return undefined;
-  const limit = Math.min(limits.maxTemperature ?? 999, temperature?.value.limit ?? 999);
-  const of = limit < 999 ? ` of ${limit.toFixed(0)} °C` : '';
-  const what = temperature
-    ? `${heat.celsius.toFixed(1)} °C${of}`
-    : `the last temperature, ${heat.celsius.toFixed(1)} °C`;
+  const of = Number.isFinite(limit) ? ` of ${limit.toFixed(0)} °C` : '';
+  const what =
+    heat.at === at ? `${heat.celsius.toFixed(1)} °C${of}` : `the last temperature, ${heat.celsius.toFixed(1)} °C`;
   return { share: heat.budget, why: what, isHard: true };
 }
 

@@ -110,6 +110,18 @@ describe('limits', () => {
     expect(settle(hot, { floor: 8, maxTemperature: 40 }, one).duty).toBe(MIN_DUTY);
   });
 
+  it('of temperature stay in force where a reading comes without a limit, or with one that is no number', () => {
+    const hot = (limit?: number) => ({ temperature: { value: { celsius: 70, limit }, source: 'test' } });
+    for (const limit of [Number.NaN, Number.POSITIVE_INFINITY, undefined]) {
+      const own = settle(hot(limit), { maxTemperature: 43 }, plans);
+      expect([own.duty, own.why]).toEqual([MIN_DUTY, expect.stringMatching(/70\.0 °C of 43 °C/)]);
+      const { state } = settle(hot(60), {}, plans);
+      const next = decide(state, { at: state.at + 1000, ...hot(limit) }, {}, plans);
+      expect([next.duty, next.why]).toEqual([MIN_DUTY, expect.stringMatching(/70\.0 °C of 60 °C/)]);
+    }
+    expect(settle(hot(), {}, plans).why).toMatch(/nothing limits it/);
+  });
+
   it('of heat choose a smaller submodel only where the whole one does not reach the floor', () => {
     const bits = plansOf([2, 0.1, 4, 1], [2, 0.05, 4, 0.98]);
     const watts = { maxWatts: 2 };

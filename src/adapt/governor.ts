@@ -293,26 +293,38 @@ function dutyOf(
   return Math.min(1, Math.max(MIN_DUTY, within(any), floor));
 }
 
-function whyOf(
-  next: Rated,
-  rated: readonly Rated[],
-  duty: number,
-  any: Allowance,
-  { deadlineMs }: AdaptLimits,
-): string {
+function whyOf(next: Rated, rated: readonly Rated[], duty: number, any: Allowance, limits: AdaptLimits): string {
   const how = `${next.plan.name}${duty < 0.995 ? `, ${(100 * duty).toFixed(0)}% of the time` : ''}`;
-  const reasons: string[] = [];
-  if (any.share < 1) reasons.push(any.why);
-  if (deadlineMs !== undefined) {
-    const expected = `${(1000 * next.almostAll).toFixed(0)} ms`;
-    const isIn = rated.some(({ meetsDeadline }) => meetsDeadline);
-    reasons.push(
-      isIn
-        ? `95% of the tokens in ${expected} of ${deadlineMs}`
-        : `no plan meets ${deadlineMs} ms: the fastest takes ${expected}`,
-    );
-  }
+  const reasons = [
+    ...(any.share < 1 ? [any.why] : []),
+    ...aboutDeadline(next, rated, duty, limits),
+    ...aboutFloor(next, duty, limits),
+  ];
   return `${how}: ${reasons.length > 0 ? reasons.join('; ') : 'nothing limits it'}`;
 }
+
+/** A token waits for its share of the pauses. */
+function aboutDeadline(next: Rated, rated: readonly Rated[], duty: number, { deadlineMs }: AdaptLimits): string[] {
+  if (deadlineMs === undefined) return [];
+  const inPractice = (1000 * next.almostAll) / duty;
+  if (inPractice <= deadlineMs) return [`95% of the tokens in ${inDigits(inPractice)} ms of ${deadlineMs}`];
+  if (rated.some(({ meetsDeadline }) => meetsDeadline)) {
+    const pauses = duty < 1 ? ' with pauses' : '';
+    return [`95% of the tokens in ${inDigits(inPractice)} ms${pauses}, later than ${deadlineMs} ms`];
+  }
+  const fastest = 1000 * Math.min(...rated.map(({ almostAll }) => almostAll));
+  const pauses = duty < 1 ? `, with pauses ${inDigits(fastest / duty)} ms` : '';
+  return [`no plan meets ${deadlineMs} ms: the fastest takes ${inDigits(fastest)} ms${pauses}`];
+}
+
+function aboutFloor(next: Rated, duty: number, { floor }: AdaptLimits): string[] {
+  const speed = duty / next.seconds;
+  // rounding is no miss
+  if (floor === undefined || speed >= floor * (1 - 1e-6)) return [];
+  return [`${inDigits(speed)} tokens/s, less than the floor of ${floor}`];
+}
+
+/** Three digits are enough for people. */
+const inDigits = (value: number): number => Number(value.toPrecision(3));
 
 const mix = (a: number, b: number, share: number): number => a + Math.min(1, share) * (b - a);

@@ -122,6 +122,31 @@ describe('limits', () => {
     expect(settle(hot(), {}, plans).why).toMatch(/nothing limits it/);
   });
 
+  it('of time count the pauses in the explanation', () => {
+    const one = plansOf([1, 0.02, 2]);
+    expect(settle({}, { deadlineMs: 50 }, one).why).toBe('plan 0: 95% of the tokens in 22 ms of 50');
+    expect(settle({}, { deadlineMs: 50, maxWatts: 1 }, one).why).toBe(
+      'plan 0, 50% of the time: at most 1 W; 95% of the tokens in 44 ms of 50',
+    );
+    expect(settle({}, { deadlineMs: 50, maxWatts: 0.2 }, one).why).toBe(
+      'plan 0, 10% of the time: at most 0.2 W; 95% of the tokens in 220 ms with pauses, later than 50 ms',
+    );
+    expect(settle({}, { deadlineMs: 10, maxWatts: 1 }, one).why).toMatch(
+      /; no plan meets 10 ms: the fastest takes 22 ms, with pauses 44 ms$/,
+    );
+  });
+
+  it('of speed are named where they are not met', () => {
+    const one = plansOf([1, 0.1, 2]);
+    expect(settle({}, { floor: 10 }, one).why).toBe('plan 0: nothing limits it');
+    expect(settle({}, { floor: 20 }, one).why).toBe('plan 0: 10 tokens/s, less than the floor of 20');
+    expect(settle({}, { floor: 8, maxWatts: 1 }, one).why).toBe(
+      'plan 0, 50% of the time: at most 1 W; 5 tokens/s, less than the floor of 8',
+    );
+    const battery = { battery: { value: { level: 0.05, isCharging: false }, source: 'test' } };
+    expect(settle(battery, { floor: 7 }, one).why).not.toMatch(/floor/);
+  });
+
   it('of heat choose a smaller submodel only where the whole one does not reach the floor', () => {
     const bits = plansOf([2, 0.1, 4, 1], [2, 0.05, 4, 0.98]);
     const watts = { maxWatts: 2 };

@@ -2,6 +2,7 @@
  * Decides how a model runs: a pure function of the last state, the signals, the limits and the plans. Each limiter allows some power;
  * the smallest counts. The share of time that is computed follows it at once; the plan changes rarely.
  */
+import { OptionError } from '../core/errors.ts';
 import { type HeatState, heatBudget } from './heat.ts';
 import type { AdaptLimits } from './limits.ts';
 import type { Decision, Plan } from './plan.ts';
@@ -82,13 +83,14 @@ export function startState(at: number): GovernorState {
   };
 }
 
-/** @param plans at least one */
+/** @param plans at least one @throws {OptionError} if there is none */
 export function decide(
   last: GovernorState,
   signals: GovernorSignals,
   limits: AdaptLimits,
   plans: readonly Plan[],
 ): Decision & { readonly state: GovernorState } {
+  if (plans.length === 0) throw new OptionError('plans', 'empty', 'at least one plan');
   const at = Number.isFinite(signals.at) ? Math.max(signals.at, last.at) : last.at;
   const seen = observe(last, { ...signals, at }, plans);
   const highest = Math.max(...plans.map(({ watts }) => watts));

@@ -1,5 +1,4 @@
 /** Limits that applications set, and the checks of them. */
-import { OptionError } from '../core/errors.ts';
 import { checkOptions, numberAbove, oneOf, type Rules } from '../runtime/checkOptions.ts';
 
 export interface AdaptLimits {
@@ -29,17 +28,10 @@ const rules: Rules<AdaptLimits> = {
   floor: numberAbove(0, 1e6),
 };
 
-/** @throws {OptionError} for an unknown name, a value out of range, or limits that exclude each other */
+/**
+ * A floor and a deadline never contradict each other: both ask for fast tokens, one on average, the other for 95% of them.
+ * @throws {OptionError} for an unknown name or a value out of range
+ */
 export function checkLimits(limits: AdaptLimits): void {
   checkOptions(limits, rules);
-  const { deadlineMs, floor } = limits;
-  if (deadlineMs !== undefined && floor !== undefined && floor * deadlineMs > 1000 * MOST_FLOOR)
-    throw new OptionError(
-      'floor',
-      floor,
-      `at most ${MOST_FLOOR} times the ${1000 / deadlineMs} tokens/s of deadlineMs`,
-    );
 }
-
-/** A floor that is far above what the deadline asks for is a mistake of units. */
-const MOST_FLOOR = 10;

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { decide, type GovernorSignals, type GovernorState, MIN_DUTY, startState } from '../../src/adapt/governor.ts';
 import { type AdaptLimits, checkLimits } from '../../src/adapt/limits.ts';
 import type { Plan } from '../../src/adapt/plan.ts';
+import { OptionError } from '../../src/core/errors.ts';
 import { Plant } from './plant.ts';
 import { changesOf, fixed, governed, phonePlans, simulate, tokensOf } from './run.ts';
 
@@ -178,7 +179,7 @@ describe('limits', () => {
     expect(settle({ quota: { value: 0.5, source: 'test' } }, {}, plans).plan.threads).toBe(1);
   });
 
-  it('that are unknown, out of range or exclude each other are errors', () => {
+  it('that are unknown or out of range are errors', () => {
     expect(() => checkLimits({ maxWatt: 3 } as AdaptLimits)).toThrow(/option maxWatt/);
     for (const limits of [
       { deadlineMs: 0 },
@@ -187,7 +188,16 @@ describe('limits', () => {
       { prefer: 'fast' as 'speed' },
     ])
       expect(() => checkLimits(limits)).toThrow(/expected/);
-    expect(() => checkLimits({ deadlineMs: 100, floor: 200 })).toThrow(/floor is 200, expected at most 10 times/);
+  });
+
+  it('of time and of speed agree with each other: 200 tokens/s are 5 ms for each', () => {
+    const limits = { deadlineMs: 100, floor: 200 };
+    expect(() => checkLimits(limits)).not.toThrow();
+    expect(settle({}, limits, plansOf([1, 0.004, 2])).why).toBe('plan 0: 95% of the tokens in 4.4 ms of 100');
+  });
+
+  it('without any plan are an error', () => {
+    expect(() => decide(startState(0), { at: 0 }, {}, [])).toThrow(OptionError);
   });
 });
 

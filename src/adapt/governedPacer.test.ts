@@ -112,3 +112,22 @@ describe('pauses', () => {
     expect(await run(pacer, [6, 0.1])).toEqual([2000, 0]);
   });
 });
+
+it('reports that no thermometer is readable at the start, when one falls silent, and when it is back', async () => {
+  const temperature = { value: { celsius: 20 }, source };
+  const silent = new Array(40).fill({});
+  const { pacer, events } = paced([{}, { temperature }, ...silent, { temperature }], { maxTemperature: 43 });
+  await vi.advanceTimersByTimeAsync(0);
+  for (let second = 0; second < 45; second++) {
+    await vi.advanceTimersByTimeAsync(1000);
+    pacer.observe(step(0.01));
+  }
+  await vi.advanceTimersByTimeAsync(0);
+  const blind = '1 thread: maxTemperature of 43 °C cannot be kept: no thermometer is readable';
+  expect(events.map(({ why }) => why)).toEqual([
+    blind,
+    '1 thread: nothing limits it',
+    blind,
+    '1 thread: nothing limits it',
+  ]);
+});

@@ -2,13 +2,13 @@
 import type { PacedStep, Pacer } from '../runtime/pacer.ts';
 import { quantile } from '../runtime/statistics.ts';
 import { measuredEnergy } from './energy.ts';
-import { decide, type GovernorState, startState } from './governor.ts';
+import { decide, type GovernorState, lacksThermometer, startState } from './governor.ts';
 import type { AdaptLimits } from './limits.ts';
 import type { Decision, Plan } from './plan.ts';
 import type { Sensors, Signals } from './sensors/signals.ts';
 import { SteadySignals } from './sensors/steady.ts';
 
-/** A change of plan or of its share of time, for applications that show it. */
+/** A change of plan, of its share of time, or of whether `maxTemperature` can be kept, for applications that show it. */
 export interface AdaptEvent extends Decision {
   /** Signals behind the decision. */
   readonly signals: Signals;
@@ -39,7 +39,7 @@ export class GovernedPacer implements Pacer {
   readonly #steady = new SteadySignals();
   #state: GovernorState;
   #decision: Decision;
-  #reported: Decision | undefined;
+  #reported: (Decision & { readonly isBlind: boolean }) | undefined;
   #last: Signals | undefined;
   #steps: number[] = [];
   #resumeAt = 0;
@@ -147,9 +147,11 @@ export class GovernedPacer implements Pacer {
 
   #report(signals: Signals): void {
     const { plan, duty } = this.#decision;
-    const isNews = this.#reported?.plan !== plan || Math.abs(this.#reported.duty - duty) >= REPORTED;
+    const isBlind = lacksThermometer(this.#state, this.#limits);
+    const last = this.#reported;
+    const isNews = last?.plan !== plan || last.isBlind !== isBlind || Math.abs(last.duty - duty) >= REPORTED;
     if (!this.#onChange || !isNews) return;
-    this.#reported = this.#decision;
+    this.#reported = { ...this.#decision, isBlind };
     try {
       // in a page the callback is elsewhere and answers with a promise; what it throws is its own matter
       Promise.resolve(this.#onChange({ ...this.#decision, signals })).catch(() => undefined);

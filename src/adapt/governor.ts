@@ -67,6 +67,8 @@ const REGRET = 60_000;
 const AVERAGE = 50;
 /** A plan must be faster by this factor to replace the present one. */
 const GAIN = 1.1;
+/** Milliseconds after which a thermometer that says nothing counts as lost. */
+const SILENCE = 30_000;
 /** Deviations that a deadline leaves room for: 95% of the tokens. */
 const DEVIATIONS = 2;
 
@@ -124,7 +126,7 @@ export function decide(
     raisedAt,
     dwell,
   };
-  return { plan: next.plan, duty, why: whyOf(next, rated, duty, any, limits), state };
+  return { plan: next.plan, duty, why: whyOf(next, rated, state, any, limits), state };
 }
 
 /** Takes over what the engine measured. */
@@ -295,14 +297,29 @@ function dutyOf(
   return Math.min(1, Math.max(MIN_DUTY, within(any), floor));
 }
 
-function whyOf(next: Rated, rated: readonly Rated[], duty: number, any: Allowance, limits: AdaptLimits): string {
+function whyOf(
+  next: Rated,
+  rated: readonly Rated[],
+  state: GovernorState,
+  any: Allowance,
+  limits: AdaptLimits,
+): string {
+  const { duty } = state;
   const how = `${next.plan.name}${duty < 0.995 ? `, ${(100 * duty).toFixed(0)}% of the time` : ''}`;
   const reasons = [
     ...(any.share < 1 ? [any.why] : []),
     ...aboutDeadline(next, rated, duty, limits),
     ...aboutFloor(next, duty, limits),
+    ...(lacksThermometer(state, limits)
+      ? [`maxTemperature of ${limits.maxTemperature} °C cannot be kept: no thermometer is readable`]
+      : []),
   ];
   return `${how}: ${reasons.length > 0 ? reasons.join('; ') : 'nothing limits it'}`;
+}
+
+/** True if `maxTemperature` cannot be kept, because no thermometer was readable for a while. Browsers and most VMs have none. */
+export function lacksThermometer({ heat, at }: GovernorState, { maxTemperature }: AdaptLimits): boolean {
+  return maxTemperature !== undefined && (heat === undefined || at - heat.at > SILENCE);
 }
 
 /** A token waits for its share of the pauses. */

@@ -11,7 +11,10 @@ export interface AdaptLimits {
   readonly deadlineMs?: number;
   /** Mean power of the computation in watts. An estimate where the device has no counter. Default: none. */
   readonly maxWatts?: number;
-  /** Degrees Celsius of the sensor that `espalier device` shows. Default: the limit that the device names. */
+  /**
+   * Degrees Celsius of the sensor that `espalier device` shows. Without a readable thermometer, as in browsers and most VMs, it cannot be
+   * kept, and `why` says so. Default: the limit that the device names.
+   */
   readonly maxTemperature?: number;
   /**
    * Tokens per second that battery, load and visibility do not go below. Heat, `maxWatts` and `maxTemperature` do; where the whole model does

@@ -148,6 +148,19 @@ describe('limits', () => {
     expect(settle(battery, { floor: 7 }, one).why).not.toMatch(/floor/);
   });
 
+  it('of temperature that no thermometer can keep say so', () => {
+    const blind = 'maxTemperature of 43 °C cannot be kept: no thermometer is readable';
+    const limits = { maxTemperature: 43 };
+    expect(settle({}, limits, plans).why).toBe(`plan 2: ${blind}`);
+    expect(settle({}, {}, plans).why).toBe('plan 2: nothing limits it');
+    const noNumber = { temperature: { value: { celsius: Number.NaN }, source: 'test' } };
+    expect(settle(noNumber, limits, plans).why).toBe(`plan 2: ${blind}`);
+    // a thermometer that falls silent for some readings is not lost yet
+    const { state } = settle({ temperature: { value: { celsius: 20 }, source: 'test' } }, limits, plans);
+    expect(decide(state, { at: state.at + 5000 }, limits, plans).why).toBe('plan 2: nothing limits it');
+    expect(decide(state, { at: state.at + 31_000 }, limits, plans).why).toBe(`plan 2: ${blind}`);
+  });
+
   it('of heat choose a smaller submodel only where the whole one does not reach the floor', () => {
     const bits = plansOf([2, 0.1, 4, 1], [2, 0.05, 4, 0.98]);
     const watts = { maxWatts: 2 };

@@ -128,6 +128,8 @@ export class Engine {
    */
   earlyDecoder(options: GenerateOptions, seed: number): EarlyDecoder | undefined {
     const { exit: use = 'off', exitRisk: risk = DEFAULT_RISK, temperature = 0, repetitionPenalty = 1 } = options;
+    if (use !== 'calibrated' && options.exitRisk !== undefined)
+      throw new OptionError('exitRisk', options.exitRisk, "a generation with exit: 'calibrated'");
     if (use === 'off') return undefined;
     const { exit } = this;
     if (!exit) throw new OptionError('exit', use, "a model that was loaded with the option 'exit'");

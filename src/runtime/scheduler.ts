@@ -139,7 +139,9 @@ export class Scheduler {
       this.#dropCancelled();
       if (this.#pacer) {
         await this.#holdBack();
-        this.#program = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel)!;
+        // the pacer of an earlier generation may name a part that this one lacks
+        const named = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel);
+        this.#program = named ?? this.#submodels.get(this.#submodel)!;
       }
       const [first] = this.#tasks;
       if (first?.lone) {

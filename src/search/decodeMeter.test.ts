@@ -155,12 +155,16 @@ describe('a described device', () => {
   });
 });
 
-it('this device is measured in the formats that a model may have', async () => {
-  const meter = decodeMeter({ folder, milliseconds: 0 });
-  const costs = await meter({ graph: graphs[0], formats: ['Q8_0'], threads: 1 });
-  for (const formatOf of [() => undefined, () => Q8_0]) {
-    const { seconds, joules } = costs.tokenCost(formatOf);
-    expect(seconds).toBeGreaterThan(0);
-    expect(joules!.value).toBeGreaterThan(0);
-  }
-}, 120_000);
+it.each([1, 2])(
+  'this device is measured in the formats that a model may have, with %i threads',
+  async (threads) => {
+    const meter = decodeMeter({ folder, milliseconds: 0 });
+    const costs = await meter({ graph: graphs[0], formats: ['Q8_0'], threads });
+    for (const formatOf of [() => undefined, () => Q8_0]) {
+      const { seconds, joules } = costs.tokenCost(formatOf);
+      expect(seconds).toBeGreaterThan(0);
+      expect(joules!.value).toBeGreaterThan(0);
+    }
+  },
+  120_000,
+);

@@ -26,13 +26,14 @@ export function decodeMeter(options: Pick<MeterOptions, 'folder' | 'milliseconds
     const table = await meterDevice({
       ...{ ...options, formats: needed, threads: threads === undefined ? undefined : [threads], signal, onProgress },
     });
-    return { device: table.device, tokenCost: (formatOf) => measuredToken(table, recoded(work, formatOf)) };
+    return { device: table.device, tokenCost: (formatOf) => measuredToken(table, recoded(work, formatOf), threads) };
   };
 }
 
-/** Cost on a measured device, with the number of threads that is fastest. Energy is modelled. */
-export function measuredToken(table: CostTable, work: WholeWork): TokenCost {
-  const all = measuredThreads(table).map((threads) => ({ threads, ...workCost(table, work, threads) }));
+/** Cost on a measured device. Energy is modelled. @param threads default: the number that is fastest */
+export function measuredToken(table: CostTable, work: WholeWork, threads?: number): TokenCost {
+  const counts = threads === undefined ? measuredThreads(table) : [threads];
+  const all = counts.map((threads) => ({ threads, ...workCost(table, work, threads) }));
   const fastest = all.reduce((a, b) => (b.seconds < a.seconds ? b : a));
   const { value, low, high, note } = modelledEnergy(fastest);
   return { seconds: fastest.seconds, joules: { value, low, high, note } };

@@ -20,7 +20,7 @@ export interface MeasureCostsOptions {
   readonly formats: readonly string[];
   /** Kernel variant. Default: the one that `load` chooses. */
   readonly variant?: string;
-  /** Numbers of threads. Default: 1, 2, 4 … and all. */
+  /** Numbers of threads; one thread is always measured, because the costs of kernels are those of one. Default: 1, 2, 4 … and all. */
   readonly threads?: readonly number[];
   /** Format of keys and values. Default F16. */
   readonly kv?: string;
@@ -54,7 +54,7 @@ const LARGE: ModelShape = { layers: 8, width: 1024, heads: 16, kvHeads: 4, ffn: 
 export async function measureCosts(options: MeasureCostsOptions): Promise<CostTable> {
   const { variant, kv = 'F16', onProgress, signal } = options;
   const formats = options.formats.map(formatByName);
-  const threads = options.threads ?? threadCounts(threadLimit().most);
+  const threads = [...new Set([1, ...(options.threads ?? threadCounts(threadLimit().most))])];
   const samples: Sample[] = [];
   const [cached, streamed]: [number[], number[]] = [[], []];
   let chosen = variant ?? '';

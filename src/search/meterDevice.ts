@@ -22,8 +22,8 @@ export async function meterDevice(options: MeterOptions = {}): Promise<CostTable
   const { folder, again = false, formats = COMMON_FORMATS, variant, threads, kv = 'F16' } = options;
   const notes = deviceNotes(folder);
   const name = `${deviceName()}: costs of ${variant ?? 'the best'} with ${threads?.join(', ') ?? 'all'} threads and ${kv}`;
-  const known = again ? undefined : storedTable(await notes.read(name));
-  const missing = formats.filter((format) => !known || !formatsOf(known).has(format));
+  const known = storedTable(await notes.read(name));
+  const missing = formats.filter((format) => again || !known || !formatsOf(known).has(format));
   if (known && missing.length === 0) return known;
   const measured = await measureCosts({ ...options, formats: missing, kv, notes });
   const isSame = known && known.variant === measured.variant && known.device === measured.device;

@@ -132,6 +132,8 @@ describe('an exit', () => {
     expect(generate({ exit: 'calibrated', temperature: 1 })).toThrow(/temperature is 1, expected 0/);
     expect(generate({ exit: 'calibrated', exitRisk: 0.001 })).toThrow(/exitRisk is 0.001/);
     expect(generate({ exit: 'lossless', logProbabilities: 1 })).toThrow(/logProbabilities/);
+    for (const exit of ['lossless', 'off'] as const)
+      expect(generate({ exit, exitRisk: 0.01 })).toThrow(/exitRisk is 0.01, expected .*calibrated/);
     await expect(load(file, { exit: file })).rejects.toThrow(/it is no exit/);
     const other = await exitOf(await tinyModel('qwen3', 'Q8_0'));
     await expect(load(file, { exit: other })).rejects.toThrow(/for architecture qwen3, but .* is llama/);

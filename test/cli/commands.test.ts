@@ -281,6 +281,9 @@ describe('errors', () => {
     [['eval', 'm'], /required option '--text <path>'/],
     [['eval', 'm', '--text', 'missing.txt'], /missing\.txt: no such file/],
     [['tokenize', 'm', 'x', '--file', 'y'], /--file is y/],
+    [['run', 'm', 'x', '--exit-risk', '0.1'], /--exit-risk is 0.1, expected --exit to be set too/],
+    [['exit', 'm', 'e', '--prompts', 'package.json'], /--prompts is a file with \d+ prompts, expected at least 302/],
+    [['exit', 'm', 'e', '--prompts', 'package.json', '--risk', '2'], /risk is 2, expected a share between 0 and 1/],
   ])('%j: one line and exit code 1', async (args, message) => {
     const { code, stdout, stderr } = await espalier(args);
     expect(code).toBe(1);

@@ -43,6 +43,13 @@ it('predicts a model for a device that is only described', async () => {
   expect(text).toMatch(/energy +unknown: /);
 });
 
+it('refuses options that have no effect beside others', async () => {
+  const whatIf = ['--what-if', 'recipes/devices/rk3588.json', '--model', model];
+  await expect(printed(...whatIf, '--measure')).rejects.toThrow(/--measure is true, expected nothing beside --what-if/);
+  await expect(printed(...whatIf, '--format', 'Q4_0')).rejects.toThrow(/--format is Q4_0/);
+  await expect(printed('--golden', join(folder, 'none.json'), '--json')).rejects.toThrow(/--json is true/);
+});
+
 it('says what is missing', async () => {
   await expect(printed('--what-if', 'recipes/devices/rk3588.json')).rejects.toThrow(/--model is .*missing/);
   await expect(printed('--what-if', join(folder, 'none.json'), '--model', model)).rejects.toThrow(

@@ -46,6 +46,7 @@ describe('an exit', () => {
     using model = await load(run.path('base.gguf'), { exit: run.path('exit.gguf'), backend });
     expect(model.exit).toMatchObject({ depth: 1, promises: [] });
     expect(model.exit!.tokens).toHaveLength(96);
+    await expect(sampleExit(model, ['the pear'], { tokens: 1 })).rejects.toThrow(/tokens is 1, expected .* at least 2/);
     const samples = await sampleExit(model, ['the pear', 'a warm day', 'old'], { tokens: 12 });
     expect(samples).toHaveLength(3);
     expect(() => calibrateExit(samples)).toThrow(/prompts is 3, expected at least 30\d to promise a risk of 0.01/);

@@ -81,7 +81,10 @@ describe('a cascade', () => {
     const rule = fitCascade(bad, { risk: 0.01 });
     expect(bad.every(({ margins }) => defers(rule, margins))).toBe(true);
     expect(alwaysDefers(rule)).toBe(true);
-    expect(() => fitCascade(samples(100, 4), { risk: 0.01 })).toThrow(/prompts is 50, expected at least 302/);
+    expect(() => fitCascade(samples(100, 4), { risk: 0.01 })).toThrow(/prompts is 100, expected at least 604/);
+    expect(() => fitCascade(samples(700, 4), { tokens: 0 })).toThrow(/tokens is 0/);
+    const broken = samples(700, 4).map((sample, i) => (i === 9 ? { ...sample, large: Number.NaN } : sample));
+    expect(() => fitCascade(broken)).toThrow(/quality of an answer is NaN, expected from 0 to 1/);
     expect(defers(rule, [])).toBe(true);
   });
 });

@@ -5,7 +5,7 @@
  */
 import { OptionError } from '../../core/errors.ts';
 import { quantile } from '../../runtime/statistics.ts';
-import { calibrate } from '../exits/riskControl.ts';
+import { calibrate, promptsNeeded } from '../exits/riskControl.ts';
 import { calibrationError, fitIsotonic, type IsotonicStep, isotonicAt } from './isotonic.ts';
 
 export interface CascadeRule {
@@ -64,15 +64,21 @@ export function alwaysDefers({ steps, threshold }: CascadeRule): boolean {
 
 /**
  * Fits the rule on one half of the samples, and finds the loosest threshold that keeps the promise on the other half.
- * @throws {OptionError} if there are too few samples
+ * @throws {OptionError} if there are too few samples, or a quality is not between 0 and 1
  */
 export function fitCascade(
   samples: readonly CascadeSample[],
   { risk = 0.01, delta = 0.05, tokens = 16 }: CascadeOptions = {},
 ): CascadeRule & { readonly calibrationError: number } {
-  if (!(risk > 0 && risk < 1)) throw new OptionError('risk', risk, 'a share between 0 and 1');
-  if (!(delta >= 0 && delta < 1)) throw new OptionError('delta', delta, 'a probability from 0 to below 1');
+  // one half is fitted, the other one tested
+  const needed = 2 * promptsNeeded(risk, delta);
+  if (!(Number.isSafeInteger(tokens) && tokens > 0)) throw new OptionError('tokens', tokens, 'a positive whole number');
+  for (const { small, large } of samples)
+    for (const quality of [small, large])
+      if (!(quality >= 0 && quality <= 1)) throw new OptionError('the quality of an answer', quality, 'from 0 to 1');
   const used = samples.filter(({ margins }) => margins.length > 0);
+  if (used.length < needed)
+    throw new OptionError('prompts', used.length, `at least ${needed}, with answers, to promise a risk of ${risk}`);
   const fitted = used.filter((_, i) => i % 2 === 0);
   const tested = used.filter((_, i) => i % 2 === 1);
   const event = ({ small, large }: CascadeSample) => (large > small ? 1 : 0);

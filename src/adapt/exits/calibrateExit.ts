@@ -26,8 +26,6 @@ export function calibrateExit(
   samples: readonly ExitSample[],
   { risk = 0.01, delta = 0.05 }: PromiseOptions = {},
 ): ExitPromise {
-  if (!(risk > 0 && risk < 1)) throw new OptionError('risk', risk, 'a share between 0 and 1');
-  if (!(delta >= 0 && delta < 1)) throw new OptionError('delta', delta, 'a probability from 0 to below 1');
   const losses = (threshold: number) => samples.map((sample) => lossAt(sample, threshold));
   const threshold = calibrate(THRESHOLDS, losses, risk, delta);
   if (threshold === undefined)

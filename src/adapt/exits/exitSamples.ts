@@ -32,6 +32,8 @@ export async function sampleExit(
   { tokens = 64, signal, onProgress }: SampleOptions = {},
 ): Promise<ExitSample[]> {
   const { exit } = model;
+  if (!(Number.isSafeInteger(tokens) && tokens >= 2))
+    throw new OptionError('tokens', tokens, 'a whole number of at least 2: the first one is not sampled');
   if (!exit) throw new OptionError('model', model.summary.source, "one that was loaded with the option 'exit'");
   const samples: ExitSample[] = [];
   for (let first = 0; first < prompts.length; first += TOGETHER) {

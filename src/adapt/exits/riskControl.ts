@@ -17,8 +17,13 @@ export function riskPValue(losses: readonly number[], risk: number): number {
   return Math.min(1, Math.exp(-logarithm));
 }
 
-/** Number of prompts without any loss that a promise takes at least. @param delta 0: on average */
+/**
+ * Number of prompts without any loss that a promise takes at least.
+ * @param delta 0: on average @throws {OptionError} if one of them is no share
+ */
 export function promptsNeeded(risk: number, delta: number): number {
+  if (!(risk > 0 && risk < 1)) throw new OptionError('risk', risk, 'a share between 0 and 1');
+  if (!(delta >= 0 && delta < 1)) throw new OptionError('delta', delta, 'a probability from 0 to below 1');
   if (delta === 0) return Math.ceil(1 / risk - 1);
   return Math.ceil(Math.log(1 / delta) / Math.log1p(risk));
 }
@@ -35,10 +40,10 @@ export function calibrate(
   risk: number,
   delta: number,
 ): number | undefined {
+  const needed = promptsNeeded(risk, delta);
   let found: number | undefined;
   for (const threshold of thresholds) {
     const losses = lossesAt(threshold);
-    const needed = promptsNeeded(risk, delta);
     if (losses.length < needed)
       throw new OptionError(
         'prompts',

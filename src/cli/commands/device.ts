@@ -65,7 +65,12 @@ export function deviceCommand(): Command {
 }
 
 async function device({ measure, again, format, model, whatIf, golden, json }: Values): Promise<void> {
-  if (golden !== undefined) return writeGolden(golden);
+  const measuring = { '--measure': measure, '--again': again, '--format': format };
+  if (golden !== undefined) {
+    refuseBeside('--golden', { ...measuring, '--model': model, '--what-if': whatIf, '--json': json });
+    return writeGolden(golden);
+  }
+  if (whatIf !== undefined) refuseBeside('--what-if', measuring);
   if (whatIf !== undefined) return predictFor(whatIf, model, json);
   const signal = interruptSignal();
   const description = await describeDevice();
@@ -85,6 +90,12 @@ async function device({ measure, again, format, model, whatIf, golden, json }: V
   printDescription(description);
   if (costs) printCosts(costs);
   if (predicted && energy) printPrediction(predicted, energy);
+}
+
+/** @throws {OptionError} if an option is set that would have no effect beside another one */
+function refuseBeside(option: string, others: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(others))
+    if (value !== undefined) throw new OptionError(name, value, `nothing beside ${option}`);
 }
 
 async function writeGolden(file: string): Promise<void> {

@@ -1,8 +1,8 @@
 /** `espalier exit`: calibrates an early exit. */
 import { rename, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { calibrateExit, sampleExit, withPromise } from '../../adapt/index.ts';
-import { load } from '../../index.ts';
+import { calibrateExit, promptsNeeded, sampleExit, withPromise } from '../../adapt/index.ts';
+import { load, OptionError } from '../../index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { examples, number } from '../options.ts';
 import { printFields } from '../output.ts';
@@ -44,6 +44,13 @@ async function run(source: string, exit: string, values: Values): Promise<void> 
   const progress = progressBar();
   const { risk, delta, tokens, threads, output = exit } = values;
   const prompts = promptsOf(await readTextFile(values.prompts, values));
+  const needed = promptsNeeded(risk, delta);
+  if (prompts.length < needed)
+    throw new OptionError(
+      '--prompts',
+      `a file with ${prompts.length} prompts`,
+      `at least ${needed} for this risk and delta`,
+    );
   const model = await load(source, { exit, threads, signal, onProgress: progress.onProgress });
   try {
     const samples = await sampleExit(model, prompts, { tokens, signal, onProgress: progress.onProgress });

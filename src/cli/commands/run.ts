@@ -1,6 +1,6 @@
 /** `espalier run`: continue a prompt. */
 import { Command } from 'commander';
-import type { GenerationResult, SamplingOptions } from '../../index.ts';
+import { type GenerationResult, OptionError, type SamplingOptions } from '../../index.ts';
 import { type AdaptValues, adaptOf, addAdaptOptions } from '../adaptOptions.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
 import {
@@ -48,6 +48,8 @@ export function runCommand(): Command {
 
 async function run(source: string, given: string | undefined, values: Values): Promise<void> {
   const signal = interruptSignal();
+  if (values.exitRisk !== undefined && values.exit === undefined)
+    throw new OptionError('--exit-risk', values.exitRisk, '--exit to be set too');
   const prompt = given ?? (await readPipedPrompt(values)) ?? '';
   const { model, loadSeconds } = await loadWithProgress(source, { ...values, adapt: adaptOf(values) }, signal);
   const progress = progressBar();
@@ -69,6 +71,7 @@ async function run(source: string, given: string | undefined, values: Values): P
     const result = await generation.result;
     if (json) printJson(report(result, loadSeconds));
     else print('');
+    if (result.exitProblem !== undefined) note(`the exit was left: ${result.exitProblem}`);
     note(`${result.tokens} tokens, ${result.decodeTokensPerSecond.toFixed(1)} tokens/s (${result.finishReason})`);
   } finally {
     progress.stop();
@@ -77,7 +80,16 @@ async function run(source: string, given: string | undefined, values: Values): P
 }
 
 function report(result: GenerationResult, loadSeconds: number): object {
-  const { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond } = result;
+  const { text, ids, promptTokens, tokens, prefillTokensPerSecond, decodeTokensPerSecond, exitProblem } = result;
   const speed = { prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds };
-  return { text, ids, promptTokens, tokens, ...speed, finishReason: result.finishReason, seed: result.seed };
+  return {
+    text,
+    ids,
+    promptTokens,
+    tokens,
+    ...speed,
+    finishReason: result.finishReason,
+    seed: result.seed,
+    exitProblem,
+  };
 }

@@ -142,3 +142,11 @@ describe('of a file with nested widths and bits', () => {
       for (const [i, value] of logits.entries()) expect(Math.abs(value - b[row][i])).toBeLessThan(1e-3);
   });
 });
+
+it('a pacer that names a submodel of an earlier generation has the chosen one run', async () => {
+  using model = await load(nested, { context: 64 });
+  model.setSubmodel('4 bits');
+  const expected = await textOf(model);
+  model.setPacer({ wait: () => 0, threads: () => undefined, submodel: () => 'half', observe: () => undefined });
+  expect(await textOf(model)).toEqual(expected);
+});

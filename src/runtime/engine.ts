@@ -17,7 +17,7 @@ import { StepTimes } from './drafting/stepTimes.ts';
 import { EarlyDecoder } from './exits/earlyDecoder.ts';
 import { Exit } from './exits/exit.ts';
 import type { GenerateOptions } from './generateOptions.ts';
-import { isEncoder, vocabularyOf } from './graphKind.ts';
+import { checkIds, isEncoder, vocabularyOf } from './graphKind.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { type Submodel, WHOLE } from './submodels.ts';
@@ -218,6 +218,7 @@ export class Engine {
     if (this.#disposed) return;
     this.#disposed = true;
     this.scheduler.dispose();
+    this.memory.admission.close(new EspalierError('DISPOSED', `${this.name}: the model was disposed`));
     this.program.dispose();
     this.#draftEngine?.dispose();
   }
@@ -229,11 +230,7 @@ export class Engine {
       const message = `${what} has ${ids.length} tokens but the context holds ${this.context}`;
       throw new ContextError(message, ids.length, this.context);
     }
-    const { vocabulary } = this;
-    for (const [i, id] of ids.entries()) {
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
-        throw new OptionError(`id ${i} of ${what}`, id, `a whole number from 0 to ${vocabulary - 1}`);
-    }
+    checkIds(ids, this.vocabulary, what);
   }
 
   #checkAlive(): void {

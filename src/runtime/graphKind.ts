@@ -1,4 +1,5 @@
 /** Kinds of graphs: one generates text, the other encodes whole texts. */
+import { OptionError } from '../core/errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { storedTables } from '../graph/ops/storedRows.ts';
 
@@ -15,4 +16,11 @@ export function vocabularyOf(graph: Graph): number {
   const lookup = graph.nodes.find(({ op, inputs }) => op.name === 'embed' && inputs[1]?.op.name === 'tokens');
   const [table = lookup?.inputs[0]] = storedTables(graph).values();
   return Number(table?.shape[0] ?? 0);
+}
+
+/** @param what names the tokens in errors @throws {OptionError} if an id is outside the vocabulary: kernels do not check it */
+export function checkIds(ids: readonly number[], vocabulary: number, what: string): void {
+  for (const [i, id] of ids.entries())
+    if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
+      throw new OptionError(`id ${i} of ${what}`, id, `a whole number from 0 to ${vocabulary - 1}`);
 }

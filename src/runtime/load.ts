@@ -135,7 +135,11 @@ async function loadEngine(
       embedding,
       exit,
     });
-    if (adapter || every.length > 0) await engine.setAdapter(adapter);
+    if (adapter || every.length > 0)
+      await engine.setAdapter(adapter).catch((error: unknown) => {
+        engine.dispose();
+        throw error;
+      });
     return { engine, summary: summarize(checkpoint, model), estimate };
   } finally {
     if (!isKeptOpen) await opened.close();

@@ -7,6 +7,7 @@ import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
 import { EspalierError, OptionError, UnsupportedError } from '../core/errors.ts';
 import type { Program } from '../graph/program.ts';
 import type { SequencePart, Step } from '../graph/step.ts';
+import { checkIds, vocabularyOf } from './graphKind.ts';
 import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Submodel } from './submodels.ts';
@@ -35,6 +36,7 @@ export class Scheduler {
   #submodel: string;
   #program: Program;
   readonly #inputs: Step['inputs'];
+  readonly #vocabulary: number;
   readonly #pieces = new PieceSize();
   readonly #tasks: Task[] = [];
   #isRunning = false;
@@ -54,6 +56,7 @@ export class Scheduler {
     this.#submodel = name;
     this.#program = program;
     this.#inputs = inputs;
+    this.#vocabulary = vocabularyOf(program.graph);
   }
 
   /** Name of the submodel that runs unless the pacer says otherwise. */
@@ -96,7 +99,7 @@ export class Scheduler {
    * Computes tokens of a sequence.
    * @returns the tokens that `rules` chose, one per row; none without rules
    * @throws the signal's reason before the next step; {EspalierError} SESSION_BUSY if the sequence is being computed already;
-   *   {UnsupportedError} if the model does not predict tokens and the work needs it
+   *   {UnsupportedError} if the model does not predict tokens and the work needs it; {OptionError} for an id outside the vocabulary
    */
   submit(work: Work): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
@@ -104,6 +107,7 @@ export class Scheduler {
         reject(new UnsupportedError('predicting tokens with', 'a model without an output matrix', ['embed', 'rank']));
         return;
       }
+      checkIds(work.tokens, this.#vocabulary, 'tokens');
       this.#enqueue(new Task(work, resolve, reject));
     });
   }
@@ -131,41 +135,51 @@ export class Scheduler {
   async #run(): Promise<void> {
     this.#isRunning = true;
     while (this.#tasks.length > 0) {
-      // yield to the event loop: signals, consumers of tokens, new work
-      if (!this.#isUndisturbed()) {
-        await nextTask();
-        this.#yielded = performance.now();
+      try {
+        await this.#turn();
+      } catch (error) {
+        // of the pacer: all work fails, because work that waits for ever tells nobody why
+        for (const task of [...this.#tasks]) this.#fail(task, error);
       }
-      this.#dropCancelled();
-      if (this.#pacer) {
-        await this.#holdBack();
-        // the pacer of an earlier generation may name a part that this one lacks
-        const named = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel);
-        this.#program = named ?? this.#submodels.get(this.#submodel)!;
-      }
-      const [first] = this.#tasks;
-      if (first?.lone) {
-        await this.#perform(first, first.lone);
-        continue;
-      }
-      const pieces = this.#plan();
-      const parts: SequencePart[] = [];
-      for (const piece of pieces) {
-        try {
-          const part = piece.task.sequence.part(piece.tokens);
-          parts.push(part instanceof Promise ? await part : part);
-        } catch (error) {
-          // out of memory, or the sequence was freed
-          this.#fail(piece.task, error);
-        }
-      }
-      const ready = parts.length === pieces.length ? pieces : pieces.filter(({ task }) => this.#tasks.includes(task));
-      const started = performance.now();
-      this.#wasAlone = ready.length === 1;
-      await this.#compute(ready, parts);
-      this.#observe(ready, started);
     }
     this.#isRunning = false;
+  }
+
+  /** Runs one step. */
+  async #turn(): Promise<void> {
+    // yield to the event loop: signals, consumers of tokens, new work
+    if (!this.#isUndisturbed()) {
+      await nextTask();
+      this.#yielded = performance.now();
+    }
+    this.#dropCancelled();
+    if (this.#pacer) {
+      await this.#holdBack();
+      // the pacer of an earlier generation may name a part that this one lacks
+      const named = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel);
+      this.#program = named ?? this.#submodels.get(this.#submodel)!;
+    }
+    const [first] = this.#tasks;
+    if (first?.lone) {
+      await this.#perform(first, first.lone);
+      return;
+    }
+    const pieces = this.#plan();
+    const parts: SequencePart[] = [];
+    for (const piece of pieces) {
+      try {
+        const part = piece.task.sequence.part(piece.tokens);
+        parts.push(part instanceof Promise ? await part : part);
+      } catch (error) {
+        // out of memory, or the sequence was freed
+        this.#fail(piece.task, error);
+      }
+    }
+    const ready = parts.length === pieces.length ? pieces : pieces.filter(({ task }) => this.#tasks.includes(task));
+    const started = performance.now();
+    this.#wasAlone = ready.length === 1;
+    await this.#compute(ready, parts);
+    this.#observe(ready, started);
   }
 
   async #perform(task: Task, { perform }: LoneStep): Promise<void> {

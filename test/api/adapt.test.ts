@@ -76,7 +76,7 @@ describe('refuses', () => {
     ['fast', /adapt is "?fast"?, expected 'off', 'auto' or an object of limits/],
     [{ deadline: 50 }, /option deadline .* expected one of the options prefer, deadlineMs/],
     [{ deadlineMs: -1 }, /deadlineMs is -1, expected a number above 0/],
-    [{ floor: 500, deadlineMs: 1000 }, /floor is 500/],
+    [{ floor: -5 }, /floor is -5/],
     [{ sensors: {} }, /adapt.sensors is object, expected an object with a function read/],
     [{ onChange: 1 }, /adapt.onChange is number, expected a function/],
   ])('%j before anything is loaded', async (adapt, message) => {

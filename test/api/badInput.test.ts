@@ -115,3 +115,46 @@ describe('50 rounds of load, 8 sessions, abort, dispose', () => {
     }
   });
 });
+
+describe('work that cannot run', () => {
+  it('is refused with a token id outside of the vocabulary, also in a sequence of a tool', async () => {
+    using model = await load(await tinyModel(), { context: CONTEXT, threads: 1 });
+    const sequence = model.sequence();
+    for (const id of [99_999, -1, 1.5, Number.NaN])
+      await expect(sequence.next(id)).rejects.toThrow(/id 0 of tokens is .*, expected a whole number from 0 to/);
+    await sequence.next(2);
+    sequence.free();
+  });
+
+  it('fails where a pacer throws, and runs again without it', async () => {
+    using model = await load(await tinyModel(), { context: CONTEXT, threads: 1 });
+    const run = () => model.session().generate([1, 2, 3], { maxTokens: 4, temperature: 0 }).result;
+    const { ids } = await run();
+    const broken = () => {
+      throw new Error('the sensors are gone');
+    };
+    model.setPacer({ wait: broken, threads: () => undefined, observe: () => undefined });
+    for (const each of await Promise.allSettled([run(), run()]))
+      expect(each).toMatchObject({ status: 'rejected', reason: { message: 'the sensors are gone' } });
+    model.setPacer(undefined);
+    expect((await run()).ids).toEqual(ids);
+  });
+
+  it('ends with the model while it waits for memory', async () => {
+    const whole = await load(await tinyModel(), { context: CONTEXT, threads: 1 });
+    const { cacheBytes } = whole.estimate;
+    whole.dispose();
+    const model = await load(await tinyModel(), { context: CONTEXT, threads: 1, cacheBytes });
+    // a stream whose consumer has stopped reading holds all of the memory
+    const holder = model.session().generate(prompt(90), { maxTokens: 20, stop: [] });
+    const held = holder.result.catch(({ code }) => code);
+    const pieces = holder[Symbol.asyncIterator]();
+    await pieces.next();
+    const waiting = model.session().generate(prompt(90, 2), { maxTokens: 20 }).result;
+    const ended = waiting.catch(({ code }) => code);
+    model.dispose();
+    expect(await ended).toBe('DISPOSED');
+    await pieces.return?.();
+    await held;
+  });
+});

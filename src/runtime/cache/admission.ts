@@ -15,6 +15,7 @@ export interface Reservation {
 interface Waiting {
   readonly pages: number;
   admit(): void;
+  reject(error: Error): void;
 }
 
 export class Admission {
@@ -22,6 +23,7 @@ export class Admission {
   readonly #pageBytes: number;
   readonly #waiting: Waiting[] = [];
   #reserved = 0;
+  #closed: Error | undefined;
 
   /** @param budget in pages */
   constructor(budget: number, pageBytes: number) {
@@ -39,8 +41,9 @@ export class Admission {
     return this.#waiting.length > 0 || this.#reserved + pages > this.#budget;
   }
 
-  /** Reserves pages, waiting until they are free. @throws {MemoryError} if they can never be; the signal's reason */
+  /** Reserves pages, waiting until they are free. @throws {MemoryError} if they can never be; the signal's reason; that of `close` */
   async reserve(pages: number, signal?: AbortSignal): Promise<Reservation> {
+    if (this.#closed) throw this.#closed;
     signal?.throwIfAborted();
     if (pages > this.#budget) throw this.#tooMuch(pages, this.#budget);
     if (this.isFull(pages)) await this.#turn(pages, signal);
@@ -51,6 +54,12 @@ export class Admission {
   /** Reserves without waiting, possibly 0 pages, to grow later. */
   open(): Reservation {
     return this.#reservation(0);
+  }
+
+  /** Rejects all that wait, and whoever comes: the memory is gone. */
+  close(error: Error): void {
+    this.#closed = error;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
   }
 
   #turn(pages: number, signal?: AbortSignal): Promise<void> {
@@ -65,6 +74,10 @@ export class Admission {
         admit() {
           signal?.removeEventListener('abort', onAbort);
           resolve();
+        },
+        reject(error) {
+          signal?.removeEventListener('abort', onAbort);
+          reject(error);
         },
       };
       signal?.addEventListener('abort', onAbort, { once: true });

@@ -1,5 +1,5 @@
 /** The page's side of the worker protocol: sends calls, receives answers, and serves callbacks and abort signals. */
-import { EspalierError } from '../core/errors.ts';
+import { EspalierError, OptionError } from '../core/errors.ts';
 import { FUNCTIONS, type ToPage, type ToWorker } from './messages.ts';
 import { makeRemote, type Remote, remoteOf } from './remote.ts';
 import { type Decoder, decode, type Encoder, encode, type RemoteReference, type Snapshot, type Wire } from './wire.ts';
@@ -70,6 +70,8 @@ export class Connection {
       return result;
     } finally {
       this.forget(given);
+      // a call that was refused here has no answer that would end its new worker
+      this.#closeIfUnused();
     }
   }
 
@@ -83,13 +85,18 @@ export class Connection {
     }
   }
 
-  /** Calls a method that returns an object synchronously. @returns a proxy; the worker creates the object later */
+  /**
+   * Calls a method that returns an object synchronously.
+   * @returns a proxy; the worker creates the object later
+   * @throws {OptionError} if an argument belongs to another worker
+   */
   make(target: number, member: string, args: readonly unknown[], parts: Pick<Remote, 'snapshot' | 'isStream'>): object {
     const id = this.#number();
     const given = nothingGiven();
+    const asked = this.#call(target, member, args, given, id);
     const object = this.#make({ id, given, ...parts });
     // a failure rejects the object's own promises
-    this.#call(target, member, args, given, id).catch((error) => given.fail(error));
+    asked.catch((error) => given.fail(error));
     return object;
   }
 
@@ -154,11 +161,12 @@ export class Connection {
 
   #call(target: number, member: string, args: readonly unknown[], given: Given, result?: number): Promise<unknown> {
     const transfer: Transferable[] = [];
-    const encoder = this.#encoder(given, transfer);
-    const asked = this.#ask((id) => {
-      const wires = args.map((arg) => encode(arg, encoder));
-      return { type: 'call', id, target, member, args: wires, ...(result !== undefined && { result }) };
-    }, transfer);
+    const encoder = this.#encoder(given, transfer, member, args);
+    const wires = args.map((arg) => encode(arg, encoder));
+    const asked = this.#ask(
+      (id) => ({ type: 'call', id, target, member, args: wires, ...(result !== undefined && { result }) }),
+      transfer,
+    );
     if (result !== undefined) return asked;
     let thrown: { readonly error: unknown } | undefined;
     return new Promise((resolve, reject) => {
@@ -195,11 +203,13 @@ export class Connection {
     return id;
   }
 
-  #encoder(given: Given, transfer: Transferable[]): Encoder {
+  #encoder(given: Given, transfer: Transferable[], member: string, args: readonly unknown[]): Encoder {
     return {
       transfer,
       object: (value) => {
         const remote = remoteOf(value);
+        // the same number is a different object there
+        if (remote && remote.connection !== this) throw otherWorker(optionOf(value, args), member);
         return remote && { id: remote.id, methods: [], snapshot: {} };
       },
       callback: (run) => {
@@ -272,4 +282,19 @@ export class Connection {
     if (this.#objects.size > 0 || this.#calls.size > 0) return;
     this.close(new EspalierError('DISPOSED', 'nothing of this worker was held any more'));
   }
+}
+
+function otherWorker(option: string, member: string): OptionError {
+  const advice = `in a page, each load() starts a worker; load all models and call ${member} in one worker of your own`;
+  return new OptionError(option, 'an object of another worker', `an object of the same worker: ${advice}`);
+}
+
+/** Returns the name of the option whose value is `value`. */
+function optionOf(value: unknown, args: readonly unknown[]): string {
+  for (const arg of args) {
+    if (typeof arg !== 'object' || arg === null || remoteOf(arg)) continue;
+    const found = Object.entries(arg).find(([, entry]) => entry === value);
+    if (found && !Array.isArray(arg)) return found[0];
+  }
+  return 'argument';
 }

@@ -18,6 +18,8 @@ interface Hosted {
 /** A stream that the page iterates. */
 interface Stream {
   readonly iterator: AsyncIterator<unknown>;
+  /** Number of the iterated object. */
+  readonly target: number;
   credit: number;
   resume?: () => void;
 }
@@ -110,7 +112,7 @@ export class Host {
 
   async #iterate(id: number, target: number, credit: number): Promise<unknown> {
     const iterator = (this.#object(target) as unknown as AsyncIterable<unknown>)[Symbol.asyncIterator]();
-    const stream: Stream = { iterator, credit };
+    const stream: Stream = { iterator, target, credit };
     this.#streams.set(id, stream);
     try {
       for (;;) {
@@ -155,6 +157,15 @@ export class Host {
   #forget(id: number): void {
     this.#objects.delete(id);
     this.#failures.delete(id);
+    for (const stream of this.#streams.values()) if (stream.target === id) this.#stop(stream);
+  }
+
+  /** Ends a stream that the page no longer references, so that its session is free again. */
+  #stop(stream: Stream): void {
+    stream.iterator.return?.().catch(() => undefined);
+    // the loop may be waiting for credit, now or after its next piece
+    stream.credit = Number.POSITIVE_INFINITY;
+    stream.resume?.();
   }
 
   /** Ends helper threads first, because sleeping ones delay the end of their worker by seconds. */

@@ -46,8 +46,8 @@ class Members implements ProxyHandler<object> {
     if (name === 'then') return undefined;
     const { snapshot, methods } = this.#remote;
     const stream = this.#stream;
-    if (stream && promises.has(name)) return stream.promise(name);
-    if (stream && (name === 'next' || name === 'return')) return () => stream[name]();
+    if (stream && promises.has(name)) return holding(receiver, stream.promise(name));
+    if (stream && (name === 'next' || name === 'return')) return () => holding(receiver, stream[name]());
     if (name === 'dispose') return () => this.#dispose();
     if (Object.hasOwn(snapshot, name)) return this.#value(name);
     if (methods && !methods.has(name)) return undefined;
@@ -103,4 +103,9 @@ class Members implements ProxyHandler<object> {
     if (Object.hasOwn(snapshot, 'memoryBytes')) this.#remote.snapshot = { ...snapshot, memoryBytes: { plain: 0 } };
     connection.close(new EspalierError('DISPOSED', 'the model was disposed of'));
   }
+}
+
+/** Keeps a stream from being collected, which would end it in the worker, while a promise of it is pending. */
+function holding<T>(stream: object, promise: Promise<T>): Promise<T> {
+  return promise.finally(() => void stream);
 }

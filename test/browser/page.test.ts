@@ -180,10 +180,13 @@ describe.skipIf(!haveChromium())('a page', () => {
       const session = model.session();
       session.dispose();
       const disposed = await session.generate('a').result.catch(tell);
+      const reference = await espalier.load('/tiny.gguf', { threads: 1 });
+      const elsewhere = await espalier.evaluateText(model, 'a tree', { reference }).catch(tell);
+      reference.dispose();
       model.dispose();
       const gone = await model.session().generate('a').result.catch(tell);
       const uncloneable = await espalier.load({ getFile: 1 } as never).catch((error) => error.name);
-      return { option, source, bad, long, thrown, disposed, gone, uncloneable };
+      return { option, source, bad, long, thrown, disposed, elsewhere, gone, uncloneable };
     });
     expect(found.option).toMatchObject({
       name: 'OptionError',
@@ -198,6 +201,7 @@ describe.skipIf(!haveChromium())('a page', () => {
     expect(found.long).toMatchObject({ name: 'ContextError', data: { context: 64 } });
     expect(found.thrown).toBe('RangeError: the visitor had enough');
     expect(found.disposed).toMatchObject({ code: 'DISPOSED' });
+    expect(found.elsewhere).toMatchObject({ isOption: true, data: { option: 'reference' } });
     expect(found.gone).toMatchObject({ code: 'DISPOSED' });
     expect(found.uncloneable).toMatch(/Error/);
     await expect.poll(() => page.workers().length).toBe(0);

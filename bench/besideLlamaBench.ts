@@ -12,6 +12,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { quantile } from '../src/runtime/statistics.ts';
 import { machineFacts } from './machine.ts';
 
 const PREFILL = 256;
@@ -59,12 +60,18 @@ function theirs(file: string, threads: number): Speeds {
   return { prefill: of(true), decode: of(false) };
 }
 
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
-
 /** The median of each field. */
 function medians<T extends { readonly [Key in keyof T]: number }>(rows: readonly T[]): T {
   const keys = Object.keys(rows[0]) as (keyof T)[];
-  return Object.fromEntries(keys.map((key) => [key, median(rows.map((row) => row[key]))])) as T;
+  return Object.fromEntries(
+    keys.map((key) => [
+      key,
+      quantile(
+        rows.map((row) => row[key]),
+        0.5,
+      ),
+    ]),
+  ) as T;
 }
 
 if (!existsSync(tool)) throw new Error(`there is no ${tool}: ../shared/tools/llama-cpp builds it, or see --tools`);

@@ -2,6 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { quantize, shape } from '../../src/compress/index.ts';
 import { load, measureSpeed } from '../../src/index.ts';
+import { quantile } from '../../src/runtime/statistics.ts';
 import type { Setting } from './setting.ts';
 
 /** Share of the loss (nats) that may be added, and of the time of a token that must be saved. */
@@ -68,5 +69,5 @@ async function decodeSpeeds(files: readonly string[]): Promise<number[]> {
     for (const [i, model] of models.entries())
       found[i].push((await measureSpeed(model, { prefill: 128, decode: 100 })).decodeTokensPerSecond);
   for (const model of models) model.dispose();
-  return found.map((rates) => rates.toSorted((a, b) => a - b)[ROUNDS >> 1]);
+  return found.map((rates) => quantile(rates, 0.5));
 }

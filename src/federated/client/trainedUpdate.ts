@@ -1,4 +1,4 @@
-/** What training on a device gives, and the bytes in which a visible round takes it. */
+/** The result of a client's training, and its encoding for a visible round. */
 import type { RoundConfig } from '../round/roundConfig.ts';
 import { clippedLoss } from '../round/trainingLoss.ts';
 import { withLoss } from './compression.ts';

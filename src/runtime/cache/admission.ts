@@ -56,7 +56,7 @@ export class Admission {
     return this.#reservation(0);
   }
 
-  /** Rejects all that wait, and whoever comes: the memory is gone. */
+  /** Rejects all waiting and later reservations. */
   close(error: Error): void {
     this.#closed = error;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);

@@ -7,11 +7,14 @@ import type { AdaptLimits } from './limits.ts';
 import type { Decision, Plan } from './plan.ts';
 import type { Sensors, Signals } from './sensors/signals.ts';
 import { SteadySignals } from './sensors/steady.ts';
+import { wellFormed } from './sensors/wellFormed.ts';
 
 /** A change of plan, of its share of time, or of whether `maxTemperature` can be kept, for applications that show it. */
 export interface AdaptEvent extends Decision {
   /** Signals behind the decision. */
   readonly signals: Signals;
+  /** Names of the sensors' signals that were refused as malformed, and are unknown: 'temperature', 'battery.watts'. */
+  readonly malformed: readonly string[];
 }
 
 /** Milliseconds between decisions. */
@@ -112,16 +115,11 @@ export class GovernedPacer implements Pacer {
     this.#isReading = false;
     if (this.#isClosed) return;
     // the clock of the sensors may be another one
-    const at = performance.now();
-    try {
-      this.#decide(this.#steady.see({ ...read, at }));
-    } catch {
-      // sensors of applications may return anything: what is malformed is unknown, and must not end the process
-      this.#decide({ at });
-    }
+    const { signals, malformed } = wellFormed(read, performance.now());
+    this.#decide(this.#steady.see(signals), malformed);
   }
 
-  #decide(signals: Signals): void {
+  #decide(signals: Signals, malformed: readonly string[]): void {
     const energy = this.#last && measuredEnergy({ before: this.#last, after: signals });
     const seconds = this.#last ? (signals.at - this.#last.at) / 1000 : 0;
     this.#last = signals;
@@ -142,10 +140,10 @@ export class GovernedPacer implements Pacer {
     if (before > 0) this.#owed *= Math.min(1, pausePerSecond(decision) / before);
     this.#state = state;
     this.#decision = decision;
-    this.#report(signals);
+    this.#report(signals, malformed);
   }
 
-  #report(signals: Signals): void {
+  #report(signals: Signals, malformed: readonly string[]): void {
     const { plan, duty } = this.#decision;
     const isBlind = lacksThermometer(this.#state, this.#limits);
     const last = this.#reported;
@@ -154,7 +152,7 @@ export class GovernedPacer implements Pacer {
     this.#reported = { ...this.#decision, isBlind };
     try {
       // in a page the callback is elsewhere and answers with a promise; what it throws is its own matter
-      Promise.resolve(this.#onChange({ ...this.#decision, signals })).catch(() => undefined);
+      Promise.resolve(this.#onChange({ ...this.#decision, signals, malformed })).catch(() => undefined);
     } catch {
       // an application's error must not stop the text
     }
@@ -165,17 +163,15 @@ export class GovernedPacer implements Pacer {
 const pausePerSecond = ({ duty }: Decision): number => 1 / duty - 1;
 
 /** Sensors of applications may throw or hang. */
-async function inTime(sensors: Sensors): Promise<Signals> {
-  const nothing: Signals = { at: performance.now() };
+async function inTime(sensors: Sensors): Promise<unknown> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<Signals>((resolve) => {
-    timer = setTimeout(() => resolve(nothing), READ_LIMIT);
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), READ_LIMIT);
   });
   try {
-    const signals = await Promise.race([sensors.read(), limit]);
-    return typeof signals === 'object' && signals !== null ? signals : nothing;
+    return await Promise.race([sensors.read(), limit]);
   } catch {
-    return nothing;
+    return undefined;
   } finally {
     clearTimeout(timer);
   }

@@ -5,7 +5,6 @@
  */
 import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
 import { EspalierError, OptionError, UnsupportedError } from '../core/errors.ts';
-import type { Program } from '../graph/program.ts';
 import type { SequencePart, Step } from '../graph/step.ts';
 import { checkIds, vocabularyOf } from './graphKind.ts';
 import type { Pacer } from './pacer.ts';
@@ -30,11 +29,12 @@ const RECENT = 8;
 const NONE: readonly number[] = [];
 
 export class Scheduler {
-  /** Programs by name. All of them take the same steps and pages. */
-  readonly #submodels: ReadonlyMap<string, Program>;
+  /** By name. All of them take the same steps and pages. */
+  readonly #submodels: ReadonlyMap<string, Submodel>;
   /** Submodel that runs unless the pacer says otherwise. */
-  #submodel: string;
-  #program: Program;
+  #chosen: Submodel;
+  /** Submodel of the current step. */
+  #current: Submodel;
   readonly #inputs: Step['inputs'];
   readonly #vocabulary: number;
   readonly #pieces = new PieceSize();
@@ -51,33 +51,37 @@ export class Scheduler {
 
   /** @param submodels at least one; the first runs @param inputs values of the graph's input nodes, the same in every step */
   constructor(submodels: readonly Submodel[], inputs?: Step['inputs']) {
-    const [{ name, program }] = submodels as readonly [Submodel];
-    this.#submodels = new Map(submodels.map((each) => [each.name, each.program]));
-    this.#submodel = name;
-    this.#program = program;
+    const [whole] = submodels as readonly [Submodel];
+    this.#submodels = new Map(submodels.map((each) => [each.name, each]));
+    this.#chosen = whole;
+    this.#current = whole;
     this.#inputs = inputs;
-    this.#vocabulary = vocabularyOf(program.graph);
+    this.#vocabulary = vocabularyOf(whole.program.graph);
   }
 
   /** Name of the submodel that runs unless the pacer says otherwise. */
   get submodel(): string {
-    return this.#submodel;
+    return this.#chosen.name;
+  }
+
+  /** Name of the submodel that would run a step now. */
+  get nextSubmodel(): string {
+    return this.#next().name;
   }
 
   /** Runs another submodel from the next step on. @throws {OptionError} if there is none of this name */
   setSubmodel(name: string): void {
-    if (!this.#submodels.has(name))
-      throw new OptionError('submodel', name, `one of ${[...this.#submodels.keys()].join(', ')}`);
-    this.#submodel = name;
-    this.#program = this.#submodels.get(name)!;
+    const found = this.#submodels.get(name);
+    if (!found) throw new OptionError('submodel', name, `one of ${[...this.#submodels.keys()].join(', ')}`);
+    this.#chosen = found;
   }
 
   get maxTokens(): number {
-    return this.#program.maxTokens;
+    return this.#current.program.maxTokens;
   }
 
   get maxRows(): number {
-    return this.#program.maxRows;
+    return this.#current.program.maxRows;
   }
 
   get disposed(): boolean {
@@ -92,7 +96,6 @@ export class Scheduler {
   /** Sets what holds steps back, limits their threads and chooses the submodel. Default: nothing does. */
   setPacer(pacer: Pacer | undefined): void {
     this.#pacer = pacer;
-    this.#program = this.#submodels.get(this.#submodel)!;
   }
 
   /**
@@ -103,7 +106,7 @@ export class Scheduler {
    */
   submit(work: Work): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
-      if ((work.rules || work.output === 'logits') && !this.#program.graph.outputs.has('logits')) {
+      if ((work.rules || work.output === 'logits') && !this.#current.program.graph.outputs.has('logits')) {
         reject(new UnsupportedError('predicting tokens with', 'a model without an output matrix', ['embed', 'rank']));
         return;
       }
@@ -153,12 +156,8 @@ export class Scheduler {
       this.#yielded = performance.now();
     }
     this.#dropCancelled();
-    if (this.#pacer) {
-      await this.#holdBack();
-      // the pacer of an earlier generation may name a part that this one lacks
-      const named = this.#submodels.get(this.#pacer.submodel?.() ?? this.#submodel);
-      this.#program = named ?? this.#submodels.get(this.#submodel)!;
-    }
+    if (this.#pacer) await this.#holdBack();
+    this.#current = this.#next();
     const [first] = this.#tasks;
     if (first?.lone) {
       await this.#perform(first, first.lone);
@@ -186,7 +185,8 @@ export class Scheduler {
     const started = performance.now();
     try {
       const threads = this.#pacer?.threads(1);
-      const done = await perform((step) => this.#program.run({ ...step, inputs: this.#inputs, threads }));
+      const { name, program } = this.#current;
+      const done = await perform((step) => program.run({ ...step, inputs: this.#inputs, threads }), name);
       this.#wasAlone = true;
       this.#generated = performance.now();
       // a part of the layers says nothing of the time of a whole token
@@ -196,6 +196,12 @@ export class Scheduler {
     } catch (error) {
       this.#fail(task, error);
     }
+  }
+
+  /** The submodel that the pacer names, or else the chosen one. The pacer of an earlier generation may name one that this one lacks. */
+  #next(): Submodel {
+    const named = this.#pacer?.submodel?.();
+    return (named !== undefined && this.#submodels.get(named)) || this.#chosen;
   }
 
   /**
@@ -235,7 +241,8 @@ export class Scheduler {
     // one stream alone needs no shares
     if (only && this.#tasks.length === 1 && only.tokens.length === 1) return [only];
     const pieces: Piece[] = [];
-    const room = { tokens: this.#program.maxTokens, rows: this.#program.maxRows };
+    const { maxTokens, maxRows } = this.#current.program;
+    const room = { tokens: maxTokens, rows: maxRows };
     const take = (task: Task, most: number): number => {
       const piece = nextPiece(task, Math.min(most, room.tokens), room.rows);
       if (!piece) return 0;
@@ -253,7 +260,7 @@ export class Scheduler {
     const [first] = prompts;
     if (!first) return pieces;
     const isAwaited = pieces.length > 0 || performance.now() - this.#generated < RECENT * this.#pieces.stepTime;
-    const generated = this.#program.maxTokens - room.tokens;
+    const generated = maxTokens - room.tokens;
     let left = isAwaited ? Math.min(room.tokens, this.#pieces.beside(generated)) : room.tokens;
     for (const [i, task] of prompts.entries()) left -= take(task, Math.ceil(left / (prompts.length - i)));
     // prompts take turns at going first
@@ -267,7 +274,7 @@ export class Scheduler {
     try {
       const threads = this.#pacer?.threads(countTokens(pieces));
       const step = stepOf(pieces, parts, this.#inputs, threads);
-      const result = this.#program.run(step);
+      const result = this.#current.program.run(step);
       const choices = step.choose && (await result.choices());
       let outputs: Map<string, Float32Array> | undefined;
       for (const name of step.outputs!) (outputs ??= new Map()).set(name, await result.output(name));
@@ -289,7 +296,7 @@ export class Scheduler {
   ): void {
     let row = 0;
     for (const { task, tokens, rows } of pieces) {
-      task.sequence.append(tokens);
+      task.sequence.append(tokens, this.#current.name);
       task.done += tokens.length;
       task.shown += rows.length;
       const first = row;

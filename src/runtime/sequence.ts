@@ -47,6 +47,9 @@ export class Sequence implements IdleSequence {
   #version: number;
   /** Position in the tree of shared prefixes. */
   #added: AddedPrefix | undefined;
+  /** Submodel that has computed the first `#uniform` tokens. Only their pages are shared. */
+  #submodel = '';
+  #uniform = 0;
   /** True while drafts run: their pages are not shared before they are accepted. */
   #isDrafting = false;
   /** Rows of the last tokens that have left at an exit, whose further layers are not computed yet. */
@@ -104,9 +107,10 @@ export class Sequence implements IdleSequence {
     memory.wake(this.#held);
     this.refresh();
     const own = this.#resumable(Math.min(commonLength(this.#tokens, prompt), prompt.length - 1));
-    const known = memory.prefixes.find(prompt, prompt.length - 1);
+    const submodel = this.#host.scheduler.nextSubmodel;
+    const known = memory.prefixes.find(submodel, prompt, prompt.length - 1);
     if (known.length * PAGE_POSITIONS <= own) this.rewind(own);
-    else this.#takeOver(prompt.slice(0, known.length * PAGE_POSITIONS), known);
+    else this.#takeOver(submodel, prompt.slice(0, known.length * PAGE_POSITIONS), known);
     return this.#tokens.length;
   }
 
@@ -136,6 +140,7 @@ export class Sequence implements IdleSequence {
     length = this.#resumable(length);
     this.#waiting.length = Math.max(0, this.#waiting.length - (this.#tokens.length - length));
     this.#tokens.length = length;
+    this.#uniform = Math.min(this.#uniform, length);
     this.#held.cache?.truncate(length);
     if (this.#added && this.#added.pages * PAGE_POSITIONS > length) this.#added = undefined;
   }
@@ -228,12 +233,12 @@ export class Sequence implements IdleSequence {
     await this.#host.scheduler.runAlone({
       sequence: this,
       signal,
-      perform: async (run) => {
+      perform: async (run, submodel) => {
         const part = await this.part([token]);
         const result = run({ sequences: [part], rows: [0], outputs: [output], until: cut });
         logits = await result.output(output);
         this.#waiting.push({ from: result, row: 0 });
-        this.append([token]);
+        this.append([token], submodel);
         return { tokens: 1, rows: 1 };
       },
     });
@@ -284,6 +289,8 @@ export class Sequence implements IdleSequence {
     fork.#held.cache = this.#open().fork(length);
     fork.#tokens = this.#tokens.slice(0, length);
     fork.#version = this.#version;
+    fork.#submodel = this.#submodel;
+    fork.#uniform = Math.min(this.#uniform, length);
     this.#host.memory.rest(fork.#held, fork);
     return fork;
   }
@@ -314,14 +321,19 @@ export class Sequence implements IdleSequence {
     return copying ? copying.then(() => part) : part;
   }
 
-  /** Appends the computed tokens. Called by the scheduler. */
-  append(tokens: readonly number[]): void {
+  /** Appends the tokens that a submodel has computed. Called by the scheduler. */
+  append(tokens: readonly number[], submodel: string): void {
+    const before = this.#tokens.length;
     for (const token of tokens) this.#tokens.push(token);
-    this.#held.cache?.settle(this.#tokens.length);
+    if (before === 0) this.#submodel = submodel;
+    if (this.#uniform === before && this.#submodel === submodel) this.#uniform = this.#tokens.length;
+    const { cache } = this.#held;
+    cache?.settle(this.#tokens.length);
     if (this.#isDrafting || this.#waiting.length > 0) return;
-    const pages = Math.floor(this.#tokens.length / PAGE_POSITIONS);
-    if (!this.#held.cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
-    this.#added = this.#host.memory.prefixes.add(this.#tokens, this.#held.cache.pages, this.#added);
+    const pages = Math.floor(this.#uniform / PAGE_POSITIONS);
+    if (!cache || pages === (this.#added?.pages ?? 0) || this.#version !== this.#host.weightsVersion) return;
+    const { prefixes } = this.#host.memory;
+    this.#added = prefixes.add(this.#submodel, this.#tokens, cache.pages, this.#uniform, this.#added);
   }
 
   /** Throws if the prompt does not fit. Without `maxTokens`, the generation ends when the memory is full. */
@@ -337,12 +349,14 @@ export class Sequence implements IdleSequence {
     return length === this.#tokens.length ? length : (this.#held.cache?.resumable(length) ?? 0);
   }
 
-  #takeOver(tokens: readonly number[], pages: Parameters<PagedCache['adopt']>[0]): void {
+  #takeOver(submodel: string, tokens: readonly number[], pages: Parameters<PagedCache['adopt']>[0]): void {
     const cache = new PagedCache(this.#host.memory.pool);
     cache.adopt(pages);
     this.#held.cache?.release();
     this.#held.cache = cache;
     this.#tokens = [...tokens];
+    this.#submodel = submodel;
+    this.#uniform = tokens.length;
     this.#added = undefined;
   }
 

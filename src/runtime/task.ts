@@ -29,8 +29,11 @@ export interface Work {
 /** A step of one sequence that runs alone, because it runs a part of the layers. */
 export interface LoneStep {
   readonly sequence: Sequence;
-  /** @param run submits the step @returns what it has computed */
-  readonly perform: (run: (step: Step) => StepResult) => Promise<{ readonly tokens: number; readonly rows: number }>;
+  /** @param run submits the step to the submodel @returns what it has computed */
+  readonly perform: (
+    run: (step: Step) => StepResult,
+    submodel: string,
+  ) => Promise<{ readonly tokens: number; readonly rows: number }>;
   readonly signal?: AbortSignal;
 }
 

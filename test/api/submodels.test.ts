@@ -81,6 +81,31 @@ it('change between two tokens, and keep the cache', async () => {
   }
 });
 
+it('take no keys and values of each other: a session gives the same beside one of another submodel', async () => {
+  const prompt = Array.from({ length: 40 }, (_, i) => 1 + ((i * i + 7 * i) % 90));
+  const options = { maxTokens: 12, stop: [] };
+  using alone = await load(nested, { context: 128 });
+  const expected = await alone.session().generate(prompt, options).result;
+  using model = await load(nested, { context: 128 });
+  model.setSubmodel('4 bits');
+  const small = await model.session().generate(prompt, options).result;
+  model.setSubmodel('8 bits');
+  const found = await model.session().generate(prompt, options).result;
+  expect([found.ids, found.reusedTokens]).toEqual([expected.ids, 0]);
+  // a sequence of both, whose pages belong to neither
+  const mixed = model.session();
+  await mixed.generate([...prompt, 7], { ...options, maxTokens: 1 }).result;
+  model.setSubmodel('4 bits');
+  await mixed.generate([...mixed.tokens, ...prompt], { ...options, maxTokens: 1 }).result;
+  const longer = await model.session().generate([...mixed.tokens, 8], options).result;
+  expect(longer.reusedTokens).toBe(32);
+  // each has its own prefixes
+  const again = await model.session().generate(prompt, options).result;
+  expect([again.ids, again.reusedTokens]).toEqual([small.ids, 32]);
+  model.setSubmodel('8 bits');
+  expect((await model.session().generate(prompt, options).result).reusedTokens).toBe(32);
+});
+
 it('are generated with while the text goes on', async () => {
   using model = await load(nested, { context: 64 });
   const generation = model.session().generate(PROMPT, { maxTokens: 20 });

@@ -1,6 +1,7 @@
 /**
  * Finds the longest prefix of a prompt that any sequence has computed: a radix tree of tokens, whose edges are whole pages.
- * The tree holds a reference to its pages. Pages without other references are evicted, least recently used first.
+ * Each submodel has prefixes of its own, because it computes other keys and values. The tree holds a reference to its pages.
+ * Pages without other references are evicted, least recently used first.
  */
 import { PAGE_POSITIONS, type Page } from '../../graph/step.ts';
 import type { PagePool } from './pagePool.ts';
@@ -32,12 +33,12 @@ export class PrefixTree {
     this.#pool = pool;
   }
 
-  /** Returns the pages of the longest known prefix of some tokens. @param most maximum positions */
-  find(tokens: readonly number[], most: number): Page[] {
+  /** Returns the pages of the longest prefix of some tokens that a submodel has computed. @param most maximum positions */
+  find(submodel: string, tokens: readonly number[], most: number): Page[] {
     const found: Page[] = [];
     let children = this.#roots;
     for (let from = 0; from + PAGE_POSITIONS <= most; from += PAGE_POSITIONS) {
-      const node = children.get(keyOf(tokens, from));
+      const node = children.get(keyOf(submodel, tokens, from));
       if (!node) break;
       node.used = ++this.#clock;
       found.push(node.page);
@@ -51,12 +52,19 @@ export class PrefixTree {
 
   /**
    * Adds the full pages of a sequence. If the tree already has pages for the same tokens, it keeps those.
+   * @param most number of positions that `submodel` has computed
    * @param added result of the last call for this sequence, if its past has not changed @returns the last node and its depth
    */
-  add(tokens: readonly number[], pages: readonly Page[], added?: AddedPrefix): AddedPrefix | undefined {
+  add(
+    submodel: string,
+    tokens: readonly number[],
+    pages: readonly Page[],
+    most: number,
+    added?: AddedPrefix,
+  ): AddedPrefix | undefined {
     let last = added && this.#nodes.has(added.node) ? added : undefined;
-    for (let i = last?.pages ?? 0; (i + 1) * PAGE_POSITIONS <= tokens.length; i++) {
-      const node = this.#child(last?.node, keyOf(tokens, i * PAGE_POSITIONS), pages[i]);
+    for (let i = last?.pages ?? 0; (i + 1) * PAGE_POSITIONS <= most; i++) {
+      const node = this.#child(last?.node, keyOf(submodel, tokens, i * PAGE_POSITIONS), pages[i]);
       last = { node, pages: i + 1 };
     }
     return last;
@@ -109,9 +117,10 @@ export class PrefixTree {
   }
 }
 
-/** Map key of a page: its ids as text, two characters each. */
-function keyOf(tokens: readonly number[], from: number): string {
+/** Map key of a page: its ids as text, two characters each. That of a first page begins with the submodel. */
+function keyOf(submodel: string, tokens: readonly number[], from: number): string {
   const codes: number[] = [];
   for (let i = from; i < from + PAGE_POSITIONS; i++) codes.push(tokens[i] & 0xffff, tokens[i] >>> 16);
-  return String.fromCharCode(...codes);
+  const ids = String.fromCharCode(...codes);
+  return from === 0 ? submodel + ids : ids;
 }

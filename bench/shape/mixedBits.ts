@@ -36,7 +36,7 @@ export async function benchMixedBits(setting: Setting, only: readonly string[]):
     });
     console.log(
       `${label(type)}: uniform ${a.toExponential(3)}, mixed ${b.toExponential(3)} at ${bytes - uniformBytes} more bytes, ` +
-        `${label(next)} ${c.toExponential(3)}: ${(100 * closed).toFixed(0)}% closed (bar ${100 * BAR}%), perplexity × ${found[1].perplexityRatio!.toFixed(3)}, ${mixed.seconds.toFixed(0)} s`,
+        `${label(next)} ${c.toExponential(3)}: ${(100 * closed).toFixed(0)}% closed (bar ${100 * BAR}%), perplexity × ${found[1].perplexityRatio.toFixed(3)}, ${mixed.seconds.toFixed(0)} s`,
     );
   }
   return rows;

@@ -69,7 +69,7 @@ export async function benchQuality(
     console.log(
       `${named.padEnd(12)} ${bytes} bytes (${row.moreBytes} more)  KLD ${row.kld.toExponential(3)} ± ${row.sigma.toExponential(1)}, ` +
         `llama.cpp ${row.peerKld.toExponential(3)}: ${ratio.toFixed(3)} × (bar ${bar}) ${row.isReached ? 'reached' : 'MISSED'}, ` +
-        `${row.closed === undefined ? '' : `${(100 * row.closed).toFixed(0)}% closed by training, ${(100 * row.closedOfRounded!).toFixed(0)}% of rounding's, `}perplexity ${mine.perplexityRatio.toFixed(4)} ×, ` +
+        `${row.closed === undefined ? '' : `${(100 * row.closed).toFixed(0)}% closed by training, ${(100 * row.closedOfRounded).toFixed(0)}% of rounding's, `}perplexity ${mine.perplexityRatio.toFixed(4)} ×, ` +
         `${row.seconds.toFixed(0)} s, llama.cpp ${row.peerSeconds.toFixed(0)} s`,
     );
   }

@@ -4,7 +4,7 @@ import { joinTexts } from './joinTexts.ts';
 import { sampleText } from './sampleText.ts';
 
 const files: Readonly<Record<string, string>> = { 'a.txt': gardenText.slice(0, 500), 'b.txt': gardenText.slice(500) };
-const options = { read: async (path: string) => files[path]!, window: 16, windows: 6, threads: 1 };
+const options = { read: async (path: string) => files[path], window: 16, windows: 6, threads: 1 };
 
 it('joins files, and the text that the model writes, which has half of the windows beside them', async () => {
   const source = await makeModel({ architecture: 'llama', format: 'F32' });

@@ -153,7 +153,7 @@ it('ends with 130 at Ctrl-C while it waits for a server, and the next pull goes 
   child.stderr!.on('data', (text) => {
     stderr += text;
   });
-  const code = await new Promise((resolve) => child!.on('close', resolve));
+  const code = await new Promise((resolve) => child.on('close', resolve));
   expect({ code, stderr }).toEqual({ code: 130, stderr: 'espalier: interrupted\n' });
   isSlow = false;
   sent = 0;

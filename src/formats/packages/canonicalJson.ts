@@ -17,7 +17,7 @@ export function canonicalJson(value: Json): string {
   const fields = value as { readonly [key: string]: Json | undefined };
   const keys = Object.keys(fields);
   // sort compares UTF-16 units, as the standard requires; what was read from canonical JSON is in order
-  if (keys.some((key, i) => i > 0 && key < keys[i - 1]!)) keys.sort();
+  if (keys.some((key, i) => i > 0 && key < keys[i - 1])) keys.sort();
   for (const key of keys) {
     const field = fields[key];
     if (field !== undefined) text += `${text && ','}${JSON.stringify(key)}:${canonicalJson(field)}`;

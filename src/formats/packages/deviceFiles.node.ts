@@ -81,7 +81,7 @@ export function deviceFiles(folder: string = defaultFolder()): StoreFiles {
       for (const name of (await readdir(at('held')).catch(ifMissing)) ?? []) {
         const [, generation, mark] = /^([0-9a-f]+)\.(.+)-\d+$/.exec(name) ?? [];
         if (generation === undefined) continue;
-        if ((await removeIfGone(at(`held/${name}`), mark!)) === undefined) found.add(generation);
+        if ((await removeIfGone(at(`held/${name}`), mark)) === undefined) found.add(generation);
       }
       return found;
     },

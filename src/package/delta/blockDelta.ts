@@ -77,8 +77,8 @@ export class BlockDeltaCoder {
   /** @returns room in the coder's memory, where the next `decode` of a delta of `deltaLength` bytes needs its `before` */
   room(length: number, deltaLength: number): Uint8Array {
     const [old, , , end] = this.#places(length, length, deltaLength);
-    this.#reserve(end!);
-    return this.#bytes().subarray(old, old! + length);
+    this.#reserve(end);
+    return this.#bytes().subarray(old, old + length);
   }
 
   /**

@@ -3,17 +3,8 @@
  * them. A stage is a graph of its own whose inputs are values of earlier stages, so only one stage's weights are in memory.
  */
 import { UnsupportedError } from '../core/errors.ts';
-import { Graph, isWeight, type Value, type WeightAttributes } from '../graph/graph.ts';
-import type { ExpertLinearAttributes } from '../graph/ops/expertLinear.ts';
+import { Graph, type Product, productOf, type Value } from '../graph/graph.ts';
 import { input } from '../graph/ops/input.ts';
-
-/** A product with a weight: y = x·Wᵀ. */
-export interface Product {
-  readonly weight: Value<WeightAttributes>;
-  readonly x: Value;
-  /** Of the matrices of experts, which are stacked: number of experts, and the tokens' routes, see expertLinear. */
-  readonly experts?: { readonly count: number; readonly routes: Value };
-}
 
 /** Number of channels of a product's input. */
 export const channelsOf = ({ weight }: Product): number => weight.shape[1];
@@ -90,14 +81,6 @@ function cut(nodes: readonly Value[], stage: ReadonlyMap<Value, number>, index: 
     graph.outputs.set(nameOf(node), copies.get(node)!);
   }
   return { graph, inputs, outputs, products };
-}
-
-function productOf({ op, inputs, attributes }: Value): Product | undefined {
-  const [x, second, third] = inputs;
-  if (op.name === 'linear' && second && isWeight(second)) return { weight: second, x: x };
-  if (op.name !== 'expertLinear' || !isWeight(third)) return undefined;
-  const { experts } = attributes as ExpertLinearAttributes;
-  return { weight: third, x: x, experts: { count: experts, routes: second } };
 }
 
 function refuseSharedProducts(stages: readonly Stage[], file: string): void {

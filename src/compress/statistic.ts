@@ -3,6 +3,7 @@
  * added to the stage's graph. Some windows are held out: theirs judge what the solver made of the others.
  */
 import { backendByName } from '../backends/index.ts';
+import type { Product } from '../graph/graph.ts';
 import { accumulate } from '../graph/ops/accumulate.ts';
 import { after } from '../graph/ops/after.ts';
 import { input } from '../graph/ops/input.ts';
@@ -15,7 +16,7 @@ import type { Calibration } from './calibration.ts';
 import type { Windows } from './calibrationText.ts';
 import { ExpertInputs } from './expertInputs.ts';
 import { InputHistogram, type InputQuantiles } from './inputQuantiles.ts';
-import { channelsOf, type Product, type Stage } from './stages.ts';
+import { channelsOf, type Stage } from './stages.ts';
 
 export interface Statistic {
   /** H [n, n] of the windows that the solver uses. */

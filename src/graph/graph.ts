@@ -53,6 +53,8 @@ export interface Op<Attributes> {
   cacheSlot?(attributes: Attributes): CacheSlot;
   /** Recurrent state that a node of this op keeps for each sequence. Default: none. */
   stateSlot?(inputs: readonly Value[], attributes: Attributes): StateSlot;
+  /** The matrix product that a node of this op is. Default: none. */
+  product?(inputs: readonly Value[], attributes: Attributes): Product;
   /** True if the op changes a weight or a state. Default: false. */
   readonly hasEffects?: boolean;
   /** True if the op only works in steps without a cache, as gradients do. Default: false. */
@@ -192,6 +194,20 @@ export function elementwiseCost(flops: number, shape: Shape, registers: Register
 export interface WeightAttributes {
   readonly tensor: string;
   readonly format: BlockFormat;
+}
+
+/** A product with a weight: y = x·Wᵀ. */
+export interface Product {
+  /** [O, I], or of all experts [E·O, I]. */
+  readonly weight: Value<WeightAttributes>;
+  readonly x: Value;
+  /** Each token's product is with the rows of the experts that `routes` names, of `count`. Default: with all rows. */
+  readonly experts?: { readonly count: number; readonly routes: Value };
+}
+
+/** The matrix product that a node is, or undefined. */
+export function productOf({ op, inputs, attributes }: Value): Product | undefined {
+  return op.product?.(inputs, attributes);
 }
 
 export function isWeight(value: Value): value is Value<WeightAttributes> {

@@ -12,6 +12,7 @@
  */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { productOf } from '../graph/graph.ts';
 import { readHalf, writeHalf } from '../tensor/quant/fields.ts';
 import { Q4_0 } from '../tensor/quant/q4_0.ts';
 import { buildModel } from './buildModel.ts';
@@ -65,8 +66,10 @@ export function refuseNestedBits(checkpoint: Checkpoint): void {
 /** Names of the matrices that a low plane can refine: those of plain products, but the output matrix. */
 export function plainProducts(checkpoint: Checkpoint): Set<string> {
   const found = new Set<string>();
-  for (const { op, label } of buildModel(checkpoint).graph.live())
-    if (op.name === 'linear' && label !== 'output') found.add(`${label}.weight`);
+  for (const node of buildModel(checkpoint).graph.live()) {
+    const product = productOf(node);
+    if (product && !product.experts && node.label !== 'output') found.add(`${node.label}.weight`);
+  }
   return found;
 }
 

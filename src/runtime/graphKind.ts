@@ -1,7 +1,7 @@
 /** Kinds of graphs: one generates text, the other encodes whole texts. */
 import { OptionError } from '../core/errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { storedTables } from '../graph/ops/storedRows.ts';
+import { tokenTable } from '../graph/ops/storedRows.ts';
 
 /** True if a token's outputs depend on later tokens (bidirectional attention), so that the graph only runs whole texts. */
 export function isEncoder(graph: Graph): boolean {
@@ -13,9 +13,7 @@ export function isEncoder(graph: Graph): boolean {
 export function vocabularyOf(graph: Graph): number {
   const logits = graph.outputs.get('logits');
   if (logits) return logits.shape[1];
-  const lookup = graph.nodes.find(({ op, inputs }) => op.name === 'embed' && inputs[1]?.op.name === 'tokens');
-  const [table = lookup?.inputs[0]] = storedTables(graph).values();
-  return Number(table?.shape[0] ?? 0);
+  return Number(tokenTable(graph)?.shape[0] ?? 0);
 }
 
 /** @param what names the tokens in errors @throws {OptionError} if an id is outside the vocabulary: kernels do not check it */

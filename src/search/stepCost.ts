@@ -1,7 +1,15 @@
 /** Predicts what a step of a model costs on a measured device: time, bytes read, multiply-adds. */
 import { OptionError, UnsupportedError } from '../core/errors.ts';
-import { type Graph, isWeight, type Registers, rowsOf, type Value, type WeightAttributes } from '../graph/graph.ts';
-import { expertLinearOp } from '../graph/ops/expertLinear.ts';
+import {
+  type Graph,
+  isWeight,
+  productOf as opProduct,
+  type Registers,
+  rowsOf,
+  type Value,
+  type WeightAttributes,
+} from '../graph/graph.ts';
+import { isTokens } from '../graph/ops/tokens.ts';
 import { weightBytes } from '../graph/ops/weight.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { type CostTable, formatsOf } from './costTable.ts';
@@ -42,12 +50,12 @@ export function productOf(node: Value, registers: Registers): ProductShape | und
   return { format: matrix.attributes.format.name, outputs, inputs: matrix.shape[1] };
 }
 
-const isOfExperts = (node: Value): boolean => node.op.name === expertLinearOp.name;
+const isOfExperts = (node: Value): boolean => opProduct(node)?.experts !== undefined;
 
 const isMatrix = (input: Value): boolean => isWeight(input) && Number(input.shape[0]) > 1;
 
 /** Work that is measured with a graph's other nodes: what the op's file does not compute per step. */
-const isFree = (node: Value): boolean => node.inputs.length === 0 && node.op.name !== 'tokens';
+const isFree = (node: Value): boolean => node.inputs.length === 0 && !isTokens(node);
 
 /** Bytes of the weights that a token reads, which decide whether they stay in the caches. */
 export function footprintOf(graph: Graph): number {

@@ -4,7 +4,7 @@
  * there may be a factor of each expert's products, [1, E].
  * x [T, I], the same for all experts, or [T, k·I] → [T, k·O].
  */
-import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
+import { GraphError, isWeight, type Op, rowsOf, type Value, type WeightAttributes } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 
 export interface ExpertLinearAttributes {
@@ -28,6 +28,11 @@ export const expertLinearOp: Op<ExpertLinearAttributes> = {
       throw new GraphError('expertLinear', `the ${extra} are not [${rows}, ${columns}]`, inputs);
     return [x.shape[0], used * outputs];
   },
+  product: ([x, routes, matrix], { experts }) => ({
+    weight: matrix as Value<WeightAttributes>,
+    x,
+    experts: { count: experts, routes },
+  }),
   cost([, routes, matrix], { experts }, shape, registers) {
     const rows = rowsOf(shape, registers);
     const chosen = Math.min(1, (rows * routes.shape[1]) / 2 / experts);

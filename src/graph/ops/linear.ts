@@ -1,5 +1,5 @@
 /** Matrix product with a weight stored as [outputs, inputs]: y = x·Wᵀ (+ bias). x [T, I], W [O, I], bias [1, O] → [T, O]. */
-import { GraphError, isWeight, type Op, rowsOf, type Value } from '../graph.ts';
+import { GraphError, isWeight, type Op, rowsOf, type Value, type WeightAttributes } from '../graph.ts';
 import { weightBytes } from './weight.ts';
 
 export const linearOp: Op<null> = {
@@ -14,6 +14,7 @@ export const linearOp: Op<null> = {
       throw new GraphError('linear', 'the bias does not have one number per row of the matrix', inputs);
     return [x.shape[0], outputs];
   },
+  product: ([x, matrix]) => ({ weight: matrix as Value<WeightAttributes>, x }),
   cost([x, matrix], _, shape, registers) {
     return { flops: 2 * rowsOf(shape, registers) * shape[1] * x.shape[1], bytes: weightBytes(matrix) };
   },

@@ -5,7 +5,7 @@
 import { type Graph, isWeight, type Value, type WeightAttributes } from '../graph.ts';
 import { embedOp } from './embed.ts';
 import { inputOp, isInput } from './input.ts';
-import { tokensOp } from './tokens.ts';
+import { isTokens } from './tokens.ts';
 
 export function storedRows(table: Value<WeightAttributes>, label = 'stored_rows'): Value {
   const { tensor } = table.attributes;
@@ -30,11 +30,18 @@ export function storedTables({ nodes }: Graph): Map<string, Value<WeightAttribut
   return tables;
 }
 
+/** The table that the ids of tokens are looked up in, in memory or not. Undefined if the graph takes no tokens. */
+export function tokenTable(graph: Graph): Value | undefined {
+  const lookup = graph.nodes.find(({ op, inputs }) => op === embedOp && isTokens(inputs[1]));
+  const [table = lookup?.inputs[0]] = storedTables(graph).values();
+  return table;
+}
+
 /** Weights of which a step reads nothing but the rows of its tokens, so that they need not be in memory. */
 export function lookupTables(graph: Graph): Value<WeightAttributes>[] {
   const nodes = graph.live();
   const isLookup = ({ op, inputs }: Value, table: Value): boolean =>
-    op === embedOp && inputs[0] === table && inputs[1].op === tokensOp;
+    op === embedOp && inputs[0] === table && isTokens(inputs[1]);
   return nodes
     .filter(isWeight)
     .filter((table) => nodes.every((node) => !node.inputs.includes(table) || isLookup(node, table)));

@@ -7,6 +7,10 @@ export const tokensOp: Op<null> = {
   cost: () => ({ flops: 0, bytes: 0 }),
 };
 
+export function isTokens({ op }: Value): boolean {
+  return op.name === tokensOp.name;
+}
+
 export function tokens(graph: Graph): Value {
   return graph.add(tokensOp, [], null);
 }

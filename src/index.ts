@@ -12,9 +12,9 @@ export {
 } from '#leaf/page/entry';
 export type { BackendName } from './backends/index.ts';
 export type { Arithmetic } from './backends/wasm/index.ts';
+export type { ErrorCode } from './core/errorCodes.ts';
 export {
   ContextError,
-  type ErrorCode,
   type ErrorData,
   EspalierError,
   FormatError,

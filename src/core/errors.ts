@@ -2,35 +2,10 @@
  * The errors that Espalier throws on purpose. The message says what is wrong, where, what was found and what was expected.
  * The same facts are fields of `data`, so that a program can act on them without parsing text.
  */
+import type { ErrorCode } from './errorCodes.ts';
 
 /** Facts about an error. JSON-safe, so that a log can store all of them. */
 export type ErrorData = Readonly<Record<string, unknown>>;
-
-/** Codes of errors, stable across versions. Other codes are those of packages, see `PackageError` and `TrustError`. */
-export type ErrorCode =
-  | 'BAD_CALIBRATION'
-  | 'BAD_DELTA'
-  | 'BAD_FORMAT'
-  | 'BAD_GRAPH'
-  | 'BAD_NUMBERS'
-  | 'BAD_OPTION'
-  | 'BUG'
-  | 'CACHE_FULL'
-  | 'CANNOT_RESUME'
-  | 'CANNOT_START'
-  | 'CHAT_TEMPLATE'
-  | 'CONTEXT_FULL'
-  | 'DISPOSED'
-  | 'NOT_KEPT'
-  | 'NO_TOKENIZER'
-  | 'OUT_OF_MEMORY'
-  | 'SESSION_BUSY'
-  | 'SOURCE_FAILED'
-  | 'THREAD_LOST'
-  | 'TRAINING_DIVERGED'
-  | 'UNSUPPORTED'
-  | 'WORKER_LOST'
-  | (string & {});
 
 /** Base class of Espalier's errors. `message` is for people. */
 export class EspalierError extends Error {

@@ -262,7 +262,7 @@ export class Host {
 
 function invoke(object: Members, member: string, args: readonly unknown[]): unknown {
   const method = object[member];
-  if (typeof method !== 'function') throw new TypeError(`${member} is not a function`);
+  if (typeof method !== 'function') throw new EspalierError('BUG', `${member} is not a function`, { member });
   return method.apply(object, args);
 }
 

@@ -2,6 +2,7 @@
  * Serializes values between a page and its worker. Most are copied by structured clone. Functions, signals and API objects,
  * which cannot be cloned, are sent as numbers, and errors field by field.
  */
+import type { ErrorCode } from '../core/errorCodes.ts';
 import { EspalierError } from '../core/errors.ts';
 
 /** A value as it is sent. */
@@ -68,7 +69,7 @@ export interface Decoder {
 export function encode(value: unknown, encoder: Encoder): Wire {
   if (typeof value === 'function') {
     if (encoder.callback) return { callback: encoder.callback(value as (...args: unknown[]) => unknown) };
-    throw new TypeError('a function cannot be sent to the page');
+    throw new EspalierError('BUG', 'a function cannot be sent to the page');
   }
   if (typeof value !== 'object' || value === null) return { plain: value };
   if (ArrayBuffer.isView(value)) return { plain: ownBytes(value) };
@@ -158,7 +159,7 @@ function decodeError({ name, message, stack, cause, code, data }: WireError, dec
   const error =
     code === undefined
       ? new (nativeErrors[name as keyof typeof nativeErrors] ?? Error)(message, options)
-      : new EspalierError(code, message, data, options);
+      : new EspalierError(code as ErrorCode, message, data, options);
   const type = decoder.errors?.get(name);
   if (type) Object.setPrototypeOf(error, type.prototype);
   if (error.name !== name) Object.defineProperty(error, 'name', { value: name, configurable: true });

@@ -131,7 +131,7 @@ export async function tune(source: string, model: string, output: string, option
       for (const checkpoint of [from, to])
         for (const tensor of checkpoint.tensors.values()) await finiteValues(checkpoint, tensor);
       const advice = step === 0 ? 'a model overflows on this text' : 'lower the learning rate';
-      throw new EspalierError('DIVERGED', `the loss is ${loss} at step ${step}; ${advice}`, { step });
+      throw new EspalierError('TRAINING_DIVERGED', `the loss is ${loss} at step ${step}; ${advice}`, { step });
     };
     await refuseNaN(before, 0);
     const random = seededRandom(seed);

@@ -1,5 +1,6 @@
 /** A connection to `espalier federate serve`. A lost answer is asked for again: messages are idempotent. */
 
+import { refusalCodes } from '../../core/errorCodes.ts';
 import { SourceError } from '../../core/errors.ts';
 import { readAtMost } from '../../core/readAtMost.ts';
 import { wait } from '../../formats/sources/retrying.ts';
@@ -45,7 +46,11 @@ export function httpConnection(url: string | URL, { patience = 60_000 }: HttpCon
         }
         const { code, message } = await errorOf(response);
         problem = `HTTP status ${response.status}${message ? `: ${message}` : ''}`;
-        if (response.status < 500) throw new FederatedError(code ?? 'REFUSED', `${base.href}: ${problem}`);
+        if (response.status < 500)
+          throw new FederatedError(
+            refusalCodes.find((known) => known === code) ?? 'REFUSED',
+            `${base.href}: ${problem}`,
+          );
       } catch (error) {
         if (error instanceof FederatedError || init.signal?.aborted) throw error;
         problem = error instanceof Error ? error.message : String(error);

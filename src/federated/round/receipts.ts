@@ -1,4 +1,5 @@
 /** Answers to messages that both kinds of rounds share. */
+import type { RefusalCode } from '../../core/errorCodes.ts';
 import { FederatedError } from '../federatedError.ts';
 import { updateProblem } from './checks.ts';
 import type { Phase, Receipt } from './protocol.ts';
@@ -6,7 +7,7 @@ import type { RoundConfig } from './roundConfig.ts';
 
 export const ACCEPTED: Receipt = { status: 'accepted' };
 
-export function refused(code: string, reason: string): Receipt {
+export function refused(code: RefusalCode, reason: string): Receipt {
   return { status: 'refused', code, reason };
 }
 

@@ -3,6 +3,7 @@
  * delivery. It checks the roster, masks one update, confirms one set of members, and sends shares only if a quorum confirmed that set.
  */
 import { randomBytes } from '@noble/hashes/utils.js';
+import type { FederatedErrorCode } from '../../core/errorCodes.ts';
 import { canonicalJson } from '../../formats/packages/canonicalJson.ts';
 import { hashOf } from '../../formats/packages/hash.ts';
 import type { Identity } from '../client/identity.ts';
@@ -245,7 +246,7 @@ export class SecureMember {
     return this.#roster;
   }
 
-  #bad(code: string, problem: string): FederatedError {
+  #bad(code: FederatedErrorCode, problem: string): FederatedError {
     return new FederatedError(code, `round ${this.#config.id}: the server ${problem}`, { round: this.#config.id });
   }
 }

@@ -1,6 +1,12 @@
-/** Error of packages. Codes: BAD_MANIFEST, BAD_PIECE, BAD_STORE, NOT_IN_PACKAGE, … */
-import { EspalierError } from '../../core/errors.ts';
+/** Error of packages. */
+import type { PackageErrorCode } from '../../core/errorCodes.ts';
+import { type ErrorData, EspalierError } from '../../core/errors.ts';
 
 export class PackageError extends EspalierError {
+  declare readonly code: PackageErrorCode;
   override readonly name = 'PackageError';
+
+  constructor(code: PackageErrorCode, message: string, data?: ErrorData, options?: ErrorOptions) {
+    super(code, message, data, options);
+  }
 }

@@ -1,9 +1,12 @@
-/**
- * A signature, a key or signed metadata was refused. Codes: BAD_SIGNATURE, BAD_BUNDLE, BAD_METADATA, BAD_KEY, NOT_SIGNED,
- * FILES_DIFFER, EXPIRED, ROLLBACK, MIX_AND_MATCH, CLOCK_SET_BACK, NO_TARGET.
- */
-import { EspalierError } from '../../core/errors.ts';
+/** A signature, a key or signed metadata was refused. */
+import type { TrustErrorCode } from '../../core/errorCodes.ts';
+import { type ErrorData, EspalierError } from '../../core/errors.ts';
 
 export class TrustError extends EspalierError {
+  declare readonly code: TrustErrorCode;
   override readonly name = 'TrustError';
+
+  constructor(code: TrustErrorCode, message: string, data?: ErrorData, options?: ErrorOptions) {
+    super(code, message, data, options);
+  }
 }

@@ -10,7 +10,7 @@ import { load, type Model } from '../../src/index.ts';
 import type { PacedStep, Pacer } from '../../src/runtime/pacer.ts';
 import { quantile } from '../../src/runtime/statistics.ts';
 import { Plant, type PlantOptions } from '../../test/adapt/plant.ts';
-import { fixed, governed, type Policy, simulate } from '../../test/adapt/run.ts';
+import { fixed, governed, type Policy, simulate, watts } from '../../test/adapt/run.ts';
 
 const LIMIT = 43;
 const PHONE: PlantOptions = { resistance: 12, timeConstant: 540, ambient: 25, trip: LIMIT };
@@ -69,7 +69,7 @@ class PhonePacer implements Pacer {
   #advance(): void {
     while (this.#second + 1 <= this.seconds) {
       const { plan } = this.#decision;
-      this.#plant.advance(plan.watts * Math.min(1, this.#busy) * this.#plant.power, 1);
+      this.#plant.advance(plan.power.value * Math.min(1, this.#busy) * this.#plant.power, 1);
       this.#busy = Math.max(0, this.#busy - 1);
       this.#second++;
       if (this.#second > SETTLED) this.hottest = Math.max(this.hottest, this.#plant.celsius);
@@ -87,7 +87,7 @@ class PhonePacer implements Pacer {
 export async function benchPhoneEngine(file: string): Promise<object> {
   const model = await load(new Uint8Array(readFileSync(file)), { context: 256, prefixCacheBytes: 0 });
   const plans: Plan[] = (await plansOf(model)).filter(({ threads }) => WATTS[threads] !== undefined);
-  const own = plans.map((plan) => ({ ...plan, watts: WATTS[plan.threads] }));
+  const own = plans.map((plan) => ({ ...plan, power: watts(WATTS[plan.threads]) }));
   const policies: Readonly<Record<string, Policy>> = {
     governed: governed({ maxTemperature: LIMIT }, own),
     // the fastest plan without pauses, and every plan with the largest share of time that stays cool, which nobody knows in advance

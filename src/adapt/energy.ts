@@ -6,8 +6,8 @@ import type { Signals } from './sensors/signals.ts';
 
 export type EnergyMethod = 'rapl' | 'battery' | 'model';
 
+/** An energy in joules, or a power in watts. */
 export interface EnergyEstimate {
-  /** Joules. */
   readonly value: number;
   readonly low: number;
   readonly high: number;
@@ -75,6 +75,15 @@ export interface ModelledWork {
 const CORE_WATTS = [0.4, 2, 8] as const;
 const BYTE_JOULES = [30e-12, 60e-12, 120e-12] as const;
 const MULTIPLY_ADD_JOULES = [0.1e-12, 0.5e-12, 2e-12] as const;
+
+/** More threads take less power each, because they wait for each other. */
+const THREADS_EXPONENT = 0.9;
+
+/** Watts of some busy cores of a usual device, above the idle device. Only the proportions between numbers of threads are certain. */
+export function assumedPower(threads: number): EnergyEstimate {
+  const [low, value, high] = CORE_WATTS.map((watts) => watts * threads ** THREADS_EXPONENT);
+  return { value, low, high, method: 'model', note: 'watts of usual cores, assumed; nothing was measured' };
+}
 
 /** An estimate from counts alone. Its bounds are a factor of 20 apart, because the power of a core differs so much between devices. */
 export function modelledEnergy({ seconds, threads, bytes, multiplyAdds }: ModelledWork): EnergyEstimate {

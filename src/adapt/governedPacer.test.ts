@@ -14,7 +14,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const plans: readonly Plan[] = [{ name: '1 thread', threads: 1, quality: 1, seconds: 0.01, watts: 2 }];
+const power = { value: 2, low: 2, high: 2, method: 'model', note: 'of the test' } as const;
+const plans: readonly Plan[] = [{ name: '1 thread', threads: 1, quality: 1, seconds: 0.01, power }];
 const source = 'test';
 
 /** A pacer whose sensors read one of `readings` after the other, and its events. */
@@ -122,4 +123,85 @@ it('reports that no thermometer is readable at the start, when one falls silent,
     blind,
     '1 thread: nothing limits it',
   ]);
+});
+
+describe('of several streams and of drafts', () => {
+  it('the waits count, not the steps: a stream waits for the rows of the others', async () => {
+    const { pacer, events } = paced([{}], { deadlineMs: 15 });
+    for (let token = 0; token < 300; token++) {
+      const asked = pacer.clock();
+      await vi.advanceTimersByTimeAsync(20);
+      pacer.observe({ tokens: 4, rows: 4, isDecoding: true, seconds: 0.02 });
+      for (let stream = 0; stream < 4; stream++) pacer.observeTokens(1, (pacer.clock() - asked) / 1000);
+    }
+    expect(events.map(({ unmet }) => unmet)).toEqual([[], ['deadlineMs']]);
+    expect(events.at(-1)!.why).toMatch(/no plan meets 15 ms: the fastest takes 2[01]/);
+  });
+
+  it('pauses are no part of a wait', async () => {
+    const { pacer, events } = paced([{}], { maxWatts: 0.5, deadlineMs: 50 });
+    await vi.advanceTimersByTimeAsync(0);
+    for (let token = 0; token < 100; token++) {
+      const asked = pacer.clock();
+      await vi.advanceTimersByTimeAsync(Math.max(0, pacer.wait()));
+      pacer.wait();
+      await vi.advanceTimersByTimeAsync(10);
+      pacer.observe(step(0.01));
+      pacer.observeTokens(1, (pacer.clock() - asked) / 1000);
+    }
+    expect(events.at(-1)!.why).toMatch(/95% of the tokens in 4[0-4](\.\d)? ms of 50/);
+  });
+});
+
+describe('a limit of power', () => {
+  /** A device that takes 5 W idle and more while it computes, with a counter of energy. */
+  async function run(maxWatts: number, { active = 10, seconds = 0.05, rest = 0 }, until = 180) {
+    let [joules, accounted] = [0, 0];
+    const account = () => {
+      joules += (5 * (Date.now() - accounted)) / 1000;
+      accounted = Date.now();
+      return joules;
+    };
+    const energy = () => ({ value: { joules: account(), domains: ['package-0'] }, source });
+    const events: AdaptEvent[] = [];
+    const sensors = { read: async () => ({ at: 0, energy: energy() }) };
+    const pacer = new GovernedPacer(plans, { maxWatts }, sensors, (event) => events.push(event));
+    let [computed, half] = [0, { joules: 0, computed: 0 }];
+    const wait = (milliseconds: number) => vi.advanceTimersByTimeAsync(Math.max(0, milliseconds));
+    while (Date.now() < 1000 * until) {
+      if (half.joules === 0 && Date.now() >= 500 * until) half = { joules: account(), computed };
+      // at first little is asked for
+      if (Date.now() < 250 * until) await wait(rest);
+      await wait(1000 * seconds);
+      joules += active * seconds;
+      computed += seconds;
+      pacer.observe(step(seconds));
+      await wait(pacer.wait());
+    }
+    const time = until / 2;
+    return { watts: (account() - half.joules) / time, share: (computed - half.computed) / time, events };
+  }
+
+  it.each([
+    [7, { active: 10 }, 0.2],
+    [7, { active: 4, seconds: 0.3 }, 0.5],
+    [7, { active: 10, rest: 2000 }, 0.2],
+    [7, { active: 1 }, 1],
+    [5.6, { active: 10 }, 0.06],
+    [12, { active: 10, seconds: 1.5 }, 0.7],
+  ])('of %d W is kept on a device that takes 5 W idle, and used: %j', async (maxWatts, device, share) => {
+    const found = await run(maxWatts, device);
+    expect(found.watts).toBeLessThan(1.02 * maxWatts);
+    expect(found.share).toBeGreaterThan(0.95 * share);
+    expect(found.events.at(-1)!.unmet).toEqual([]);
+  });
+
+  it('below the idle power is said to be out of reach, and never stalls the text', async () => {
+    const { share, events } = await run(4, {});
+    expect(share).toBeCloseTo(0.05, 2);
+    expect(events.at(-1)!.unmet).toEqual(['maxWatts']);
+    expect(events.at(-1)!.why).toMatch(
+      /; maxWatts of 4 W cannot be kept: the longest pauses leave 5\.\d+ W by rapl, the idle device included$/,
+    );
+  });
 });

@@ -2,14 +2,15 @@
 import type { PacedStep, Pacer } from '../runtime/pacer.ts';
 import { quantile } from '../runtime/statistics.ts';
 import { measuredEnergy } from './energy.ts';
-import { decide, type GovernorState, lacksThermometer, startState } from './governor.ts';
+import { DWELL_DOWN, decide, type GovernorState, startState } from './governor.ts';
 import type { AdaptLimits } from './limits.ts';
 import type { Decision, Plan } from './plan.ts';
+import type { ObservedPower } from './power.ts';
 import type { Sensors, Signals } from './sensors/signals.ts';
 import { SteadySignals } from './sensors/steady.ts';
 import { wellFormed } from './sensors/wellFormed.ts';
 
-/** A change of plan, of its share of time, or of whether `maxTemperature` can be kept, for applications that show it. */
+/** A change of plan, of its share of time, or of the limits that are not kept, for applications that show it. */
 export interface AdaptEvent extends Decision {
   /** Signals behind the decision. */
   readonly signals: Signals;
@@ -21,7 +22,7 @@ export interface AdaptEvent extends Decision {
 const INTERVAL = 1000;
 /** Sensors that take longer are skipped this time. */
 const READ_LIMIT = 900;
-/** Steps whose median counts. */
+/** Waits of streams whose median counts. */
 const RECENT = 8;
 /** Smaller changes of the share of time are not reported. */
 const REPORTED = 0.1;
@@ -42,9 +43,15 @@ export class GovernedPacer implements Pacer {
   readonly #steady = new SteadySignals();
   #state: GovernorState;
   #decision: Decision;
-  #reported: (Decision & { readonly isBlind: boolean }) | undefined;
+  #reported: (Decision & { readonly malformed: readonly string[]; readonly at: number }) | undefined;
   #last: Signals | undefined;
-  #steps: number[] = [];
+  /** Last waits of streams for their next tokens. */
+  #waits: { readonly tokens: number; readonly seconds: number }[] = [];
+  /** Joules that the plans assume of the steps since the last decision. */
+  #assumed = 0;
+  /** Milliseconds for which steps were held back, and the start of the present pause. */
+  #slept = 0;
+  #sleepsSince: number | undefined;
   #resumeAt = 0;
   /** End of the last step. */
   #endedAt = performance.now();
@@ -73,7 +80,23 @@ export class GovernedPacer implements Pacer {
   }
 
   wait(): number {
-    return this.#resumeAt - performance.now();
+    const now = performance.now();
+    if (now < this.#resumeAt) this.#sleepsSince ??= now;
+    else if (this.#sleepsSince !== undefined) {
+      this.#slept += now - this.#sleepsSince;
+      this.#sleepsSince = undefined;
+    }
+    return this.#resumeAt - now;
+  }
+
+  clock(): number {
+    return (this.#sleepsSince ?? performance.now()) - this.#slept;
+  }
+
+  observeTokens(tokens: number, seconds: number): void {
+    if (!(tokens > 0)) return;
+    this.#waits.push({ tokens, seconds });
+    if (this.#waits.length > RECENT) this.#waits.shift();
   }
 
   /** Prompts use all threads while nothing limits the model: the plan that is fastest for one token may have few. */
@@ -87,12 +110,9 @@ export class GovernedPacer implements Pacer {
     return this.#decision.plan.submodel;
   }
 
-  observe({ tokens, isDecoding, seconds }: PacedStep): void {
+  observe({ seconds }: PacedStep): void {
     const now = performance.now();
-    if (isDecoding && tokens === 1) {
-      this.#steps.push(seconds);
-      if (this.#steps.length > RECENT) this.#steps.shift();
-    }
+    this.#assumed += seconds * this.#decision.plan.power.value;
     // any time without a step is a pause, also while nobody asks for tokens
     const paused = Math.max(0, now - 1000 * seconds - this.#endedAt);
     this.#owed = Math.max(0, this.#owed - paused) + 1000 * seconds * pausePerSecond(this.#decision);
@@ -120,21 +140,22 @@ export class GovernedPacer implements Pacer {
   }
 
   #decide(signals: Signals, malformed: readonly string[]): void {
-    const energy = this.#last && measuredEnergy({ before: this.#last, after: signals });
-    const seconds = this.#last ? (signals.at - this.#last.at) / 1000 : 0;
-    this.#last = signals;
+    const power = this.#powerUntil(signals);
     const steps =
-      this.#steps.length < RECENT
+      this.#waits.length < RECENT
         ? undefined
         : {
             plan: this.#decision.plan.name,
-            seconds: quantile(this.#steps, 0.5),
-            count: this.#steps.length,
-            ...(energy && { watts: energy.value / seconds }),
+            seconds: quantile(
+              this.#waits.map(({ seconds }) => seconds),
+              0.5,
+            ),
+            burst: this.#waits.reduce((sum, { tokens }) => sum + tokens, 0) / this.#waits.length,
+            count: this.#waits.length,
           };
-    const { state, ...decision } = decide(this.#state, { ...signals, steps }, this.#limits, this.#plans);
-    // steps of the last plan say nothing of the next
-    if (decision.plan !== this.#decision.plan) this.#steps = [];
+    const { state, ...decision } = decide(this.#state, { ...signals, steps, power }, this.#limits, this.#plans);
+    // waits of the last plan say nothing of the next
+    if (decision.plan !== this.#decision.plan) this.#waits = [];
     // a step that was slow under a low share of time must not hold the text up after the share has risen
     const before = pausePerSecond(this.#decision);
     if (before > 0) this.#owed *= Math.min(1, pausePerSecond(decision) / before);
@@ -143,13 +164,27 @@ export class GovernedPacer implements Pacer {
     this.#report(signals, malformed);
   }
 
+  /** Mean power since the last reading, if the device tells it, and what was computed in that time. */
+  #powerUntil(signals: Signals): ObservedPower | undefined {
+    const [last, assumed] = [this.#last, this.#assumed];
+    this.#last = signals;
+    this.#assumed = 0;
+    const energy = last && measuredEnergy({ before: last, after: signals });
+    if (!energy) return undefined;
+    const seconds = (signals.at - last.at) / 1000;
+    return { watts: energy.value / seconds, method: energy.method, load: assumed / seconds, seconds };
+  }
+
   #report(signals: Signals, malformed: readonly string[]): void {
-    const { plan, duty } = this.#decision;
-    const isBlind = lacksThermometer(this.#state, this.#limits);
+    const { plan, duty, unmet } = this.#decision;
+    const { at } = signals;
     const last = this.#reported;
-    const isNews = last?.plan !== plan || last.isBlind !== isBlind || Math.abs(last.duty - duty) >= REPORTED;
+    // what is unmet can change with every reading
+    const isOld = last === undefined || at - last.at >= DWELL_DOWN;
+    const hasChanged = last?.unmet.join() !== unmet.join() || last.malformed.join() !== malformed.join();
+    const isNews = last?.plan !== plan || (isOld && hasChanged) || Math.abs(last.duty - duty) >= REPORTED;
     if (!this.#onChange || !isNews) return;
-    this.#reported = { ...this.#decision, isBlind };
+    this.#reported = { ...this.#decision, malformed, at };
     try {
       // in a page the callback is elsewhere and answers with a promise; what it throws is its own matter
       Promise.resolve(this.#onChange({ ...this.#decision, signals, malformed })).catch(() => undefined);

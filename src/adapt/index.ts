@@ -36,8 +36,9 @@ export { decide, type GovernorSignals, type GovernorState, type ObservedSteps, s
 export type { HeatState } from './heat.ts';
 export { type AdaptLimits, checkLimits } from './limits.ts';
 export type { AdaptOptions } from './load.ts';
-export type { Decision, Plan } from './plan.ts';
+export type { Decision, LimitName, Plan } from './plan.ts';
 export { plansOf } from './plansOf.ts';
+export type { ObservedPower, PowerState } from './power.ts';
 export type { Battery, Energy, Pressure, Sensors, Signal, Signals, Temperature } from './sensors/signals.ts';
 export type { ThermalZone } from './sensors/thermal.ts';
 export type { SharedSlowdown, Slowdown } from './slowdown.ts';

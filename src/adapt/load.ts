@@ -9,7 +9,7 @@ import type { AdaptLimits } from './limits.ts';
 import type { Sensors } from './sensors/signals.ts';
 
 export interface AdaptOptions extends AdaptLimits {
-  /** Called when the plan changes, its share of time by 10% or more, or whether `maxTemperature` can be kept. */
+  /** Called when the plan changes, its share of time by 10% or more, or which limits are not kept. */
   readonly onChange?: (event: AdaptEvent) => unknown;
   /** Reads the signals instead of this device's sensors, e.g. in a native shell that knows more. */
   readonly sensors?: Sensors;

@@ -2,15 +2,12 @@
 
 import type { Model } from '../runtime/model.ts';
 import type { Pacer } from '../runtime/pacer.ts';
+import { assumedPower } from './energy.ts';
 import type { Plan } from './plan.ts';
 
 /** Milliseconds for each number of threads, and the rounds that it takes at least. */
 const [MEASURING, MIN_ROUNDS] = [30, 3];
 const WARM_UP = 2;
-/** Watts of one busy core of a usual device. Only the proportions matter until a counter says more. */
-const CORE_WATTS = 2;
-/** More threads take less power each, because they wait for each other. */
-const THREADS_EXPONENT = 0.9;
 
 /** @returns at least one plan */
 export async function plansOf(model: Model): Promise<Plan[]> {
@@ -32,10 +29,10 @@ function planOf(
   submodel?: { readonly name: string; readonly quality: number },
 ): Plan {
   const count = threads === 1 ? '1 thread' : `${threads} threads`;
-  const watts = CORE_WATTS * threads ** THREADS_EXPONENT;
-  if (!submodel) return { name: count, threads, quality: 1, seconds, watts };
+  const power = assumedPower(threads);
+  if (!submodel) return { name: count, threads, quality: 1, seconds, power };
   const { name, quality } = submodel;
-  return { name: `${count}, ${name}`, threads, submodel: name, quality, seconds, watts };
+  return { name: `${count}, ${name}`, threads, submodel: name, quality, seconds, power };
 }
 
 /** The best of a few steps of one token, so that what disturbs them now does not count for ever. */

@@ -20,7 +20,11 @@ export function addAdaptOptions(command: Command): Command {
       'time in which 95% of the tokens shall come, such as 50ms or 0.1s; implies --adapt',
       duration,
     )
-    .option('--max-watts <watts>', 'mean power of the computation; implies --adapt', number)
+    .option(
+      '--max-watts <watts>',
+      'mean power that is measured, the idle device included; assumed where nothing measures it; implies --adapt',
+      number,
+    )
     .option('--max-temperature <celsius>', 'temperature to stay below; implies --adapt', number);
 }
 

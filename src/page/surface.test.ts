@@ -54,7 +54,19 @@ describe('the API in a page', () => {
       setSubmodel: ['whole'],
     };
     // methods of a sequence that the scheduler and sessions call, not applications
-    const ofTheEngine = ['begin', 'end', 'pin', 'part', 'append', 'fork', 'verify', 'setPacer', 'setDraftModel'];
+    const ofTheEngine = [
+      'begin',
+      'end',
+      'pin',
+      'part',
+      'append',
+      'fork',
+      'verify',
+      'clock',
+      'observeTokens',
+      'setPacer',
+      'setDraftModel',
+    ];
     const made: string[] = [];
     const waited: string[] = [];
     for (const [name, object] of Object.entries(objects)) {

@@ -10,6 +10,7 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
 import type { Decoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type CacheLimits, CacheMemory } from './cache/cacheMemory.ts';
+import { draftPacer } from './drafting/draftPacer.ts';
 import { Drafts } from './drafting/drafts.ts';
 import { ModelDrafts } from './drafting/modelDrafts.ts';
 import { checkSameTokens } from './drafting/sameTokens.ts';
@@ -18,6 +19,7 @@ import { EarlyDecoder } from './exits/earlyDecoder.ts';
 import { Exit } from './exits/exit.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import { checkIds, isEncoder, vocabularyOf } from './graphKind.ts';
+import type { Pacer } from './pacer.ts';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { type Submodel, WHOLE } from './submodels.ts';
@@ -64,6 +66,7 @@ export class Engine {
   readonly #stepTimes = new StepTimes();
   /** A smaller model that drafts for this one. */
   #draftEngine: Engine | undefined;
+  #pacer: Pacer | undefined;
   /** True if the model reads whole texts at once: it embeds and ranks them, and generates none. */
   readonly isEncoder: boolean;
   /** Version of the weights. It increases when they change, which invalidates caches. */
@@ -114,6 +117,14 @@ export class Engine {
   setDraftEngine(engine: Engine): void {
     checkSameTokens(this, engine);
     this.#draftEngine = engine;
+    this.setPacer(this.#pacer);
+  }
+
+  /** Sets what paces the steps of this model and of the one that drafts for it. */
+  setPacer(pacer: Pacer | undefined): void {
+    this.#pacer = pacer;
+    this.scheduler.setPacer(pacer);
+    this.#draftEngine?.setPacer(pacer && draftPacer(pacer));
   }
 
   /** Drafts for a text that continues a prompt. */

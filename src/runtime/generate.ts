@@ -84,24 +84,32 @@ function isFinished({ writer, record, options, endOfGeneration }: GenerateTask, 
 
 /** Samples the tokens after the last one of the text: one, or more if drafts were right. */
 async function decode(task: GenerateTask): Promise<readonly Choice[]> {
-  const { sequence, writer, record, options, drafts } = task;
+  const { sequence, writer, record, options } = task;
   if (record.finishReason) return [];
   if (writer.stopped) record.finishReason = 'stop';
   else if (record.ids.length === options.maxTokens) record.finishReason = 'length';
   else if (sequence.tokens.length === sequence.room) record.finishReason = 'context';
   if (record.finishReason) return [];
   const id = record.ids.at(-1)!;
-  const began = performance.now();
+  const [began, asked] = [performance.now(), sequence.clock()];
   const { early } = task;
-  if (early && !early.isWhole) return decodeEarly(task, early, id);
+  const choices = early && !early.isWhole ? await decodeEarly(task, early, id) : await decodeWhole(task, id);
+  record.decodeSeconds += secondsSince(began);
+  record.decodedTokens += choices.length;
+  sequence.observeTokens(choices.length, (sequence.clock() - asked) / 1000);
+  return choices;
+}
+
+/** Decodes with all layers, and drafts if that pays. */
+async function decodeWhole(task: GenerateTask, id: number): Promise<readonly Choice[]> {
+  const { sequence, record, options, drafts, early } = task;
   if (early?.isBroken) record.exitProblem = 'more tokens differed from the whole model than was promised';
   await early?.finish(sequence, options.signal);
   const drafted = (await drafts?.propose(roomForDrafts(task), options.signal)) ?? [];
-  const started = performance.now();
+  // pauses say nothing of what a step costs
+  const started = sequence.clock();
   const choices = drafted.length > 0 ? await verify(task, id, drafted) : await step(task, [id]);
-  const seconds = secondsSince(started);
-  record.decodeSeconds += secondsSince(began);
-  record.decodedTokens += choices.length;
+  const seconds = (sequence.clock() - started) / 1000;
   record.draftedTokens += drafted.length;
   record.acceptedTokens += choices.length - 1;
   drafts?.observe(drafted.length, choices.length - 1, seconds);
@@ -112,7 +120,6 @@ async function decode(task: GenerateTask): Promise<readonly Choice[]> {
 /** Decodes with the early exit. */
 async function decodeEarly(task: GenerateTask, early: EarlyDecoder, id: number): Promise<readonly Choice[]> {
   const { sequence, record, sampler, options } = task;
-  const started = performance.now();
   const rules: ChoiceRule[] = [];
   const rule = (last: number): ChoiceRule => {
     const past = () => [...sequence.tokens, last].slice(-PENALTY_WINDOW);
@@ -127,8 +134,6 @@ async function decodeEarly(task: GenerateTask, early: EarlyDecoder, id: number):
     options.signal,
   );
   sampler.putBack(rules.slice(ids.length));
-  record.decodeSeconds += secondsSince(started);
-  record.decodedTokens += ids.length;
   record.exitedTokens += exited;
   record.draftedTokens += drafted;
   record.acceptedTokens += accepted;

@@ -100,7 +100,7 @@ export class Model {
     }
     this.#loaded = loaded;
     // sessions of both generations are governed together
-    loaded.engine.scheduler.setPacer(this.#pacer);
+    loaded.engine.setPacer(this.#pacer);
     const { submodel } = before.scheduler;
     if (loaded.engine.submodels.some(({ name }) => name === submodel)) loaded.engine.scheduler.setSubmodel(submodel);
     this.#retired.push(before);
@@ -196,7 +196,7 @@ export class Model {
   setPacer(pacer: Pacer | undefined): void {
     this.#pacer?.dispose?.();
     this.#pacer = pacer;
-    this.#engine.scheduler.setPacer(pacer);
+    this.#engine.setPacer(pacer);
   }
 
   /** Creates an empty session. It takes memory as it grows; dispose of it to release that before the model. */

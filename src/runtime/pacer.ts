@@ -19,6 +19,10 @@ export interface Pacer {
   /** Name of the submodel that runs the next step. Undefined: the one that the application has chosen. */
   submodel?(): string | undefined;
   observe(step: PacedStep): void;
+  /** Milliseconds of a clock that stands still while steps are held back. Default: `performance.now()`. */
+  clock?(): number;
+  /** Records that a stream has got `tokens` tokens at once, `seconds` of `clock` after it asked for them. */
+  observeTokens?(tokens: number, seconds: number): void;
   /** Called when the model is disposed of. */
   dispose?(): void;
 }

@@ -98,6 +98,16 @@ export class Scheduler {
     this.#pacer = pacer;
   }
 
+  /** Milliseconds, without the time for which the pacer has held steps back. */
+  clock(): number {
+    return this.#pacer?.clock?.() ?? performance.now();
+  }
+
+  /** Records that a stream has got tokens at once, `seconds` of `clock` after it asked for them. */
+  observeTokens(tokens: number, seconds: number): void {
+    this.#pacer?.observeTokens?.(tokens, seconds);
+  }
+
   /**
    * Computes tokens of a sequence.
    * @returns the tokens that `rules` chose, one per row; none without rules

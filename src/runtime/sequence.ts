@@ -81,6 +81,16 @@ export class Sequence implements IdleSequence {
     return this.#held.cache?.bytes ?? 0;
   }
 
+  /** Milliseconds, without the time for which steps were held back. */
+  clock(): number {
+    return this.#host.scheduler.clock();
+  }
+
+  /** Records that its text has got tokens at once, `seconds` of `clock` after they were asked for. */
+  observeTokens(tokens: number, seconds: number): void {
+    this.#host.scheduler.observeTokens(tokens, seconds);
+  }
+
   /** Maximum tokens of a step. */
   get maxTokens(): number {
     return this.#host.scheduler.maxTokens;

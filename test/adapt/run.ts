@@ -1,14 +1,22 @@
 /** Runs a policy on a plant in simulated time. */
+import type { EnergyEstimate } from '../../src/adapt/energy.ts';
 import { decide, type GovernorState, startState } from '../../src/adapt/governor.ts';
 import type { AdaptLimits } from '../../src/adapt/limits.ts';
 import type { Decision, Plan } from '../../src/adapt/plan.ts';
 import { Plant, type PlantOptions } from './plant.ts';
 
+/** An exact power of a simulated device. */
+export const watts = (value: number): EnergyEstimate => ({
+  ...{ value, low: value, high: value },
+  method: 'model',
+  note: 'simulated',
+});
+
 /** Three ways to run a model on a phone. The fastest needs the most energy per token. */
 export const phonePlans: readonly Plan[] = [
-  { name: '1 thread', threads: 1, quality: 1, seconds: 0.1, watts: 1.4 },
-  { name: '2 threads', threads: 2, quality: 1, seconds: 0.058, watts: 2.7 },
-  { name: '4 threads', threads: 4, quality: 1, seconds: 0.04, watts: 5 },
+  { name: '1 thread', threads: 1, quality: 1, seconds: 0.1, power: watts(1.4) },
+  { name: '2 threads', threads: 2, quality: 1, seconds: 0.058, power: watts(2.7) },
+  { name: '4 threads', threads: 4, quality: 1, seconds: 0.04, power: watts(5) },
 ];
 
 export interface Sample {
@@ -42,7 +50,7 @@ export function governed(limits: AdaptLimits, plans: readonly Plan[] = phonePlan
 /** Always the same plan, as fast as the firmware allows. */
 export const fixed =
   (plan: Plan, duty = 1): Policy =>
-  () => ({ plan, duty, why: 'fixed' });
+  () => ({ plan, duty, why: 'fixed', unmet: [] });
 
 export function simulate(options: PlantOptions, policy: Policy, seconds: number): Sample[] {
   const plant = new Plant(options);
@@ -51,17 +59,17 @@ export function simulate(options: PlantOptions, policy: Policy, seconds: number)
   for (let second = 0; second < seconds; second++) {
     const { plan, duty, why } = policy(second, plant, token);
     token = plan.seconds / plant.speed;
-    const watts = plan.watts * duty * plant.power;
+    const power = plan.power.value * duty * plant.power;
     samples.push({
       seconds: second,
       celsius: plant.celsius,
       plan: plan.name,
       duty,
       tokensPerSecond: duty / token,
-      watts,
+      watts: power,
       why,
     });
-    plant.advance(watts, 1);
+    plant.advance(power, 1);
   }
   return samples;
 }

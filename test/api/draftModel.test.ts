@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { makeModel } from '../../scripts/models/index.ts';
 import { type GenerateOptions, load } from '../../src/index.ts';
+import type { PacedStep } from '../../src/runtime/pacer.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const prompts = [[1, 40, 41, 42], [1, 9, 8, 7, 6, 5], [1]];
@@ -57,4 +58,40 @@ it('refuses a model with other tokens, or one that cannot generate', async () =>
   await expect(load(await tinyModel('llama'), { draftModel: 5 as unknown as string })).rejects.toThrow(
     /draftModel is 5/,
   );
+});
+
+it('is paced with the model that it drafts for: its steps wait, follow the threads, and count as work', async () => {
+  const [large, small] = await Promise.all([tinyModel('llama', 'Q8_0'), tinyModel('llama', 'Q4_0')]);
+  using model = await load(large, { draftModel: small, context: 160 });
+  const asked = { wait: 0, threads: 0 };
+  const steps: PacedStep[] = [];
+  const waits: { readonly tokens: number; readonly seconds: number }[] = [];
+  let isDisposed = false;
+  model.setPacer({
+    wait: () => {
+      asked.wait++;
+      return 0;
+    },
+    threads: () => {
+      asked.threads++;
+      return 1;
+    },
+    submodel: () => undefined,
+    observe: (step) => steps.push(step),
+    clock: () => 5000 * steps.length,
+    observeTokens: (tokens, seconds) => waits.push({ tokens, seconds }),
+    dispose: () => {
+      isDisposed = true;
+    },
+  });
+  const { tokens, draftedTokens } = await model.session().generate([1, 9, 8, 7, 6, 5], { maxTokens: 70 }).result;
+  const drafting = steps.filter((step) => step.tokens === 1 && !step.isDecoding);
+  expect(draftedTokens).toBeGreaterThan(0);
+  expect(drafting.length).toBeGreaterThan(0);
+  expect(asked).toEqual({ wait: steps.length, threads: steps.length });
+  // the first token comes with the prompt; a stream waits for the drafts, too
+  expect(waits.reduce((sum, wait) => sum + wait.tokens, 0)).toBeGreaterThanOrEqual(tokens - 1);
+  expect(waits.reduce((sum, { seconds }) => sum + seconds, 0)).toBe(5 * (steps.length - 1));
+  model.setPacer(undefined);
+  expect(isDisposed).toBe(true);
 });

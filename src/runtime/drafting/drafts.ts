@@ -80,10 +80,10 @@ export class Drafts {
       this.#ofModel.rest();
       return [];
     }
-    const started = performance.now();
+    const started = model.clock();
     const ids = await model.propose(this.#text, count, this.#vocabulary, signal);
     if (ids.length === 0) return ids;
-    const each = (performance.now() - started) / 1000 / ids.length;
+    const each = (model.clock() - started) / 1000 / ids.length;
     this.#draftSeconds =
       this.#draftSeconds === undefined ? each : this.#draftSeconds + LATEST * (each - this.#draftSeconds);
     this.#last = { length: this.#ofModel, match: MODEL_MATCH };

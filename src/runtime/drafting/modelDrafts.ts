@@ -36,6 +36,11 @@ export class ModelDrafts {
     return drafts;
   }
 
+  /** Milliseconds, without the time for which steps were held back. */
+  clock(): number {
+    return this.#engine.scheduler.clock();
+  }
+
   /** Releases the memory of this text. */
   end(): void {
     this.#isOver = true;

@@ -126,7 +126,7 @@ export class EarlyDecoder {
     const margins: number[] = [];
     const rules: ChoiceRule[] = [];
     let next = id;
-    const began = performance.now();
+    const began = sequence.clock();
     for (let share = 1; ; ) {
       rules.push(rule(next));
       const { index, margin } = topMargin(await sequence.leave(next, this.#exit, signal));
@@ -137,7 +137,7 @@ export class EarlyDecoder {
       drafts.push(next);
       margins.push(margin);
     }
-    const drafted = performance.now();
+    const drafted = sequence.clock();
     const before = sequence.tokens.length - drafts.length;
     const chosen = await sequence.catchUp(
       this.#exit,
@@ -148,7 +148,7 @@ export class EarlyDecoder {
     while (accepted < drafts.length && drafts[accepted] === chosen[accepted]) accepted++;
     sequence.rewind(before + accepted);
     for (const [i, margin] of margins.entries()) if (i <= accepted) this.#exit.costs.see(margin, i < accepted);
-    const ended = performance.now();
+    const ended = sequence.clock();
     this.#exit.costs.observe(rules.length, (drafted - began) / 1000, (ended - drafted) / 1000);
     this.#exit.gain.see(true, accepted + 1, (ended - began) / 1000);
     return { ids: chosen.slice(0, accepted + 1), exited: 0, drafted: drafts.length, accepted };

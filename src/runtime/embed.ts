@@ -1,5 +1,4 @@
 /** Embeds texts: runs batches of token sequences, then pools, projects and normalizes the outputs. */
-import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../formats/embeddingSettings.ts';
@@ -57,7 +56,6 @@ export async function embed(
   const vectors: Float32Array[] = new Array(inputs.length);
   let done = 0;
   for (const batch of batchesOf(engine, sequences)) {
-    await nextTask();
     options.signal?.throwIfAborted();
     const pools = await hiddenRows(
       engine,
@@ -135,16 +133,11 @@ async function hiddenRows(
   if (!engine.isEncoder) return [await causalRows(engine, sequences[0], pooling, skipped, signal)];
   const rows = rowsFor(length, pooling);
   const wanted = sequences.flatMap((_, index) => rows.map((row) => index * length + row));
-  const result = engine.program.run({
-    tokens: sequences.flat(),
-    sequence: length,
-    rows: wanted,
-    outputs: ['hidden'],
-    inputs: sequenceInputs(engine.program.graph, sequences),
-  });
-  const values = await result.output('hidden');
+  const inputs = sequenceInputs(engine.program.graph, sequences);
+  const step = { tokens: sequences.flat(), sequence: length, rows: wanted, inputs };
+  const values = await engine.scheduler.runBatch(step, 'hidden', signal);
   const width = values.length / wanted.length;
-  const pooled = sequences.map((_, index) => {
+  return sequences.map((_, index) => {
     const pool = new Pool(pooling, width, skipped);
     rows.forEach((row, i) => {
       const at = (index * rows.length + i) * width;
@@ -152,8 +145,6 @@ async function hiddenRows(
     });
     return pool.result();
   });
-  result.release();
-  return pooled;
 }
 
 /** Values of an encoder's inputs: token types, and positions if they do not start at 0. */
@@ -189,6 +180,7 @@ async function causalRows(
       pool ??= new Pool(pooling, values.length, skipped);
       pool.add(values, row);
     };
+    await sequence.reserve(ids.length, signal);
     await sequence.advance(ids, { rows: rowsFor(ids.length, pooling), output: 'hidden', onRow, signal });
     return pool!.result();
   } finally {

@@ -181,13 +181,19 @@ export class Engine {
   }
 
   /**
+   * Changes the adapter between two steps, of which every one sees a whole adapter.
    * @param adapter an adapter, or the role of one that was loaded with the package
    * @throws {FormatError} if the adapter does not fit @throws {OptionError} if there is no such role @throws {EspalierError} DISPOSED
    */
   async setAdapter(adapter: Adapter | string | undefined): Promise<void> {
     this.#checkAlive();
-    await writeFactors(this.program, this.#places, typeof adapter === 'string' ? this.#adapterOf(adapter) : adapter);
-    this.weightsChanged();
+    const found = typeof adapter === 'string' ? this.#adapterOf(adapter) : adapter;
+    const perform = async () => {
+      await writeFactors(this.program, this.#places, found);
+      this.weightsChanged();
+      return undefined;
+    };
+    await this.scheduler.runAlone({ perform });
   }
 
   #adapterOf(role: string): Adapter {

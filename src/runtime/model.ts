@@ -155,7 +155,7 @@ export class Model {
   }
 
   /**
-   * Changes the adapter. Sessions continue with it and recompute their cache when they next generate.
+   * Changes the adapter after the step that runs. Sessions continue with it and recompute their cache when they next generate.
    * @param adapter an adapter that fits `LoadOptions.adapter`, or the role of one of `LoadOptions.components`, such as 'adapter/legal';
    *   undefined removes the adapter
    * @throws {FormatError} if it does not fit; the current adapter then stays

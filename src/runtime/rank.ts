@@ -1,5 +1,4 @@
 /** Scores documents for a query with a reranker: both texts in one sequence, and a classifier on one token or on their mean. */
-import { nextTask } from '#leaf/runtime/nextTask';
 import { ContextError, OptionError, UnsupportedError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { isInput } from '../graph/ops/input.ts';
@@ -45,22 +44,23 @@ export async function classify(
     throw new UnsupportedError(`${engine.name}: ranking with`, 'a model without a classifier', ['rerankers']);
   const found: Float32Array[] = [];
   for (const input of inputs) {
-    await nextTask();
     signal?.throwIfAborted();
     engine.checkTokens(input.ids, 'the text');
-    found.push(await (engine.isEncoder ? encoderScores(engine, input) : decoderScores(engine, input.ids, signal)));
+    found.push(
+      await (engine.isEncoder ? encoderScores(engine, input, signal) : decoderScores(engine, input.ids, signal)),
+    );
   }
   return found;
 }
 
-async function encoderScores({ program }: Engine, { ids, types }: EncodedPair): Promise<Float32Array> {
+async function encoderScores(
+  { program, scheduler }: Engine,
+  { ids, types }: EncodedPair,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
   const inputs = sequenceInputs(program.graph, [ids], [types]);
-  const run = async (output: string, rows: readonly number[], more: Record<string, Float32Array> = {}) => {
-    const result = program.run({ tokens: ids, rows, outputs: [output], inputs: { ...inputs, ...more } });
-    const values = Float32Array.from(await result.output(output));
-    result.release();
-    return values;
-  };
+  const run = (output: string, rows: readonly number[], more: Record<string, Float32Array> = {}) =>
+    scheduler.runBatch({ tokens: ids, rows, inputs: { ...inputs, ...more } }, output, signal);
   const readsMean = program.graph.nodes.some((node) => isInput(node) && node.attributes.name === POOLED);
   if (!readsMean) return run('scores', [0]);
   const hidden = await run('hidden', [...ids.keys()]);
@@ -78,6 +78,7 @@ async function decoderScores(engine: Engine, tokens: readonly number[], signal?:
     const onRow = (_: number, values: Float32Array): void => {
       scores = values.slice();
     };
+    await sequence.reserve(tokens.length, signal);
     await sequence.advance(tokens, { rows: [tokens.length - 1], output: 'scores', onRow, signal });
     return scores!;
   } finally {

@@ -5,14 +5,15 @@
  */
 import { nextTask, TURN_INTERVAL } from '#leaf/runtime/nextTask';
 import { EspalierError, OptionError, UnsupportedError } from '../core/errors.ts';
-import type { SequencePart, Step } from '../graph/step.ts';
+import { type BatchStep, isCached, type SequencePart, type Step } from '../graph/step.ts';
+import { disposedError } from './cache/cacheMemory.ts';
 import { checkIds, vocabularyOf } from './graphKind.ts';
 import type { Pacer } from './pacer.ts';
 import { PieceSize } from './pieceSize.ts';
 import type { Submodel } from './submodels.ts';
 import {
   countTokens,
-  type LoneStep,
+  type LoneWork,
   MAX_DRAFT_TOKENS,
   nextPiece,
   type Piece,
@@ -27,6 +28,9 @@ const MAX_SLEEP = 50;
 /** A stream counts as active for this many step times after its last token. */
 const RECENT = 8;
 const NONE: readonly number[] = [];
+
+const tokensOf = (step: Step): number =>
+  isCached(step) ? step.sequences.reduce((sum, { tokens }) => sum + tokens.length, 0) : step.tokens.length;
 
 export class Scheduler {
   /** By name. All of them take the same steps and pages. */
@@ -125,17 +129,32 @@ export class Scheduler {
     });
   }
 
-  /** Runs a step of a sequence alone. @throws as `submit`, and what `perform` throws */
-  async runAlone(lone: LoneStep): Promise<void> {
+  /** Runs work alone, between two steps. @throws as `submit`, and what `perform` throws */
+  async runAlone(lone: LoneWork): Promise<void> {
     await new Promise<readonly number[]>((resolve, reject) => {
       const { sequence, signal } = lone;
       this.#enqueue(new Task({ sequence, signal, tokens: NONE, rows: NONE }, resolve, reject, lone));
     });
   }
 
+  /** Runs a batch without a cache. @returns one of its outputs @throws as `submit` */
+  async runBatch(step: BatchStep, output: string, signal?: AbortSignal): Promise<Float32Array> {
+    let values: Float32Array | undefined;
+    await this.runAlone({
+      signal,
+      perform: async (run) => {
+        const result = run({ ...step, outputs: [output] });
+        values = await result.output(output);
+        result.release();
+        return { tokens: step.tokens.length, rows: step.rows.length };
+      },
+    });
+    return values!;
+  }
+
   #enqueue(task: Task): void {
     for (const { sequence } of this.#tasks) {
-      if (sequence !== task.sequence) continue;
+      if (!sequence || sequence !== task.sequence) continue;
       task.reject(
         new EspalierError('SESSION_BUSY', 'this sequence is being computed already: wait for it, or fork it'),
       );
@@ -176,8 +195,10 @@ export class Scheduler {
     const pieces = this.#plan();
     const parts: SequencePart[] = [];
     for (const piece of pieces) {
+      const sequence = piece.task.sequence!;
+      sequence.beginStep();
       try {
-        const part = piece.task.sequence.part(piece.tokens);
+        const part = sequence.part(piece.tokens);
         parts.push(part instanceof Promise ? await part : part);
       } catch (error) {
         // out of memory, or the sequence was freed
@@ -188,23 +209,30 @@ export class Scheduler {
     const started = performance.now();
     this.#wasAlone = ready.length === 1;
     await this.#compute(ready, parts);
+    for (const { task } of pieces) task.sequence!.endStep();
     this.#observe(ready, started);
   }
 
-  async #perform(task: Task, { perform }: LoneStep): Promise<void> {
+  async #perform(task: Task, { perform, sequence }: LoneWork): Promise<void> {
     const started = performance.now();
+    sequence?.beginStep();
     try {
-      const threads = this.#pacer?.threads(1);
       const { name, program } = this.#current;
-      const done = await perform((step) => program.run({ ...step, inputs: this.#inputs, threads }), name);
+      const run = (step: Step) => {
+        const threads = this.#pacer?.threads(tokensOf(step));
+        return program.run({ ...step, inputs: { ...this.#inputs, ...step.inputs }, threads });
+      };
+      const done = await perform(run, name);
       this.#wasAlone = true;
-      this.#generated = performance.now();
-      // a part of the layers says nothing of the time of a whole token
-      this.#pacer?.observe({ ...done, isDecoding: false, seconds: (this.#generated - started) / 1000 });
-      this.#remove(task);
-      task.resolve(NONE);
+      const ended = performance.now();
+      if (sequence) this.#generated = ended;
+      // neither a part of the layers nor a batch says something of the time of a token
+      if (done) this.#pacer?.observe({ ...done, isDecoding: false, seconds: (ended - started) / 1000 });
+      this.#finish(task);
     } catch (error) {
       this.#fail(task, error);
+    } finally {
+      sequence?.endStep();
     }
   }
 
@@ -239,8 +267,7 @@ export class Scheduler {
   #dropCancelled(): void {
     for (let i = this.#tasks.length - 1; i >= 0; i--) {
       const task = this.#tasks[i];
-      if (this.#isDisposed)
-        this.#fail(task, new EspalierError('DISPOSED', 'this session was disposed, or its model was'));
+      if (this.#isDisposed) this.#fail(task, disposedError());
       else if (task.signal?.aborted) this.#fail(task, task.signal.reason);
     }
   }
@@ -306,7 +333,7 @@ export class Scheduler {
   ): void {
     let row = 0;
     for (const { task, tokens, rows } of pieces) {
-      task.sequence.append(tokens, this.#current.name);
+      task.sequence!.append(tokens, this.#current.name);
       task.done += tokens.length;
       task.shown += rows.length;
       const first = row;
@@ -323,9 +350,7 @@ export class Scheduler {
         this.#fail(task, error);
         continue;
       }
-      if (!isDone) continue;
-      this.#remove(task);
-      task.resolve(task.choices);
+      if (isDone) this.#finish(task);
     }
   }
 
@@ -348,9 +373,16 @@ export class Scheduler {
     this.#pieces.observe(prompt, ended - started);
   }
 
+  #finish(task: Task): void {
+    this.#remove(task);
+    if (task.sequence?.isFreed) task.reject(disposedError());
+    else task.resolve(task.choices);
+  }
+
   #fail(task: Task, error: unknown): void {
     this.#remove(task);
-    task.reject(error);
+    // whatever a disposed program does to the steps that ran
+    task.reject(this.#isDisposed ? disposedError() : error);
   }
 
   #remove(task: Task): void {

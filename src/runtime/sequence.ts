@@ -1,9 +1,8 @@
 /** A token sequence and its KV cache. Independent of text and sampling. */
-import { EspalierError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { type KeptRow, PAGE_POSITIONS, type SequencePart } from '../graph/step.ts';
 import type { ChoiceRule } from '../sampling/chooseToken.ts';
-import type { CacheMemory, Held, IdleSequence } from './cache/cacheMemory.ts';
+import { type CacheMemory, disposedError, type Held, type IdleSequence } from './cache/cacheMemory.ts';
 import { PagedCache } from './cache/pagedCache.ts';
 import type { AddedPrefix } from './cache/prefixTree.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -50,6 +49,11 @@ export class Sequence implements IdleSequence {
   /** Submodel that has computed the first `#uniform` tokens. Only their pages are shared. */
   #submodel = '';
   #uniform = 0;
+  /** True if it reserves what it takes, see `pin`. */
+  #isPinned = false;
+  /** True while a step uses its pages. */
+  #isInStep = false;
+  #isFreed = false;
   /** True while drafts run: their pages are not shared before they are accepted. */
   #isDrafting = false;
   /** Rows of the last tokens that have left at an exit, whose further layers are not computed yet. */
@@ -108,14 +112,8 @@ export class Sequence implements IdleSequence {
    * @throws {MemoryError} if it can never fit; {EspalierError} DISPOSED; the signal's reason
    */
   async begin(prompt: readonly number[], most: number, signal?: AbortSignal): Promise<number> {
-    this.#open();
     const { memory } = this.#host;
-    await memory.reserve(this.#held, this.#pagesFor(prompt.length, most), signal);
-    // `free` may have been called meanwhile
-    if (!this.#held.cache) memory.release(this.#held);
-    this.#open();
-    memory.wake(this.#held);
-    this.refresh();
+    await this.#reserve(this.#pagesFor(prompt.length, most), signal);
     const own = this.#resumable(Math.min(commonLength(this.#tokens, prompt), prompt.length - 1));
     const submodel = this.#host.scheduler.nextSubmodel;
     const known = memory.prefixes.find(submodel, prompt, prompt.length - 1);
@@ -124,13 +122,22 @@ export class Sequence implements IdleSequence {
     return this.#tokens.length;
   }
 
+  /**
+   * Reserves memory for some tokens without `begin`, for work that needs the outputs of all of them, so that nothing is reused.
+   * `free` releases it. @throws as `begin`
+   */
+  async reserve(tokens: number, signal?: AbortSignal): Promise<void> {
+    await this.#reserve(this.#host.memory.pagesFor(tokens), signal);
+  }
+
   /** Marks the sequence as idle after `begin`: its pages stay cached until the memory is needed. */
   end(): void {
     this.#host.memory.rest(this.#held, this);
   }
 
-  /** Reserves all free memory instead of `begin` and `end`, for tools that use one sequence until they free it. */
+  /** Reserves what it takes instead of `begin` and `end`, for tools that use one sequence until they free it. */
   pin(): this {
+    this.#isPinned = true;
     this.#held.reservation = this.#host.memory.admission.open();
     return this;
   }
@@ -292,16 +299,18 @@ export class Sequence implements IdleSequence {
     await this.advance(kept.slice(this.#tokens.length), { rows: [], output: 'logits', onRow: () => undefined });
   }
 
-  /** Returns an independent copy that shares the pages. */
+  /** Returns an independent copy that shares the pages. @throws {MemoryError} if it has to reserve them, see `pin`, and cannot */
   fork(): Sequence {
+    const cache = this.#open();
     const fork = new Sequence(this.#host);
     const length = this.#tokens.length - this.#waiting.length;
-    fork.#held.cache = this.#open().fork(length);
+    if (this.#isPinned) fork.pin().#grow(length);
+    fork.#held.cache = cache.fork(length);
     fork.#tokens = this.#tokens.slice(0, length);
     fork.#version = this.#version;
     fork.#submodel = this.#submodel;
     fork.#uniform = Math.min(this.#uniform, length);
-    this.#host.memory.rest(fork.#held, fork);
+    if (!this.#isPinned) this.#host.memory.rest(fork.#held, fork);
     return fork;
   }
 
@@ -310,10 +319,25 @@ export class Sequence implements IdleSequence {
     this.rewind(0);
   }
 
-  /** Releases everything. Later calls throw. */
+  /** Releases everything, after the step that uses it. Later calls throw, and the work of that step fails. */
   free(): void {
-    this.rewind(0);
-    this.#host.memory.release(this.#held);
+    this.#isFreed = true;
+    if (!this.#isInStep) this.#release();
+  }
+
+  get isFreed(): boolean {
+    return this.#isFreed;
+  }
+
+  /** Called by the scheduler before it uses the pages, which `free` then does not release. */
+  beginStep(): void {
+    this.#isInStep = true;
+  }
+
+  /** Called by the scheduler when no step uses the pages any more. */
+  endStep(): void {
+    this.#isInStep = false;
+    if (this.#isFreed) this.#release();
   }
 
   /**
@@ -324,8 +348,7 @@ export class Sequence implements IdleSequence {
     const cache = this.#open();
     const position = this.#tokens.length;
     const end = position + tokens.length;
-    const missing = this.#host.memory.pagesFor(end) - (this.#held.reservation?.pages ?? 0);
-    if (missing > 0) this.#held.reservation?.grow(missing);
+    this.#grow(end);
     const copying = cache.makeWritable(position, end);
     const part = { tokens, position, pages: cache.pages };
     return copying ? copying.then(() => part) : part;
@@ -370,10 +393,30 @@ export class Sequence implements IdleSequence {
     this.#added = undefined;
   }
 
+  async #reserve(pages: number, signal?: AbortSignal): Promise<void> {
+    this.#open();
+    const { memory } = this.#host;
+    await memory.reserve(this.#held, pages, signal);
+    this.#open();
+    memory.wake(this.#held);
+    this.refresh();
+  }
+
+  /** Reserves more if that is too little. @throws {MemoryError} */
+  #grow(positions: number): void {
+    const { reservation } = this.#held;
+    const missing = this.#host.memory.pagesFor(positions) - (reservation?.pages ?? 0);
+    if (missing > 0) reservation?.grow(missing);
+  }
+
+  #release(): void {
+    this.rewind(0);
+    this.#host.memory.release(this.#held);
+  }
+
   #open(): PagedCache {
     const { cache } = this.#held;
-    if (!cache || this.#host.scheduler.disposed)
-      throw new EspalierError('DISPOSED', 'this session was disposed, or its model was');
+    if (!cache || this.#isFreed || this.#host.scheduler.disposed) throw disposedError();
     return cache;
   }
 }

@@ -26,25 +26,30 @@ export interface Work {
   readonly onProgress?: OnProgress;
 }
 
-/** A step of one sequence that runs alone, because it runs a part of the layers. */
-export interface LoneStep {
-  readonly sequence: Sequence;
-  /** @param run submits the step to the submodel @returns what it has computed */
-  readonly perform: (
-    run: (step: Step) => StepResult,
-    submodel: string,
-  ) => Promise<{ readonly tokens: number; readonly rows: number }>;
+/** What a step has computed. */
+export interface Computed {
+  readonly tokens: number;
+  readonly rows: number;
+}
+
+/** Work that runs alone, between two steps: a step of a part of the layers, a batch without a cache, or a change of the weights. */
+export interface LoneWork {
+  /** Sequence whose pages it uses. */
+  readonly sequence?: Sequence;
+  /** @param run submits a step to the submodel @returns what it has computed; undefined: nothing */
+  readonly perform: (run: (step: Step) => StepResult, submodel: string) => Promise<Computed | undefined>;
   readonly signal?: AbortSignal;
 }
 
 /** Queued work. One class for all kinds: on a small model, a megamorphic property access costs as much as a step. */
 export class Task {
-  readonly sequence: Sequence;
+  /** Undefined only for work that runs alone. */
+  readonly sequence: Sequence | undefined;
   readonly tokens: readonly number[];
   readonly rows: readonly number[];
   readonly rules: readonly ChoiceRule[] | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly work: Work;
+  readonly work: Omit<Work, 'sequence'>;
   readonly task = this;
   /** Number of computed tokens and rows. */
   done = 0;
@@ -53,14 +58,14 @@ export class Task {
   readonly choices: number[] = [];
   readonly resolve: (choices: readonly number[]) => void;
   readonly reject: (error: unknown) => void;
-  /** Set if it is a step that runs alone; it has no tokens then. */
-  readonly lone: LoneStep | undefined;
+  /** Set if it runs alone; it has no tokens then. */
+  readonly lone: LoneWork | undefined;
 
   constructor(
-    work: Work,
+    work: Omit<Work, 'sequence'> & Pick<LoneWork, 'sequence'>,
     resolve: (choices: readonly number[]) => void,
     reject: (error: unknown) => void,
-    lone?: LoneStep,
+    lone?: LoneWork,
   ) {
     this.lone = lone;
     this.sequence = work.sequence;

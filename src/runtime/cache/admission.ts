@@ -14,6 +14,7 @@ export interface Reservation {
 
 interface Waiting {
   readonly pages: number;
+  readonly owner: object | undefined;
   admit(): void;
   reject(error: Error): void;
 }
@@ -41,12 +42,15 @@ export class Admission {
     return this.#waiting.length > 0 || this.#reserved + pages > this.#budget;
   }
 
-  /** Reserves pages, waiting until they are free. @throws {MemoryError} if they can never be; the signal's reason; that of `close` */
-  async reserve(pages: number, signal?: AbortSignal): Promise<Reservation> {
+  /**
+   * Reserves pages, waiting until they are free. @param owner who may `leave` meanwhile
+   * @throws {MemoryError} if they can never be; the signal's reason; that of `close` or `leave`
+   */
+  async reserve(pages: number, signal?: AbortSignal, owner?: object): Promise<Reservation> {
     if (this.#closed) throw this.#closed;
     signal?.throwIfAborted();
     if (pages > this.#budget) throw this.#tooMuch(pages, this.#budget);
-    if (this.isFull(pages)) await this.#turn(pages, signal);
+    if (this.isFull(pages)) await this.#turn(pages, signal, owner);
     else this.#reserved += pages;
     return this.#reservation(pages);
   }
@@ -62,7 +66,15 @@ export class Admission {
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
   }
 
-  #turn(pages: number, signal?: AbortSignal): Promise<void> {
+  /** Rejects what an owner waits for, if it does. */
+  leave(owner: object, error: Error): void {
+    const at = this.#waiting.findIndex((waiting) => waiting.owner === owner);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1)[0]!.reject(error);
+    this.#admit();
+  }
+
+  #turn(pages: number, signal?: AbortSignal, owner?: object): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
@@ -71,6 +83,7 @@ export class Admission {
       };
       const waiting: Waiting = {
         pages,
+        owner,
         admit() {
           signal?.removeEventListener('abort', onAbort);
           resolve();

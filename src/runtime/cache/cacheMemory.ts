@@ -1,6 +1,7 @@
 /** KV cache of all sequences of a model: their pages, shared prefixes, and admission of new sequences. */
 
 import { collectGarbage } from '../../core/collectGarbage.ts';
+import { EspalierError } from '../../core/errors.ts';
 import { PAGE_POSITIONS, type PageStore } from '../../graph/step.ts';
 import { Admission, type Reservation } from './admission.ts';
 import { PagedCache } from './pagedCache.ts';
@@ -29,6 +30,9 @@ export interface CacheLimits {
   readonly prefixBytes: number;
 }
 
+export const disposedError = (): EspalierError =>
+  new EspalierError('DISPOSED', 'this session was disposed, or its model was');
+
 export class CacheMemory {
   readonly pool: PagePool;
   readonly prefixes: PrefixTree;
@@ -37,6 +41,7 @@ export class CacheMemory {
   readonly #idle = new Map<Held, WeakRef<IdleSequence>>();
   readonly #lost = new FinalizationRegistry<Held>((held) => this.release(held));
   readonly #keptPages: number;
+  #isCollecting = false;
 
   constructor(store: PageStore, { bytes, prefixBytes }: CacheLimits) {
     this.pool = new PagePool(store, bytes, () => this.#reclaim());
@@ -67,11 +72,17 @@ export class CacheMemory {
     return held;
   }
 
-  /** Waits until the pages can be reserved. @throws {MemoryError} if they can never be; the signal's reason */
+  /**
+   * Waits until the pages can be reserved.
+   * @throws {MemoryError} if they can never be; the signal's reason; {EspalierError} DISPOSED if `release` comes first
+   */
   async reserve(held: Held, pages: number, signal?: AbortSignal): Promise<void> {
     // abandoned sequences may hold the pages
-    if (this.admission.isFull(pages)) void collectGarbage();
-    held.reservation = await this.admission.reserve(pages, signal);
+    if (this.admission.isFull(pages)) void this.#collect();
+    const reservation = await this.admission.reserve(pages, signal, held);
+    // `release` may have been called since it was admitted
+    if (held.cache) held.reservation = reservation;
+    else reservation.release();
   }
 
   /** Marks a sequence as idle: its pages may be evicted. */
@@ -92,6 +103,7 @@ export class CacheMemory {
   release(held: Held): void {
     this.#lost.unregister(held);
     this.#idle.delete(held);
+    this.admission.leave(held, disposedError());
     held.cache?.release();
     held.cache = undefined;
     held.reservation?.release();
@@ -102,6 +114,14 @@ export class CacheMemory {
   /** Evicts kept prefixes beyond their budget. Called after sequences have released pages. */
   trim(): void {
     this.prefixes.trim(this.#keptPages);
+  }
+
+  /** One collection at a time serves all that wait. */
+  async #collect(): Promise<void> {
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
+    await collectGarbage();
+    this.#isCollecting = false;
   }
 
   #reclaim(): boolean {

@@ -87,14 +87,21 @@ export class PagePool {
   /** Copies a shared page into a new page of the caller. */
   async copy(page: Page): Promise<Page> {
     const own = this.take();
-    if (page.state) this.addState(own);
-    await this.#store.copy(page, own);
+    try {
+      if (page.state) this.addState(own);
+      await this.#store.copy(page, own);
+    } catch (error) {
+      this.release(own);
+      throw error;
+    }
     return own;
   }
 
   #makeRoom(bytes: number, what: string): void {
     while (this.bytes + bytes > this.#budgetBytes) {
-      if (!this.#reclaim()) throw new MemoryError(what, bytes, 0, { budget: this.budget, pages: this.pages });
+      if (this.#reclaim()) continue;
+      const available = Math.max(0, this.#budgetBytes - this.bytes);
+      throw new MemoryError(what, bytes, available, { budget: this.budget, pages: this.pages });
     }
   }
 

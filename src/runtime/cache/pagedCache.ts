@@ -111,8 +111,15 @@ export class PagedCache {
 
   async #own(index: number): Promise<void> {
     const shared = this.#pages[index];
-    const own = await this.#pool.copy(shared);
-    this.#pages[index] = own;
-    this.#pool.release(shared);
+    // held here as well, because the cache may be cut back while the copy runs
+    this.#pool.retain(shared);
+    try {
+      const own = await this.#pool.copy(shared);
+      const isStillThere = this.#pages[index] === shared;
+      if (isStillThere) this.#pages[index] = own;
+      this.#pool.release(isStillThere ? shared : own);
+    } finally {
+      this.#pool.release(shared);
+    }
   }
 }

@@ -70,12 +70,22 @@ export class PrefixTree {
     return last;
   }
 
-  /** Releases the least recently used page without other references. @returns false if there is none */
+  /**
+   * Releases the least recently used page without other references, one at the end of a prefix if there is one. Sequences that
+   * compute the same at once have pages of their own, so all that follows an unused page may be in use: it leaves the tree, too.
+   * @returns false if every page has other references
+   */
   evict(): boolean {
-    let oldest: PrefixNode | undefined;
-    for (const node of this.#nodes)
-      if (node.children.size === 0 && this.#isUnused(node) && !(oldest && oldest.used <= node.used)) oldest = node;
+    let end: PrefixNode | undefined;
+    let inner: PrefixNode | undefined;
+    for (const node of this.#nodes) {
+      if (!this.#isUnused(node)) continue;
+      if (node.children.size > 0) inner = older(inner, node);
+      else end = older(end, node);
+    }
+    const oldest = end ?? inner;
     if (!oldest) return false;
+    (oldest.parent?.children ?? this.#roots).delete(oldest.key);
     this.#remove(oldest);
     return true;
   }
@@ -111,11 +121,13 @@ export class PrefixTree {
   }
 
   #remove(node: PrefixNode): void {
-    (node.parent?.children ?? this.#roots).delete(node.key);
+    for (const child of node.children.values()) this.#remove(child);
     this.#nodes.delete(node);
     this.#pool.release(node.page);
   }
 }
+
+const older = (a: PrefixNode | undefined, b: PrefixNode): PrefixNode => (a && a.used <= b.used ? a : b);
 
 /** Map key of a page: its ids as text, two characters each. That of a first page begins with the submodel. */
 function keyOf(submodel: string, tokens: readonly number[], from: number): string {

@@ -55,7 +55,7 @@ export type {
   StepResult,
 } from './graph/step.ts';
 export type { Adapter, AdapterFactors } from './models/adapter.ts';
-export type { ExitHeader, ExitPart, ExitPromise } from './models/exits.ts';
+export type { BoundPromise, ExitBinding, ExitHeader, ExitPart, ExitPromise } from './models/exits.ts';
 export type { Factors } from './models/modelBuilder.ts';
 export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';
@@ -70,6 +70,7 @@ export type { AdaptLimits } from './adapt/limits.ts';
 export type { AdaptOptions, LoadOptions } from './adapt/load.ts';
 export type { Decision, Plan } from './adapt/plan.ts';
 export type { Battery, Energy, Pressure, Sensors, Signal, Signals, Temperature } from './adapt/sensors/signals.ts';
+export type { LoadedExit } from './runtime/exits/exit.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
 export type { Inspection, TensorInspection } from './runtime/inspect.ts';
 export type { LoadOptions as ModelOptions } from './runtime/loadOptions.ts';

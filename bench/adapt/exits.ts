@@ -55,7 +55,7 @@ export async function benchExits(
   console.log(
     `promise of ${percent(RISK)} kept in ${kept} of ${RESPLITS} splits (mean loss ${percent(mean(splits.map(({ loss }) => loss)))}); ${percent(promise.exited)} of the tokens leave at a margin of ${promise.threshold.toFixed(2)}`,
   );
-  const speeds = await timed(file, await withPromise(exit, promise), prompts.slice(0, TIMED), rounds, threads);
+  const speeds = await timed(file, await withPromise(exit, promise, model), prompts.slice(0, TIMED), rounds, threads);
   return { depth, texts: samples.length, tokens, acceptance, kept, ...promise, ...speeds };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Early exits (Balcony, Jamialahmadi et al. 2025, arXiv 2503.05005): after some layers of a frozen model, one block of its own, a norm and a
  * part of the output matrix predict the next token. GGUF has no room for them, so they are a file beside the model's:
- * general.type 'exit', espalier.exit.depth, .tokens, .layers and .vocabulary (of the model, which may have been cut since), and the tensors `exit.<part>.weight`, named as a block's parts,
+ * general.type 'exit', espalier.exit.depth, .tokens, .layers and .vocabulary (of the model, which may have been cut since), .weights and .kv (for each promise, what it holds for), and the tensors `exit.<part>.weight`, named as a block's parts,
  * with `exit.output_norm.weight` and `exit.output.weight` [S, D], the rows of the output matrix for the S tokens.
  */
 import { FormatError } from '../core/errors.ts';
@@ -28,7 +28,15 @@ export interface ExitHeader extends ExitPart {
   /** Ids of the rows of its output matrix. */
   readonly tokens: Int32Array;
   /** Promises that were calibrated, strictest first. */
-  readonly promises: readonly ExitPromise[];
+  readonly promises: readonly BoundPromise[];
+}
+
+/** What a promise holds for: other weights or formats change which tokens differ. */
+export interface ExitBinding {
+  /** Fingerprint of the tensors of the model and of the exit, see `fingerprinted`. */
+  readonly weights: string;
+  /** Format of keys and values. */
+  readonly kv: string;
 }
 
 /** A threshold with what it promises. */
@@ -44,6 +52,15 @@ export interface ExitPromise {
   readonly prompts: number;
 }
 
+/** A promise, and what it was calibrated with. */
+export interface BoundPromise extends ExitPromise, ExitBinding {}
+
+/** @returns undefined if the promise holds with this model, else what it was calibrated with */
+export function promiseProblem(promise: ExitBinding, { weights, kv }: ExitBinding): string | undefined {
+  if (promise.weights !== weights) return 'other weights or formats of weights';
+  return promise.kv === kv ? undefined : `keys and values in ${promise.kv || 'another format'}`;
+}
+
 const F32 = formatByName('F32');
 const keys = {
   depth: 'espalier.exit.depth',
@@ -51,6 +68,7 @@ const keys = {
   layers: 'espalier.exit.layers',
   vocabulary: 'espalier.exit.vocabulary',
   promises: ['risk', 'delta', 'threshold', 'exited', 'prompts'] as const,
+  bindings: ['weights', 'kv'] as const,
 };
 
 /** Name of the exit's output, [R, S]. */
@@ -83,14 +101,21 @@ export function readExitHeader({ name, metadata, tensors }: Checkpoint): ExitHea
     throw wrong(`${keys.tokens} has ${tokens.length} ids, expected one for each of ${rows ?? 0} rows`);
   const columns = keys.promises.map((key) => metadata.get(`espalier.exit.${key}`) ?? []);
   const [risk, delta, threshold, exited, prompts] = columns.map((values) => (isNumbers(values) ? [...values] : []));
+  // files from before promises were bound have none: then they hold for no model
+  const [weights, kv] = keys.bindings.map((key) => {
+    const values = metadata.get(`espalier.exit.${key}`);
+    return Array.isArray(values) ? values.map(String) : [];
+  });
   const promises = risk.map((value, i) => ({
+    weights: weights[i] ?? '',
+    kv: kv[i] ?? '',
     risk: value,
     delta: delta[i] ?? Number.NaN,
     threshold: threshold[i] ?? Number.NaN,
     exited: exited[i] ?? Number.NaN,
     prompts: prompts[i] ?? Number.NaN,
   }));
-  if (promises.some((promise) => Object.values(promise).some((value) => !Number.isFinite(value))))
+  if (promises.some((promise) => keys.promises.some((key) => !Number.isFinite(promise[key]))))
     throw wrong('its promises are incomplete', { found: promises });
   return { architecture: String(metadata.get('general.architecture')), depth, layers, vocabulary, tokens, promises };
 }
@@ -117,6 +142,12 @@ export function exitMetadata({
       metadata.set(
         `espalier.exit.${key}`,
         Float64Array.from(promises, (each) => each[key]),
+      );
+  if (promises.length > 0)
+    for (const key of keys.bindings)
+      metadata.set(
+        `espalier.exit.${key}`,
+        promises.map((each) => each[key]),
       );
   return metadata;
 }

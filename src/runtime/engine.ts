@@ -4,7 +4,6 @@ import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import type { Program } from '../graph/program.ts';
 import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
 import { type Adapter, writeFactors } from '../models/adapter.ts';
-import type { ExitHeader } from '../models/exits.ts';
 import type { Factors } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
@@ -16,7 +15,7 @@ import { ModelDrafts } from './drafting/modelDrafts.ts';
 import { checkSameTokens } from './drafting/sameTokens.ts';
 import { StepTimes } from './drafting/stepTimes.ts';
 import { EarlyDecoder } from './exits/earlyDecoder.ts';
-import { Exit } from './exits/exit.ts';
+import { Exit, type LoadedExit } from './exits/exit.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import { checkIds, isEncoder, vocabularyOf } from './graphKind.ts';
 import type { Pacer } from './pacer.ts';
@@ -44,7 +43,7 @@ export interface EngineOptions {
   /** Adapters that can be chosen by their role in the package. */
   readonly adapters?: ReadonlyMap<string, Adapter>;
   /** Early exit of the graph, if it has one. */
-  readonly exit?: ExitHeader;
+  readonly exit?: LoadedExit;
   /** Performance limits besides those that the backend reports. */
   readonly limits?: readonly string[];
   /** Values of the graph's inputs, the same in every step. */
@@ -89,8 +88,9 @@ export class Engine {
     this.template = options.template;
     this.embedding = options.embedding ?? {};
     this.isEncoder = isEncoder(program.graph);
-    this.limits = options.limits ?? [];
     this.exit = options.exit && new Exit(options.exit);
+    const dropped = this.exit?.problems.map((problem) => `exit: ${problem}, and is not used`) ?? [];
+    this.limits = [...(options.limits ?? []), ...dropped];
     const { bytes = Number.POSITIVE_INFINITY, prefixBytes } = options.cache ?? {};
     const pages = program.openPages(options.kv);
     const ofOneContext = Math.ceil(options.context / PAGE_POSITIONS) * pages.pageBytes;

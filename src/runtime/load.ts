@@ -10,7 +10,8 @@ import type { Program, WeightStore } from '../graph/program.ts';
 import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
-import { type ExitHeader, readExitHeader, withExit } from '../models/exits.ts';
+import { type ExitBinding, type ExitHeader, readExitHeader, withExit } from '../models/exits.ts';
+import { type FingerprintedCheckpoint, fingerprinted } from '../models/fingerprint.ts';
 import { weightStore } from '../models/weightStore.ts';
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
@@ -85,10 +86,12 @@ async function loadEngine(
     const readings = await readingsOf(file, selection);
     opened = readings[0].checkpoint;
     let exit: ExitHeader | undefined;
+    let weightsOf: FingerprintedCheckpoint['fingerprint'] | undefined;
     if (exitSource !== undefined) {
       if (adapter || adapters.size > 0)
         throw new OptionError('exit', 'set', 'no adapter, for which exits are not calibrated');
-      ({ checkpoint: opened, header: exit } = await joined(opened, exitSource, options));
+      const { checkpoint: both, header } = await joined(opened, exitSource, options);
+      [opened, exit, weightsOf] = [both, header, both.fingerprint];
     }
     // adapters have the layout of GGUF
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
@@ -116,7 +119,11 @@ async function loadEngine(
     isKeptOpen = stored.size > 0;
     const program = isKeptOpen ? await withStoredRows(compiled, weights, () => opened.close()) : compiled;
     let submodels: Submodel[];
+    let binding: ExitBinding | undefined;
     try {
+      // exact weights have other values
+      const weights = await weightsOf?.(signal);
+      if (weights) binding = { weights: options.exact ? `${weights} exact` : weights, kv: kv.name };
       await opened.finish?.(signal);
       submodels = await compileSubmodels(program, used, graphOf);
     } catch (error) {
@@ -133,7 +140,7 @@ async function loadEngine(
       limits,
       cache: cacheLimits(estimate, options),
       embedding,
-      exit,
+      exit: exit && binding && { ...exit, binding },
     });
     if (adapter || every.length > 0)
       await engine.setAdapter(adapter).catch((error: unknown) => {
@@ -185,7 +192,7 @@ async function joined(base: Checkpoint, source: CheckpointSource, options: LoadO
   const { inGgufTerms } = await import('../models/inGgufTerms.ts');
   const exit = await openCheckpoint(source, openOptions(options));
   try {
-    return { checkpoint: withExit(inGgufTerms(base), exit), header: readExitHeader(exit) };
+    return { checkpoint: fingerprinted(withExit(inGgufTerms(base), exit)), header: readExitHeader(exit) };
   } catch (error) {
     await exit.close();
     throw error;

@@ -3,7 +3,6 @@ import { EspalierError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { ProgramDescription, Timing } from '../graph/program.ts';
 import type { Adapter } from '../models/adapter.ts';
-import type { ExitHeader } from '../models/exits.ts';
 import { logNormalizer, type TokenLogProbability } from '../sampling/logProbabilities.ts';
 import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
@@ -12,6 +11,7 @@ import { abortSignal, callback, checkOptions, oneOf } from './checkOptions.ts';
 import { type EmbedInput, type EmbedOptions, embed, isEmbedInput } from './embed.ts';
 import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
+import type { LoadedExit } from './exits/exit.ts';
 import { type Continuation, type GenerateManyOptions, generateMany } from './generateMany.ts';
 import { checkChatOptions, checkGenerateManyOptions } from './generateOptions.ts';
 import type { Pacer } from './pacer.ts';
@@ -205,7 +205,7 @@ export class Model {
   }
 
   /** Early exit that the model was loaded with. */
-  get exit(): ExitHeader | undefined {
+  get exit(): LoadedExit | undefined {
     return this.#engine.exit?.header;
   }
 

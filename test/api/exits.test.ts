@@ -2,8 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { writeGguf } from '../../src/formats/gguf/write.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
-import { type GenerateOptions, load } from '../../src/index.ts';
-import { type ExitHeader, type ExitPromise, exitMetadata, freshExit, readExitHeader } from '../../src/models/exits.ts';
+import { type GenerateOptions, type LoadOptions, load } from '../../src/index.ts';
+import {
+  type BoundPromise,
+  type ExitHeader,
+  type ExitPromise,
+  exitMetadata,
+  freshExit,
+  readExitHeader,
+} from '../../src/models/exits.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const prompts = [[1, 40, 41, 42], [1, 9, 8, 7, 6, 5], [1]];
@@ -12,7 +19,7 @@ const promise = { risk: 0.01, delta: 0.05, exited: 0.5, prompts: 400 };
 /** An untrained exit after the first layer. */
 async function exitOf(
   model: Uint8Array,
-  promises: readonly ExitPromise[] = [],
+  promises: readonly BoundPromise[] = [],
   changes: Partial<ExitHeader> = {},
 ): Promise<Uint8Array> {
   const base = await openCheckpoint(model);
@@ -33,6 +40,16 @@ async function exitOf(
   const sink = { write: async (bytes: Uint8Array) => void parts.push(bytes.slice()) };
   await writeGguf(sink, { metadata: exitMetadata({ ...readExitHeader(exit), promises, ...changes }), tensors });
   return new Uint8Array(Buffer.concat(parts));
+}
+
+/** An untrained exit with promises for this model. */
+async function calibrated(model: Uint8Array, promises: readonly ExitPromise[]): Promise<Uint8Array> {
+  using loaded = await load(model, { exit: await exitOf(model) });
+  const { binding } = loaded.exit!;
+  return exitOf(
+    model,
+    promises.map((each) => ({ ...each, ...binding })),
+  );
 }
 
 const settings: readonly GenerateOptions[] = [
@@ -74,7 +91,7 @@ describe('an exit', () => {
     // the exit is untrained: with a small risk, two tokens that the online check compares would end it
     const exitRisk = 0.9;
     for (const threshold of [1e9, 0.3, 0.1, -1]) {
-      const exit = await exitOf(file, [{ ...promise, risk: exitRisk, threshold }]);
+      const exit = await calibrated(file, [{ ...promise, risk: exitRisk, threshold }]);
       using early = await load(file, { exit, context: 160 });
       using session = early.session();
       const options = { maxTokens: 60, exit: 'calibrated', exitRisk } as const;
@@ -96,7 +113,7 @@ describe('an exit', () => {
 
   it('goes on with the whole model, and says why, where tokens contradict the promise', async () => {
     const file = await tinyModel('llama', 'Q8_0');
-    using early = await load(file, { exit: await exitOf(file, [{ ...promise, threshold: -1 }]), context: 600 });
+    using early = await load(file, { exit: await calibrated(file, [{ ...promise, threshold: -1 }]), context: 600 });
     using session = early.session();
     // of some 560 wrong tokens at least two are compared, whatever is drawn for this seed
     const options = { maxTokens: 590, exit: 'calibrated', seed: 1 } as const;
@@ -123,11 +140,39 @@ describe('an exit', () => {
     expect(await texts(true)).toEqual(await texts(false));
   });
 
+  it('keeps its promise only with the weights and the formats that it was calibrated with', async () => {
+    const file = await tinyModel('llama', 'Q8_0');
+    const exit = await calibrated(file, [{ ...promise, threshold: 2 }]);
+    const generate = async (source: Uint8Array, options: LoadOptions) => {
+      using model = await load(source, { exit, context: 64, ...options });
+      const notes = model.backend.limits.filter((limit) => limit.startsWith('exit: '));
+      // a lossless exit promises nothing
+      expect((await model.session().generate([1], { exit: 'lossless', maxTokens: 9 }).result).tokens).toBe(9);
+      const early = async () => await model.session().generate([1], { exit: 'calibrated', maxTokens: 9 }).result;
+      return { notes, problem: await early().then(() => 'none', String) };
+    };
+    expect(await generate(file, {})).toEqual({ notes: [], problem: 'none' });
+    // the fingerprint samples each tensor, and training changes all of them
+    const tuned = file.slice();
+    for (let i = tuned.length - 5; i > tuned.length / 2; i -= 97) tuned[i] ^= 1;
+    for (const [source, options, why] of [
+      [await tinyModel('llama', 'Q4_0'), {}, 'other weights or formats of weights'],
+      [tuned, {}, 'other weights or formats of weights'],
+      [file, { exact: true }, 'other weights or formats of weights'],
+      [file, { kv: 'q8_0' }, 'keys and values in F16'],
+    ] as const) {
+      const { notes, problem } = await generate(source, options);
+      expect(notes).toEqual([`exit: the promise of 0.01 was calibrated with ${why}, and is not used`]);
+      expect(problem).toMatch(`exitRisk is 0.01, expected a risk that the exit was calibrated for (none`);
+      expect(problem).toMatch(`the promise of 0.01 was calibrated with ${why}`);
+    }
+  });
+
   it('is refused by name where it cannot be used', async () => {
     const file = await tinyModel('llama', 'Q8_0');
     using plain = await load(file);
     expect(() => plain.session().generate([1], { exit: 'lossless' })).toThrow(/loaded with the option 'exit'/);
-    using model = await load(file, { exit: await exitOf(file, [{ ...promise, threshold: 2 }]) });
+    using model = await load(file, { exit: await calibrated(file, [{ ...promise, threshold: 2 }]) });
     const generate = (options: GenerateOptions) => () => model.session().generate([1], options);
     expect(generate({ exit: 'calibrated', temperature: 1 })).toThrow(/temperature is 1, expected 0/);
     expect(generate({ exit: 'calibrated', exitRisk: 0.001 })).toThrow(/exitRisk is 0.001/);

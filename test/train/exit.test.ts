@@ -52,9 +52,10 @@ describe('an exit', () => {
     expect(() => calibrateExit(samples)).toThrow(/prompts is 3, expected at least 30\d to promise a risk of 0.01/);
     // a loose promise on average is possible with one prompt
     const promise = calibrateExit(samples, { risk: 0.9, delta: 0 });
-    const file = await withPromise(run.path('exit.gguf'), promise);
+    const file = await withPromise(run.path('exit.gguf'), promise, model);
     using calibrated = await load(run.path('base.gguf'), { exit: file, backend });
-    expect(calibrated.exit!.promises).toEqual([promise]);
+    expect(calibrated.exit!.promises).toEqual([{ ...promise, ...calibrated.exit!.binding }]);
+    expect(calibrated.exit!.binding).toEqual(model.exit!.binding);
     using session = calibrated.session();
     const options = { exit: 'calibrated', exitRisk: 0.95, maxTokens: 20 } as const;
     expect((await session.generate('the pear', options).result).tokens).toBeGreaterThan(0);

@@ -4,7 +4,8 @@ import { memorySink } from '../../formats/byteSink.ts';
 import { writeGguf } from '../../formats/gguf/write.ts';
 import { type CheckpointSource, openCheckpoint } from '../../formats/open.ts';
 import { copiedTensor } from '../../formats/tensorToWrite.ts';
-import { type ExitPromise, exitMetadata, readExitHeader } from '../../models/exits.ts';
+import { type ExitPromise, exitMetadata, promiseProblem, readExitHeader } from '../../models/exits.ts';
+import type { Model } from '../../runtime/model.ts';
 import { type ExitSample, exitedAt, lossAt } from './exitSamples.ts';
 import { calibrate } from './riskControl.ts';
 
@@ -35,15 +36,23 @@ export function calibrateExit(
 }
 
 /**
- * Returns an exit's file with another promise, in place of one of the same risk.
- * @param source a path, a URL or bytes @throws {FormatError} if it is not an exit @throws {SourceError}
+ * Returns an exit's file with another promise, in place of one of the same risk and the same model. The promise holds for these weights and formats.
+ * @param source a path, a URL or bytes @param model the one that was sampled, loaded with this exit @throws {OptionError} if it has no exit @throws {FormatError} if it is not an exit @throws {SourceError}
  */
-export async function withPromise(source: CheckpointSource, promise: ExitPromise): Promise<Uint8Array> {
+export async function withPromise(
+  source: CheckpointSource,
+  promise: ExitPromise,
+  model: Pick<Model, 'exit' | 'summary'>,
+): Promise<Uint8Array> {
+  const binding = model.exit?.binding;
+  if (!binding) throw new OptionError('model', model.summary.source, "one that was loaded with the option 'exit'");
   const exit = await openCheckpoint(source);
   try {
     const header = readExitHeader(exit);
-    const others = header.promises.filter(({ risk }) => risk !== promise.risk);
-    const promises = [...others, promise].sort((a, b) => a.risk - b.risk);
+    const others = header.promises.filter(
+      (each) => each.risk !== promise.risk || promiseProblem(each, binding) !== undefined,
+    );
+    const promises = [...others, { ...promise, ...binding }].sort((a, b) => a.risk - b.risk);
     const metadata = exitMetadata({ ...header, promises });
     const title = exit.metadata.get('general.name');
     if (typeof title === 'string') metadata.set('general.name', title);

@@ -55,7 +55,7 @@ async function run(source: string, exit: string, values: Values): Promise<void> 
   try {
     const samples = await sampleExit(model, prompts, { tokens, signal, onProgress: progress.onProgress });
     const promise = calibrateExit(samples, { risk, delta });
-    const bytes = await withPromise(exit, promise);
+    const bytes = await withPromise(exit, promise, model);
     await writeFile(`${output}.partial`, bytes);
     await rename(`${output}.partial`, output);
     progress.stop();

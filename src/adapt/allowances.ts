@@ -44,8 +44,7 @@ function ofHeat(heat: HeatState | undefined, at: number, limit: number): Allowan
 function ofPower(power: PowerState | undefined, { maxWatts }: AdaptLimits, highest: number): Allowance[] {
   if (maxWatts === undefined) return [];
   const share = Math.min(1, (power?.allowed ?? maxWatts) / highest);
-  const how = power ? `${inDigits(power.watts)} W by ${power.method}` : 'by assumed watts: nothing measures them';
-  return [{ share, why: `at most ${maxWatts} W (${how})`, limit: 'maxWatts' }];
+  return [{ share, why: `at most ${maxWatts} W`, limit: 'maxWatts' }];
 }
 
 function soft(

@@ -2,7 +2,7 @@
 import { deviceFiles, hostFacts } from '#leaf/adapt/sensors/deviceFiles';
 import { deviceSensors } from '#leaf/adapt/sensors/deviceSensors';
 import { deviceName } from '#leaf/backends/wasm/threads';
-import { type EnergyEstimate, measuredEnergy } from './energy.ts';
+import { type EnergyEstimate, meanPower, measuredEnergy } from './energy.ts';
 import type { Signals } from './sensors/signals.ts';
 import { type ThermalZone, thermalZones } from './sensors/thermal.ts';
 
@@ -44,14 +44,7 @@ export async function describeDevice({ root, milliseconds = 500 }: DescribeOptio
       ...(model !== undefined && { model }),
       signals,
       zones: await thermalZones(deviceFiles(root)),
-      ...(energy && {
-        watts: {
-          ...energy,
-          value: energy.value / seconds,
-          low: energy.low / seconds,
-          high: energy.high / seconds,
-        },
-      }),
+      ...(energy && { watts: meanPower(energy, seconds) }),
     };
   } finally {
     sensors.close?.();

@@ -57,6 +57,11 @@ export function measuredEnergy({ before, after, idleWatts }: Interval): EnergyEs
   return bounded(joules, idle, BATTERY_ERROR, 'battery', `whole device; ${aboutIdle}`);
 }
 
+/** Power that a battery's gauge reports, in watts. */
+export function gaugePower(watts: number): EnergyEstimate {
+  return bounded(watts, 0, BATTERY_ERROR, 'battery', 'whole device; idle power included');
+}
+
 function bounded(joules: number, idle: number, error: number, method: EnergyMethod, note: string): EnergyEstimate {
   const net = (value: number) => Math.max(0, value - idle);
   return { value: net(joules), low: net(joules * (1 - error)), high: net(joules * (1 + error)), method, note };
@@ -99,7 +104,12 @@ export function modelledEnergy({ seconds, threads, bytes, multiplyAdds }: Modell
 }
 
 /** Divides an estimate by a number of tokens. */
-export function perToken(energy: EnergyEstimate, tokens: number): EnergyEstimate {
-  const share = (joules: number) => joules / Math.max(1, tokens);
-  return { ...energy, value: share(energy.value), low: share(energy.low), high: share(energy.high) };
+export const perToken = (energy: EnergyEstimate, tokens: number): EnergyEstimate =>
+  divided(energy, Math.max(1, tokens));
+
+/** Watts of an energy in joules. */
+export const meanPower = (energy: EnergyEstimate, seconds: number): EnergyEstimate => divided(energy, seconds);
+
+function divided(energy: EnergyEstimate, by: number): EnergyEstimate {
+  return { ...energy, value: energy.value / by, low: energy.low / by, high: energy.high / by };
 }

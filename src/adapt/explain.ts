@@ -1,6 +1,7 @@
 /** Says in one sentence why a decision is as it is, and which limits it does not keep. */
 import { type Budget, inDigits } from './allowances.ts';
 import { MIN_DUTY, type Rated, shareWithin } from './choosePlan.ts';
+import type { EnergyEstimate } from './energy.ts';
 import type { HeatState } from './heat.ts';
 import type { AdaptLimits } from './limits.ts';
 import type { Decision, LimitName } from './plan.ts';
@@ -29,6 +30,7 @@ export function explain(decided: Decided, limits: AdaptLimits): Pick<Decision, '
   const { next, duty, budget } = decided;
   const how = `${next.plan.name}${duty < 0.995 ? `, ${(100 * duty).toFixed(0)}% of the time` : ''}`;
   const reasons = budget.any.share < 1 ? [budget.any.why] : [];
+  if (budget.any.limit === 'maxWatts') reasons[0] += ` (${powerText(powerNow(decided))})`;
   const unmet: LimitName[] = [];
   for (const { name, problem, note } of [
     aboutTemperature(decided, limits),
@@ -59,14 +61,24 @@ function aboutTemperature({ heat, at, duty, hottest }: Decided, { maxTemperature
   return heat && heat.celsius > hottest && duty <= MIN_DUTY ? { name: 'maxTemperature' } : {};
 }
 
-function aboutWatts({ power, next, duty }: Decided, { maxWatts }: AdaptLimits): Finding {
+function aboutWatts(decided: Decided, { maxWatts }: AdaptLimits): Finding {
+  const { power, next, duty } = decided;
   if (maxWatts === undefined || duty > MIN_DUTY) return {};
   const least = MIN_DUTY * next.plan.power.value;
-  if ((power?.allowed ?? maxWatts) >= least * (1 - ROUNDING) || (power && power.watts <= maxWatts)) return {};
-  const taken = power
-    ? `${inDigits(power.watts)} W by ${power.method}, the idle device included`
-    : `${inDigits(least)} W by assumed watts`;
-  return { name: 'maxWatts', problem: `maxWatts of ${maxWatts} W cannot be kept: the longest pauses leave ${taken}` };
+  if ((power?.allowed ?? maxWatts) >= least * (1 - ROUNDING) || (power && power.watts.value <= maxWatts)) return {};
+  const left = powerText(powerNow(decided));
+  return { name: 'maxWatts', problem: `maxWatts of ${maxWatts} W cannot be kept: the longest pauses leave ${left}` };
+}
+
+/** The measured power; without one, what the plan assumes of the computation. */
+function powerNow({ power, next, duty }: Decided): EnergyEstimate {
+  if (power) return power.watts;
+  const { value, low, high, ...origin } = next.plan.power;
+  return { value: duty * value, low: duty * low, high: duty * high, ...origin };
+}
+
+function powerText({ value, low, high, method, note }: EnergyEstimate): string {
+  return `${inDigits(value)} W, between ${inDigits(low)} and ${inDigits(high)}; ${method}: ${note}`;
 }
 
 function aboutFloor(decided: Decided, { floor }: AdaptLimits): Finding {

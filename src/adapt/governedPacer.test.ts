@@ -201,7 +201,7 @@ describe('a limit of power', () => {
     expect(share).toBeCloseTo(0.05, 2);
     expect(events.at(-1)!.unmet).toEqual(['maxWatts']);
     expect(events.at(-1)!.why).toMatch(
-      /; maxWatts of 4 W cannot be kept: the longest pauses leave 5\.\d+ W by rapl, the idle device included$/,
+      /; maxWatts of 4 W cannot be kept: the longest pauses leave 5\.\d+ W, between \d\.\d+ and \d\.\d+; rapl: package-0; idle power included/,
     );
   });
 });

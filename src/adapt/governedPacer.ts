@@ -1,7 +1,7 @@
 /** Lets the governor pace a model: reads the sensors once a second while steps run, and sleeps between tokens. */
 import type { PacedStep, Pacer } from '../runtime/pacer.ts';
 import { quantile } from '../runtime/statistics.ts';
-import { measuredEnergy } from './energy.ts';
+import { meanPower, measuredEnergy } from './energy.ts';
 import { DWELL_DOWN, decide, type GovernorState, startState } from './governor.ts';
 import type { AdaptLimits } from './limits.ts';
 import type { Decision, Plan } from './plan.ts';
@@ -172,7 +172,7 @@ export class GovernedPacer implements Pacer {
     const energy = last && measuredEnergy({ before: last, after: signals });
     if (!energy) return undefined;
     const seconds = (signals.at - last.at) / 1000;
-    return { watts: energy.value / seconds, method: energy.method, load: assumed / seconds, seconds };
+    return { watts: meanPower(energy, seconds), load: assumed / seconds, seconds };
   }
 
   #report(signals: Signals, malformed: readonly string[]): void {

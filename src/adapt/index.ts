@@ -22,6 +22,7 @@ export { type DescribeOptions, type DeviceDescription, describeDevice } from './
 export {
   type EnergyEstimate,
   type EnergyMethod,
+  gaugePower,
   type Interval,
   type ModelledWork,
   measuredEnergy,

@@ -1,4 +1,5 @@
 /** The cost of a token on a device, by the formats of a model's matrices. `decodeMeter` of `espalier/search` measures it. */
+import type { EnergyEstimate } from '../adapt/index.ts';
 import type { OnProgress } from '../core/progress.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
@@ -7,18 +8,9 @@ import type { BlockFormat } from '../tensor/blockFormat.ts';
 export interface TokenCost {
   readonly seconds: number;
   /** Undefined if the energy of the device is unknown. */
-  readonly joules?: TokenEnergy;
+  readonly joules?: EnergyEstimate;
   /** False if weights and cache do not fit into the device's memory. Undefined: unknown. */
   readonly fits?: boolean;
-}
-
-export interface TokenEnergy {
-  readonly value: number;
-  /** Bounds. */
-  readonly low: number;
-  readonly high: number;
-  /** Origin of the numbers. */
-  readonly note: string;
 }
 
 /** Costs of one model on one device. */
@@ -48,7 +40,7 @@ export interface DecodePrediction {
   readonly device: string;
   /** Milliseconds and joules per token. */
   readonly ms: number;
-  readonly joules?: TokenEnergy;
+  readonly joules?: EnergyEstimate;
   /** The limit: of the two, the one that was set. */
   readonly maxMs?: number;
   readonly maxJoules?: number;

@@ -12,7 +12,6 @@ export type {
   DecodePrediction,
   DecodeRequest,
   TokenCost,
-  TokenEnergy,
 } from './decodeCosts.ts';
 export { type FileType, fileTypes } from './fileTypes.ts';
 export { type ImportanceEntry, type ImportanceMatrix, readImatrix, writeImatrix } from './imatrix.ts';

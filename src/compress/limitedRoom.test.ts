@@ -45,7 +45,7 @@ const meterWith =
         bytes += (elements / format.blockSize) * format.blockBytes;
       }
       seconds *= 1 + bytes / 1e7;
-      const joules = { value: 2 * seconds, low: seconds, high: 3 * seconds, note: 'made up' };
+      const joules = { value: 2 * seconds, low: seconds, high: 3 * seconds, method: 'model', note: 'made up' } as const;
       const fits = memory === undefined ? undefined : bytes <= memory;
       return { seconds, fits, ...(device !== 'unknown' && { joules }) };
     },
@@ -156,6 +156,15 @@ describe('a limit on the energy of a token', () => {
     };
     expect(cardPage(card as unknown as Parameters<typeof cardPage>[0])).toContain(
       `at most ${maxJoules} J per token; predicted `,
+    );
+    expect(cardPage(card as unknown as Parameters<typeof cardPage>[0])).toMatch(
+      / J \(between \S+ and \S+; model: made up\)/,
+    );
+  });
+
+  it('that cannot be reached names the least with its bounds and its origin', async () => {
+    await expect(run('', { maxJoules: 1e-9, dryRun: true })).rejects.toThrow(
+      /expected at least \S+ J per token \(between \S+ and \S+; model: made up\), with which/,
     );
   });
 

@@ -39,7 +39,8 @@ export async function limitedRoom(
   const { graph } = buildModel(checkpoint, Math.min(trainedContextOf(checkpoint), CONTEXT));
   const formats = possibleFormats(checkpoint, named);
   const costs = await meter({ graph, formats, device, threads, signal, onProgress });
-  if (maxJoules !== undefined && !costs.tokenCost(() => undefined).joules) {
+  const energy = costs.tokenCost(() => undefined).joules;
+  if (maxJoules !== undefined && !energy) {
     const expected = `no value: nothing is known of the energy that ${costs.device} needs. Use maxMs`;
     throw new OptionError('maxJoules', maxJoules, expected);
   }
@@ -50,7 +51,13 @@ export async function limitedRoom(
   const room = decodeRoom(checkpoint, costs, limit, costOf, named);
   if (room.least > limit) {
     const least = `${roundedUp(room.least)} ${unit}`;
-    const expected = `at least ${least} per token, with which every matrix has its ${name} format on ${costs.device}`;
+    // bounds of other formats are about as far apart
+    const bounds = (each: number) => Number(((room.least * each) / energy!.value).toPrecision(2));
+    const origin =
+      maxJoules === undefined
+        ? ''
+        : ` (between ${bounds(energy!.low)} and ${bounds(energy!.high)}; ${energy!.method}: ${energy!.note})`;
+    const expected = `at least ${least} per token${origin}, with which every matrix has its ${name} format on ${costs.device}`;
     throw new OptionError(option, limit, expected);
   }
   return {

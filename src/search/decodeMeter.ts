@@ -35,12 +35,10 @@ export function measuredToken(table: CostTable, work: WholeWork, threads?: numbe
   const counts = threads === undefined ? measuredThreads(table) : [threads];
   const all = counts.map((threads) => ({ threads, ...workCost(table, work, threads) }));
   const fastest = all.reduce((a, b) => (b.seconds < a.seconds ? b : a));
-  const { value, low, high, note } = modelledEnergy(fastest);
-  return { seconds: fastest.seconds, joules: { value, low, high, note } };
+  return { seconds: fastest.seconds, joules: modelledEnergy(fastest) };
 }
 
 function describedToken(device: DeviceFile, work: WholeWork): TokenCost {
   const { seconds, joules, fits } = describedWorkCost(device, work);
-  const note = 'from the counts of the device file';
-  return { seconds: seconds.value, fits, ...(joules && { joules: { ...joules, note } }) };
+  return { seconds: seconds.value, fits, ...(joules && { joules }) };
 }

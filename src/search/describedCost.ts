@@ -1,4 +1,5 @@
 /** Cost of a model's step on a described device: the roofline of every product, overheads, and energy by counts, with bounds. */
+import type { EnergyEstimate } from '../adapt/index.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type DeviceFile, type Figure, type Range, rangeOf } from './deviceFile.ts';
 import { type ProductShape, type StepSize, type WholeWork, wholeWork } from './stepCost.ts';
@@ -6,8 +7,8 @@ import { systolicCycles } from './systolic.ts';
 
 export interface DescribedCost {
   readonly seconds: Range;
-  /** Undefined if the device does not say what its actions take. */
-  readonly joules?: Range;
+  /** Undefined if the device does not say what its actions take. Its note has the origins of the device's figures. */
+  readonly joules?: EnergyEstimate;
   /** Bytes read from memory. */
   readonly bytes: number;
   readonly multiplyAdds: number;
@@ -59,19 +60,30 @@ export function describedWorkCost(device: DeviceFile, work: WholeWork): Describe
   };
   const times = { low: timeAt('low'), value: timeAt('value'), high: timeAt('high') };
   const { memory, arithmetic, overhead } = times.value;
-  const joulesAt = (end: End) =>
-    at(device.joulesPerMultiplyAdd, end) * multiplyAdds +
-    at(device.memory.joulesPerByte, end) * (weightBytes + keyBytes) +
-    at(device.idleWatts, end) * times[end].seconds;
-  const tellsEnergy = device.joulesPerMultiplyAdd && device.memory.joulesPerByte && device.idleWatts;
+  const joules = energyOf(device, { multiplyAdds, bytes: weightBytes + keyBytes }, (end) => times[end].seconds);
   return {
     seconds: { value: times.value.seconds, low: times.low.seconds, high: times.high.seconds },
-    ...(tellsEnergy && { joules: { value: joulesAt('value'), low: joulesAt('low'), high: joulesAt('high') } }),
+    ...(joules && { joules }),
     bytes: weightBytes + keyBytes,
     multiplyAdds,
     bound: overhead >= Math.max(memory, arithmetic) ? 'overhead' : memory >= arithmetic ? 'memory' : 'arithmetic',
     fits: Math.max(storedBytes, device.bitsPerWeight === undefined ? file : 0) + keyBytes <= device.memory.bytes.value,
   };
+}
+
+/** Energy by counts. @returns undefined if a figure is missing: an energy without a part would be too low */
+function energyOf(
+  { joulesPerMultiplyAdd, idleWatts, memory: { joulesPerByte } }: DeviceFile,
+  { multiplyAdds, bytes }: { readonly multiplyAdds: number; readonly bytes: number },
+  secondsAt: (end: End) => number,
+): EnergyEstimate | undefined {
+  if (!joulesPerMultiplyAdd || !joulesPerByte || !idleWatts) return undefined;
+  const at = (end: End) =>
+    rangeOf(joulesPerMultiplyAdd)[end] * multiplyAdds +
+    rangeOf(joulesPerByte)[end] * bytes +
+    rangeOf(idleWatts)[end] * secondsAt(end);
+  const note = `counts of the device file: multiply-adds (${joulesPerMultiplyAdd.from}), bytes (${joulesPerByte.from}), time at idle power (${idleWatts.from}); nothing was measured here`;
+  return { value: at('value'), low: at('low'), high: at('high'), method: 'model', note };
 }
 
 /** Multiply-adds per second of all arrays. */

@@ -69,6 +69,10 @@ describe('the cost on a described device', () => {
     expect(seconds.high).toBeGreaterThan(seconds.value);
     expect(fits).toBe(true);
     expect(joules!.low).toBeLessThan(joules!.value);
+    expect(joules!.method).toBe('model');
+    expect(joules!.note).toMatch(
+      /multiply-adds \(assumed\), bytes \(assumed\), time at idle power \(.+\); nothing was measured/,
+    );
     // an array that multiplies vectors waits for the memory
     const fast = {
       ...device,

@@ -56,7 +56,7 @@ const plansOf = (...given: readonly [threads: number, seconds: number, watts: nu
     power: watts(power),
   }));
 
-const atMost = (watts: number) => `at most ${watts} W (by assumed watts: nothing measures them)`;
+const atMost = (watts: number) => `at most ${watts} W (${watts} W, between ${watts} and ${watts}; model: simulated)`;
 
 /** Decides again and again with the same signals, a second apart. */
 function settle(signals: Omit<GovernorSignals, 'at'>, limits: AdaptLimits, plans: readonly Plan[], seconds = 120) {

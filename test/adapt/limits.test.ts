@@ -89,7 +89,9 @@ describe('limits that contradict each other', () => {
   it('maxWatts that the longest pauses do not reach is named', () => {
     const { duty, unmet, why } = settle({}, { maxWatts: 0.05 }, one);
     expect([duty, unmet]).toEqual([MIN_DUTY, ['maxWatts']]);
-    expect(why).toMatch(/maxWatts of 0.05 W cannot be kept: the longest pauses leave 0.1 W by assumed watts/);
+    expect(why).toMatch(
+      /maxWatts of 0.05 W cannot be kept: the longest pauses leave 0.1 W, between 0.1 and 0.1; model: simulated/,
+    );
   });
 });
 
@@ -117,7 +119,10 @@ describe('for any signals', () => {
       fc.record({ plan: fc.constantFrom('0', '1', 'other'), seconds: number, burst: maybe(number), count: number }),
     ),
     power: maybe(
-      fc.record({ watts: number, load: number, seconds: number, method: fc.constantFrom('rapl', 'battery') }),
+      fc.record({
+        watts: number.map((value) => ({ value, low: value / 2, high: 2 * value, method: 'rapl', note: 'test' })),
+        ...{ load: number, seconds: number },
+      }),
     ),
   }) as fc.Arbitrary<GovernorSignals>;
   const plans = fc

@@ -1,5 +1,5 @@
 /** `espalier device`: what it prints, and its errors. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -41,6 +41,22 @@ it('predicts a model for a device that is only described', async () => {
   const text = await printed('--what-if', 'recipes/devices/rk3588.json', '--model', model);
   expect(text).toMatch(/decode +\d+ tokens\/s, between \d+ and \d+; overhead takes most of the time/);
   expect(text).toMatch(/energy +unknown: /);
+});
+
+it('says how every energy was obtained, with bounds, in JSON too', async () => {
+  const device = JSON.parse(await readFile('recipes/devices/rk3588.json', 'utf8')) as object;
+  const figure = (value: number) => ({ value, from: 'assumed' });
+  const { memory } = device as { memory: object };
+  const told = { ...device, memory: { ...memory, joulesPerByte: figure(5e-11) } };
+  const file = join(folder, 'frugal.json');
+  await writeFile(file, JSON.stringify({ ...told, joulesPerMultiplyAdd: figure(1e-13), idleWatts: figure(1) }));
+  const whatIf = ['--what-if', file, '--model', model];
+  const origin = 'multiply-adds \\(assumed\\), bytes \\(assumed\\), time at idle power \\(assumed\\)';
+  expect(await printed(...whatIf)).toMatch(
+    new RegExp(`energy +\\S+ J per token, between \\S+ and \\S+ +\\[model: .*${origin}`),
+  );
+  const { joules } = JSON.parse(await printed(...whatIf, '--json')) as { joules: object };
+  expect(joules).toMatchObject({ method: 'model', note: expect.stringMatching(origin), low: expect.any(Number) });
 });
 
 it('refuses options that have no effect beside others', async () => {

@@ -5,6 +5,7 @@ import {
   type DeviceDescription,
   describeDevice,
   type EnergyEstimate,
+  gaugePower,
   modelledEnergy,
   type Signals,
 } from '../../adapt/index.ts';
@@ -115,13 +116,12 @@ async function predictFor(file: string, model: string | undefined, json: boolean
   }
   const { seconds, joules, bytes, bound, fits } = cost;
   const speed = (each: number) => Number((1 / each).toPrecision(3));
-  const energy = (each: number) => Number(each.toPrecision(2));
   printFields({
     device: `${described.name}, as ${file} describes it: nothing was measured here`,
     decode: `${speed(seconds.value)} tokens/s, between ${speed(seconds.high)} and ${speed(seconds.low)}; ${bound} takes most of the time`,
     reads: `${bytesForPeople(bytes)} per token`,
     energy: joules
-      ? `${energy(joules.value)} J per token, between ${energy(joules.low)} and ${energy(joules.high)}`
+      ? energyText(joules, 'J per token')
       : 'unknown: the file does not say what multiply-adds, bytes and idling take',
     memory: fits ? 'the model fits' : 'the model does not fit',
   });
@@ -154,7 +154,7 @@ function signalTexts(signals: Signals): Record<string, string> {
     battery: text(
       signals.battery,
       ({ level, isCharging, watts }) =>
-        `${percent(level)}, ${isCharging ? 'charging' : watts === undefined ? 'discharging' : `discharging with ${watts.toFixed(1)} W`}`,
+        `${percent(level)}, ${isCharging ? 'charging' : watts === undefined ? 'discharging' : `discharging with ${boundsText(gaugePower(watts), 'W')}`}`,
     ),
     energy: text(signals.energy, ({ domains }) => `counted: ${domains.join(' + ')}`),
     pressure: text(signals.pressure, (value) => value),
@@ -207,7 +207,10 @@ function printPrediction({ token, promptToken, depth, threads }: ModelCost, ener
   });
 }
 
-function energyText({ value, low, high, method, note }: EnergyEstimate, unit: string): string {
+const energyText = (energy: EnergyEstimate, unit: string): string =>
+  `${boundsText(energy, unit)}  [${energy.method}: ${energy.note}]`;
+
+function boundsText({ value, low, high }: EnergyEstimate, unit: string): string {
   const number = (each: number) => each.toPrecision(2);
-  return `${number(value)} ${unit}, between ${number(low)} and ${number(high)}  [${method}: ${note}]`;
+  return `${number(value)} ${unit}, between ${number(low)} and ${number(high)}`;
 }

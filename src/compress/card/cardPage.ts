@@ -72,7 +72,7 @@ const sourceLine = ({ name, sha256, fingerprint }: Card['source']): string =>
 export function limitLine({ device, ms, joules, maxMs, maxJoules }: DecodePrediction): string {
   const limit = maxMs === undefined ? `${maxJoules} J` : `${maxMs} ms`;
   const energy = joules
-    ? `, ${joules.value.toPrecision(2)} J (between ${joules.low.toPrecision(2)} and ${joules.high.toPrecision(2)}; ${joules.note})`
+    ? `, ${joules.value.toPrecision(2)} J (between ${joules.low.toPrecision(2)} and ${joules.high.toPrecision(2)}; ${joules.method}: ${joules.note})`
     : '';
   return `at most ${limit} per token; predicted ${Number(ms.toPrecision(3))} ms${energy} on ${device}`;
 }

@@ -24,7 +24,8 @@ Parts:
   mixed     mixed bits at the bytes of a type: the share of the way to the next larger one. Bar: 45%
   sparsity  Wanda and SparseGPT beside magnitude pruning. Bars: the papers' ratios, which need a model of their kind; with --python FILE that
             has llmcompressor: the ratios of its files
-  structured  fewer neurons and heads (--keep), and fewer blocks, recovered by --steps of distillation. Bars: −15% time, +3% loss
+  structured  fewer neurons and heads (--keep-neurons, --keep-heads), and fewer blocks, recovered by --steps of distillation.
+            Bars: −15% time, +3% loss
   rotate    pure types with and without a rotated residual stream, plain and with calibration. Types (default: Q4_0 Q3_K_M Q2_K).
             Bar: less divergence
   repeat    the same recipe twice, and killed and resumed: the same bytes (needs npm run prepare)
@@ -40,7 +41,8 @@ The KL divergence of a file is computed exactly (weights dequantized to F32), on
   --window N          tokens per window (default: 256)   --windows N   windows (default: 256)
   --tokens N          tokens to evaluate (default: 8448) --threads N   (default: 2)
   --steps N           updates of tuned, autoround and structured (default: 195, which is 199,680 tokens)
-  --keep SHARE        (default: 0.8)                     --rate N      learning rate of structured (default: 0.0003)
+  --keep-neurons SHARE  (default: 0.875)                 --keep-heads SHARE  (default: 0.75)
+  --rate N            learning rate of structured (default: 0.0003)
   --layers N          (default: 2)                       --rounds N    of speed (default: 2)
   --kills N           of repeat (default: 4)
 Files that a run has made in runs/shape are not made again: remove them to measure anew. The last line is JSON.`;
@@ -58,7 +60,8 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string', default: '2' },
     steps: { type: 'string', default: '195' },
     weights: { type: 'boolean' },
-    keep: { type: 'string', default: '0.8' },
+    'keep-neurons': { type: 'string', default: '0.875' },
+    'keep-heads': { type: 'string', default: '0.75' },
     rate: { type: 'string', default: '0.0003' },
     layers: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
@@ -92,7 +95,13 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   },
   mixed: async () => benchMixedBits(await setting(), positionals),
   sparsity: async () => benchSparsity(await setting(), values.python),
-  structured: async () => benchStructured(await setting(), Number(values.keep), number('steps'), Number(values.rate)),
+  structured: async () =>
+    benchStructured(
+      await setting(),
+      { keepNeurons: Number(values['keep-neurons']), keepHeads: Number(values['keep-heads']) },
+      number('steps'),
+      Number(values.rate),
+    ),
   rotate: async () => benchRotate(await setting(), positionals.length > 0 ? positionals : ['Q4_0', 'Q3_K_M', 'Q2_K']),
   repeat: async () => benchRepeat(await setting(), number('kills')),
   loads: async () => benchLoads(await setting(), positionals),

@@ -9,10 +9,10 @@ import type { Setting } from './setting.ts';
 const BARS = { loss: 0.03, time: 0.15 };
 const ROUNDS = 15;
 
-/** @param keep share of the neurons and heads that are kept @param learningRate of the distillation */
+/** @param keep shares of the neurons and heads that are kept @param learningRate of the distillation */
 export async function benchStructured(
   setting: Setting,
-  keep: number,
+  keep: { readonly keepNeurons: number; readonly keepHeads: number },
   steps: number,
   learningRate: number,
 ): Promise<object[]> {
@@ -20,14 +20,14 @@ export async function benchStructured(
   const text = `${setting.folder}/structured.txt`;
   await writeFile(text, setting.calibrating);
   const ways: readonly (readonly [string, object])[] = [
-    ['narrow', { narrow: { keep } }],
+    ['narrow', { narrow: keep }],
     ['dropLayers', { dropLayers: { layers: 1 } }],
   ];
   const files: string[] = [];
   const recover = { distill: { steps, sequence: window, learningRate } };
   for (const [name, stage] of ways) {
     const { path } = await setting.made(
-      `${name}${name === 'narrow' ? keep : ''}-${steps}-${learningRate}.gguf`,
+      `${name}${name === 'narrow' ? `${keep.keepNeurons}-${keep.keepHeads}` : ''}-${steps}-${learningRate}.gguf`,
       async (output) => {
         const recipe = `${output}.json`;
         const stages = [stage, ...(steps > 0 ? [recover] : [])];
@@ -57,7 +57,7 @@ export async function benchStructured(
       `${ways[i][0]} after ${steps} updates: loss +${(100 * loss).toFixed(1)}% (bar ${100 * BARS.loss}%), KLD ${kld!.mean.toFixed(4)}, ` +
         `time of a token saved ${(100 * saved).toFixed(1)}% (bar ${100 * BARS.time}%) ${isReached ? 'reached' : 'MISSED'}`,
     );
-    return { way: ways[i][0], keep, steps, loss, saved, kld: kld!.mean, tokens, isReached };
+    return { way: ways[i][0], ...keep, steps, loss, saved, kld: kld!.mean, tokens, isReached };
   });
 }
 

@@ -28,6 +28,7 @@ import { tokenizeCommand } from './commands/tokenize.ts';
 import { trainCommand } from './commands/train.ts';
 import { oneLine } from './errorLine.ts';
 import { examples } from './options.ts';
+import { packageFile } from './packageFile.ts';
 
 const commands = [
   runCommand,
@@ -69,6 +70,6 @@ export function createProgram(): Command {
 }
 
 function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const manifest: unknown = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
   return (manifest as { readonly version: string }).version;
 }

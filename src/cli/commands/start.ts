@@ -1,17 +1,17 @@
 /** `espalier start`: a first demonstration; `npm start` runs it. */
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Model, Prompt } from '../../index.ts';
 import { Interrupted, interruptSignal } from '../interrupt.ts';
 import { addModelOptions, examples, loadWithProgress, type ModelValues } from '../options.ts';
 import { describeBackend, print } from '../output.ts';
+import { packageFile } from '../packageFile.ts';
 
 interface Values extends ModelValues {
   readonly model?: string;
 }
 
 /** The model that ships with the package. */
-const SAPLING = fileURLToPath(new URL('../../../models/sapling.gguf', import.meta.url));
+const SAPLING = packageFile('models/sapling.gguf');
 
 const GREETING = `Espalier runs large language models on the user's own device, in Node and in browsers. There is nothing to install
 but this package. It reads GGUF files, as llama.cpp does, and Hugging Face folders.

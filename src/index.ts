@@ -12,7 +12,14 @@ export {
 } from '#leaf/page/entry';
 export type { BackendName } from './backends/index.ts';
 export type { Arithmetic } from './backends/wasm/index.ts';
-export type { ErrorCode } from './core/errorCodes.ts';
+export type {
+  EngineErrorCode,
+  ErrorCode,
+  FederatedErrorCode,
+  PackageErrorCode,
+  RefusalCode,
+  TrustErrorCode,
+} from './core/errorCodes.ts';
 export {
   ContextError,
   type ErrorData,
@@ -37,7 +44,7 @@ export type { HttpOptions } from './formats/sources/httpFile.ts';
 export type { HttpOptions as RequestOptions } from './formats/sources/request.ts';
 export type { RetryPolicy } from './formats/sources/retrying.ts';
 export { type DecodeTextOptions, decodeText, textEncodings } from './formats/textEncoding.ts';
-export type { CacheSlot, Cost, Dim, Graph, Op, Registers, Shape, StateSlot, Value } from './graph/graph.ts';
+export type { CacheSlot, Cost, Dim, Graph, Op, Product, Registers, Shape, StateSlot, Value } from './graph/graph.ts';
 export type { InputValues } from './graph/ops/input.ts';
 export type { Notes, Program, ProgramDescription, Settings, Timing } from './graph/program.ts';
 export type {

@@ -2,6 +2,7 @@
 import { clientFolder } from '#leaf/federated/client/clientFolder';
 import { fileJournal } from '#leaf/federated/server/fileJournal';
 
+export type { FederatedErrorCode, RefusalCode } from '../core/errorCodes.ts';
 export type { Random } from '../core/random.ts';
 export type { Moments } from '../train/learner.ts';
 export { type AggregationRule, aggregationRules } from './aggregation/index.ts';

@@ -5,6 +5,7 @@ import { fileSource } from '#leaf/formats/sources/path';
 import { folderPublication } from '#leaf/package/update/folderPublication';
 import { PackageStore } from '../formats/packages/packageStore.ts';
 
+export type { PackageErrorCode, TrustErrorCode } from '../core/errorCodes.ts';
 export type { ByteSink } from '../formats/byteSink.ts';
 export { installedManifest, openComponent } from '../formats/packages/componentSource.ts';
 export type { Check, Component, Manifest, Piece, Section } from '../formats/packages/manifest.ts';

@@ -44,7 +44,19 @@ export type { HttpOptions } from './formats/sources/httpFile.ts';
 export type { HttpOptions as RequestOptions } from './formats/sources/request.ts';
 export type { RetryPolicy } from './formats/sources/retrying.ts';
 export { type DecodeTextOptions, decodeText, textEncodings } from './formats/textEncoding.ts';
-export type { CacheSlot, Cost, Dim, Graph, Op, Product, Registers, Shape, StateSlot, Value } from './graph/graph.ts';
+export type {
+  CacheSlot,
+  Cost,
+  Dim,
+  Graph,
+  Op,
+  Product,
+  Registers,
+  Shape,
+  StateSlot,
+  Value,
+  WeightAttributes,
+} from './graph/graph.ts';
 export type { InputValues } from './graph/ops/input.ts';
 export type { Notes, Program, ProgramDescription, Settings, Timing } from './graph/program.ts';
 export type {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { embedderGguf } from '../../scripts/models/embedderFiles.ts';
 import { embedderPlans } from '../../scripts/models/embedders.ts';
 import { ContextError, load, type Model, OptionError, UnsupportedError } from '../../src/index.ts';
+import { tinyModel } from './tinyModel.ts';
 
 async function opened(name: string): Promise<Model> {
   return load(await embedderGguf(embedderPlans.find((plan) => plan.name === name)!), { threads: 1, kv: 'f32' });
@@ -54,6 +55,39 @@ describe('embedding', () => {
     expect(length(b)).toBeCloseTo(1, 5);
     plain.dispose();
     dense.dispose();
+  });
+});
+
+describe('beside others', () => {
+  const ids = (count: number, seed: number) => Array.from({ length: count }, (_, i) => 3 + ((seed * 37 + i * i) % 90));
+
+  test('an embedding waits for the memory that a generation has reserved', async () => {
+    const bytes = await tinyModel();
+    const alone = await load(bytes, { context: 128, threads: 1 });
+    const expected = await alone.embed(ids(100, 1));
+    const page = alone.estimate.cacheBytes / 8;
+    alone.dispose();
+    const model = await load(bytes, { context: 128, threads: 1, cacheBytes: 8 * page });
+    const stream = model.session().generate(ids(60, 2), { maxTokens: 50, stop: [] });
+    await stream.next();
+    const order: string[] = [];
+    const embedding = model.embed(ids(100, 1)).finally(() => order.push('embedding'));
+    const result = stream.result.finally(() => order.push('generation'));
+    expect((await result).tokens).toBe(50);
+    expect(await embedding).toEqual(expected);
+    expect(order).toEqual(['generation', 'embedding']);
+    model.dispose();
+  });
+
+  test('steps of an encoder are paced, and end with its model', async () => {
+    const model = await opened('bert');
+    const steps: number[] = [];
+    model.setPacer({ wait: () => 0, threads: () => undefined, observe: ({ tokens }) => steps.push(tokens) });
+    await model.embed(['the pear', 'the']);
+    expect(steps).toHaveLength(2);
+    const late = model.embed('the pear');
+    model.dispose();
+    await expect(late).rejects.toMatchObject({ code: 'DISPOSED' });
   });
 });
 

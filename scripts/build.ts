@@ -164,7 +164,7 @@ function checkConstants(
 ): void {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 65536, shared: true });
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
-  new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table, now: () => 0 } });
+  new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table, now: () => 0, lost: () => 0 } });
   const written = new Uint8Array(memory.buffer);
   const last = written.findLastIndex((byte) => byte !== 0);
   const first = written.findIndex((byte) => byte !== 0);

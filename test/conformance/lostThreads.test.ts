@@ -39,6 +39,23 @@ describe('a helper thread', () => {
     program.dispose();
   });
 
+  it('that is killed in a step fails the step and the program, and other models go on', async () => {
+    const { program, helper } = await compiled();
+    if (Number(program.description.settings.threads) < 2) return console.log('skipped: one processor');
+    const other = await compiled();
+    // nobody hears of its end, as this thread goes on with the step
+    void helper.terminate();
+    const failure = expect.objectContaining({
+      code: 'THREAD_LOST',
+      message: expect.stringMatching(/a helper thread ended; load the model again/),
+    });
+    expect(() => program.run(step)).toThrow(failure);
+    expect(() => program.run(step)).toThrow(failure);
+    expect(await other.program.run(step).output('y')).toHaveLength(4 * 512);
+    program.dispose();
+    other.program.dispose();
+  });
+
   it('that fails in a step fails the step and the program, with an error', async () => {
     // without kernels, it fails at the first command
     const { program } = await compiled((setup) => ({ ...setup, indices: new Map() }));

@@ -1,4 +1,5 @@
 /** The threads that run a program in lockstep: the caller is thread 0, workers are the others. */
+import { hasLostThread } from '#leaf/backends/wasm/lostThreads';
 import { callerMayWait, startWorker } from '#leaf/backends/wasm/threads';
 import { EspalierError } from '../../core/errors.ts';
 import { CONTROL, CONTROL_WORDS, word } from './control.ts';
@@ -138,7 +139,8 @@ export class Team {
       const control = new Int32Array(memory.buffer, CONTROL, CONTROL_WORDS);
       Atomics.store(control, word.failed, 1);
       Atomics.notify(control, word.phase);
-      const cause = error instanceof Error ? error.message : String(error);
+      const reason = error instanceof Error ? error.message : String(error);
+      const cause = hasLostThread(memory) ? 'a helper thread ended' : reason;
       this.#failure = new EspalierError('THREAD_LOST', `a thread failed in a step: ${cause}; load the model again`, {
         cause,
       });

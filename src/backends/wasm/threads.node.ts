@@ -2,6 +2,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { watchThread } from './lostThreads.node.ts';
 import { type OnLost, type ThreadLimit, type WorkerSetup, workerSource } from './workerSource.ts';
 
 /** Minimum Node version; must equal `engines` in package.json. */
@@ -62,25 +63,40 @@ function nodeMajor(): number | undefined {
 export async function startWorker(setup: Promise<WorkerSetup>, onLost?: OnLost): Promise<() => Promise<void>> {
   const source = `${workerSource}
 const { parentPort } = require('node:worker_threads');
-parentPort.once('message', (setup) => enter(setup, () => parentPort.postMessage('ready')));`;
+const { openSync } = require('node:fs');
+// Node closes it with the thread, see lostThreads.node.ts
+const open = () => {
+  try {
+    return openSync(process.execPath);
+  } catch {
+    return -1;
+  }
+};
+parentPort.once('message', (setup) => enter(setup, () => parentPort.postMessage(open())));`;
   // without the process's flags: --input-type would treat the script as a module
   const worker = new Worker(source, { eval: true, execArgv: [] });
+  let unwatch: () => void = () => undefined;
   try {
-    await new Promise<void>((resolve, reject) => {
+    const fd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('the worker ended before it was ready')));
-      worker.once('message', () => resolve());
+      worker.once('message', resolve);
       setup.then((value) => worker.postMessage(value)).catch(reject);
     });
+    if (nodeMajor() !== undefined) unwatch = watchThread((await setup).memory, fd);
   } catch (error) {
     await worker.terminate();
     throw error;
   }
   worker.removeAllListeners('exit');
-  worker.once('exit', () => onLost?.('it ended'));
+  worker.once('exit', () => {
+    unwatch();
+    onLost?.('it ended');
+  });
   worker.on('error', ({ message }) => onLost?.(message));
   worker.unref();
   return async () => {
+    unwatch();
     await worker.terminate();
   };
 }

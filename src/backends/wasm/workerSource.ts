@@ -8,7 +8,8 @@ export const workerSource = `
 function enter({ modules, memory, indices, thread, seen }, ready) {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: indices.size + 1 });
   const now = () => performance.now() / 1000;
-  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now } }));
+  const lost = () => 0;
+  const instances = modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table, now, lost } }));
   const exports = Object.assign({}, ...instances.map((instance) => instance.exports));
   for (const [name, index] of indices) table.set(index, exports[name]);
   ready();

@@ -4,12 +4,17 @@ import { COMMAND_BYTES, CONTROL } from "../parts/control";
 /** Number of spins before sleeping: about 20 µs between commands, about 200 µs between steps. */
 const SPINS: i32 = 20000;
 const IDLE_SPINS: i32 = 100000;
-/** Nanoseconds after which a waiting thread checks whether another one has failed. */
+/** Nanoseconds after which a waiting thread checks whether another one has failed or ended. */
 const SECOND: i64 = 1000000000;
-/** A thread that has not arrived at a barrier after so many seconds is taken for dead: a thread that was killed cannot say so. */
+/** A thread that has not arrived at a barrier after so many seconds is taken for dead, where `lost` cannot see it. */
 const MOST_SECONDS: i32 = 120;
 
+/** Result of a wait that ended after its time. */
+const TIMED_OUT: i32 = 2;
+
 @external("env", "now") declare function now(): f64;
+/** True if a thread has ended. Only the caller's thread knows. */
+@external("env", "lost") declare function lost(): bool;
 
 function barrier(threads: i32, patient: bool): void {
   const phase = atomic.load<i32>(CONTROL, 8);
@@ -25,8 +30,8 @@ function barrier(threads: i32, patient: bool): void {
     atomic.add<i32>(CONTROL, 1, 12);
     let waits = 0;
     while (atomic.load<i32>(CONTROL, 8) == phase) {
-      atomic.wait<i32>(CONTROL + 8, phase, SECOND);
-      if (atomic.load<i32>(CONTROL, 76) || ++waits > MOST_SECONDS) unreachable();
+      const waited: i32 = atomic.wait<i32>(CONTROL + 8, phase, SECOND);
+      if (atomic.load<i32>(CONTROL, 76) || (waited == TIMED_OUT && lost()) || ++waits > MOST_SECONDS) unreachable();
     }
     atomic.sub<i32>(CONTROL, 1, 12);
   } else {

@@ -14,6 +14,7 @@ import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
 import type * as Espalier from '../src/index.ts';
+import { quantile } from '../src/runtime/statistics.ts';
 import { haveChromium, openPage, startChromium } from '../test/browser/chromium.ts';
 import { type PageServer, servePages } from '../test/browser/pageServer.ts';
 import { randomModel } from './models.ts';
@@ -130,10 +131,10 @@ async function runInWorker(browser: Browser, url: string, threads: number): Prom
   return rate;
 }
 
-const best = (values: readonly number[]) => Math.max(...values);
-const least = (values: readonly number[]) => Math.min(...values);
+const median = (values: readonly number[]) => quantile(values, 0.5);
+const worst = (values: readonly number[]) => Math.max(...values);
 
-/** Runs in turn, so that the machine's other work strikes all alike. Gaps are the least, speeds the best of all runs. */
+/** Runs in turn, so that the machine's other work strikes all alike. Of the runs' longest gaps the median and the worst, of speeds the median. */
 async function measure(browser: Browser, server: PageServer, isolated: boolean, threads: number, runs: number) {
   const url = isolated ? server.isolated : server.plain;
   const pages: PageRun[] = [];
@@ -142,16 +143,22 @@ async function measure(browser: Browser, server: PageServer, isolated: boolean, 
     pages.push(await runInPage(browser, url, threads));
     workers.push(await runInWorker(browser, url, threads));
   }
-  const gap = (name: keyof Gaps) => least(pages.map(({ gaps }) => gaps[name]));
   const all = (name: keyof Gaps) => pages.map(({ gaps }) => gaps[name]);
-  const inPage = best(pages.map(({ tokensPerSecond }) => tokensPerSecond));
+  const each = <T>(of: (name: keyof Gaps) => T) => ({
+    idle: of('idle'),
+    load: of('load'),
+    prefill: of('prefill'),
+    decode: of('decode'),
+  });
+  const inPage = pages.map(({ tokensPerSecond }) => tokensPerSecond);
   return {
     isolated,
-    gaps: { idle: gap('idle'), load: gap('load'), prefill: gap('prefill'), decode: gap('decode') },
-    allGaps: { idle: all('idle'), load: all('load'), prefill: all('prefill'), decode: all('decode') },
-    pageTokensPerSecond: inPage,
-    workerTokensPerSecond: best(workers),
-    ratio: inPage / best(workers),
+    gaps: each((name) => median(all(name))),
+    worstGaps: each((name) => worst(all(name))),
+    allGaps: each(all),
+    pageTokensPerSecond: median(inPage),
+    workerTokensPerSecond: median(workers),
+    ratio: median(inPage.map((speed, run) => speed / workers[run]!)),
     limits: pages[0].limits,
   };
 }
@@ -173,10 +180,12 @@ if (haveChromium()) {
     server.files.set('/model.gguf', readFileSync(file));
     for (const isolated of [true, false]) {
       const found = await measure(browser, server, isolated, Number(values.threads), Number(values.runs));
-      const { gaps, ratio } = found;
-      const milliseconds = Object.entries(gaps).map(([name, gap]) => `${name} ${gap} ms`);
+      const { gaps, worstGaps, ratio } = found;
+      const milliseconds = (Object.keys(gaps) as (keyof Gaps)[]).map(
+        (name) => `${name} ${gaps[name]} (worst ${worstGaps[name]}) ms`,
+      );
       const where = isolated ? 'isolated' : 'not isolated';
-      console.log(`${basename(file)}, ${where}: longest gaps ${milliseconds.join(', ')}`);
+      console.log(`${basename(file)}, ${where}: median of longest gaps: ${milliseconds.join(', ')}`);
       console.log(
         `  decode ${found.pageTokensPerSecond.toFixed(1)} tokens/s in the page, ${found.workerTokensPerSecond.toFixed(1)} in a worker: ${ratio.toFixed(3)}`,
       );

@@ -1,7 +1,7 @@
 /**
  * Many sequences at a time: tokens a second of 1 … 16 sessions that generate together, alternating with llama.cpp's
- * llama-batched-bench on the same file; the longest gap of a stream while another session reads a long prompt; the memory of 32
- * sessions. Ends in one JSON line.
+ * llama-batched-bench on the same file; the longest gap of a stream while another session reads a long prompt; 64 sessions in
+ * memory for 8, none of which may be lost; the memory of 32 sessions. Ends in one JSON line.
  *
  *   npx tsx bench/sequences.ts [--model model.gguf] [--peer path/to/llama-batched-bench] [--threads 2] [--rounds 3]
  */
@@ -10,13 +10,17 @@ import { existsSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { load, type Model, type Session } from '../src/index.ts';
+import { PAGE_POSITIONS } from '../src/graph/step.ts';
+import { estimate, load, type Model, type Session } from '../src/index.ts';
 import { randomModel } from './models.ts';
 
 const COUNTS = [1, 2, 4, 8, 16];
 const PROMPT = 16;
 const LONG_PROMPT = 4000;
 const STREAM = 64;
+const QUEUED = 64;
+/** Sessions of the queue that have room at a time. */
+const ADMITTED = 8;
 
 const { values } = parseArgs({
   options: {
@@ -119,6 +123,29 @@ async function longestGap(model: Model) {
   };
 }
 
+/** Sessions that wait for memory. @returns how many gave all of their tokens, and the greatest change of order */
+async function queue() {
+  const positions = PROMPT + tokens;
+  const { cacheBytes } = await estimate(file, { context: 4096 });
+  const pageBytes = (cacheBytes / 4096) * PAGE_POSITIONS;
+  // each reserves one page more, for a copy
+  const room = ADMITTED * (Math.ceil(positions / PAGE_POSITIONS) + 1) * pageBytes;
+  using model = await load(file, { threads, context: 4096, prefixCacheBytes: 0, cacheBytes: room });
+  const order: number[] = [];
+  const results = await Promise.allSettled(
+    Array.from({ length: QUEUED }, async (_, i) => {
+      const session = model.session();
+      const result = await session.generate(prompt(700 + i, PROMPT), { ...settings, maxTokens: tokens }).result;
+      session.dispose();
+      order.push(i);
+      return result.tokens;
+    }),
+  );
+  const finished = results.filter((result) => result.status === 'fulfilled' && result.value === tokens).length;
+  const overtaken = Math.max(...order.map((i, place) => Math.abs(i - place)));
+  return { queued: QUEUED, admitted: ADMITTED, finished, lost: QUEUED - finished, overtaken };
+}
+
 async function memory(model: Model) {
   const before = model.memoryBytes;
   const sessions = Array.from({ length: 32 }, () => model.session());
@@ -159,5 +186,10 @@ console.log(
 );
 const held = await memory(model);
 console.log(`32 sessions of ${held.positions / 32} positions: ${held.share.toFixed(2)} × what these take`);
-console.log(JSON.stringify({ model: file, threads, table, gap, memory: held }));
 model.dispose();
+const waiting = await queue();
+console.log(
+  `${waiting.queued} queued for the memory of ${waiting.admitted}: ${waiting.lost} lost, overtaken by at most ${waiting.overtaken}`,
+);
+console.log(JSON.stringify({ model: file, threads, table, gap, memory: held, queue: waiting }));
+if (waiting.lost > 0) process.exitCode = 1;

@@ -7,4 +7,4 @@ vi.mock('../../src/backends/wasm/threads.node.ts', async (engine) => ({
   ...(await import('./pooledThreads.ts')),
 }));
 
-await describeAgreement(caseGroups.products);
+await describeAgreement(caseGroups.products, true);

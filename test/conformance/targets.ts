@@ -10,6 +10,8 @@ export interface Target extends TargetOptions {
   readonly backend: Backend;
   /** Maximum normalized squared error of any output: sum of squared differences / sum of squares. */
   readonly tolerances: Readonly<Record<Arithmetic, number>>;
+  /** True if only matrix products differ from those of another target. */
+  readonly onlyProducts?: boolean;
 }
 
 /** Of a backend that computes in f32 and rounds activations for quantized weights. */
@@ -28,7 +30,7 @@ const f32: Readonly<Record<Arithmetic, number>> = {
 };
 
 export const wasmVariants = ['baseline', 'relaxed-i16', 'relaxed-i32'];
-/** Tiles of 8 tokens affect only matrix products, so one such variant with threads suffices. */
+/** Tiles of 8 tokens affect only matrix products, so one such variant with threads suffices, and other ops need none. */
 const wide = [
   ['baseline-wide', 1],
   ['relaxed-i16-wide', 2],
@@ -49,6 +51,7 @@ const all: readonly Target[] = [
     backend: wasm,
     tolerances: f32,
     settings: { variant, threads },
+    onlyProducts: true,
   })),
 ];
 

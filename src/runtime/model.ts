@@ -192,6 +192,11 @@ export class Model {
     this.#engine.setDraftEngine(model.#engine);
   }
 
+  /** @internal True if something paces the steps, such as the option `adapt` of `load`. */
+  get isPaced(): boolean {
+    return this.#pacer !== undefined;
+  }
+
   /** @internal Sets what paces the steps. Applications use the option `adapt` of `load`. */
   setPacer(pacer: Pacer | undefined): void {
     this.#pacer?.dispose?.();

@@ -9,6 +9,8 @@ export interface PacedStep {
   /** True if somebody waits for the tokens: at least one sequence generates. */
   readonly isDecoding: boolean;
   readonly seconds: number;
+  /** Positions before the step, if one sequence ran alone through all layers. */
+  readonly depth?: number;
 }
 
 export interface Pacer {

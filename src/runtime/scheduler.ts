@@ -210,7 +210,7 @@ export class Scheduler {
     this.#wasAlone = ready.length === 1;
     await this.#compute(ready, parts);
     for (const { task } of pieces) task.sequence!.endStep();
-    this.#observe(ready, started);
+    this.#observe(ready, started, parts.length === 1 ? parts[0].position : undefined);
   }
 
   async #perform(task: Task, { perform, sequence }: LoneWork): Promise<void> {
@@ -355,7 +355,7 @@ export class Scheduler {
   }
 
   /** Records how long the step took, if streams waited for it. */
-  #observe(pieces: readonly Piece[], started: number): void {
+  #observe(pieces: readonly Piece[], started: number, depth: number | undefined): void {
     if (pieces.length === 0) return;
     let prompt = 0;
     let isAwaited = false;
@@ -367,7 +367,7 @@ export class Scheduler {
       else if (tokens.length > 1) prompt += tokens.length;
     }
     const ended = performance.now();
-    this.#pacer?.observe({ ...all, isDecoding: isAwaited, seconds: (ended - started) / 1000 });
+    this.#pacer?.observe({ ...all, isDecoding: isAwaited, seconds: (ended - started) / 1000, depth });
     if (!isAwaited) return;
     this.#generated = ended;
     this.#pieces.observe(prompt, ended - started);

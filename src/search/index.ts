@@ -8,6 +8,7 @@ export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
 export { decodeMeter } from './decodeMeter.ts';
 export { type DescribedCost, describedCost } from './describedCost.ts';
 export { type DeviceFile, type Figure, type Range, readDeviceFile } from './deviceFile.ts';
+export { type FollowedSteps, type FollowOptions, followSteps } from './followSteps.ts';
 export {
   type GoldenBlocks,
   type GoldenNumbers,
@@ -15,9 +16,18 @@ export {
   type GoldenVectors,
   goldenVectors,
 } from './goldenVectors.ts';
+export { LearningMeter } from './learnCosts.ts';
 export { type MeasureCostsOptions, measureCosts } from './measureCosts.ts';
-export { COMMON_FORMATS, type MeterOptions, meterDevice } from './meterDevice.ts';
-export { describedModelCost, formatsOfModel, type ModelCost, modelCost } from './modelCost.ts';
+export { COMMON_FORMATS, type MeterOptions, meterDevice, storeCosts } from './meterDevice.ts';
+export { describedModelCost, formatsOfModel, graphOfModel, type ModelCost, modelCost } from './modelCost.ts';
 export { type ModelShape, shapedGraph } from './probeModel.ts';
-export { measuredThreads, type StepCost, type StepSize, stepCost } from './stepCost.ts';
+export {
+  measuredThreads,
+  type StepCost,
+  type StepSize,
+  type StepWork,
+  stepCost,
+  type WholeWork,
+  wholeWork,
+} from './stepCost.ts';
 export { type Dataflow, type ProductSize, type SystolicArray, systolicCycles } from './systolic.ts';

@@ -19,9 +19,9 @@ export const COMMON_FORMATS: readonly string[] = ['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K'
  * @throws {UnsupportedError} for an unknown format; {OptionError} for a variant that does not run here; the signal's reason
  */
 export async function meterDevice(options: MeterOptions = {}): Promise<CostTable> {
-  const { folder, again = false, formats = COMMON_FORMATS, variant, threads, kv = 'F16' } = options;
+  const { folder, again = false, formats = COMMON_FORMATS, kv = 'F16' } = options;
   const notes = deviceNotes(folder);
-  const name = `${deviceName()}: costs of ${variant ?? 'the best'} with ${threads?.join(', ') ?? 'all'} threads and ${kv}`;
+  const name = noteName(options);
   const known = storedTable(await notes.read(name));
   const missing = formats.filter((format) => again || !known || !formatsOf(known).has(format));
   if (known && missing.length === 0) return known;
@@ -31,6 +31,14 @@ export async function meterDevice(options: MeterOptions = {}): Promise<CostTable
   await notes.write(name, JSON.stringify(table));
   return table;
 }
+
+/** Stores a table that has learned, for the next call of `meterDevice` with the same options. */
+export async function storeCosts(table: CostTable, options: MeterOptions = {}): Promise<void> {
+  await deviceNotes(options.folder).write(noteName(options), JSON.stringify(table));
+}
+
+const noteName = ({ variant, threads, kv = 'F16' }: MeterOptions): string =>
+  `${deviceName()}: costs of ${variant ?? 'the best'} with ${threads?.join(', ') ?? 'all'} threads and ${kv}`;
 
 /** A note of an earlier version, or a broken one, is measured again. */
 function storedTable(text: string | undefined): CostTable | undefined {

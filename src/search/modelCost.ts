@@ -1,5 +1,6 @@
 /** Predicts the speed of a model on a measured device from the header of its file: no weight is read. */
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
+import type { Graph } from '../graph/graph.ts';
 import { type BuiltModel, buildModel, trainedContextOf } from '../models/buildModel.ts';
 import type { CostTable } from './costTable.ts';
 import { type DescribedCost, describedCost } from './describedCost.ts';
@@ -28,6 +29,9 @@ export async function formatsOfModel(source: CheckpointSource): Promise<string[]
     return [...formats].sort();
   });
 }
+
+/** Graph of a model for its costs. @throws the errors of `estimate` */
+export const graphOfModel = (source: CheckpointSource): Promise<Graph> => withModel(source, ({ graph }) => graph);
 
 /** @throws {UnsupportedError} if a format was not measured; the errors of `estimate` */
 export async function modelCost(

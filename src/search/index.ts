@@ -2,7 +2,13 @@
 
 export { type EvolveOptions, evolve } from '../compress/evolve.ts';
 export { paretoPage } from './blocks/paretoPage.ts';
-export { type SearchedModel, type SearchOptions, type SearchResult, searchBlocks } from './blocks/searchBlocks.ts';
+export {
+  type SearchedModel,
+  type SearchLimit,
+  type SearchOptions,
+  type SearchResult,
+  searchBlocks,
+} from './blocks/searchBlocks.ts';
 export { writeVariant } from './blocks/writeVariant.ts';
 export { type CostTable, formatsOf, readCostTable } from './costTable.ts';
 export { decodeMeter } from './decodeMeter.ts';

@@ -1,8 +1,16 @@
-/** `espalier search`: finds the fastest good version of a model on this device. */
+/** `espalier search`: finds the best version of a model within a time, a size or an energy on this device. */
 import { writeFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import type { EnergyEstimate } from '../../adapt/index.ts';
 import { OptionError } from '../../index.ts';
-import { formatsOfModel, meterDevice, paretoPage, searchBlocks, writeVariant } from '../../search/index.ts';
+import {
+  formatsOfModel,
+  meterDevice,
+  paretoPage,
+  type SearchLimit,
+  searchBlocks,
+  writeVariant,
+} from '../../search/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { collect, examples, number } from '../options.ts';
 import { print, printJson } from '../output.ts';
@@ -12,6 +20,7 @@ import { addEncodingOption, readTextFile, type TextValues } from '../textInput.t
 interface Values extends TextValues {
   readonly text: string;
   readonly budget?: readonly string[];
+  readonly limit: SearchLimit;
   readonly format?: readonly string[];
   readonly output?: string;
   readonly report?: string;
@@ -29,7 +38,15 @@ export function searchCommand(): Command {
     )
     .argument('<model>', 'GGUF file or Hugging Face folder: path, URL or hf:owner/repo')
     .requiredOption('--text <path>', 'text of the kind that the model is for')
-    .option('--budget <share>', "time of a token relative to the model's own; may be repeated (default: 0.8)", collect)
+    .option('--budget <share>', "limit relative to the model's own; may be repeated (default: 0.8)", collect)
+    .addOption(
+      new Option(
+        '--limit <what>',
+        'what budgets are shares of: time of a token, bytes of the tensors, modelled joules of a token',
+      )
+        .choices(['seconds', 'bytes', 'joules'])
+        .default('seconds'),
+    )
     .option(
       '--format <name>',
       'block format that blocks may have besides their own, e.g. Q4_0; may be repeated',
@@ -45,6 +62,7 @@ export function searchCommand(): Command {
     .action(run);
   return examples(addEncodingOption(command), [
     'espalier search model.gguf --text texts.txt --budget 0.8 --output faster.gguf',
+    'espalier search model-q8.gguf --text texts.txt --format Q4_0 --budget 0.7 --limit bytes --output smaller.gguf',
     'espalier search model-q8.gguf --text texts.txt --format Q4_0 --budget 0.6 --budget 0.8 --report search.html',
   ]);
 }
@@ -52,14 +70,14 @@ export function searchCommand(): Command {
 async function run(source: string, values: Values): Promise<void> {
   const signal = interruptSignal();
   const progress = progressBar();
-  const { format: formats = [], threads, tokens, generations, seed, output, report } = values;
+  const { format: formats = [], threads, tokens, generations, seed, limit, output, report } = values;
   const budgets = (values.budget ?? ['0.8']).map(number);
   if (output !== undefined && output === source) throw new OptionError('output', output, 'another file than the model');
   const text = await readTextFile(values.text, values);
   try {
     const needed = [...new Set([...(await formatsOfModel(source)), ...formats])];
     const table = await meterDevice({ formats: needed, threads: [threads], signal, onProgress: progress.onProgress });
-    const options = { table, text, budgets, formats, threads, tokens, generations, seed, signal };
+    const options = { table, text, budgets, limit, formats, threads, tokens, generations, seed, signal };
     const result = await searchBlocks(source, { ...options, onProgress: progress.onProgress });
     for (const { levels, budget } of result.found)
       if (output !== undefined) await writeVariant(source, nameOf(output, budget, budgets.length > 1), levels);
@@ -68,13 +86,18 @@ async function run(source: string, values: Values): Promise<void> {
     const { whole, found } = result;
     if (values.json) printJson({ whole, found });
     else
-      for (const { budget, levels, seconds, kld, nll } of found)
+      for (const { budget, levels, seconds, bytes, joules, kld, nll } of found)
         print(
-          `${(100 * budget).toFixed(0)}%: ${(whole.seconds / seconds).toFixed(2)} × faster, KL ${kld.toFixed(4)}, loss ${(100 * (nll / whole.nll - 1)).toFixed(1)}% more: ${levels.join(', ')}`,
+          `${(100 * budget).toFixed(0)}%: ${(whole.seconds / seconds).toFixed(2)} × faster, ${(100 * (1 - bytes / whole.bytes)).toFixed(0)}% smaller, ${energyText(joules)}, KL ${kld.toFixed(4)}, loss ${(100 * (nll / whole.nll - 1)).toFixed(1)}% more: ${levels.join(', ')}`,
         );
   } finally {
     progress.stop();
   }
+}
+
+function energyText({ value, low, high, method, note }: EnergyEstimate): string {
+  const [j, least, most] = [value, low, high].map((each) => each.toPrecision(2));
+  return `${j} J per token, between ${least} and ${most} [${method}: ${note}]`;
 }
 
 /** 'a.gguf' → 'a-80.gguf' */

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gardenText, makeModel } from '../../../scripts/models/index.ts';
+import { tensorBytes } from '../../formats/checkpoint.ts';
 import { openCheckpoint } from '../../formats/open.ts';
 import { load } from '../../runtime/load.ts';
 import type { CostTable } from '../costTable.ts';
 import { paretoPage } from './paretoPage.ts';
-import { searchBlocks } from './searchBlocks.ts';
+import { type SearchedModel, searchBlocks } from './searchBlocks.ts';
 import { variantOf } from './variant.ts';
 import { writeVariant } from './writeVariant.ts';
 
@@ -90,5 +91,24 @@ describe('versions of a model', () => {
     await expect(searchBlocks(model, { table, text: gardenText, budgets: [1e-6], tokens: 64 })).rejects.toThrow(
       /budgets/,
     );
+  });
+
+  it.each(['bytes', 'joules'] as const)('are searched within %s, which are those of the version', async (limit) => {
+    const model = await makeModel({ architecture: 'llama', format: 'Q8_0', dimensions });
+    const costOf = { bytes: (of: SearchedModel) => of.bytes, joules: (of: SearchedModel) => of.joules.value }[limit];
+    const options = { table, text: gardenText, formats: ['Q4_0'], tokens: 64, generations: 1, limit };
+    const result = await searchBlocks(model, { ...options, budgets: [0.9] });
+    const [found] = result.found;
+    expect(costOf(found) / costOf(result.whole)).toBeLessThanOrEqual(0.92);
+    expect(found.joules).toMatchObject({ method: 'model', note: expect.stringMatching(/nothing was measured/) });
+    expect(found.joules.low).toBeLessThan(found.joules.value);
+    const output = join(folder, `${limit}.gguf`);
+    await writeVariant(model, output, found.levels);
+    expect(tensorBytes(await openCheckpoint(output))).toBe(found.bytes);
+    const page = paretoPage('a', table.device, result);
+    expect(page).toMatch(/Energies of a token: model, /);
+    expect(page).toMatch({ bytes: 'megabytes of the tensors', joules: 'modelled millijoules of a token' }[limit]);
+    const wrong = searchBlocks(model, { ...options, budgets: [0.9], limit: 'watts' as 'bytes' });
+    await expect(wrong).rejects.toThrow(/limit is watts, expected one of seconds, bytes, joules/);
   });
 });

@@ -1,7 +1,8 @@
 /**
- * Searches for the fastest good version of a model on this device: for every block, whether it is kept and in which format. Time comes from
- * the meter, quality is the true KL divergence from the model, measured with the same kernels.
+ * Searches for the best version of a model within a time, a size or an energy on this device: for every block, whether it is kept and in which
+ * format. Time comes from the meter, energy is modelled, quality is the true KL divergence from the model, measured with the same kernels.
  */
+import { type EnergyEstimate, modelledEnergy } from '../../adapt/index.ts';
 import { cheapest } from '../../compress/cheapest.ts';
 import { evolve } from '../../compress/evolve.ts';
 import { OptionError } from '../../core/errors.ts';
@@ -19,12 +20,18 @@ import type { CostTable } from '../costTable.ts';
 import { stepCost } from '../stepCost.ts';
 import { DROPPED, SOURCE, variantOf } from './variant.ts';
 
+/** What can be limited: the time of a token, the bytes of the tensors, or the energy of a token. */
+export type SearchLimit = 'seconds' | 'bytes' | 'joules';
+const searchLimits: readonly string[] = ['seconds', 'bytes', 'joules'] satisfies SearchLimit[];
+
 export interface SearchOptions {
   readonly table: CostTable;
   /** Text of the kind that the model is for. */
   readonly text: string;
-  /** Times of a token relative to the model's own, e.g. [0.7, 0.85]. */
+  /** Limits relative to what the model takes itself, e.g. [0.7, 0.85]. */
   readonly budgets: readonly number[];
+  /** What the budgets are shares of. Default 'seconds'. */
+  readonly limit?: SearchLimit;
   /** Formats besides the source's, e.g. ['Q4_0']. Blocks may be dropped, too. Default: none. */
   readonly formats?: readonly string[];
   /** Threads of the predicted token; the search itself uses one. Default 1. */
@@ -48,6 +55,8 @@ export interface SearchedModel {
   readonly seconds: number;
   /** Bytes of its tensors. */
   readonly bytes: number;
+  /** Modelled energy of a token. Its bounds are far apart, but its proportions between versions are those of time, bytes and multiply-adds. */
+  readonly joules: EnergyEstimate;
   /** KL divergence from the model, and loss on the text, in nats per token. */
   readonly kld: number;
   readonly nll: number;
@@ -59,12 +68,14 @@ export interface SearchResult {
   readonly found: readonly (SearchedModel & { readonly budget: number })[];
   /** All candidates that were judged on the whole text. */
   readonly candidates: readonly SearchedModel[];
+  /** What the budgets are shares of. */
+  readonly limit: SearchLimit;
 }
 
-const DEFAULTS = { threads: 1, depth: 128, tokens: 1024, generations: 8, seed: 1 };
+const DEFAULTS = { limit: 'seconds' as SearchLimit, threads: 1, depth: 128, tokens: 1024, generations: 8, seed: 1 };
 /** Share of the text to sort children with. */
 const SCREENING = 0.25;
-/** Sums of rounded times may exceed a budget by this factor. */
+/** Sums of rounded costs may exceed a budget by this factor. */
 const SLACK = 1.001;
 
 /** @throws {OptionError} @throws {UnsupportedError} for models whose blocks cannot be left out; the errors of `load`; the signal's reason */
@@ -88,7 +99,9 @@ class BlockSearch {
   constructor(base: Checkpoint, options: SearchOptions & typeof DEFAULTS) {
     for (const budget of options.budgets)
       if (!(budget > 0 && budget <= 1))
-        throw new OptionError('budgets', budget, 'shares of the time of a token, up to 1');
+        throw new OptionError('budgets', budget, 'shares of what the model takes itself, up to 1');
+    if (!searchLimits.includes(options.limit))
+      throw new OptionError('limit', options.limit, `one of ${searchLimits.join(', ')}`);
     this.#base = base;
     this.#options = options;
     this.#levels = [DROPPED, ...(options.formats ?? []), SOURCE];
@@ -108,11 +121,11 @@ class BlockSearch {
     const { tokens, budgets, seed, generations } = this.#options;
     const count = blockCountOf(this.#base);
     const whole = new Array<string>(count).fill(SOURCE);
-    const full = this.#secondsOf(whole);
+    const full = this.#limited(whole);
     const single = (block: number, level: string) => whole.map((own, i) => (i === block ? level : own));
-    // times of blocks add up, apart from what stays in the caches
+    // shares of the whole: costs of blocks add up, apart from what stays in the caches
     const costs = whole.map((_, block) =>
-      this.#levels.map((level) => full / count + this.#secondsOf(single(block, level)) - full),
+      this.#levels.map((level) => 1 / count + this.#limited(single(block, level)) / full - 1),
     );
     const evaluate = (levels: readonly string[], share: number) =>
       this.#evaluate(reference, levels, Math.ceil(share * tokens));
@@ -126,9 +139,10 @@ class BlockSearch {
     }
     const found: (SearchedModel & { budget: number })[] = [];
     for (const budget of budgets) {
-      const limit = SLACK * budget * full;
+      const limit = SLACK * budget;
       const start = this.#cheapest(costs, divergences, limit);
-      if (!start) throw new OptionError('budgets', budget, 'a larger one: the output matrix alone takes that long');
+      if (!start)
+        throw new OptionError('budgets', budget, 'a larger one: what is outside of the blocks takes that much alone');
       const named = (levels: readonly number[]) => levels.map((level) => this.#levels[level]);
       const { levels } = await evolve({
         costs,
@@ -140,7 +154,7 @@ class BlockSearch {
       });
       found.push({ ...(await evaluate(named(levels), 1)), budget });
     }
-    return { whole: own, found, candidates: [...this.#judged.values()] };
+    return { whole: own, found, candidates: [...this.#judged.values()], limit: this.#options.limit };
   }
 
   /** Start: the choice whose blocks' divergences add up to the least. At least one block stays. */
@@ -153,10 +167,17 @@ class BlockSearch {
     return chosen?.some((level) => this.#levels[level] !== DROPPED) ? chosen : undefined;
   }
 
-  #secondsOf(levels: readonly string[]): number {
-    const { table, threads, depth } = this.#options;
+  /** What is limited, of a version. */
+  #limited(levels: readonly string[]): number {
     if (levels.every((level) => level === DROPPED)) return 0;
-    return stepCost(table, buildModel(variantOf(this.#base, levels), CHUNK).graph, { depth, threads }).seconds;
+    const { seconds, bytes, joules } = this.#costOf(variantOf(this.#base, levels));
+    return { seconds, bytes, joules: joules.value }[this.#options.limit];
+  }
+
+  #costOf(variant: Checkpoint): Pick<SearchedModel, 'seconds' | 'bytes' | 'joules'> {
+    const { table, threads, depth } = this.#options;
+    const step = stepCost(table, buildModel(variant, CHUNK).graph, { depth, threads });
+    return { seconds: step.seconds, bytes: tensorBytes(variant), joules: modelledEnergy({ ...step, threads }) };
   }
 
   async #evaluate(reference: Model, levels: readonly string[], tokens: number): Promise<SearchedModel> {
@@ -168,8 +189,7 @@ class BlockSearch {
     if (levels.every((level) => level === DROPPED)) return { ...NOTHING, levels };
     const variant = variantOf(this.#base, levels);
     const { kld, nll } = await this.#compare(reference, variant, tokens);
-    const bytes = tensorBytes(variant);
-    const judged = { levels, seconds: this.#secondsOf(levels), bytes, kld, nll };
+    const judged = { levels, ...this.#costOf(variant), kld, nll };
     onProgress?.({ stage: 'search', done: ++this.#evaluations, total: 0, unit: 'pieces' });
     if (tokens >= this.#options.tokens) this.#judged.set(key, judged);
     return judged;
@@ -190,7 +210,14 @@ class BlockSearch {
 
 /** Positions of a text that is judged as one. */
 const CHUNK = 256;
-const NOTHING = { seconds: 0, bytes: 0, kld: Number.POSITIVE_INFINITY, nll: Number.POSITIVE_INFINITY };
+const NO_ENERGY: EnergyEstimate = { value: 0, low: 0, high: 0, method: 'model', note: 'nothing is left' };
+const NOTHING = {
+  seconds: 0,
+  bytes: 0,
+  joules: NO_ENERGY,
+  kld: Number.POSITIVE_INFINITY,
+  nll: Number.POSITIVE_INFINITY,
+};
 
 function blockCountOf({ metadata }: Checkpoint): number {
   return Number(metadata.get(`${String(metadata.get('general.architecture'))}.block_count`));

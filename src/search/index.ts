@@ -29,6 +29,7 @@ export { describedModelCost, formatsOfModel, graphOfModel, type ModelCost, model
 export { type ModelShape, shapedGraph } from './probeModel.ts';
 export {
   measuredThreads,
+  type ProductShape,
   type StepCost,
   type StepSize,
   type StepWork,

@@ -197,6 +197,31 @@ const gemmaTensors: readonly TensorPlan[] = [
   ]),
   gains('output_norm'),
 ];
+const lfm2Tensors: readonly TensorPlan[] = [
+  table('token_embd', vocabulary),
+  ...layers(4, (name, layer) => [
+    gains(name('attn_norm')),
+    ...(layer === 2
+      ? [
+          matrix(name('attn_q'), width, width),
+          matrix(name('attn_k'), 24, width),
+          matrix(name('attn_v'), 24, width),
+          matrix(name('attn_output'), width, width),
+          gains(name('attn_q_norm'), 12),
+          gains(name('attn_k_norm'), 12),
+        ]
+      : [
+          matrix(name('shortconv.in_proj'), 3 * width, width),
+          matrix(name('shortconv.conv'), width, 3, 1),
+          matrix(name('shortconv.out_proj'), width, width),
+        ]),
+    gains(name('ffn_norm')),
+    matrix(name('ffn_gate'), ffn, width),
+    matrix(name('ffn_up'), ffn, width),
+    matrix(name('ffn_down'), width, ffn),
+  ]),
+  gains('token_embd_norm'),
+];
 const neoTensors: readonly TensorPlan[] = [
   table('token_embd', vocabulary),
   ...layers(2, (name) => [
@@ -379,6 +404,19 @@ export const embedderPlans: readonly EmbedderPlan[] = [
     config: config(2, { model_type: 'llama', ...grouped, is_causal: false }),
     className: 'LlamaModel',
     pooling: 'mean',
+  },
+  {
+    name: 'lfm2-not-causal',
+    family: 'lfm2',
+    metadata: keys(4, {
+      ...RMS,
+      'attention.head_count_kv': { type: 'i32[]', value: Int32Array.of(0, 0, 2, 0) },
+      'attention.causal': false,
+      'rope.freq_base': 10000,
+      'shortconv.l_cache': 3,
+      pooling_type: POOLING.mean,
+    }),
+    tensors: lfm2Tensors,
   },
   {
     name: 'qwen3-embedding',

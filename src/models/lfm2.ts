@@ -15,24 +15,35 @@ import { project } from './parts/project.ts';
 import { rotary } from './parts/rotary.ts';
 import { windows } from './parts/windows.ts';
 
+interface Convolution {
+  /** Length of the filters in tokens. */
+  readonly taps: number;
+  /** False in embedders, whose filters lie around the token. */
+  readonly causal: boolean;
+}
+
 /** y = out(c ∘ conv(b ∘ u)), where [b, c, u] = in(x). */
-function gatedConv(model: ModelBuilder, x: Value, layer: number, taps: number): Value {
+function gatedConv(model: ModelBuilder, x: Value, layer: number, { taps, causal }: Convolution): Value {
   const name = `blk.${layer}.shortconv`;
   const width = x.shape[1];
   const parts = project(model, x, `${name}.in_proj`, 3 * width, { bias: false });
   const [b, c, u] = ['b', 'c', 'u'].map((part, i) => columns(parts, i * width, width, `${name}.${part}`));
   const filters = model.weight(`${name}.conv.weight`, width, taps);
-  const filtered = shortConv(multiply(b, u, `${name}.bu`), filters, layer, undefined, `${name}.conv`);
+  const attributes = { layer, ...(causal ? {} : { centred: true }) };
+  const filtered = shortConv(multiply(b, u, `${name}.bu`), filters, attributes, undefined, `${name}.conv`);
   return project(model, multiply(c, filtered, `${name}.gated`), `${name}.out_proj`, width, { bias: false });
 }
 
 const build = decoder((model, dimensions) => {
   const { kvHeads, headSize } = dimensions;
   const taps = model.metadata.count('shortconv.l_cache', undefined, 2, MOST_TAPS);
+  const causal = model.metadata.flag('attention.causal', true);
+  if (!causal && taps % 2 === 0)
+    throw model.metadata.wrong('shortconv.l_cache', 'an odd number, as attention.causal is false', taps);
   const turned = rotary(model, headSize, { layout: 'half', tables: 'none' });
   return {
     outputNormName: 'token_embd_norm',
-    mixer: (x, layer) => (kvHeads[layer] === 0 ? gatedConv(model, x, layer, taps) : undefined),
+    mixer: (x, layer) => (kvHeads[layer] === 0 ? gatedConv(model, x, layer, { taps, causal }) : undefined),
     attention: {
       rotary: () => turned,
       window: windows(model, dimensions, { period: 0 }).of,

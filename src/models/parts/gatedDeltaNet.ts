@@ -63,7 +63,7 @@ export function gatedDeltaNet(model: ModelBuilder, x: Value, layer: number, net:
   refuseFused(model, block);
   const mixed = project(model, x, `${block}.attn_qkv`, keys + values, unbiased);
   const filters = model.weight(`${block}.ssm_conv1d.weight`, keys + values, taps);
-  const filtered = shortConv(mixed, filters, layer, undefined, `${block}.ssm_conv1d`);
+  const filtered = shortConv(mixed, filters, { layer }, undefined, `${block}.ssm_conv1d`);
   const qkv = activation(filtered, 'silu', `${block}.ssm_conv1d.silu`);
   const [beta, alpha] = betaAndAlpha(model, x, block, net);
   const shift = model.weight(`${block}.ssm_dt.bias`, 1, heads);

@@ -87,7 +87,7 @@ function convolved(model: ModelBuilder, x: Value, layer: number, taps: number): 
   const name = `blk.${layer}.ssm_conv1d`;
   const filters = model.weight(`${name}.weight`, x.shape[1], taps);
   const bias = model.optional(`${name}.bias`, 1, x.shape[1]);
-  return activation(shortConv(x, filters, layer, bias, name), 'silu', `${name}.silu`);
+  return activation(shortConv(x, filters, { layer }, bias, name), 'silu', `${name}.silu`);
 }
 
 /** Mixer of Mamba 2. @throws {FormatError} if the sizes do not fit each other */

@@ -29,7 +29,7 @@ const shapes = [
   { channels: 33, taps: 7, bias: false },
 ];
 
-export const shortConvCases: readonly Case[] = shapes.flatMap(({ channels, taps, bias }) =>
+const stepped: readonly Case[] = shapes.flatMap(({ channels, taps, bias }) =>
   [
     { name: 'continued', steps },
     { name: 'without a cache', steps: sequences },
@@ -39,9 +39,26 @@ export const shortConvCases: readonly Case[] = shapes.flatMap(({ channels, taps,
     steps,
     build(test) {
       const filtered = (layer: number, x = test.rows(channels)) =>
-        shortConv(x, test.floats(channels, taps), layer, bias ? test.floats(1, channels) : undefined);
+        shortConv(x, test.floats(channels, taps), { layer }, bias ? test.floats(1, channels) : undefined);
       const y = multiply(filtered(3), test.rows(channels));
       test.output('y', add(filtered(1, y), y));
     },
   })),
 );
+
+/** Filters of encoders, in sequences that are shorter and longer than the filter. */
+const centred: readonly Case[] = [
+  { channels: 8, taps: 3, bias: false },
+  { channels: 33, taps: 7, bias: true },
+].map(({ channels, taps, bias }) => ({
+  name: `shortConv, ${channels} channels, ${taps} taps${bias ? ', bias' : ''}, centred`,
+  arithmetic: 'sums',
+  steps: sequences,
+  build(test) {
+    const filters = test.floats(channels, taps);
+    const attributes = { layer: 0, centred: true };
+    test.output('y', shortConv(test.rows(channels), filters, attributes, bias ? test.floats(1, channels) : undefined));
+  },
+}));
+
+export const shortConvCases: readonly Case[] = [...stepped, ...centred];

@@ -1,4 +1,4 @@
-import type { ShortConvAttributes } from '../../../graph/ops/shortConv.ts';
+import { type ShortConvAttributes, tapsBefore } from '../../../graph/ops/shortConv.ts';
 import { PAGE_POSITIONS, pageIndex } from '../../../graph/step.ts';
 import type { ReferenceKernel } from '../kernel.ts';
 
@@ -6,6 +6,7 @@ export const shortConv: ReferenceKernel<ShortConvAttributes> = (node, [x, weight
   const [channels, taps] = node.inputs[1].shape as readonly [number, number];
   const { layer } = node.attributes;
   const kept = taps - 1;
+  const before = tapsBefore(taps, node.attributes);
   const { T, S } = step.registers;
   const parts =
     step.sequences ??
@@ -13,12 +14,14 @@ export const shortConv: ReferenceKernel<ShortConvAttributes> = (node, [x, weight
   for (const { first, count, position, state } of parts) {
     const past = position > 0 ? state(pageIndex(position - 1), layer)?.slice() : undefined;
     /** Channel d of row r of this step; rows before it are negative. */
-    const at = (r: number, d: number): number =>
-      r >= 0 ? x[(first + r) * channels + d] : (past?.[(kept + r) * channels + d] ?? 0);
+    const at = (r: number, d: number): number => {
+      if (r >= count) return 0;
+      return r >= 0 ? x[(first + r) * channels + d] : (past?.[(kept + r) * channels + d] ?? 0);
+    };
     for (let r = 0; r < count; r++)
       for (let d = 0; d < channels; d++) {
         let sum = bias?.[d] ?? 0;
-        for (let k = 0; k < taps; k++) sum += weights[d * taps + k] * at(r - kept + k, d);
+        for (let k = 0; k < taps; k++) sum += weights[d * taps + k] * at(r - before + k, d);
         output[(first + r) * channels + d] = sum;
       }
     const end = position + count;

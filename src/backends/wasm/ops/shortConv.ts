@@ -1,5 +1,5 @@
 import { isWeight } from '../../../graph/graph.ts';
-import type { ShortConvAttributes } from '../../../graph/ops/shortConv.ts';
+import { type ShortConvAttributes, tapsBefore } from '../../../graph/ops/shortConv.ts';
 import type { Lowering } from '../lowering.ts';
 
 export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weights, stateOffset, stateRegion }) => {
@@ -17,7 +17,16 @@ export const shortConv: Lowering<ShortConvAttributes> = (node, { emitter, weight
   emitter.emit({
     kernel: 'shortConv',
     label: node.label,
-    values: [from, factors, shift ?? 0, output, channels, taps, 4 * stateOffset(node.attributes.layer)],
+    values: [
+      from,
+      factors,
+      shift ?? 0,
+      output,
+      channels,
+      taps,
+      4 * stateOffset(node.attributes.layer),
+      tapsBefore(taps, node.attributes),
+    ],
     reads: shift ? [from, factors, shift, state] : [from, factors, state],
     writes: [output, state],
     stores: node.attributes.layer,

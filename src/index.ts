@@ -91,7 +91,7 @@ export type { Decision, Plan } from './adapt/plan.ts';
 export type { Battery, Energy, Pressure, Sensors, Signal, Signals, Temperature } from './adapt/sensors/signals.ts';
 export type { LoadedExit } from './runtime/exits/exit.ts';
 export type { FinishReason, Generation, GenerationResult, Piece, PieceLogProbability } from './runtime/generation.ts';
-export type { Inspection, TensorInspection } from './runtime/inspect.ts';
+export type { EmbedderInspection, Inspection, TensorInspection } from './runtime/inspect.ts';
 export type { LoadOptions as ModelOptions } from './runtime/loadOptions.ts';
 export type { MeasureSpeedOptions, Speed } from './runtime/measureSpeed.ts';
 export type { EvaluateOptions, Model, UpdateOptions } from './runtime/model.ts';

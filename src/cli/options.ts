@@ -28,7 +28,7 @@ export type ModelValues = Pick<
 export function addModelOptions(command: Command): Command {
   return addEngineOptions(command).option(
     '--context <tokens>',
-    'context length in tokens (default: the trained length, at most 4096)',
+    'context length in tokens (default: the trained length, at most 4096, or 8192 for encoders)',
     number,
   );
 }

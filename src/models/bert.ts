@@ -8,27 +8,33 @@ import { MOST_HEADS, MOST_LAYERS } from './limits.ts';
 import { activationOf } from './parts/activationOf.ts';
 import { encoder } from './parts/encoder.ts';
 
-const tensor = encoderNames({
-  blocks: ['encoder.layer'],
-  block: {
-    attn_q: ['attention.self.query'],
-    attn_k: ['attention.self.key'],
-    attn_v: ['attention.self.value'],
-    attn_output: ['attention.output.dense'],
-    attn_output_norm: ['attention.output.LayerNorm'],
-    ffn_up: ['intermediate.dense'],
-    ffn_down: ['output.dense'],
-    layer_output_norm: ['output.LayerNorm'],
-  },
-  ends: {
-    token_embd: ['embeddings.word_embeddings'],
-    token_types: ['embeddings.token_type_embeddings'],
-    position_embd: ['embeddings.position_embeddings'],
-    token_embd_norm: ['embeddings.LayerNorm'],
-    cls: ['pooler.dense', 'classifier.dense'],
-    'cls.output': ['classifier', 'classifier.out_proj'],
-  },
-});
+/** @param cls names of the classifier's dense layer; the first of them that a folder has is read */
+const names = (cls: readonly string[]) =>
+  encoderNames({
+    blocks: ['encoder.layer'],
+    block: {
+      attn_q: ['attention.self.query'],
+      attn_k: ['attention.self.key'],
+      attn_v: ['attention.self.value'],
+      attn_output: ['attention.output.dense'],
+      attn_output_norm: ['attention.output.LayerNorm'],
+      ffn_up: ['intermediate.dense'],
+      ffn_down: ['output.dense'],
+      layer_output_norm: ['output.LayerNorm'],
+    },
+    ends: {
+      token_embd: ['embeddings.word_embeddings'],
+      token_types: ['embeddings.token_type_embeddings'],
+      position_embd: ['embeddings.position_embeddings'],
+      token_embd_norm: ['embeddings.LayerNorm'],
+      cls,
+      'cls.output': ['classifier', 'classifier.out_proj'],
+    },
+  });
+
+/** BERT classifies what its pooler returns; RoBERTa's classes have a dense layer of their own, beside an unused pooler. */
+const bertTensor = names(['pooler.dense']);
+const robertaTensor = names(['classifier.dense']);
 
 const distilTensor = encoderNames({
   blocks: ['transformer.layer'],
@@ -95,12 +101,12 @@ export const bert: Architecture = {
   name: 'bert',
   models: 'BERT, DistilBERT, RoBERTa and XLM-RoBERTa embedders and rerankers: MiniLM, E5, BGE, mxbai, arctic',
   folders: [
-    { modelTypes: ['bert'], defaults: DEFAULTS, metadata: keysOf(0), tensor },
+    { modelTypes: ['bert'], defaults: DEFAULTS, metadata: keysOf(0), tensor: bertTensor },
     {
       modelTypes: ['roberta', 'xlm-roberta', 'camembert'],
       defaults: { ...DEFAULTS, vocab_size: 50265, max_position_embeddings: 514, layer_norm_eps: 1e-5 },
       metadata: keysOf(2),
-      tensor,
+      tensor: robertaTensor,
     },
     {
       modelTypes: ['distilbert'],

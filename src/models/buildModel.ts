@@ -13,6 +13,7 @@ import { refuseUnreadKeys } from './meaningfulKeys.ts';
 import { Metadata, shown } from './metadata.ts';
 import { unsupportedModel } from './missing.ts';
 import { factorNames, ModelBuilder, type ModelParts, type TensorShape } from './modelBuilder.ts';
+import { USUAL_CONTEXT } from './parts/positionTable.ts';
 
 /** Location of a weight in the file, and the conversion of its rows. */
 export interface StoredWeight {
@@ -55,7 +56,7 @@ function metadataOf(checkpoint: Checkpoint, folder: ReturnType<typeof folderOf> 
   return new Metadata(checkpoint.name, architecture.name, folder?.metadata ?? checkpoint.metadata);
 }
 
-const trainedContext = (metadata: Metadata): number => metadata.count('context_length', 2048);
+const trainedContext = (metadata: Metadata): number => metadata.count('context_length', USUAL_CONTEXT);
 
 /**
  * @param context maximum number of positions of a session; undefined: the trained context length

@@ -31,7 +31,7 @@ export const cohere2: Architecture = {
     },
   ],
   build: decoder((model, dimensions) => {
-    const window = windows(model, dimensions, { period: 4 });
+    const window = windows(model, dimensions, { period: 4, required: !model.fromFolder });
     const turned = rotary(model, dimensions.headSize, {
       layout: 'interleaved',
       folderLayout: 'interleaved',

@@ -9,7 +9,7 @@ export const exaoneMoe: Architecture = {
   name: 'exaone-moe',
   models: 'K-EXAONE',
   build: decoder((model, dimensions) => {
-    const window = windows(model, dimensions, { period: 4 });
+    const window = windows(model, dimensions, { period: 4, required: !model.fromFolder });
     const turned = rotary(model, dimensions.headSize, { layout: 'half' });
     const ffn = model.metadata.count('expert_feed_forward_length');
     return {

@@ -47,13 +47,19 @@ export const gemma3: Architecture = {
   build: gemma3Decoder(),
 };
 
-/** @param causal false: attention to the whole text, with windows to both sides. Default: as the file says */
-export function gemma3Decoder({ causal }: { readonly causal?: boolean } = {}) {
+interface Gemma3Options {
+  /** False: attention to the whole text, with windows to both sides. Default: as the file says. */
+  readonly causal?: boolean;
+  /** True if a GGUF file must have the window. Default: false. */
+  readonly windowRequired?: boolean;
+}
+
+export function gemma3Decoder({ causal, windowRequired = false }: Gemma3Options = {}) {
   return decoder((model, dimensions) => {
     const { metadata } = model;
     const { layers, width, heads, headSize } = dimensions;
     const isCausal = causal ?? metadata.flag('attention.causal', true);
-    const window = windows(model, dimensions, { period: 6 });
+    const window = windows(model, dimensions, { period: 6, required: windowRequired && !model.fromFolder });
     const [global, local] = [false, true].map((isLocal) =>
       rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localBase: 10000 }),
     );

@@ -27,7 +27,7 @@ import { windows } from './parts/windows.ts';
 function gemma4Attention(model: ModelBuilder, dimensions: Dimensions) {
   const { metadata } = model;
   const { layers, headSize, width } = dimensions;
-  const local = windows(model, dimensions, { period: 6 });
+  const local = windows(model, dimensions, { period: 6, required: !model.fromFolder });
   const localSize = metadata.count('attention.key_length_swa', headSize, 1, MOST_HEAD_SIZE);
   const owners = layers - metadata.count('attention.shared_kv_layers', 0, 0, layers - 1);
   const kinds = {
@@ -91,6 +91,8 @@ function afterBlock(
 function perLayerInputs(model: ModelBuilder, embedding: Value, { layers, width }: Dimensions): Value | undefined {
   const each = model.metadata.count('embedding_length_per_layer_input', 0, 0);
   if (each === 0) return undefined;
+  // its rows are read by token id, so it needs as many as the vocabulary has
+  model.weight('per_layer_token_embd.weight', model.shapeOf('token_embd.weight')?.rows, layers * each);
   const found = model.rowsOfTokens('per_layer_token_embd.weight', layers * each, 'per_layer_token_embd');
   const rows = scale(found, Math.sqrt(each), 'per_layer_rows');
   const product = project(model, embedding, 'per_layer_model_proj', layers * each, { bias: false });

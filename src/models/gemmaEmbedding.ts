@@ -9,5 +9,5 @@ export const gemmaEmbedding: Architecture = {
   passesOver: ['attention.scale', 'attention.causal'],
   // applied to the pooled vector by the runtime
   passesOverTensors: /^dense_[23]\.weight$/,
-  build: gemma3Decoder({ causal: false }),
+  build: gemma3Decoder({ causal: false, windowRequired: true }),
 };

@@ -10,7 +10,7 @@ export const gptOss: Architecture = {
   models: 'gpt-oss',
   build: decoder((model, dimensions) => {
     const { headSize } = dimensions;
-    const window = windows(model, dimensions, { period: 2 });
+    const window = windows(model, dimensions, { period: 2, required: !model.fromFolder });
     const [global, local] = [false, true].map((isLocal) =>
       rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localScaling: true }),
     );

@@ -11,7 +11,7 @@ export const graniteSwa: Architecture = {
   models: 'Granite with local layers',
   build: decoder((model, dimensions) => {
     const knobs = graniteKnobs(model, dimensions, true);
-    const window = windows(model, dimensions, { period: 0 });
+    const window = windows(model, dimensions, { period: 0, required: !model.fromFolder });
     const stated = model.metadata.value('attention.rope_pattern');
     const turns = isList(stated) ? model.metadata.numbers('attention.rope_pattern', dimensions.layers) : undefined;
     const turned = rotary(model, dimensions.headSize, { layout: 'interleaved', tables: 'both' });

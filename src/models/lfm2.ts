@@ -65,6 +65,7 @@ function lfm2Keys(config: FolderConfig): Record<string, unknown> {
     ...keys,
     ...ropeKeys(config, keys),
     ...biasKeys(false, false, false),
+    ...(config.list('architectures')?.[0] === 'Lfm2BidirectionalModel' ? { 'attention.causal': false } : {}),
     'attention.head_count_kv': keyHeads(config, layers),
     'shortconv.l_cache': config.count('conv_L_cache'),
   };

@@ -9,7 +9,7 @@ export const museGlimmer: Architecture = {
   models: 'Muse Glimmer',
   build: decoder((model, dimensions) => {
     const { metadata } = model;
-    const window = windows(model, dimensions, { period: 4 });
+    const window = windows(model, dimensions, { period: 4, required: !model.fromFolder });
     const local = rotary(model, dimensions.headSize, {
       layout: 'interleaved',
       tables: 'none',

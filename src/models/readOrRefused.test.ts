@@ -236,6 +236,15 @@ describe('a GGUF file', () => {
     'blk.0.ffn_up.weight': [12, 8],
     'blk.0.ffn_down.weight': [8, 12],
   };
+  const gpt2Keys = {
+    'general.architecture': 'gpt2',
+    'gpt2.block_count': 1,
+    'gpt2.embedding_length': 8,
+    'gpt2.feed_forward_length': 12,
+    'gpt2.attention.head_count': 2,
+    'gpt2.attention.layer_norm_epsilon': 1e-5,
+  };
+  const gpt2Tensors = { 'token_embd.weight': [16, 8] };
   const gguf = (change: object, more = {}) => checkpoint('gguf', { ...keys, ...change }, { ...tensors, ...more });
 
   it('takes the older key of a scaling, and none for 0; the type is linear where it is not said', () => {
@@ -272,6 +281,37 @@ describe('a GGUF file', () => {
     expect(() => buildModel(model)).toThrow(kind);
     expect(() => buildModel(model)).toThrow(message);
   });
+
+  it('is refused for fewer learned positions than it says, and a context that has more is an option error', () => {
+    const gpt2 = (context: number) =>
+      buildModel(
+        checkpoint(
+          'gguf',
+          { ...gpt2Keys, 'gpt2.context_length': context },
+          { ...gpt2Tensors, 'position_embd.weight': [32, 8] },
+        ),
+      );
+    expect(() => gpt2(33)).toThrow(FormatError);
+    expect(() => gpt2(33)).toThrow(/gpt2\.context_length is 33, expected at most 32/);
+    expect(() => gpt2(32)).not.toThrow(/context_length/);
+  });
+
+  it.each(['cohere2', 'exaone-moe', 'gemma-embedding', 'gemma4', 'gpt-oss', 'granite_swa', 'spark2_5', 'muse-glimmer'])(
+    'of architecture %s is refused without its window, as llama.cpp does',
+    (name) => {
+      const renamed = Object.entries(keys).map(([key, value]) => [key.replace('llama.', `${name}.`), value]);
+      const extra = { [`${name}.logit_scale`]: 1, [`${name}.expert_count`]: 2, [`${name}.expert_used_count`]: 1 };
+      const metadata = { ...Object.fromEntries(renamed), 'general.architecture': name };
+      const message = /attention\.sliding_window is missing/;
+      const build = (more: object) => () => buildModel(checkpoint('gguf', { ...metadata, ...more }, tensors));
+      try {
+        build({})();
+      } catch (error) {
+        if (message.test(String(error))) return;
+      }
+      expect(build(extra)).toThrow(message);
+    },
+  );
 
   it('attends to the whole text where it says so, and predicts no tokens', () => {
     const model = gguf({ 'llama.attention.causal': false });

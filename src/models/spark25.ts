@@ -9,7 +9,7 @@ export const spark25: Architecture = {
   models: 'Spark 2.5',
   build: decoder((model, dimensions) => {
     const { headSize } = dimensions;
-    const window = windows(model, dimensions, { period: 0 });
+    const window = windows(model, dimensions, { period: 0, required: !model.fromFolder });
     const [global, local] = [false, true].map((isLocal) =>
       rotary(model, headSize, { layout: 'half', tables: 'none', local: isLocal, localScaling: true }),
     );

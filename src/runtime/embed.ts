@@ -2,15 +2,17 @@
 import { ContextError, OptionError } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { type DenseLayer, type EmbeddingSettings, POOLINGS, type Pooling } from '../formats/embeddingSettings.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Value } from '../graph/graph.ts';
 import { isInput } from '../graph/ops/input.ts';
 import { POSITION_SHIFT, SHIFTED_POSITIONS, TOKEN_TYPES } from '../models/parts/encoder.ts';
 import { abortSignal, callback, checkOptions, oneOf, type Rules, trueOrFalse, wholeNumber } from './checkOptions.ts';
 import type { Engine } from './engine.ts';
 
 export interface EmbedOptions {
-  /** Name of one of the model's prompts ('query', 'document'), or a prefix for each text. Default: the file's. */
+  /** Name of one of the model's prompts, e.g. 'query', whose text is put before each text. Default: the file's default. */
   readonly prompt?: string;
+  /** Text to put before each text, in place of a prompt of the model. */
+  readonly prefix?: string;
   /** Pooling of the token outputs into one vector. Default: the file's, otherwise 'mean'. */
   readonly pooling?: Pooling;
   /** Scale vectors to length 1. Default: the file's setting, otherwise false. */
@@ -27,7 +29,8 @@ export interface EmbedOptions {
 export type EmbedInput = string | readonly number[];
 
 const RULES: Rules<EmbedOptions> = {
-  prompt: { expected: 'a string', accepts: (value) => typeof value === 'string' },
+  prompt: { expected: 'the name of a prompt', accepts: (value) => typeof value === 'string' },
+  prefix: { expected: 'a text', accepts: (value) => typeof value === 'string' },
   pooling: oneOf(POOLINGS),
   normalize: trueOrFalse,
   dimensions: wholeNumber(1),
@@ -48,11 +51,29 @@ export async function embed(
   options: EmbedOptions,
 ): Promise<Float32Array[]> {
   checkOptions(options, RULES);
-  const { pooling = settings.pooling ?? 'mean', normalize = settings.normalize ?? false, dimensions } = options;
-  const prompt = promptOf(settings, options.prompt);
-  const skipped =
-    settings.promptCounts === false && prompt !== '' ? engine.tokenizer.encode(prompt, { addEos: false }).length : 0;
+  const { normalize = settings.normalize ?? false, dimensions } = options;
+  if (settings.unpooled && options.pooling === undefined)
+    throw new OptionError(
+      'pooling',
+      'missing',
+      `one of ${POOLINGS.join(', ')}, as the model's file says that it has none`,
+    );
+  const pooling = options.pooling ?? settings.pooling ?? 'mean';
+  const prompt = promptOf(settings, options);
   const sequences = inputs.map((input, index) => idsOf(engine, settings, input, prompt, index, options.truncate));
+  // 'cls' and 'last' read one token, wherever the prompt is
+  const excluded =
+    settings.promptCounts === false && prompt !== '' && pooling !== 'cls' && pooling !== 'last'
+      ? engine.tokenizer.encode(textFor(settings, prompt), { addEos: false }).length
+      : 0;
+  const skips = inputs.map((input) => (typeof input === 'string' ? excluded : 0));
+  for (const [index, ids] of sequences.entries())
+    if (skips[index] > 0 && ids.length <= skips[index])
+      throw new OptionError(
+        `text ${index}`,
+        `${ids.length} tokens`,
+        `more than the ${skips[index]} of its prompt, which pooling excludes`,
+      );
   const vectors: Float32Array[] = new Array(inputs.length);
   let done = 0;
   for (const batch of batchesOf(engine, sequences)) {
@@ -61,7 +82,7 @@ export async function embed(
       engine,
       batch.map((index) => sequences[index]),
       pooling,
-      skipped,
+      batch.map((index) => skips[index]),
       options.signal,
     );
     for (const [i, index] of batch.entries()) {
@@ -74,33 +95,45 @@ export async function embed(
   return vectors;
 }
 
-function promptOf({ prompts = {}, defaultPrompt }: EmbeddingSettings, given: string | undefined): string {
-  if (given === undefined) return defaultPrompt === undefined ? '' : (prompts[defaultPrompt] ?? '');
-  return Object.hasOwn(prompts, given) ? prompts[given] : given;
+/** @throws {OptionError} for a prompt that the model does not have */
+function promptOf({ prompts = {}, defaultPrompt }: EmbeddingSettings, { prompt, prefix }: EmbedOptions): string {
+  if (prompt !== undefined && prefix !== undefined)
+    throw new OptionError('prefix', prefix, 'either a prefix or a prompt');
+  if (prefix !== undefined) return prefix;
+  const name = prompt ?? defaultPrompt;
+  if (name === undefined) return '';
+  if (Object.hasOwn(prompts, name)) return prompts[name];
+  const names = Object.keys(prompts).join(', ') || 'none, as the model has no prompts';
+  throw new OptionError('prompt', name, `one of the model's: ${names}; a text to put before each text is a \`prefix\``);
 }
+
+/** A text as the model reads it. */
+const textFor = ({ lowercase }: EmbeddingSettings, text: string): string => (lowercase ? text.toLowerCase() : text);
 
 function idsOf(
   engine: Engine,
-  { maxLength }: EmbeddingSettings,
+  settings: EmbeddingSettings,
   input: EmbedInput,
   prompt: string,
   index: number,
   truncate: 'error' | 'end' = 'error',
 ): readonly number[] {
-  const limit = Math.min(engine.context, maxLength ?? engine.context);
-  const ids = typeof input === 'string' ? engine.tokenizer.encode(prompt + input) : input;
+  const limit = Math.min(engine.context, settings.maxLength ?? engine.context);
+  const text = typeof input === 'string' ? textFor(settings, prompt + input) : '';
+  const ids = typeof input === 'string' ? engine.tokenizer.encode(text) : input;
   const what = `text ${index}`;
   if (ids.length > limit && truncate === 'end') {
     // keep the special tokens at both ends
-    const bare =
-      typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addBos: false, addEos: false }) : ids;
-    const without = typeof input === 'string' ? engine.tokenizer.encode(prompt + input, { addEos: false }) : ids;
+    const bare = typeof input === 'string' ? engine.tokenizer.encode(text, { addBos: false, addEos: false }) : ids;
+    const without = typeof input === 'string' ? engine.tokenizer.encode(text, { addEos: false }) : ids;
     const before = without.length - bare.length;
     const after = ids.length - without.length;
     return [...ids.slice(0, Math.max(before, limit - after)), ...ids.slice(ids.length - after)].slice(0, limit);
   }
   if (ids.length > limit) {
-    const message = `${what} has ${ids.length} tokens, but the model takes ${limit}: shorten it, or cut it with truncate: 'end'`;
+    const advice =
+      "shorten it, cut it with truncate: 'end', or load the model with a larger `context` if it was trained with one";
+    const message = `${what} has ${ids.length} tokens, but the model takes ${limit}: ${advice}`;
     throw new ContextError(message, ids.length, limit);
   }
   engine.checkTokens(ids, what);
@@ -126,11 +159,11 @@ async function hiddenRows(
   engine: Engine,
   sequences: readonly (readonly number[])[],
   pooling: Pooling,
-  skipped: number,
+  skips: readonly number[],
   signal?: AbortSignal,
 ): Promise<Float32Array[]> {
   const length = sequences[0].length;
-  if (!engine.isEncoder) return [await causalRows(engine, sequences[0], pooling, skipped, signal)];
+  if (!engine.isEncoder) return [await causalRows(engine, sequences[0], pooling, skips[0], signal)];
   const rows = rowsFor(length, pooling);
   const wanted = sequences.flatMap((_, index) => rows.map((row) => index * length + row));
   const inputs = sequenceInputs(engine.program.graph, sequences);
@@ -138,7 +171,7 @@ async function hiddenRows(
   const values = await engine.scheduler.runBatch(step, 'hidden', signal);
   const width = values.length / wanted.length;
   return sequences.map((_, index) => {
-    const pool = new Pool(pooling, width, skipped);
+    const pool = new Pool(pooling, width, skips[index]);
     rows.forEach((row, i) => {
       const at = (index * rows.length + i) * width;
       pool.add(values.subarray(at, at + width), row);
@@ -157,12 +190,27 @@ export function sequenceInputs(
   for (const node of graph.nodes) {
     if (!isInput(node)) continue;
     const { name } = node.attributes;
-    if (name === TOKEN_TYPES)
+    if (name === TOKEN_TYPES) {
       found[name] = Int32Array.from(sequences.flatMap((ids, i) => types?.[i] ?? ids.map(() => 0)));
+      checkTypes(graph, node, found[name]);
+    }
     if (name === SHIFTED_POSITIONS)
       found[name] = Int32Array.from(sequences.flatMap((ids) => ids.map((_, position) => position + POSITION_SHIFT)));
   }
   return found;
+}
+
+/** @throws {OptionError} for a type without a row in the table of token types: kernels do not check it */
+function checkTypes(graph: Graph, input: Value, types: Int32Array): void {
+  const reader = graph.nodes.find(({ inputs }) => inputs.includes(input));
+  const rows = Number(reader?.inputs[0].shape[0] ?? 0);
+  const wrong = types.find((type) => type < 0 || type >= rows);
+  if (wrong !== undefined)
+    throw new OptionError(
+      'token type',
+      wrong,
+      `0 to ${rows - 1}, as the model's table of token types has ${rows} rows`,
+    );
 }
 
 /** Runs a text through a decoder. A decoder is causal, so a long text can take several steps. */

@@ -1,6 +1,8 @@
 /** Describes a model's files without loading the weights. JSON-safe. */
 import { FormatError, UnsupportedError } from '../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../formats/checkpoint.ts';
+import { checkDense, type EmbeddingSettings } from '../formats/embeddingSettings.ts';
+import { denseShapes } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { dumpGraph } from '../graph/dump.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
@@ -18,6 +20,8 @@ export interface Inspection {
   readonly model?: ModelSummary;
   /** Reasons why the model cannot run anywhere: its architecture, formats, tokenizer. Empty if it runs where it fits. */
   readonly problems: readonly string[];
+  /** Settings of an embedder or reranker, if the files have some. */
+  readonly embedder?: EmbedderInspection;
   /** Memory needs of a session with `context` tokens. */
   readonly memory?: MemoryEstimate & { readonly context: number };
   /** Metadata. Long arrays are shortened to "[string × 32000]". */
@@ -25,6 +29,12 @@ export interface Inspection {
   readonly tensors: readonly TensorInspection[];
   /** The graph, one node per line with its cost for one token, and the total cost per token. */
   readonly graph?: { readonly nodes: string; readonly flopsPerToken: number; readonly bytesPerToken: number };
+}
+
+/** What `embed` and `rank` do by default. */
+export interface EmbedderInspection extends Omit<EmbeddingSettings, 'dense'> {
+  /** Shapes [outputs, inputs] of the dense layers after pooling. */
+  readonly dense?: readonly (readonly [outputs: number, inputs: number])[];
 }
 
 export interface TensorInspection {
@@ -47,12 +57,15 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
     const problems: string[] = [];
     const described =
       tensors.size > 0 ? await describeModel(checkpoint, planOptions(source, options), problems) : undefined;
-    await reported(problems, () => checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer));
+    await reported(problems, () => checkTokenizer(checkpoint));
+    const embedder = await reported(problems, () => describeEmbedder(checkpoint, described?.width));
+    const { width: _, ...shownModel } = described ?? {};
     return {
       source: name,
       kind,
       byteLength,
-      ...described,
+      ...shownModel,
+      ...(embedder && { embedder }),
       problems,
       metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, shown(value)])),
       tensors: Array.from(tensors.values(), describeTensor),
@@ -62,7 +75,30 @@ export async function inspect(source: CheckpointSource, options: LoadOptions = {
   }
 }
 
-type ModelDescription = Pick<Inspection, 'model' | 'memory' | 'graph'>;
+type ModelDescription = Pick<Inspection, 'model' | 'memory' | 'graph'> & {
+  /** Width of a token's output. */
+  readonly width?: number;
+};
+
+/** @throws {FormatError} if a model has no tokenizer, although it has tensors that read tokens */
+function checkTokenizer({ name, kind, tokenizer, tensors }: Checkpoint): void {
+  if (tokenizer) createTokenizer(tokenizer);
+  else if (kind === 'huggingface' && tensors.size > 0)
+    throw new FormatError(name, 'no tokenizer.json, so the model reads token ids only, not texts', {
+      expected: 'tokenizer.json',
+    });
+}
+
+/** @param width of the pooled vector, if the graph could be built */
+function describeEmbedder(checkpoint: Checkpoint, width?: number): EmbedderInspection | undefined {
+  const settings = checkpoint.embedding;
+  const shapes = denseShapes(checkpoint);
+  if (width !== undefined) checkDense(shapes, width, checkpoint.name);
+  if (!settings && shapes.length === 0) return undefined;
+  const { dense: _, ...rest } = settings ?? {};
+  const dense = shapes.map(({ outputs, inputs }) => [outputs, inputs] as const);
+  return { ...rest, ...(dense.length > 0 && { dense }) };
+}
 
 /** @param problems receives the reason if the graph cannot be built */
 async function describeModel(
@@ -80,6 +116,7 @@ async function describeModel(
   const { flops, bytes } = model.graph.cost(registers);
   return {
     model: summarize(checkpoint, model),
+    width: model.graph.outputs.get('hidden')?.shape[1],
     memory: { ...estimate, context },
     graph: { nodes: dumpGraph(model.graph, registers), flopsPerToken: flops, bytesPerToken: bytes },
   };

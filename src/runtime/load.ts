@@ -2,8 +2,8 @@
 import { backendByName } from '../backends/index.ts';
 import { MemoryError, OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
-import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
-import { denseLayersFromGguf } from '../formats/gguf/denseLayers.ts';
+import { checkDense, type EmbeddingSettings } from '../formats/embeddingSettings.ts';
+import { denseLayersFromGguf, denseShapes } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { storedTables } from '../graph/ops/storedRows.ts';
 import type { Program, WeightStore } from '../graph/program.ts';
@@ -109,7 +109,7 @@ async function loadEngine(
     const graphOf = (reading: Reading) => buildModel(reading.checkpoint, context, { ...added, stored }).graph;
     if (!estimate.fits)
       throw new MemoryError(checkpoint.name, estimate.totalBytes, estimate.availableBytes, { ...estimate });
-    const embedding = await embeddingOf(checkpoint, signal);
+    const embedding = await embeddingOf(checkpoint, model.graph.outputs.get('hidden')!.shape[1], signal);
     const weights = weightStore(model);
     const notes = deviceNotes(cache?.folder);
     const compile = { weights, maxTokens, maxRows, context, settings, trace, notes, signal, onProgress };
@@ -247,8 +247,13 @@ async function textSide(checkpoint: Checkpoint, source: ChatTemplateSource | und
   }
 }
 
-/** Settings of an embedder, with the dense layers that follow pooling. */
-async function embeddingOf(checkpoint: Checkpoint, signal?: AbortSignal): Promise<EmbeddingSettings | undefined> {
+/** Settings of an embedder, with the dense layers that follow pooling. @param width of the pooled vector */
+async function embeddingOf(
+  checkpoint: Checkpoint,
+  width: number,
+  signal?: AbortSignal,
+): Promise<EmbeddingSettings | undefined> {
+  checkDense(denseShapes(checkpoint), width, checkpoint.name);
   const dense = await denseLayersFromGguf(checkpoint, signal);
   return dense.length > 0 ? { ...checkpoint.embedding, dense } : checkpoint.embedding;
 }

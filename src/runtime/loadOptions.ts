@@ -13,7 +13,7 @@ export interface LoadOptions {
   readonly onProgress?: OnProgress;
   /** Number of threads. Default: chosen by the backend. */
   readonly threads?: number;
-  /** Tokens that a session can hold. Default: what the model was trained for, at most 4096. */
+  /** Tokens that a session can hold. Default: what the model was trained for, at most 4096; 8192 for encoders. */
   readonly context?: number;
   /** Format of the KV cache: 'f16' takes half the memory of 'f32', 'q8_0' a quarter. Default 'f16'. */
   readonly kv?: 'f32' | 'f16' | 'q8_0';

@@ -28,6 +28,8 @@ export interface ModelPlan {
 
 /** Maximum default context. The cache of a longer one takes more memory than the weights of a small model. */
 const DEFAULT_CONTEXT = 4096;
+/** An encoder has no cache, but reads a text in one step: the activations of a longer one take more memory than the weights. */
+const DEFAULT_ENCODER_CONTEXT = 8192;
 const DEFAULT_STEP_TOKENS = 256;
 const ENCODER_STEP_TOKENS = 512;
 /** With embeddings in the file: of such a large model a step of 64 tokens takes seconds, and longer ones need more memory. */
@@ -45,8 +47,11 @@ export async function planModel(
   parts?: ModelParts,
   headerOnly = false,
 ): Promise<ModelPlan> {
-  const context = options.context ?? Math.min(trainedContextOf(checkpoint), DEFAULT_CONTEXT);
-  const whole = buildModel(checkpoint, context, parts);
+  const trained = trainedContextOf(checkpoint);
+  const usual = Math.min(trained, DEFAULT_CONTEXT);
+  const first = buildModel(checkpoint, options.context ?? usual, parts);
+  const context = options.context ?? (isEncoder(first.graph) ? Math.min(trained, DEFAULT_ENCODER_CONTEXT) : usual);
+  const whole = context === (options.context ?? usual) ? first : buildModel(checkpoint, context, parts);
   const { always, ifNeeded } = tablesToStore(whole, options.embeddings, headerOnly && options.cache?.keep !== false);
   const storing = (stored: ReadonlySet<string>) =>
     stored.size === 0 ? whole : buildModel(checkpoint, context, { ...parts, stored });

@@ -127,8 +127,11 @@ function inputFor(engine: Engine, query: string, document: string, { index, temp
   let input = encode(document);
   if (input.ids.length > context && truncate === 'end') {
     const ids = tokenizer.encode(document, { addBos: false, addEos: false });
-    const kept = ids.length - (input.ids.length - context);
-    if (kept > 0) input = encode(tokenizer.decode(ids.slice(0, kept), { special: true }));
+    // the text of some tokens may have more tokens than they were
+    for (let kept = ids.length; kept > 0 && input.ids.length > context; ) {
+      kept = Math.max(0, kept - (input.ids.length - context));
+      input = encode(tokenizer.decode(ids.slice(0, kept), { special: true }));
+    }
   }
   if (input.ids.length <= context) return input;
   const advice = "shorten the document, or cut it with truncate: 'end'";

@@ -32,9 +32,9 @@ const GREEDY: ChoiceRule = { temperature: 0, topK: 0, topP: 1, minP: 0, repetiti
 async function engineOf(backend: Backend, taps: number, bytes?: number, attends = true): Promise<Engine> {
   const test = new TestGraph(seedOf('recurrent'));
   let x = test.rows(WIDTH);
-  x = add(x, shortConv(x, test.floats(WIDTH, 3), 0));
+  x = add(x, shortConv(x, test.floats(WIDTH, 3), { layer: 0 }));
   if (attends) x = attended(test, x);
-  x = add(x, shortConv(x, test.floats(WIDTH, taps), 2));
+  x = add(x, shortConv(x, test.floats(WIDTH, taps), { layer: 2 }));
   x = add(x, rule(test, x));
   x = add(x, scan(test, x));
   test.graph.outputs.set('logits', linear(selectRows(x), test.floats(VOCABULARY, WIDTH)));

@@ -1,8 +1,16 @@
 /** The options of `embed` and `rank`, on tiny random models. */
 import { describe, expect, test } from 'vitest';
 import { embedderGguf } from '../../scripts/models/embedderFiles.ts';
-import { embedderPlans } from '../../scripts/models/embedders.ts';
-import { ContextError, load, type Model, OptionError, UnsupportedError } from '../../src/index.ts';
+import { type EmbedderPlan, embedderPlans } from '../../scripts/models/embedders.ts';
+import {
+  ContextError,
+  FormatError,
+  inspect,
+  load,
+  type Model,
+  OptionError,
+  UnsupportedError,
+} from '../../src/index.ts';
 import { tinyModel } from './tinyModel.ts';
 
 async function opened(name: string): Promise<Model> {
@@ -32,9 +40,13 @@ describe('embedding', () => {
     model.dispose();
   });
 
-  test('puts a prompt before each text', async () => {
+  test('puts a prefix before each text, and refuses a prompt that the model does not have', async () => {
     const model = await opened('bert');
-    expect(await model.embed('pear', { prompt: 'the ' })).toEqual(await model.embed('the pear'));
+    expect(await model.embed('pear', { prefix: 'the ' })).toEqual(await model.embed('the pear'));
+    await expect(model.embed('pear', { prompt: 'query' })).rejects.toThrow(
+      /prompt is "?query.*has no prompts.*`prefix`/,
+    );
+    await expect(model.embed('pear', { prompt: 'query', prefix: 'a' })).rejects.toThrow(OptionError);
     model.dispose();
   });
 
@@ -88,6 +100,48 @@ describe('beside others', () => {
     const late = model.embed('the pear');
     model.dispose();
     await expect(late).rejects.toMatchObject({ code: 'DISPOSED' });
+  });
+});
+
+describe('a file', () => {
+  const plan = embedderPlans.find(({ name }) => name === 'bert')!;
+  const changed = async (change: Partial<EmbedderPlan>) =>
+    load(await embedderGguf({ ...plan, ...change }), { backend: 'reference' });
+  const resized = (name: string, rows: number) =>
+    plan.tensors.map((tensor) => (tensor.name === name ? { ...tensor, shape: [rows, tensor.shape[1]] } : tensor));
+
+  test('that does not pool needs a pooling, and an unknown one is refused', async () => {
+    const model = await changed({ metadata: { ...plan.metadata, pooling_type: 0 } });
+    await expect(model.embed('the pear')).rejects.toThrow(/pooling is "?missing/);
+    expect(await model.embed('the pear', { pooling: 'cls' })).toHaveLength(48);
+    await expect(changed({ metadata: { ...plan.metadata, pooling_type: 7 } })).rejects.toThrow(/pooling_type.*7/);
+  });
+
+  test('is refused if it has fewer positions than it says, and a context that has more', async () => {
+    await expect(changed({ tensors: resized('position_embd.weight', 63) })).rejects.toThrow(FormatError);
+    await expect(load(await embedderGguf(plan), { context: 65 })).rejects.toThrow(/context is 65, expected at most 64/);
+  });
+
+  test('with one token type reads one text, and refuses a second type', async () => {
+    const classifier = embedderPlans.find(({ name }) => name === 'bert-classifier')!;
+    const tensors = classifier.tensors.map((tensor) =>
+      tensor.name === 'token_types.weight' ? { ...tensor, shape: [1, 48] } : tensor,
+    );
+    const model = await load(await embedderGguf({ ...classifier, tensors }), { backend: 'reference' });
+    expect(await model.embed('the pear')).toHaveLength(48);
+    await expect(model.rank('pear', ['a wall'])).rejects.toThrow(/token type is 1/);
+  });
+
+  test('is refused for dense layers that do not fit together', async () => {
+    const gemma = embedderPlans.find(({ name }) => name === 'gemma-embedding')!;
+    const dense = gemma.dense!.map((layer) => ({ ...layer, shape: [layer.shape[0], layer.shape[1] - 1] }));
+    await expect(load(await embedderGguf({ ...gemma, dense }))).rejects.toThrow(/dense layer dense_2 has 47 inputs/);
+  });
+
+  test('of an encoder has its whole context by default', async () => {
+    const metadata = { ...plan.metadata, context_length: 6000 };
+    const bytes = await embedderGguf({ ...plan, metadata, tensors: resized('position_embd.weight', 6000) });
+    expect((await inspect(bytes)).memory?.context).toBe(6000);
   });
 });
 

@@ -10,7 +10,7 @@ import { addEncodingOption, readPipedText, readTextFile, type TextValues } from 
 interface Values
   extends ModelValues,
     TextValues,
-    Pick<EmbedOptions, 'prompt' | 'pooling' | 'dimensions' | 'normalize'> {
+    Pick<EmbedOptions, 'prompt' | 'prefix' | 'pooling' | 'dimensions' | 'normalize'> {
   readonly file?: string;
   readonly truncate?: boolean;
   readonly json?: boolean;
@@ -24,7 +24,8 @@ export function embedCommand(): Command {
     .argument('<model>', 'GGUF file or folder of an embedding model')
     .argument('[texts...]', 'texts (default: one per line from stdin)')
     .option('--file <path>', 'read texts from a file, one per line')
-    .option('--prompt <name>', "name of one of the model's prompts, e.g. query, or a text to put before each text")
+    .option('--prompt <name>', "name of one of the model's prompts, e.g. query")
+    .option('--prefix <text>', 'text to put before each text, in place of a prompt of the model')
     .addOption(
       new Option('--pooling <kind>', 'pooling of the token vectors (default: from the model)').choices(POOLINGS),
     )
@@ -41,14 +42,21 @@ export function embedCommand(): Command {
 }
 
 async function embed(source: string, given: readonly string[], values: Values): Promise<void> {
-  const { prompt, pooling, dimensions, normalize, truncate, json } = values;
+  const { prompt, prefix, pooling, dimensions, normalize, truncate, json } = values;
   const texts = await textsOf(given, values);
   const signal = interruptSignal();
   const { model } = await loadWithProgress(source, values, signal);
   const progress = progressBar();
   try {
     const { onProgress } = progress;
-    const options = { prompt, pooling, dimensions, normalize, truncate: truncate ? ('end' as const) : undefined };
+    const options = {
+      prompt,
+      prefix,
+      pooling,
+      dimensions,
+      normalize,
+      truncate: truncate ? ('end' as const) : undefined,
+    };
     const vectors = await model.embed(texts, { ...options, signal, onProgress }).finally(progress.stop);
     const embeddings = vectors.map((vector) => Array.from(vector));
     if (json) printJson({ dimensions: embeddings[0]?.length ?? 0, embeddings });

@@ -66,7 +66,7 @@ function verdict(problems: readonly string[], memory?: Inspection['memory']): st
 }
 
 function printModel(
-  { source, tensors, problems }: Inspection,
+  { source, tensors, problems, embedder }: Inspection,
   model: NonNullable<Inspection['model']>,
   memory: NonNullable<Inspection['memory']>,
 ): void {
@@ -84,10 +84,25 @@ function printModel(
     'trained context': model.trainedContext,
     vocabulary: model.vocabulary,
     'chat template': model.chatTemplate ? 'in the file' : 'none; a plain default is used',
+    embeds: embedder && embedderText(embedder),
     memory: `${bytesForPeople(totalBytes)} for ${context} tokens: weights ${parts[0]}, cache ${parts[1]}, activations ${parts[2]}`,
     'left in the file': storedBytes > 0 ? `${bytesForPeople(storedBytes)} of embeddings, read row by row` : undefined,
     available: bytesForPeople(availableBytes),
   });
+}
+
+/** Settings of an embedder in one line. */
+function embedderText(embedder: NonNullable<Inspection['embedder']>): string {
+  const { pooling, unpooled, normalize, dense = [], prompts = {}, defaultPrompt, maxLength, ranking } = embedder;
+  const names = Object.keys(prompts).map((name) => (name === defaultPrompt ? `${name} (default)` : name));
+  const parts = [
+    ranking ? 'reranker' : unpooled ? 'without pooling: choose one' : `pooling ${pooling ?? 'mean'}`,
+    ...dense.map(([outputs, inputs]) => `dense ${inputs} → ${outputs}`),
+    ...(normalize ? ['normalized'] : []),
+    ...(maxLength === undefined ? [] : [`at most ${maxLength} tokens`]),
+    ...(names.length > 0 ? [`prompts ${names.join(', ')}`] : []),
+  ];
+  return parts.join(', ');
 }
 
 function excerpt(value: unknown): string {

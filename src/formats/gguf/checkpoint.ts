@@ -40,7 +40,7 @@ class GgufCheckpoint implements Checkpoint {
   }
 
   get embedding(): EmbeddingSettings | undefined {
-    return embeddingFromGguf(this.metadata);
+    return embeddingFromGguf(this.metadata, this.name);
   }
 
   get chatTemplate(): ChatTemplateSource | undefined {

@@ -1,5 +1,5 @@
 /** Opens a Hugging Face folder (config.json, tokenizer files, safetensors in one file or in shards) as a checkpoint. */
-import { FormatError, SourceError } from '../../core/errors.ts';
+import { EspalierError, FormatError, SourceError, UnsupportedError } from '../../core/errors.ts';
 import type { ChatTemplateSource } from '../../tokenizer/chatTemplate.ts';
 import type { TokenizerSpec } from '../../tokenizer/spec.ts';
 import { type ByteSource, closeAll, closingOnError, finishAll } from '../byteSource.ts';
@@ -23,7 +23,8 @@ interface Weights {
 interface TextFiles extends Partial<TokenizerFiles> {
   readonly tokenizerConfig?: JsonObject;
   readonly chatTemplate?: ChatTemplateSource;
-  readonly embedding?: EmbeddingSettings;
+  /** Settings of an embedder, or the reason why they cannot be used. */
+  readonly embedding?: EmbeddingSettings | EspalierError;
 }
 
 class HuggingFaceCheckpoint implements Checkpoint {
@@ -54,8 +55,11 @@ class HuggingFaceCheckpoint implements Checkpoint {
     return (this.#spec ??= tokenizerFromHuggingFace({ ...this.#texts, tokenizer }, `${this.name}/tokenizer.json`));
   }
 
+  /** Throws on use what its files have that is not supported, so that such a model can still be inspected. */
   get embedding(): EmbeddingSettings | undefined {
-    return this.#texts.embedding;
+    const { embedding } = this.#texts;
+    if (embedding instanceof EspalierError) throw embedding;
+    return embedding;
   }
 
   get chatTemplate(): ChatTemplateSource | undefined {
@@ -91,12 +95,17 @@ export async function openHuggingFaceFolder(folder: Folder, signal?: AbortSignal
     addedTokens: await readJson(folder, 'added_tokens.json', signal),
     generationConfig: generation,
     config,
-    embedding: await readSentenceTransformers(folder, signal),
+    embedding: await readSentenceTransformers(folder, signal).catch(asReason),
     chatTemplate: await chatTemplatesFromFolder(folder, (from, file) => readFile(from, file, (text) => text, signal)),
   };
   const metadata = new Map(Object.entries(config));
   if (generation) metadata.set('generation_config', generation);
   return new HuggingFaceCheckpoint(folder.name, metadata, await openWeights(folder, signal), texts);
+}
+
+function asReason(error: unknown): EspalierError {
+  if (error instanceof FormatError || error instanceof UnsupportedError) return error;
+  throw error;
 }
 
 /** Opens a single .safetensors file: its tensors, and the strings of its `__metadata__`. */

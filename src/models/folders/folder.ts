@@ -1,5 +1,5 @@
 /** View of a Hugging Face folder for `build`: the family of its model type, metadata under GGUF keys, and tensors. */
-import { FormatError } from '../../core/errors.ts';
+import { FormatError, UnsupportedError } from '../../core/errors.ts';
 import type { Checkpoint, CheckpointTensor } from '../../formats/checkpoint.ts';
 import type { Architecture } from '../architecture.ts';
 import type { StoredWeight } from '../buildModel.ts';
@@ -120,7 +120,10 @@ function familyOf(folder: string, outer: Fields): Found {
     if (found) return { ...found, fields, nested: true };
   }
   const found = byModelType(outer);
-  if (found) return { ...found, fields: outer, nested: false };
+  if (found) {
+    refuseTokenClassifier(folder, outer);
+    return { ...found, fields: outer, nested: false };
+  }
   if (outer.model_type === undefined) {
     const isFile = Object.keys(outer).length === 0 || folder.endsWith('.safetensors');
     const what = isFile ? 'has tensors only' : 'has no model_type';
@@ -129,6 +132,18 @@ function familyOf(folder: string, outer: Fields): Found {
   }
   const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
   throw unsupportedModel('model_type', folder, outer.model_type, [...new Set(types)].toSorted());
+}
+
+/** Its classifier labels each token, and would be read as one that scores a text. @throws {UnsupportedError} */
+function refuseTokenClassifier(folder: string, { architectures: classes }: Fields): void {
+  const [name] = Array.isArray(classes) ? classes : [];
+  if (typeof name !== 'string' || !name.endsWith('ForTokenClassification')) return;
+  const supported = [
+    'classes of embedders (…Model)',
+    'of rerankers (…ForSequenceClassification)',
+    'of language models',
+  ];
+  throw new UnsupportedError(`${folder}: architectures`, name, supported);
 }
 
 function byModelType(fields: Fields): { architecture: Architecture; family: FolderFamily } | undefined {

@@ -2,8 +2,6 @@
  * The decoder graph of most language models. Its options cover the differences between architectures; each architecture's
  * file sets them. Tensors have GGUF names.
  */
-
-import { OptionError } from '../../core/errors.ts';
 import type { Value } from '../../graph/graph.ts';
 import { add } from '../../graph/ops/add.ts';
 import { embed } from '../../graph/ops/embed.ts';
@@ -20,6 +18,7 @@ import { type Dimensions, readDimensions } from './dimensions.ts';
 import { type Experts, mixture } from './experts.ts';
 import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
+import { checkPositions } from './positionTable.ts';
 
 export interface Decoder {
   /** Norm of the blocks and of the final state. Default: rmsNorm with gain. */
@@ -145,13 +144,7 @@ function embedding(model: ModelBuilder, { width }: Dimensions, knobs: Decoder): 
   if (embeddingScale !== 1) x = scale(x, embeddingScale, 'embedding_scale');
   const places = model.maybe(learnedPositions, 'position_embd.weight', undefined, width);
   if (places) {
-    const rows = Number(places.shape[0]);
-    if (model.context > rows)
-      throw new OptionError(
-        'context',
-        model.context,
-        `at most ${rows}, the number of positions that the model has learned`,
-      );
+    checkPositions(model, Number(places.shape[0]));
     x = add(x, embed(places, positions(model.graph), 'position_embd'), 'embedding');
   }
   if (knobs.embeddingNorm) x = norm(model, x, 'token_embd_norm', knobs.embeddingNorm);

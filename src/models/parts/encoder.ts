@@ -16,6 +16,7 @@ import { readDimensions } from './dimensions.ts';
 import { type Experts, mixture } from './experts.ts';
 import { type FeedForward, feedForward } from './feedForward.ts';
 import { type Norm, norm } from './norms.ts';
+import { checkPositions } from './positionTable.ts';
 
 /** Input [T, 1]: the type of each token, 0 for the first text, 1 for the second. */
 export const TOKEN_TYPES = 'tokenTypes';
@@ -65,7 +66,9 @@ function embedding(model: ModelBuilder, width: number, { positions: places }: En
   if (types) x = add(x, embed(types, input(graph, TOKEN_TYPES, 'T', 1, 'i32'), 'token_types'), 'typed');
   if (places) {
     const place = places === 'shifted' ? input(graph, SHIFTED_POSITIONS, 'T', 1, 'i32') : positions(graph);
-    x = add(x, embed(model.weight('position_embd.weight', undefined, width), place, 'position_embd'), 'embedding');
+    const table = model.weight('position_embd.weight', undefined, width);
+    checkPositions(model, Number(table.shape[0]), places === 'shifted' ? POSITION_SHIFT : 0);
+    x = add(x, embed(table, place, 'position_embd'), 'embedding');
   }
   return norm(model, x, 'token_embd_norm', NORM);
 }

@@ -12,17 +12,23 @@ export interface Windows {
   readonly stated: boolean;
 }
 
+export interface WindowOptions {
+  /** Default period. */
+  readonly period: number;
+  /** Default window. Default: 0, none. */
+  readonly width?: number;
+  /** True if the file must have the window, as for the architectures of which llama.cpp requires the key. Default: false. */
+  readonly required?: boolean;
+  readonly globalFirst?: boolean;
+}
+
 /**
  * Reads `attention.sliding_window` and `attention.sliding_window_pattern`: a list by layer, or a period n, of whose layers all
  * but the last (or the first) are local; 0: all are, 1: none is.
- * @param period default period @param width default window; 0: none
+ * @throws {FormatError} if the window is required and missing
  */
-export function windows(
-  { metadata }: ModelBuilder,
-  { layers }: Dimensions,
-  options: { readonly period: number; readonly width?: number; readonly globalFirst?: boolean },
-): Windows {
-  const width = metadata.count('attention.sliding_window', options.width ?? 0, 0);
+export function windows({ metadata }: ModelBuilder, { layers }: Dimensions, options: WindowOptions): Windows {
+  const width = metadata.count('attention.sliding_window', options.required ? undefined : (options.width ?? 0), 0);
   const stated = metadata.value('attention.sliding_window_pattern');
   const local = isList(stated)
     ? metadata.flags('attention.sliding_window_pattern', layers)

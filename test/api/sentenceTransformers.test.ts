@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeEmbedderFolder } from '../../../scripts/models/embedderFiles.ts';
-import { embedderPlans } from '../../../scripts/models/embedders.ts';
-import { FormatError, inspect, load, OptionError, UnsupportedError } from '../../index.ts';
+import { writeEmbedderFolder } from '../../scripts/models/embedderFiles.ts';
+import { embedderPlans } from '../../scripts/models/embedders.ts';
+import { FormatError, inspect, load, OptionError, UnsupportedError } from '../../src/index.ts';
 
 let folder: string;
 beforeEach(async () => {

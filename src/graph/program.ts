@@ -94,7 +94,7 @@ export function tensorNode(nodes: readonly Value[], name: string, values?: Float
 /** Describes what runs a program, for people and benchmarks. */
 export interface ProgramDescription {
   readonly backend: string;
-  /** Backend settings; for wasm: variant, threads, decodeThreads. */
+  /** Backend settings by name, as the backend has chosen them. */
   readonly settings: Settings;
   /** Reasons why it does not use the whole device, e.g. 'one thread: this page is not cross-origin isolated …'. */
   readonly limits: readonly string[];

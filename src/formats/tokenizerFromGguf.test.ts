@@ -156,3 +156,27 @@ describe('a tokenizer from GGUF metadata', () => {
     }
   });
 });
+
+describe('a WordPiece vocabulary', () => {
+  const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '▁e', '▁é', '▁E', '▁É'];
+  const piecesOf = (changes: Entries): string => {
+    const entries = {
+      'tokenizer.ggml.model': 'bert',
+      'tokenizer.ggml.tokens': tokens,
+      'tokenizer.ggml.unknown_token_id': 1,
+      'tokenizer.ggml.bos_token_id': 2,
+      'tokenizer.ggml.seperator_token_id': 3,
+      ...changes,
+    };
+    const ids = createTokenizer(read(entries)).encode('É', { addBos: false, addEos: false });
+    return ids.map((id) => tokens[id]).join();
+  };
+  const [lowercase, accents] = ['lowercase', 'strip_accents'].map((name) => `tokenizer.ggml.normalizer.${name}`);
+
+  it('is normalized as the file says; accents are kept with the case unless it says otherwise', () => {
+    expect(piecesOf({})).toBe('▁e');
+    expect(piecesOf({ [lowercase]: false })).toBe('▁É');
+    expect(piecesOf({ [lowercase]: false, [accents]: true })).toBe('▁E');
+    expect(piecesOf({ [accents]: false })).toBe('▁é');
+  });
+});

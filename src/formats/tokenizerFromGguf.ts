@@ -99,10 +99,20 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
     case 'bert': {
       const bos = token('bos', 101) ?? token('cls');
       const sep = token('seperator', 102) ?? token('eos');
+      const isLowercase = flag('normalizer.lowercase') ?? true;
+      const stripsAccents = flag('normalizer.strip_accents') ?? isLowercase;
       return {
         ...common,
         kind: 'wordpiece',
-        normalizer: [{ type: 'bert', cleanText: true, chineseCharacters: true, stripAccents: true, lowercase: true }],
+        normalizer: [
+          {
+            type: 'bert',
+            cleanText: true,
+            chineseCharacters: true,
+            stripAccents: stripsAccents,
+            lowercase: isLowercase,
+          },
+        ],
         preTokenizer: [
           { characters: 'whiteSpace', behavior: 'removed' },
           { characters: 'punctuation', behavior: 'isolated' },

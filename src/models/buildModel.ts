@@ -222,7 +222,17 @@ export function architectureOf(checkpoint: Checkpoint): Architecture {
   return checkpoint.kind === 'huggingface' ? folderOf(checkpoint).architecture : byName(checkpoint);
 }
 
+/** Files that are no models, by general.type. */
+const otherFiles: Readonly<Record<string, string>> = {
+  adapter: 'which is loaded beside its model (option `adapter`)',
+  imatrix: 'which holds statistics for quantization',
+  mmproj: 'which encodes images or sound for a model',
+};
+
 function byName({ name, metadata }: Checkpoint): Architecture {
+  const type = metadata.get('general.type');
+  if (typeof type === 'string' && Object.hasOwn(otherFiles, type))
+    throw new UnsupportedError(`${name}: general.type`, `${type}, ${otherFiles[type]},`, ['model'], { type });
   const wanted = metadata.get('general.architecture');
   const inGguf = architectures.filter(({ foldersOnly }) => !foldersOnly);
   const found = inGguf.find((architecture) => architecture.name === wanted);

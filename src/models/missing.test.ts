@@ -1,4 +1,7 @@
 import { expect, it } from 'vitest';
+import { UnsupportedError } from '../core/errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import { buildModel } from './buildModel.ts';
 import { architectures } from './index.ts';
 import { knownButMissing, unsupportedModel } from './missing.ts';
 
@@ -21,4 +24,17 @@ it('lists no model as missing that runs', () => {
   const types = architectures.flatMap(({ folders = [] }) => folders.flatMap(({ modelTypes }) => modelTypes));
   expect(knownButMissing.architecture.filter((name) => names.includes(name))).toEqual([]);
   expect(knownButMissing.model_type.filter((type) => types.includes(type))).toEqual([]);
+});
+
+it.each(['adapter', 'imatrix', 'mmproj'])('says first that a file is no model: %s', (type) => {
+  const checkpoint: Checkpoint = {
+    name: 'x.gguf',
+    kind: 'gguf',
+    metadata: new Map(Object.entries({ 'general.type': type, 'general.architecture': 'llama' })),
+    tensors: new Map(),
+    byteLength: 0,
+    close: async () => undefined,
+  };
+  expect(() => buildModel(checkpoint)).toThrow(UnsupportedError);
+  expect(() => buildModel(checkpoint)).toThrow(`general.type ${type}, which`);
 });

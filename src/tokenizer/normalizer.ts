@@ -1,16 +1,28 @@
 /** Changes a text before it is split: the steps of a file's normalizer in their order. */
+import { OptionError } from '../core/errors.ts';
 import { toByteLetters } from './byteAlphabet.ts';
 import { createCharacterMap } from './characterMap.ts';
 import { compilePattern } from './pattern/pattern.ts';
 import type { NormalizerStep } from './spec.ts';
 import { lowercase, marks, nonspacingMarks, normalize, others, whiteSpace } from './unicode/unicode.ts';
 
+/** Maximum growth of a text, in characters. NFKD makes 18 of one; files of replacements that feed each other have no limit of their own. */
+const MOST_GROWTH = 64;
+
 export type Normalizer = (text: string) => string;
 
 /** @throws {UnsupportedError} for a pattern that is not supported; {FormatError} for a broken character map */
 export function createNormalizer(steps: readonly NormalizerStep[] = []): Normalizer {
   const functions = steps.map(createStep);
-  return (text) => functions.reduce((result, step) => step(result), text);
+  return (text) => {
+    const most = MOST_GROWTH * (text.length + 1024);
+    return functions.reduce((result, step) => {
+      const next = step(result);
+      if (next.length > most)
+        throw new OptionError('text', `${next.length} characters after its normalization`, `at most ${most}`);
+      return next;
+    }, text);
+  };
 }
 
 function createStep(step: NormalizerStep): Normalizer {
@@ -47,6 +59,8 @@ export function replacer(pattern: string, content: string): (text: string) => st
     compiled.forEachMatch(text, (start, end) => {
       result += text.slice(last, start) + content;
       last = end;
+      if (result.length > MOST_GROWTH * (text.length + 1024))
+        throw new OptionError('text', 'replaced by one that is too long', `at most ${MOST_GROWTH} times its length`);
     });
     return last === 0 ? text : result + text.slice(last);
   };

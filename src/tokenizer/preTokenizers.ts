@@ -25,6 +25,17 @@ const qwen2 = `(?:${contraction})|${letters}|${raw`\p{N}`}|${symbols}|${space}`;
 const upper = raw`[\p{L}&&[^a-z]]`;
 const lower = raw`[\p{L}&&[^A-Z]]`;
 const lead = raw`[^\r\n\p{L}\p{N}]?`;
+/** The same with combining marks among the letters. */
+const upperMarked = raw`[[\p{L}\p{M}]&&[^a-z]]`;
+const lowerMarked = raw`[[\p{L}\p{M}]&&[^A-Z]]`;
+/** Words by their case, with marks: capitals and then small letters, or capitals. */
+const cased = [
+  raw`${lead}[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?:${contraction})?`,
+  raw`${lead}[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?:${contraction})?`,
+].join('|');
+const asciiSymbol = raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${'`'}{|}~]`;
+/** Words up to a space or a mark of a sentence, in several scripts. */
+const bloom = raw` ?[^(\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+`;
 /** The cased letters of Unicode 12 or so, as DeepSeek's tokenizer.json spells them out. */
 const casedLetters = [
   raw`A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af\u0370-\u0373`,
@@ -40,14 +51,31 @@ const casedLetters = [
 ].join('');
 
 const table: readonly (readonly [names: string, entry: NamedPreTokenizer])[] = [
-  ['gpt-2 phi-2 mpt olmo jais mellum modern-bert exaone4 trillion granite-docling', { patterns: [gpt2] }],
-  ['starcoder refact command-r smollm codeshell exaone minerva-7b', { patterns: [raw`\p{N}`, gpt2] }],
   [
-    'llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2',
+    'gpt-2 phi-2 mpt olmo jais mellum modern-bert exaone4 trillion granite-docling gigachat a.x-4.0 roberta-bpe jina-v1-en ' +
+      'jina-v2-code jina-v2-de jina-v2-es jina-de jina-es',
+    { patterns: [gpt2] },
+  ],
+  ['starcoder refact command-r smollm codeshell exaone minerva-7b mellum2', { patterns: [raw`\p{N}`, gpt2] }],
+  [
+    'llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano',
     { patterns: [llama3], ignoreMerges: true, addBos: true },
   ],
-  ['dbrx smaug-bpe glm4 chatglm-bpe', { patterns: [llama3] }],
-  ['qwen2 deepseek-r1-qwen megrez stablelm2 hunyuan grok-2', { patterns: [qwen2] }],
+  ['dbrx smaug-bpe chatglm-bpe', { patterns: [llama3] }],
+  ['glm4', { patterns: [llama3], ignoreMerges: true }],
+  ['minicpm5', { patterns: [raw`\p{N}{1,3}`, qwen2.replace(raw`|\p{N}|`, raw`|\p{N}+|`)], ignoreMerges: true }],
+  [
+    'jais-2',
+    {
+      patterns: [
+        llama3.replace(
+          raw`\s+(?!\S)|\s+`,
+          [512, 256, 128, 64, 32, 16, 8, 4, '1,2'].map((count) => raw`\s{${count}}(?!\S)|`).join('') + raw`\s`,
+        ),
+      ],
+    },
+  ],
+  ['qwen2 deepseek-r1-qwen megrez stablelm2 hunyuan grok-2 kormo f2llmv2 solar-open', { patterns: [qwen2] }],
   [
     'qwen35',
     {
@@ -65,7 +93,7 @@ const table: readonly (readonly [names: string, entry: NamedPreTokenizer])[] = [
     },
   ],
   [
-    'gpt-4o llama4 kanana2',
+    'gpt-4o llama4 kanana2 minimax-m2',
     {
       patterns: [
         `${lead}${upper}*${lower}+(?:${contraction})?|${lead}${upper}+${lower}*(?:${contraction})?|${raw`\p{N}{1,3}`}|${symbolsOrSlash}|${space}`,
@@ -113,6 +141,54 @@ const table: readonly (readonly [names: string, entry: NamedPreTokenizer])[] = [
     { patterns: [raw`'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|${letters}|\p{N}|${symbols}|\s*[\r\n]|\s+(?!\S)|\s+`] },
   ],
   ['seed-coder', { patterns: [raw`(?:${contraction})|${letters}|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|${space}`] }],
+  [
+    'spark2_5',
+    {
+      patterns: [
+        raw`\p{N}{1,3}`,
+        raw`[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+`,
+        raw`${asciiSymbol}[A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+`,
+        raw`\p{N}`,
+      ],
+    },
+  ],
+  [
+    'youtu',
+    {
+      patterns: [
+        raw`[\uac00-\ud7a3\u3131-\u318e]+|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f\ufe30-\ufe4f]+|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+`,
+        `${cased}|${raw`\p{N}`}|${symbolsOrSlash}|${space}`,
+      ],
+      ignoreMerges: true,
+    },
+  ],
+  ['bloom gpt3-finnish poro-chat', { patterns: [bloom] }],
+  ['viking', { patterns: [bloom, raw`\p{N}`] }],
+  [
+    'exaone-moe',
+    {
+      patterns: [
+        raw`(?:${contraction})|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+`,
+      ],
+    },
+  ],
+  [
+    'granite-embed-multi-97m',
+    {
+      patterns: [
+        `${lead}${upperMarked}*${lowerMarked}+(?:${contraction})?|${lead}${upperMarked}+${lowerMarked}*(?:${contraction})?|${raw`\p{N}{1,3}`}|${symbolsOrSlash}|${space}`,
+      ],
+      ignoreMerges: true,
+    },
+  ],
+  [
+    'kimi-k2',
+    {
+      patterns: [
+        raw`\p{Han}+|[^\r\n\p{L}\p{N}]?[\p{L}&&[^\p{Han}]]+(?:${contraction})?|\p{N}{1,3}|${symbols}|${space}`,
+      ],
+    },
+  ],
   ['default', { patterns: [raw`[\p{P}\$\+<=>\^~\|]+`, gpt2, raw`\p{N}+`, '[0-9][0-9][0-9]'] }],
 ];
 

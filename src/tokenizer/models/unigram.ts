@@ -4,9 +4,12 @@
  */
 import { FormatError } from '../../core/errors.ts';
 import type { TokenizerSpec } from '../spec.ts';
+import { PrefixIndex } from './prefixIndex.ts';
 import { byteTokensOf, type TokenModel, type Vocabulary } from './tokenModel.ts';
 
 const UNKNOWN_PENALTY = 10;
+/** Buffers for longer words are released after use. */
+const KEPT_UNITS = 1 << 16;
 
 /** @throws {FormatError} for a vocabulary without scores */
 export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): TokenModel {
@@ -66,55 +69,11 @@ export function unigramModel(spec: TokenizerSpec, { ids, find }: Vocabulary): To
         end = start;
       }
       for (let at = found.length - 1; at >= 0; at--) into.push(found[at]);
+      if (best.length > KEPT_UNITS) {
+        best = new Float64Array(64);
+        startOf = new Int32Array(64);
+        idOf = new Int32Array(64);
+      }
     },
   };
-}
-
-/** Finds the tokens that are prefixes of a text, by binary search in a sorted list, character by character. */
-class PrefixIndex {
-  readonly #texts: readonly string[];
-  readonly #ids: Int32Array;
-  /** Range of the texts that start with a UTF-16 unit. */
-  readonly #first = new Map<number, readonly [low: number, high: number]>();
-
-  constructor(ids: ReadonlyMap<string, number>) {
-    this.#texts = [...ids.keys()].filter((text) => text !== '').sort((a, b) => (a < b ? -1 : 1));
-    this.#ids = Int32Array.from(this.#texts, (text) => ids.get(text)!);
-    for (let low = 0; low < this.#texts.length; ) {
-      const unit = this.#texts[low].charCodeAt(0);
-      const high = this.#end(low, this.#texts.length, 0, unit);
-      this.#first.set(unit, [low, high]);
-      low = high;
-    }
-  }
-
-  /** Shortest first. */
-  forEach(word: string, start: number, onToken: (end: number, id: number) => void): void {
-    const range = this.#first.get(word.charCodeAt(start));
-    if (range === undefined) return;
-    let [low, high] = range;
-    for (let length = 1; low < high; length++) {
-      if (this.#texts[low].length === length) onToken(start + length, this.#ids[low++]);
-      if (start + length >= word.length || low >= high) return;
-      const unit = word.charCodeAt(start + length);
-      low = this.#begin(low, high, length, unit);
-      high = this.#end(low, high, length, unit);
-    }
-  }
-
-  /** Index of the first text in low … high−1 whose unit at `at` is at least `unit`. */
-  #begin(low: number, high: number, at: number, unit: number): number {
-    let from = low;
-    let to = high;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if (this.#texts[middle].charCodeAt(at) < unit) from = middle + 1;
-      else to = middle;
-    }
-    return from;
-  }
-
-  #end(low: number, high: number, at: number, unit: number): number {
-    return this.#begin(low, high, at, unit + 1);
-  }
 }

@@ -1,24 +1,22 @@
 /** WordPiece (BERT): repeatedly takes the longest token that is a prefix of the rest of the word. Also whole-word models. */
 import type { TokenizerSpec } from '../spec.ts';
+import { PrefixIndex } from './prefixIndex.ts';
 import type { TokenModel } from './tokenModel.ts';
 
 /** A word without a complete tokenization, or too long, becomes the unknown token. */
 export function wordPieceModel(spec: TokenizerSpec, ids: ReadonlyMap<string, number>): TokenModel {
   const { unknown, continuingPrefix: prefix = '##', maxWordLength = 100 } = spec;
-  let longest = 0;
-  for (const text of ids.keys()) longest = Math.max(longest, text.length);
+  const initial = new PrefixIndex(ids);
+  const continuing = prefix === '' ? initial : new PrefixIndex(ids, prefix);
 
   const piecesOf = (word: string): number[] | undefined => {
     const pieces: number[] = [];
     for (let start = 0; start < word.length; ) {
-      let found: number | undefined;
-      const lead = start > 0 ? prefix : '';
-      let end = Math.min(word.length, start + longest - lead.length);
-      for (; end > start; end--) {
-        found = ids.get(lead + word.slice(start, end));
-        if (found !== undefined) break;
-      }
-      if (found === undefined) return undefined;
+      let [end, found] = [start, -1];
+      (start > 0 ? continuing : initial).forEach(word, start, (to, id) => {
+        [end, found] = [to, id];
+      });
+      if (found < 0) return undefined;
       pieces.push(found);
       start = end;
     }
@@ -28,7 +26,7 @@ export function wordPieceModel(spec: TokenizerSpec, ids: ReadonlyMap<string, num
     encode(word, into) {
       const tooLong = word.length > maxWordLength && Array.from(word).length > maxWordLength;
       const pieces = tooLong ? undefined : piecesOf(word);
-      if (pieces) into.push(...pieces);
+      if (pieces) for (const piece of pieces) into.push(piece);
       else if (unknown !== undefined) into.push(unknown);
     },
   };

@@ -74,7 +74,7 @@ export type {
   StepResult,
 } from './graph/step.ts';
 export type { Adapter, AdapterFactors } from './models/adapter.ts';
-export type { BoundPromise, ExitBinding, ExitHeader, ExitPart, ExitPromise } from './models/exits.ts';
+export type { BoundPromise, ExitBinding, ExitHeader, ExitPart, ExitPromise } from './models/exitPart.ts';
 export type { Factors } from './models/modelBuilder.ts';
 export type { EmbedInput, EmbedOptions } from './runtime/embed.ts';
 export type { MemoryEstimate } from './runtime/estimate.ts';

@@ -47,6 +47,8 @@ export interface RankingSettings {
 /** GGUF's `pooling_type`: 1 to 3. */
 const GGUF_POOLINGS: readonly (Pooling | undefined)[] = [undefined, 'mean', 'cls', 'last'];
 const NONE = 0;
+/** llama.cpp's −1, which it writes for models that state none. */
+const UNSPECIFIED = 0xffffffff;
 const RANK = 4;
 
 /**
@@ -59,7 +61,7 @@ export function embeddingFromGguf(metadata: ReadonlyMap<string, unknown>, file: 
   const type = own('pooling_type');
   if (type === RANK)
     return { pooling: own('attention.causal') === false ? 'cls' : 'last', ranking: rankingFromGguf(metadata, own) };
-  if (type === undefined) return undefined;
+  if (type === undefined || type === UNSPECIFIED || type === -1) return undefined;
   if (type === NONE) return { unpooled: true, normalize: true };
   const pooling = typeof type === 'number' ? GGUF_POOLINGS[type] : undefined;
   if (pooling) return { pooling, normalize: true };

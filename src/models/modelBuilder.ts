@@ -10,7 +10,7 @@ import { tokens } from '../graph/ops/tokens.ts';
 import { weight } from '../graph/ops/weight.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import { formatByName } from '../tensor/formats.ts';
-import type { ExitPart } from './exits.ts';
+import type { ExitPart } from './exitPart.ts';
 import type { Metadata } from './metadata.ts';
 
 /** Shape of a tensor for `build`. A vector is one row. */

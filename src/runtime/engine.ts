@@ -3,7 +3,7 @@ import { ContextError, EspalierError, OptionError, UnsupportedError } from '../c
 import type { EmbeddingSettings } from '../formats/embeddingSettings.ts';
 import type { Program } from '../graph/program.ts';
 import { PAGE_POSITIONS, type Step } from '../graph/step.ts';
-import { type Adapter, writeFactors } from '../models/adapter.ts';
+import type { Adapter } from '../models/adapter.ts';
 import type { Factors } from '../models/modelBuilder.ts';
 import type { BlockFormat } from '../tensor/blockFormat.ts';
 import type { ChatTemplate } from '../tokenizer/chatTemplate.ts';
@@ -189,6 +189,7 @@ export class Engine {
     this.#checkAlive();
     const found = typeof adapter === 'string' ? this.#adapterOf(adapter) : adapter;
     const perform = async () => {
+      const { writeFactors } = await import('../models/adapter.ts');
       await writeFactors(this.program, this.#places, found);
       this.weightsChanged();
       return undefined;

@@ -3,15 +3,14 @@ import { backendByName } from '../backends/index.ts';
 import { MemoryError, OptionError } from '../core/errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { checkDense, type EmbeddingSettings } from '../formats/embeddingSettings.ts';
-import { denseLayersFromGguf, denseShapes } from '../formats/gguf/denseLayers.ts';
 import { type CheckpointSource, openCheckpoint } from '../formats/open.ts';
 import { storedTables } from '../graph/ops/storedRows.ts';
 import type { Program, WeightStore } from '../graph/program.ts';
-import { type Adapter, placesForAll, readAdapter } from '../models/adapter.ts';
+import type { Adapter } from '../models/adapter.ts';
 import { buildModel } from '../models/buildModel.ts';
 import { dequantized } from '../models/dequantized.ts';
-import { type ExitBinding, type ExitHeader, readExitHeader, withExit } from '../models/exits.ts';
-import { type FingerprintedCheckpoint, fingerprinted } from '../models/fingerprint.ts';
+import type { ExitBinding, ExitHeader } from '../models/exitPart.ts';
+import type { FingerprintedCheckpoint } from '../models/fingerprint.ts';
 import { weightStore } from '../models/weightStore.ts';
 import type { ChatTemplateSource } from '../tokenizer/chatTemplate.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
@@ -95,7 +94,8 @@ async function loadEngine(
     }
     // adapters have the layout of GGUF
     const checkpoint = every.length > 0 ? (await import('../models/inGgufTerms.ts')).inGgufTerms(opened) : opened;
-    const places = every.length > 0 ? placesForAll(every, checkpoint) : undefined;
+    const places =
+      every.length > 0 ? (await import('../models/adapter.ts')).placesForAll(every, checkpoint) : undefined;
     const weightsFrom = options.exact ? dequantized(checkpoint) : checkpoint;
     const added = { factors: places, exit };
     const { model, context, kv, maxTokens, maxRows, settings, estimate } = await planModel(
@@ -190,6 +190,8 @@ async function withStoredRows(program: Program, weights: WeightStore, close: () 
 /** A model together with its exit, which `close` closes too. */
 async function joined(base: Checkpoint, source: CheckpointSource, options: LoadOptions) {
   const { inGgufTerms } = await import('../models/inGgufTerms.ts');
+  const { readExitHeader, withExit } = await import('../models/exits.ts');
+  const { fingerprinted } = await import('../models/fingerprint.ts');
   const exit = await openCheckpoint(source, openOptions(options));
   try {
     return { checkpoint: fingerprinted(withExit(inGgufTerms(base), exit)), header: readExitHeader(exit) };
@@ -202,6 +204,7 @@ async function joined(base: Checkpoint, source: CheckpointSource, options: LoadO
 /** @param source source of the adapter's GGUF file, as in `load` @throws {FormatError} if it is not an adapter @throws {SourceError} */
 export async function loadAdapter(source: CheckpointSource, options: LoadOptions = {}): Promise<Adapter> {
   checkLoadOptions(options);
+  const { readAdapter } = await import('../models/adapter.ts');
   const checkpoint = await openCheckpoint(source, openOptions(options));
   try {
     const adapter = await readAdapter(checkpoint);
@@ -253,6 +256,9 @@ async function embeddingOf(
   width: number,
   signal?: AbortSignal,
 ): Promise<EmbeddingSettings | undefined> {
+  const hasDense = [...checkpoint.tensors.keys()].some((name) => name.startsWith('dense_'));
+  if (!checkpoint.embedding && !hasDense) return undefined;
+  const { denseLayersFromGguf, denseShapes } = await import('../formats/gguf/denseLayers.ts');
   checkDense(denseShapes(checkpoint), width, checkpoint.name);
   const dense = await denseLayersFromGguf(checkpoint, signal);
   return dense.length > 0 ? { ...checkpoint.embedding, dense } : checkpoint.embedding;

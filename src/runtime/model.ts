@@ -8,7 +8,7 @@ import type { ChatMessage } from '../tokenizer/chatMessage.ts';
 import { type ChatOptions, renderChat } from '../tokenizer/chatPrompt.ts';
 import type { EncodedPair, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { abortSignal, callback, checkOptions, oneOf } from './checkOptions.ts';
-import { type EmbedInput, type EmbedOptions, embed, isEmbedInput } from './embed.ts';
+import type { EmbedInput, EmbedOptions } from './embed.ts';
 import type { Engine } from './engine.ts';
 import type { MemoryEstimate } from './estimate.ts';
 import type { LoadedExit } from './exits/exit.ts';
@@ -16,7 +16,7 @@ import { type Continuation, type GenerateManyOptions, generateMany } from './gen
 import { checkChatOptions, checkGenerateManyOptions } from './generateOptions.ts';
 import type { Pacer } from './pacer.ts';
 import { countTokens, encodePrompt, type Prompt } from './prompt.ts';
-import { classify, type RankedDocument, type RankOptions, rank } from './rank.ts';
+import type { RankedDocument, RankOptions } from './rank.ts';
 import type { Sequence } from './sequence.ts';
 import { Session } from './session.ts';
 import type { ModelSummary } from './summary.ts';
@@ -275,6 +275,8 @@ export class Model {
     options: EmbedOptions = {},
   ): Promise<Float32Array | Float32Array[]> {
     const engine = this.#engine;
+    // most pages embed and rank nothing
+    const { embed, isEmbedInput } = await import('./embed.ts');
     if (isEmbedInput(given)) return (await embed(engine, engine.embedding, [given], options))[0];
     return embed(engine, engine.embedding, given, options);
   }
@@ -284,13 +286,18 @@ export class Model {
    * @returns one entry for each document, the best first
    * @throws {UnsupportedError} if the model has no such head; {ContextError}; {OptionError}
    */
-  rank(query: string, documents: readonly string[], options: RankOptions = {}): Promise<RankedDocument[]> {
+  async rank(query: string, documents: readonly string[], options: RankOptions = {}): Promise<RankedDocument[]> {
+    const { rank } = await import('./rank.ts');
     return rank(this.#engine, query, documents, options);
   }
 
   /** The outputs of the model's classifier, [L] for each input, which is encoded already. @throws what `rank` throws */
-  classify(inputs: readonly EncodedPair[], options: { readonly signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+  async classify(
+    inputs: readonly EncodedPair[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array[]> {
     checkOptions(options, { signal: abortSignal });
+    const { classify } = await import('./rank.ts');
     return classify(this.#engine, inputs, options.signal);
   }
 

@@ -6,15 +6,8 @@ import { readTensor } from '../formats/readTensor.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { klDivergence } from '../graph/ops/klDivergence.ts';
 import type { Program } from '../graph/program.ts';
-import {
-  EXIT_OUTPUT,
-  EXIT_TEACHER,
-  exitFormat,
-  exitMetadata,
-  freshExit,
-  isTrainedInExit,
-  readExitHeader,
-} from '../models/exits.ts';
+import { EXIT_OUTPUT, EXIT_TEACHER } from '../models/exitPart.ts';
+import { exitFormat, exitMetadata, freshExit, isTrainedInExit, readExitHeader } from '../models/exits.ts';
 import { bytesOf } from '../tensor/blockFormat.ts';
 import type { CheckpointFolder } from './checkpoint/checkpointFolder.ts';
 import { openDataset } from './data/dataset.ts';

@@ -3,14 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { writeGguf } from '../../src/formats/gguf/write.ts';
 import { openCheckpoint } from '../../src/formats/open.ts';
 import { type GenerateOptions, type LoadOptions, load } from '../../src/index.ts';
-import {
-  type BoundPromise,
-  type ExitHeader,
-  type ExitPromise,
-  exitMetadata,
-  freshExit,
-  readExitHeader,
-} from '../../src/models/exits.ts';
+import type { BoundPromise, ExitHeader, ExitPromise } from '../../src/models/exitPart.ts';
+import { exitMetadata, freshExit, readExitHeader } from '../../src/models/exits.ts';
 import { tinyModel } from './tinyModel.ts';
 
 const prompts = [[1, 40, 41, 42], [1, 9, 8, 7, 6, 5], [1]];

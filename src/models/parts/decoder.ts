@@ -10,7 +10,7 @@ import { positions } from '../../graph/ops/positions.ts';
 import { scale } from '../../graph/ops/scale.ts';
 import { selectRows } from '../../graph/ops/selectRows.ts';
 import { softcap } from '../../graph/ops/softcap.ts';
-import { EXIT_OUTPUT, EXIT_TEACHER, exitTensor } from '../exits.ts';
+import { EXIT_OUTPUT, EXIT_TEACHER, exitTensor } from '../exitPart.ts';
 import type { ModelBuilder, Presence } from '../modelBuilder.ts';
 import { type Attention, selfAttention } from './attention.ts';
 import { type Classifier, classify } from './classifier.ts';

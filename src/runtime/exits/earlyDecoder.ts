@@ -4,7 +4,7 @@
  * exit drafts, and the same step of the layers behind it verifies.
  */
 import { seededRandom } from '../../core/random.ts';
-import type { ExitPromise } from '../../models/exits.ts';
+import type { ExitPromise } from '../../models/exitPart.ts';
 import type { ChoiceRule } from '../../sampling/chooseToken.ts';
 import type { Sequence } from '../sequence.ts';
 import { type Exit, topMargin } from './exit.ts';

@@ -8,7 +8,7 @@ import {
   type ExitPromise,
   exitCut,
   promiseProblem,
-} from '../../models/exits.ts';
+} from '../../models/exitPart.ts';
 import { ExitCheck } from './exitCheck.ts';
 import { ExitCosts } from './exitCosts.ts';
 import { ExitGain } from './exitGain.ts';

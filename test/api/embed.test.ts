@@ -117,6 +117,15 @@ describe('a file', () => {
     await expect(changed({ metadata: { ...plan.metadata, pooling_type: 7 } })).rejects.toThrow(/pooling_type.*7/);
   });
 
+  test('of a file that calls its pooling unspecified is that of a file without one', async () => {
+    const { pooling_type: _, ...silent } = plan.metadata as Record<string, unknown>;
+    const unspecified = await changed({ metadata: { ...silent, pooling_type: 0xffffffff } } as Parameters<
+      typeof changed
+    >[0]);
+    const without = await changed({ metadata: silent } as Parameters<typeof changed>[0]);
+    expect(await unspecified.embed('the pear')).toEqual(await without.embed('the pear'));
+  });
+
   test('is refused if it has fewer positions than it says, and a context that has more', async () => {
     await expect(changed({ tensors: resized('position_embd.weight', 63) })).rejects.toThrow(FormatError);
     await expect(load(await embedderGguf(plan), { context: 65 })).rejects.toThrow(/context is 65, expected at most 64/);

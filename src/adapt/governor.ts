@@ -3,7 +3,7 @@
  * the smallest counts. The share of time that is computed follows it at once; the plan changes rarely.
  */
 import { OptionError } from '../core/errors.ts';
-import { type Budget, budgetOf } from './allowances.ts';
+import { type Allowance, type Budget, budgetOf } from './allowances.ts';
 import { choose, isWorth, MIN_DUTY, type Rated, type Room, shareWithin } from './choosePlan.ts';
 import { explain } from './explain.ts';
 import { type HeatState, heatBudget } from './heat.ts';
@@ -12,8 +12,6 @@ import type { Decision, Plan } from './plan.ts';
 import { type ObservedPower, type PowerState, regulatePower } from './power.ts';
 import type { Signals } from './sensors/signals.ts';
 import { observeSlowdown, type SharedSlowdown, type Slowdown, slowdownNow } from './slowdown.ts';
-
-export { MIN_DUTY } from './choosePlan.ts';
 
 /** Measurements of the engine since the last decision. */
 export interface ObservedSteps {
@@ -101,7 +99,10 @@ export function decide(
   const heat = heatOf(last, { ...signals, at }, limit);
   const budget = budgetOf({ ...signals, at }, limits, { heat, power: seen.power }, highest, limit);
   const seconds = last.plan === undefined ? Number.POSITIVE_INFINITY : Math.min(60, (at - last.at) / 1000);
-  const averaged = { any: averageOf(last.budget, budget, seconds), hard: hardAverageOf(last, budget, seconds) };
+  const averaged = {
+    any: averageOf(last.budget, budget.any, seconds),
+    hard: averageOf(last.hardBudget, budget.hard, seconds),
+  };
   const room: Room = {
     any: averaged.any * highest,
     hard: averaged.hard * highest,
@@ -168,13 +169,10 @@ function heatOf(last: GovernorState, { temperature, at }: GovernorSignals, limit
 }
 
 /** Faster where power must fall, slowly where it may rise. */
-function averageOf(last: number, { any }: Budget, seconds: number): number {
-  const share = 1 - Math.exp(-seconds / AVERAGE);
-  return mix(last, any.share, any.share < last && any.limit ? 2 * share : share);
+function averageOf(last: number, { share, limit }: Allowance, seconds: number): number {
+  const part = 1 - Math.exp(-seconds / AVERAGE);
+  return mix(last, share, share < last && limit ? 2 * part : part);
 }
-
-const hardAverageOf = ({ hardBudget }: GovernorState, { hard }: Budget, seconds: number): number =>
-  averageOf(hardBudget, { any: hard, hard }, seconds);
 
 function rate(plan: Plan, { slowdowns, present, burst }: GovernorState, at: number): Rated {
   const { mean, deviation } = slowdownNow(slowdowns[plan.name], present, plan.threads, at);

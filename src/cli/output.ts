@@ -1,4 +1,5 @@
 /** Output on stdout, and notes for people on stderr. */
+import type { EnergyEstimate } from '../adapt/index.ts';
 import type { ProgramDescription } from '../index.ts';
 
 export function print(text: string): void {
@@ -27,6 +28,12 @@ export function bytesForPeople(bytes: number): string {
 export function describeBackend({ backend, settings, limits }: ProgramDescription): string {
   const parts = [backend, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)];
   return parts.join(', ') + limits.map((limit) => ` (${limit})`).join('');
+}
+
+/** Formats an energy or a power with its bounds: '0.12 J per token, between 0.03 and 0.6'. */
+export function boundsText({ value, low, high }: EnergyEstimate, unit: string): string {
+  const [middle, least, most] = [value, low, high].map((each) => each.toPrecision(2));
+  return `${middle} ${unit}, between ${least} and ${most}`;
 }
 
 /** Prints a table of names and values. */

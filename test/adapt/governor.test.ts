@@ -1,7 +1,8 @@
 /** The governor on simulated devices, and its properties for any signals, limits and plans. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decide, type GovernorSignals, type GovernorState, MIN_DUTY, startState } from '../../src/adapt/governor.ts';
+import { MIN_DUTY } from '../../src/adapt/choosePlan.ts';
+import { decide, type GovernorSignals, type GovernorState, startState } from '../../src/adapt/governor.ts';
 import { type AdaptLimits, checkLimits } from '../../src/adapt/limits.ts';
 import type { Plan } from '../../src/adapt/plan.ts';
 import { OptionError } from '../../src/core/errors.ts';

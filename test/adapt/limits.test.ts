@@ -1,14 +1,8 @@
 /** Limits that contradict each other: which one gives way, and what holds for any signals. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  DWELL_DOWN,
-  decide,
-  type GovernorSignals,
-  type GovernorState,
-  MIN_DUTY,
-  startState,
-} from '../../src/adapt/governor.ts';
+import { MIN_DUTY } from '../../src/adapt/choosePlan.ts';
+import { DWELL_DOWN, decide, type GovernorSignals, type GovernorState, startState } from '../../src/adapt/governor.ts';
 import { type AdaptLimits, checkLimits } from '../../src/adapt/limits.ts';
 import type { Plan } from '../../src/adapt/plan.ts';
 import { watts } from './run.ts';

@@ -24,7 +24,7 @@ import {
 } from '../../search/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { collect, examples } from '../options.ts';
-import { bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
+import { boundsText, bytesForPeople, print, printFields, printJson, printTable } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 import { readTextFile } from '../textInput.ts';
 
@@ -209,8 +209,3 @@ function printPrediction({ token, promptToken, depth, threads }: ModelCost, ener
 
 const energyText = (energy: EnergyEstimate, unit: string): string =>
   `${boundsText(energy, unit)}  [${energy.method}: ${energy.note}]`;
-
-function boundsText({ value, low, high }: EnergyEstimate, unit: string): string {
-  const number = (each: number) => each.toPrecision(2);
-  return `${number(value)} ${unit}, between ${number(low)} and ${number(high)}`;
-}

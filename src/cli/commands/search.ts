@@ -1,7 +1,6 @@
 /** `espalier search`: finds the best version of a model within a time, a size or an energy on this device. */
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import type { EnergyEstimate } from '../../adapt/index.ts';
 import { OptionError } from '../../index.ts';
 import {
   formatsOfModel,
@@ -13,7 +12,7 @@ import {
 } from '../../search/index.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { collect, examples, number } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { boundsText, print, printJson } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 import { addEncodingOption, readTextFile, type TextValues } from '../textInput.ts';
 
@@ -88,16 +87,11 @@ async function run(source: string, values: Values): Promise<void> {
     else
       for (const { budget, levels, seconds, bytes, joules, kld, nll } of found)
         print(
-          `${(100 * budget).toFixed(0)}%: ${(whole.seconds / seconds).toFixed(2)} × faster, ${(100 * (1 - bytes / whole.bytes)).toFixed(0)}% smaller, ${energyText(joules)}, KL ${kld.toFixed(4)}, loss ${(100 * (nll / whole.nll - 1)).toFixed(1)}% more: ${levels.join(', ')}`,
+          `${(100 * budget).toFixed(0)}%: ${(whole.seconds / seconds).toFixed(2)} × faster, ${(100 * (1 - bytes / whole.bytes)).toFixed(0)}% smaller, ${boundsText(joules, 'J per token')} [${joules.method}: ${joules.note}], KL ${kld.toFixed(4)}, loss ${(100 * (nll / whole.nll - 1)).toFixed(1)}% more: ${levels.join(', ')}`,
         );
   } finally {
     progress.stop();
   }
-}
-
-function energyText({ value, low, high, method, note }: EnergyEstimate): string {
-  const [j, least, most] = [value, low, high].map((each) => each.toPrecision(2));
-  return `${j} J per token, between ${least} and ${most} [${method}: ${note}]`;
 }
 
 /** 'a.gguf' → 'a-80.gguf' */
